@@ -1,0 +1,70 @@
+"""leepjax: which pretrained model will transfer to your data, before you train anything.
+
+>>> import leepjax as lj
+>>> lj.leep([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8]], [0, 0, 1]).round(4).item()
+-0.2879
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leepjax.experiments.rank import rank
+    from leepjax.joint import Joint
+    from leepjax.measures import (
+        MEASURES,
+        eep,
+        em_leep,
+        h_score,
+        leep,
+        leep_lift,
+        logme,
+        loo_leep,
+        nce,
+        shrunk_h_score,
+        soft_nce,
+    )
+    from leepjax.models.source import load_source
+    from leepjax.moments import Moments
+    from leepjax.ranking import Ranking
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MEASURES",
+    "Joint",
+    "Moments",
+    "Ranking",
+    "eep",
+    "em_leep",
+    "h_score",
+    "leep",
+    "leep_lift",
+    "load_source",
+    "logme",
+    "loo_leep",
+    "nce",
+    "rank",
+    "shrunk_h_score",
+    "soft_nce",
+]
+
+# Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
+# JAX, and the measures need neither Flax nor Optax.
+_HOMES = {
+    "Joint": "joint",
+    "Moments": "moments",
+    "Ranking": "ranking",
+    "load_source": "models.source",
+    "rank": "experiments.rank",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'leepjax' has no attribute {name!r}")
+    return getattr(import_module(f"leepjax.{_HOMES.get(name, 'measures')}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,31 @@
+"""The words that every module shares."""
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax
+
+
+class InputError(ValueError):
+    """What a caller gave can't be used; the message is one sentence: ``where: expected X, got Y; do Z.``
+
+    The command line prints the sentence and exits with 2, where any other exception is a bug and keeps its traceback.
+    """
+
+
+class Outputs(NamedTuple):
+    """What a source model says of a batch of images."""
+
+    features: jax.Array
+    """[n d] the input of the source's linear head."""
+    logits: jax.Array
+    """[n z] scores of the source's own classes; softmax of a row is θ(x) in the LEEP paper."""
+
+
+def unknown_name(kind: str, name: str, names: Iterable[str]) -> InputError:
+    """The error for a name that isn't in a list, with the nearest that is."""
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=1)
+    advice = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}."
+    return InputError(f"{kind}: expected one of {len(names)} known names, got {name!r}; {advice}")
