@@ -1,0 +1,78 @@
+"""The joint table of source and target classes: the one statistic that LEEP, softNCE and NCE stand on."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("table", "counts"), meta_fields=())
+@dataclass(frozen=True)
+class Joint:
+    """How often target class y and source class z occur together: n·P̂(y, z) of the LEEP paper, before dividing by n.
+
+    Both leaves are sums over examples, so chunks, devices and hosts merge by adding (`merge`, ``jax.lax.psum``).
+    Probabilities give LEEP's soft joint, one-hot rows of source labels give NCE's hard one.
+
+    >>> joint = Joint.init(num_classes=2, num_source_classes=2)
+    >>> joint = joint.update(jnp.array([[0.75, 0.25], [0.5, 0.5]]), jnp.array([0, 1]))
+    >>> joint.conditional.round(2).tolist()
+    [[0.6, 0.33], [0.4, 0.67]]
+    """
+
+    table: jax.Array
+    """[c z] Σ θ(x_i)_z over the examples i with y_i = y"""
+    counts: jax.Array
+    """[c] examples per target class"""
+
+    @classmethod
+    def init(cls, num_classes: int, num_source_classes: int, dtype: jnp.dtype = jnp.float32) -> Self:
+        """The joint of no examples."""
+        return cls(jnp.zeros((num_classes, num_source_classes), dtype), jnp.zeros(num_classes, dtype))
+
+    @classmethod
+    def of(cls, probs: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
+        """The joint of one batch: probs [n z], labels [n]."""
+        return cls.init(num_classes, probs.shape[1], probs.dtype).update(probs, labels, where=where)
+
+    def update(self, probs: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
+        """The joint with a batch added: probs [b z], labels [b]; `where` [b] a mask, or how often each counts."""
+        dtype, num_classes = self.table.dtype, len(self.counts)
+        weights = jnp.ones(len(labels), dtype) if where is None else where.astype(dtype)
+        if where is not None:
+            probs = jnp.where(weights[:, None] > 0, probs, 0) * weights[:, None]
+        table = jax.ops.segment_sum(probs.astype(dtype), labels, num_classes)
+        return type(self)(self.table + table, self.counts + jax.ops.segment_sum(weights, labels, num_classes))
+
+    def merge(self, other: Self) -> Self:
+        """The joint of both sets of examples."""
+        return jax.tree.map(jnp.add, self, other)
+
+    @property
+    def size(self) -> jax.Array:
+        """n, the number of examples (the sum of their weights)."""
+        return self.counts.sum()
+
+    @property
+    def conditional(self) -> jax.Array:
+        """P̂(y|z) [c z]; a source class without mass has a column of zeros and so contributes nothing."""
+        mass = self.table.sum(axis=0)
+        return jnp.where(mass > 0, self.table / jnp.where(mass > 0, mass, 1), 0)
+
+    def neg_conditional_entropy(self) -> jax.Array:
+        """−H(Y|Z) = Σ P̂(y, z) log P̂(y|z) in nats: softNCE of a soft joint, NCE of a hard one; NaN without examples."""
+        return (self.table * safe_log(self.conditional)).sum() / self.size
+
+    def label_entropy(self) -> jax.Array:
+        """H(Y) in nats, from the counts; NaN without examples."""
+        marginal = self.counts / self.size
+        return -(marginal * safe_log(marginal)).sum()
+
+
+def safe_log(p: ArrayLike) -> jax.Array:
+    """Log p where p > 0 and 0 elsewhere, so that 0·log 0 = 0 in value and gradient."""
+    p = jnp.asarray(p)
+    return jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), 0)

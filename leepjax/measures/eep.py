@@ -1,0 +1,76 @@
+"""The Expected Empirical Predictor, step 3 of LEEP as a classifier in its own right."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from leepjax.joint import Joint
+from leepjax.validation import check_probs
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("conditional",), meta_fields=())
+@dataclass(frozen=True)
+class ExpectedEmpiricalPredictor:
+    """A classifier of the target's classes that reads nothing but the source's probabilities."""
+
+    conditional: jax.Array
+    """[c z] P̂(y|z); each column sums to one"""
+
+    def predict(self, probs: ArrayLike) -> jax.Array:
+        """p(y|x) = Σ_z P̂(y|z) θ(x)_z of each row of probs [n z], as [n c] rows that sum to one."""
+        return jnp.matmul(jnp.asarray(probs), self.conditional.T, precision=jax.lax.Precision.HIGHEST)
+
+
+def eep(
+    probs: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
+) -> ExpectedEmpiricalPredictor:
+    """The Expected Empirical Predictor fitted on a labelled set; predict with it on that set or another.
+
+    It passes the source's class probabilities θ(x) through the empirical conditional P̂(y|z) of target classes given
+    source classes:  p(y|x) = Σ_z P̂(y|z) θ(x)_z.  LEEP is its mean log-likelihood on the set it was fitted on.
+
+    Args:
+        probs: [n z] source probabilities; each row is non-negative and sums to one.
+        labels: [n] integer target classes in [0, num_classes).
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        The predictor, a pytree. A source class that no example has mass on is met with the labels' marginal P̂(y): it
+        changes nothing on the fitted set, and elsewhere predictions still sum to one.
+
+    Raises:
+        ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.
+
+    >>> predictor = eep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1]))
+    >>> predictor.predict(jnp.array([[1.0, 0.0]])).round(3).tolist()
+    [[0.818, 0.182]]
+
+    Reference:
+        Nguyen, Hassner, Seeger, Archambeau, *LEEP*, ICML 2020, arXiv:2002.12462, equation 1.
+    """
+    return _eep(*check_probs("eep", probs, labels, num_classes, where))
+
+
+@partial(jax.jit, static_argnums=3)
+def _eep(probs, labels, where, num_classes):
+    joint = Joint.of(probs, labels, num_classes, where)
+    marginal = joint.counts / joint.size
+    seen = joint.table.sum(axis=0) > 0
+    return ExpectedEmpiricalPredictor(jnp.where(seen, joint.conditional, marginal[:, None]))
+
+
+def eep_likelihood(conditional: jax.Array, probs: jax.Array, labels: jax.Array) -> jax.Array:
+    """[n] the predictor's probability Σ_z P̂(y_i|z) θ(x_i)_z of each example's own label: LEEP's second pass."""
+    return jnp.einsum("nz,nz->n", probs, conditional[labels], precision=jax.lax.Precision.HIGHEST)
+
+
+def mean_log_likelihood(likelihood: jax.Array, where: jax.Array | None) -> jax.Array:
+    """(1/n) Σ_i log likelihood_i over the examples that count, with their weights; NaN when none does."""
+    if where is None:
+        return jnp.log(likelihood).mean()
+    logs = jnp.log(jnp.where(where > 0, likelihood, 1))
+    return jnp.where(where > 0, where * logs, 0).sum() / where.sum()

@@ -1,0 +1,82 @@
+"""H-score (Bao et al., ICIP 2019)."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from leepjax.moments import HIGHEST, Moments
+from leepjax.validation import check_features
+
+
+def h_score(
+    features: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
+) -> jax.Array:
+    """How much of the features' variance lies between classes, counted in whitened directions.
+
+    With g_i the mean of the features over the class of example i:
+
+        H = tr(cov(f)⁺ cov(g))
+
+    No invertible linear map of the features changes it. Below n ≈ 2d it is mostly noise, and at n ≤ d it is c − 1 for
+    any features in general position: then use `shrunk_h_score`. It reads the statistic `Moments` alone, so it streams
+    in one pass (`h_score_from_moments`).
+
+    Args:
+        features: [n d] finite numbers, the input of the source's head.
+        labels: [n] integer target classes in [0, num_classes).
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        A scalar in [0, min(rank f, c − 1)], higher is better; 0 for constant features or one class. NaN when no example
+        counts. Directions whose variance is below d·eps of the largest, after scaling each feature to unit variance,
+        aren't resolved in the dtype and are left out of the pseudo-inverse.
+
+    Raises:
+        ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
+
+    >>> h_score(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])).round(4).item()
+    0.8
+
+    Reference:
+        Bao, Li, Huang, Zhang, Zheng, Zamir, Guibas, *An Information-Theoretic Approach to Transferability in Task
+        Transfer Learning*, ICIP 2019, definition 2.
+    """
+    return _h_score(*check_features("h_score", features, labels, num_classes, where))
+
+
+def h_score_from_moments(moments: Moments) -> jax.Array:
+    """The H-score of features that were summed up in `Moments`."""
+    central = moments.anchored_at(moments.mean)
+    return whitened_trace(central.gram, class_factor(central), moments)
+
+
+@partial(jax.jit, static_argnums=3)
+def _h_score(features, labels, where, num_classes):
+    return h_score_from_moments(Moments.of(features, labels, num_classes, where))
+
+
+def class_factor(central: Moments) -> jax.Array:
+    """[c d] rows √n_y (mean of class y − mean), whose Gram is n·cov(g); an absent class has a row of zeros."""
+    counts = central.counts[:, None]
+    return jnp.where(counts > 0, central.sums / jnp.sqrt(jnp.where(counts > 0, counts, 1)), 0)
+
+
+def whitened_trace(scatter: jax.Array, factor: jax.Array, moments: Moments) -> jax.Array:
+    """tr(scatter⁺ factorᵀ factor), scaled so that features in different units are resolved alike."""
+    variance = jnp.diagonal(scatter)
+    varies = variance > _rounding(moments)
+    scale = jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0)
+    tolerance = len(scatter) * float(jnp.finfo(scatter.dtype).eps)
+    inverse = jnp.linalg.pinv(scatter * scale * scale[:, None], rtol=tolerance, hermitian=True)
+    factor = factor * scale
+    trace = (jnp.matmul(factor, inverse, precision=HIGHEST) * factor).sum()
+    return jnp.where(moments.size > 0, trace, jnp.nan)
+
+
+def _rounding(moments: Moments) -> jax.Array:
+    """[d] the sum of squares that rounding alone can give a constant feature."""
+    eps = float(jnp.finfo(moments.gram.dtype).eps)
+    return moments.size * (8 * eps * moments.mean) ** 2

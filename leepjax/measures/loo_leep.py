@@ -1,0 +1,67 @@
+"""LEEP with each example scored by a table that never saw it."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from leepjax.joint import Joint
+from leepjax.measures.eep import mean_log_likelihood
+from leepjax.types import InputError
+from leepjax.validation import check_probs
+
+
+def loo_leep(
+    probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    smoothing: float = 1.0,
+    num_classes: int | None = None,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Leave-one-out LEEP: an honest likelihood when examples are few against the source's classes.
+
+    LEEP scores each example with a table that the example helped to fill, which flatters sources with many classes
+    (T ≥ −log n whatever the data). Here each example's own mass is taken out of the joint J and its column sums M
+    first; a Dirichlet prior of strength α = `smoothing` around the labels' marginal P̂(y) stands in where nothing is
+    left:
+
+        (1/n) Σ_i log Σ_z θ(x_i)_z (J[y_i, z] − θ(x_i)_z + α P̂(y_i)) / (M[z] − θ(x_i)_z + α)
+
+    Args:
+        probs: [n z] source probabilities; each row is non-negative and sums to one.
+        labels: [n] integer target classes in [0, num_classes).
+        smoothing: α ≥ 0, in examples. With 0 a class with a single example scores −inf, and float32 can't resolve
+            source classes that one example all but owns: use float64 there.
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
+
+    Returns:
+        A scalar ≤ 0, in nats, higher is better; −inf as told above. NaN when no example counts.
+
+    Raises:
+        ValueError: for a negative `smoothing`; outside jit, for rows that aren't distributions, labels out of range or
+            shapes that don't fit.
+
+    >>> loo_leep(jnp.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.1, 0.9]]), jnp.array([0, 0, 1, 1])).round(4).item()
+    -0.5223
+
+    Reference:
+        Nguyen et al., ICML 2020, equation 2, with the example's own term removed; the measure is ours.
+    """
+    if isinstance(smoothing, (int, float)) and not smoothing >= 0:
+        raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
+    return _loo_leep(*check_probs("loo_leep", probs, labels, num_classes, where), smoothing)
+
+
+@partial(jax.jit, static_argnums=3)
+def _loo_leep(probs, labels, where, num_classes, smoothing):
+    joint = Joint.of(probs, labels, num_classes, where)
+    own = probs if where is None else probs * where[:, None]
+    prior = smoothing * joint.counts / joint.size
+    # What is left is never negative; rounding can say otherwise.
+    mass = jnp.maximum(joint.table.sum(axis=0) - own, 0) + smoothing
+    of_label = jnp.maximum(joint.table[labels] - own, 0) + prior[labels][:, None]
+    left_out = jnp.where(mass > 0, of_label / jnp.where(mass > 0, mass, 1), 0)
+    return mean_log_likelihood((probs * left_out).sum(axis=1), where)

@@ -1,0 +1,158 @@
+"""The door: arguments are checked here once, on the host, so that the kernels can trust them.
+
+Under `jax.jit`, `jax.vmap` and `jax.grad` there are no values to look at: then shapes and dtypes alone are checked.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from leepjax.types import InputError
+
+# How far from one a row may sum, by bytes per number: a softmax in 16 bits sums to one only this closely.
+_SUM_TOLERANCE = {2: 2e-2, 4: 1e-3, 8: 1e-3}
+
+
+class Arguments(NamedTuple):
+    """Checked arguments of a measure."""
+
+    evidence: jax.Array
+    """probs [n z] or features [n d] in float32 or wider, or source labels [n]"""
+    labels: jax.Array
+    """[n] int32"""
+    where: jax.Array | None
+    """[n] how often each example counts, as floats; zero hides it"""
+    num_classes: int
+
+
+def check_probs(
+    function: str, probs: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
+) -> Arguments:
+    """Probabilities [n z] with their labels: rows that count are non-negative and sum to one."""
+    evidence, hidden, rest = _check(function, "probs", probs, labels, num_classes, where)
+    if not _is_traced(evidence):
+        low, total = (np.asarray(x) for x in _row_summary(evidence))
+        tolerance = _SUM_TOLERANCE[jnp.asarray(probs).dtype.itemsize]
+        for i in np.flatnonzero(~((low >= 0) & (np.abs(total - 1) <= tolerance) | hidden))[:1]:
+            got = f"sum {total[i]:.4g} and minimum {low[i]:.4g}" if np.isfinite(total[i]) else "NaN or infinity"
+            raise InputError(
+                f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
+                "pass softmax(logits), not logits."
+            )
+    return Arguments(evidence, *rest)
+
+
+def check_features(
+    function: str, features: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
+) -> Arguments:
+    """Features [n d] with their labels: rows that count are finite."""
+    evidence, hidden, rest = _check(function, "features", features, labels, num_classes, where)
+    if not _is_traced(evidence):
+        finite = np.asarray(jnp.isfinite(evidence).all(axis=1))
+        for i in np.flatnonzero(~(finite | hidden))[:1]:
+            raise InputError(
+                f"{function}: features must be finite, got NaN or infinity at row {i}; mend or hide the row."
+            )
+    return Arguments(evidence, *rest)
+
+
+def check_source_labels(
+    function: str,
+    source_labels: ArrayLike,
+    labels: ArrayLike,
+    num_source_classes: int | None,
+    num_classes: int | None,
+    where: ArrayLike | None,
+) -> tuple[Arguments, int]:
+    """Source labels [n] with target labels [n], and the number of source classes."""
+    n = len(_array(function, "source_labels", source_labels, ndim=1))
+    where = _check_where(function, where, n)
+    zs, z = _check_labels(function, "source_labels", source_labels, "num_source_classes", num_source_classes, where, n)
+    ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, where, n)
+    return Arguments(zs, ys, where, c), z
+
+
+def _check(function, name, evidence, labels, num_classes, where):
+    evidence = _array(function, name, evidence, ndim=2)
+    if 0 in evidence.shape:
+        raise InputError(
+            f"{function}: expected at least one example and column, got {name} of shape {evidence.shape}; check it."
+        )
+    if jnp.issubdtype(evidence.dtype, jnp.complexfloating):
+        raise InputError(f"{function}: {name} must be real, got {evidence.dtype}; convert them.")
+    evidence = evidence.astype(jnp.promote_types(evidence.dtype, jnp.float32))
+    n = len(evidence)
+    weights = _check_where(function, where, n)
+    labels, num_classes = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
+    hidden = np.zeros(n, bool) if weights is None or _is_traced(weights) else np.asarray(weights) == 0
+    if weights is not None:
+        weights = weights.astype(evidence.dtype)
+        if jnp.asarray(where).dtype == bool:
+            # A mask hides whatever stands in a row, NaN too; weights only multiply.
+            evidence = jnp.where(jnp.asarray(where)[:, None], evidence, 0)
+    return evidence, hidden, (labels, weights, num_classes)
+
+
+def _check_where(function, where, n):
+    if where is None:
+        return None
+    weights = _array(function, "where", where, ndim=1)
+    if len(weights) != n:
+        raise InputError(f"{function}: expected where of {n} entries, got {len(weights)}; pass one an example.")
+    if not _is_traced(weights):
+        values = np.asarray(weights, np.float64)
+        if not np.all(np.isfinite(values) & (values >= 0)):
+            raise InputError(f"{function}: where must be a mask or finite weights >= 0, got another value; correct it.")
+        if not values.any():
+            raise InputError(f"{function}: expected at least one example that counts, got none; check where.")
+    return weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+
+
+def _check_labels(function, name, labels, count_name, count, weights, n):
+    array = _array(function, name, labels, ndim=1)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise InputError(f"{function}: {name} must be integers, got {array.dtype}; pass class numbers.")
+    if len(array) != n:
+        raise InputError(f"{function}: expected {n} {name}, one an example, got {len(array)}; align the rows.")
+    if count is not None and (isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1):
+        raise InputError(f"{function}: {count_name} must be an int >= 1, got {count!r}; pass the number of classes.")
+    if _is_traced(array) or _is_traced(weights):
+        if count is None:
+            raise InputError(
+                f"{function}: expected {count_name} under jit, where labels are traced, got None; pass an int."
+            )
+    else:
+        values = np.asarray(labels) if weights is None else np.where(np.asarray(weights) > 0, np.asarray(labels), 0)
+        count = int(values.max()) + 1 if count is None else count
+        for i in np.flatnonzero((values < 0) | (values >= count))[:1]:
+            advice = f"pass {count_name} >= {values[i] + 1} or remap" if values[i] >= 0 else "remap"
+            raise InputError(
+                f"{function}: {name} must lie in [0, {count}), got {values[i]} at index {i}; {advice} the labels."
+            )
+    array = array.astype(jnp.int32)
+    return array if weights is None else jnp.where(weights > 0, array, 0), int(count)
+
+
+def _array(function, name, value, ndim):
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{function}: {name} must be an array, got {type(value).__name__} ({error}); convert it."
+        ) from None
+    if array.ndim != ndim:
+        axes = "one row an example" if ndim == 2 else "one entry an example"
+        raise InputError(f"{function}: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")
+    return array
+
+
+@jax.jit
+def _row_summary(probs):
+    return probs.min(axis=1), probs.sum(axis=1)
+
+
+def _is_traced(array):
+    return isinstance(array, jax.core.Tracer)
