@@ -1,0 +1,29 @@
+"""Stratified orders, splits and limits of labelled examples."""
+
+import numpy as np
+
+
+def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A random order of the examples in which every prefix holds each class in nearly its own proportion."""
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(labels))
+    position = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        # Spread the k members of a class evenly over the whole, each at a random place of its stretch.
+        position[members] = (np.arange(len(members)) + rng.random(len(members))) / len(members)
+    return np.argsort(position, kind="stable")
+
+
+def stratified_limit(labels: np.ndarray, limit: int | None, seed: int) -> np.ndarray:
+    """At most `limit` examples, stratified, in their original order; all of them when `limit` is None."""
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    return np.sort(stratified_order(labels, seed)[:limit])
+
+
+def train_test_split(labels: np.ndarray, test_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of a stratified training and test part, both sorted; no example is in both or in neither."""
+    order = stratified_order(labels, seed)
+    num_test = round(test_fraction * len(labels))
+    return np.sort(order[num_test:]), np.sort(order[:num_test])

@@ -1,0 +1,116 @@
+"""A target: labelled images to transfer to, read one at a time and resized to what a source expects."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+from leepjax.types import InputError, unknown_name
+
+
+@dataclass(frozen=True)
+class Target:
+    """Labelled images, decoded when they are asked for.
+
+    `labels` [n] are int32 in [0, number of classes); `classes` name them; `fingerprint` is a digest of the
+    contents, so that whatever is computed from a target can be cached under it.
+    """
+
+    name: str
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    fingerprint: str
+    read: Callable[[int], Image.Image]
+    """Index → RGB image; raises InputError when the image can't be decoded."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+        """The images of `indices` as uint8 [b size size 3]: short side resized to `size`, centre cropped."""
+        images = [_resize_and_crop(self.read(int(i)), size) for i in indices]
+        return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
+
+    def subset(self, indices: np.ndarray) -> Self:
+        """The target of these examples only, with the same classes; one of all examples is the same target."""
+        if np.array_equal(indices, np.arange(len(self))):
+            return self
+        indices = np.asarray(indices)
+        return replace(
+            self,
+            labels=self.labels[indices],
+            fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
+            read=lambda i: self.read(indices[i]),
+        )
+
+    def of_classes(self, names: Sequence[str]) -> Self:
+        """The target of the examples of these classes, relabelled in the order of `names`."""
+        for name in names:
+            if name not in self.classes:
+                raise unknown_name("classes", name, self.classes)
+        new_label = np.full(len(self.classes), -1, np.int32)
+        new_label[[self.classes.index(name) for name in names]] = np.arange(len(names))
+        kept = self.subset(np.flatnonzero(new_label[self.labels] >= 0))
+        return replace(
+            kept,
+            labels=new_label[kept.labels],
+            classes=tuple(names),
+            fingerprint=digest(kept.fingerprint.encode(), "\0".join(names).encode()),
+        )
+
+
+def from_arrays(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None, name: str = "arrays"
+) -> Target:
+    """A target of uint8 images [n h w] or [n h w 3] and integer labels [n] in [0, number of classes).
+
+    Raises:
+        InputError: when shapes, dtypes, the label range or the number of class names don't fit.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
+        raise InputError(
+            f"{name}: expected uint8 images [n h w] or [n h w 3], got {images.dtype} {list(images.shape)}; convert."
+        )
+    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"{name}: expected {len(images)} integer labels, got {labels.dtype} {list(labels.shape)}; "
+            "give one label an image."
+        )
+    if not len(images):
+        raise InputError(f"{name}: expected at least one image, got none; give a set that isn't empty.")
+    if classes is None:
+        classes = [str(label) for label in range(int(labels.max()) + 1)]
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise InputError(
+            f"{name}: labels must lie in [0, {len(classes)}), got {labels.min()}..{labels.max()}; "
+            "remap them or name every class."
+        )
+    return Target(
+        name=name,
+        labels=labels.astype(np.int32),
+        classes=tuple(map(str, classes)),
+        fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), labels.astype(np.int32).tobytes()),
+        read=lambda i: Image.fromarray(images[i]).convert("RGB"),
+    )
+
+
+def digest(*parts: bytes | np.ndarray) -> str:
+    """A short content hash, the same on every machine."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        state.update(part)
+    return state.hexdigest()
+
+
+def _resize_and_crop(image: Image.Image, size: int) -> np.ndarray:
+    if image.size != (size, size):
+        scale = size / min(image.size)
+        width, height = (max(size, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - size) // 2, (height - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+    return np.asarray(image)

@@ -1,0 +1,84 @@
+"""Train a source model from labelled images and write its weights and model card."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from leepjax.data.target import Target, digest
+from leepjax.extract import extract
+from leepjax.models import resnet, weights
+from leepjax.models.source import Card, Source, save_card
+from leepjax.transfer.train import Progress, Recipe, train
+from leepjax.types import InputError
+
+IMAGE_SIZE = 32
+DEFAULT_RECIPE = Recipe()
+
+
+def pretrain(
+    train_set: Target,
+    test_set: Target,
+    name: str,
+    out: Path,
+    *,
+    model: str = "resnet20",
+    recipe: Recipe = DEFAULT_RECIPE,
+    data: str = "",
+    licence: str = "",
+    command: str = "",
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> Source:
+    """Train `model` on `train_set`, measure it on `test_set`, and write ``out/name.safetensors`` and its card.
+
+    The accuracy is that of the written file (float16), not of the network in memory. Zero epochs leave the random
+    initialisation, the control that every comparison of sources needs.
+
+    Raises:
+        InputError: when the two sets don't name the same classes.
+        FloatingPointError: when the loss is no longer finite.
+    """
+    if train_set.classes != test_set.classes:
+        raise InputError(
+            f"pretrain: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
+            "name the classes alike."
+        )
+    started = time.monotonic()
+    images = train_set.images(range(len(train_set)), IMAGE_SIZE)
+    mean, std = (getattr(np, f)(images / np.float32(255), axis=(0, 1, 2), dtype=np.float64) for f in ("mean", "std"))
+    network = resnet.build(model, len(train_set.classes), recipe.seed)
+    train(network, images, train_set.labels, np.float32(mean), np.float32(std), recipe, on_step)
+    network.eval()
+
+    path = out / f"{name}.safetensors"
+    weights.save(network, path)
+    card = Card(
+        name=name,
+        model=model,
+        classes=train_set.classes,
+        image_size=IMAGE_SIZE,
+        mean=tuple(mean.round(6).tolist()),
+        std=tuple(std.round(6).tolist()),
+        data=data or train_set.name,
+        licence=licence,
+        examples=len(train_set),
+        epochs=recipe.epochs,
+        seed=recipe.seed,
+        command=command,
+        test_accuracy=float("nan"),
+        test_examples=len(test_set),
+        seconds=round(time.monotonic() - started, 1),
+        versions={package: importlib.metadata.version(package) for package in ("jax", "flax", "optax")}
+        | {"python": platform.python_version()},
+        weights_hash=digest(path.read_bytes()),
+        num_parameters=weights.num_parameters(network),
+    )
+    logits = extract(Source(card, path), test_set).logits
+    accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
+    card = msgspec.structs.replace(card, test_accuracy=round(accuracy, 6))
+    save_card(card, path.with_suffix(".json"))
+    return Source(card, path)

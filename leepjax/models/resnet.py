@@ -1,0 +1,77 @@
+"""The CIFAR-style ResNets of He et al. (2016), section 4.2: 6m + 2 layers on 32 × 32 images."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from leepjax.types import Outputs
+
+WIDTHS = (16, 32, 64)
+DEPTHS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9}
+
+# He et al. initialise from N(0, 2 / fan_in); PyTorch's BatchNorm keeps 0.9 of the old statistics.
+_conv_init = nnx.initializers.he_normal()
+_BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+def _conv(inputs: int, outputs: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
+    return nnx.Conv(inputs, outputs, (3, 3), stride, padding=1, use_bias=False, kernel_init=_conv_init, rngs=rngs)
+
+
+class Block(nnx.Module):
+    """Two 3 × 3 convolutions and a parameter-free shortcut (the paper's option A)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, rngs: nnx.Rngs):
+        self.conv1 = _conv(inputs, outputs, stride, rngs)
+        self.bn1 = nnx.BatchNorm(outputs, **_BATCH_NORM, rngs=rngs)
+        self.conv2 = _conv(outputs, outputs, 1, rngs)
+        self.bn2 = nnx.BatchNorm(outputs, **_BATCH_NORM, rngs=rngs)
+        self.stride = stride
+        self.padding = (outputs - inputs) // 2
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = nnx.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        shortcut = x[:, :: self.stride, :: self.stride]
+        shortcut = jnp.pad(shortcut, ((0, 0), (0, 0), (0, 0), (self.padding, self.padding)))
+        return nnx.relu(y + shortcut)
+
+
+class CifarResNet(nnx.Module):
+    """ResNet-(6m + 2) for 32 × 32 images: normalised images [n 32 32 3] → ``Outputs``.
+
+    The features [n 64] are the globally averaged last feature map, the input of the linear head.
+
+    Reference:
+        He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016, section 4.2.
+    """
+
+    def __init__(self, depth: int, num_classes: int, *, rngs: nnx.Rngs):
+        self.conv1 = _conv(3, WIDTHS[0], 1, rngs)
+        self.bn1 = nnx.BatchNorm(WIDTHS[0], **_BATCH_NORM, rngs=rngs)
+        self.layer1 = _stage(WIDTHS[0], WIDTHS[0], depth, rngs)
+        self.layer2 = _stage(WIDTHS[0], WIDTHS[1], depth, rngs)
+        self.layer3 = _stage(WIDTHS[1], WIDTHS[2], depth, rngs)
+        self.linear = nnx.Linear(WIDTHS[2], num_classes, rngs=rngs)
+
+    def __call__(self, images: jax.Array) -> Outputs:
+        x = nnx.relu(self.bn1(self.conv1(images)))
+        for stage in (self.layer1, self.layer2, self.layer3):
+            for block in stage:
+                x = block(x)
+        features = x.mean(axis=(1, 2))
+        return Outputs(features, self.linear(features))
+
+    def replace_head(self, num_classes: int, seed: int) -> None:
+        """Give the network a fresh linear head for other classes."""
+        self.linear = nnx.Linear(self.linear.in_features, num_classes, rngs=nnx.Rngs(seed))
+
+
+def _stage(inputs: int, outputs: int, depth: int, rngs: nnx.Rngs) -> nnx.List:
+    first = Block(inputs, outputs, stride=outputs // inputs, rngs=rngs)
+    return nnx.List([first, *(Block(outputs, outputs, 1, rngs=rngs) for _ in range(depth - 1))])
+
+
+def build(model: str, num_classes: int, seed: int = 0) -> CifarResNet:
+    """A freshly initialised network of the family by its name, ``resnet20`` to ``resnet56``."""
+    return CifarResNet(DEPTHS[model], num_classes, rngs=nnx.Rngs(seed))

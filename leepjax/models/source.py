@@ -1,0 +1,105 @@
+"""A source model: an architecture, its weights, and the card that says what it was trained on."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+from flax import nnx
+
+from leepjax.files import write_atomically
+from leepjax.models import resnet, weights
+from leepjax.types import InputError, Outputs, unknown_name
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user needs to know of a source before trusting it; stored as JSON beside the weights."""
+
+    name: str
+    model: str
+    classes: tuple[str, ...]
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    data: str
+    licence: str
+    examples: int
+    epochs: int
+    seed: int
+    command: str
+    test_accuracy: float
+    test_examples: int
+    seconds: float
+    versions: dict[str, str]
+    weights_hash: str
+    num_parameters: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be transferred: ``source(images)`` gives features and logits of uint8 images [b s s 3]."""
+
+    card: Card
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    def model(self) -> resnet.CifarResNet:
+        """A fresh copy of the network with the source's weights, ready for inference."""
+        model = resnet.build(self.card.model, len(self.card.classes))
+        weights.load(model, self.path)
+        model.eval()
+        return model
+
+    @cached_property
+    def _split(self) -> tuple[Any, Any]:
+        return nnx.split(self.model())
+
+    def __call__(self, images: np.ndarray | jax.Array) -> Outputs:
+        return forward(*self._split, images, np.float32(self.card.mean), np.float32(self.card.std))
+
+
+@partial(jax.jit, static_argnums=0)
+def forward(graphdef: Any, state: Any, images: jax.Array, mean: jax.Array, std: jax.Array) -> Outputs:
+    """The pure function of a source: uint8 images → ``Outputs``, compiled once for each architecture and shape."""
+    return nnx.merge(graphdef, state)((images.astype(jnp.float32) / 255 - mean) / std)
+
+
+def shipped_sources() -> tuple[str, ...]:
+    """The names of the sources that come with the package."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
+
+
+def load_source(name: str | os.PathLike) -> Source:
+    """Open a shipped source by its name, or any by the path of its ``.safetensors`` (its card lies beside it).
+
+    Raises:
+        InputError: when there is no such source, or its card can't be read.
+    """
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        if str(name) not in shipped_sources():
+            raise unknown_name("source", str(name), shipped_sources())
+        path = SHIPPED / f"{name}.safetensors"
+    card_path = path.with_suffix(".json")
+    try:
+        card = msgspec.json.decode(card_path.read_bytes(), type=Card)
+    except FileNotFoundError:
+        raise InputError(f"source: expected a model card at {card_path}, got none; check the path.") from None
+    except msgspec.DecodeError as error:
+        raise InputError(f"source: expected a model card in {card_path}, got {error}; train it again.") from None
+    return Source(card, path)
+
+
+def save_card(card: Card, path: Path) -> None:
+    """Write a card as readable JSON, atomically."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")

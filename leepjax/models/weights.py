@@ -1,0 +1,99 @@
+"""Weights between files and Flax NNX models: our own safetensors, and the names and layouts of PyTorch state dicts.
+
+In our files a tensor is called by its path in the model (``layer1.0.conv1.kernel``) and keeps Flax's layout.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import nnx
+
+from leepjax.files import write_atomically
+from leepjax.types import InputError
+
+_TORCH_LEAF = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+
+
+def save(model: nnx.Module, path: Path, dtype: type = np.float16) -> None:
+    """Write the parameters and BatchNorm statistics of `model` to `path`, atomically."""
+    tensors = {name: np.asarray(leaf[...], dtype) for name, leaf in _leaves(model).items()}
+    write_atomically(path, safetensors.numpy.save(tensors))
+
+
+def load(model: nnx.Module, path: Path) -> None:
+    """Fill `model` with the float32 values of a file that `save` wrote.
+
+    Raises:
+        InputError: when the file isn't safetensors, or a tensor is missing, unknown or of another shape.
+    """
+    try:
+        tensors = safetensors.numpy.load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"load: expected a weights file, got no file at {path}; check the path.") from None
+    except safetensors.SafetensorError as error:
+        raise InputError(f"load: expected safetensors in {path}, got {error}; fetch or train it again.") from None
+    _fill(model, tensors, str(path))
+
+
+def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: str = "state dict") -> None:
+    """Fill `model` from a PyTorch-layout state dict (convolutions O I H W, linear layers out × in).
+
+    The names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as torchvision's
+    and the common CIFAR ResNets' are; ``num_batches_tracked`` is ignored and a leading ``module.`` is dropped.
+
+    Raises:
+        InputError: when a tensor is missing, unknown or of another shape.
+    """
+    theirs = {
+        name.removeprefix("module."): np.asarray(value)
+        for name, value in state_dict.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    ours = {}
+    for name in _leaves(model):
+        path, _, leaf = name.rpartition(".")
+        torch_name = f"{path}.{_TORCH_LEAF[leaf]}"
+        if torch_name in theirs:
+            ours[name] = _from_torch(theirs.pop(torch_name))
+    _fill(model, ours | theirs, origin)
+
+
+def num_parameters(model: nnx.Module) -> int:
+    """How many numbers are learned by gradient descent; running statistics don't count."""
+    return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def _from_torch(value: np.ndarray) -> np.ndarray:
+    if value.ndim == 4:
+        return value.transpose(2, 3, 1, 0)
+    return value.T
+
+
+def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
+    """The learned and running arrays of a model by dotted path, and no random-number state."""
+    state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    return {".".join(map(str, path)): leaf for path, leaf in state}
+
+
+def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> None:
+    leaves = _leaves(model)
+    if missing := sorted(leaves.keys() - tensors.keys()):
+        raise InputError(f"load: expected tensor {missing[0]} in {origin}, got none; is it another architecture?")
+    if unknown := sorted(tensors.keys() - leaves.keys()):
+        raise InputError(f"load: expected only the model's tensors, got {unknown[0]} in {origin}; is it another depth?")
+    for name, leaf in leaves.items():
+        if leaf.shape != tensors[name].shape:
+            raise InputError(
+                f"load: expected shape {leaf.shape} for {name}, got {tensors[name].shape} in {origin}; "
+                "check the number of classes and the architecture."
+            )
+    filled = [(_path(name), leaf.replace(np.asarray(tensors[name], np.float32))) for name, leaf in leaves.items()]
+    nnx.update(model, nnx.from_flat_state(filled))
+
+
+def _path(name: str) -> tuple[str | int, ...]:
+    return tuple(int(part) if part.isdigit() else part for part in name.split("."))
