@@ -1,0 +1,55 @@
+"""Intervals for measures: resampled examples as weights, all resamples in one compiled program."""
+
+from functools import partial
+
+import jax
+import numpy as np
+
+from leepjax.measures import MEASURES
+
+# Numbers of temporaries that a batch of resamples may take beside the evidence: 64 MiB in float32.
+_BUDGET = 2**24
+
+
+def bootstrap_weights(num_examples: int, resamples: int, seed: int) -> np.ndarray:
+    """[resamples n] how often each example is drawn in each resample with replacement."""
+    uniform = np.full(num_examples, 1 / num_examples)
+    return np.random.default_rng(seed).multinomial(num_examples, uniform, size=resamples).astype(np.float32)
+
+
+def score_with_draws(
+    measure: str,
+    features: np.ndarray,
+    probs: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    weights: np.ndarray,
+) -> tuple[float, np.ndarray]:
+    """A measure's score [] and its value in each resample [resamples]; NaN where it is undefined."""
+    # The whole set is one more resample, in which each example is drawn once: one program computes both.
+    weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
+    width = max(features.shape[1], probs.shape[1])
+    batch_size = int(np.clip(_BUDGET // (len(labels) * width), 1, len(weights)))
+    values = np.asarray(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
+    return float(values[0]), values[1:]
+
+
+def interval(value: float, draws: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The percentile interval of a score's draws, centred on the score; NaN where a draw is undefined or there is none.
+
+    A resample holds duplicates, and they raise every measure that fits a table or a covariance to the examples. So
+    the draws tell how far a score varies but not where it lies, and are moved to have the score as their mean.
+    """
+    if not len(draws) or not np.isfinite(draws).all():
+        return float("nan"), float("nan")
+    tail = (1 - confidence) / 2
+    low, high = value + np.quantile(draws - draws.mean(), (tail, 1 - tail))
+    return float(low), float(high)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _score_each(measure, num_classes, batch_size, features, probs, labels, weights):
+    def score(where):
+        return MEASURES[measure].score(features, probs, labels, num_classes=num_classes, where=where)
+
+    return jax.lax.map(score, weights, batch_size=batch_size)

@@ -1,0 +1,78 @@
+"""Score arrays that a user already has on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import jax
+import numpy as np
+
+from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.measures import MEASURES, Measure
+from leepjax.tables import Row
+from leepjax.types import InputError, unknown_name
+from leepjax.validation import check_features, check_probs
+
+
+def score_arrays(
+    evidence: Path,
+    labels: Path,
+    kind: Literal["probs", "logits", "features"],
+    measures: Sequence[str] | None = None,
+    *,
+    num_classes: int | None = None,
+    resamples: int = 200,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> list[Row]:
+    """A row for each measure: its score and its bootstrap interval, None where undefined.
+
+    Raises:
+        InputError: for files that aren't ``.npy`` arrays, values a measure can't read, or measures that read something
+            else.
+    """
+    chosen = _choose(kind, measures)
+    if resamples < 0:
+        raise InputError(f"score: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
+    array, label_array = _load(evidence), _load(labels)
+    if kind == "logits":
+        check_features("score", array, label_array, num_classes, None)
+        array = np.asarray(jax.nn.softmax(array.astype(np.float32), axis=1))
+    check = check_features if kind == "features" else check_probs
+    array, label_array, _, num_classes = check("score", array, label_array, num_classes, None)
+    weights = bootstrap_weights(len(label_array), resamples, seed)
+    rows = []
+    for measure in chosen:
+        # A measure takes what it reads; the other evidence isn't there.
+        value, draws = score_with_draws(measure.name, array, array, label_array, num_classes, weights)
+        low, high = interval(value, draws, confidence)
+        numbers = {"score": value, "low": low, "high": high}
+        rows.append(
+            {"measure": measure.name, **{k: v if np.isfinite(v) else None for k, v in numbers.items()}}
+            | {"range": measure.range}
+        )
+    return rows
+
+
+def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
+    reads = ("features",) if kind == "features" else ("probs", "source_labels")
+    if measures is None:
+        return [measure for measure in MEASURES.values() if measure.reads in reads]
+    for name in measures:
+        if name not in MEASURES:
+            raise unknown_name("measures", name, MEASURES)
+        if MEASURES[name].reads not in reads:
+            raise InputError(f"score: {name} reads {MEASURES[name].reads}, got {kind}; pass --kind or another measure.")
+    return [MEASURES[name] for name in measures]
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"score: expected an array at {path}, got no file; check the path.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"score: expected an .npy array in {path}, got {error}; write it with numpy.save.") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"score: expected one array in {path}, got an .npz of several; save the one with numpy.save.")
+    return array

@@ -1,0 +1,238 @@
+"""From records to conclusions: which source is best, which are tied with it, and how right each measure was."""
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+
+from leepjax.bootstrap import interval
+from leepjax.records import Record
+from leepjax.tables import Format, Row, render
+
+RESAMPLES = 1000
+
+
+class Interval(NamedTuple):
+    """A statistic with its bootstrap interval; NaN where it is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Agreement(NamedTuple):
+    """How well one measure's scores order the sources by verified accuracy."""
+
+    measure: str
+    pearson: Interval
+    kendall: Interval
+    weighted: Interval
+    """Weighted τ: mistakes among the best sources count more."""
+    p_value: float
+    """Of Pearson's r being zero, two-sided."""
+    num_sources: int
+    ties: int
+    """Pairs of sources with equal score or equal accuracy."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The sources of one target with their scores and, where it was verified, their accuracy.
+
+    The first measure leads: it orders the sources and names the `best`. ``print(ranking)`` shows the tables.
+    """
+
+    records: tuple[Record, ...]
+    measures: tuple[str, ...]
+    verified_by: str | None = None
+    """How accuracy was reached, ``head`` or ``finetune``; None without verification."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources, best first by the leading measure; undefined scores come last."""
+        scores = self.scores(self.measures[0])
+        return tuple(sorted(scores, key=lambda source: (math.isnan(scores[source]), -scores[source], source)))
+
+    @property
+    def best(self) -> str:
+        """The name of the source that the leading measure puts first."""
+        return self.sources[0]
+
+    @property
+    def tied_with_best(self) -> tuple[str, ...]:
+        """The sources that the leading measure can't tell from the best, by a paired bootstrap."""
+        records = {record.source: record for record in self._of(self.measures[0])}
+        best = records[self.best]
+        return tuple(s for s in self.sources if s != self.best and not _clearly_above(best, records[s]))
+
+    def scores(self, measure: str) -> dict[str, float]:
+        """Source → score of one measure; NaN where it is undefined."""
+        return {record.source: _number(record.value) for record in self._of(measure)}
+
+    @property
+    def accuracies(self) -> dict[str, float]:
+        """Source → verified test accuracy; empty without verification."""
+        return self.scores(self.verified_by) if self.verified_by else {}
+
+    def agreement(self, seed: int = 0) -> list[Agreement]:
+        """Each measure's agreement with verified accuracy; empty without verification."""
+        if not self.verified_by:
+            return []
+        accuracies = self.accuracies
+        return [agree(measure, self.scores(measure), accuracies, seed) for measure in self.measures]
+
+    def to_records(self) -> list[Row]:
+        """One flat dictionary for each source and measure, with the rank by that measure."""
+        rows = []
+        for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
+            values = self.scores(measure)
+            for record in self._of(measure):
+                # Competition ranks: equal scores share the better one.
+                value = values[record.source]
+                rank = None if math.isnan(value) else 1 + sum(other > value for other in values.values())
+                fields = {name: getattr(record, name) for name in Record.__struct_fields__ if name != "draws"}
+                rows.append({"rank": rank, **fields})
+        return rows
+
+    def render(self, format: Format = "table") -> str:
+        """The ranking as text; JSON and CSV hold `to_records`, the others a table for people."""
+        if format in ("json", "csv"):
+            return render(self.to_records(), format)
+        lead, target = self.measures[0], self.records[0].target
+        parts = [render(self._lead_rows(), format, f"Sources for {target}, best {lead} first")]
+        if len(self.measures) > 1:
+            parts.append(render(self._score_rows(), format, "All measures, higher is better"))
+        if self.verified_by:
+            parts.append(render(self._agreement_rows(), format, f"Agreement with {self.verified_by} accuracy"))
+        return "\n\n".join([*parts, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """What a reader must know to not over-read the tables, in sentences."""
+        remarks = []
+        if tied := self.tied_with_best:
+            remarks.append(f"= {self.measures[0]} can't tell {', '.join(tied)} from {self.best} on these examples.")
+        if self.verified_by and len(self.accuracies) > 1:
+            remarks.append(significance_note(len(self.accuracies)))
+        return remarks
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def _of(self, measure: str) -> list[Record]:
+        return [record for record in self.records if record.measure == measure]
+
+    def _lead_rows(self) -> list[Row]:
+        lead = {record.source: record for record in self._of(self.measures[0])}
+        accuracy = {record.source: record for record in self._of(self.verified_by)} if self.verified_by else {}
+        tied = self.tied_with_best
+        return [
+            {
+                "#": f"{place}{' =' if source in tied else ''}",
+                "source": source,
+                self.measures[0]: _with_interval(lead[source]),
+                **({"test accuracy": _with_interval(accuracy[source])} if accuracy else {}),
+            }
+            for place, source in enumerate(self.sources, start=1)
+        ]
+
+    def _score_rows(self) -> list[Row]:
+        scores = {measure.replace("_", " "): self.scores(measure) for measure in self.measures}
+        return [{"source": source, **{name: s[source] for name, s in scores.items()}} for source in self.sources]
+
+    def _agreement_rows(self) -> list[Row]:
+        return [
+            {
+                "measure": a.measure,
+                "Pearson r": _show(a.pearson, 2),
+                "p": "–" if math.isnan(a.p_value) else f"{a.p_value:.3f}",
+                "Kendall τ": _show(a.kendall, 2),
+                "weighted τ": _show(a.weighted, 2),
+                "ties": a.ties,
+            }
+            for a in self.agreement()
+        ]
+
+
+def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], seed: int = 0) -> Agreement:
+    """Correlate scores with accuracies over the sources that have both; intervals by a bootstrap over sources."""
+    pairs = [(scores[s], accuracies[s]) for s in sorted(scores) if not math.isnan(scores[s] + accuracies[s])]
+    x, y = np.array(pairs).reshape(-1, 2).T
+    statistics = (pearson, kendall, weighted_tau)
+    intervals = [Interval(f(x, y), *_bootstrap(f, x, y, seed)) for f in statistics]
+    varied = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
+    p_value = float(scipy.stats.pearsonr(x, y).pvalue) if varied else math.nan
+    upper = np.triu_indices(len(x), 1)
+    ties = int(np.sum((np.equal.outer(x, x) | np.equal.outer(y, y))[upper]))
+    return Agreement(measure, *intervals, p_value, len(x), ties)
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's r; NaN when either is constant."""
+    return _quietly(lambda: scipy.stats.pearsonr(x, y).statistic, x, y)
+
+
+def kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's τ-b, in which ties count for neither side; NaN when either is constant."""
+    return _quietly(lambda: scipy.stats.kendalltau(x, y).statistic, x, y)
+
+
+def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
+    """Weighted τ with hyperbolic weights, by rank in both; NaN when either is constant."""
+    return _quietly(lambda: scipy.stats.weightedtau(x, y).statistic, x, y)
+
+
+def significance_note(n: int) -> str:
+    """How far a correlation of n sources must be from zero to mean something, in words."""
+    if n < 4:
+        return f"With {n} sources no correlation or rank agreement can be significant: compare more sources."
+    t = scipy.stats.t.ppf(0.975, n - 2)
+    critical = t / math.sqrt(t * t + n - 2)
+    warning = " That is too few to tell measures apart." if n < 10 else ""
+    return f"With {n} sources |r| must exceed {critical:.2f} for p < 0.05.{warning}"
+
+
+def _quietly(statistic: Callable[[], float], x: np.ndarray, y: np.ndarray) -> float:
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    with warnings.catch_warnings():
+        # Nearly constant input is what a bootstrap of few sources meets all the time.
+        warnings.simplefilter("ignore", scipy.stats.NearConstantInputWarning)
+        return float(statistic())
+
+
+def _bootstrap(statistic: Callable, x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
+    """A 95 % percentile interval over resampled sources; each distinct resample is computed once."""
+    if len(x) < 3:
+        return math.nan, math.nan
+    resamples = np.sort(np.random.default_rng(seed).integers(0, len(x), (RESAMPLES, len(x))), axis=1)
+    distinct, times = np.unique(resamples, axis=0, return_counts=True)
+    values = np.repeat([statistic(x[i], y[i]) for i in distinct], times)
+    values = values[~np.isnan(values)]
+    return tuple(np.percentile(values, (2.5, 97.5)).tolist()) if len(values) else (math.nan, math.nan)
+
+
+def _clearly_above(best: Record, other: Record) -> bool:
+    """Whether the interval of best − other, drawn on the same resamples of examples, lies above zero."""
+    value = _number(best.value) - _number(other.value)
+    draws = np.array([_number(a) - _number(b) for a, b in zip(best.draws, other.draws, strict=True)])
+    low, _ = interval(value, draws, best.confidence)
+    return value > 0 if math.isnan(low) else low > 0
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _with_interval(record: Record) -> str:
+    return _show(Interval(*map(_number, (record.value, record.low, record.high))))
+
+
+def _show(interval: Interval, digits: int = 3) -> str:
+    if math.isnan(interval.value):
+        return "–"
+    value, low, high = (f"{number:.{digits}f}" for number in interval)
+    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"

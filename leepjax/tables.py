@@ -1,0 +1,64 @@
+"""Rows of named columns as text: for a terminal, or as JSON, CSV or Markdown."""
+
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+Format = Literal["table", "json", "csv", "md"]
+FORMATS: tuple[str, ...] = get_args(Format)
+
+Row = dict[str, Any]
+
+
+def render(rows: Sequence[Row], format: Format, title: str = "") -> str:
+    """Rows with the same columns as a table in `format`; numbers keep full precision in JSON and CSV."""
+    if format == "json":
+        return json.dumps(list(rows), ensure_ascii=False, indent=2)
+    if format == "csv":
+        return _csv(rows)
+    return _markdown(rows, title) if format == "md" else _table(rows, title)
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue().rstrip("\n")
+
+
+def _markdown(rows: Sequence[Row], title: str) -> str:
+    columns = list(rows[0]) if rows else []
+    lines = [columns, ["---"] * len(columns), *([_cell(row[column]) for column in columns] for row in rows)]
+    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"### {title}\n\n{table}\n" if title else table
+
+
+def _table(rows: Sequence[Row], title: str) -> str:
+    from rich import box  # rich takes longer to load than all of `leepjax --help`
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in rows[0] if rows else ():
+        numeric = all(isinstance(row[column], (int, float, type(None))) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row.values()))
+    # On a terminal as wide as that is; elsewhere wide enough for every table, so that nothing is folded in a file.
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip("\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return str(value)
