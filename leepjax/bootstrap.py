@@ -19,9 +19,9 @@ def bootstrap_weights(num_examples: int, resamples: int, seed: int) -> np.ndarra
 
 def score_with_draws(
     measure: str,
-    features: np.ndarray,
-    probs: np.ndarray,
-    labels: np.ndarray,
+    features: jax.Array | np.ndarray,
+    probs: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     num_classes: int,
     weights: np.ndarray,
 ) -> tuple[float, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("table", "counts"), meta_fields=())
@@ -29,7 +29,7 @@ class Joint:
     """[c] examples per target class"""
 
     @classmethod
-    def init(cls, num_classes: int, num_source_classes: int, dtype: jnp.dtype = jnp.float32) -> Self:
+    def init(cls, num_classes: int, num_source_classes: int, dtype: DTypeLike = jnp.float32) -> Self:
         """The joint of no examples."""
         return cls(jnp.zeros((num_classes, num_source_classes), dtype), jnp.zeros(num_classes, dtype))
 

@@ -6,6 +6,7 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -43,7 +44,7 @@ class Moments:
     """[] Σ ‖x‖⁴; with `cubic` it moves to another anchor, and Ledoit–Wolf's shrinkage needs it at the mean"""
 
     @classmethod
-    def init(cls, num_classes: int, num_features: int, dtype: jnp.dtype = jnp.float32) -> Self:
+    def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
         """The moments of no examples; the first `update` chooses the anchor."""
         d = num_features
         shapes = ((d,), (num_classes,), (num_classes, d), (d, d), (d,), ())

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -161,28 +161,26 @@ def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], 
     """Correlate scores with accuracies over the sources that have both; intervals by a bootstrap over sources."""
     pairs = [(scores[s], accuracies[s]) for s in sorted(scores) if not math.isnan(scores[s] + accuracies[s])]
     x, y = np.array(pairs).reshape(-1, 2).T
-    statistics = (pearson, kendall, weighted_tau)
-    intervals = [Interval(f(x, y), *_bootstrap(f, x, y, seed)) for f in statistics]
-    varied = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
-    p_value = float(scipy.stats.pearsonr(x, y).pvalue) if varied else math.nan
+    r, tau, weighted = (Interval(f(x, y), *_bootstrap(f, x, y, seed)) for f in (pearson, kendall, weighted_tau))
+    p_value = _statistic(scipy.stats.pearsonr, x, y, "pvalue") if len(x) > 2 else math.nan
     upper = np.triu_indices(len(x), 1)
     ties = int(np.sum((np.equal.outer(x, x) | np.equal.outer(y, y))[upper]))
-    return Agreement(measure, *intervals, p_value, len(x), ties)
+    return Agreement(measure, r, tau, weighted, p_value, len(x), ties)
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Pearson's r; NaN when either is constant."""
-    return _quietly(lambda: scipy.stats.pearsonr(x, y).statistic, x, y)
+    return _statistic(scipy.stats.pearsonr, x, y)
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> float:
     """Kendall's τ-b, in which ties count for neither side; NaN when either is constant."""
-    return _quietly(lambda: scipy.stats.kendalltau(x, y).statistic, x, y)
+    return _statistic(scipy.stats.kendalltau, x, y)
 
 
 def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
     """Weighted τ with hyperbolic weights, by rank in both; NaN when either is constant."""
-    return _quietly(lambda: scipy.stats.weightedtau(x, y).statistic, x, y)
+    return _statistic(scipy.stats.weightedtau, x, y)
 
 
 def significance_note(n: int) -> str:
@@ -195,13 +193,13 @@ def significance_note(n: int) -> str:
     return f"With {n} sources |r| must exceed {critical:.2f} for p < 0.05.{warning}"
 
 
-def _quietly(statistic: Callable[[], float], x: np.ndarray, y: np.ndarray) -> float:
+def _statistic(correlate: Callable[..., Any], x: np.ndarray, y: np.ndarray, attribute: str = "statistic") -> float:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
     with warnings.catch_warnings():
         # Nearly constant input is what a bootstrap of few sources meets all the time.
         warnings.simplefilter("ignore", scipy.stats.NearConstantInputWarning)
-        return float(statistic())
+        return float(getattr(correlate(x, y), attribute))
 
 
 def _bootstrap(statistic: Callable, x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 
 class InputError(ValueError):
@@ -17,9 +18,9 @@ class InputError(ValueError):
 class Outputs(NamedTuple):
     """What a source model says of a batch of images."""
 
-    features: jax.Array
+    features: jax.Array | np.ndarray
     """[n d] the input of the source's linear head."""
-    logits: jax.Array
+    logits: jax.Array | np.ndarray
     """[n z] scores of the source's own classes; softmax of a row is θ(x) in the LEEP paper."""
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.types import InputError
@@ -155,4 +156,4 @@ def _row_summary(probs):
 
 
 def _is_traced(array):
-    return isinstance(array, jax.core.Tracer)
+    return isinstance(array, Tracer)

@@ -89,9 +89,9 @@ def digits() -> Target:
     """The 1,797 handwritten digits (8 × 8, 10 classes) that scikit-learn carries: real data without a download."""
     from sklearn.datasets import load_digits  # here, because `import leepjax` doesn't load scikit-learn
 
-    bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-    return from_arrays(images, bunch.target, name="digits")
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.rint(np.asarray(pixels).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return from_arrays(images, np.asarray(labels), name="digits")
 
 
 EMBEDDED = {"digits": digits}

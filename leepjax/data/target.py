@@ -1,7 +1,7 @@
 """A target: labelled images to transfer to, read one at a time and resized to what a source expects."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -29,7 +29,7 @@ class Target:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def images(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+    def images(self, indices: Iterable[int], size: int) -> np.ndarray:
         """The images of `indices` as uint8 [b size size 3]: short side resized to `size`, centre cropped."""
         images = [_resize_and_crop(self.read(int(i)), size) for i in indices]
         return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
@@ -43,7 +43,7 @@ class Target:
             self,
             labels=self.labels[indices],
             fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
-            read=lambda i: self.read(indices[i]),
+            read=lambda i: self.read(int(indices[i])),
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:

@@ -49,9 +49,10 @@ def pretrain(
         )
     started = time.monotonic()
     images = train_set.images(range(len(train_set)), IMAGE_SIZE)
-    mean, std = (getattr(np, f)(images / np.float32(255), axis=(0, 1, 2), dtype=np.float64) for f in ("mean", "std"))
+    mean = images.mean(axis=(0, 1, 2)) / 255
+    std = images.std(axis=(0, 1, 2)) / 255
     network = resnet.build(model, len(train_set.classes), recipe.seed)
-    train(network, images, train_set.labels, np.float32(mean), np.float32(std), recipe, on_step)
+    train(network, images, train_set.labels, mean.astype(np.float32), std.astype(np.float32), recipe, on_step)
     network.eval()
 
     path = out / f"{name}.safetensors"

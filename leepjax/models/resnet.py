@@ -1,5 +1,7 @@
 """The CIFAR-style ResNets of He et al. (2016), section 4.2: 6m + 2 layers on 32 × 32 images."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -11,7 +13,7 @@ DEPTHS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9}
 
 # He et al. initialise from N(0, 2 / fan_in); PyTorch's BatchNorm keeps 0.9 of the old statistics.
 _conv_init = nnx.initializers.he_normal()
-_BATCH_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+_batch_norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 
 def _conv(inputs: int, outputs: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
@@ -23,9 +25,9 @@ class Block(nnx.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, rngs: nnx.Rngs):
         self.conv1 = _conv(inputs, outputs, stride, rngs)
-        self.bn1 = nnx.BatchNorm(outputs, **_BATCH_NORM, rngs=rngs)
+        self.bn1 = _batch_norm(outputs, rngs=rngs)
         self.conv2 = _conv(outputs, outputs, 1, rngs)
-        self.bn2 = nnx.BatchNorm(outputs, **_BATCH_NORM, rngs=rngs)
+        self.bn2 = _batch_norm(outputs, rngs=rngs)
         self.stride = stride
         self.padding = (outputs - inputs) // 2
 
@@ -48,7 +50,7 @@ class CifarResNet(nnx.Module):
 
     def __init__(self, depth: int, num_classes: int, *, rngs: nnx.Rngs):
         self.conv1 = _conv(3, WIDTHS[0], 1, rngs)
-        self.bn1 = nnx.BatchNorm(WIDTHS[0], **_BATCH_NORM, rngs=rngs)
+        self.bn1 = _batch_norm(WIDTHS[0], rngs=rngs)
         self.layer1 = _stage(WIDTHS[0], WIDTHS[0], depth, rngs)
         self.layer2 = _stage(WIDTHS[0], WIDTHS[1], depth, rngs)
         self.layer3 = _stage(WIDTHS[1], WIDTHS[2], depth, rngs)

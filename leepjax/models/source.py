@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 from flax import nnx
+from jax.typing import ArrayLike
 
 from leepjax.files import write_atomically
 from leepjax.models import resnet, weights
@@ -53,6 +54,16 @@ class Source:
     def name(self) -> str:
         return self.card.name
 
+    @property
+    def mean(self) -> np.ndarray:
+        """[3] what is subtracted from an image's channels in [0, 1]."""
+        return np.asarray(self.card.mean, np.float32)
+
+    @property
+    def std(self) -> np.ndarray:
+        """[3] what they are divided by then."""
+        return np.asarray(self.card.std, np.float32)
+
     def model(self) -> resnet.CifarResNet:
         """A fresh copy of the network with the source's weights, ready for inference."""
         model = resnet.build(self.card.model, len(self.card.classes))
@@ -65,13 +76,13 @@ class Source:
         return nnx.split(self.model())
 
     def __call__(self, images: np.ndarray | jax.Array) -> Outputs:
-        return forward(*self._split, images, np.float32(self.card.mean), np.float32(self.card.std))
+        return forward(*self._split, images, self.mean, self.std)
 
 
 @partial(jax.jit, static_argnums=0)
-def forward(graphdef: Any, state: Any, images: jax.Array, mean: jax.Array, std: jax.Array) -> Outputs:
+def forward(graphdef: Any, state: Any, images: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Outputs:
     """The pure function of a source: uint8 images → ``Outputs``, compiled once for each architecture and shape."""
-    return nnx.merge(graphdef, state)((images.astype(jnp.float32) / 255 - mean) / std)
+    return nnx.merge(graphdef, state)((jnp.asarray(images, jnp.float32) / 255 - mean) / std)
 
 
 def shipped_sources() -> tuple[str, ...]:

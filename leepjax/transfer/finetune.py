@@ -29,12 +29,11 @@ def fine_tune(
     Raises:
         FloatingPointError: when the loss is no longer finite.
     """
-    card = source.card
-    mean, std = np.float32(card.mean), np.float32(card.std)
+    size, mean, std = source.card.image_size, source.mean, source.std
     model = source.model()
     model.replace_head(len(train_set.classes), seed)
-    images = train_set.images(range(len(train_set)), card.image_size)
+    images = train_set.images(range(len(train_set)), size)
     train(model, images, train_set.labels, mean, std, replace(recipe, seed=seed), on_step)
     graphdef, state = nnx.split(model)
-    outputs = forward_all(lambda x: forward(graphdef, state, x, mean, std), test_set, card.image_size)
+    outputs = forward_all(lambda x: forward(graphdef, state, x, mean, std), test_set, size)
     return np.asarray(outputs.logits).argmax(axis=1)

@@ -1,7 +1,7 @@
 """Re-train the head: multinomial logistic regression on frozen features, its L2 chosen on training data."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ import optax
 
 from leepjax.data.split import stratified_order
 
-L2_GRID = tuple(10.0**power for power in range(-5, 2))
+L2_GRID = tuple(10.0**power for power in range(-4, 2))
 NUM_FOLDS = 5
-MAX_STEPS = 200
+MAX_STEPS = 100
 TOLERANCE = 1e-4
 
 
@@ -24,9 +24,9 @@ class Head(NamedTuple):
     kernel: jax.Array
     bias: jax.Array
 
-    def logits(self, features: jax.Array) -> jax.Array:
+    def logits(self, features: jax.Array | np.ndarray) -> jax.Array:
         """[n c] scores of features [n d]."""
-        return (features - self.mean) / self.std @ self.kernel + self.bias
+        return (jnp.asarray(features) - self.mean) / self.std @ self.kernel + self.bias
 
 
 class Retrained(NamedTuple):
@@ -47,29 +47,29 @@ def retrain_head(features: np.ndarray, labels: np.ndarray, num_classes: int, *, 
     num_folds = min(NUM_FOLDS, len(labels))
     fold_of = np.empty(len(labels), int)
     fold_of[stratified_order(labels, seed)] = np.arange(len(labels)) % num_folds
-    held_out = jnp.asarray(fold_of == np.arange(num_folds)[:, None])
-    features, labels = jnp.asarray(features, jnp.float32), jnp.asarray(labels)
-    grid = jnp.asarray(L2_GRID)
+    # One more "fold" holds nothing out: the heads of all L2s on all examples come from the same program.
+    held_out = np.vstack([fold_of == np.arange(num_folds)[:, None], np.zeros((1, len(labels)), bool)])
+    if num_folds == 1:
+        held_out[0] = False
+    x, y = jnp.asarray(features, jnp.float32), jnp.asarray(labels)
+    heads, correct = _fit_grid(x, y, jnp.asarray(held_out, x.dtype), jnp.asarray(L2_GRID), num_classes)
 
-    accuracies = np.zeros(len(L2_GRID))
-    if num_folds > 1:
-        accuracies = np.asarray(_cross_validate(features, labels, held_out, grid, num_classes))
+    accuracies = np.asarray(correct).sum(axis=1) / len(labels)
     # The strongest L2 among the best: ties are common on small sets, and the simpler head is the safer one.
     chosen = len(L2_GRID) - 1 - int(np.argmax(accuracies[::-1]))
-    head = fit_head(features, labels, jnp.ones(len(labels)), grid[chosen], num_classes)
+    head = jax.tree.map(lambda leaf: leaf[chosen, -1], heads)
     return Retrained(head, L2_GRID[chosen], float(accuracies[chosen]))
 
 
 @partial(jax.jit, static_argnums=4)
-def _cross_validate(features, labels, held_out, grid, num_classes):
-    """[number of L2s] accuracy on the held-out folds, over all examples."""
+def _fit_grid(features, labels, held_out, grid, num_classes):
+    """Heads for each L2 and fold, and how many held-out examples each gets right [number of L2s, number of folds]."""
 
-    def correct(l2, held_out):
-        head = fit_head(features, labels, 1.0 - held_out, l2, num_classes)
-        return (held_out * (head.logits(features).argmax(axis=1) == labels)).sum()
+    def fit(l2, held_out):
+        head = fit_head(features, labels, 1 - held_out, l2, num_classes)
+        return head, (held_out * (head.logits(features).argmax(axis=1) == labels)).sum()
 
-    over_folds = jax.vmap(correct, (None, 0))
-    return jax.vmap(over_folds, (0, None))(grid, held_out).sum(axis=1) / len(labels)
+    return jax.vmap(jax.vmap(fit, (None, 0)), (0, None))(grid, held_out)
 
 
 @partial(jax.jit, static_argnums=4)
@@ -82,9 +82,9 @@ def fit_head(features: jax.Array, labels: jax.Array, weights: jax.Array, l2: jax
     x = (features - mean) / std
 
     def loss(params):
-        kernel, bias = params
-        losses = optax.softmax_cross_entropy_with_integer_labels(x @ kernel + bias, labels)
-        return weights @ losses + l2 / 2 * (kernel**2).sum()
+        logits = x @ params["kernel"] + params["bias"]
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return weights @ losses + l2 / 2 * (params["kernel"] ** 2).sum()
 
     optimizer = optax.lbfgs()
     value_and_grad = optax.value_and_grad_from_state(loss)
@@ -99,6 +99,7 @@ def fit_head(features: jax.Array, labels: jax.Array, weights: jax.Array, l2: jax
         _, _, gradient_norm, count = carry
         return (count < MAX_STEPS) & (gradient_norm > TOLERANCE)
 
-    params = jnp.zeros((x.shape[1], num_classes)), jnp.zeros(num_classes)
-    (kernel, bias), *_ = jax.lax.while_loop(unfinished, step, (params, optimizer.init(params), jnp.inf, 0))
-    return Head(mean, std, kernel, bias)
+    params = {"kernel": jnp.zeros((x.shape[1], num_classes)), "bias": jnp.zeros(num_classes)}
+    fitted: Any
+    fitted, *_ = jax.lax.while_loop(unfinished, step, (params, optimizer.init(params), jnp.inf, 0))
+    return Head(mean, std, fitted["kernel"], fitted["bias"])

@@ -77,18 +77,18 @@ def train(
 
     rng = np.random.default_rng(recipe.seed)
     key = jax.random.key(recipe.seed)
-    images, labels = jnp.asarray(images), jnp.asarray(labels)
+    device_images, device_labels = jnp.asarray(images), jnp.asarray(labels)
     order = np.empty(0, int)
     for step in range(num_steps):
         epoch, position = divmod(step, steps_per_epoch)
         if position == 0:
             order = np.resize(rng.permutation(len(images)), steps_per_epoch * batch_size)
         batch = order[position * batch_size : (position + 1) * batch_size]
-        state, loss = step_fn(state, images[batch], labels[batch], jax.random.fold_in(key, step))
+        state, loss = step_fn(state, device_images[batch], device_labels[batch], jax.random.fold_in(key, step))
         if not np.isfinite(loss):
             raise FloatingPointError(
                 f"train: the loss became {loss} at step {step} of {num_steps} with learning rate "
-                f"{float(schedule(step)):.3g}; lower the learning rate."
+                f"{np.asarray(schedule(step)):.3g}; lower the learning rate."
             )
         on_step(Progress(epoch, step, num_steps, float(loss)))
     nnx.update(model, state[0], state[1])
