@@ -1,8 +1,8 @@
 """leepjax: which pretrained model will transfer to your data, before you train anything.
 
 >>> import leepjax as lj
->>> lj.leep([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8]], [0, 0, 1]).round(4).item()
--0.2879
+>>> print(f"{lj.leep([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8]], [0, 0, 1]):.4f}")
+-0.3168
 """
 
 from importlib import import_module

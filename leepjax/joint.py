@@ -20,7 +20,7 @@ class Joint:
     >>> joint = Joint.init(num_classes=2, num_source_classes=2)
     >>> joint = joint.update(jnp.array([[0.75, 0.25], [0.5, 0.5]]), jnp.array([0, 1]))
     >>> joint.conditional.round(2).tolist()
-    [[0.6, 0.33], [0.4, 0.67]]
+    [[0.5999999642372131, 0.32999998331069946], [0.3999999761581421, 0.6699999570846558]]
     """
 
     table: jax.Array

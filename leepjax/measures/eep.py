@@ -47,7 +47,7 @@ def eep(
 
     >>> predictor = eep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1]))
     >>> predictor.predict(jnp.array([[1.0, 0.0]])).round(3).tolist()
-    [[0.818, 0.182]]
+    [[0.8180000185966492, 0.18200001120567322]]
 
     Reference:
         Nguyen, Hassner, Seeger, Archambeau, *LEEP*, ICML 2020, arXiv:2002.12462, equation 1.

@@ -37,8 +37,8 @@ def h_score(
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> h_score(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])).round(4).item()
-    0.8
+    >>> print(f"{h_score(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    0.8000
 
     Reference:
         Bao, Li, Huang, Zhang, Zheng, Zamir, Guibas, *An Information-Theoretic Approach to Transferability in Task

@@ -1,0 +1,62 @@
+"""What the documentation shows is what happens: README's snippet, its table of measures, docstrings and examples."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+import leepjax
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = [
+    "leepjax",
+    *(m.name for m in pkgutil.walk_packages(leepjax.__path__, "leepjax.") if "__main__" not in m.name),
+]
+
+
+def test_readme_snippet_prints_what_it_says(capsys):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    expected = re.findall(r"print\(.*\)\s+# (\S+)", code)
+    exec(compile(code, "README.md", "exec"), {})
+    assert expected
+    assert capsys.readouterr().out.split() == expected
+
+
+def test_readme_lists_every_measure_and_source():
+    from leepjax.models.source import shipped_sources
+
+    for name in (*leepjax.MEASURES, *shipped_sources()):
+        assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_examples(module):
+    module = importlib.import_module(module)
+    globs = {"jnp": jnp} | vars(module)
+    result = doctest.testmod(module, extraglobs=globs)
+    assert result.failed == 0
+
+
+def test_every_public_measure_has_an_example():
+    for name in (*leepjax.MEASURES, "eep"):
+        assert ">>> " in getattr(leepjax, name).__doc__
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_example_runs(example):
+    assert len(example.read_text(encoding="utf-8").splitlines()) <= 80
+    run = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:leepjax", example],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
