@@ -59,9 +59,9 @@ def logme(
 
 def logme_from_moments(moments: Moments) -> jax.Array:
     """LogME of features that were summed up in `Moments`."""
-    raw = moments.anchored_at(jnp.zeros_like(moments.anchor))
-    evidence = _max_evidence(raw.gram, raw.sums, raw.counts)
-    present = raw.counts > 0
+    central = moments.anchored_at(moments.mean)
+    evidence = _max_evidence(central.gram, central.sums, moments.mean, moments.counts)
+    present = moments.counts > 0
     return jnp.where(present, evidence, 0).sum() / present.sum() / moments.size
 
 
@@ -70,84 +70,87 @@ def _logme(features, labels, where, num_classes):
     return logme_from_moments(Moments.of(features, labels, num_classes, where))
 
 
-class _Maximum(NamedTuple):
-    """Where the evidence of each class is largest."""
+class _Problem(NamedTuple):
+    """The regressions of all classes in the basis that diagonalises the centred Gram C = V diag(λ) Vᵀ.
 
-    evidence: jax.Array
-    """[c] max L; NaN where there is no maximum"""
-    t: jax.Array
-    """[c] α/β, infinite where the best head is zero"""
-    residual: jax.Array
-    """[c] R(t) = ‖Fm − y‖² + t mᵀm"""
-    weights: jax.Array
-    """[c d] m"""
+    FᵀF = C + n μμᵀ, and a raw float32 FᵀF would lose C beside a large mean. So C alone is decomposed, and the mean
+    enters as what it is: one more observation, √n μᵀw ≈ n_y/√n, beside the centred ones.
+    """
+
+    n: jax.Array
+    counts: jax.Array
+    """[c] n_y = yᵀy"""
     values: jax.Array
-    """[d] eigenvalues of FᵀF, zero where the dtype doesn't resolve them"""
+    """[d] λ, zero where the dtype doesn't resolve it"""
     vectors: jax.Array
-    """[d d] its eigenvectors, in columns"""
+    """[d d] V, eigenvectors in columns"""
+    mean: jax.Array
+    """[d] m = Vᵀμ"""
+    targets: jax.Array
+    """[c d] what the centred observations ask of each direction: √λ_j w_j ≈ target_j"""
+    left: jax.Array
+    """[c] the part of ‖y‖² that no w explains, mean and directions aside"""
+    spans: jax.Array
+    """[] whether F has as many independent rows as there are examples"""
 
 
-@jax.custom_jvp
-def _max_evidence(gram, projections, counts):
-    """[c] max L of each class, from FᵀF [d d], Fᵀy [c d] and yᵀy, the class counts [c]."""
-    return _maximise(gram, projections, counts).evidence
-
-
-@_max_evidence.defjvp
-def _max_evidence_jvp(primals, tangents):
-    """The maximiser t may be held fixed (envelope theorem): L = −n/2 log R(t) − ½ log|I + FᵀF/t| + constants."""
-    best = _maximise(*primals)
-    d_gram, d_projections, _ = tangents
-    m, vectors, n = best.weights, best.vectors, primals[2].sum()
-    d_gram_m = jnp.matmul(m, d_gram, precision=HIGHEST)
-    d_residual = ((d_gram_m - 2 * d_projections) * m).sum(axis=1)
-    d_values = jnp.einsum("dk,de,ek->k", vectors, d_gram, vectors, precision=HIGHEST)
-    d_logdet = (d_values / (best.t[:, None] + best.values)).sum(axis=1)
-    return best.evidence, -n / 2 * d_residual / best.residual - d_logdet / 2
-
-
-def _maximise(gram, projections, counts):
-    n, d, eps = counts.sum(), len(gram), float(jnp.finfo(gram.dtype).eps)
+def _problem(gram, projections, mean, counts) -> _Problem:
+    n, eps = counts.sum(), len(gram) * float(jnp.finfo(gram.dtype).eps)
     values, vectors = jnp.linalg.eigh(gram)
-    largest = values[-1]
-    resolved = values > d * eps * largest
+    resolved = values > eps * values[-1]
     values = jnp.where(resolved, values, 0)
-    along = jnp.where(resolved, jnp.matmul(projections, vectors, precision=HIGHEST), 0)  # [c d] Fᵀy in the eigenbasis
+    along = jnp.matmul(projections, vectors, precision=HIGHEST)
+    targets = jnp.where(resolved, along / jnp.sqrt(jnp.where(resolved, values, 1)), 0)
+    left = counts - counts**2 / n - (targets**2).sum(axis=1)
+    spans = resolved.sum() >= n - 1
+    left = jnp.where(spans | (left <= eps * counts), 0, left)
+    # An absent class isn't averaged; it only must not divide by zero.
+    left = jnp.where(counts > 0, left, 1)
+    return _Problem(n, counts, values, vectors, jnp.matmul(mean, vectors, precision=HIGHEST), targets, left, spans)
 
-    # ‖y‖² splits into what each direction explains and what least squares must leave: nothing, when F has rank n.
-    explained = along**2 / jnp.where(resolved, values, 1)
-    left = counts - explained.sum(axis=1)
-    spans, fits = resolved.sum() >= n, left <= d * eps * counts
-    left = jnp.where(counts > 0, jnp.where(spans | fits, 0, left), 1)
 
-    def residual(t, explained, left):
-        return left + jnp.matmul(explained, jnp.where(resolved, t / (t + values), 0), precision=HIGHEST)
+def _ridge(problem, t, count, targets, left):
+    """One class at one t = α/β: min R(w) = ‖Fw − y‖² + t‖w‖², its w in V's basis, and log|I + FᵀF/t|."""
+    n, values, mean = problem.n, problem.values, problem.mean
+    weights = jnp.sqrt(values) * targets / (t + values)
+    gain = mean / (t + values)
+    leverage = 1 + n * jnp.matmul(mean, gain, precision=HIGHEST)
+    surprise = count / n - jnp.matmul(weights, mean, precision=HIGHEST)  # of the mean, by the centred observations' w
+    residual = left + jnp.matmul(targets**2, t / (t + values), precision=HIGHEST) + n * surprise**2 / leverage
+    return residual, weights + n * surprise / leverage * gain, jnp.log1p(values / t).sum() + jnp.log(leverage)
 
-    def evidence(t, explained, left):
-        log_likelihood = -n / 2 * (jnp.log(2 * jnp.pi * residual(t, explained, left) / n) + 1)
-        return log_likelihood - jnp.log1p(values / t).sum() / 2
 
-    # t runs from where a head of rank n interpolates to where a head does nothing.
-    unit = jnp.where(largest > 0, largest, 1)
-    grid = unit * jnp.exp(jnp.linspace(2 * math.log(eps), -math.log(eps), GRID, dtype=gram.dtype))
-    on_grid = jax.vmap(jax.vmap(evidence, (0, None, None)), (None, 0, 0))(grid, explained, left)
-    peak = on_grid.argmax(axis=1).clip(1, GRID - 2)
+def _evidence(problem, t, *of_class):
+    """L of one class at one t, with its best β = n / R."""
+    residual, _, logdet = _ridge(problem, t, *of_class)
+    return -problem.n / 2 * (jnp.log(2 * jnp.pi * residual / problem.n) + 1) - logdet / 2
+
+
+def _maximise(problem) -> tuple[jax.Array, jax.Array]:
+    """[c] the largest L of each class, NaN where there is none, and its t, infinite where the best head is zero."""
+    n, counts, dtype = problem.n, problem.counts, problem.values.dtype
+    of_class = counts, problem.targets, problem.left
+    at = partial(_evidence, problem)
+
+    # t runs from where heads interpolate to where they do nothing.
+    scale = problem.values[-1] + n * (problem.mean**2).sum()
+    log_eps = math.log(float(jnp.finfo(dtype).eps))
+    grid = jnp.linspace(2 * log_eps, -log_eps, GRID, dtype=dtype) + jnp.log(jnp.where(scale > 0, scale, 1))
+    on_grid = jax.vmap(jax.vmap(at, (0, None, None, None)), (None, 0, 0, 0))(jnp.exp(grid), *of_class)
+    peak = on_grid.argmax(axis=1)
+    inner = peak.clip(1, GRID - 2)
     log_t = _golden_section(
-        jax.vmap(lambda log_t, *rest: evidence(jnp.exp(log_t), *rest)),
-        (jnp.log(grid[peak - 1]), jnp.log(grid[peak + 1])),
-        (explained, left),
+        jax.vmap(lambda log_t, *rest: at(jnp.exp(log_t), *rest)), grid[inner - 1], grid[inner + 1], *of_class
     )
-    t, zero_head = jnp.exp(log_t), -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(counts > 0, counts, 1) / n) + 1)
-    best = jax.vmap(evidence)(t, explained, left)
-    t = jnp.where(best < zero_head, jnp.inf, t)
-    maximum = jnp.where(fits & ~spans & (counts > 0), jnp.nan, jnp.maximum(best, zero_head))
-    weights = jnp.matmul(along / (t[:, None] + values), vectors.T, precision=HIGHEST)
-    at_t = jnp.where(jnp.isinf(t), counts, jax.vmap(residual)(t, explained, left))
-    return _Maximum(maximum, t, at_t, weights, values, vectors)
+    best = jax.vmap(at)(jnp.exp(log_t), *of_class)
+    zero_head = -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(counts > 0, counts, 1) / n) + 1)
+    unbounded = (peak == 0) & ~problem.spans & (counts > 0)
+    t = jnp.where(best < zero_head, jnp.inf, jnp.exp(log_t))
+    return jnp.where(unbounded, jnp.nan, jnp.maximum(best, zero_head)), t
 
 
-def _golden_section(f, bracket, args):
-    """The maximiser of a function with one peak in the bracket, elementwise."""
+def _golden_section(f, low, high, *args):
+    """The maximiser of a function with one peak between `low` and `high`, elementwise."""
     ratio = (math.sqrt(5) - 1) / 2
 
     def narrow(_, bracket):
@@ -156,5 +159,35 @@ def _golden_section(f, bracket, args):
         left = f(a, *args) >= f(b, *args)
         return jnp.where(left, low, a), jnp.where(left, b, high)
 
-    low, high = jax.lax.fori_loop(0, GOLDEN_STEPS, narrow, bracket)
+    low, high = jax.lax.fori_loop(0, GOLDEN_STEPS, narrow, (low, high))
     return (low + high) / 2
+
+
+@jax.custom_jvp
+def _max_evidence(gram, projections, mean, counts):
+    """[c] max L of each class, from the centred Gram [d d], the centred class sums [c d], the mean and the counts."""
+    return _maximise(_problem(gram, projections, mean, counts))[0]
+
+
+@_max_evidence.defjvp
+def _max_evidence_jvp(primals, tangents):
+    """The maximisers t and w may be held fixed (envelope theorem): dL = −n/2 dR/R − ½ tr (tI + FᵀF)⁻¹ d(FᵀF)."""
+    problem = _problem(*primals)
+    evidence, t = _maximise(problem)
+    V, n, mean, counts = problem.vectors, problem.n, problem.mean, problem.counts[:, None]
+    d_gram, d_projections, d_mean, _ = tangents
+    d_gram, d_projections, d_mean = V.T @ d_gram @ V, d_projections @ V, d_mean @ V
+
+    finite_t = jnp.where(jnp.isinf(t), 1, t)
+    residual, w, _ = jax.vmap(partial(_ridge, problem))(finite_t, problem.counts, problem.targets, problem.left)
+    w_mean = (w @ mean)[:, None]
+    d_residual = ((w @ d_gram + 2 * n * w_mean * d_mean - 2 * (d_projections + counts * d_mean)) * w).sum(axis=1)
+
+    inverse = 1 / (finite_t[:, None] + problem.values)
+    gain = mean * inverse
+    leverage = 1 + n * gain @ mean
+    d_logdet = (
+        inverse @ jnp.diagonal(d_gram) + n * (2 * gain @ d_mean - ((gain @ d_gram) * gain).sum(axis=1)) / leverage
+    )
+    d_evidence = -n / 2 * d_residual / residual - d_logdet / 2
+    return evidence, jnp.where(jnp.isinf(t), 0, d_evidence)
