@@ -53,7 +53,7 @@ def extract(
     Raises:
         InputError: when an image can't be decoded.
     """
-    key = digest(REVISION, _identity(source), target.fingerprint.encode())
+    key = table_key(source, target)
     path = cache / f"{key}.safetensors" if cache else None
     table = _read(path, key) if path else None
     if table is not None:
@@ -88,9 +88,11 @@ def forward_all(
     return Outputs(*map(np.concatenate, zip(*batches, strict=True)))
 
 
-def _identity(source: Source) -> bytes:
+def table_key(source: Source, target: Target) -> str:
+    """The content key of the table that `extract` gives: known before the images are looked at."""
     card = source.card
-    return repr((card.model, card.image_size, card.mean, card.std, card.weights_hash)).encode()
+    identity = repr((card.model, card.image_size, card.mean, card.std, card.weights_hash))
+    return digest(REVISION, identity.encode(), target.fingerprint.encode())
 
 
 def _read(path: Path, key: str) -> Table | None:

@@ -1,10 +1,12 @@
 """The main job: score every source on a target, rank them, and verify the ranking by training."""
 
+import functools
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,8 +17,8 @@ import scipy.stats
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
 from leepjax.data.readers import read_target
 from leepjax.data.split import stratified_limit, train_test_split
-from leepjax.data.target import Target, digest
-from leepjax.extract import Table, extract
+from leepjax.data.target import Target, digest, from_arrays
+from leepjax.extract import Table, extract, table_key
 from leepjax.measures import MEASURES
 from leepjax.models.source import Source, load_source, shipped_sources
 from leepjax.ranking import Ranking
@@ -49,7 +51,7 @@ class Study:
 
 
 def rank(
-    target: str | os.PathLike | Target,
+    target: str | os.PathLike | Target | tuple[np.ndarray, np.ndarray],
     sources: Sequence[str | os.PathLike | Source] | None = None,
     measures: Sequence[str] | None = None,
     *,
@@ -70,7 +72,8 @@ def rank(
     trained on the training part is what their rankings are compared with.
 
     Args:
-        target: ``digits``, a folder ``class/image.png``, an ``.npz`` with `images` and `labels`, or a `Target`.
+        target: ``digits``, a folder ``class/image.png``, an ``.npz`` with `images` and `labels`, the two arrays
+            themselves (uint8 [n h w 3] or [n h w], integers [n]), or a `Target`.
         sources: names of shipped sources, paths of ``.safetensors`` files, or `Source`s; all that are shipped by
             default.
         measures: names from `leepjax.MEASURES`, the leading one first; all of them by default.
@@ -99,8 +102,7 @@ def rank(
     known = {record.key: record for record in read_records(path)} if path else {}
     records: list[Record] = []
     for source in opened:
-        on_batch = _counter(f"{source.name}: images", len(target), on_progress)
-        table = extract(source, target, cache=Path(cache) if cache else None, on_batch=on_batch)
+        table = functools.cache(partial(_extract, source, target, Path(cache) if cache else None, on_progress))
         for record in _measure_source(study, source, table, known, on_progress):
             records.append(record)
             if path and record.key not in known:
@@ -110,16 +112,16 @@ def rank(
 
 
 def _measure_source(
-    study: Study, source: Source, table: Table, known: dict[str, Record], on_progress: OnProgress
+    study: Study, source: Source, table: Callable[[], Table], known: dict[str, Record], on_progress: OnProgress
 ) -> Iterator[Record]:
-    """The records of one source: those already known, and the others measured now."""
+    """The records of one source: those already known, and the others measured now, for which images are looked at."""
     work = [("score", name) for name in study.measures]
     if study.verify != "none":
         work.append(("verify", study.verify))
     for done, (kind, name) in enumerate(work):
         on_progress(f"{source.name}: {name}", done, len(work))
-        key = _key(study, table, kind, name)
-        yield known[key] if key in known else _measure(study, source, table, kind, name, key, on_progress)
+        key = _key(study, source, kind, name)
+        yield known[key] if key in known else _measure(study, source, table(), kind, name, key, on_progress)
     on_progress(f"{source.name}: done", len(work), len(work))
 
 
@@ -179,14 +181,23 @@ def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress)
     return correct.statistic, float(low), float(high)
 
 
-def _key(study: Study, table: Table, kind: str, name: str) -> str:
+def _key(study: Study, source: Source, kind: str, name: str) -> str:
     split = digest(study.train.astype(np.int64).tobytes(), study.test.astype(np.int64).tobytes())
-    settings = (REVISION, table.key, split, kind, name, study.seed, study.resamples, study.confidence)
+    settings = (
+        REVISION,
+        table_key(source, study.target),
+        split,
+        kind,
+        name,
+        study.seed,
+        study.resamples,
+        study.confidence,
+    )
     return digest(repr(settings).encode())
 
 
 def _open_sources(sources) -> list[Source]:
-    chosen = shipped_sources() if sources is None else sources
+    chosen = shipped_sources() if sources is None else _several(sources)
     opened = [source if isinstance(source, Source) else load_source(source) for source in chosen]
     if not opened:
         raise InputError("rank: expected at least one source, got none; name one or leave the choice out.")
@@ -198,7 +209,10 @@ def _open_sources(sources) -> list[Source]:
 
 
 def _open_target(target, limit, seed) -> Target:
-    target = target if isinstance(target, Target) else read_target(os.fspath(target))
+    if isinstance(target, tuple):
+        target = from_arrays(*target)
+    elif not isinstance(target, Target):
+        target = read_target(os.fspath(target))
     if limit is not None and limit < 2:
         raise InputError(f"rank: limit must be at least 2, got {limit}; raise it.")
     target = target.subset(stratified_limit(target.labels, limit, seed))
@@ -212,7 +226,7 @@ def _open_target(target, limit, seed) -> Target:
 
 
 def _check_measures(measures) -> tuple[str, ...]:
-    names = tuple(MEASURES) if measures is None else tuple(measures)
+    names = tuple(MEASURES) if measures is None else tuple(_several(measures))
     for name in names:
         if name not in MEASURES:
             raise unknown_name("measures", name, MEASURES)
@@ -241,15 +255,20 @@ def _plan(target, measures, verify, seed, resamples, confidence, test_fraction) 
     return Study(target, train, test, measures, verify, seed, resamples, confidence)
 
 
-def _counter(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:
+def _extract(source: Source, target: Target, cache: Path | None, on_progress: OnProgress) -> Table:
     done = 0
 
     def on_batch(examples: int) -> None:
         nonlocal done
         done += examples
-        on_progress(what, done, total)
+        on_progress(f"{source.name}: images", done, len(target))
 
-    return on_batch
+    return extract(source, target, cache=cache, on_batch=on_batch)
+
+
+def _several(names):
+    """A single name where several are asked for is a list of one, not of its letters."""
+    return [names] if isinstance(names, (str, os.PathLike, Source)) else names
 
 
 def _or_none(value: float) -> float | None:
