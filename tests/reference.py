@@ -218,7 +218,7 @@ def logme(features: Array, labels: Array, where: Weights = None) -> float:
     for label in np.unique(labels):
         y = np.sqrt(w) * (labels == label)
         rest = np.sum((y - basis @ (basis.T @ y)) ** 2)
-        exact = rest <= (max(f.shape) * EPS) ** 2 * np.sum(y**2)
+        exact = rest <= (100 * max(f.shape) * EPS) ** 2 * np.sum(y**2)
         if exact and rank < n:
             return float("nan")
         candidates = [n / 2 * (np.log(n / np.sum(y**2)) - np.log(2 * np.pi) - 1)]  # alpha/beta -> infinity, m = 0

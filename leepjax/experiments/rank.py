@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.stats
@@ -266,7 +266,7 @@ def _extract(source: Source, target: Target, cache: Path | None, on_progress: On
     return extract(source, target, cache=cache, on_batch=on_batch)
 
 
-def _several(names):
+def _several(names: Any) -> Sequence[Any]:
     """A single name where several are asked for is a list of one, not of its letters."""
     return [names] if isinstance(names, (str, os.PathLike, Source)) else names
 
