@@ -49,37 +49,45 @@ def retrain_head(features: np.ndarray, labels: np.ndarray, num_classes: int, *, 
     fold_of[stratified_order(labels, seed)] = np.arange(len(labels)) % num_folds
     # One more "fold" holds nothing out: the heads of all L2s on all examples come from the same program.
     held_out = np.vstack([fold_of == np.arange(num_folds)[:, None], np.zeros((1, len(labels)), bool)])
-    if num_folds == 1:
+    if num_folds == 1:  # a single example can teach or be held out, not both
         held_out[0] = False
-    x, y = jnp.asarray(features, jnp.float32), jnp.asarray(labels)
-    heads, correct = _fit_grid(x, y, jnp.asarray(held_out, x.dtype), jnp.asarray(L2_GRID), num_classes)
+    mean, std = _standard(features)
+    x = jnp.asarray((features - mean) / std)
+    kernels, biases, correct = _fit_grid(x, jnp.asarray(labels), jnp.asarray(held_out, x.dtype), num_classes)
 
     accuracies = np.asarray(correct).sum(axis=1) / len(labels)
     # The strongest L2 among the best: ties are common on small sets, and the simpler head is the safer one.
     chosen = len(L2_GRID) - 1 - int(np.argmax(accuracies[::-1]))
-    head = jax.tree.map(lambda leaf: leaf[chosen, -1], heads)
+    head = Head(jnp.asarray(mean), jnp.asarray(std), kernels[chosen, -1], biases[chosen, -1])
     return Retrained(head, L2_GRID[chosen], float(accuracies[chosen]))
 
 
-@partial(jax.jit, static_argnums=4)
-def _fit_grid(features, labels, held_out, grid, num_classes):
-    """Heads for each L2 and fold, and how many held-out examples each gets right [number of L2s, number of folds]."""
+def _standard(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[d] mean and standard deviation; a constant feature keeps its scale."""
+    features = np.asarray(features, np.float64)
+    std = features.std(axis=0)
+    constant = std <= 1e-6 * np.abs(features).max(axis=0)
+    return features.mean(axis=0).astype(np.float32), np.where(constant, 1, std).astype(np.float32)
+
+
+@partial(jax.jit, static_argnums=3)
+def _fit_grid(x, labels, held_out, num_classes):
+    """Kernels and biases for each L2 and fold, and how many held-out examples each gets right."""
 
     def fit(l2, held_out):
-        head = fit_head(features, labels, 1 - held_out, l2, num_classes)
-        return head, (held_out * (head.logits(features).argmax(axis=1) == labels)).sum()
+        kernel, bias = fit_logistic(x, labels, 1 - held_out, l2, num_classes)
+        return kernel, bias, (held_out * ((x @ kernel + bias).argmax(axis=1) == labels)).sum()
 
-    return jax.vmap(jax.vmap(fit, (None, 0)), (0, None))(grid, held_out)
+    # All fits share x, so a step of all of them is one wide matrix product.
+    return jax.vmap(jax.vmap(fit, (None, 0)), (0, None))(jnp.asarray(L2_GRID), held_out)
 
 
 @partial(jax.jit, static_argnums=4)
-def fit_head(features: jax.Array, labels: jax.Array, weights: jax.Array, l2: jax.Array, num_classes: int) -> Head:
-    """The head that minimises the weighted mean cross-entropy plus ``l2 / 2 · ‖kernel‖²``."""
+def fit_logistic(
+    x: jax.Array, labels: jax.Array, weights: jax.Array, l2: jax.Array, num_classes: int
+) -> tuple[jax.Array, jax.Array]:
+    """The kernel [d c] and bias [c] that minimise the weighted mean cross-entropy plus ``l2 / 2 · ‖kernel‖²``."""
     weights = weights / weights.sum()
-    mean = weights @ features
-    variance = weights @ (features - mean) ** 2
-    std = jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1)), 1)
-    x = (features - mean) / std
 
     def loss(params):
         logits = x @ params["kernel"] + params["bias"]
@@ -99,7 +107,7 @@ def fit_head(features: jax.Array, labels: jax.Array, weights: jax.Array, l2: jax
         _, _, gradient_norm, count = carry
         return (count < MAX_STEPS) & (gradient_norm > TOLERANCE)
 
-    params = {"kernel": jnp.zeros((x.shape[1], num_classes)), "bias": jnp.zeros(num_classes)}
+    params = {"kernel": jnp.zeros((x.shape[1], num_classes), x.dtype), "bias": jnp.zeros(num_classes)}
     fitted: Any
     fitted, *_ = jax.lax.while_loop(unfinished, step, (params, optimizer.init(params), jnp.inf, 0))
-    return Head(mean, std, fitted["kernel"], fitted["bias"])
+    return fitted["kernel"], fitted["bias"]
