@@ -60,7 +60,10 @@ class Joint:
     def conditional(self) -> jax.Array:
         """P̂(y|z) [c z]; a source class without mass has a column of zeros and so contributes nothing."""
         mass = self.table.sum(axis=0)
-        return jnp.where(mass > 0, self.table / jnp.where(mass > 0, mass, 1), 0)
+        # Divided by the mass held fixed, columns sum to one; only then is the division differentiated: that of a mass
+        # of 1e-30 would overflow.
+        share = self.table / jax.lax.stop_gradient(jnp.where(mass > 0, mass, 1))
+        return jnp.where(mass > 0, share / jnp.where(mass > 0, share.sum(axis=0), 1), 0)
 
     def neg_conditional_entropy(self) -> jax.Array:
         """−H(Y|Z) = Σ P̂(y, z) log P̂(y|z) in nats: softNCE of a soft joint, NCE of a hard one; NaN without examples."""

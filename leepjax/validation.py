@@ -109,7 +109,7 @@ def _check_where(function, where, n):
             raise InputError(f"{function}: where must be a mask or finite weights >= 0, got another value; correct it.")
         if not values.any():
             raise InputError(f"{function}: expected at least one example that counts, got none; check where.")
-    return weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+    return weights.astype(jnp.promote_types(weights.dtype, jnp.result_type(float)))
 
 
 def _check_labels(function, name, labels, count_name, count, weights, n):
@@ -141,8 +141,9 @@ def _array(function, name, value, ndim):
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
         raise InputError(
-            f"{function}: {name} must be an array, got {type(value).__name__} ({error}); convert it."
+            f"{function}: {name} must be an array, got {type(value).__name__} ({reason}); convert it."
         ) from None
     if array.ndim != ndim:
         axes = "one row an example" if ndim == 2 else "one entry an example"
