@@ -3,6 +3,7 @@
 Heavy imports stand inside the commands, so that ``leepjax --help`` answers at once.
 """
 
+import io
 import os
 import shlex
 import sys
@@ -21,6 +22,7 @@ app = cyclopts.App(
     version=__version__,
     help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
 )
 
 
@@ -220,6 +222,9 @@ def pretrain(
 
 def main() -> None:
     """Run the command line: bad input ends in one sentence and exit code 2, Ctrl-C in 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
     try:
         app()
     except (InputError, FloatingPointError, OSError) as error:

@@ -10,8 +10,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from leepjax.data.target import Target, digest
-from leepjax.files import write_atomically
+from leepjax.data.target import Target
+from leepjax.files import digest, write_atomically
 from leepjax.models.source import Source
 from leepjax.types import Outputs
 

@@ -1,8 +1,11 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and digests of what they hold."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
+
+import numpy as np
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -17,3 +20,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def digest(*parts: bytes | np.ndarray) -> str:
+    """A short content hash, the same on every machine."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        state.update(part)
+    return state.hexdigest()

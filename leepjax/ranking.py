@@ -67,7 +67,8 @@ class Ranking:
         """The sources that the leading measure can't tell from the best, by a paired bootstrap."""
         records = {record.source: record for record in self._of(self.measures[0])}
         best = records[self.best]
-        return tuple(s for s in self.sources if s != self.best and not _clearly_above(best, records[s]))
+        others = [s for s in self.sources if s != self.best and records[s].value is not None]
+        return tuple(s for s in others if not _clearly_above(best, records[s]))
 
     def scores(self, measure: str) -> dict[str, float]:
         """Source → score of one measure; NaN where it is undefined."""
@@ -159,7 +160,9 @@ class Ranking:
 
 def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], seed: int = 0) -> Agreement:
     """Correlate scores with accuracies over the sources that have both; intervals by a bootstrap over sources."""
-    pairs = [(scores[s], accuracies[s]) for s in sorted(scores) if not math.isnan(scores[s] + accuracies[s])]
+    # Scores in float32 differ by rounding alone beyond the fifth digit; a saturated measure must not rank by that.
+    defined = [source for source in sorted(scores) if not math.isnan(scores[source] + accuracies[source])]
+    pairs = [(float(f"{scores[source]:.5g}"), accuracies[source]) for source in defined]
     x, y = np.array(pairs).reshape(-1, 2).T
     r, tau, weighted = (Interval(f(x, y), *_bootstrap(f, x, y, seed)) for f in (pearson, kendall, weighted_tau))
     p_value = _statistic(scipy.stats.pearsonr, x, y, "pvalue") if len(x) > 2 else math.nan
@@ -185,12 +188,12 @@ def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
 
 def significance_note(n: int) -> str:
     """How far a correlation of n sources must be from zero to mean something, in words."""
-    if n < 4:
+    if n < 3:
         return f"With {n} sources no correlation or rank agreement can be significant: compare more sources."
     t = scipy.stats.t.ppf(0.975, n - 2)
     critical = t / math.sqrt(t * t + n - 2)
     warning = " That is too few to tell measures apart." if n < 10 else ""
-    return f"With {n} sources |r| must exceed {critical:.2f} for p < 0.05.{warning}"
+    return f"With {n} sources |r| must exceed {critical:.{3 if n < 4 else 2}f} for p < 0.05.{warning}"
 
 
 def _statistic(correlate: Callable[..., Any], x: np.ndarray, y: np.ndarray, attribute: str = "statistic") -> float:
@@ -216,9 +219,11 @@ def _bootstrap(statistic: Callable, x: np.ndarray, y: np.ndarray, seed: int) -> 
 def _clearly_above(best: Record, other: Record) -> bool:
     """Whether the interval of best − other, drawn on the same resamples of examples, lies above zero."""
     value = _number(best.value) - _number(other.value)
+    if not best.draws:
+        return value > 0  # nothing was drawn, so nothing is known of chance
     draws = np.array([_number(a) - _number(b) for a, b in zip(best.draws, other.draws, strict=True)])
     low, _ = interval(value, draws, best.confidence)
-    return value > 0 if math.isnan(low) else low > 0
+    return low > 0
 
 
 def _number(value: float | None) -> float:

@@ -47,7 +47,7 @@ def read_records(path: Path) -> list[Record]:
     for number, line in enumerate(lines, start=1):
         try:
             records.append(msgspec.json.decode(line, type=Record))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             logging.getLogger("leepjax").warning(
                 "%s line %d isn't a record (%s); measuring it again.", path, number, error
             )

@@ -42,18 +42,20 @@ def _table(rows: Sequence[Row], title: str) -> str:
     from rich import box  # rich takes longer to load than all of `leepjax --help`
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in rows[0] if rows else ():
         numeric = all(isinstance(row[column], (int, float, type(None))) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(_cell, row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))  # as Text, or [x] and :x: would be markup
     # On a terminal as wide as that is; elsewhere wide enough for every table, so that nothing is folded in a file.
     console = Console(width=None if sys.stdout.isatty() else 200)
     with console.capture() as capture:
         console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip("\n")
+    text = "\n".join(line.rstrip() for line in capture.get().splitlines()).rstrip("\n")
+    return f"{title}\n{text}" if title else text
 
 
 def _cell(value: Any) -> str:

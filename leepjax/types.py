@@ -2,10 +2,11 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import jax
-import numpy as np
+if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
+    import jax
+    import numpy as np
 
 
 class InputError(ValueError):
@@ -18,9 +19,9 @@ class InputError(ValueError):
 class Outputs(NamedTuple):
     """What a source model says of a batch of images."""
 
-    features: jax.Array | np.ndarray
+    features: "jax.Array | np.ndarray"
     """[n d] the input of the source's linear head."""
-    logits: jax.Array | np.ndarray
+    logits: "jax.Array | np.ndarray"
     """[n z] scores of the source's own classes; softmax of a row is θ(x) in the LEEP paper."""
 
 

@@ -5,9 +5,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from leepjax.data.target import Target, digest, from_arrays
+from leepjax.data.target import Target, from_arrays
+from leepjax.files import digest
 from leepjax.types import InputError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -37,9 +38,9 @@ def read_target(name: str) -> Target:
 def from_npz(path: Path) -> Target:
     """A target from an ``.npz`` with `images` (uint8), `labels` (integers) and, if you like, `classes` (names)."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("images", "labels", "classes") if name in file}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: expected an .npz of arrays, got {error}; write it with numpy.savez.") from None
     if missing := {"images", "labels"} - arrays.keys():
         raise InputError(
@@ -55,7 +56,7 @@ def from_folder(path: Path) -> Target:
         (label, file)
         for label, folder in enumerate(folders)
         for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not _is_hidden(file.relative_to(folder))
     ]
     if not files:
         raise InputError(
@@ -66,21 +67,32 @@ def from_folder(path: Path) -> Target:
         name=path.resolve().name,
         labels=np.array([label for label, _ in files], np.int32),
         classes=tuple(folder.name for folder in folders),
-        fingerprint=_folder_digest(path, [file for _, file in files]),
+        fingerprint=_folder_digest(path, folders, [file for _, file in files]),
         read=lambda i: _open(files[i][1]),
     )
 
 
-def _folder_digest(root: Path, files: list[Path]) -> str:
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _folder_digest(root: Path, folders: list[Path], files: list[Path]) -> str:
+    # The folders too: one without images has a class, and so a label, all the same.
+    names = "\0".join(folder.name for folder in folders).encode()
     contents = (
         part for file in files for part in (file.relative_to(root).as_posix().encode(), b"\0", file.read_bytes())
     )
-    return digest(*contents)
+    return digest(names, b"\0\0", *contents)
 
 
 def _open(path: Path) -> Image.Image:
     try:
-        return Image.open(path).convert("RGB")
+        with Image.open(path) as image:
+            if image.mode.startswith("I;16"):  # converting clips 16 bits at 255 instead of scaling them
+                return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+            image = ImageOps.exif_transpose(image)  # photographs lie on their side until this is done
+            # A palette's transparency is dropped like any other, by way of RGBA.
+            return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: expected an image, got {error}; replace or remove the file.") from None
 

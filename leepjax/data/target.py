@@ -1,6 +1,5 @@
 """A target: labelled images to transfer to, read one at a time and resized to what a source expects."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -8,7 +7,11 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
+from leepjax.files import digest
 from leepjax.types import InputError, unknown_name
+
+_MOST_CLASSES = 1_000_000
+"""Labels beyond this are taken for identifiers: a name would be made for every number below them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Target:
         for name in names:
             if name not in self.classes:
                 raise unknown_name("classes", name, self.classes)
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"classes: expected distinct names, got {list(names)}; name each class once.")
         new_label = np.full(len(self.classes), -1, np.int32)
         new_label[[self.classes.index(name) for name in names]] = np.arange(len(names))
         kept = self.subset(np.flatnonzero(new_label[self.labels] >= 0))
@@ -75,6 +80,8 @@ def from_arrays(
         raise InputError(
             f"{name}: expected uint8 images [n h w] or [n h w 3], got {images.dtype} {list(images.shape)}; convert."
         )
+    if 0 in images.shape[1:3]:
+        raise InputError(f"{name}: expected images of at least one pixel, got {list(images.shape)}; check them.")
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"{name}: expected {len(images)} integer labels, got {labels.dtype} {list(labels.shape)}; "
@@ -82,8 +89,12 @@ def from_arrays(
         )
     if not len(images):
         raise InputError(f"{name}: expected at least one image, got none; give a set that isn't empty.")
+    if classes is None and labels.max() >= _MOST_CLASSES:
+        raise InputError(f"{name}: expected class numbers from zero, got the label {labels.max()}; remap the labels.")
     if classes is None:
         classes = [str(label) for label in range(int(labels.max()) + 1)]
+    if np.ndim(classes) != 1:
+        raise InputError(f"{name}: expected a list of class names, got {classes!r}; name each class.")
     if labels.min() < 0 or labels.max() >= len(classes):
         raise InputError(
             f"{name}: labels must lie in [0, {len(classes)}), got {labels.min()}..{labels.max()}; "
@@ -96,14 +107,6 @@ def from_arrays(
         fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), labels.astype(np.int32).tobytes()),
         read=lambda i: Image.fromarray(images[i]).convert("RGB"),
     )
-
-
-def digest(*parts: bytes | np.ndarray) -> str:
-    """A short content hash, the same on every machine."""
-    state = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        state.update(part)
-    return state.hexdigest()
 
 
 def _resize_and_crop(image: Image.Image, size: int) -> np.ndarray:

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from leepjax.data.target import Target, digest
+from leepjax.data.target import Target
 from leepjax.extract import extract
+from leepjax.files import digest
 from leepjax.models import resnet, weights
 from leepjax.models.source import Card, Source, save_card
 from leepjax.transfer.train import Progress, Recipe, train

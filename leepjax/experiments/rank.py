@@ -11,14 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import msgspec
 import numpy as np
 import scipy.stats
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
 from leepjax.data.readers import read_target
 from leepjax.data.split import stratified_limit, train_test_split
-from leepjax.data.target import Target, digest, from_arrays
+from leepjax.data.target import Target, from_arrays
 from leepjax.extract import Table, extract, table_key
+from leepjax.files import digest
 from leepjax.measures import MEASURES
 from leepjax.models.source import Source, load_source, shipped_sources
 from leepjax.ranking import Ranking
@@ -121,7 +123,11 @@ def _measure_source(
     for done, (kind, name) in enumerate(work):
         on_progress(f"{source.name}: {name}", done, len(work))
         key = _key(study, source, kind, name)
-        yield known[key] if key in known else _measure(study, source, table(), kind, name, key, on_progress)
+        if key in known:
+            # What was measured is known by its content; the names are today's.
+            yield msgspec.structs.replace(known[key], source=source.name, target=study.target.name)
+            continue
+        yield _measure(study, source, table(), kind, name, key, on_progress)
     on_progress(f"{source.name}: done", len(work), len(work))
 
 

@@ -56,6 +56,8 @@ def score_arrays(
 
 def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
     reads = ("features",) if kind == "features" else ("probs", "source_labels")
+    if measures is not None and not measures:
+        raise InputError("score: expected at least one measure, got none; name one or leave the choice out.")
     if measures is None:
         return [measure for measure in MEASURES.values() if measure.reads in reads]
     for name in measures:
@@ -74,5 +76,6 @@ def _load(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"score: expected an .npy array in {path}, got {error}; write it with numpy.save.") from None
     if not isinstance(array, np.ndarray):
+        array.close()
         raise InputError(f"score: expected one array in {path}, got an .npz of several; save the one with numpy.save.")
     return array

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
-from leepjax.files import write_atomically
+from leepjax.files import digest, write_atomically
 from leepjax.models import resnet, weights
 from leepjax.types import InputError, Outputs, unknown_name
 
@@ -108,6 +108,17 @@ def load_source(name: str | os.PathLike) -> Source:
         raise InputError(f"source: expected a model card at {card_path}, got none; check the path.") from None
     except msgspec.DecodeError as error:
         raise InputError(f"source: expected a model card in {card_path}, got {error}; train it again.") from None
+    if card.model not in resnet.DEPTHS:
+        raise unknown_name(f"source {card.name}: model", card.model, resnet.DEPTHS)
+    try:
+        weights_hash = digest(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"source: expected weights at {path}, beside their card, got none; check the path.") from None
+    if weights_hash != card.weights_hash:
+        raise InputError(
+            f"source: expected the weights that the card of {card.name} was written for, got others in {path}; "
+            "put the two files of one training together."
+        )
     return Source(card, path)
 
 

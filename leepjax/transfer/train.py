@@ -11,6 +11,8 @@ import numpy as np
 import optax
 from flax import nnx
 
+from leepjax.types import InputError
+
 CROP_PADDING = 4
 
 
@@ -53,6 +55,10 @@ def train(
     Raises:
         FloatingPointError: when the loss is no longer finite, with the step and the learning rate.
     """
+    if recipe.epochs < 0 or recipe.batch_size < 1:
+        raise InputError(
+            f"train: expected epochs >= 0 and batch_size >= 1, got {recipe.epochs} and {recipe.batch_size}; raise them."
+        )
     if recipe.epochs == 0:
         return
     batch_size = min(recipe.batch_size, len(images))
