@@ -1,0 +1,94 @@
+"""Bootstrap: weights stand for resampled examples, one program scores them all, intervals lie about the score."""
+
+import numpy as np
+import pytest
+import reference
+
+import leepjax
+from leepjax import bootstrap
+from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+
+RNG = np.random.default_rng(0)
+N, WIDTH, CLASSES, RESAMPLES = 40, 6, 3, 12
+LABELS = np.arange(N) % CLASSES
+FEATURES = (RNG.normal(size=(N, WIDTH)) + np.eye(CLASSES, WIDTH)[LABELS]).astype(np.float32)
+PROBS = np.exp(FEATURES) / np.exp(FEATURES).sum(axis=1, keepdims=True)
+WEIGHTS = bootstrap_weights(N, RESAMPLES, seed=0)
+
+
+def draw(measure, weights=WEIGHTS):
+    return score_with_draws(measure, FEATURES, PROBS, LABELS, CLASSES, weights)
+
+
+def test_weights_count_how_often_each_example_is_drawn():
+    weights = bootstrap_weights(50, 400, seed=1)
+    assert weights.shape == (400, 50)
+    np.testing.assert_array_equal(weights.sum(axis=1), 50)
+    np.testing.assert_array_equal(weights, np.rint(weights))
+    assert weights.min() >= 0
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.25)  # 5σ of a mean of 400 Poisson-like counts
+    assert np.var(weights) == pytest.approx(1 - 1 / 50, abs=0.05)
+
+
+def test_weights_are_fixed_by_the_seed():
+    np.testing.assert_array_equal(bootstrap_weights(9, 5, seed=2), bootstrap_weights(9, 5, seed=2))
+    assert not np.array_equal(bootstrap_weights(9, 5, seed=2), bootstrap_weights(9, 5, seed=3))
+
+
+@pytest.mark.parametrize("measure", leepjax.MEASURES)
+def test_draws_are_the_scores_of_resampled_examples(measure):
+    """The same weights as a plain loop over arrays of repeated rows; the first value is the score of the whole."""
+    value, draws = draw(measure)
+    row = leepjax.MEASURES[measure]
+    assert value == pytest.approx(float(row.score(FEATURES, PROBS, LABELS, num_classes=CLASSES)), abs=1e-4)
+    if measure == "loo_leep":
+        # It leaves all copies of an example out at once, where a loop over repeated rows would leave one.
+        loop = [reference.loo_leep(PROBS, LABELS, CLASSES, where=weights) for weights in WEIGHTS]
+        np.testing.assert_allclose(draws, loop, atol=2e-4)
+        return
+    resampled = [np.repeat(np.arange(N), weights.astype(int)) for weights in WEIGHTS]
+    loop = [float(row.score(FEATURES[i], PROBS[i], LABELS[i], num_classes=CLASSES)) for i in resampled]
+    assert draws.shape == (RESAMPLES,)
+    np.testing.assert_allclose(draws, loop, atol=2e-4, rtol=2e-4)
+
+
+def test_batches_of_resamples_change_nothing(monkeypatch):
+    whole = draw("leep")[1]
+    monkeypatch.setattr(bootstrap, "_BUDGET", 5 * N * WIDTH)
+    np.testing.assert_allclose(draw("leep")[1], whole, rtol=1e-6)
+
+
+def test_no_resamples_leave_the_score():
+    value, draws = draw("leep", bootstrap_weights(N, 0, seed=0))
+    assert np.isfinite(value)
+    assert draws.shape == (0,)
+    assert np.isnan(interval(value, draws, 0.95)).all()
+
+
+def test_an_interval_holds_the_score_and_widens_with_confidence():
+    value, draws = draw("loo_leep", bootstrap_weights(N, 200, seed=0))
+    low, high = interval(value, draws, 0.95)
+    inner_low, inner_high = interval(value, draws, 0.5)
+    assert low < inner_low < value < inner_high < high
+
+
+def test_an_interval_moves_its_draws_to_the_score():
+    draws = np.linspace(4, 6, 201)
+    np.testing.assert_allclose(interval(1.0, draws, 0.9), (0.1, 1.9))
+    np.testing.assert_allclose(interval(1.0, np.full(5, 7.0), 0.9), (1, 1))
+
+
+@pytest.mark.parametrize("draws", [[], [1.0, np.nan], [np.inf, 0.0]])
+def test_undefined_draws_have_no_interval(draws):
+    assert np.isnan(interval(0.5, np.array(draws), 0.95)).all()
+
+
+def test_resampled_examples_vary_less_in_larger_sets():
+    def width(n):
+        features, labels = np.tile(FEATURES, (n, 1)), np.tile(LABELS, n)
+        value, draws = score_with_draws(
+            "h_score", features, np.tile(PROBS, (n, 1)), labels, CLASSES, bootstrap_weights(len(labels), 100, 0)
+        )
+        return np.subtract(*interval(value, draws, 0.95)[::-1])
+
+    assert width(1) > 1.5 * width(4)

@@ -1,0 +1,182 @@
+"""The command line: what each command prints where, in which format, and with which exit code."""
+
+import csv
+import io
+import json
+import shlex
+import sys
+
+import numpy as np
+import pytest
+
+from leepjax import MEASURES, cli
+from leepjax.files import digest
+from leepjax.models.source import load_source, shipped_sources
+
+RNG = np.random.default_rng(0)
+SMALL = (
+    "digits",
+    "--limit",
+    "60",
+    "--resamples",
+    "20",
+    "--sources",
+    "random,cifar10-animals",
+    "--measures",
+    "leep,h_score",
+)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: exit code, stdout, stderr."""
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["leepjax", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            cli.main()
+        return exited.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+def parse(text, format):
+    """The rows of JSON or CSV, or the cells of each line of Markdown tables."""
+    if format == "json":
+        return json.loads(text)
+    if format == "csv":
+        return list(csv.DictReader(io.StringIO(text)))
+    return [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ((), ["rank", "score", "ls", "pretrain", "--version"]),
+        (("rank",), ["--sources", "--verify", "--limit", "--seed", "--out", "--no-cache", "--format"]),
+        (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
+        (("ls",), ["sources", "measures", "targets", "--format"]),
+        (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
+    ],
+)
+def test_help(run, command, words):
+    code, out, err = run(*command, "--help")
+    assert (code, err) == (0, "")
+    assert all(word in out for word in words)
+
+
+def test_version(run):
+    assert run("--version")[:2] == (0, "0.1.0\n")
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "md"])
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [("sources", shipped_sources()), ("measures", tuple(MEASURES)), ("targets", ("digits", "FOLDER"))],
+)
+def test_ls_in_every_format(run, what, names, format):
+    code, out, err = run("ls", what, "--format", format)
+    assert (code, err) == (0, "")
+    rows = parse(out, format)
+    assert len(rows) >= len(names)
+    for name in names:
+        assert name in out
+
+
+@pytest.mark.parametrize(("what", "name"), [("sources", "random"), ("measures", "leep"), ("targets", "digits")])
+def test_ls_as_a_table(run, what, name):
+    code, out, err = run("ls", what)
+    assert (code, err) == (0, "")
+    assert any(line.split()[:1] == [name] for line in out.splitlines())
+
+
+@pytest.fixture
+def arrays(tmp_path):
+    """labels.npy, and the evidence of each kind in a file of that name."""
+    labels = np.arange(30) % 3
+    logits = RNG.normal(size=(30, 4)) + np.eye(3, 4)[labels]
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for name, array in {"labels": labels, "logits": logits, "probs": probs, "features": logits}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["probs", "logits", "features"])
+def test_score_of_each_kind(run, arrays, kind):
+    measures = "h_score" if kind == "features" else "leep,nce"
+    options = ("--kind", kind, "--measures", measures, "--resamples", "20", "--format", "json")
+    code, out, err = run("score", arrays / f"{kind}.npy", arrays / "labels.npy", *options)
+    assert (code, err) == (0, "")
+    rows = json.loads(out)
+    assert [row["measure"] for row in rows] == measures.split(",")
+    for row in rows:
+        assert row["low"] < row["score"] < row["high"]
+        evidence = np.load(arrays / f"{'features' if kind == 'features' else 'probs'}.npy")
+        evidence = evidence.argmax(axis=1) if row["measure"] == "nce" else evidence
+        expected = MEASURES[row["measure"]].function(evidence, np.load(arrays / "labels.npy"))
+        assert row["score"] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_score_without_measures_takes_all_that_read_the_kind(run, arrays):
+    code, out, _ = run("score", arrays / "probs.npy", arrays / "labels.npy", "--resamples", "0", "--format", "csv")
+    rows = parse(out, "csv")
+    assert code == 0
+    assert [row["measure"] for row in rows] == [m.name for m in MEASURES.values() if m.reads != "features"]
+    assert all(row["low"] == row["high"] == "" for row in rows)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("out")
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "md", "table"])
+def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format):
+    code, text, err = run("rank", *SMALL, "--no-cache", "--out", out, "--format", format)
+    assert code == 0
+    assert "random: leep" in err
+    assert "random: leep" not in text
+    if format == "table":
+        assert "Sources for digits, best leep first" in text
+        assert "With 2 sources no correlation" in text
+    elif format == "md":
+        assert text.startswith("### Sources for digits, best leep first\n")
+        assert [cells[1] for cells in parse(text, format)[:4]] == ["source", "---", "cifar10-animals", "random"]
+    else:
+        rows = parse(text, format)
+        assert [row["measure"] for row in rows] == ["leep", "leep", "h_score", "h_score", "head", "head"]
+        assert {row["source"] for row in rows} == {"random", "cifar10-animals"}
+
+
+def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cli, "_cache_compilations", lambda folder: None)  # it would outlive this test
+    options = ("digits", "--limit", "60", "--resamples", "0", "--sources", "random", "--measures", "leep")
+    assert run("rank", *options, "--verify", "none", "--no-cache")[0] == 0
+    assert not (tmp_path / "cache").exists()
+    code, out, err = run("rank", *options, "--verify", "none")
+    assert (code, run("rank", *options, "--verify", "none")[1]) == (0, out)
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".safetensors"]
+    assert "images 60/60" in err
+
+
+def test_pretrain_writes_weights_and_a_card_whose_command_is_what_was_run(run, tmp_path):
+    images, labels = RNG.integers(0, 256, (12, 32, 32, 3), np.uint8), np.arange(12) % 3
+    np.savez(tmp_path / "tiny.npz", images=images, labels=labels, classes=["cat", "dog", "a cow"])
+    command = ["pretrain", "tiny.npz", "--test", "tiny.npz", "--name", "tiny", "--out", "made", "--epochs", "0"]
+    command += ["--classes", "dog,a cow", "--seed", "3", "--data", "twelve images of noise", "--licence", "none"]
+    code, out, _ = run(*command)
+    source = load_source(tmp_path / "made" / "tiny.safetensors")
+    card = source.card
+    assert code == 0
+    assert "made/tiny.safetensors" in out
+    assert shlex.split(card.command) == ["leepjax", *command]
+    assert (card.name, card.classes, card.epochs, card.seed) == ("tiny", ("dog", "a cow"), 0, 3)
+    assert (card.data, card.licence, card.examples, card.test_examples) == ("twelve images of noise", "none", 8, 8)
+    assert card.weights_hash == digest(source.path.read_bytes())
+    assert 0 <= card.test_accuracy <= 1
+    np.testing.assert_allclose(card.mean, images[labels > 0].mean(axis=(0, 1, 2)) / 255, atol=1e-5)
+    np.testing.assert_allclose(card.std, images[labels > 0].std(axis=(0, 1, 2)) / 255, atol=1e-5)

@@ -1,0 +1,174 @@
+"""What goes wrong at the command line ends in one sentence on stderr and an exit code, never in a traceback."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leepjax import cli
+from leepjax.records import read_records
+
+
+@pytest.fixture
+def fails(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: it must exit with 2 and nothing on stdout; gives stderr."""
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    monkeypatch.chdir(tmp_path)
+
+    def fails(arguments):
+        monkeypatch.setattr(sys, "argv", ["leepjax", *arguments.split()])
+        with pytest.raises(SystemExit) as exited:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert (exited.value.code, out) == (2, "")
+        return err
+
+    return fails
+
+
+@pytest.fixture
+def files(tmp_path):
+    """The targets and arrays that the command lines below name."""
+    noise = np.random.default_rng(0)
+    images, labels = noise.integers(0, 256, (4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1])
+    for folder in ("empty", "one/cat", "corrupt/cat", "corrupt/dog"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("one/cat/1", "one/cat/2", "corrupt/cat/1", "corrupt/dog/1"):
+        Image.fromarray(images[0]).save(tmp_path / f"{name}.png")
+    (tmp_path / "corrupt/dog/2.png").write_bytes(b"not an image")
+    np.savez(tmp_path / "tiny.npz", images=images, labels=labels)
+    np.savez(tmp_path / "other.npz", images=images, labels=labels, classes=["cat", "dog"])
+    (tmp_path / "text.npz").write_text("not an npz")
+    probs = noise.dirichlet(np.ones(3), 4)
+    arrays = {"probs": probs, "labels": labels, "logits": noise.normal(size=(4, 3)), "short": labels[:3]}
+    arrays |= {"floats": labels / 2, "negative": labels - 1, "nan": probs * np.nan, "words": np.array(["a"] * 4)}
+    arrays |= {"empty": probs[:0], "objects": np.array([None] * 4)}
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+
+
+ONE_SENTENCE = {
+    "rank nowhere": "target: expected a folder, an .npz or one of digits, got 'nowhere', which isn't there",
+    "rank empty": "empty: expected images at <class>/<image>",
+    "rank one --no-cache": "rank: expected at least two classes in one, got only 'cat'",
+    "rank text.npz": "text.npz: expected an .npz of arrays",
+    "rank probs.npy": "target: expected a folder or an .npz, got the file probs.npy",
+    "rank digits --sources randon": "got 'randon'; did you mean random?",
+    "rank digits --sources ,": "rank: expected at least one source, got none",
+    "rank digits --sources mine.safetensors": "source: expected a model card at mine.json, got none",
+    "rank digits --measures leep,hscore": "measures: expected one of 9 known names, got 'hscore'; did you mean h_sc",
+    "rank digits --measures leep,leep": "rank: expected distinct measures",
+    "rank digits --limit 1": "rank: limit must be at least 2, got 1",
+    "rank digits --limit -5": "rank: limit must be at least 2, got -5",
+    "rank digits --resamples -1": "rank: resamples must be >= 0, got -1",
+    "score nowhere.npy labels.npy": "score: expected an array at nowhere.npy, got no file",
+    "score probs.npy nowhere.npy": "score: expected an array at nowhere.npy, got no file",
+    "score logits.npy labels.npy": "score: each row of probs must be non-negative and sum to one",
+    "score nan.npy labels.npy": "score: each row of probs must be non-negative and sum to one, got NaN or infinity at",
+    "score nan.npy labels.npy --kind logits": "score: features must be finite, got NaN or infinity at row 0",
+    "score probs.npy short.npy": "score: expected 4 labels, one an example, got 3",
+    "score probs.npy floats.npy": "score: labels must be integers, got float",
+    "score probs.npy negative.npy": "score: labels must lie in [0, 1), got -1 at index 0",
+    "score probs.npy labels.npy --num-classes 1": "score: labels must lie in [0, 1), got 1 at index 1; pass num_",
+    "score labels.npy labels.npy": "score: probs must have 2 axes, got shape (4,)",
+    "score empty.npy short.npy": "score: expected at least one example and column",
+    "score words.npy labels.npy": "score: probs must be an array",
+    "score objects.npy labels.npy": "score: expected an .npy array in objects.npy, got Object arrays",
+    "score text.npz labels.npy": "score: expected an .npy array in text.npz",
+    "score probs.npy labels.npy --measures leap": "got 'leap'; did you mean leep?",
+    "score probs.npy labels.npy --measures h_score": "score: h_score reads features, got probs; pass --kind",
+    "score probs.npy labels.npy --measures ,": "score: expected",
+    "score probs.npy labels.npy --resamples -1": "score: resamples must be >= 0, got -1",
+    "pretrain tiny.npz --test nowhere --name x": "target: expected a folder, an .npz or one of digits, got 'nowhere'",
+    "pretrain tiny.npz --test other.npz --name x": "pretrain: expected the same classes in both sets",
+    "pretrain tiny.npz --test tiny.npz --name x --classes 0,2": "classes: expected one of 2 known names, got '2'",
+    "pretrain tiny.npz --test tiny.npz --name x --epochs 0 --classes 0,0": "classes: ",
+    "pretrain tiny.npz --test tiny.npz --name x --epochs 0 --classes ,": "classes: ",
+    "pretrain tiny.npz --test tiny.npz --name x --epochs -1": "epochs",
+    "pretrain tiny.npz --test tiny.npz --name x --batch-size 0": "batch_size",
+}
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("arguments", ONE_SENTENCE)
+def test_bad_input_is_one_sentence(fails, arguments):
+    err = fails(arguments)
+    assert err.startswith("leepjax: ")
+    assert err.count("\n") == 1
+    assert ONE_SENTENCE[arguments] in err
+
+
+@pytest.mark.usefixtures("files")
+def test_an_image_is_found_corrupt_after_progress_was_told(fails):
+    *progress, last = fails("rank corrupt --no-cache --sources random --verify none").splitlines()
+    assert last.startswith("leepjax: corrupt/dog/2.png: expected an image, got cannot identify")
+    assert all(line.startswith("random: ") for line in progress)
+
+
+@pytest.mark.usefixtures("files")
+def test_an_npz_where_an_array_is_asked_for_is_closed_again(fails):
+    assert "score: expected one array in tiny.npz, got an .npz of several" in fails("score tiny.npz labels.npy")
+    gc.collect()
+
+
+USAGE = {
+    "rank": "TARGET",
+    "rank digits --verify heads": '"heads"',
+    "rank digits --limit many": '"many"',
+    "rank digits --format xml": '"xml"',
+    "rank digits --bogus": "--bogus",
+    "score probs.npy": "LABELS",
+    "ls": "WHAT",
+    "ls models": '"models"',
+    "pretrain tiny.npz": "--test",
+    "frobnicate": '"frobnicate"',
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE)
+def test_a_command_line_that_cannot_be_parsed_names_what_is_wrong(fails, arguments):
+    err = fails(arguments)
+    assert USAGE[arguments] in err
+    assert "Traceback" not in err
+
+
+COMMAND = [sys.executable, "-m", "leepjax"]
+
+
+def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
+    arguments = ["rank", "digits", "--limit", "60", "--no-cache", "--sources", "random", "--out", str(tmp_path)]
+    results = tmp_path / "results.jsonl"
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not results.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("leepjax: interrupted; ")
+    assert 1 <= len(read_records(results)) < 10
+    assert os.listdir(tmp_path) == ["results.jsonl"]
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        done = subprocess.run(
+            [*COMMAND, "ls", "measures"], stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_without_greek_letters_is_no_error():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run([*COMMAND, "ls", "measures"], capture_output=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"loo_leep" in done.stdout

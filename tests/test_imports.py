@@ -1,0 +1,143 @@
+"""What importing costs, and who may import whom."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import leepjax
+
+PACKAGE = Path(leepjax.__file__).parent
+
+# Module or folder → what it may import of the package: always what stands above it, never below.
+BASE = {"types", "files", "validation", "tables"}
+STATISTICS = {"types", "validation", "joint", "moments"}
+ALLOWED = {
+    "__init__": set(),
+    "types": set(),
+    "files": {"types"},
+    "validation": {"types"},
+    "tables": {"types"},
+    "joint": BASE,
+    "moments": BASE,
+    "measures": STATISTICS | {"measures"},
+    "bootstrap": {"types", "measures"},
+    "records": {"types", "files"},
+    "ranking": {"types", "tables", "measures", "bootstrap", "records"},
+    "data": BASE | {"data"},
+    "models": BASE | {"models"},
+    "extract": BASE | {"data", "models"},
+    "transfer": BASE | {"data", "models", "extract", "transfer"},
+    "experiments": BASE
+    | STATISTICS
+    | {"measures", "bootstrap", "records", "ranking", "data", "models", "extract", "transfer"},
+    "progress": {"types"},
+    "catalogue": BASE | {"measures", "data", "models", "experiments"},
+    "cli": {"__init__", "types", "tables", "progress", "catalogue", "data", "transfer", "experiments"},
+    "__main__": {"cli"},
+}
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def modules():
+    """Dotted name inside the package → its file; a folder's name is its ``__init__``."""
+    names = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
+    return names
+
+
+def imports(path, known):
+    """The package's modules that a file imports, at its top and inside functions, annotations' imports left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for block in ast.walk(tree):
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test):
+            block.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            # `from a import b` imports the module a.b where there is one, and a otherwise.
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {n if n.removeprefix("leepjax.") in known else node.module for n in names}
+    ours = {name for name in found if name.split(".")[0] == "leepjax"}
+    return {name.removeprefix("leepjax.") if "." in name else "__init__" for name in ours}
+
+
+KNOWN = modules()
+GRAPH = {name: imports(path, KNOWN) for name, path in KNOWN.items()}
+
+
+def layer(name):
+    return name.partition(".")[0]
+
+
+@pytest.mark.parametrize("module", GRAPH)
+def test_a_module_imports_only_what_stands_above_it(module):
+    assert {layer(name) for name in GRAPH[module]} <= ALLOWED[layer(module)]
+
+
+def test_the_walk_sees_imports_inside_functions_and_of_modules():
+    assert "experiments.rank" in GRAPH["cli"]
+    assert "catalogue" in GRAPH["cli"]
+    assert GRAPH["measures.leep"] >= {"joint", "validation"}
+
+
+def test_neither_the_modules_nor_the_layers_form_a_cycle():
+    order = list(TopologicalSorter(GRAPH).static_order())
+    assert set(order) == set(KNOWN)
+    list(TopologicalSorter({name: above - {name} for name, above in ALLOWED.items()}).static_order())
+
+
+def test_every_public_name_resolves():
+    assert set(leepjax.__all__) < set(dir(leepjax))
+    for name in leepjax.__all__:
+        assert getattr(leepjax, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'leepjax' has no attribute 'leap'"):
+        leepjax.leap  # noqa: B018
+    with pytest.raises(ImportError, match="leap"):
+        from leepjax import leap  # noqa: F401
+
+
+HEAVY = ("flax", "optax", "tensorflow", "matplotlib", "sklearn")
+
+
+@pytest.mark.parametrize(
+    ("use", "unwanted"),
+    [
+        ("", (*HEAVY, "jax", "numpy")),
+        ("; lj.leep([[0.9, 0.1], [0.2, 0.8]], [0, 1])", HEAVY),
+        ("; import leepjax.cli", (*HEAVY, "jax", "numpy", "scipy")),
+    ],
+    ids=["import", "leep", "cli"],
+)
+def test_importing_loads_nothing_heavy(use, unwanted):
+    loaded = run(f"import sys, leepjax as lj{use}; print(*sys.modules)").split()
+    assert "leepjax" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & set(unwanted)
+
+
+def test_help_answers_in_under_half_a_second():
+    command = [sys.executable, "-m", "leepjax", "--help"]
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        help_text = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
+        seconds.append(time.perf_counter() - started)
+    assert "rank" in help_text
+    # The best, because whatever else the machine does only ever adds to a run; the best is what the command costs.
+    assert min(seconds) < 0.5

@@ -1,0 +1,176 @@
+"""From records to conclusions: correlations are SciPy's, ties and undefined values are told."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from leepjax.ranking import Interval, Ranking, agree, kendall, pearson, significance_note, weighted_tau
+from leepjax.records import Record
+
+RNG = np.random.default_rng(0)
+DRAWS = RNG.normal(scale=0.1, size=50)
+
+
+def record(source, measure, value, **fields):
+    kind = "verify" if measure in ("head", "finetune") else "score"
+    defaults = {
+        "key": f"{source} {measure}",
+        "kind": kind,
+        "target": "pets",
+        "target_hash": "t",
+        "num_examples": 40,
+        "num_classes": 4,
+        "weights_hash": "w",
+        "low": None,
+        "high": None,
+        "confidence": 0.95,
+        "seed": 0,
+        "seconds": 0.5,
+        "versions": {"jax": "0"},
+    }
+    return Record(**defaults | {"source": source, "measure": measure, "value": value} | fields)
+
+
+def ranking(scores, accuracies=None, measure="leep", **fields):
+    """A ranking of sources a, b, c … by one measure."""
+    names = "abcdefghijkl"
+    records = [record(name, measure, score, **fields) for name, score in zip(names, scores, strict=False)]
+    records += [record(name, "head", value) for name, value in zip(names, accuracies or (), strict=False)]
+    return Ranking(tuple(records), (measure,), "head" if accuracies else None)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+def test_correlations_are_those_of_scipy(n):
+    x, y = RNG.normal(size=(2, n))
+    y += x
+    assert pearson(x, y) == pytest.approx(scipy.stats.pearsonr(x, y).statistic)
+    assert kendall(x, y) == pytest.approx(scipy.stats.kendalltau(x, y).statistic)
+    assert weighted_tau(x, y) == pytest.approx(scipy.stats.weightedtau(x, y).statistic)
+
+
+@pytest.mark.parametrize("statistic", [pearson, kendall, weighted_tau])
+def test_correlations_run_from_minus_one_to_one_and_are_undefined_for_constants(statistic):
+    x = np.array([0.1, 0.5, 2.0, 7.0])
+    assert statistic(x, 2 * x + 1) == pytest.approx(1)
+    assert statistic(x, -x) == pytest.approx(-1)
+    assert math.isnan(statistic(x, np.ones(4)))
+    assert math.isnan(statistic(np.ones(4), x))
+    assert math.isnan(statistic(x[:1], x[:1]))
+
+
+def test_agreement_of_many_sources():
+    scores = dict(zip("abcdefgh", [1, 2, 3, 4, 5, 6, 7, 8], strict=True))
+    accuracies = dict(zip("abcdefgh", [0.1, 0.3, 0.2, 0.4, 0.6, 0.5, 0.8, 0.7], strict=True))
+    found = agree("leep", scores, accuracies)
+    for interval in (found.pearson, found.kendall, found.weighted):
+        assert -1 <= interval.low <= interval.value <= interval.high <= 1
+        assert interval.low < interval.high
+    expected = scipy.stats.pearsonr(list(scores.values()), list(accuracies.values()))
+    assert (found.measure, found.num_sources, found.ties) == ("leep", 8, 0)
+    assert (found.pearson.value, found.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+    assert found == agree("leep", scores, accuracies)
+    assert found.kendall.low != agree("leep", scores, accuracies, seed=1).kendall.low
+
+
+def test_ties_in_score_or_accuracy_are_counted_once_a_pair():
+    scores, accuracies = {"a": 1, "b": 1, "c": 2, "d": 3}, {"a": 0.5, "b": 0.5, "c": 0.5, "d": 0.7}
+    assert agree("leep", scores, accuracies).ties == 3
+
+
+def test_sources_without_score_or_accuracy_do_not_count():
+    scores, accuracies = {"a": 1.0, "b": 2.0, "c": 3.0, "d": math.nan}, {"a": 0.1, "b": 0.2, "c": math.nan, "d": 0.9}
+    found = agree("leep", scores, accuracies)
+    assert (found.num_sources, found.pearson.value) == (2, pytest.approx(1))
+    assert math.isnan(found.p_value)
+    assert math.isnan(found.pearson.low)
+
+
+@pytest.mark.parametrize("scores", [[1.0, 1.0, 1.0], [None, None, None], [1.0]])
+def test_constant_undefined_and_lone_scores_agree_with_nothing(scores):
+    (found,) = ranking(scores, [0.1, 0.2, 0.3][: len(scores)]).agreement()
+    for interval in (found.pearson, found.kendall, found.weighted):
+        assert np.isnan(interval).all()
+    assert math.isnan(found.p_value)
+
+
+def test_without_verification_there_is_no_agreement():
+    found = ranking([1.0, 2.0])
+    assert found.agreement() == []
+    assert found.accuracies == {}
+    assert found.remarks() == []
+
+
+@pytest.mark.parametrize(
+    ("n", "note"),
+    [
+        (2, "With 2 sources no correlation or rank agreement can be significant: compare more sources."),
+        (5, "With 5 sources |r| must exceed 0.88 for p < 0.05. That is too few to tell measures apart."),
+        (9, "With 9 sources |r| must exceed 0.67 for p < 0.05. That is too few to tell measures apart."),
+        (20, "With 20 sources |r| must exceed 0.44 for p < 0.05."),
+    ],
+)
+def test_significance_note(n, note):
+    assert significance_note(n) == note
+
+
+@pytest.mark.parametrize("n", range(2, 12))
+def test_the_note_is_true(n):
+    """At the correlation that the note names, SciPy's p value is 0.05; where it names none, p is never below."""
+    note = significance_note(n)
+    if "no correlation" in note:
+        x = np.arange(n) + 0.0
+        assert not scipy.stats.pearsonr(x, x + 1e-3 * (-1) ** x).pvalue < 0.05
+    else:
+        r = float(note.split("exceed ")[1].split()[0])
+        p = 2 * scipy.stats.t.sf(r * math.sqrt((n - 2) / (1 - r * r)), n - 2)
+        assert p == pytest.approx(0.05, abs=0.005)
+
+
+def test_sources_come_best_first_and_undefined_last():
+    found = ranking([None, -2.0, -1.0, -2.0])
+    assert found.sources == ("c", "b", "d", "a")
+    assert found.best == "c"
+    np.testing.assert_equal(found.scores("leep"), {"a": math.nan, "b": -2.0, "c": -1.0, "d": -2.0})
+
+
+def test_the_first_measure_leads():
+    records = [
+        record(s, m, v) for s, m, v in [("a", "nce", 1.0), ("b", "nce", 2.0), ("a", "leep", 4.0), ("b", "leep", 3.0)]
+    ]
+    assert Ranking(tuple(records), ("nce", "leep")).best == "b"
+    assert Ranking(tuple(records), ("leep", "nce")).best == "a"
+
+
+def tied(*pairs):
+    records = [record(s, "leep", value, draws=tuple(draws)) for s, (value, draws) in zip("abc", pairs, strict=False)]
+    return Ranking(tuple(records), ("leep",)).tied_with_best
+
+
+def test_ties_are_judged_on_the_same_resamples():
+    """Draws that move together tell sources apart that intervals of their own can't."""
+    assert tied((1.0, 1.0 + DRAWS), (0.95, 0.95 + DRAWS)) == ()
+    assert tied((1.0, 1.0 + DRAWS), (0.95, 0.95 - DRAWS)) == ("b",)
+    assert tied((1.0, 1.0 + DRAWS), (0.95, 0.95 - DRAWS), (0.0, DRAWS)) == ("b",)
+
+
+def test_without_draws_equal_scores_alone_are_ties():
+    assert tied((1.0, ()), (1.0, ()), (0.99, ())) == ("b",)
+
+
+def test_a_source_without_a_score_is_not_tied_with_the_best():
+    assert tied((1.0, 1.0 + DRAWS), (None, [None] * 50)) == ()
+
+
+def test_to_records_ranks_within_each_measure():
+    rows = ranking([None, -2.0, -1.0, -2.0], [0.5, 0.6, 0.7, 0.8]).to_records()
+    ranks = {(row["measure"], row["source"]): row["rank"] for row in rows}
+    leep, head = ({name: ranks[measure, name] for name in "abcd"} for measure in ("leep", "head"))
+    assert leep == {"a": None, "b": 2, "c": 1, "d": 2}
+    assert head == {"a": 4, "b": 3, "c": 2, "d": 1}
+    assert all(row["target"] == "pets" and "draws" not in row for row in rows)
+
+
+def test_interval_is_a_triple():
+    assert Interval(1, 0, 2).low == 0
