@@ -13,7 +13,9 @@ from leepjax.data.split import stratified_order
 L2_GRID = tuple(10.0**power for power in range(-4, 2))
 NUM_FOLDS = 5
 MAX_STEPS = 100
+LINE_SEARCH_STEPS = 6
 TOLERANCE = 1e-4
+EPSILON = 1e-6
 
 
 class Head(NamedTuple):
@@ -94,20 +96,24 @@ def fit_logistic(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return weights @ losses + l2 / 2 * (params["kernel"] ** 2).sum()
 
-    optimizer = optax.lbfgs()
+    optimizer = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS, initial_guess_strategy="one"))
     value_and_grad = optax.value_and_grad_from_state(loss)
 
     def step(carry):
-        params, state, _, count = carry
+        params, state, value, _, _, count = carry
+        before = value
         value, gradient = value_and_grad(params, state=state)
         updates, state = optimizer.update(gradient, state, params, value=value, grad=gradient, value_fn=loss)
-        return optax.apply_updates(params, updates), state, optax.tree.norm(gradient), count + 1
+        return optax.apply_updates(params, updates), state, value, before, optax.tree.norm(gradient), count + 1
 
     def unfinished(carry):
-        _, _, gradient_norm, count = carry
-        return (count < MAX_STEPS) & (gradient_norm > TOLERANCE)
+        _, _, value, before, gradient_norm, count = carry
+        # Where rounding hides any further decrease, a line search would only waste its steps.
+        falls = before - value > EPSILON * value
+        return (count < MAX_STEPS) & (gradient_norm > TOLERANCE) & (falls | (count < 2))
 
     params = {"kernel": jnp.zeros((x.shape[1], num_classes), x.dtype), "bias": jnp.zeros(num_classes)}
+    start = params, optimizer.init(params), jnp.inf, jnp.inf, jnp.inf, 0
     fitted: Any
-    fitted, *_ = jax.lax.while_loop(unfinished, step, (params, optimizer.init(params), jnp.inf, 0))
+    fitted, *_ = jax.lax.while_loop(unfinished, step, start)
     return fitted["kernel"], fitted["bias"]
