@@ -19,17 +19,21 @@ def bootstrap_weights(num_examples: int, resamples: int, seed: int) -> np.ndarra
 
 def score_with_draws(
     measure: str,
-    features: jax.Array | np.ndarray,
-    probs: jax.Array | np.ndarray,
+    features: jax.Array | np.ndarray | None,
+    probs: jax.Array | np.ndarray | None,
     labels: jax.Array | np.ndarray,
     num_classes: int,
     weights: np.ndarray,
 ) -> tuple[float, np.ndarray]:
-    """A measure's score [] and its value in each resample [resamples]; NaN where it is undefined."""
+    """A measure's score [] and its value in each resample [resamples]; NaN where it is undefined.
+
+    Of `features` [n d] and `probs` [n z], the one that the measure doesn't read may be None.
+    """
+    # What isn't read is left out, or its shape would have the program compiled anew for each source.
+    features, probs = (features, None) if MEASURES[measure].reads == "features" else (None, probs)
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
-    width = max(features.shape[1], probs.shape[1])
-    batch_size = int(np.clip(_BUDGET // (len(labels) * width), 1, len(weights)))
+    batch_size = int(np.clip(_BUDGET // np.size(probs if features is None else features), 1, len(weights)))
     values = np.asarray(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
     return float(values[0]), values[1:]
 

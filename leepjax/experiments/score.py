@@ -43,8 +43,8 @@ def score_arrays(
     weights = bootstrap_weights(len(label_array), resamples, seed)
     rows = []
     for measure in chosen:
-        # A measure takes what it reads; the other evidence isn't there.
-        value, draws = score_with_draws(measure.name, array, array, label_array, num_classes, weights)
+        features, probs = (array, None) if kind == "features" else (None, array)
+        value, draws = score_with_draws(measure.name, features, probs, label_array, num_classes, weights)
         low, high = interval(value, draws, confidence)
         numbers = {"score": value, "low": low, "high": high}
         rows.append(

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
@@ -49,17 +50,17 @@ class Measure(NamedTuple):
 
     def score(
         self,
-        features: jax.Array,
-        probs: jax.Array,
-        labels: jax.Array,
+        features: ArrayLike | None,
+        probs: ArrayLike | None,
+        labels: ArrayLike,
         *,
         num_classes: int | None = None,
-        where: jax.Array | None = None,
+        where: ArrayLike | None = None,
     ) -> jax.Array:
-        """The measure of one source's features [n d] and probs [n z], of which it takes what it reads."""
+        """The measure of one source's features [n d] and probs [n z]; what it doesn't read may be None."""
         if self.reads == "source_labels":
-            predicted = jnp.argmax(probs, axis=1)
-            z = probs.shape[1]
+            probs = jnp.asarray(probs)
+            predicted, z = jnp.argmax(probs, axis=1), probs.shape[1]
             return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
         evidence = features if self.reads == "features" else probs
         return self.function(evidence, labels, num_classes=num_classes, where=where)
