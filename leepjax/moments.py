@@ -26,7 +26,7 @@ class Moments:
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
-    >>> moments.mean.tolist(), moments.anchored_at(moments.mean).gram.tolist()
+    >>> moments.mean.tolist(), moments.central().gram.tolist()
     ([2.0, 3.0], [[2.0, 2.0], [2.0, 2.0]])
     """
 
@@ -83,9 +83,18 @@ class Moments:
         return type(self)(anchor, added.counts, added.sums, added.gram, added.cubic, added.quartic)
 
     def anchored_at(self, anchor: jax.Array) -> Self:
-        """The same examples' moments about another point: at `mean` they are central, at zero they are raw."""
+        """The same examples' moments about another point; at zero they are raw."""
+        return self._moved(self.anchor - anchor, anchor)
+
+    def central(self) -> Self:
+        """The same examples' moments about their mean."""
+        # Moved by what the sums say, not by a difference of anchors that has been rounded: the sums vanish then.
+        n = self.size
+        return self._moved(-self.sums.sum(axis=0) / jnp.where(n > 0, n, 1), self.mean)
+
+    def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
+        """The moments of x + δ."""
         n, s, G, q = self.size, self.sums.sum(axis=0), self.gram, jnp.trace(self.gram)
-        δ = self.anchor - anchor  # x + δ is the newly anchored feature
         δδ = δ @ δ
         Gδ = jnp.matmul(G, δ, precision=HIGHEST)
         return type(self)(
@@ -107,3 +116,9 @@ class Moments:
         """[d] the mean feature."""
         n = self.size
         return self.anchor + self.sums.sum(axis=0) / jnp.where(n > 0, n, 1)
+
+    @property
+    def rounding(self) -> jax.Array:
+        """[d] the central sum of squares that rounding alone can give a constant feature."""
+        eps = float(jnp.finfo(self.gram.dtype).eps)
+        return self.size * (8 * eps * self.mean) ** 2

@@ -49,7 +49,7 @@ def h_score(
 
 def h_score_from_moments(moments: Moments) -> jax.Array:
     """The H-score of features that were summed up in `Moments`."""
-    central = moments.anchored_at(moments.mean)
+    central = moments.central()
     return whitened_trace(central.gram, class_factor(central), moments)
 
 
@@ -67,16 +67,10 @@ def class_factor(central: Moments) -> jax.Array:
 def whitened_trace(scatter: jax.Array, factor: jax.Array, moments: Moments) -> jax.Array:
     """tr(scatter⁺ factorᵀ factor), scaled so that features in different units are resolved alike."""
     variance = jnp.diagonal(scatter)
-    varies = variance > _rounding(moments)
+    varies = variance > moments.rounding
     scale = jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0)
     tolerance = len(scatter) * float(jnp.finfo(scatter.dtype).eps)
     inverse = jnp.linalg.pinv(scatter * scale * scale[:, None], rtol=tolerance, hermitian=True)
     factor = factor * scale
     trace = (jnp.matmul(factor, inverse, precision=HIGHEST) * factor).sum()
     return jnp.where(moments.size > 0, trace, jnp.nan)
-
-
-def _rounding(moments: Moments) -> jax.Array:
-    """[d] the sum of squares that rounding alone can give a constant feature."""
-    eps = float(jnp.finfo(moments.gram.dtype).eps)
-    return moments.size * (8 * eps * moments.mean) ** 2

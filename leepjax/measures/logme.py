@@ -59,7 +59,7 @@ def logme(
 
 def logme_from_moments(moments: Moments) -> jax.Array:
     """LogME of features that were summed up in `Moments`."""
-    central = moments.anchored_at(moments.mean)
+    central = moments.central()
     evidence = _max_evidence(central.gram, central.sums, moments.mean, moments.counts)
     present = moments.counts > 0
     return jnp.where(present, evidence, 0).sum() / present.sum() / moments.size
@@ -90,23 +90,23 @@ class _Problem(NamedTuple):
     """[c d] what the centred observations ask of each direction: √λ_j w_j ≈ target_j"""
     left: jax.Array
     """[c] the part of ‖y‖² that no w explains, mean and directions aside"""
-    spans: jax.Array
-    """[] whether F has as many independent rows as there are examples"""
 
 
 def _problem(gram, projections, mean, counts) -> _Problem:
-    n, eps = counts.sum(), len(gram) * float(jnp.finfo(gram.dtype).eps)
+    n, eps = counts.sum(), float(jnp.finfo(gram.dtype).eps)
+    rounding = n * (8 * eps) ** 2 * (mean @ mean)  # what constant features can seem to vary by
+    eps = len(gram) * eps
     values, vectors = jnp.linalg.eigh(gram)
-    resolved = values > eps * values[-1]
+    resolved = values > jnp.maximum(eps * values[-1], rounding)
     values = jnp.where(resolved, values, 0)
     along = jnp.matmul(projections, vectors, precision=HIGHEST)
     targets = jnp.where(resolved, along / jnp.sqrt(jnp.where(resolved, values, 1)), 0)
     left = counts - counts**2 / n - (targets**2).sum(axis=1)
-    spans = resolved.sum() >= n - 1
+    spans = resolved.sum() >= n - 1  # as many independent rows as examples: any labels are fitted
     left = jnp.where(spans | (left <= eps * counts), 0, left)
     # An absent class isn't averaged; it only must not divide by zero.
     left = jnp.where(counts > 0, left, 1)
-    return _Problem(n, counts, values, vectors, jnp.matmul(mean, vectors, precision=HIGHEST), targets, left, spans)
+    return _Problem(n, counts, values, vectors, jnp.matmul(mean, vectors, precision=HIGHEST), targets, left)
 
 
 def _ridge(problem, t, count, targets, left):
@@ -144,7 +144,8 @@ def _maximise(problem) -> tuple[jax.Array, jax.Array]:
     )
     best = jax.vmap(at)(jnp.exp(log_t), *of_class)
     zero_head = -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(counts > 0, counts, 1) / n) + 1)
-    unbounded = (peak == 0) & ~problem.spans & (counts > 0)
+    # Without a maximum L rises by at least half of what log t falls, for ever.
+    unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (counts > 0)
     t = jnp.where(best < zero_head, jnp.inf, jnp.exp(log_t))
     return jnp.where(unbounded, jnp.nan, jnp.maximum(best, zero_head)), t
 
@@ -171,23 +172,30 @@ def _max_evidence(gram, projections, mean, counts):
 
 @_max_evidence.defjvp
 def _max_evidence_jvp(primals, tangents):
-    """The maximisers t and w may be held fixed (envelope theorem): dL = −n/2 dR/R − ½ tr (tI + FᵀF)⁻¹ d(FᵀF)."""
+    """The maximisers t and w may be held fixed (envelope theorem).
+
+    dL = −n/2 dR/R − ½ log(2πR/n) dn − ½ tr (tI + FᵀF)⁻¹ d(FᵀF), with FᵀF = C + n μμᵀ; the zero head has w = 0.
+    """
     problem = _problem(*primals)
     evidence, t = _maximise(problem)
-    V, n, mean, counts = problem.vectors, problem.n, problem.mean, problem.counts[:, None]
-    d_gram, d_projections, d_mean, _ = tangents
-    d_gram, d_projections, d_mean = V.T @ d_gram @ V, d_projections @ V, d_mean @ V
+    V, n, mean, counts = problem.vectors, problem.n, problem.mean, problem.counts
+    d_gram, d_projections, d_mean, d_counts = tangents
+    d_gram, d_projections, d_mean, d_n = V.T @ d_gram @ V, d_projections @ V, d_mean @ V, d_counts.sum()
 
-    finite_t = jnp.where(jnp.isinf(t), 1, t)
-    residual, w, _ = jax.vmap(partial(_ridge, problem))(finite_t, problem.counts, problem.targets, problem.left)
-    w_mean = (w @ mean)[:, None]
-    d_residual = ((w @ d_gram + 2 * n * w_mean * d_mean - 2 * (d_projections + counts * d_mean)) * w).sum(axis=1)
+    zero_head = jnp.isinf(t)
+    t = jnp.where(zero_head, 1, t)
+    residual, w, _ = jax.vmap(partial(_ridge, problem))(t, counts, problem.targets, problem.left)
+    residual, w = jnp.where(zero_head, counts, residual), jnp.where(zero_head[:, None], 0, w)
+    w_mean = w @ mean
+    d_gram_term = ((w @ d_gram) * w).sum(axis=1) + 2 * n * w_mean * (w @ d_mean) + d_n * w_mean**2
+    d_projection_term = (w * d_projections).sum(axis=1) + counts * (w @ d_mean) + d_counts * w_mean
+    d_residual = d_counts - 2 * d_projection_term + d_gram_term
 
-    inverse = 1 / (finite_t[:, None] + problem.values)
+    inverse = 1 / (t[:, None] + problem.values)
     gain = mean * inverse
     leverage = 1 + n * gain @ mean
-    d_logdet = (
-        inverse @ jnp.diagonal(d_gram) + n * (2 * gain @ d_mean - ((gain @ d_gram) * gain).sum(axis=1)) / leverage
-    )
-    d_evidence = -n / 2 * d_residual / residual - d_logdet / 2
-    return evidence, jnp.where(jnp.isinf(t), 0, d_evidence)
+    d_mean_term = 2 * n * gain @ d_mean + d_n * gain @ mean - n * ((gain @ d_gram) * gain).sum(axis=1)
+    d_logdet = jnp.where(zero_head, 0, inverse @ jnp.diagonal(d_gram) + d_mean_term / leverage)
+
+    residual = jnp.where(counts > 0, residual, 1)
+    return evidence, -n / 2 * d_residual / residual - jnp.log(2 * jnp.pi * residual / n) / 2 * d_n - d_logdet / 2

@@ -49,14 +49,15 @@ def shrunk_h_score(
 
 def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:
     """The shrunk H-score of features that were summed up in `Moments`."""
-    central = moments.anchored_at(moments.mean)
+    central = moments.central()
     n, d = moments.size, len(moments.mean)
     cov = central.gram / n
     target = jnp.trace(cov) / d
     α = _ledoit_wolf(cov, target, central.quartic, n)
     shrunk = (1 - α) * cov + α * target * jnp.eye(d, dtype=cov.dtype)
     trace = (1 - α) * whitened_trace((n - 1) * shrunk, class_factor(central), moments)
-    return jnp.where(target > 0, trace, jnp.nan)
+    varies = jnp.diagonal(central.gram) > moments.rounding
+    return jnp.where(varies.any(), trace, jnp.nan)
 
 
 def _ledoit_wolf(cov, target, quartic, n):
@@ -64,7 +65,10 @@ def _ledoit_wolf(cov, target, quartic, n):
     d = len(cov)
     squares = (cov * cov).sum()
     distance = jnp.maximum(squares / d - target**2, 0)
-    error = jnp.clip((quartic / n - squares) / (n * d), 0, distance)
+    spread = quartic / n - squares
+    # What rounding makes of no spread is no spread, or the pseudo-inverse would meet a shrinkage of 1e-8.
+    spread = jnp.where(spread > 8 * float(jnp.finfo(cov.dtype).eps) * squares, spread, 0)
+    error = jnp.minimum(spread / (n * d), distance)
     return jnp.where(distance > 0, error / jnp.where(distance > 0, distance, 1), 0)
 
 
