@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -97,5 +98,15 @@ def test_a_card_of_an_architecture_that_is_not_there(tmp_path):
 def test_a_card_round_trips(tmp_path):
     card = load_source(NAMES[0]).card
     save_card(card, tmp_path / "copy.json")
+    shutil.copy(SHIPPED / f"{NAMES[0]}.safetensors", tmp_path / "copy.safetensors")
     assert load_source(tmp_path / "copy.safetensors").card == card
     assert (tmp_path / "copy.json").read_bytes() == (SHIPPED / f"{NAMES[0]}.json").read_bytes()
+
+
+def test_weights_that_arent_those_of_the_card(tmp_path):
+    shutil.copy(SHIPPED / "random.json", tmp_path / "x.json")
+    with pytest.raises(InputError, match=r"expected weights at .*x\.safetensors, beside their card, got none"):
+        load_source(tmp_path / "x.safetensors")
+    shutil.copy(SHIPPED / "cifar10.safetensors", tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="expected the weights that the card of random was written for, got others"):
+        load_source(tmp_path / "x.safetensors")

@@ -1,0 +1,160 @@
+"""The table of cases for the laws: problems to score, the oracle of each measure, and how each one streams."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import reference
+from hypothesis import strategies as st
+
+from leepjax import Joint, Moments
+from leepjax.measures import MEASURES, h_score_from_moments, logme_from_moments, shrunk_h_score_from_moments
+from leepjax.measures.eep import eep_likelihood
+
+# Few shapes, so that every test finds its kernels compiled: n d z c.
+TALL, WIDE, TINY = (24, 3, 4, 3), (12, 20, 6, 4), (6, 2, 3, 2)
+SHAPES = (TALL, WIDE, TINY)
+
+
+class Problem(NamedTuple):
+    """What a measure is asked: the outputs of one source on one labelled target."""
+
+    features: np.ndarray
+    probs: np.ndarray
+    labels: np.ndarray
+    where: np.ndarray | None
+    num_classes: int
+
+    def astype(self, dtype):
+        return self._replace(features=self.features.astype(dtype), probs=self.probs.astype(dtype))
+
+    def take(self, rows):
+        where = None if self.where is None else self.where[rows]
+        return Problem(self.features[rows], self.probs[rows], self.labels[rows], where, self.num_classes)
+
+
+def score(name, problem):
+    """The measure of this name, called as the table of measures calls it."""
+    features, probs, labels, where, num_classes = problem
+    return MEASURES[name].score(features, probs, labels, num_classes=num_classes, where=where)
+
+
+def evidence(name, problem):
+    """What the measure reads, and the options that go with it."""
+    reads = MEASURES[name].reads
+    if reads == "source_labels":
+        return np.argmax(problem.probs, axis=1), {"num_source_classes": problem.probs.shape[1]}
+    return (problem.features if reads == "features" else problem.probs), {}
+
+
+# The oracle of each row of the table.
+ORACLES = {
+    "leep": lambda p: reference.leep(p.probs, p.labels, p.num_classes, p.where),
+    "em_leep": lambda p: reference.em_leep(p.probs, p.labels, p.num_classes, 10, p.where),
+    "loo_leep": lambda p: reference.loo_leep(p.probs, p.labels, p.num_classes, 1.0, p.where),
+    "leep_lift": lambda p: reference.leep_lift(p.probs, p.labels, p.num_classes, p.where),
+    "soft_nce": lambda p: reference.soft_nce(p.probs, p.labels, p.num_classes, p.where),
+    "nce": lambda p: reference.nce(np.argmax(p.probs, 1), p.labels, p.probs.shape[1], p.num_classes, p.where),
+    "h_score": lambda p: reference.h_score(p.features, p.labels, p.where),
+    "shrunk_h_score": lambda p: reference.shrunk_h_score(p.features, p.labels, p.where),
+    "logme": lambda p: reference.logme(p.features, p.labels, p.where),
+}
+
+
+def _joint(p):
+    return Joint.init(p.num_classes, p.probs.shape[1])
+
+
+def _moments(p):
+    return Moments.init(p.num_classes, p.features.shape[1])
+
+
+def _probs(p):
+    return jnp.asarray(p.probs), jnp.asarray(p.labels)
+
+
+def _predicted(p):
+    return jnp.eye(p.probs.shape[1])[np.argmax(p.probs, axis=1)], jnp.asarray(p.labels)
+
+
+def _features(p):
+    return jnp.asarray(p.features), jnp.asarray(p.labels)
+
+
+@jax.jit
+def _second_pass(joint, probs, labels):
+    return jnp.log(eep_likelihood(joint.conditional, probs, labels)).mean()
+
+
+def _from(statistic):
+    """The score that needs the merged statistic alone."""
+    compiled = jax.jit(statistic)
+    return lambda merged, p: compiled(merged)
+
+
+# Measures that stream: the empty statistic, what a chunk adds to it, and the score (LEEP sweeps twice).
+STREAMS = {
+    "leep": (_joint, _probs, lambda joint, p: _second_pass(joint, *_probs(p))),
+    "leep_lift": (_joint, _probs, lambda joint, p: _second_pass(joint, *_probs(p)) + joint.label_entropy()),
+    "soft_nce": (_joint, _probs, _from(Joint.neg_conditional_entropy)),
+    "nce": (_joint, _predicted, _from(Joint.neg_conditional_entropy)),
+    "h_score": (_moments, _features, _from(h_score_from_moments)),
+    "shrunk_h_score": (_moments, _features, _from(shrunk_h_score_from_moments)),
+    "logme": (_moments, _features, _from(logme_from_moments)),
+}
+
+
+def _without_mass(rng, n, z):
+    probs = rng.dirichlet(np.ones(z), n)
+    probs[:, rng.integers(z)] = 0
+    return probs / probs.sum(axis=1, keepdims=True)
+
+
+def _tiny(rng, n, z):
+    return np.maximum(_without_mass(rng, n, z), 1e-30)
+
+
+PROBS = {
+    "flat": lambda rng, n, z: rng.dirichlet(np.ones(z), n),
+    "sharp": lambda rng, n, z: rng.dirichlet(np.full(z, 0.1), n),
+    "one-hot": lambda rng, n, z: np.eye(z)[rng.integers(z, size=n)],
+    "all rows the same": lambda rng, n, z: np.tile(rng.dirichlet(np.ones(z)), (n, 1)),
+    "a source class without mass": _without_mass,
+    "a source class of mass 1e-30": _tiny,
+}
+LABELS = {
+    "any": lambda rng, n, c: rng.integers(c, size=n),
+    "one class": lambda rng, n, c: np.full(n, rng.integers(c)),
+    "a missing class": lambda rng, n, c: (rng.integers(1, c, size=n) + rng.integers(c)) % c,
+}
+WHERE = {
+    "all": lambda rng, n: None,
+    "mask": lambda rng, n: rng.permutation(np.arange(n) < n - n // 3),
+    "weights": lambda rng, n: rng.permutation(np.arange(n) % 4),
+}
+FEATURES = {
+    "normal": lambda rng, labels, d: rng.normal(size=(len(labels), d)),
+    "apart": lambda rng, labels, d: rng.normal(size=(len(labels), d)) + rng.normal(size=(99, d))[labels],
+    "rectified": lambda rng, labels, d: np.maximum(rng.normal(0.5, 1, size=(len(labels), d)), 0),
+    "in mixed units": lambda rng, labels, d: rng.normal(size=(len(labels), d)) * 10.0 ** (np.arange(d) % 3 - 1),
+    "a constant column": lambda rng, labels, d: np.where(np.arange(d) == 0, 3.3, rng.normal(size=(len(labels), d))),
+}
+
+
+def problem(seed, shape=TALL, features="apart", probs="flat", labels="any", where="all"):
+    """The problem of a seed, in float32 numbers whatever dtype it is cast to later."""
+    (n, d, z, c), rng = shape, np.random.default_rng(seed)
+    y = LABELS[labels](rng, n, c)
+    f, p, w = FEATURES[features](rng, y, d), PROBS[probs](rng, n, z), WHERE[where](rng, n)
+    return Problem(f.astype(np.float32), p.astype(np.float32), y, w, c)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def problems(shapes=SHAPES, where=tuple(WHERE), **kinds):
+    """Strategy over problems of every kind, degenerate ones included."""
+    tables = {"features": FEATURES, "probs": PROBS, "labels": LABELS} | kinds
+    drawn = {kind: st.sampled_from(list(names)) for kind, names in tables.items()}
+    return st.builds(problem, SEEDS, st.sampled_from(shapes), where=st.sampled_from(where), **drawn)

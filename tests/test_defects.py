@@ -1,0 +1,231 @@
+"""Defects of published implementations, each written down in a few lines: ours differs from it and equals the truth."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+from cases import MEASURES, Problem, evidence, problem
+
+from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce
+
+THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
+LABELS = np.array([0, 0, 1, 1, 1, 2])
+
+
+def close(actual, expected, **tolerance):
+    np.testing.assert_allclose(actual, expected, **({"rtol": 1e-5, "atol": 1e-6} | tolerance))
+
+
+def apart(defective, true, by=0.05):
+    assert np.isnan(defective) or abs(defective - true) > by, (defective, true)
+
+
+def likelihood(probs, labels):
+    """What the EEP says of each example's own label."""
+    conditional = reference.eep(probs, labels, labels.max() + 1)
+    return np.sum(conditional[labels] * probs, axis=1)
+
+
+def test_leep_has_its_logarithm():
+    true = np.mean(np.log(likelihood(THETA, LABELS)))
+    close(leep(THETA, LABELS), true)
+    close(true, -0.7928433748)
+    apart(np.mean(likelihood(THETA, LABELS)), true)
+    apart(np.log(np.mean(likelihood(THETA, LABELS))), true, by=0.02)
+
+
+def test_leep_does_not_apply_softmax_to_probabilities():
+    again = np.exp(THETA) / np.exp(THETA).sum(axis=1, keepdims=True)
+    true = reference.leep(THETA, LABELS, 3)
+    close(leep(THETA, LABELS), true)
+    apart(reference.leep(again, LABELS, 3), true)
+
+
+def test_nce_conditions_the_target_on_the_source():
+    source, target = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 1, 2, 2, 3, 3])
+    close(nce(source, target), -4 / 6 * 1.0397207708)
+    swapped = nce(target, source)
+    assert swapped == 0
+
+
+def parc_nce(source, target, z, c):
+    """With 1e-5 added to every cell of the joint."""
+    p = np.full((c, z), 1e-5)
+    np.add.at(p, (target, source), 1 / len(target))
+    return np.sum(p * np.log(p / p.sum(axis=0)))
+
+
+def test_nce_adds_nothing_to_empty_cells():
+    source = THETA.argmax(axis=1)
+    ours = nce(source, LABELS, num_source_classes=1000, num_classes=555)
+    close(ours, -0.2310490602)
+    close(ours, nce(source, LABELS))
+    assert parc_nce(source, LABELS, 1000, 555) < -10
+
+
+@pytest.mark.parametrize("measure", [leep, em_leep, loo_leep, soft_nce])
+def test_a_source_class_without_mass_is_no_division_by_zero(measure):
+    probs = np.insert(THETA, 1, 0, axis=1)
+    joint = np.stack([probs[np.equal(LABELS, y)].sum(axis=0) for y in range(3)])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(np.mean(np.log((joint / joint.sum(axis=0))[LABELS] @ probs.T)))
+    close(measure(probs, LABELS), measure(THETA, LABELS))
+
+
+def test_repeated_labels_in_a_batch_all_add():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(10, size=1000)
+    probs = 0.7 * rng.dirichlet(np.ones(20), 1000) + 0.3 * np.eye(20)[labels]
+    dropped = np.zeros((10, 20))
+    dropped[labels] += probs  # NumPy keeps the last of the rows with the same label
+    defective = np.mean(np.log(np.sum((dropped / dropped.sum(axis=0))[labels] * probs, axis=1)))
+    true = reference.leep(probs, labels, 10)
+    close(leep(probs, labels), true)
+    apart(defective, true, by=0.01)
+
+
+def fixed_point_logme(f, labels, whole_determinant):
+    """The authors' fixed point, whose log|A| leaves out (d − k) log α unless told not to."""
+    (n, d), (u, s, _) = f.shape, np.linalg.svd(f, full_matrices=False)
+    evidences = []
+    for label in np.unique(labels):
+        y = (labels == label).astype(float)
+        along, alpha, beta = (u.T @ y) ** 2, 1.0, 1.0
+        for _ in range(300):
+            t = alpha / beta
+            gamma = np.sum(s**2 / (s**2 + t))
+            m2 = np.sum(s**2 * along / (s**2 + t) ** 2)
+            residual = np.sum(along * (t / (s**2 + t)) ** 2) + max(y @ y - along.sum(), 0)
+            alpha, beta = gamma / m2, (n - gamma) / residual
+        log_det = np.sum(np.log(alpha + beta * s**2)) + whole_determinant * (d - len(s)) * np.log(alpha)
+        fit = n * np.log(beta) + d * np.log(alpha) - n * np.log(2 * np.pi)
+        evidences.append((fit - beta * residual - alpha * m2 - log_det) / 2 / n)
+    return np.mean(evidences)
+
+
+def test_logme_keeps_the_whole_determinant_when_features_outnumber_examples():
+    rng = np.random.default_rng(1)
+    labels = np.arange(100) % 3
+    features = (rng.normal(size=(100, 256)) + 0.1 * rng.normal(size=(3, 256))[labels]).astype(np.float32)
+    true = reference.logme(features, labels)
+    close(logme(features, labels), true)
+    close(fixed_point_logme(features.astype(np.float64), labels, True), true)
+    assert fixed_point_logme(features.astype(np.float64), labels, False) > true + 5
+
+
+def test_logme_averages_present_classes_only():
+    """A class without examples is fitted by nothing at all, at an evidence that grows without bound."""
+    p = problem(0)
+    gapped = np.array([0, 3, 7])[p.labels]
+    close(logme(p.features, gapped), logme(p.features, p.labels))
+    close(logme(p.features, gapped), reference.logme(p.features, gapped))
+    n, tiny = len(gapped), 1e-5
+    phantom = n / 2 * np.log(n / tiny) - n / 2 * np.log(2 * np.pi)
+    apart((3 * reference.logme(p.features, gapped) + 5 * phantom / n) / 8, logme(p.features, gapped), by=1)
+
+
+def test_logme_does_not_depend_on_the_order_of_classes():
+    p = problem(1)
+    for names in ([1, 2, 0], [2, 1, 0]):
+        close(logme(p.features, np.array(names)[p.labels]), logme(p.features, p.labels))
+
+
+def test_logme_does_not_depend_on_the_scale_of_the_features():
+    """The prior's scale is fitted too; an epsilon in a denominator breaks this."""
+    p = problem(2)
+    for scale in (1e-4, 1e4):
+        close(logme(p.features * np.float32(scale), p.labels), logme(p.features, p.labels))
+
+
+def covariances(features, labels):
+    centred = features - features.mean(axis=0)
+    means = np.stack([centred[labels == y].mean(axis=0) for y in labels])
+    return centred.T @ centred / len(features), means.T @ means / len(features)
+
+
+def test_h_score_is_the_trace_of_the_matrix_product():
+    p = problem(3, (24, 3, 4, 3))
+    cov, between = covariances(p.features.astype(np.float64), p.labels)
+    true = np.trace(np.linalg.pinv(cov) @ between)
+    close(h_score(p.features, p.labels), true)
+    apart(np.trace(np.linalg.pinv(cov) * between), true)
+
+
+def test_h_score_does_not_invert_rounding():
+    """With fewer examples than features it is c − 1 exactly; an absolute cut-off inverts what float32 rounds."""
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(2, 1, size=(50, 128)).astype(np.float32), np.arange(50) % 5
+    cov, between = covariances(features, labels)
+    apart(np.trace(np.linalg.pinv(cov, rcond=1e-15) @ between), 4)
+    close(h_score(features, labels), 4, rtol=1e-4)
+
+
+def test_h_score_keeps_every_scale():
+    """An absolute cut-off loses small features."""
+    p = problem(4)
+    cov, between = covariances(p.features.astype(np.float64) * [1, 1e-3, 1e3], p.labels)
+    apart(np.trace(np.linalg.pinv(cov, rcond=1e-5) @ between), h_score(p.features, p.labels), by=0.01)
+    scaled = p.features * np.float32([1, 1e-3, 1e3])
+    close(h_score(scaled, p.labels), h_score(p.features, p.labels))
+
+
+BROKEN = {
+    "NaN": lambda x, y: (np.where(np.arange(6)[:, None] == 2, np.nan, x), y),
+    "a zero row": lambda x, y: (np.where(np.arange(6)[:, None] == 2, 0, x), y),
+    "negative labels": lambda x, y: (x, np.where(np.arange(6) == 2, -1, y)),
+    "rows that don't sum to one": lambda x, y: (2 * x, y),
+    "logits": lambda x, y: (np.log(x), y),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("name", MEASURES)
+def test_nothing_is_silent(name, broken):
+    read, options = evidence(name, Problem(THETA, THETA, LABELS, None, 3))
+    if MEASURES[name].reads != "probs" and broken != "negative labels" and (read.ndim == 1 or broken != "NaN"):
+        pytest.skip("any finite number is a feature, any class number a source label")
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        MEASURES[name].function(*BROKEN[broken](read, LABELS), num_classes=3, **options)
+
+
+@pytest.mark.parametrize("measure", [h_score, shrunk_h_score, logme])
+def test_a_second_call_returns_the_same(measure):
+    """A toolkit centres the caller's features in place."""
+    p = problem(5)
+    before = p.features.copy()
+    first = measure(p.features, p.labels)
+    assert measure(p.features, p.labels) == first
+    np.testing.assert_array_equal(p.features, before)
+
+
+def largest_array(jaxpr):
+    """The number of elements of the largest array that a program makes, its inner programs included."""
+    sizes = [out.aval.size for equation in jaxpr.eqns for out in equation.outvars]
+    for equation in jaxpr.eqns:
+        for value in equation.params.values():
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                sizes.append(largest_array(inner))
+    return max(sizes)
+
+
+@pytest.mark.parametrize("name", [n for n, row in MEASURES.items() if row.reads != "features"])
+def test_no_array_of_examples_by_target_by_source_classes(name):
+    p = problem(6, (29, 2, 13, 7))
+    read, options = evidence(name, p)
+
+    def measure(read):
+        return MEASURES[name].function(read, p.labels, num_classes=7, **options)
+
+    n, z, c = 29, 13, 7
+    biggest = largest_array(jax.make_jaxpr(measure)(jnp.asarray(read)).jaxpr)
+    assert c * z <= biggest <= max(n * z, c * z) < n * c * z
+    gigantic = jax.make_jaxpr(lambda probs: (probs[:, None] * jnp.ones((c, 1))).sum())(jnp.asarray(p.probs)).jaxpr
+    assert largest_array(gigantic) == n * c * z
+
+
+def test_nce_makes_no_one_hot_array():
+    read = jnp.zeros(1000, int)
+    program = jax.make_jaxpr(lambda read: nce(read, read, num_source_classes=50, num_classes=3))(read)
+    assert largest_array(program.jaxpr) <= 1000

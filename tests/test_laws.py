@@ -1,0 +1,243 @@
+"""Laws over the whole table of measures: a new row is tested without a new test.
+
+Scores agree as `same` says; the problems are those of `cases`, mostly of one shape so that one compiled kernel serves.
+"""
+
+import functools
+
+import chex
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import FEATURES, MEASURES, PROBS, SEEDS, WIDE, Problem, evidence, problem, score
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+every_measure = pytest.mark.parametrize("name", MEASURES)
+few = settings(max_examples=6)
+tall_problems = st.builds(
+    problem, SEEDS, features=st.sampled_from(list(FEATURES)), probs=st.sampled_from(["flat", "sharp", "one-hot"])
+)
+
+
+def same(actual, expected, rtol=2e-5, atol=5e-6):
+    chex.assert_trees_all_close(np.asarray(actual), np.asarray(expected), rtol=rtol, atol=atol)
+
+
+def whole_table(law, name, drawn=tall_problems):
+    few(given(drawn)(lambda p: law(name, p)))()
+
+
+@every_measure
+def test_order_of_examples(name):
+    def law(name, p):
+        same(score(name, p.take(np.random.default_rng(0).permutation(len(p.labels)))), score(name, p))
+
+    whole_table(law, name)
+
+
+@every_measure
+def test_relabelling_of_classes(name):
+    def law(name, p):
+        for names in ([1, 2, 0], [2, 1, 0]):
+            same(score(name, p._replace(labels=np.array(names)[p.labels])), score(name, p))
+
+    whole_table(law, name)
+
+
+@every_measure
+def test_padded_and_masked_is_unpadded(name):
+    def law(name, p):
+        rows = 8
+        padded = Problem(
+            *(np.concatenate([x, np.full((rows, x.shape[1]), np.nan, x.dtype)]) for x in (p.features, p.probs)),
+            labels=np.concatenate([p.labels, np.full(rows, -1)]),
+            where=np.arange(len(p.labels) + rows) < len(p.labels),
+            num_classes=p.num_classes,
+        )
+        same(score(name, padded), score(name, p))
+        same(score(name, padded._replace(where=padded.where.astype(np.float32))), score(name, p))
+
+    whole_table(law, name)
+
+
+@every_measure
+def test_integer_weights_repeat_rows(name):
+    if name == "loo_leep":
+        pytest.skip("the whole weight of an example is left out at once")
+
+    def law(name, p):
+        weights = np.random.default_rng(0).permutation(np.arange(len(p.labels)) % 4)
+        same(score(name, p._replace(where=weights)), score(name, p.take(np.repeat(np.arange(len(weights)), weights))))
+
+    whole_table(law, name)
+
+
+@every_measure
+def test_jit_is_eager(name):
+    p = problem(0)
+    read, options = evidence(name, p)
+
+    def measure(read, labels):
+        return MEASURES[name].function(read, labels, num_classes=p.num_classes, **options)
+
+    same(jax.jit(measure)(read, p.labels), measure(read, p.labels))
+    with jax.disable_jit():
+        same(measure(read, p.labels), score(name, p))
+
+
+@every_measure
+def test_vmap_over_weights_is_a_loop(name):
+    p = problem(1)
+    weights = np.stack([problem(seed, where="weights").where for seed in range(3)]).astype(np.float32)
+    batched = jax.vmap(lambda where: score(name, p._replace(where=where)))(weights)
+    same(batched, [score(name, p._replace(where=where)) for where in weights])
+    nothing = jax.vmap(lambda where: score(name, p._replace(where=where)))(np.zeros_like(weights))
+    assert jnp.isnan(nothing).all(), "no example counts"
+
+
+@every_measure
+def test_float32_is_close_to_float64(name):
+    def law(name, p):
+        with jax.enable_x64(True):
+            exact = score(name, p.astype(np.float64))
+            assert exact.dtype == np.float64
+        same(score(name, p), exact)
+
+    whole_table(law, name)
+
+
+@every_measure
+def test_traced_once_for_a_shape(name):
+    p = problem(2)
+    chex.clear_trace_counter()
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def measure(features, probs, labels, where):
+        return MEASURES[name].score(features, probs, labels, num_classes=p.num_classes, where=where)
+
+    for seed, probs in enumerate(PROBS):
+        q = problem(seed, probs=probs, where="weights")
+        assert not jnp.isnan(measure(q.features, q.probs, q.labels, q.where.astype(np.float32)))
+
+
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(lambda event, _, **__: compiled.append(event))
+
+
+@every_measure
+def test_compiled_once_for_a_shape(name):
+    score(name, problem(0, WIDE, where="weights"))
+    del compiled[:]
+    for seed in range(1, 4):
+        score(name, problem(seed, WIDE, where="weights"))
+    assert not [event for event in compiled if "compile" in event]
+    jax.jit(lambda x: x + 1)(0)
+    assert compiled, "the listener hears nothing"
+
+
+@pytest.mark.parametrize("argument", ["evidence", "where"])
+@every_measure
+def test_gradient_is_the_finite_difference(name, argument):
+    if argument == "evidence" and MEASURES[name].reads == "source_labels":
+        pytest.skip("no derivative in integers")
+    (measure, gradient), step, p = differentiated(name), 1e-5, problem(3).astype(np.float64)
+    point = {"evidence": evidence(name, p)[0], "where": np.linspace(0.5, 1.5, len(p.labels))}
+    direction = np.random.default_rng(3).normal(size=point[argument].shape)
+    with jax.enable_x64(True):
+        slope = gradient(point)[argument]
+        chex.assert_tree_all_finite(slope)
+        up, down = (measure(point | {argument: point[argument] + h * direction}) for h in (step, -step))
+        same(np.sum(slope * direction), (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+@functools.cache
+def differentiated(name):
+    """The measure as a function of evidence and weights, and its gradient."""
+    p = problem(3)
+    options = evidence(name, p)[1]
+
+    @jax.jit
+    def measure(point):
+        function = functools.partial(MEASURES[name].function, num_classes=p.num_classes, **options)
+        return function(point["evidence"], p.labels, where=point["where"])
+
+    return measure, jax.jit(jax.grad(measure, allow_int=True))
+
+
+@every_measure
+def test_a_cleaner_problem_scores_higher(name):
+    """Evidence is blended towards the label; the mean over seeds rises at every step."""
+
+    def blended(seed, share):
+        p = problem(seed, features="normal")
+        clean_features, clean_probs = (np.eye(x.shape[1])[p.labels] for x in (p.features, p.probs))
+        return p._replace(
+            features=((1 - share) * p.features + share * 2 * clean_features).astype(np.float32),
+            probs=((1 - share) * p.probs + share * clean_probs).astype(np.float32),
+        )
+
+    means = [np.mean([score(name, blended(seed, share)) for seed in range(8)]) for share in (0, 0.25, 0.5, 0.75, 0.9)]
+    assert all(np.diff(means) >= -1e-6), means
+    assert means[-1] > means[0] + 0.1, means
+
+
+@every_measure
+def test_arguments_are_left_as_they_are(name):
+    p = problem(5, where="weights")
+    before = jax.tree.map(np.copy, p)
+    for array in p[:4]:
+        array.setflags(write=False)
+    first, second = score(name, p), score(name, p)
+    chex.assert_trees_all_equal(p, before)
+    assert first == second
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@every_measure
+def test_half_precision_gives_a_float32_answer(name, dtype):
+    p = problem(6, probs="sharp")
+    half = p._replace(features=jnp.asarray(p.features, dtype), probs=jnp.asarray(p.probs, dtype))
+    rounded = p._replace(features=np.asarray(half.features, np.float32), probs=np.asarray(half.probs, np.float32))
+    value = score(name, half)
+    assert value.dtype == np.float32
+    same(value, score(name, p), rtol=0.03, atol=0.03)
+    read, options = evidence(name, rounded)
+    exact = MEASURES[name].function(jnp.asarray(read, half.probs.dtype), p.labels, **options) if not options else value
+    assert value == exact
+
+
+@every_measure
+def test_numpy_lists_and_jax_arrays_alike(name):
+    p = problem(7, where="mask")
+    read, options = evidence(name, p)
+    values = [
+        MEASURES[name].function(kind(read), kind(p.labels), num_classes=p.num_classes, where=kind(p.where), **options)
+        for kind in (np.asarray, jnp.asarray, np.ndarray.tolist)
+    ]
+    assert values[0] == values[1] == values[2]
+    counts_read_off = MEASURES[name].function(read, p.labels, where=p.where)
+    same(counts_read_off, values[0])
+
+
+@few
+@given(SEEDS, st.sampled_from([0.1, 1, 100]))
+def test_h_score_is_unchanged_by_linear_maps(seed, size):
+    p, rng = problem(seed), np.random.default_rng(seed)
+    left, _, right = np.linalg.svd(rng.normal(size=(3, 3)))
+    mapped = p.features @ (size * left @ np.diag([1, 3, 10]) @ right) + rng.normal(size=3)
+    same(score("h_score", p._replace(features=mapped.astype(np.float32))), score("h_score", p), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n, row in MEASURES.items() if row.reads == "features" and n != "logme"])
+def test_features_far_from_zero_keep_the_score(name):
+    def law(name, p):
+        scale = p.features.std(axis=0)
+        far = (p.features + 100 * np.where(scale > 0, scale, 1)).astype(np.float32)
+        near = far - far[0]  # exact in float32: the same numbers, where no precision is lost
+        same(score(name, p._replace(features=far)), score(name, p._replace(features=near)), rtol=1e-4)
+
+    whole_table(law, name)

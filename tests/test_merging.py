@@ -1,0 +1,88 @@
+"""Chunks, devices and hosts: what is merged scores as the whole does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import FEATURES, MEASURES, SEEDS, STREAMS, problem, score
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def same(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=5e-6)
+
+
+@pytest.mark.parametrize("bounds", [(8, 16), (1, 2, 23)], ids=str)
+@pytest.mark.parametrize("name", STREAMS)
+def test_chunked_is_whole(name, bounds):
+    start, read, finish = STREAMS[name]
+
+    @settings(max_examples=5)
+    @given(SEEDS, st.sampled_from(list(FEATURES)))
+    def law(seed, features):
+        p = problem(seed, features=features)
+        first, *rest = (p.take(rows) for rows in np.split(np.arange(len(p.labels)), bounds))
+        merged = updated = start(p).update(*read(first))
+        for chunk in rest:
+            merged = merged.merge(start(p).update(*read(chunk)))
+            updated = updated.update(*read(chunk))
+        same(finish(merged, p), score(name, p))
+        same(finish(updated, p), score(name, p))
+
+    law()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_an_empty_chunk_adds_nothing(name):
+    start, read, finish = STREAMS[name]
+    p = problem(0)
+    whole, nothing = start(p).update(*read(p)), start(p)
+    hidden = whole.update(*read(p), where=np.zeros(len(p.labels)))
+    for merged in (nothing.merge(whole), whole.merge(nothing), hidden):
+        same(finish(merged, p), score(name, p))
+
+
+@pytest.mark.parametrize("name", [n for n in STREAMS if MEASURES[n].reads == "features"])
+def test_moments_far_from_zero_merge(name):
+    """Chunks choose anchors of their own; features a hundred deviations away keep the score."""
+    start, read, finish = STREAMS[name]
+    p = problem(1, features="normal")
+    p = p._replace(features=(p.features + 100).astype(np.float32))
+    merged = start(p)
+    for rows in np.split(np.arange(len(p.labels)), 3):
+        merged = merged.merge(start(p).update(*read(p.take(rows))))
+    np.testing.assert_allclose(finish(merged, p), score(name, p.astype(np.float64)), rtol=1e-3)
+
+
+SHARDED = """
+import json
+import jax, numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from cases import MEASURES, problem, score
+
+rows = NamedSharding(Mesh(np.array(jax.devices()), ("rows",)), PartitionSpec("rows"))
+p = problem(8, where="weights")
+sharded = jax.device_put(p._replace(num_classes=None), rows)._replace(num_classes=p.num_classes)
+assert len(sharded.features.sharding.device_set) == 8
+print(json.dumps({name: float(score(name, sharded)) for name in MEASURES}))
+"""
+
+
+@pytest.fixture(scope="module")
+def sharded_scores():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    here = Path(__file__).parent
+    environment["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent), environment.get("PYTHONPATH", "")])
+    run = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_sharded_is_single_device(name, sharded_scores):
+    same(sharded_scores[name], score(name, problem(8, where="weights")))

@@ -1,0 +1,136 @@
+"""Every measure against its float64 oracle, the printed fixtures and scikit-learn's Iris."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+from cases import MEASURES, ORACLES, TALL, WHERE, WIDE, evidence, problem, problems, score
+from hypothesis import given, settings
+from sklearn.datasets import load_iris
+
+from leepjax import eep, em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce
+
+# Relative, and absolute where a score passes zero: a logarithm turns the relative rounding of its argument, and the
+# whitening that of its unit variances, into an absolute error.
+CLOSE = {"float32": {"rtol": 1e-5, "atol": 2e-6}, "float64": {"rtol": 1e-10, "atol": 1e-12}}
+
+THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
+LABELS = np.array([0, 0, 1, 1, 1, 2])
+
+EXAMPLES = {"logme": 5}  # its oracle searches slowly
+
+
+def assert_scores(actual, expected, dtype="float32"):
+    chex.assert_shape(actual, ())
+    assert actual.dtype == dtype
+    np.testing.assert_allclose(actual, expected, **CLOSE[dtype])
+
+
+def test_every_measure_has_an_oracle():
+    assert set(ORACLES) == set(MEASURES)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("name", MEASURES)
+def test_oracle_float32(name, where):
+    @settings(max_examples=EXAMPLES.get(name, 15))
+    @given(problems(shapes=(TALL, WIDE), where=(where,)))
+    def agrees(drawn):
+        assert_scores(score(name, drawn), ORACLES[name](drawn.astype(np.float64)))
+
+    agrees()
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("name", MEASURES)
+def test_oracle_float64(name, where):
+    @settings(max_examples=EXAMPLES.get(name, 15))
+    @given(problems(shapes=(TALL, WIDE), where=(where,)))
+    def agrees(drawn):
+        drawn = drawn.astype(np.float64)
+        drawn = drawn._replace(probs=drawn.probs / drawn.probs.sum(axis=1, keepdims=True))
+        with jax.enable_x64(True):
+            assert_scores(score(name, drawn), ORACLES[name](drawn), "float64")
+
+    agrees()
+
+
+def test_fixtures():
+    assert_scores(leep(THETA, LABELS), -0.7928433748)
+    assert_scores(soft_nce(THETA, LABELS), -0.8774236630)
+    assert_scores(nce(THETA.argmax(axis=1), LABELS), -0.2310490602)
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(leep(THETA, LABELS), -0.7928433748, atol=1e-10)
+        np.testing.assert_allclose(soft_nce(THETA, LABELS), -0.8774236630, atol=1e-10)
+        np.testing.assert_allclose(nce(THETA.argmax(axis=1), LABELS), -0.2310490602, atol=1e-10)
+    np.testing.assert_allclose(-reference.neg_label_entropy(LABELS), 1.0114042647, atol=1e-10)
+
+
+def test_iris():
+    features, labels = load_iris(return_X_y=True)
+    features = features.astype(np.float32)
+    assert_scores(h_score(features, labels), 1.1918988)
+    assert_scores(shrunk_h_score(features, labels), 1.1778425)
+    assert_scores(logme(features, labels), reference.logme(features.astype(np.float64), labels))
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+def test_logme_with_more_features_than_examples(dtype):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(5, size=100)
+    features = (rng.normal(size=(100, 256)) + 0.1 * rng.normal(size=(5, 256))[labels]).astype(np.float32).astype(dtype)
+    with jax.enable_x64(dtype == "float64"):
+        assert_scores(logme(features, labels), reference.logme(features.astype(np.float64), labels), dtype)
+
+
+@pytest.mark.parametrize("num_steps", [0, 1, 2, 5])
+@pytest.mark.parametrize("where", WHERE)
+def test_em_leep_steps(num_steps, where):
+    p = problem(0, where=where)
+    expected = reference.em_leep(p.probs, p.labels, p.num_classes, num_steps, p.where)
+    assert_scores(em_leep(p.probs, p.labels, num_steps=num_steps, where=p.where), expected)
+    if num_steps == 0:
+        np.testing.assert_allclose(expected, -np.log(p.num_classes))
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.5, 1.0])
+@pytest.mark.parametrize("where", WHERE)
+def test_loo_leep_smoothing(smoothing, where):
+    p = problem(1, where=where)
+    expected = reference.loo_leep(p.probs, p.labels, p.num_classes, smoothing, p.where)
+    assert_scores(loo_leep(p.probs, p.labels, smoothing=smoothing, where=p.where), expected)
+
+
+def test_loo_leep_of_a_single_example_class():
+    probs, labels = THETA, LABELS  # class 2 has one example
+    assert loo_leep(probs, labels, smoothing=0) == -np.inf
+    assert_scores(loo_leep(probs, labels, smoothing=1), reference.loo_leep(probs, labels, 3, 1.0))
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("probs", ["flat", "a source class without mass"])
+def test_eep_conditional_and_prediction(where, probs):
+    fitted, other = problem(2, WIDE, probs=probs, where=where), problem(3, WIDE)
+    predictor = eep(fitted.probs, fitted.labels, num_classes=fitted.num_classes, where=fitted.where)
+    conditional = reference.eep(fitted.probs, fitted.labels, fitted.num_classes, fitted.where)
+    np.testing.assert_allclose(predictor.conditional, conditional, **CLOSE["float32"])
+    prediction = predictor.predict(other.probs)
+    np.testing.assert_allclose(prediction, other.probs @ conditional.T, **CLOSE["float32"])
+    np.testing.assert_allclose(prediction.sum(axis=1), 1, atol=1e-6)
+
+
+def test_leep_is_the_mean_log_likelihood_of_its_predictor():
+    p = problem(4)
+    own = jnp.take_along_axis(eep(p.probs, p.labels).predict(p.probs), p.labels[:, None], axis=1)
+    assert_scores(leep(p.probs, p.labels), jnp.log(own).mean())
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_table_calls_the_function(name):
+    p = problem(5)
+    read, options = evidence(name, p)
+    called = MEASURES[name].function(read, p.labels, num_classes=p.num_classes, **options)
+    assert_scores(called, ORACLES[name](p))
+    assert_scores(score(name, p), called)

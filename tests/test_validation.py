@@ -1,0 +1,222 @@
+"""Every message of the door, matched. Each is a ValueError that reads *function: expected X, got Y; do Z.*"""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import MEASURES, evidence, problem, score
+
+from leepjax import eep, em_leep, h_score, leep, logme, loo_leep, nce
+from leepjax.types import InputError
+
+THETA = np.array([[0.7, 0.3], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]])
+LABELS = np.array([0, 0, 1, 1])
+MASK = np.array([True, True, False, True])
+
+
+def changed(array, row, value):
+    array = np.array(array, dtype=np.result_type(array, np.asarray(value)))
+    array[row] = value
+    return array
+
+
+def rejects(message, function, *args, **options):
+    # JAX adds lines of its own to what is raised under jit.
+    with pytest.raises(InputError, match=f"^{re.escape(message)}(\n|$)") as caught:
+        function(*args, **options)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_labels_out_of_range():
+    probs, labels = np.full((8, 2), 0.5), np.array([0, 1, 2, 3, 4, 5, 6, 12])
+    message = "leep: labels must lie in [0, 10), got 12 at index 7; pass num_classes >= 13 or remap the labels."
+    rejects(message, leep, probs, labels, num_classes=10)
+    message = "leep: labels must lie in [0, 2), got -1 at index 2; remap the labels."
+    rejects(message, leep, THETA, changed(LABELS, 2, -1))
+    message = (
+        "leep: labels must lie in [0, 2), got 1099511627776 at index 0; pass num_classes >= 1099511627777 or remap"
+    )
+    rejects(f"{message} the labels.", leep, THETA, changed(LABELS, 0, 2**40), num_classes=2)
+    message = (
+        "nce: source_labels must lie in [0, 2), got 3 at index 1; pass num_source_classes >= 4 or remap the labels."
+    )
+    rejects(message, nce, [0, 3, 1, 1], LABELS, num_source_classes=2)
+    message = "nce: labels must lie in [0, 2), got 3 at index 1; pass num_classes >= 4 or remap the labels."
+    rejects(message, nce, LABELS, [0, 3, 1, 1], num_classes=2)
+
+
+@pytest.mark.parametrize(
+    ("row", "got"),
+    [
+        ([3.0, 2.0], "sum 5 and minimum 2"),
+        ([1.5, -0.5], "sum 1 and minimum -0.5"),
+        ([0.0, 0.0], "sum 0 and minimum 0"),
+        ([0.5, 0.502], "sum 1.002 and minimum 0.5"),
+        ([np.nan, 1.0], "NaN or infinity"),
+        ([np.inf, 0.0], "NaN or infinity"),
+    ],
+    ids=["logits", "negative", "zero row", "not one", "NaN", "infinity"],
+)
+@pytest.mark.parametrize("name", [*(n for n, row in MEASURES.items() if row.reads == "probs"), "eep"])
+def test_rows_that_are_no_distribution(name, row, got):
+    message = (
+        f"{name}: each row of probs must be non-negative and sum to one, got {got} at row 2; pass softmax(logits),"
+    )
+    function = eep if name == "eep" else MEASURES[name].function
+    rejects(f"{message} not logits.", function, changed(THETA, 2, row), LABELS)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", [n for n, row in MEASURES.items() if row.reads == "features"])
+def test_features_that_are_not_finite(name, value):
+    message = f"{name}: features must be finite, got NaN or infinity at row 1; mend or hide the row."
+    rejects(message, MEASURES[name].function, changed(THETA, 1, value), LABELS)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int32", "uint8", "bool"])
+def test_distributions_of_any_dtype(dtype):
+    probs = np.eye(2)[LABELS]
+    np.testing.assert_allclose(leep(jnp.asarray(probs, dtype), LABELS), 0, atol=1e-6)
+    soft = jax.nn.softmax(jnp.asarray(np.random.default_rng(0).normal(size=(4, 1000)), "bfloat16"))
+    assert np.isfinite(leep(soft, LABELS))
+
+
+def test_shapes():
+    rejects("leep: probs must have 2 axes, got shape (2,); pass one row an example.", leep, THETA[0], LABELS)
+    rejects(
+        "h_score: features must have 2 axes, got shape (1, 4, 2); pass one row an example.", h_score, THETA[None], 0
+    )
+    rejects("leep: labels must have 1 axes, got shape (4, 1); pass one entry an example.", leep, THETA, LABELS[:, None])
+    rejects("nce: source_labels must have 1 axes, got shape (4, 2); pass one entry an example.", nce, THETA, LABELS)
+    message = "leep: where must have 1 axes, got shape (4, 1); pass one entry an example."
+    rejects(message, leep, THETA, LABELS, where=MASK[:, None])
+
+
+def test_mismatched_lengths():
+    rejects("leep: expected 4 labels, one an example, got 3; align the rows.", leep, THETA, LABELS[:3])
+    rejects("nce: expected 3 labels, one an example, got 4; align the rows.", nce, LABELS[:3], LABELS)
+    rejects("leep: expected where of 4 entries, got 2; pass one an example.", leep, THETA, LABELS, where=MASK[:2])
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (4, 0)])
+def test_nothing_to_score(shape):
+    labels = np.zeros(shape[0], int)
+    for function, name in ((leep, "probs"), (logme, "features")):
+        message = f"expected at least one example and column, got {name} of shape {shape}; check it."
+        rejects(f"{function.__name__}: {message}", function, np.zeros(shape), labels)
+
+
+def test_no_source_labels():
+    with pytest.raises(InputError, match=r"^nce: expected at least one example.*; "):
+        nce(np.zeros(0, int), np.zeros(0, int))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bool"])
+def test_labels_that_are_no_integers(dtype):
+    message = f"labels must be integers, got {dtype}; pass class numbers."
+    rejects(f"leep: {message}", leep, THETA, LABELS.astype(dtype))
+    rejects(f"nce: source_{message}", nce, LABELS.astype(dtype), LABELS)
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, True, "2"])
+def test_num_classes(count):
+    message = f"num_classes must be an int >= 1, got {count!r}; pass the number of classes."
+    rejects(f"leep: {message}", leep, THETA, LABELS, num_classes=count)
+    message = f"num_source_classes must be an int >= 1, got {count!r}; pass the number of classes."
+    rejects(f"nce: {message}", nce, LABELS, LABELS, num_source_classes=count)
+
+
+def test_num_classes_is_needed_under_jit():
+    message = "expected num_classes under jit, where labels are traced, got None; pass an int."
+    rejects(f"leep: {message}", jax.jit(leep), THETA, LABELS)
+    rejects(f"logme: {message}", jax.jit(logme), THETA, LABELS)
+    rejects(f"nce: {message}", jax.jit(lambda z, y: nce(z, y, num_source_classes=2)), LABELS, LABELS)
+    message = "nce: expected num_source_classes under jit, where labels are traced, got None; pass an int."
+    rejects(message, jax.jit(lambda z, y: nce(z, y, num_classes=2)), LABELS, LABELS)
+    with pytest.raises(InputError, match=r"^leep: num_classes must be an int >= 1, got .*racer.*; pass the number"):
+        jax.jit(lambda c: leep(THETA, LABELS, num_classes=c))(2)
+
+
+@pytest.mark.parametrize("where", [[1, -1, 1, 1], [1, np.nan, 1, 1], [1, np.inf, 1, 1]], ids=str)
+def test_where_that_is_no_weight(where):
+    message = "where must be a mask or finite weights >= 0, got another value; correct it."
+    for function in (leep, h_score, nce):
+        evidence = LABELS if function is nce else THETA
+        rejects(f"{function.__name__}: {message}", function, evidence, LABELS, where=where)
+
+
+def test_where_that_is_complex():
+    with pytest.raises(InputError, match=r"^leep: where must be .*; "):
+        leep(THETA, LABELS, where=MASK.astype(complex))
+
+
+@pytest.mark.parametrize("where", [np.zeros(4, bool), np.zeros(4)], ids=["mask", "weights"])
+def test_where_that_hides_everything(where):
+    message = "expected at least one example that counts, got none; check where."
+    rejects(f"leep: {message}", leep, THETA, LABELS, where=where)
+    rejects(f"nce: {message}", nce, LABELS, LABELS, where=where)
+
+
+def test_complex_evidence():
+    rejects("leep: probs must be real, got complex64; convert them.", leep, THETA.astype("complex64"), LABELS)
+    rejects("logme: features must be real, got complex64; convert them.", logme, THETA.astype("complex64"), LABELS)
+
+
+@pytest.mark.parametrize("value", [None, "abc", [[1, 2], [3]], [object()]], ids=["None", "str", "ragged", "object"])
+def test_what_is_no_array(value):
+    with pytest.raises(
+        InputError, match=rf"(?s)^leep: probs must be an array, got {type(value).__name__} \(.*convert it\.$"
+    ):
+        leep(value, LABELS)
+    with pytest.raises(InputError, match=r"(?s)^leep: labels must be an array, got .*convert it\.$"):
+        leep(THETA, value)
+
+
+@pytest.mark.parametrize("num_steps", [-1, np.int64(-3)])
+def test_num_steps_of_em_leep(num_steps):
+    rejects(
+        f"em_leep: num_steps must be >= 0, got {num_steps}; 1 is LEEP.", em_leep, THETA, LABELS, num_steps=num_steps
+    )
+
+
+@pytest.mark.parametrize("num_steps", [2.5, "2", None])
+def test_num_steps_that_is_no_int(num_steps):
+    with pytest.raises(InputError, match=r"^em_leep: num_steps must be .*; "):
+        em_leep(THETA, LABELS, num_steps=num_steps)
+
+
+@pytest.mark.parametrize("smoothing", [-1, -0.5, np.nan, np.float32(-1)], ids=repr)
+def test_smoothing_of_loo_leep(smoothing):
+    message = f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples."
+    rejects(message, loo_leep, THETA, LABELS, smoothing=smoothing)
+
+
+@pytest.mark.parametrize(("hidden", "hidden_label"), [(np.nan, -7), (np.inf, 99), (-5.0, 0)])
+@pytest.mark.parametrize("name", MEASURES)
+def test_hidden_rows_may_hold_anything(name, hidden, hidden_label):
+    p = problem(0, where="mask")
+    q = p._replace(
+        features=np.where(p.where[:, None], p.features, np.float32(hidden)),
+        probs=np.where(p.where[:, None], p.probs, np.float32(hidden)),
+        labels=np.where(p.where, p.labels, hidden_label),
+    )
+    assert score(name, q) == score(name, p)
+    if MEASURES[name].reads != "source_labels":
+        measure = jax.grad(lambda read: MEASURES[name].function(read, q.labels, num_classes=3, where=q.where))
+        gradient = measure(jnp.asarray(evidence(name, q)[0]))
+        assert np.isfinite(gradient).all()
+        assert not gradient[~p.where].any()
+
+
+def test_hidden_source_labels_may_be_out_of_range():
+    labels = np.array([0, 1, -3, 1])
+    np.testing.assert_allclose(
+        nce(labels, labels, where=MASK, num_classes=2, num_source_classes=2), nce(LABELS[[0, 2, 2]], LABELS[[0, 2, 2]])
+    )
+
+
+def test_classes_are_counted_among_the_rows_that_count():
+    labels = changed(LABELS, 2, 1000)
+    np.testing.assert_allclose(leep(THETA, labels, where=MASK), leep(THETA[MASK], labels[MASK]), rtol=1e-6)
