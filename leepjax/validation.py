@@ -13,8 +13,9 @@ from jax.typing import ArrayLike
 
 from leepjax.types import InputError
 
-# How far from one a row may sum, by bytes per number: a softmax in 16 bits sums to one only this closely.
-_SUM_TOLERANCE = {2: 2e-2, 4: 1e-3, 8: 1e-3}
+# How far from one a row may sum; a softmax in 16 bits sums to one less closely.
+_SUM_TOLERANCE = 1e-3
+_SUM_TOLERANCE_16_BITS = 2e-2
 
 
 class Arguments(NamedTuple):
@@ -36,7 +37,8 @@ def check_probs(
     evidence, hidden, rest = _check(function, "probs", probs, labels, num_classes, where)
     if not _is_traced(evidence):
         low, total = (np.asarray(x) for x in _row_summary(evidence))
-        tolerance = _SUM_TOLERANCE[jnp.asarray(probs).dtype.itemsize]
+        narrow = jnp.asarray(probs).dtype in (jnp.float16, jnp.bfloat16)
+        tolerance = _SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE
         for i in np.flatnonzero(~((low >= 0) & (np.abs(total - 1) <= tolerance) | hidden))[:1]:
             got = f"sum {total[i]:.4g} and minimum {low[i]:.4g}" if np.isfinite(total[i]) else "NaN or infinity"
             raise InputError(
@@ -70,6 +72,8 @@ def check_source_labels(
 ) -> tuple[Arguments, int]:
     """Source labels [n] with target labels [n], and the number of source classes."""
     n = len(_array(function, "source_labels", source_labels, ndim=1))
+    if n == 0:
+        raise InputError(f"{function}: expected at least one example, got none; check source_labels.")
     where = _check_where(function, where, n)
     zs, z = _check_labels(function, "source_labels", source_labels, "num_source_classes", num_source_classes, where, n)
     ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, where, n)
@@ -103,6 +107,8 @@ def _check_where(function, where, n):
     weights = _array(function, "where", where, ndim=1)
     if len(weights) != n:
         raise InputError(f"{function}: expected where of {n} entries, got {len(weights)}; pass one an example.")
+    if jnp.issubdtype(weights.dtype, jnp.complexfloating):
+        raise InputError(f"{function}: where must be a mask or real weights, got {weights.dtype}; convert it.")
     if not _is_traced(weights):
         values = np.asarray(weights, np.float64)
         if not np.all(np.isfinite(values) & (values >= 0)):

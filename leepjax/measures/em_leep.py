@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
@@ -41,8 +42,8 @@ def em_leep(
         num_steps + 1 passes over `probs`, and as many [n z] temporaries as one pass takes.
 
     Raises:
-        ValueError: for a negative `num_steps`; outside jit, for rows that aren't distributions, labels out of range or
-            shapes that don't fit.
+        ValueError: for a `num_steps` that is negative or no int; outside jit, for rows that aren't distributions,
+            labels out of range or shapes that don't fit.
 
     >>> print(f"{em_leep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1]), num_steps=2):.4f}")
     -0.1893
@@ -50,9 +51,11 @@ def em_leep(
     Reference:
         Dempster, Laird, Rubin, JRSS B 1977, applied to Nguyen et al., ICML 2020, equation 1; the measure is ours.
     """
+    if not isinstance(num_steps, (int, np.integer)):
+        raise InputError(f"em_leep: num_steps must be an int, got {num_steps!r}; 1 is LEEP.")
     if num_steps < 0:
         raise InputError(f"em_leep: num_steps must be >= 0, got {num_steps}; 1 is LEEP.")
-    return _em_leep(*check_probs("em_leep", probs, labels, num_classes, where), num_steps)
+    return _em_leep(*check_probs("em_leep", probs, labels, num_classes, where), int(num_steps))
 
 
 @partial(jax.jit, static_argnums=(3, 4))

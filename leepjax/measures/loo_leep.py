@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
@@ -50,7 +51,7 @@ def loo_leep(
     Reference:
         Nguyen et al., ICML 2020, equation 2, with the example's own term removed; the measure is ours.
     """
-    if isinstance(smoothing, (int, float)) and not smoothing >= 0:
+    if not isinstance(smoothing, Tracer) and not smoothing >= 0:
         raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
     return _loo_leep(*check_probs("loo_leep", probs, labels, num_classes, where), smoothing)
 
