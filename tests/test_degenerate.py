@@ -163,8 +163,8 @@ def test_logme_of_features_in_mixed_units(scales):
 def test_logme_of_rectified_features_is_finite_at_n_below_d():
     """Post-ReLU features have one large direction, their mean, beside which a raw float32 Gram loses the small ones."""
     draw = np.random.default_rng(0)
-    labels = draw.integers(2, size=400)
-    features = np.maximum(draw.normal(0.3, 1, size=(400, 512)), 0).astype(np.float32)
+    labels = draw.integers(2, size=180)
+    features = np.maximum(draw.normal(1.5, 1, size=(180, 192)), 0).astype(np.float32)
     np.testing.assert_allclose(logme(features, labels), reference.logme(features.astype(np.float64), labels), rtol=1e-5)
 
 

@@ -19,7 +19,7 @@ CLOSE = {"float32": {"rtol": 1e-5, "atol": 2e-6}, "float64": {"rtol": 1e-10, "at
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
 
-EXAMPLES = {"logme": 5}  # its oracle searches slowly
+EXAMPLES = {"logme": 3}  # its oracle searches slowly
 
 
 def assert_scores(actual, expected, dtype="float32"):
@@ -76,13 +76,14 @@ def test_iris():
     assert_scores(logme(features, labels), reference.logme(features.astype(np.float64), labels))
 
 
-@pytest.mark.parametrize("dtype", CLOSE)
-def test_logme_with_more_features_than_examples(dtype):
+def test_logme_with_more_features_than_examples():
     rng = np.random.default_rng(0)
-    labels = rng.integers(5, size=100)
-    features = (rng.normal(size=(100, 256)) + 0.1 * rng.normal(size=(5, 256))[labels]).astype(np.float32).astype(dtype)
-    with jax.enable_x64(dtype == "float64"):
-        assert_scores(logme(features, labels), reference.logme(features.astype(np.float64), labels), dtype)
+    labels = rng.integers(3, size=100)
+    features = (rng.normal(size=(100, 256)) + 0.1 * rng.normal(size=(3, 256))[labels]).astype(np.float32)
+    expected = reference.logme(features.astype(np.float64), labels)
+    assert_scores(logme(features, labels), expected)
+    with jax.enable_x64(True):
+        assert_scores(logme(features.astype(np.float64), labels), expected, "float64")
 
 
 @pytest.mark.parametrize("num_steps", [0, 1, 2, 5])
