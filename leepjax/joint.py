@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
+from leepjax.kernels import accumulator, class_sums
+
 
 @partial(jax.tree_util.register_dataclass, data_fields=("table", "counts"), meta_fields=())
 @dataclass(frozen=True)
@@ -34,18 +36,21 @@ class Joint:
         return cls(jnp.zeros((num_classes, num_source_classes), dtype), jnp.zeros(num_classes, dtype))
 
     @classmethod
-    def of(cls, probs: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
-        """The joint of one batch: probs [n z], labels [n]."""
-        return cls.init(num_classes, probs.shape[1], probs.dtype).update(probs, labels, where=where)
+    def of(
+        cls,
+        probs: jax.Array,
+        labels: jax.Array,
+        num_classes: int,
+        where: jax.Array | None = None,
+        log_norm: jax.Array | None = None,
+    ) -> Self:
+        """The joint of one batch: probs [n z], or logits with their `log_norm` [n]; labels [n]."""
+        weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+        return cls(*class_sums(probs, labels, weights, num_classes, log_norm))
 
     def update(self, probs: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
         """The joint with a batch added: probs [b z], labels [b]; `where` [b] a mask, or how often each counts."""
-        dtype, num_classes = self.table.dtype, len(self.counts)
-        weights = jnp.ones(len(labels), dtype) if where is None else where.astype(dtype)
-        if where is not None:
-            probs = jnp.where(weights[:, None] > 0, probs, 0) * weights[:, None]
-        table = jax.ops.segment_sum(probs.astype(dtype), labels, num_classes)
-        return type(self)(self.table + table, self.counts + jax.ops.segment_sum(weights, labels, num_classes))
+        return self.merge(type(self).of(probs, labels, len(self.counts), where))
 
     def merge(self, other: Self) -> Self:
         """The joint of both sets of examples."""

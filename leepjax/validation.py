@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.experimental import multihost_utils
 from jax.typing import ArrayLike
 
+from leepjax.kernels import accumulator, theta
 from leepjax.types import InputError
 
 # How far from one a row may sum; a softmax in 16 bits sums to one less closely.
@@ -22,7 +24,7 @@ class Arguments(NamedTuple):
     """Checked arguments of a measure."""
 
     evidence: jax.Array
-    """probs [n z] or features [n d] in float32 or wider, or source labels [n]"""
+    """probs [n z] in any float type, features [n d] in float32 or wider, or source labels [n]"""
     labels: jax.Array
     """[n] int32"""
     where: jax.Array | None
@@ -31,35 +33,55 @@ class Arguments(NamedTuple):
 
 
 def check_probs(
-    function: str, probs: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
+    function: str,
+    probs: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int | None,
+    where: ArrayLike | None,
+    *,
+    read_rows: bool = True,
 ) -> Arguments:
-    """Probabilities [n z] with their labels: rows that count are non-negative and sum to one."""
-    evidence, hidden, rest = _check(function, "probs", probs, labels, num_classes, where)
-    if not _is_traced(evidence):
-        low, total = (np.asarray(x) for x in _row_summary(evidence))
-        narrow = jnp.asarray(probs).dtype in (jnp.float16, jnp.bfloat16)
-        tolerance = _SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE
-        for i in np.flatnonzero(~((low >= 0) & (np.abs(total - 1) <= tolerance) | hidden))[:1]:
-            got = f"sum {total[i]:.4g} and minimum {low[i]:.4g}" if np.isfinite(total[i]) else "NaN or infinity"
+    """Probabilities [n z] with their labels: rows that count are non-negative and sum to one.
+
+    A measure that reads every row anyway leaves `read_rows` out, and gives their sums to `check_rows`.
+    """
+    arguments = _check(function, "probs", probs, labels, num_classes, where)
+    if read_rows and not _is_traced(arguments.evidence):
+        check_rows(function, arguments, _row_summary(arguments.evidence)[2])
+    return arguments
+
+
+def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits: bool = False) -> None:
+    """Raise for the first row that counts but whose total [n] isn't one, NaN where an entry is negative or NaN."""
+    if _is_traced(totals):
+        return
+    totals, narrow = on_host(totals), arguments.evidence.dtype in (jnp.float16, jnp.bfloat16)
+    right = np.abs(totals - 1) <= (_SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE)
+    for i in np.flatnonzero(~(right | _hidden(arguments.where)))[:1]:
+        if logits:
             raise InputError(
-                f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
-                "pass softmax(logits), not logits."
+                f"{function}: logits must be finite, got NaN or infinity at row {i}; mend or hide the row."
             )
-    return Arguments(evidence, *rest)
+        low, total, _ = (on_host(values)[i] for values in _row_summary(arguments.evidence))
+        got = f"sum {total:.4g} and minimum {low:.4g}" if np.isfinite(total) else "NaN or infinity"
+        raise InputError(
+            f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
+            "pass softmax(logits), not logits."
+        )
 
 
 def check_features(
     function: str, features: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
 ) -> Arguments:
     """Features [n d] with their labels: rows that count are finite."""
-    evidence, hidden, rest = _check(function, "features", features, labels, num_classes, where)
-    if not _is_traced(evidence):
-        finite = np.asarray(jnp.isfinite(evidence).all(axis=1))
-        for i in np.flatnonzero(~(finite | hidden))[:1]:
+    arguments = _check(function, "features", features, labels, num_classes, where)
+    if not _is_traced(arguments.evidence):
+        finite = on_host(_finite_rows(arguments.evidence))
+        for i in np.flatnonzero(~(finite | _hidden(arguments.where)))[:1]:
             raise InputError(
                 f"{function}: features must be finite, got NaN or infinity at row {i}; mend or hide the row."
             )
-    return Arguments(evidence, *rest)
+    return arguments._replace(evidence=arguments.evidence.astype(accumulator(arguments.evidence)))
 
 
 def check_source_labels(
@@ -88,17 +110,13 @@ def _check(function, name, evidence, labels, num_classes, where):
         )
     if jnp.issubdtype(evidence.dtype, jnp.complexfloating):
         raise InputError(f"{function}: {name} must be real, got {evidence.dtype}; convert them.")
-    evidence = evidence.astype(jnp.promote_types(evidence.dtype, jnp.float32))
+    if not jnp.issubdtype(evidence.dtype, jnp.floating):
+        evidence = evidence.astype(accumulator(evidence))
     n = len(evidence)
     weights = _check_where(function, where, n)
     labels, num_classes = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
-    hidden = np.zeros(n, bool) if weights is None or _is_traced(weights) else np.asarray(weights) == 0
-    if weights is not None:
-        weights = weights.astype(evidence.dtype)
-        if jnp.asarray(where).dtype == bool:
-            # A mask hides whatever stands in a row, NaN too; weights only multiply.
-            evidence = jnp.where(jnp.asarray(where)[:, None], evidence, 0)
-    return evidence, hidden, (labels, weights, num_classes)
+    weights = None if weights is None else weights.astype(accumulator(evidence))
+    return Arguments(evidence, labels, weights, num_classes)
 
 
 def _check_where(function, where, n):
@@ -110,7 +128,7 @@ def _check_where(function, where, n):
     if jnp.issubdtype(weights.dtype, jnp.complexfloating):
         raise InputError(f"{function}: where must be a mask or real weights, got {weights.dtype}; convert it.")
     if not _is_traced(weights):
-        values = np.asarray(weights, np.float64)
+        values = on_host(weights).astype(np.float64)
         if not np.all(np.isfinite(values) & (values >= 0)):
             raise InputError(f"{function}: where must be a mask or finite weights >= 0, got another value; correct it.")
         if not values.any():
@@ -132,7 +150,9 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
                 f"{function}: expected {count_name} under jit, where labels are traced, got None; pass an int."
             )
     else:
-        values = np.asarray(labels) if weights is None else np.where(np.asarray(weights) > 0, np.asarray(labels), 0)
+        values = on_host(labels)
+        if weights is not None:
+            values = np.where(on_host(weights) > 0, values, 0)
         count = int(values.max()) + 1 if count is None else count
         for i in np.flatnonzero((values < 0) | (values >= count))[:1]:
             advice = f"pass {count_name} >= {values[i] + 1} or remap" if values[i] >= 0 else "remap"
@@ -159,7 +179,26 @@ def _array(function, name, value, ndim):
 
 @jax.jit
 def _row_summary(probs):
-    return probs.min(axis=1), probs.sum(axis=1)
+    """The minimum of each row, its sum, and its sum poisoned by NaN where an entry is negative."""
+    probs = theta(probs)
+    return probs.min(axis=1), probs.sum(axis=1), jnp.where(probs >= 0, probs, jnp.nan).sum(axis=1)
+
+
+@jax.jit
+def _finite_rows(features):
+    return jnp.isfinite(features).all(axis=1)
+
+
+def _hidden(where: jax.Array | None) -> np.ndarray | bool:
+    """[n] which rows don't count, as far as that can be seen."""
+    return False if where is None or _is_traced(where) else on_host(where) == 0
+
+
+def on_host(array: ArrayLike) -> np.ndarray:
+    """All of an array [n] as NumPy's, also where other processes hold a part: then each of them must ask."""
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+    return np.asarray(array)
 
 
 def _is_traced(array):

@@ -15,13 +15,14 @@ import leepjax
 PACKAGE = Path(leepjax.__file__).parent
 
 # Module or folder → what it may import of the package: always what stands above it, never below.
-BASE = {"types", "files", "validation", "tables"}
-STATISTICS = {"types", "validation", "joint", "moments"}
+BASE = {"types", "files", "kernels", "validation", "tables"}
+STATISTICS = {"types", "kernels", "validation", "joint", "moments"}
 ALLOWED = {
     "__init__": set(),
     "types": set(),
     "files": {"types"},
-    "validation": {"types"},
+    "kernels": {"types", "kernels"},
+    "validation": {"types", "kernels"},
     "tables": {"types"},
     "joint": BASE,
     "moments": BASE,

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
+from leepjax.kernels import own_likelihood
 from leepjax.validation import check_probs
 
 
@@ -63,14 +65,37 @@ def _eep(probs, labels, where, num_classes):
     return ExpectedEmpiricalPredictor(jnp.where(seen, joint.conditional, marginal[:, None]))
 
 
-def eep_likelihood(conditional: jax.Array, probs: jax.Array, labels: jax.Array) -> jax.Array:
-    """[n] the predictor's probability Σ_z P̂(y_i|z) θ(x_i)_z of each example's own label: LEEP's second pass."""
-    return jnp.einsum("nz,nz->n", probs, conditional[labels], precision=jax.lax.Precision.HIGHEST)
+@partial(jax.tree_util.register_dataclass, data_fields=("total", "size"), meta_fields=())
+@dataclass(frozen=True)
+class LogLikelihood:
+    """How likely a predictor finds the labels: a statistic, as both leaves are sums over examples."""
+
+    total: jax.Array
+    """[] Σ_i w_i log Σ_z P̂(y_i|z) θ(x_i)_z"""
+    size: jax.Array
+    """[] Σ_i w_i"""
+
+    def merge(self, other: Self) -> Self:
+        """The likelihood of both sets of examples."""
+        return jax.tree.map(jnp.add, self, other)
+
+    @property
+    def mean(self) -> jax.Array:
+        """[] in nats per example; NaN when no example counts."""
+        return self.total / self.size
 
 
-def mean_log_likelihood(likelihood: jax.Array, where: jax.Array | None) -> jax.Array:
-    """(1/n) Σ_i log likelihood_i over the examples that count, with their weights; NaN when none does."""
-    if where is None:
-        return jnp.log(likelihood).mean()
-    logs = jnp.log(jnp.where(where > 0, likelihood, 1))
-    return jnp.where(where > 0, where * logs, 0).sum() / where.sum()
+def log_likelihood(
+    conditional: jax.Array,
+    probs: jax.Array,
+    labels: jax.Array,
+    where: jax.Array | None = None,
+    log_norm: jax.Array | None = None,
+) -> tuple[LogLikelihood, jax.Array]:
+    """LEEP's second pass: the likelihood of labels [n] under a table [c z], and the sums of the rows [n] of probs.
+
+    The sums come for free and tell whether the rows are distributions (`leepjax.validation.check_rows`).
+    """
+    weights = jnp.ones(len(labels), conditional.dtype) if where is None else where
+    likelihood, totals = own_likelihood(conditional, probs, labels, weights, log_norm)
+    return LogLikelihood((weights * jnp.log(likelihood)).sum(), weights.sum()), totals

@@ -8,9 +8,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.measures.eep import eep_likelihood, mean_log_likelihood
+from leepjax.kernels import accumulator, class_sums, own_likelihood
+from leepjax.measures.eep import log_likelihood
 from leepjax.types import InputError
-from leepjax.validation import check_probs
+from leepjax.validation import check_probs, check_rows
 
 
 def em_leep(
@@ -39,7 +40,7 @@ def em_leep(
 
     Returns:
         A scalar in [LEEP, 0] for `num_steps` ≥ 1, in nats, higher is better. NaN when no example counts.
-        num_steps + 1 passes over `probs`, and as many [n z] temporaries as one pass takes.
+        2·num_steps + 1 reads of `probs`, and the memory of `leep`.
 
     Raises:
         ValueError: for a `num_steps` that is negative or no int; outside jit, for rows that aren't distributions,
@@ -55,17 +56,24 @@ def em_leep(
         raise InputError(f"em_leep: num_steps must be an int, got {num_steps!r}; 1 is LEEP.")
     if num_steps < 0:
         raise InputError(f"em_leep: num_steps must be >= 0, got {num_steps}; 1 is LEEP.")
-    return _em_leep(*check_probs("em_leep", probs, labels, num_classes, where), int(num_steps))
+    arguments = check_probs("em_leep", probs, labels, num_classes, where, read_rows=False)
+    score, totals = _em_leep(*arguments, int(num_steps))
+    check_rows("em_leep", arguments, totals)
+    return score
 
 
 @partial(jax.jit, static_argnums=(3, 4))
 def _em_leep(probs, labels, where, num_classes, num_steps):
-    def step(conditional, _):
-        joint_posterior = probs * conditional[labels]
-        likelihood = joint_posterior.sum(axis=1, keepdims=True)
-        posterior = joint_posterior / jnp.where(likelihood > 0, likelihood, 1)
-        return Joint.of(posterior, labels, num_classes, where).conditional, None
+    weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
 
-    uniform = jnp.full((num_classes, probs.shape[1]), 1 / num_classes, probs.dtype)
+    def step(conditional, _):
+        # Σ_i w_i r_iz over the examples of a class, r_iz = A(y_i|z) θ_iz / likelihood_i: A(y|z) leaves the sum.
+        likelihood, _ = own_likelihood(conditional, probs, labels, weights)
+        share = weights / jnp.where(likelihood > 0, likelihood, 1)
+        table, counts = class_sums(probs, labels, share, num_classes)
+        return Joint(conditional * table, counts).conditional, None
+
+    uniform = jnp.full((num_classes, probs.shape[1]), 1 / num_classes, weights.dtype)
     conditional, _ = jax.lax.scan(step, uniform, length=num_steps)
-    return mean_log_likelihood(eep_likelihood(conditional, probs, labels), where)
+    likelihood, totals = log_likelihood(conditional, probs, labels, where)
+    return likelihood.mean, totals

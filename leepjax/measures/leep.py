@@ -6,12 +6,18 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.measures.eep import eep_likelihood, mean_log_likelihood
-from leepjax.validation import check_probs
+from leepjax.kernels import log_normalizer
+from leepjax.measures.eep import log_likelihood
+from leepjax.validation import check_probs, check_rows
 
 
 def leep(
-    probs: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
+    probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    num_classes: int | None = None,
+    where: ArrayLike | None = None,
+    from_logits: bool = False,
 ) -> jax.Array:
     """Log Expected Empirical Prediction: how well a source's own classes explain the target's labels.
 
@@ -29,13 +35,21 @@ def leep(
         labels: [n] integer target classes in [0, num_classes).
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights (an example of weight 2 counts twice).
+        from_logits: `probs` are logits; their softmax is taken row by row within the passes and never written down.
 
     Returns:
         A scalar in [−log n, 0], in nats, higher is better; never below −H(Y), which an uninformative source scores.
-        NaN when no example counts. Two passes over `probs`, c·z numbers of memory beside them.
+        NaN when no example counts.
 
     Raises:
-        ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.
+        ValueError: outside jit, for rows that aren't distributions, logits that aren't finite, labels out of range or
+            shapes that don't fit.
+
+    Notes:
+        Two reads of `probs` (three of logits) and few numbers beside them: the [c z] table, at most 1/64 of the
+        evidence for partial sums in float32, and three numbers an example. Rows may be sharded over the devices of a
+        mesh, of one process or of many: only the table and two sums travel. Under ``jax.vmap`` over `where` (a
+        bootstrap) all resamples share matrix products.
 
     >>> print(f"{leep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
     -0.2911
@@ -44,10 +58,15 @@ def leep(
         Nguyen, Hassner, Seeger, Archambeau, *LEEP: A New Measure to Evaluate Transferability of Learned
         Representations*, ICML 2020, arXiv:2002.12462, equation 2.
     """
-    return _leep(*check_probs("leep", probs, labels, num_classes, where))
+    arguments = check_probs("leep", probs, labels, num_classes, where, read_rows=False)
+    score, totals = _leep(*arguments, from_logits)
+    check_rows("leep", arguments, totals, logits=from_logits)
+    return score
 
 
-@partial(jax.jit, static_argnums=3)
-def _leep(probs, labels, where, num_classes):
-    joint = Joint.of(probs, labels, num_classes, where)
-    return mean_log_likelihood(eep_likelihood(joint.conditional, probs, labels), where)
+@partial(jax.jit, static_argnums=(3, 4))
+def _leep(evidence, labels, where, num_classes, from_logits):
+    log_norm = log_normalizer(evidence) if from_logits else None
+    joint = Joint.of(evidence, labels, num_classes, where, log_norm)
+    likelihood, totals = log_likelihood(joint.conditional, evidence, labels, where, log_norm)
+    return likelihood.mean, totals

@@ -6,8 +6,8 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.measures.eep import eep_likelihood, mean_log_likelihood
-from leepjax.validation import check_probs
+from leepjax.measures.eep import log_likelihood
+from leepjax.validation import check_probs, check_rows
 
 
 def leep_lift(
@@ -36,10 +36,14 @@ def leep_lift(
     Reference:
         The floor −H(Y) follows by Jensen's inequality from Nguyen et al., ICML 2020, equation 2; the name is ours.
     """
-    return _leep_lift(*check_probs("leep_lift", probs, labels, num_classes, where))
+    arguments = check_probs("leep_lift", probs, labels, num_classes, where, read_rows=False)
+    lift, totals = _leep_lift(*arguments)
+    check_rows("leep_lift", arguments, totals)
+    return lift
 
 
 @partial(jax.jit, static_argnums=3)
 def _leep_lift(probs, labels, where, num_classes):
     joint = Joint.of(probs, labels, num_classes, where)
-    return mean_log_likelihood(eep_likelihood(joint.conditional, probs, labels), where) + joint.label_entropy()
+    likelihood, totals = log_likelihood(joint.conditional, probs, labels, where)
+    return likelihood.mean + joint.label_entropy(), totals

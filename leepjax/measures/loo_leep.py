@@ -8,7 +8,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.measures.eep import mean_log_likelihood
+from leepjax.kernels import accumulator, theta
 from leepjax.types import InputError
 from leepjax.validation import check_probs
 
@@ -58,11 +58,14 @@ def loo_leep(
 
 @partial(jax.jit, static_argnums=3)
 def _loo_leep(probs, labels, where, num_classes, smoothing):
-    joint = Joint.of(probs, labels, num_classes, where)
-    own = probs if where is None else probs * where[:, None]
+    weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+    probs = jnp.where(weights[:, None] > 0, theta(probs), 0)
+    joint = Joint.of(probs, labels, num_classes, weights)
+    own = probs * weights[:, None]
     prior = smoothing * joint.counts / joint.size
     # What is left is never negative; rounding can say otherwise.
     mass = jnp.maximum(joint.table.sum(axis=0) - own, 0) + smoothing
     of_label = jnp.maximum(joint.table[labels] - own, 0) + prior[labels][:, None]
     left_out = jnp.where(mass > 0, of_label / jnp.where(mass > 0, mass, 1), 0)
-    return mean_log_likelihood((probs * left_out).sum(axis=1), where)
+    likelihood = jnp.where(weights > 0, (probs * left_out).sum(axis=1), 1)
+    return (weights * jnp.log(likelihood)).sum() / weights.sum()

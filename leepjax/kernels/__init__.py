@@ -1,0 +1,13 @@
+"""The passes over [n z] evidence: each reads it once, in blocks, and keeps nothing of its size.
+
+A kernel is four things: the formula in plain `jax.numpy` (its derivative is the kernel's), the loop that suits a CPU,
+the matmuls that suit a GPU or TPU, and what becomes of it under ``vmap``. `rows.row_kernel` makes one function of them
+that also runs where the rows are sharded over devices.
+"""
+
+from leepjax.kernels.class_sums import class_sums
+from leepjax.kernels.likelihood import own_likelihood
+from leepjax.kernels.logits import log_normalizer
+from leepjax.kernels.rows import accumulator, theta
+
+__all__ = ["accumulator", "class_sums", "log_normalizer", "own_likelihood", "theta"]

@@ -1,0 +1,108 @@
+"""LEEP's first pass: the sums of rows by class."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from leepjax.kernels.grouped import many_class_sums
+from leepjax.kernels.rows import accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta, varying
+
+# Rows of a block of the matmul form: its one-hot operand is as small against the evidence as c against z.
+_BLOCK = 4096
+# From here on a GPU's scatter beats a matmul whose flops grow with the classes.
+_MAX_MATMUL_CLASSES = 256
+
+
+def class_sums(
+    probs: jax.Array, labels: jax.Array, weights: jax.Array, num_classes: int, log_norm: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """J[y, z] = Σ_{i: y_i = y} w_i θ_iz [c z] and Σ_{i: y_i = y} w_i [c], in one read of the evidence.
+
+    Args:
+        probs: [n z] θ in any float type, summed in float32 at least; logits, if there is a `log_norm`.
+        labels: [n] int32 in [0, c).
+        weights: [n] how often each row counts, ≥ 0; a row of weight zero isn't looked at.
+        num_classes: c.
+        log_norm: [n] `log_normalizer` of logits, which makes them θ = exp(logits − log_norm).
+    """
+    operands = (probs, labels, weights) if log_norm is None else (probs, labels, weights, log_norm)
+    return _kernel(num_classes, len(operands))(*operands)
+
+
+@functools.cache
+def _kernel(num_classes: int, arity: int):
+    def local(*operands):
+        cpu, tpu, default = (functools.partial(form, num_classes) for form in (_row_by_row, _by_matmul, _on_gpu))
+        return lax.platform_dependent(*operands, cpu=cpu, tpu=tpu, default=default)
+
+    def vmapped(size, in_batched, operands):
+        if in_batched == [False, False, True, False][:arity]:
+            return many_class_sums(num_classes, *operands)
+        if not in_batched[0]:
+            return one_by_one(_kernel(num_classes, arity), in_batched, operands)
+        # Problems of the same shape are one problem whose classes are told apart.
+        probs, labels, *rest = broadcast(size, in_batched, operands)
+        labels = labels + num_classes * jnp.arange(size, dtype=labels.dtype)[:, None]
+        flat = (array.reshape(-1, *array.shape[2:]) for array in (probs, labels, *rest))
+        found = _kernel(size * num_classes, arity)(*flat)
+        return tuple(sums.reshape(size, num_classes, *sums.shape[1:]) for sums in found)
+
+    rule = ", ".join(["n z", *["n"] * (arity - 1)]) + " -> c z, c"
+    return row_kernel(rule, local, plain=functools.partial(_at_once, num_classes), vmapped=vmapped)
+
+
+def _at_once(num_classes, probs, labels, weights, *log_norm):
+    weighted = jnp.where(weights[:, None] > 0, theta(probs, *log_norm), 0) * weights[:, None]
+    return tuple(jax.ops.segment_sum(terms, labels, num_classes) for terms in (weighted, weights))
+
+
+def _row_by_row(num_classes, probs, labels, weights, *log_norm):
+    """One row at a time into its class's, which XLA makes a single loop of at the speed of the memory.
+
+    A sum of many thousand float32 rows in a row would lose digits, so each of some `blocks` of examples has a table of
+    its own: as many as rows of a class in a block, though never above 1/64 of the evidence.
+    """
+    (n, z), dtype = probs.shape, accumulator(probs)
+    blocks = max(1, min(math.isqrt(n // num_classes), n // (64 * num_classes)))
+    rows = -(-n // blocks)
+
+    def add(i, sums):
+        tables, counts = sums
+        weight, at = weights[i].astype(dtype), (i // rows) * num_classes + labels[i]
+        row = theta(rows_at(probs, i, 1), *(rows_at(array, i, 1) for array in log_norm))
+        return (
+            _add_at(tables, at, jnp.where(weight > 0, row * weight, 0)),
+            _add_at(counts, at, weight[None]),
+        )
+
+    empty = jnp.zeros((blocks * num_classes, z), dtype), jnp.zeros(blocks * num_classes, dtype)
+    sums = lax.fori_loop(0, n, add, varying(empty, probs))
+    return tuple(array.reshape(blocks, num_classes, *array.shape[1:]).sum(axis=0) for array in sums)
+
+
+def _add_at(array, row, addend):
+    found = rows_at(array, row, 1) + addend
+    return lax.dynamic_update_slice_in_dim(array, found, row, 0, allow_negative_indices=False)
+
+
+def _by_matmul(num_classes, *operands):
+    """One-hot labels times probs, block by block: the one-hot matrix of all rows is never there."""
+    (n, z), dtype = operands[0].shape, accumulator(operands[0])
+    block = min(_BLOCK, n)
+
+    def add(start, fresh, sums):
+        p, y, w, *log_norm = (rows_at(array, start, block) for array in operands)
+        w = jnp.where(fresh, w, 0).astype(dtype)
+        p = jnp.where(w[:, None] > 0, theta(p, *log_norm), 0)
+        one_hot = jax.nn.one_hot(y, num_classes, dtype=dtype) * w[:, None]
+        return sums[0] + jnp.matmul(one_hot.T, p, precision=lax.Precision.HIGHEST), sums[1] + one_hot.sum(axis=0)
+
+    empty = jnp.zeros((num_classes, z), dtype), jnp.zeros(num_classes, dtype)
+    return over_blocks(n, block, add, empty, like=operands[0])
+
+
+def _on_gpu(num_classes, *operands):
+    return (_by_matmul if num_classes <= _MAX_MATMUL_CLASSES else _at_once)(num_classes, *operands)

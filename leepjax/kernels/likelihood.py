@@ -1,0 +1,111 @@
+"""LEEP's second pass: the predictor's probability of each row's own label."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from leepjax.kernels.grouped import many_own_likelihoods
+from leepjax.kernels.rows import accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta
+
+# Rows of a block on a CPU: it stays in the cache between the product and the sum. Wide rows in large blocks fall off
+# XLA's fast path for matrix–vector products.
+_BLOCK, _WIDE_BLOCK, _WIDE = 128, 16, 4096
+# On a TPU, rows of a block of one-hot labels.
+_MATMUL_BLOCK = 4096
+
+
+def own_likelihood(
+    conditional: jax.Array,
+    probs: jax.Array,
+    labels: jax.Array,
+    weights: jax.Array,
+    log_norm: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Σ_z P̂(y_i|z) θ_iz of each row [n], and Σ_z θ_iz [n], NaN where a θ_iz is negative: is the row a distribution?
+
+    Args:
+        conditional: [c z] P̂(y|z), or any other table.
+        probs: [n z] θ in any float type, summed in float32 at least; logits, if there is a `log_norm`.
+        labels: [n] int32 in [0, c).
+        weights: [n] of a row of weight zero both results are 1, whatever it holds.
+        log_norm: [n] `log_normalizer` of logits, which makes them θ = exp(logits − log_norm).
+    """
+    operands = (conditional, probs, labels, weights)
+    return _kernel(*operands) if log_norm is None else _kernel_of_logits(*operands, log_norm)
+
+
+def _plain(conditional, probs, labels, weights, *log_norm):
+    probs = jnp.where(weights[:, None] > 0, theta(probs, *log_norm), 0)
+    likelihood = jnp.einsum("nz,nz->n", probs, conditional[labels], precision=lax.Precision.HIGHEST)
+    return _shown(weights, likelihood, _poisoned(probs).sum(axis=1))
+
+
+def _poisoned(probs):
+    return jnp.where(probs >= 0, probs, jnp.nan)
+
+
+def _shown(weights, *values):
+    return tuple(jnp.where(weights > 0, value, 1) for value in values)
+
+
+def _local(*operands):
+    return lax.platform_dependent(*operands, cpu=_in_cache, tpu=_by_matmul, default=_plain)
+
+
+def _in_cache(conditional, probs, labels, weights, *log_norm):
+    """Block by block: gather the labels' rows of the table, multiply, and sum by a product with ones.
+
+    That product is how XLA's CPU backend sums rows fastest; its reductions take twice as long.
+    """
+    (n, z), dtype = probs.shape, accumulator(probs)
+    block = min(_BLOCK if z <= _WIDE else _WIDE_BLOCK, n)
+    ones = jnp.ones((1, z), dtype)
+
+    def read(start, _, state):
+        p, y, *norm = (rows_at(array, start, block) for array in (probs, labels, *log_norm))
+        p = theta(p, *norm)
+        own = p * conditional.at[y].get(mode="promise_in_bounds")
+        return _write(state, (ones @ own.T, ones @ _poisoned(p).T), (0, start))
+
+    likelihood, total = over_blocks(n, block, read, (jnp.zeros((1, n), dtype),) * 2, like=probs)
+    return _shown(weights, likelihood[0], total[0])
+
+
+def _by_matmul(conditional, probs, labels, weights, *log_norm):
+    """Block by block: one-hot labels times the table, instead of a gather of rows, which a TPU is slow at."""
+    n, dtype = len(probs), accumulator(probs)
+    block = min(_MATMUL_BLOCK, n)
+
+    def read(start, _, state):
+        p, y, *norm = (rows_at(array, start, block) for array in (probs, labels, *log_norm))
+        p = theta(p, *norm)
+        one_hot = jax.nn.one_hot(y, len(conditional), dtype=dtype)
+        own = p * jnp.matmul(one_hot, conditional, precision=lax.Precision.HIGHEST)
+        return _write(state, (own.sum(axis=1), _poisoned(p).sum(axis=1)), (start,))
+
+    return _shown(weights, *over_blocks(n, block, read, (jnp.zeros(n, dtype),) * 2, like=probs))
+
+
+def _write(state, found, start):
+    return tuple(lax.dynamic_update_slice(old, new, start) for old, new in zip(state, found, strict=True))
+
+
+def _vmapped(size, in_batched, operands):
+    conditional, probs, labels, weights, *log_norm = operands
+    if in_batched[0] and not any((*in_batched[1:3], *in_batched[4:])):
+        likelihood = many_own_likelihoods(conditional, probs, labels, *log_norm)
+        total = own_likelihood(conditional[0], probs, labels, jnp.ones_like(likelihood[0]), *log_norm)[1]
+        return _shown(jnp.broadcast_to(weights, likelihood.shape), likelihood, total)
+    if not in_batched[1]:
+        return one_by_one(own_likelihood, in_batched, operands)
+    # Problems of the same shape are one problem whose classes are told apart.
+    probs, *by_rows = broadcast(size, in_batched[1:], operands[1:])
+    if in_batched[0]:
+        by_rows[0] = by_rows[0] + conditional.shape[1] * jnp.arange(size, dtype=labels.dtype)[:, None]
+    z = probs.shape[2]
+    flat = (conditional.reshape(-1, z), probs.reshape(-1, z), *(array.reshape(-1) for array in by_rows))
+    return tuple(values.reshape(size, -1) for values in own_likelihood(*flat))
+
+
+_kernel = row_kernel("c z, n z, n, n -> n, n", _local, plain=_plain, vmapped=_vmapped)
+_kernel_of_logits = row_kernel("c z, n z, n, n, n -> n, n", _local, plain=_plain, vmapped=_vmapped)
