@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike
 
-from leepjax.kernels import accumulator, theta
+from leepjax.kernels import accumulator, own_likelihood, theta
 from leepjax.types import InputError
 
 # How far from one a row may sum; a softmax in 16 bits sums to one less closely.
@@ -47,7 +47,7 @@ def check_probs(
     """
     arguments = _check(function, "probs", probs, labels, num_classes, where)
     if read_rows and not _is_traced(arguments.evidence):
-        check_rows(function, arguments, _row_summary(arguments.evidence)[2])
+        check_rows(function, arguments, _row_totals(arguments.evidence))
     return arguments
 
 
@@ -55,14 +55,14 @@ def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits
     """Raise for the first row that counts but whose total [n] isn't one, NaN where an entry is negative or NaN."""
     if _is_traced(totals):
         return
-    totals, narrow = on_host(totals), arguments.evidence.dtype in (jnp.float16, jnp.bfloat16)
-    right = np.abs(totals - 1) <= (_SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE)
+    narrow = arguments.evidence.dtype in (jnp.float16, jnp.bfloat16)
+    right = np.abs(on_host(totals) - 1) <= (_SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE)
     for i in np.flatnonzero(~(right | _hidden(arguments.where)))[:1]:
         if logits:
             raise InputError(
                 f"{function}: logits must be finite, got NaN or infinity at row {i}; mend or hide the row."
             )
-        low, total, _ = (on_host(values)[i] for values in _row_summary(arguments.evidence))
+        low, total = (on_host(values)[i] for values in _row_summary(arguments.evidence))
         got = f"sum {total:.4g} and minimum {low:.4g}" if np.isfinite(total) else "NaN or infinity"
         raise InputError(
             f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
@@ -159,8 +159,10 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
             raise InputError(
                 f"{function}: {name} must lie in [0, {count}), got {values[i]} at index {i}; {advice} the labels."
             )
+    # Only labels of hidden rows can lie outside. They are moved inside by value alone: were it by `where`, they would
+    # differ between the resamples of a bootstrap, which share all that is the same.
     array = array.astype(jnp.int32)
-    return array if weights is None else jnp.where(weights > 0, array, 0), int(count)
+    return array if weights is None else jnp.clip(array, 0, count - 1), int(count)
 
 
 def _array(function, name, value, ndim):
@@ -178,10 +180,14 @@ def _array(function, name, value, ndim):
 
 
 @jax.jit
+def _row_totals(probs):
+    nowhere, n = jnp.zeros((1, probs.shape[1])), len(probs)
+    return own_likelihood(nowhere, probs, jnp.zeros(n, jnp.int32), jnp.ones(n))[1]
+
+
+@jax.jit
 def _row_summary(probs):
-    """The minimum of each row, its sum, and its sum poisoned by NaN where an entry is negative."""
-    probs = theta(probs)
-    return probs.min(axis=1), probs.sum(axis=1), jnp.where(probs >= 0, probs, jnp.nan).sum(axis=1)
+    return theta(probs).min(axis=1), theta(probs).sum(axis=1)
 
 
 @jax.jit

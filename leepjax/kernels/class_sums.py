@@ -8,7 +8,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from leepjax.kernels.grouped import many_class_sums
-from leepjax.kernels.rows import accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta, varying
+from leepjax.kernels.rows import (
+    Arrays,
+    accumulator,
+    broadcast,
+    one_by_one,
+    over_blocks,
+    row_kernel,
+    rows_at,
+    theta,
+    varying,
+)
 
 # Rows of a block of the matmul form: its one-hot operand is as small against the evidence as c against z.
 _BLOCK = 4096
@@ -18,7 +28,7 @@ _MAX_MATMUL_CLASSES = 256
 
 def class_sums(
     probs: jax.Array, labels: jax.Array, weights: jax.Array, num_classes: int, log_norm: jax.Array | None = None
-) -> tuple[jax.Array, jax.Array]:
+) -> Arrays:
     """J[y, z] = Σ_{i: y_i = y} w_i θ_iz [c z] and Σ_{i: y_i = y} w_i [c], in one read of the evidence.
 
     Args:
@@ -50,8 +60,10 @@ def _kernel(num_classes: int, arity: int):
         found = _kernel(size * num_classes, arity)(*flat)
         return tuple(sums.reshape(size, num_classes, *sums.shape[1:]) for sums in found)
 
-    rule = ", ".join(["n z", *["n"] * (arity - 1)]) + " -> c z, c"
-    return row_kernel(rule, local, plain=functools.partial(_at_once, num_classes), vmapped=vmapped)
+    norm = ", n" * (arity - 3)
+    return row_kernel(
+        f"n z, n, n{norm} -> c z, c", local, plain=functools.partial(_at_once, num_classes), vmapped=vmapped
+    )
 
 
 def _at_once(num_classes, probs, labels, weights, *log_norm):

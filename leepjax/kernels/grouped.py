@@ -98,7 +98,8 @@ def _likelihoods_kernel(arity: int):
     def vmapped(_, in_batched, operands):
         return one_by_one(_likelihoods_kernel(arity), in_batched, operands)
 
-    return row_kernel("c t z, n z, n, n -> t n" if arity == 4 else "c t z, n z, n -> t n", local, vmapped=vmapped)
+    norm = ", n" * (arity - 3)
+    return row_kernel(f"c t z, n z, n{norm} -> t n", local, vmapped=vmapped)
 
 
 def _take(array, rows):

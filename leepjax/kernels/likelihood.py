@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from leepjax.kernels.grouped import many_own_likelihoods
-from leepjax.kernels.rows import accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta
+from leepjax.kernels.rows import Arrays, accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta
 
 # Rows of a block on a CPU: it stays in the cache between the product and the sum. Wide rows in large blocks fall off
 # XLA's fast path for matrix–vector products.
@@ -20,7 +20,7 @@ def own_likelihood(
     labels: jax.Array,
     weights: jax.Array,
     log_norm: jax.Array | None = None,
-) -> tuple[jax.Array, jax.Array]:
+) -> Arrays:
     """Σ_z P̂(y_i|z) θ_iz of each row [n], and Σ_z θ_iz [n], NaN where a θ_iz is negative: is the row a distribution?
 
     Args:

@@ -10,7 +10,7 @@ _BLOCK = 256
 
 
 def log_normalizer(logits: jax.Array) -> jax.Array:
-    """log Σ_z exp(logits_iz) of each row of logits [n z], so that θ = exp(logits − log_normalizer) is their softmax.
+    """Log of Σ_z exp(logits_iz), for each row of logits [n z]: θ = exp(logits − log_normalizer) is the softmax.
 
     NaN where a row holds NaN or +∞, or nothing but −∞.
     """

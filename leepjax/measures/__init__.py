@@ -12,6 +12,7 @@ from leepjax.measures.em_leep import em_leep
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
+from leepjax.measures.leep_tasks import leep_tasks
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
@@ -28,6 +29,7 @@ __all__ = [
     "h_score_from_moments",
     "leep",
     "leep_lift",
+    "leep_tasks",
     "logme",
     "logme_from_moments",
     "loo_leep",
