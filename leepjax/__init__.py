@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from leepjax.models.source import load_source
     from leepjax.moments import Moments
     from leepjax.ranking import Ranking
+    from leepjax.sharding import shard_rows
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "loo_leep",
     "nce",
     "rank",
+    "shard_rows",
     "shrunk_h_score",
     "soft_nce",
 ]
@@ -57,6 +59,7 @@ _HOMES = {
     "Ranking": "ranking",
     "load_source": "models.source",
     "rank": "experiments.rank",
+    "shard_rows": "sharding",
 }
 
 
