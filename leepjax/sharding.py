@@ -41,9 +41,9 @@ def shard_rows(
         InputError: shapes that don't fit, or that differ between processes; a mesh along whose axis two processes would
             hold the same rows, or some process none.
 
-    >>> evidence, labels, where = shard_rows([[0.9, 0.1], [0.2, 0.8]], [0, 1])
-    >>> evidence.sharding.spec
-    PartitionSpec('rows',)
+    >>> probs, labels, where = shard_rows([[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    >>> probs.shape, probs.sharding.mesh.axis_names
+    ((2, 2), ('rows',))
     """
     arrays = _own_rows(evidence, labels, where)
     if mesh is None:
