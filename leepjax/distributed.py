@@ -48,6 +48,7 @@ def initialize() -> None:
     sys.excepthook = _end_at_once
     if CONNECTED in os.environ:
         Path(os.environ[CONNECTED]).touch()
+        _keep_stdout_to_python()
 
 
 def _launched():
@@ -64,6 +65,13 @@ def _launched():
     if coordinator.startswith(("127.0.0.1:", "localhost:")):
         peers["coordinator_bind_address"] = coordinator  # the network need not reach it
     return peers
+
+
+def _keep_stdout_to_python():
+    """Send what native code and subprocesses print to stderr: Gloo announces each connection where results go."""
+    results = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = open(results, "w", buffering=1, encoding=sys.stdout.encoding, errors=sys.stdout.errors)  # noqa: SIM115
 
 
 def _end_at_once(kind, error, trace):

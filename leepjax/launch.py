@@ -23,8 +23,8 @@ from leepjax.types import InputError
 
 # From this line on, the JAX runtime reports on its way to abort(), and nobody reads stack traces.
 _ABORTING = re.compile(r"[EF]\d{4} \S+ +\d+ (coordination_service\w*\.cc|client\.h):\d+\]")
-# Gloo announces its connections on stdout, where results go.
-_CHATTER = re.compile(r"\[Gloo\] Rank |Expected number of connected peer ranks")
+# Gloo announces its connections, from several threads at once, which cuts its lines into pieces of each other.
+_CHATTER = re.compile(r"(\[Gloo\] Rank |\d+| is connected to | peer ranks\. |Expected number of .+ ranks is : |\n)+")
 
 
 class _Role(NamedTuple):
@@ -38,7 +38,7 @@ class _Child:
     """A running process of the program, and the threads that pass on what it prints."""
 
     def __init__(self, command: Sequence[str], role: _Role, tag: str, quiet: bool, connected: Path):
-        self.name, self.aborting, self._connected = role.name, False, connected
+        self.name, self.aborting, self._muted, self._connected = role.name, False, False, connected
         self.process = subprocess.Popen(
             command,
             env=os.environ | {"PYTHONUNBUFFERED": "1", CONNECTED: str(connected)} | role.environment,
@@ -66,7 +66,11 @@ class _Child:
         for thread in self._threads:
             thread.join(timeout=2)
 
-    def stop(self) -> None:
+    def mute(self) -> None:
+        """Pass on no more: while its peers are being stopped, it could only complain of losing them."""
+        self._muted = True
+
+    def kill(self) -> None:
         """Kill it and its children: JAX catches SIGTERM, and a process in a collective reacts to nothing else."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -74,10 +78,12 @@ class _Child:
         self.drain()
 
     def _pass_on(self, source: IO[str], sink: IO[str], tag: str) -> None:
+        chatter = False
         for line in source:
             self.aborting |= bool(_ABORTING.match(line))
-            if not self.aborting and not _CHATTER.search(line):
-                sink.write(tag + line)
+            chatter = bool(_CHATTER.fullmatch(line)) and (chatter or "Gloo" in line or "peer ranks" in line)
+            if not (chatter or self.aborting or self._muted):
+                sink.write(tag + line.removesuffix("\n") + "\n")
                 sink.flush()
 
 
@@ -96,8 +102,9 @@ def launch(
     does, and launchers elsewhere start the others. With none of the three one process starts and lets JAX detect its
     peers: that's for ``srun`` and for TPU pods, which call the launcher once a process.
 
-    Process 0's stdout passes through, the others' goes to stderr, where each line tells whose it is. When one process
-    fails, all others are killed, with their children.
+    Of processes that start here together, process 0's stdout passes through, and the others' goes to stderr, where
+    each line tells whose it is; so does what subprocesses print. When one fails, all others are killed, with their
+    children.
 
     Args:
         command: what each process executes.
@@ -124,7 +131,9 @@ def launch(
                 raise ChildProcessError(_explain(failed, processes, timeout))
         except BaseException:
             for child in children:
-                child.stop()
+                child.mute()
+            for child in children:
+                child.kill()
             raise
         finally:
             signal.signal(signal.SIGTERM, handler)
