@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from leepjax.models.source import load_source
     from leepjax.moments import Moments
     from leepjax.ranking import Ranking
+    from leepjax.sharding import shard_rows
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "loo_leep",
     "nce",
     "rank",
+    "shard_rows",
     "shrunk_h_score",
     "soft_nce",
 ]
@@ -59,6 +61,7 @@ _HOMES = {
     "Ranking": "ranking",
     "load_source": "models.source",
     "rank": "experiments.rank",
+    "shard_rows": "sharding",
 }
 
 

@@ -55,11 +55,12 @@ def parse(text, format):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["rank", "score", "ls", "pretrain", "--version"]),
+        ((), ["rank", "score", "ls", "pretrain", "launch", "--version"]),
         (("rank",), ["--sources", "--verify", "--limit", "--seed", "--out", "--no-cache", "--format"]),
         (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
         (("ls",), ["sources", "measures", "targets", "--format"]),
         (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
+        (("launch",), ["SCRIPT", "--processes", "--devices-per-process", "--coordinator", "--process-id", "--timeout"]),
     ],
 )
 def test_help(run, command, words):

@@ -26,6 +26,9 @@ ALLOWED = {
     "tables": {"types"},
     "joint": BASE,
     "moments": BASE,
+    "sharding": {"types"},
+    "distributed": set(),
+    "launch": {"types", "distributed"},
     "measures": STATISTICS | {"measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
@@ -39,7 +42,7 @@ ALLOWED = {
     | {"measures", "bootstrap", "records", "ranking", "data", "models", "extract", "transfer"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
-    "cli": {"__init__", "types", "tables", "progress", "catalogue", "data", "transfer", "experiments"},
+    "cli": {"__init__", "types", "tables", "progress", "catalogue", "data", "transfer", "experiments", "launch"},
     "__main__": {"cli"},
 }
 

@@ -1,0 +1,64 @@
+"""Score data of which each process holds a part: LEEP of scikit-learn's digits, under a source that knows 0 to 4 only.
+
+On one machine, in two processes, or (plain `python`) in one:
+
+    leepjax launch --processes 2 examples/score_processes.py --out score.json
+
+On Slurm, in two tasks of one GPU each (`sbatch score.sh`); the launcher finds its peers in Slurm's variables:
+
+    #!/bin/bash
+    #SBATCH --nodes=2 --ntasks-per-node=1 --gpus-per-task=1 --time=10
+    srun --kill-on-bad-exit=1 leepjax launch --timeout 120 examples/score_processes.py --out score.json
+
+On a TPU pod, where leepjax and the script lie on every host (pods aren't tested):
+
+    gcloud compute tpus tpu-vm ssh POD --zone=ZONE --worker=all \
+        --command='leepjax launch --timeout 120 examples/score_processes.py --out score.json'
+"""
+
+import argparse
+import json
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+import leepjax as lj
+from leepjax.distributed import initialize
+from leepjax.files import write_atomically
+
+NUM_CLASSES = 10
+
+
+def own_rows(process: int, processes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Source probabilities and labels of this process's part; real data would be read here, and no more than that."""
+    images, labels = load_digits(return_X_y=True)
+    seen = labels[:500] < 5
+    source = LogisticRegression(max_iter=1000).fit(images[:500][seen] / 16, labels[:500][seen])
+    images, labels = (np.array_split(rows[500:], processes)[process] for rows in (images, labels))
+    return source.predict_proba(images / 16).astype(np.float32), labels
+
+
+def score(probs: jax.Array, labels: jax.Array, where: jax.Array | None) -> float:
+    return float(jax.jit(partial(lj.leep, num_classes=NUM_CLASSES))(probs, labels, where=where))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path)
+    out = parser.parse_args().out
+
+    initialize()
+    probs, labels, where = lj.shard_rows(*own_rows(jax.process_index(), jax.process_count()))
+    result = {"leep": score(probs, labels, where), "devices": jax.device_count(), "processes": jax.process_count()}
+    if jax.process_index() == 0:
+        print(json.dumps(result))
+        if out:
+            write_atomically(out, json.dumps(result).encode())
+
+
+if __name__ == "__main__":
+    main()

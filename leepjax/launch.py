@@ -1,0 +1,217 @@
+"""The parent of a program's processes: starts them, and turns a missing or dead one into a sentence.
+
+A peer that is missing or lost isn't a Python exception: the JAX runtime aborts the processes that wait for it, with
+pages of native stack traces. Somebody outside has to notice, stop the rest and say what happened.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, NamedTuple
+
+from leepjax.distributed import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, NUM_PROCESSES, PROCESS_ID, TIMEOUT
+from leepjax.types import InputError
+
+# From this line on, the JAX runtime reports on its way to abort(), and nobody reads stack traces.
+_ABORTING = re.compile(r"[EF]\d{4} \S+ +\d+ (coordination_service\w*\.cc|client\.h):\d+\]")
+# Gloo announces its connections, from several threads at once, which cuts its lines into pieces of each other.
+_CHATTER = re.compile(r"(\[Gloo\] Rank |\d+| is connected to | peer ranks\. |Expected number of .+ ranks is : |\n)+")
+
+
+class _Role(NamedTuple):
+    """Which of the program's processes a child is."""
+
+    name: str
+    environment: dict[str, str]
+
+
+class _Child:
+    """A running process of the program, and the threads that pass on what it prints."""
+
+    def __init__(self, command: Sequence[str], role: _Role, tag: str, quiet: bool, connected: Path):
+        self.name, self.aborting, self._muted, self._connected = role.name, False, False, connected
+        self.process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONUNBUFFERED": "1", CONNECTED: str(connected)} | role.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,  # so that Ctrl-C reaches the parent alone, and stopping a child stops its children
+        )
+        streams = ((self.process.stdout, sys.stderr if quiet else sys.stdout), (self.process.stderr, sys.stderr))
+        self._threads = [
+            threading.Thread(target=self._pass_on, args=(source, sink, "" if sink is sys.stdout else tag), daemon=True)
+            for source, sink in streams
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.exists()
+
+    def drain(self) -> None:
+        """Wait until what it printed is passed on; a grandchild that holds the stream is not waited for."""
+        for thread in self._threads:
+            thread.join(timeout=2)
+
+    def mute(self) -> None:
+        """Pass on no more: while its peers are being stopped, it could only complain of losing them."""
+        self._muted = True
+
+    def kill(self) -> None:
+        """Kill it and its children: JAX catches SIGTERM, and a process in a collective reacts to nothing else."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.drain()
+
+    def _pass_on(self, source: IO[str], sink: IO[str], tag: str) -> None:
+        chatter = False
+        for line in source:
+            self.aborting |= bool(_ABORTING.match(line))
+            chatter = bool(_CHATTER.fullmatch(line)) and (chatter or "Gloo" in line or "peer ranks" in line)
+            if not (chatter or self.aborting or self._muted):
+                sink.write(tag + line.removesuffix("\n") + "\n")
+                sink.flush()
+
+
+def launch(
+    command: Sequence[str],
+    *,
+    processes: int | None = None,
+    devices_per_process: int | None = None,
+    coordinator: str | None = None,
+    process_id: int | None = None,
+    timeout: int = DEFAULT_TIMEOUT,
+) -> None:
+    """Run a program whose processes call `leepjax.distributed.initialize()`, until those started here have ended.
+
+    With `processes` alone they all start on this machine. With `coordinator` and `process_id` too, only that one
+    does, and launchers elsewhere start the others. With none of the three one process starts and lets JAX detect its
+    peers: that's for ``srun`` and for TPU pods, which call the launcher once a process.
+
+    Of processes that start here together, process 0's stdout passes through, and the others' goes to stderr, where
+    each line tells whose it is; so does what subprocesses print. When one fails, all others are killed, with their
+    children.
+
+    Args:
+        command: what each process executes.
+        processes: how many there are in all.
+        devices_per_process: CPU devices of each, or its GPUs; 1 by default where all processes share this machine.
+        coordinator: HOST:PORT, an address at which process 0 can be reached, and a port that is free there.
+        process_id: which of the processes this is, from 0.
+        timeout: seconds to wait for peers at the start; the JAX runtime takes some five more to give up.
+
+    Raises:
+        InputError: arguments that don't go together.
+        ChildProcessError: a process failed, was killed or lost its peers; the message says which and how.
+    """
+    roles = _roles(processes, devices_per_process, coordinator, process_id, timeout)
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    children: list[_Child] = []
+    with TemporaryDirectory(prefix="leepjax-") as folder:
+        try:
+            for i, role in enumerate(roles):
+                tag = f"[{i}] " if len(roles) > 1 else ""
+                children.append(_Child(command, role, tag, quiet=i > 0, connected=Path(folder, str(i))))
+            failed = _wait(children)
+            if failed:
+                raise ChildProcessError(_explain(failed, processes, timeout))
+        except BaseException:
+            for child in children:
+                child.mute()
+            for child in children:
+                child.kill()
+            raise
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _roles(processes, devices_per_process, coordinator, process_id, timeout):
+    for name, value in (("processes", processes), ("devices-per-process", devices_per_process), ("timeout", timeout)):
+        if value is not None and value < 1:
+            raise InputError(f"launch: expected --{name} of at least 1, got {value}; pass a positive number.")
+    if (coordinator is None) != (process_id is None) or (coordinator and not processes):
+        raise InputError(
+            "launch: expected --processes, --coordinator and --process-id together, got only some of them; pass all "
+            "three, or --processes alone to start them all on this machine."
+        )
+    common = {TIMEOUT: str(timeout)}
+    if devices_per_process:
+        common["JAX_NUM_CPU_DEVICES"] = str(devices_per_process)
+    if processes is None:
+        slurm = os.environ.get("SLURM_PROCID")
+        return [_Role(f"process {slurm}" if slurm else "the process started here", common)]
+    if coordinator is not None:
+        return [_one_of_many(processes, coordinator, process_id, common)]
+    coordinator = f"127.0.0.1:{_free_port()}"
+    return [
+        _one_of_many(processes, coordinator, i, common | _own_devices(i, devices_per_process or 1))
+        for i in range(processes)
+    ]
+
+
+def _own_devices(i, k):
+    """Processes that share a machine must share no GPU."""
+    return {"JAX_NUM_CPU_DEVICES": str(k), "JAX_LOCAL_DEVICE_IDS": ",".join(map(str, range(i * k, (i + 1) * k)))}
+
+
+def _one_of_many(processes, coordinator, process_id, environment):
+    if not re.fullmatch(r".+:\d+", coordinator):
+        raise InputError(f"launch: expected --coordinator HOST:PORT, got {coordinator!r}; name a host and a free port.")
+    if not 0 <= process_id < processes:
+        raise InputError(
+            f"launch: expected --process-id in [0, {processes}), got {process_id}; number the processes from 0."
+        )
+    peers = {COORDINATOR: coordinator, NUM_PROCESSES: str(processes), PROCESS_ID: str(process_id)}
+    return _Role(f"process {process_id}", environment | peers)
+
+
+def _free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _wait(children):
+    """Wait until every child has ended well (None) or one has failed: that one, likeliest the first cause."""
+    while not (failed := [child for child in children if child.process.poll()]):
+        if all(child.process.returncode == 0 for child in children):
+            break
+        time.sleep(0.05)
+    if failed:
+        # A death ends the peers within milliseconds: look again, and blame the process that no other explains.
+        time.sleep(0.1)
+        failed += [child for child in children if child.process.poll() and child not in failed]
+    for child in failed or children:
+        child.drain()
+    return min(failed, key=lambda child: (child.aborting, child.process.returncode > 0), default=None)
+
+
+def _explain(child, processes, timeout):
+    every = "all processes" if processes is None else f"{processes} processes" if processes > 1 else "1 process"
+    code = child.process.returncode
+    if child.aborting and not child.connected:
+        return (
+            f"launch: expected {every} to meet within {timeout} s, got no answer from the peers of {child.name}; start "
+            "every process at the same time, or pass a longer --timeout."
+        )
+    if child.aborting:
+        got, advice = f"{child.name} cut off from a peer that died or fell silent", "look for its message, then "
+    elif code < 0:
+        got, advice = f"{child.name} killed by {signal.Signals(-code).name}", ""
+    else:
+        got, advice = f"exit code {code} from {child.name}", "mend what its message above says, then "
+    return f"launch: expected {every} to finish, got {got}; {advice}run the same command again."

@@ -1,0 +1,121 @@
+"""Rows that are spread over devices and processes, as one global array."""
+
+import math
+from functools import partial
+
+import jax
+import numpy as np
+from jax.experimental.multihost_utils import process_allgather
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
+
+from leepjax.types import InputError
+
+
+def shard_rows(
+    evidence: ArrayLike,
+    labels: ArrayLike,
+    *,
+    where: ArrayLike | None = None,
+    mesh: Mesh | None = None,
+    axis: str | tuple[str, ...] | None = None,
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """Global arrays, sharded by rows over a mesh, of the rows that each process holds.
+
+    Every process calls it with its own rows; a program of one process passes them all. Devices must hold equally many
+    rows, so each process's are followed by rows of zeros, as many as the fullest process makes necessary, and `where`
+    hides these. What comes back goes through any measure: ``leep(probs, labels, where=where)``.
+
+    Args:
+        evidence: [n z] probabilities or [n d] features, this process's rows; n may differ between processes, and be 0.
+        labels: [n] integer classes of the same rows.
+        where: [n] mask or weights of the same rows, on all processes or on none.
+        mesh: by default one axis "rows" over all devices; Auto and Explicit axes will do.
+        axis: the mesh's axis, or axes, that rows are spread over; the first by default. Rows are repeated along others.
+
+    Returns:
+        evidence, labels and `where`, of N ≥ Σn rows; `where` is None if it was and no process's rows needed padding.
+        One tiny message of sizes travels between processes, and no row does.
+
+    Raises:
+        InputError: shapes that don't fit, or that differ between processes; a mesh along whose axis two processes would
+            hold the same rows, or some process none.
+
+    >>> probs, labels, where = shard_rows([[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    >>> probs.shape, probs.sharding.mesh.axis_names
+    ((2, 2), ('rows',))
+    """
+    arrays = _own_rows(evidence, labels, where)
+    if mesh is None:
+        mesh = jax.make_mesh((jax.device_count(),), ("rows",), axis_types=(AxisType.Auto,))
+    axes = _axes(mesh, axis)
+    sharding = NamedSharding(mesh, PartitionSpec(axes))
+    shards = _shards_of_processes(sharding, math.prod(mesh.shape[name] for name in axes))
+    counts = _agree(arrays)
+    height = max(-(-n // k) for n, k in zip(counts, shards, strict=True))
+    rows, total = height * shards[jax.process_index()], height * sum(shards)
+    if arrays[2] is None and total > sum(counts):
+        arrays[2] = np.ones(len(arrays[1]), bool)
+    sharded = partial(_global, rows=rows, total=total, sharding=sharding)
+    return sharded(arrays[0]), sharded(arrays[1]), None if arrays[2] is None else sharded(arrays[2])
+
+
+def _own_rows(evidence, labels, where):
+    arrays = [np.asarray(evidence), np.asarray(labels), None if where is None else np.asarray(where)]
+    for name, array, ndim in zip(("evidence", "labels", "where"), arrays, (2, 1, 1), strict=True):
+        if array is None:
+            continue
+        if array.ndim != ndim:
+            axes = "one row an example" if ndim == 2 else "one entry an example"
+            raise InputError(f"shard_rows: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")
+        if len(array) != len(arrays[0]):
+            raise InputError(
+                f"shard_rows: expected {len(arrays[0])} {name}, one an example, got {len(array)}; align the rows."
+            )
+    return arrays
+
+
+def _axes(mesh, axis):
+    axis = mesh.axis_names[0] if axis is None else axis
+    axes = (axis,) if isinstance(axis, str) else tuple(axis)
+    for name in axes:
+        if name not in mesh.axis_names:
+            raise InputError(
+                f"shard_rows: expected an axis of the mesh, got {name!r}; choose among {', '.join(mesh.axis_names)}."
+            )
+    return axes
+
+
+def _shards_of_processes(sharding, count):
+    """How many of the `count` row shards each process's devices hold."""
+    held = [set() for _ in range(jax.process_count())]
+    for device, (rows, *_) in sharding.devices_indices_map((count,)).items():
+        held[device.process_index].add(rows.start or 0)
+    if sum(map(len, held)) != count or not all(held):
+        raise InputError(
+            "shard_rows: expected a mesh along whose row axis each process has devices of its own, got one on which "
+            "processes share rows or have none; order its devices by process, or choose another axis."
+        )
+    return [len(shards) for shards in held]
+
+
+def _agree(arrays):
+    """Every process's number of rows, once all have found that the rest of their shapes and dtypes is the same."""
+    rows, columns = arrays[0].shape
+    dtypes = [-1 if array is None else jax.dtypes.canonicalize_dtype(array.dtype).num for array in arrays]
+    sizes = process_allgather(np.array([rows, columns, *dtypes], np.int32))
+    names = ("columns of evidence", "dtype of evidence", "dtype of labels", "dtype of where")
+    for name, column in zip(names, sizes.T[1:], strict=True):
+        if len(set(column.tolist())) > 1:
+            raise InputError(
+                f"shard_rows: expected the same {name} on all processes, got others on process "
+                f"{int((column != column[0]).argmax())} than on process 0; pass rows of one data set."
+            )
+    return sizes[:, 0].tolist()
+
+
+def _global(array, rows, total, sharding):
+    if len(array) < rows:
+        array = np.pad(array, [(0, rows - len(array))] + [(0, 0)] * (array.ndim - 1))
+    shape = (total, *array.shape[1:])
+    return jax.make_array_from_process_local_data(sharding, array, shape)

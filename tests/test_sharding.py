@@ -1,0 +1,204 @@
+"""Rows spread over eight devices, and over processes that hold different parts, score as the whole does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import job
+import numpy as np
+import pytest
+
+import leepjax as lj
+from leepjax.types import InputError
+
+HERE = Path(__file__).parent
+PATHS = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+
+
+def run(command, **environment):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": PATHS} | environment
+    ended = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+EIGHT_DEVICES = """
+import itertools, json
+import jax, numpy as np
+from jax.sharding import AxisType
+import leepjax as lj
+import job
+
+probs, labels = job.rows()
+weights = np.random.default_rng(1).random(len(labels), np.float32)
+found = {}
+
+def explicit(array):
+    return "@" in str(jax.typeof(array))
+
+def arrays_on_host(*arrays):
+    return [None if array is None else np.asarray(array) for array in arrays]
+
+def note(case, n, mesh=None, axis=None, where=None):
+    evidence, y, w = lj.shard_rows(probs[:n], labels[:n], where=where, mesh=mesh, axis=axis)
+    arrays = [a for a in (evidence, y, w) if a is not None]
+    assert len({len(a) for a in arrays}) == 1
+    found[case] = {
+        "rows": len(y),
+        "masked": None if w is None else len(y) - int((w > 0).sum()),
+        "axes": evidence.sharding.mesh.axis_names,
+        "shards": len({str(s.index) for s in evidence.addressable_shards}),
+        "devices": len(evidence.sharding.device_set),
+        "typed": str(jax.typeof(evidence)),
+        # The kernels don't take Explicit axes: what is scored there is what the devices hold, in one piece.
+        "score": job.score(*(arrays_on_host(evidence, y, w) if explicit(evidence) else (evidence, y, w))),
+    }
+
+note("default", 103)
+for kind, n in itertools.product((AxisType.Auto, AxisType.Explicit), (96, 103, 3)):
+    note(f"{kind.name} {n}", n, jax.make_mesh((8,), ("data",), axis_types=(kind,)))
+    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(kind, kind))
+    note(f"{kind.name} {n} first", n, mesh)
+    note(f"{kind.name} {n} model", n, mesh, "model")
+    note(f"{kind.name} {n} both", n, mesh, ("data", "model"))
+note("weights", 103, where=weights)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def eight_devices():
+    return run(["-c", EIGHT_DEVICES], XLA_FLAGS="--xla_force_host_platform_device_count=8")
+
+
+def whole(n, where=None):
+    probs, labels = job.rows()
+    return pytest.approx(job.score(probs[:n], labels[:n], where), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+@pytest.mark.parametrize("n", [96, 103, 3])
+@pytest.mark.parametrize(("over", "shards"), [("", 8), (" first", 4), (" model", 2), (" both", 8)])
+def test_sharded_rows_score_as_the_whole(eight_devices, kind, n, over, shards):
+    found = eight_devices[f"{kind} {n}{over}"]
+    height = -(-n // shards)
+    padding = height * shards - n
+    assert found["rows"] == height * shards
+    assert found["masked"] == (padding or None)
+    assert (found["shards"], found["devices"]) == (shards, 8)
+    assert ("@" in found["typed"]) == (kind == "Explicit")
+    assert found["score"] == whole(n)
+
+
+def test_the_default_mesh_has_one_axis_of_rows(eight_devices):
+    assert eight_devices["default"]["axes"] == ["rows"]
+    assert eight_devices["default"]["score"] == whole(103)
+
+
+def test_weights_stay_and_padding_weighs_nothing(eight_devices):
+    weights = np.random.default_rng(1).random(103, np.float32)
+    assert eight_devices["weights"]["masked"] == 1
+    assert eight_devices["weights"]["score"] == whole(103, weights)
+
+
+PROCESSES = """
+import json
+import jax, numpy as np
+from jax.sharding import Mesh
+import leepjax as lj
+from leepjax.distributed import initialize
+import job
+
+initialize()
+me, devices = jax.process_index(), np.array(sorted(jax.devices(), key=lambda device: (device.process_index, device.id)))
+probs, labels = job.rows()
+weights = np.random.default_rng(1).random(len(labels), np.float32)
+found = {}
+
+def note(case, first, where=None, **options):
+    "Process 0 holds the `first` rows, process 1 the rest."
+    mine = slice(first) if me == 0 else slice(first, None)
+    evidence, y, w = lj.shard_rows(probs[mine], labels[mine], where=None if where is None else where[mine], **options)
+    found[case] = len(y), job.score(evidence, y, w)
+
+def refuse(case, *arguments, **options):
+    try:
+        lj.shard_rows(*arguments, **options)
+    except lj.types.InputError as error:
+        found[case] = str(error)
+
+note("uneven", 80)
+note("weights", 80, weights)
+note("nothing on process 1", 103)
+note("three devices", 60, mesh=Mesh(devices[:3], "rows"))
+note("hosts", 50, mesh=Mesh(devices.reshape(2, 2), ("hosts", "model")))
+refuse("columns", probs[:, : 5 - me], labels)
+refuse("dtype of evidence", probs.astype([np.float32, np.float16][me]), labels)
+refuse("where", probs, labels, where=[None, weights][me])
+refuse("shared", probs, labels, mesh=Mesh(devices.reshape(2, 2), ("hosts", "model")), axis="model")
+refuse("left out", probs, labels, mesh=Mesh(devices[:2], "rows"))
+if me == 0:
+    print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    script = tmp_path_factory.mktemp("processes") / "script.py"
+    script.write_text(PROCESSES)
+    return run(["-m", "leepjax", "launch", "--processes", "2", "--devices-per-process", "2", str(script)])
+
+
+@pytest.mark.parametrize(
+    ("case", "rows"), [("uneven", 160), ("nothing on process 1", 208), ("three devices", 129), ("hosts", 106)]
+)
+def test_processes_that_hold_different_parts_score_as_the_whole(two_processes, case, rows):
+    assert two_processes[case] == [rows, whole(103)]
+
+
+def test_weights_of_different_parts(two_processes):
+    assert two_processes["weights"] == [160, whole(103, np.random.default_rng(1).random(103, np.float32))]
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (
+            "columns",
+            "the same columns of evidence on all processes, got others on process 1 than on process 0; pass rows",
+        ),
+        ("dtype of evidence", "the same dtype of evidence on all processes, got others on process 1"),
+        ("where", "the same dtype of where on all processes, got others on process 1"),
+        ("shared", "on which processes share rows or have none; order its devices by process, or choose another axis."),
+        ("left out", "on which processes share rows or have none"),
+    ],
+)
+def test_what_processes_do_not_agree_on(two_processes, case, message):
+    assert two_processes[case].startswith("shard_rows: expected ")
+    assert message in two_processes[case]
+
+
+def test_one_device_needs_no_padding():
+    probs, labels = job.rows()
+    evidence, y, where = lj.shard_rows(jax.numpy.asarray(probs), labels.tolist())
+    assert where is None
+    assert float(lj.leep(evidence, y)) == whole(103)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([0.5, 0.5], [0]), {}, r"shard_rows: evidence must have 2 axes, got shape \(2,\); pass one row an example."),
+        (([[1.0]], [[0]]), {}, r"shard_rows: labels must have 1 axes, got shape \(1, 1\); pass one entry an example."),
+        (([[1.0]], [0, 1]), {}, "shard_rows: expected 1 labels, one an example, got 2; align the rows."),
+        (([[1.0]], [0]), {"where": [1, 1]}, "shard_rows: expected 1 where, one an example, got 2; align the rows."),
+        (([[1.0]], [0]), {"axis": "cols"}, "shard_rows: expected an axis of the mesh, got 'cols'; choose among rows."),
+    ],
+    ids=str,
+)
+def test_rows_that_cannot_be_spread(arguments, options, message):
+    with pytest.raises(InputError, match=message):
+        lj.shard_rows(*arguments, **options)
