@@ -18,7 +18,6 @@ On a TPU pod, where leepjax and the script lie on every host (pods aren't tested
 
 import argparse
 import json
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -42,10 +41,6 @@ def own_rows(process: int, processes: int) -> tuple[np.ndarray, np.ndarray]:
     return source.predict_proba(images / 16).astype(np.float32), labels
 
 
-def score(probs: jax.Array, labels: jax.Array, where: jax.Array | None) -> float:
-    return float(jax.jit(partial(lj.leep, num_classes=NUM_CLASSES))(probs, labels, where=where))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path)
@@ -53,7 +48,8 @@ def main() -> None:
 
     initialize()
     probs, labels, where = lj.shard_rows(*own_rows(jax.process_index(), jax.process_count()))
-    result = {"leep": score(probs, labels, where), "devices": jax.device_count(), "processes": jax.process_count()}
+    score = lj.leep(probs, labels, num_classes=NUM_CLASSES, where=where)
+    result = {"leep": float(score), "devices": jax.device_count(), "processes": jax.process_count()}
     if jax.process_index() == 0:
         print(json.dumps(result))
         if out:

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -25,7 +24,7 @@ def rows():
 
 
 def score(probs, labels, where):
-    return float(jax.jit(partial(lj.leep, num_classes=NUM_CLASSES))(probs, labels, where=where))
+    return float(lj.leep(probs, labels, num_classes=NUM_CLASSES, where=where))
 
 
 def main(out, deed):

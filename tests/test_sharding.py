@@ -36,12 +36,6 @@ probs, labels = job.rows()
 weights = np.random.default_rng(1).random(len(labels), np.float32)
 found = {}
 
-def explicit(array):
-    return "@" in str(jax.typeof(array))
-
-def arrays_on_host(*arrays):
-    return [None if array is None else np.asarray(array) for array in arrays]
-
 def note(case, n, mesh=None, axis=None, where=None):
     evidence, y, w = lj.shard_rows(probs[:n], labels[:n], where=where, mesh=mesh, axis=axis)
     arrays = [a for a in (evidence, y, w) if a is not None]
@@ -53,8 +47,7 @@ def note(case, n, mesh=None, axis=None, where=None):
         "shards": len({str(s.index) for s in evidence.addressable_shards}),
         "devices": len(evidence.sharding.device_set),
         "typed": str(jax.typeof(evidence)),
-        # The kernels don't take Explicit axes: what is scored there is what the devices hold, in one piece.
-        "score": job.score(*(arrays_on_host(evidence, y, w) if explicit(evidence) else (evidence, y, w))),
+        "score": job.score(evidence, y, w),
     }
 
 note("default", 103)
