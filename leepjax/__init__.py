@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leepjax.experiments.rank import rank
+    from leepjax.experiments.sweep import sweep
     from leepjax.joint import Joint
     from leepjax.measures import (
         MEASURES,
@@ -47,6 +48,7 @@ __all__ = [
     "rank",
     "shrunk_h_score",
     "soft_nce",
+    "sweep",
 ]
 
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
@@ -57,6 +59,7 @@ _HOMES = {
     "Ranking": "ranking",
     "load_source": "models.source",
     "rank": "experiments.rank",
+    "sweep": "experiments.sweep",
 }
 
 
