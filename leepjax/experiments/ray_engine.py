@@ -94,7 +94,7 @@ def _submit(ray: Any, cells: Sequence[Cell], known: Mapping[str, Record], cache:
     # Ray hides the GPUs from a task that asks for none, and results would be a CPU's.
     num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
     measure = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=num_gpus)(_measure_here)
-    settings = {name: getattr(jax.config, name) for name in SETTINGS}
+    settings = {name: value for name in SETTINGS if (value := getattr(jax.config, name)) is not None}
     sent = {}
     for each in (each for cell in cells for each in (cell.study, cell.source)):
         if id(each) not in sent:
