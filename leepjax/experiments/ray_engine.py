@@ -58,12 +58,12 @@ def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
     tasks: dict[Any, Cell] = {}
     try:
         tasks |= _submit(ray, cells, known, cache)
-        for done in range(len(cells)):
-            on_progress("sweep: cells", done, len(cells))
+        on_progress("sweep: started", 0, len(cells))
+        while tasks:
             (task,), _ = ray.wait(list(tasks))
             cell = tasks.pop(task)
             yield cell, _records(ray, task, cell)
-        on_progress("sweep: cells", len(cells), len(cells))
+            on_progress(f"sweep: {cell.source.name}→{cell.study.target.name}", len(cells) - len(tasks), len(cells))
     finally:
         for task in tasks:  # there are some after an interrupt or an error
             ray.cancel(task, force=True)
@@ -84,7 +84,7 @@ def _start(ray: Any, num_cells: int) -> bool:
     with warnings.catch_warnings():
         # JAX warns of the forks by which Ray starts its processes; they execute another program at once.
         warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
-        # The loopback address, because nothing else needs to reach it, and a laptop's changes with its network.
+        # Nothing else needs to reach it; some versions of Ray take the machine's own address all the same.
         ray.init("local", num_cpus=num_cpus, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     return True
 
