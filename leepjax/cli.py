@@ -103,7 +103,7 @@ def sweep(
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
     format: Format = "table",
 ) -> None:
-    """Rank source models for each of several targets, on all cores or a cluster if you like.
+    """Rank source models for each of several targets, in this process or by Ray.
 
     Parameters
     ----------

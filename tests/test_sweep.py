@@ -196,7 +196,7 @@ def test_ctrl_c_stops_ray_and_keeps_what_is_measured(compilations, tmp_path):
 
 def test_a_source_travels_with_its_weights():
     source = load_source("random")
-    images = digits().images(range(3), source.card.image_size)
+    images = digits().images(range(2), source.card.image_size)
     expected = source(images)
     received = pickle.loads(pickle.dumps(source))
     sent_on = pickle.loads(pickle.dumps(replace(received, path=Path("nowhere.safetensors"))))
