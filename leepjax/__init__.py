@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leepjax.batches import Batches
     from leepjax.experiments.rank import rank
+    from leepjax.experiments.sweep import sweep
     from leepjax.joint import Joint
     from leepjax.measures import (
         MEASURES,
@@ -55,6 +56,7 @@ __all__ = [
     "shard_rows",
     "shrunk_h_score",
     "soft_nce",
+    "sweep",
 ]
 
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
@@ -68,6 +70,7 @@ _HOMES = {
     "rank": "experiments.rank",
     "accumulate": "streaming",
     "shard_rows": "sharding",
+    "sweep": "experiments.sweep",
 }
 
 
