@@ -107,9 +107,7 @@ def starting_at(source: BatchSource, batch: int) -> Iterator[Batch]:
         return _ahead(map(_on_device, source.starting_at(batch)))
     iterable = source() if callable(source) else source
     if not callable(source) and iter(iterable) is iterable:
-        raise InputError(
-            "batches: expected what can be iterated again, got an iterator; pass a function that makes it."
-        )
+        raise InputError("batches: expected what can be read again, got an iterator; pass a function that makes it.")
     iterator = iter(iterable)
     for _ in range(batch):
         next(iterator, None)

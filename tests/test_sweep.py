@@ -187,7 +187,7 @@ def test_ctrl_c_stops_ray_and_keeps_what_is_measured(compilations, tmp_path):
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130, ""), err
     *progress, last = err.splitlines()
     assert last.startswith("leepjax: interrupted; ")
     assert all(line.startswith("sweep: ") for line in progress)

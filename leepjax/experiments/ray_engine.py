@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -127,6 +128,7 @@ def _records(ray: Any, task: Any, cell: Cell) -> list[Record]:
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None  # what the cell raised, as the serial engine would
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
         raise ChildProcessError(
             f"sweep: expected a worker to live through {cell.source.name} on {cell.study.target.name}, "
             f"got {RETRIES + 1} that died ({type(error).__name__}); give it more memory, or take the serial engine."
