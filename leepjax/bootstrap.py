@@ -9,6 +9,8 @@ from leepjax.measures import MEASURES
 
 # Numbers of temporaries that a batch of resamples may take beside the evidence: 64 MiB in float32.
 _BUDGET = 2**24
+# Measures whose resamples share the reading of the evidence: each holds a table and a number an example of its own.
+_SHARING = {"leep", "leep_lift", "em_leep", "soft_nce", "nce"}
 
 
 def bootstrap_weights(num_examples: int, resamples: int, seed: int) -> np.ndarray:
@@ -33,7 +35,9 @@ def score_with_draws(
     features, probs = (features, None) if MEASURES[measure].reads == "features" else (None, probs)
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
-    batch_size = int(np.clip(_BUDGET // np.size(probs if features is None else features), 1, len(weights)))
+    evidence = np.shape(probs if features is None else features)
+    numbers = num_classes * evidence[1] + evidence[0] if measure in _SHARING else evidence[0] * evidence[1]
+    batch_size = int(np.clip(_BUDGET // numbers, 1, len(weights)))
     values = np.asarray(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
     return float(values[0]), values[1:]
 

@@ -62,14 +62,17 @@ def test_moments_far_from_zero_merge(name):
 SHARDED = """
 import json
 import jax, numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from cases import MEASURES, problem, score
 
-rows = NamedSharding(Mesh(np.array(jax.devices()), ("rows",)), PartitionSpec("rows"))
-p = problem(8, where="weights")
-sharded = jax.device_put(p._replace(num_classes=None), rows)._replace(num_classes=p.num_classes)
-assert len(sharded.features.sharding.device_set) == 8
-print(json.dumps({name: float(score(name, sharded)) for name in MEASURES}))
+scores = {}
+for kind in AxisType.Auto, AxisType.Explicit:
+    rows = NamedSharding(jax.make_mesh((8,), ("rows",), axis_types=(kind,)), PartitionSpec("rows"))
+    p = problem(8, where="weights")
+    sharded = jax.device_put(p._replace(num_classes=None), rows)._replace(num_classes=p.num_classes)
+    assert len(sharded.features.sharding.device_set) == 8
+    scores |= {f"{name} {kind.name}": float(score(name, sharded)) for name in MEASURES}
+print(json.dumps(scores))
 """
 
 
@@ -83,6 +86,7 @@ def sharded_scores():
     return json.loads(run.stdout)
 
 
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
 @pytest.mark.parametrize("name", MEASURES)
-def test_sharded_is_single_device(name, sharded_scores):
-    same(sharded_scores[name], score(name, problem(8, where="weights")))
+def test_sharded_is_single_device(name, kind, sharded_scores):
+    same(sharded_scores[f"{name} {kind}"], score(name, problem(8, where="weights")))

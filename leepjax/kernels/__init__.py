@@ -8,6 +8,6 @@ that also runs where the rows are sharded over devices.
 from leepjax.kernels.class_sums import class_sums
 from leepjax.kernels.likelihood import own_likelihood
 from leepjax.kernels.logits import log_normalizer
-from leepjax.kernels.rows import accumulator, theta
+from leepjax.kernels.rows import accumulator, theta, with_axes
 
-__all__ = ["accumulator", "class_sums", "log_normalizer", "own_likelihood", "theta"]
+__all__ = ["accumulator", "class_sums", "log_normalizer", "own_likelihood", "theta", "with_axes"]

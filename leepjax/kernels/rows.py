@@ -6,10 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.custom_batching import custom_vmap
 from jax.experimental.custom_partitioning import custom_partitioning
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
 
 Arrays = tuple[jax.Array, ...]
@@ -62,9 +64,12 @@ def row_kernel(
 
     @custom_vmap
     def batched(*args):
-        # On one device, or taken apart by a `shard_map` around, the rows are all here.
-        here = jax.device_count() == 1 or AxisType.Manual in jax.sharding.get_abstract_mesh().axis_types
-        return local(*args) if here else tuple(partitioned(*args))
+        # Taken apart by a `shard_map` around, the rows are all here; for one device JAX drops the partitioning itself.
+        if AxisType.Manual in jax.sharding.get_abstract_mesh().axis_types:
+            return local(*args)
+        # libtpu knows no custom partitioning. There, Auto axes under a jit get what XLA can partition by itself.
+        on_tpu = plain if plain and jax.device_count() > 1 else local
+        return lax.platform_dependent(*args, tpu=on_tpu, default=lambda *args: tuple(partitioned(*args)))
 
     @batched.def_vmap
     def _(size, in_batched, *args):
@@ -94,6 +99,21 @@ def row_kernel(
         return by_device(*placed)
 
     return kernel
+
+
+def with_axes(array: jax.Array, kind: AxisType) -> jax.Array:
+    """The same array on a mesh whose axes are of another kind, without moving data; tracers stay as they are.
+
+    With Explicit axes the sharding is part of the type, so that kernels under `jax.jit` see it; with Auto axes XLA
+    partitions operations that Explicit ones would refuse.
+    """
+    sharding = None if isinstance(array, Tracer) else array.sharding
+    if not isinstance(sharding, NamedSharding) or sharding.mesh.size == 1:
+        return array
+    names = sharding.mesh.axis_names
+    mesh = Mesh(np.asarray(sharding.mesh.devices), names, axis_types=(kind,) * len(names))
+    shards = [shard.data for shard in array.addressable_shards]
+    return jax.make_array_from_single_device_arrays(array.shape, NamedSharding(mesh, sharding.spec), shards)
 
 
 def one_by_one(kernel: Callable[..., Arrays], in_batched: list[bool], args: Arrays) -> Arrays:

@@ -6,6 +6,7 @@ from os import PathLike
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from leepjax.batches import BatchSource, first_batch
 from leepjax.joint import Joint
@@ -24,6 +25,8 @@ def leep_of_batches(
     checkpoint: str | PathLike | None,
 ) -> jax.Array:
     """Each pass is a sweep; the state is the joint, the likelihood, and how many rows are no distribution."""
+    if isinstance(batches, (np.ndarray, jax.Array)):
+        raise InputError("leep: labels must be an array, got None (only batches bring their own); convert it.")
     if num_classes is None:
         raise InputError("leep: expected num_classes with batches, got None; pass an int.")
 

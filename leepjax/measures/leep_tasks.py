@@ -9,6 +9,8 @@ from leepjax.kernels.tasks import tasks_log_likelihoods
 from leepjax.types import InputError
 from leepjax.validation import check_probs, check_rows
 
+HIGHEST = jax.lax.Precision.HIGHEST
+
 
 def leep_tasks(
     probs: ArrayLike,
@@ -64,8 +66,8 @@ def leep_tasks(
 def _leep_tasks(probs, labels, where, tasks):
     joint = Joint.of(probs, labels, tasks.shape[1], where)
     tasks = tasks.astype(joint.table.dtype)
-    masses = jnp.matmul(tasks, joint.table, precision=jax.lax.Precision.HIGHEST)
+    masses, sizes = (jnp.matmul(tasks, sums, precision=HIGHEST) for sums in (joint.table, joint.counts))
     inverse = jnp.where(masses > 0, 1 / jnp.where(masses > 0, masses, 1), 0)
     weights = jnp.ones(len(labels), tasks.dtype) if where is None else where
     totals, rows = tasks_log_likelihoods(joint.table, inverse, tasks, probs, labels, weights)
-    return totals / (tasks @ joint.counts), rows
+    return totals / sizes, rows

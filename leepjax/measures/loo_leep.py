@@ -5,10 +5,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jax.sharding import AxisType
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import accumulator, theta
+from leepjax.kernels import accumulator, theta, with_axes
 from leepjax.types import InputError
 from leepjax.validation import check_probs
 
@@ -53,7 +54,9 @@ def loo_leep(
     """
     if not isinstance(smoothing, Tracer) and not smoothing >= 0:
         raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
-    return _loo_leep(*check_probs("loo_leep", probs, labels, num_classes, where), smoothing)
+    arguments = check_probs("loo_leep", probs, labels, num_classes, where)
+    arrays = (None if array is None else with_axes(array, AxisType.Auto) for array in arguments[:3])
+    return _loo_leep(*arrays, arguments.num_classes, smoothing)
 
 
 @partial(jax.jit, static_argnums=3)

@@ -1,0 +1,120 @@
+"""What the passes become: read from the program that XLA is given, and from the one that it makes."""
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import leepjax as lj
+
+N, Z, C = 20_000, 500, 10
+ROWS = jax.ShapeDtypeStruct((N, Z), jnp.float32), jax.ShapeDtypeStruct((N,), jnp.int32)
+MEASURES_OF_PROBS = {
+    "leep": partial(lj.leep, num_classes=C),
+    "leep from logits": partial(lj.leep, num_classes=C, from_logits=True),
+    "leep_lift": partial(lj.leep_lift, num_classes=C),
+    "em_leep": partial(lj.em_leep, num_classes=C),
+    "soft_nce": partial(lj.soft_nce, num_classes=C),
+    "leep_tasks": lambda probs, labels: lj.leep_tasks(probs, labels, jnp.eye(C, dtype=bool)),
+}
+every_measure = pytest.mark.parametrize("name", MEASURES_OF_PROBS)
+
+
+@every_measure
+def test_a_cpu_holds_few_numbers_beside_the_evidence(name):
+    memory = jax.jit(MEASURES_OF_PROBS[name]).lower(*ROWS).compile().memory_analysis()
+    block = 4 * 2**20 if name == "leep_tasks" else 0  # a block of rows, whatever their number
+    assert memory.temp_size_in_bytes < 0.05 * 4 * N * Z + 4 * C * Z + 2 * block
+
+
+def exported(platform, name, classes=C):
+    function = partial(lj.leep, num_classes=classes) if name == "leep" else MEASURES_OF_PROBS[name]
+    return jax.export.export(jax.jit(function), platforms=[platform])(*ROWS).mlir_module()
+
+
+def sizes(module):
+    return {math.prod(map(int, shape.split("x"))) for shape in re.findall(r"tensor<([\dx]+)x[fi]\d+>", module)}
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@every_measure
+def test_accelerators_get_matmuls_of_full_precision(platform, name):
+    module = exported(platform, name)
+    products = re.findall(r"stablehlo\.dot_general.*", module)
+    assert products
+    assert all("HIGHEST, HIGHEST" in product for product in products)
+    assert "scatter" not in module, "atomic additions to few classes"
+    assert max(sizes(module)) == N * Z, "no [n c z], and no [n z] but the evidence's"
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_many_classes_on_accelerators(platform):
+    module = exported(platform, "leep", classes=1000)
+    assert ("scatter" in module) == (platform == "cuda")
+    scattering = [line for line in module.splitlines() if "stablehlo.scatter" in line]
+    assert all(line.index('"stablehlo.scatter"') < 30 for line in scattering), "a scatter in a loop"
+    assert max(sizes(module)) == N * Z
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES_OF_PROBS if "logits" not in name])
+def test_no_evidence_is_written_for_a_tpu(name):
+    """Rows leave the evidence in blocks only: whatever has its size is the evidence, handed on from loop to loop."""
+    made = re.findall(rf"stablehlo\.(\w+).*tensor<{N}x{Z}xf32>\)?$", exported("tpu", name), re.MULTILINE)
+    assert set(made) <= {"while"}
+
+
+SHARDED = """
+import json, re
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType
+import leepjax as lj
+from test_lowering import MEASURES_OF_PROBS, C, Z
+
+found = {}
+rng = np.random.default_rng(0)
+probs, labels = rng.dirichlet(np.ones(Z), 803).astype(np.float32), rng.integers(0, C, 803)
+for kind in (AxisType.Auto, AxisType.Explicit):
+    rows = lj.shard_rows(probs, labels, mesh=jax.make_mesh((8,), ("rows",), axis_types=(kind,)))
+    for name, measure in MEASURES_OF_PROBS.items():
+        if name == "leep from logits":
+            continue
+        program = jax.jit(lambda p, y, w: measure(p, y, where=w) if name != "leep_tasks" else lj.leep_tasks(
+            p, y, jnp.eye(C, dtype=bool), where=w)).lower(*rows).compile()
+        score = np.asarray(program(*rows))
+        whole = np.asarray(measure(probs, labels))
+        found[f"{kind.name} {name}"] = {
+            "hlo": [line.strip()[:300] for line in program.as_text().splitlines() if re.search(
+                r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)(-start)?\\(", line)],
+            "error": float(np.abs(score - whole).max()),
+        }
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def sharded():
+    here = os.path.dirname(__file__)
+    paths = os.pathsep.join([here, os.path.dirname(here), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "PYTHONPATH": paths}
+    run = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+@pytest.mark.parametrize("name", [name for name in MEASURES_OF_PROBS if "logits" not in name])
+def test_devices_exchange_the_statistics_and_nothing_else(name, kind, sharded):
+    found = sharded[f"{kind} {name}"]
+    assert found["error"] < 2e-6
+    assert found["hlo"]
+    for line in found["hlo"]:
+        assert " all-reduce(" in line, line
+        exchanged = re.findall(r"[fs]\d+\[([\d,]*)\]", line.partition(" all-reduce(")[0])
+        assert all(math.prod(map(int, shape.split(","))) <= C * Z for shape in exchanged if shape), line
