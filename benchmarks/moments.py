@@ -3,10 +3,14 @@
 python benchmarks/moments.py --size full
 """
 
+import os
 import sys
 import time
 from functools import partial
 from pathlib import Path
+
+# OpenBLAS keeps its threads spinning for 26 ms after a decomposition, which would be charged to the next program.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 import jax
 import jax.numpy as jnp

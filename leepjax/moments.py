@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 HIGHEST = jax.lax.Precision.HIGHEST
 # Rows that a CPU sums up at once, and columns from which half of a Gram's multiplications are worth leaving out.
 BLOCK_ROWS = 2048
-BLOCK_COLUMNS = 256
+BLOCK_COLUMNS = 128
 
 
 @partial(
@@ -23,9 +23,9 @@ BLOCK_COLUMNS = 256
 class Moments:
     """Sums over examples of the anchored features x = f − anchor, by class where a measure needs the class.
 
-    The anchor is the mean of the first batch: raw float32 sums of squares of features that are far from zero lose the
-    answer. Every other leaf is a sum, so batches that share an anchor merge by adding (``jax.lax.psum`` over devices);
-    `merge` moves the other anchor first where they differ.
+    The anchor is near the mean of the first batch: raw float32 sums of squares of features that are far from zero lose
+    the answer. Every other leaf is a sum, so batches that share an anchor merge by adding (``jax.lax.psum`` over
+    devices); `merge` moves the other anchor first where they differ.
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
@@ -119,6 +119,8 @@ def _add(moments, features, labels, where):
 
 def _choose_anchor(moments, features, weights):
     """The anchor there is, or the mean of the first examples that count."""
+    if weights is None:  # Some of them, spread over all, have a mean that is near enough.
+        features = features[:: max(len(features) // BLOCK_ROWS, 1)]
 
     def mean():
         total, n = _over_rows(partial(_total, dtype=moments.anchor.dtype), features, weights)
@@ -135,16 +137,23 @@ def _total(features, weights, dtype):
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
 def _sums(features, labels, weights, anchor, num_classes):
     """The moments of a batch about an anchor."""
-    return _over_rows(partial(_sums_at_once, anchor=anchor, num_classes=num_classes), features, labels, weights)
+    upper = _over_rows(partial(_upper_sums, anchor=anchor, num_classes=num_classes), features, labels, weights)
+    return replace(upper, gram=_mirror(upper.gram))
 
 
 @_sums.defjvp
 def _sums_jvp(num_classes, primals, tangents):
     """At once: the transpose of a loop over blocks would add an array as large as the features for each of them."""
-    return jax.jvp(partial(_sums_at_once, num_classes=num_classes), primals, tangents)
+
+    def at_once(*batch):
+        upper = _upper_sums(*batch, num_classes=num_classes)
+        return replace(upper, gram=_mirror(upper.gram))
+
+    return jax.jvp(at_once, primals, tangents)
 
 
-def _sums_at_once(features, labels, weights, anchor, num_classes):
+def _upper_sums(features, labels, weights, anchor, num_classes):
+    """The moments of a batch, of whose Gram only what `_upper_gram` says."""
     x = features.astype(anchor.dtype) - anchor
     if weights is None:
         weighted, weights = x, jnp.ones(len(labels), x.dtype)
@@ -156,20 +165,32 @@ def _sums_at_once(features, labels, weights, anchor, num_classes):
         anchor,
         jax.ops.segment_sum(weights, labels, num_classes),
         jax.ops.segment_sum(weighted, labels, num_classes),
-        _gram(x, weighted),
+        _upper_gram(x, weighted),
         jnp.matmul(squared_norm, weighted, precision=HIGHEST),
         weights @ squared_norm**2,
     )
 
 
-def _gram(x, weighted):
-    """xᵀ weighted, which is symmetric: of two halves of the columns, what is below the diagonal isn't multiplied."""
+def _upper_gram(x, weighted, halvings=2) -> Any:
+    """xᵀ weighted, which is symmetric, without the quarter below the diagonal, nor that of the two halves on it.
+
+    The parts are a nested tuple, in which blocks of rows are added; `_mirror` puts them together once.
+    """
     half = x.shape[1] // 2
-    if half < BLOCK_COLUMNS:
+    if halvings == 0 or half < BLOCK_COLUMNS:
         return jnp.matmul(x.T, weighted, precision=HIGHEST)
-    across = jnp.matmul(x[:, :half].T, weighted[:, half:], precision=HIGHEST)
-    left, right = _gram(x[:, :half], weighted[:, :half]), _gram(x[:, half:], weighted[:, half:])
-    return jnp.block([[left, across], [across.T, right]])
+    return (
+        _upper_gram(x[:, :half], weighted[:, :half], halvings - 1),
+        jnp.matmul(x[:, :half].T, weighted[:, half:], precision=HIGHEST),
+        _upper_gram(x[:, half:], weighted[:, half:], halvings - 1),
+    )
+
+
+def _mirror(upper):
+    if not isinstance(upper, tuple):
+        return upper
+    left, across, right = upper
+    return jnp.block([[_mirror(left), across], [across.T, _mirror(right)]])
 
 
 def _over_rows(sum_up, *rows):

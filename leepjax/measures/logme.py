@@ -12,7 +12,7 @@ from leepjax.moments import HIGHEST, Moments
 from leepjax.validation import check_features
 
 GRID = 256
-NEWTON_STEPS = 8
+NEWTON_STEPS = 6
 
 
 def logme(
