@@ -167,7 +167,7 @@ def _upper_sums(features, labels, weights, anchor, num_classes):
         jax.ops.segment_sum(weighted, labels, num_classes),
         _upper_gram(x, weighted),
         jnp.matmul(squared_norm, weighted, precision=HIGHEST),
-        weights @ squared_norm**2,
+        (weights * squared_norm**2).sum(),
     )
 
 
