@@ -50,7 +50,9 @@ def check(features: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
     for name in NAMES:
         truth = getattr(reference, name)(features.astype(np.float64), labels)
         alone = MEASURES[name].function(features, labels, num_classes=num_classes)
-        np.testing.assert_allclose((alone, scores[name]), truth, rtol=1e-5, atol=1e-6)
+        # Noise is shrunk by α = 0.995 at d = 2048 and c = 100: float32's 1e-7 of α is 2e-5 of the 1 − α that is left.
+        rtol = 5e-5 if name == "shrunk_h_score" else 1e-5
+        np.testing.assert_allclose((alone, scores[name]), truth, rtol=rtol, atol=1e-6)
     source_labels = labels[::-1]
     truth = reference.nce(source_labels, labels, num_classes, num_classes)
     np.testing.assert_allclose(lj.nce(source_labels, labels), truth, rtol=1e-5)
