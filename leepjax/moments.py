@@ -1,14 +1,17 @@
 """The class moments of features: the one statistic that H-score, its shrunk form and LogME stand on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 HIGHEST = jax.lax.Precision.HIGHEST
+# Rows that a CPU sums up at once, and columns from which half of a Gram's multiplications are worth leaving out.
+BLOCK_ROWS = 2048
+BLOCK_COLUMNS = 128
 
 
 @partial(
@@ -20,9 +23,9 @@ HIGHEST = jax.lax.Precision.HIGHEST
 class Moments:
     """Sums over examples of the anchored features x = f − anchor, by class where a measure needs the class.
 
-    The anchor is the mean of the first batch: raw float32 sums of squares of features that are far from zero lose the
-    answer. Every other leaf is a sum, so batches that share an anchor merge by adding (``jax.lax.psum`` over devices);
-    `merge` moves the other anchor first where they differ.
+    The anchor is near the mean of the first batch: raw float32 sums of squares of features that are far from zero lose
+    the answer. Every other leaf is a sum, so batches that share an anchor merge by adding (``jax.lax.psum`` over
+    devices); `merge` moves the other anchor first where they differ.
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
@@ -57,30 +60,12 @@ class Moments:
 
     def update(self, features: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
         """The moments with a batch added: features [b d], labels [b]; `where` [b] a mask, or how often each counts."""
-        dtype = self.gram.dtype
-        weights = jnp.ones(len(labels), dtype) if where is None else where.astype(dtype)
-        features = jnp.where(weights[:, None] > 0, features.astype(dtype), 0)
-        total = weights.sum()
-        batch_mean = weights @ features / jnp.where(total > 0, total, 1)
-        anchor = jax.lax.stop_gradient(jnp.where(self.size > 0, self.anchor, batch_mean))
-        x = jnp.where(weights[:, None] > 0, features - anchor, 0)
-        weighted = x * weights[:, None]
-        squared_norm = (x * x).sum(axis=1)
-        return type(self)(
-            anchor,
-            self.counts + jax.ops.segment_sum(weights, labels, len(self.counts)),
-            self.sums + jax.ops.segment_sum(weighted, labels, len(self.counts)),
-            self.gram + jnp.matmul(x.T, weighted, precision=HIGHEST),
-            self.cubic + jnp.matmul(squared_norm, weighted, precision=HIGHEST),
-            self.quartic + weights @ squared_norm**2,
-        )
+        return _add(self, features, labels, where)
 
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, anchored where these are (where the other are, if these are empty)."""
         anchor = jnp.where(self.size > 0, self.anchor, other.anchor)
-        mine, theirs = self.anchored_at(anchor), other.anchored_at(anchor)
-        added = jax.tree.map(jnp.add, mine, theirs)
-        return type(self)(anchor, added.counts, added.sums, added.gram, added.cubic, added.quartic)
+        return replace(jax.tree.map(jnp.add, self.anchored_at(anchor), other.anchored_at(anchor)), anchor=anchor)
 
     def anchored_at(self, anchor: jax.Array) -> Self:
         """The same examples' moments about another point; at zero they are raw."""
@@ -122,3 +107,112 @@ class Moments:
         """[d] the central sum of squares that rounding alone can give a constant feature."""
         eps = float(jnp.finfo(self.gram.dtype).eps)
         return self.size * (8 * eps * self.mean) ** 2
+
+
+@jax.jit
+def _add(moments, features, labels, where):
+    weights = None if where is None else where.astype(moments.gram.dtype)
+    anchor = _choose_anchor(*jax.lax.stop_gradient((moments, features, weights)))
+    sums = _sums(features, labels, weights, anchor, len(moments.counts))
+    return replace(jax.tree.map(jnp.add, moments, sums), anchor=anchor)
+
+
+def _choose_anchor(moments, features, weights):
+    """The anchor there is, or the mean of the first examples that count."""
+    if weights is None and jax.device_count() == 1:  # Some of them, spread over all, have a mean that is near enough.
+        features = features[:: max(len(features) // BLOCK_ROWS, 1)]
+
+    def mean():
+        total, n = _over_rows(partial(_total, dtype=moments.anchor.dtype), features, weights)
+        return total / jnp.where(n > 0, n, 1)
+
+    return jax.lax.cond(moments.size > 0, lambda: moments.anchor, mean)
+
+
+def _total(features, weights, dtype):
+    counting = jnp.ones(len(features), bool) if weights is None else weights > 0
+    return jnp.where(counting[:, None], features, 0).astype(dtype).sum(axis=0), counting.sum()
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _sums(features, labels, weights, anchor, num_classes):
+    """The moments of a batch about an anchor."""
+    upper = _over_rows(partial(_upper_sums, anchor=anchor, num_classes=num_classes), features, labels, weights)
+    return replace(upper, gram=_mirror(upper.gram))
+
+
+@_sums.defjvp
+def _sums_jvp(num_classes, primals, tangents):
+    """At once: the transpose of a loop over blocks would add an array as large as the features for each of them."""
+
+    def at_once(*batch):
+        upper = _upper_sums(*batch, num_classes=num_classes)
+        return replace(upper, gram=_mirror(upper.gram))
+
+    return jax.jvp(at_once, primals, tangents)
+
+
+def _upper_sums(features, labels, weights, anchor, num_classes):
+    """The moments of a batch, of whose Gram only what `_upper_gram` says."""
+    x = features.astype(anchor.dtype) - anchor
+    if weights is None:
+        weighted, weights = x, jnp.ones(len(labels), x.dtype)
+    else:
+        x = jnp.where(weights[:, None] > 0, x, 0)
+        weighted = x * weights[:, None]
+    squared_norm = (x * x).sum(axis=1)
+    return Moments(
+        anchor,
+        jax.ops.segment_sum(weights, labels, num_classes),
+        jax.ops.segment_sum(weighted, labels, num_classes),
+        _upper_gram(x, weighted),
+        jnp.matmul(squared_norm, weighted, precision=HIGHEST),
+        (weights * squared_norm**2).sum(),
+    )
+
+
+def _upper_gram(x, weighted, halvings=2) -> Any:
+    """xᵀ weighted, which is symmetric, without the quarter below the diagonal, nor that of the two halves on it.
+
+    The parts are a nested tuple, in which blocks of rows are added; `_mirror` puts them together once.
+    """
+    half = x.shape[1] // 2
+    if halvings == 0 or half < BLOCK_COLUMNS:
+        return jnp.matmul(x.T, weighted, precision=HIGHEST)
+    return (
+        _upper_gram(x[:, :half], weighted[:, :half], halvings - 1),
+        jnp.matmul(x[:, :half].T, weighted[:, half:], precision=HIGHEST),
+        _upper_gram(x[:, half:], weighted[:, half:], halvings - 1),
+    )
+
+
+def _mirror(upper):
+    if not isinstance(upper, tuple):
+        return upper
+    left, across, right = upper
+    return jnp.block([[_mirror(left), across], [across.T, _mirror(right)]])
+
+
+def _over_rows(sum_up, *rows):
+    """`sum_up(*rows)`, where what it returns for blocks of rows adds.
+
+    On a CPU a block stays in cache from one operation to the next, and no array as large as the features is made. An
+    accelerator wants one large product; and where there are several devices rows may be sharded, and a loop over them
+    would gather them.
+    """
+    if jax.device_count() > 1:
+        return sum_up(*rows)
+    return jax.lax.platform_dependent(*rows, cpu=partial(_by_blocks, sum_up), default=sum_up)
+
+
+def _by_blocks(sum_up, *rows):
+    blocks = len(rows[0]) // BLOCK_ROWS
+    if blocks == 0:
+        return sum_up(*rows)
+
+    def add(i, sums):
+        block = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, i * BLOCK_ROWS, BLOCK_ROWS), rows)
+        return jax.tree.map(jnp.add, sums, sum_up(*block))
+
+    rest = jax.tree.map(lambda x: x[blocks * BLOCK_ROWS :], rows)
+    return jax.lax.fori_loop(0, blocks, add, sum_up(*rest))

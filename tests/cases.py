@@ -9,7 +9,7 @@ import reference
 from hypothesis import strategies as st
 
 from leepjax import Joint, Moments
-from leepjax.measures import MEASURES, h_score_from_moments, logme_from_moments, shrunk_h_score_from_moments
+from leepjax.measures import MEASURES
 from leepjax.measures.eep import log_likelihood
 
 # Few shapes, so that every test finds its kernels compiled: n d z c.
@@ -99,9 +99,10 @@ STREAMS = {
     "leep_lift": (_joint, _probs, lambda joint, p: _second_pass(joint, *_probs(p)) + joint.label_entropy()),
     "soft_nce": (_joint, _probs, _from(Joint.neg_conditional_entropy)),
     "nce": (_joint, _predicted, _from(Joint.neg_conditional_entropy)),
-    "h_score": (_moments, _features, _from(h_score_from_moments)),
-    "shrunk_h_score": (_moments, _features, _from(shrunk_h_score_from_moments)),
-    "logme": (_moments, _features, _from(logme_from_moments)),
+} | {
+    row.name: (_moments, _features, _from(row.from_moments))
+    for row in MEASURES.values()
+    if row.from_moments is not None
 }
 
 

@@ -78,6 +78,11 @@ import leepjax as lj
 from test_lowering import MEASURES_OF_PROBS, C, Z
 
 found = {}
+
+def collectives(program):
+    kinds = r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)(-start)?\\("
+    return [line.strip()[:300] for line in program.as_text().splitlines() if re.search(kinds, line)]
+
 rng = np.random.default_rng(0)
 probs, labels = rng.dirichlet(np.ones(Z), 803).astype(np.float32), rng.integers(0, C, 803)
 for kind in (AxisType.Auto, AxisType.Explicit):
@@ -90,10 +95,14 @@ for kind in (AxisType.Auto, AxisType.Explicit):
         score = np.asarray(program(*rows))
         whole = np.asarray(measure(probs, labels))
         found[f"{kind.name} {name}"] = {
-            "hlo": [line.strip()[:300] for line in program.as_text().splitlines() if re.search(
-                r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)(-start)?\\(", line)],
+            "hlo": collectives(program),
             "error": float(np.abs(score - whole).max()),
         }
+features = rng.normal(size=(20_000, 20)).astype(np.float32)
+of_features = lj.shard_rows(features, rng.integers(0, C, 20_000))[:2]
+for name in ("h_score", "shrunk_h_score", "logme"):
+    measure = jax.jit(lambda x, y: getattr(lj, name)(x, y, num_classes=C))
+    found[name] = collectives(measure.lower(*of_features).compile())
 print(json.dumps(found))
 """
 
@@ -118,3 +127,12 @@ def test_devices_exchange_the_statistics_and_nothing_else(name, kind, sharded):
         assert " all-reduce(" in line, line
         exchanged = re.findall(r"[fs]\d+\[([\d,]*)\]", line.partition(" all-reduce(")[0])
         assert all(math.prod(map(int, shape.split(","))) <= C * Z for shape in exchanged if shape), line
+
+
+@pytest.mark.parametrize("name", ["h_score", "shrunk_h_score", "logme"])
+def test_devices_exchange_the_moments_and_nothing_else(name, sharded):
+    assert sharded[name]
+    for line in sharded[name]:
+        assert " all-reduce(" in line, line
+        exchanged = re.findall(r"f\d+\[([\d,]*)\]", line.partition(" all-reduce(")[0])
+        assert all(math.prod(map(int, shape.split(","))) <= 20 * 20 for shape in exchanged if shape), line

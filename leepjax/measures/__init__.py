@@ -18,6 +18,7 @@ from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
+from leepjax.moments import Moments
 
 __all__ = [
     "MEASURES",
@@ -34,6 +35,7 @@ __all__ = [
     "logme_from_moments",
     "loo_leep",
     "nce",
+    "scores_from_moments",
     "shrunk_h_score",
     "shrunk_h_score_from_moments",
     "soft_nce",
@@ -49,6 +51,8 @@ class Measure(NamedTuple):
     range: str
     summary: str
     paper: str
+    from_moments: Callable[[Moments], jax.Array] | None = None
+    """the measure of features that were summed up in `Moments`, where it reads no more of them"""
 
     def score(
         self,
@@ -90,7 +94,13 @@ _TABLE = (
     ),
     Measure("nce", nce, "source_labels", "[−H(Y), 0]", "−H(Y|Z) of predicted source labels", "Tran et al. 2019"),
     Measure(
-        "h_score", h_score, "features", "[0, min(d, c−1)]", "variance between classes, whitened", "Bao et al. 2019"
+        "h_score",
+        h_score,
+        "features",
+        "[0, min(d, c−1)]",
+        "variance between classes, whitened",
+        "Bao et al. 2019",
+        h_score_from_moments,
     ),
     Measure(
         "shrunk_h_score",
@@ -99,8 +109,29 @@ _TABLE = (
         "[0, min(d, c−1)]",
         "H-score, Ledoit–Wolf covariance",
         "Ibrahim et al. 2022",
+        shrunk_h_score_from_moments,
     ),
-    Measure("logme", logme, "features", "(−∞, ∞)", "evidence of a Bayesian linear head", "You et al. 2021"),
+    Measure(
+        "logme",
+        logme,
+        "features",
+        "(−∞, ∞)",
+        "evidence of a Bayesian linear head",
+        "You et al. 2021",
+        logme_from_moments,
+    ),
 )
 
 MEASURES: dict[str, Measure] = {row.name: row for row in _TABLE}
+
+
+@jax.jit
+def scores_from_moments(moments: Moments) -> dict[str, jax.Array]:
+    """Every measure of features that were summed up in `Moments`, by name: one Gram serves them all.
+
+    >>> features, labels = jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])
+    >>> scores = scores_from_moments(Moments.of(features, labels, num_classes=2))
+    >>> {name: f"{score:.4f}" for name, score in scores.items()}
+    {'h_score': '0.9000', 'logme': '-1.0295', 'shrunk_h_score': '1.2000'}
+    """
+    return {row.name: row.from_moments(moments) for row in _TABLE if row.from_moments is not None}

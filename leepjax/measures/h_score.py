@@ -68,9 +68,42 @@ def whitened_trace(scatter: jax.Array, factor: jax.Array, moments: Moments) -> j
     """tr(scatter⁺ factorᵀ factor), scaled so that features in different units are resolved alike."""
     variance = jnp.diagonal(scatter)
     varies = variance > moments.rounding
-    scale = jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0)
-    tolerance = len(scatter) * float(jnp.finfo(scatter.dtype).eps)
-    inverse = jnp.linalg.pinv(scatter * scale * scale[:, None], rtol=tolerance, hermitian=True)
-    factor = factor * scale
-    trace = (jnp.matmul(factor, inverse, precision=HIGHEST) * factor).sum()
-    return jnp.where(moments.size > 0, trace, jnp.nan)
+    # No scale changes the trace, so it has no part in the gradient.
+    scale = jax.lax.stop_gradient(jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0))
+    correlation = scatter * scale * scale[:, None] + jnp.diag(jnp.where(varies, 0, 1).astype(scatter.dtype))
+    return jnp.where(moments.size > 0, _trace(correlation, factor * scale), jnp.nan)
+
+
+@jax.custom_jvp
+def _trace(correlation, factor):
+    """tr(factor correlation⁺ factorᵀ), the rows of the factor in the range of the correlation."""
+    return (_solve(correlation, factor) * factor).sum()
+
+
+@_trace.defjvp
+def _trace_jvp(primals, tangents):
+    """With W = factor correlation⁺ it is tr(2 W d factorᵀ − W d correlation Wᵀ), whatever the rank."""
+    (correlation, factor), (d_correlation, d_factor) = primals, tangents
+    w = _solve(correlation, factor)
+    tangent = w * (2 * d_factor - jnp.matmul(w, d_correlation, precision=HIGHEST))
+    return (w * factor).sum(), tangent.sum()
+
+
+def _solve(correlation, factor):
+    """[c d] factor correlation⁺: by Cholesky at full rank, a tenth of the cost, and by eigenvectors otherwise."""
+    tolerance = len(correlation) * float(jnp.finfo(correlation.dtype).eps)
+    lower = jax.lax.linalg.cholesky(correlation, symmetrize_input=False)
+
+    def by_cholesky():
+        return jax.scipy.linalg.cho_solve((lower, True), factor.T).T
+
+    def by_eigenvectors():
+        values, vectors = jnp.linalg.eigh(correlation)
+        resolved = values > tolerance * values[-1]
+        inverse = jnp.where(resolved, 1 / jnp.where(resolved, values, 1), 0)
+        along = jnp.matmul(factor, vectors, precision=HIGHEST)
+        return jnp.matmul(along * inverse, vectors.T, precision=HIGHEST)
+
+    # A pivot squared is the share of a feature's variance that those before it leave unexplained, NaN if below zero.
+    full_rank = (jnp.diagonal(lower) ** 2 > tolerance).all()
+    return jax.lax.cond(full_rank, by_cholesky, by_eigenvectors)

@@ -12,7 +12,7 @@ from leepjax.moments import HIGHEST, Moments
 from leepjax.validation import check_features
 
 GRID = 256
-GOLDEN_STEPS = 50
+NEWTON_STEPS = 6
 
 
 def logme(
@@ -26,7 +26,7 @@ def logme(
         L = n/2 log β + d/2 log α − n/2 log 2π − β/2 ‖Fm − y‖² − α/2 mᵀm − ½ log|A|,   LogME = mean over y of max L / n
 
     Given t = α/β the best β is n / (‖Fm − y‖² + t mᵀm), which leaves one variable; it is searched on a grid over all
-    scales and then by golden section, so the result is the maximum and not where an iteration happened to stop. It
+    scales and then by Newton's steps, so the result is the maximum and not where an iteration happened to stop. It
     reads the statistic `Moments` alone, so it streams in one pass (`logme_from_moments`).
 
     Args:
@@ -110,19 +110,22 @@ def _problem(gram, projections, mean, counts) -> _Problem:
 
 
 def _ridge(problem, t, count, targets, left):
-    """One class at one t = α/β: min R(w) = ‖Fw − y‖² + t‖w‖², its w in V's basis, and log|I + FᵀF/t|."""
+    """One class at one t = α/β: min R(w) = ‖Fw − y‖² + t‖w‖², the pull of the mean on w, and log|I + FᵀF/t|.
+
+    What a class asks and what t answers meet in products alone, so that all classes at all t of a grid are a matmul.
+    """
     n, values, mean = problem.n, problem.values, problem.mean
-    weights = jnp.sqrt(values) * targets / (t + values)
-    gain = mean / (t + values)
-    leverage = 1 + n * jnp.matmul(mean, gain, precision=HIGHEST)
-    surprise = count / n - jnp.matmul(weights, mean, precision=HIGHEST)  # of the mean, by the centred observations' w
-    residual = left + jnp.matmul(targets**2, t / (t + values), precision=HIGHEST) + n * surprise**2 / leverage
-    return residual, weights + n * surprise / leverage * gain, jnp.log1p(values / t).sum() + jnp.log(leverage)
+    inverse = 1 / (t + values)
+    leverage = 1 + n * jnp.matmul(mean**2, inverse, precision=HIGHEST)
+    predicted = jnp.matmul(jnp.sqrt(values) * targets * mean, inverse, precision=HIGHEST)
+    surprise = count / n - predicted  # of the mean, by the centred observations' w
+    residual = left + t * jnp.matmul(targets**2, inverse, precision=HIGHEST) + n * surprise**2 / leverage
+    return residual, n * surprise / leverage, jnp.log1p(values / t).sum() + jnp.log(leverage)
 
 
-def _evidence(problem, t, *of_class):
-    """L of one class at one t, with its best β = n / R."""
-    residual, _, logdet = _ridge(problem, t, *of_class)
+def _evidence(problem, log_t, *of_class):
+    """L of one class at one log t, with its best β = n / R."""
+    residual, _, logdet = _ridge(problem, jnp.exp(log_t), *of_class)
     return -problem.n / 2 * (jnp.log(2 * jnp.pi * residual / problem.n) + 1) - logdet / 2
 
 
@@ -136,13 +139,10 @@ def _maximise(problem) -> tuple[jax.Array, jax.Array]:
     scale = problem.values[-1] + n * (problem.mean**2).sum()
     log_eps = math.log(float(jnp.finfo(dtype).eps))
     grid = jnp.linspace(2 * log_eps, -log_eps, GRID, dtype=dtype) + jnp.log(jnp.where(scale > 0, scale, 1))
-    on_grid = jax.vmap(jax.vmap(at, (0, None, None, None)), (None, 0, 0, 0))(jnp.exp(grid), *of_class)
-    peak = on_grid.argmax(axis=1)
-    inner = peak.clip(1, GRID - 2)
-    log_t = _golden_section(
-        jax.vmap(lambda log_t, *rest: at(jnp.exp(log_t), *rest)), grid[inner - 1], grid[inner + 1], *of_class
-    )
-    best = jax.vmap(at)(jnp.exp(log_t), *of_class)
+    on_grid = jax.vmap(jax.vmap(at, (0, None, None, None)), (None, 0, 0, 0))(grid, *of_class)
+    inner = on_grid.argmax(axis=1).clip(1, GRID - 2)
+    log_t = jax.vmap(partial(_newton, at))(grid[inner - 1], grid[inner + 1], *of_class)
+    best = jax.vmap(at)(log_t, *of_class)
     zero_head = -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(counts > 0, counts, 1) / n) + 1)
     # Without a maximum L rises by at least half of what log t falls, for ever.
     unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (counts > 0)
@@ -150,18 +150,18 @@ def _maximise(problem) -> tuple[jax.Array, jax.Array]:
     return jnp.where(unbounded, jnp.nan, jnp.maximum(best, zero_head)), t
 
 
-def _golden_section(f, low, high, *args):
-    """The maximiser of a function with one peak between `low` and `high`, elementwise."""
-    ratio = (math.sqrt(5) - 1) / 2
+def _newton(f, low, high, *args):
+    """Where f peaks between `low` and `high`: Newton's steps, and a halving where one would leave the bracket."""
+    slope = jax.grad(f)
 
     def narrow(_, bracket):
-        low, high = bracket
-        a, b = high - ratio * (high - low), low + ratio * (high - low)
-        left = f(a, *args) >= f(b, *args)
-        return jnp.where(left, low, a), jnp.where(left, b, high)
+        low, x, high = bracket
+        rise, curvature = jax.jvp(lambda x: slope(x, *args), (x,), (jnp.ones_like(x),))
+        low, high = jnp.where(rise > 0, x, low), jnp.where(rise > 0, high, x)
+        step = x - rise / jnp.where(curvature < 0, curvature, jnp.nan)
+        return low, jnp.where((step >= low) & (step <= high), step, (low + high) / 2), high
 
-    low, high = jax.lax.fori_loop(0, GOLDEN_STEPS, narrow, (low, high))
-    return (low + high) / 2
+    return jax.lax.fori_loop(0, NEWTON_STEPS, narrow, (low, (low + high) / 2, high))[1]
 
 
 @jax.custom_jvp
@@ -184,14 +184,15 @@ def _max_evidence_jvp(primals, tangents):
 
     zero_head = jnp.isinf(t)
     t = jnp.where(zero_head, 1, t)
-    residual, w, _ = jax.vmap(partial(_ridge, problem))(t, counts, problem.targets, problem.left)
+    residual, pull, _ = jax.vmap(partial(_ridge, problem))(t, counts, problem.targets, problem.left)
+    inverse = 1 / (t[:, None] + problem.values)
+    w = (jnp.sqrt(problem.values) * problem.targets + pull[:, None] * mean) * inverse
     residual, w = jnp.where(zero_head, counts, residual), jnp.where(zero_head[:, None], 0, w)
     w_mean = w @ mean
     d_gram_term = ((w @ d_gram) * w).sum(axis=1) + 2 * n * w_mean * (w @ d_mean) + d_n * w_mean**2
     d_projection_term = (w * d_projections).sum(axis=1) + counts * (w @ d_mean) + d_counts * w_mean
     d_residual = d_counts - 2 * d_projection_term + d_gram_term
 
-    inverse = 1 / (t[:, None] + problem.values)
     gain = mean * inverse
     leverage = 1 + n * gain @ mean
     d_mean_term = 2 * n * gain @ d_mean + d_n * gain @ mean - n * ((gain @ d_gram) * gain).sum(axis=1)

@@ -63,8 +63,9 @@ def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:
 def _ledoit_wolf(cov, target, quartic, n):
     """α: the estimated error of `cov` over its distance from the target, both squared and per dimension."""
     d = len(cov)
+    # Not as ‖cov‖²/d − target², of which rounding leaves little where the covariance is nearly the target.
+    distance = ((cov - target * jnp.eye(d, dtype=cov.dtype)) ** 2).sum() / d
     squares = (cov * cov).sum()
-    distance = jnp.maximum(squares / d - target**2, 0)
     spread = quartic / n - squares
     # What rounding makes of no spread is no spread, or the pseudo-inverse would meet a shrinkage of 1e-8.
     spread = jnp.where(spread > 8 * float(jnp.finfo(cov.dtype).eps) * squares, spread, 0)

@@ -1,0 +1,141 @@
+"""`Moments` of more rows than a block, in batches, under weights and differentiated; the measures that share it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+from cases import MEASURES, ORACLES, Problem
+
+from leepjax import Moments, h_score, moments
+from leepjax.measures import scores_from_moments
+
+NAMES = [row.name for row in MEASURES.values() if row.from_moments is not None]
+every_measure = pytest.mark.parametrize("name", NAMES)
+
+
+def drawn(n, d, c, *, spectrum=0.0):
+    """Rectified features that lie apart by class, the variance of the k-th direction as 1 / k^(2 spectrum)."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(c, size=n)
+    x = (rng.normal(size=(n, d)) + 0.2 * rng.normal(size=(c, d))[labels]) * np.arange(1, d + 1) ** -spectrum
+    features = np.maximum(x @ np.linalg.qr(rng.normal(size=(d, d)))[0] + 1, 0)
+    return features.astype(np.float32), labels
+
+
+@pytest.mark.parametrize("n", [2 * moments.BLOCK_ROWS, 2 * moments.BLOCK_ROWS + 77])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_blocks_sum_up_to_the_whole(n, weighted):
+    features, labels = drawn(n, 12, 3)
+    w, where = np.ones(n), None
+    if weighted:
+        w = np.random.default_rng(1).integers(4, size=n)
+        where, features[w == 0] = jnp.asarray(w, np.float32), np.nan
+    summed = Moments.of(jnp.asarray(features), jnp.asarray(labels), 3, where)
+
+    x = np.where(w[:, None] > 0, features.astype(np.float64) - np.asarray(summed.anchor), 0)
+    norm = (x * x).sum(axis=1)
+    expected = Moments(
+        np.asarray(summed.anchor),
+        np.bincount(labels, w, 3),
+        np.stack([(w[:, None] * x)[labels == y].sum(axis=0) for y in range(3)]),
+        x.T @ (w[:, None] * x),
+        (w * norm) @ x,
+        w @ norm**2,
+    )
+    np.testing.assert_allclose(summed.anchor, features[w > 0].mean(axis=0), atol=0.1)
+    for leaf, truth in zip(jax.tree.leaves(summed), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(leaf, truth, rtol=1e-5, atol=1e-6 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("d", [1, 3, 511, 1030])
+def test_a_mirrored_gram_is_the_gram(d):
+    x = np.random.default_rng(d).normal(size=(40, d)).astype(np.float32)
+    w = np.arange(40, dtype=np.float32)[:, None]
+    gram = np.asarray(moments._mirror(moments._upper_gram(jnp.asarray(x), jnp.asarray(w * x))))
+    np.testing.assert_allclose(gram, x.T.astype(float) @ (w * x), atol=1e-3)
+    np.testing.assert_allclose(gram, gram.T, atol=1e-3)
+
+
+def test_streamed_merged_and_whole_agree_to_1e_6():
+    n, d, c = 50_000, 512, 100
+    features, labels = drawn(n, d, c)
+
+    def of(rows, dtype=np.float32):
+        return Moments.of(jnp.asarray(features[rows], dtype), jnp.asarray(labels[rows]), c)
+
+    whole = jax.device_get(scores_from_moments(of(slice(n))))
+    streamed = functools.reduce(
+        lambda sums, rows: sums.update(features[rows], labels[rows]), np.split(np.arange(n), 50), Moments.init(c, d)
+    )
+    merged = functools.reduce(Moments.merge, map(of, np.split(np.arange(n), 5)))
+    with jax.enable_x64(True):
+        exact = jax.device_get(scores_from_moments(of(slice(n), np.float64)))
+    for statistic in (streamed, merged):
+        scores = jax.device_get(scores_from_moments(statistic))
+        for name in NAMES:
+            np.testing.assert_allclose(scores[name], whole[name], rtol=1e-6)
+            np.testing.assert_allclose(scores[name], exact[name], rtol=5e-6)  # 1e-6 but for jax 0.10's sums
+
+
+@every_measure
+def test_scores_from_moments_are_the_measures(name):
+    features, labels = drawn(300, 20, 4)
+    score = scores_from_moments(Moments.of(jnp.asarray(features), jnp.asarray(labels), 4))[name]
+    np.testing.assert_allclose(score, MEASURES[name].function(features, labels), rtol=1e-6)
+    oracle = ORACLES[name](Problem(features.astype(np.float64), None, labels, None, 4))
+    np.testing.assert_allclose(score, oracle, rtol=1e-5, atol=1e-6)
+
+
+def test_gradient_of_several_blocks():
+    """Of the total variance, it is twice what lies between an example and the mean."""
+    n = 2 * moments.BLOCK_ROWS + 77
+    features, labels = drawn(n, 4, 2)
+
+    def variance(f):
+        return jnp.trace(Moments.of(f, jnp.asarray(labels), 2).central().gram)
+
+    np.testing.assert_allclose(jax.grad(variance)(features), 2 * (features - features.mean(axis=0)), atol=1e-4)
+
+
+@pytest.mark.parametrize("spectrum", [0.0, 1.0, 1.5])
+@pytest.mark.parametrize("d", [8, 64])
+def test_h_score_at_full_rank_keeps_small_directions(d, spectrum):
+    features, labels = drawn(1000, d, 5, spectrum=spectrum)
+    np.testing.assert_allclose(h_score(features, labels), reference.h_score(features, labels), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["a feature thrice", "a sum of two", "constant", "few examples"])
+def test_h_score_below_full_rank(kind):
+    features, labels = drawn(12 if kind == "few examples" else 500, 24, 4)
+    if kind == "a feature thrice":
+        features[:, :2] = features[:, 2:3]
+    elif kind == "a sum of two":
+        features = np.round(features * 256) / 256  # so that the sum is exact
+        features[:, 0] = features[:, 1] + features[:, 2]
+    elif kind == "constant":
+        features[:, 3] = 2.5
+    np.testing.assert_allclose(h_score(features, labels), reference.h_score(features, labels), rtol=2e-5)
+
+
+def test_h_score_of_one_rank_and_another_under_vmap():
+    """Both solves are made then; what the other one gives, NaN included, reaches neither value nor gradient."""
+    features, labels = drawn(60, 6, 3)
+    several = np.stack([features, features[:, [0, 0, 2, 3, 4, 5]]])
+    measure = jax.value_and_grad(functools.partial(h_score, num_classes=3))
+    values, gradients = jax.vmap(measure, (0, None))(several, labels)
+    for f, value, gradient in zip(several, values, gradients, strict=True):
+        expected, slope = measure(f, labels)
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_copy_of_the_features_is_made(weighted):
+    n, d = 64 * moments.BLOCK_ROWS, 8
+    features, labels = jax.ShapeDtypeStruct((n, d), "float32"), jax.ShapeDtypeStruct((n,), "int32")
+    where = jax.ShapeDtypeStruct((n,), "float32") if weighted else None
+    program = jax.jit(Moments.of, static_argnums=2).lower(features, labels, 2, where).compile()
+    assert program.memory_analysis().temp_size_in_bytes < features.size * 4 / 4
