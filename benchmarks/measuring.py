@@ -30,6 +30,10 @@ def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     return jax.jit(function).lower(*args).compile()
 
 
+# The threads of OpenBLAS keep a core busy for so long after a call.
+_PAUSE = 0.03
+
+
 def timings(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
     """Seconds of each function, `repeats` times in turn, so that a noisy machine is noisy for all of them."""
     for function in functions.values():
@@ -37,6 +41,7 @@ def timings(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
     seconds = {name: np.empty(repeats) for name in functions}
     for repeat in range(repeats):
         for name, function in functions.items():
+            time.sleep(_PAUSE)
             started = time.perf_counter()
             jax.block_until_ready(function())
             seconds[name][repeat] = time.perf_counter() - started
