@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leepjax.batches import Batches
     from leepjax.experiments.rank import rank
+    from leepjax.experiments.sweep import sweep
     from leepjax.joint import Joint
     from leepjax.measures import (
         MEASURES,
@@ -29,14 +31,17 @@ if TYPE_CHECKING:
     from leepjax.moments import Moments
     from leepjax.ranking import Ranking
     from leepjax.sharding import shard_rows
+    from leepjax.streaming import accumulate
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MEASURES",
+    "Batches",
     "Joint",
     "Moments",
     "Ranking",
+    "accumulate",
     "eep",
     "em_leep",
     "h_score",
@@ -51,17 +56,21 @@ __all__ = [
     "shard_rows",
     "shrunk_h_score",
     "soft_nce",
+    "sweep",
 ]
 
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
 # JAX, and the measures need neither Flax nor Optax.
 _HOMES = {
+    "Batches": "batches",
     "Joint": "joint",
     "Moments": "moments",
     "Ranking": "ranking",
     "load_source": "models.source",
     "rank": "experiments.rank",
+    "accumulate": "streaming",
     "shard_rows": "sharding",
+    "sweep": "experiments.sweep",
 }
 
 

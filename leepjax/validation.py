@@ -3,14 +3,14 @@
 Under `jax.jit`, `jax.vmap` and `jax.grad` there are no values to look at: then shapes and dtypes alone are checked.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.experimental import multihost_utils
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from leepjax.kernels import accumulator, own_likelihood, theta
 from leepjax.types import InputError
@@ -55,9 +55,8 @@ def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits
     """Raise for the first row that counts but whose total [n] isn't one, NaN where an entry is negative or NaN."""
     if _is_traced(totals):
         return
-    narrow = arguments.evidence.dtype in (jnp.float16, jnp.bfloat16)
-    right = np.abs(on_host(totals) - 1) <= (_SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE)
-    for i in np.flatnonzero(~(right | _hidden(arguments.where)))[:1]:
+    wrong = wrong_rows(on_host(totals), arguments.evidence.dtype)
+    for i in np.flatnonzero(wrong & ~_hidden(arguments.where))[:1]:
         if logits:
             raise InputError(
                 f"{function}: logits must be finite, got NaN or infinity at row {i}; mend or hide the row."
@@ -68,6 +67,12 @@ def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits
             f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
             "pass softmax(logits), not logits."
         )
+
+
+def wrong_rows(totals: Any, dtype: DTypeLike) -> Any:
+    """[n] which rows of probs of a dtype aren't distributions, by their totals [n]."""
+    narrow = dtype in (jnp.float16, jnp.bfloat16)
+    return ~(abs(totals - 1) <= (_SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE))
 
 
 def check_features(
@@ -195,9 +200,9 @@ def _finite_rows(features):
     return jnp.isfinite(features).all(axis=1)
 
 
-def _hidden(where: jax.Array | None) -> np.ndarray | bool:
+def _hidden(where: jax.Array | None) -> np.ndarray:
     """[n] which rows don't count, as far as that can be seen."""
-    return False if where is None or _is_traced(where) else on_host(where) == 0
+    return np.zeros((), bool) if where is None or _is_traced(where) else on_host(where) == 0
 
 
 def on_host(array: ArrayLike) -> np.ndarray:

@@ -55,8 +55,9 @@ def parse(text, format):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["rank", "score", "ls", "pretrain", "launch", "--version"]),
+        ((), ["rank", "sweep", "score", "ls", "pretrain", "launch", "--version"]),
         (("rank",), ["--sources", "--verify", "--limit", "--seed", "--out", "--no-cache", "--format"]),
+        (("sweep",), ["TARGETS", "--sources", "--measures", "--engine", "ray", "--out", "--format"]),
         (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
         (("ls",), ["sources", "measures", "targets", "--format"]),
         (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
@@ -150,6 +151,22 @@ def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format):
         rows = parse(text, format)
         assert [row["measure"] for row in rows] == ["leep", "leep", "h_score", "h_score", "head", "head"]
         assert {row["source"] for row in rows} == {"random", "cifar10-animals"}
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "md", "table"])
+def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path):
+    images, labels = np.full((20, 8, 8), 40, np.uint8), np.arange(20) % 2
+    images[labels == 1] = 80
+    np.savez(tmp_path / "grey.npz", images=images, labels=labels)
+    code, text, err = run("sweep", "digits,grey.npz", *SMALL[1:], "--no-cache", "--out", out, "--format", format)
+    assert code == 0
+    assert "grey: random: leep" in err
+    if format in ("json", "csv"):
+        rows = parse(text, format)
+        assert [row["target"] for row in rows] == ["digits"] * 6 + ["grey"] * 6
+        assert {int(row["rank"]) for row in rows} == {1, 2}
+    else:
+        assert text.index("Sources for digits, best leep first") < text.index("Sources for grey, best leep first")
 
 
 def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):

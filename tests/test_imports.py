@@ -24,12 +24,14 @@ ALLOWED = {
     "kernels": {"types", "kernels"},
     "validation": {"types", "kernels"},
     "tables": {"types"},
+    "batches": {"types", "files"},
+    "streaming": BASE | {"joint", "moments", "batches"},
     "joint": BASE,
     "moments": BASE,
     "sharding": {"types"},
     "distributed": set(),
     "launch": {"types", "distributed"},
-    "measures": STATISTICS | {"measures"},
+    "measures": STATISTICS | {"batches", "streaming", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
     "ranking": {"types", "tables", "measures", "bootstrap", "records"},
@@ -39,7 +41,7 @@ ALLOWED = {
     "transfer": BASE | {"data", "models", "extract", "transfer"},
     "experiments": BASE
     | STATISTICS
-    | {"measures", "bootstrap", "records", "ranking", "data", "models", "extract", "transfer"},
+    | {"measures", "bootstrap", "records", "ranking", "data", "models", "extract", "transfer", "experiments"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "tables", "progress", "catalogue", "data", "transfer", "experiments", "launch"},
@@ -117,7 +119,7 @@ def test_an_unknown_name_is_an_attribute_error():
         from leepjax import leap  # noqa: F401
 
 
-HEAVY = ("flax", "optax", "tensorflow", "matplotlib", "sklearn")
+HEAVY = ("flax", "optax", "tensorflow", "matplotlib", "sklearn", "ray")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,14 @@ def test_importing_loads_nothing_heavy(use, unwanted):
     loaded = run(f"import sys, leepjax as lj{use}; print(*sys.modules)").split()
     assert "leepjax" in loaded
     assert not {name.partition(".")[0] for name in loaded} & set(unwanted)
+
+
+def test_a_sweep_loads_ray_only_when_it_is_the_engine():
+    loaded = run(
+        "import sys, leepjax as lj; lj.sweep; import leepjax.experiments.ray_engine; print(*sys.modules)"
+    ).split()
+    assert "leepjax.experiments.ray_engine" in loaded
+    assert "ray" not in loaded
 
 
 def test_help_answers_in_under_half_a_second():

@@ -8,7 +8,7 @@ import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
-from leepjax.experiments import rank as job
+from leepjax.experiments import cell as job
 from leepjax.extract import extract
 from leepjax.models.source import load_source
 from leepjax.transfer.head import retrain_head

@@ -8,7 +8,7 @@ import pytest
 import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
-from leepjax.experiments import rank as job
+from leepjax.experiments import cell as job
 from leepjax.models.source import load_source, save_card
 from leepjax.records import read_records
 

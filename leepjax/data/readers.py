@@ -63,12 +63,13 @@ def from_folder(path: Path) -> Target:
             f"{path}: expected images at <class>/<image>{'|'.join(IMAGE_SUFFIXES)}, got none; "
             "make one folder a class and put its images there."
         )
+    here = Path.cwd()  # a worker of a sweep, to which the target is sent, may run elsewhere
     return Target(
         name=path.resolve().name,
         labels=np.array([label for label, _ in files], np.int32),
         classes=tuple(folder.name for folder in folders),
         fingerprint=_folder_digest(path, folders, [file for _, file in files]),
-        read=lambda i: _open(files[i][1]),
+        read=lambda i: _open(files[i][1], here),
     )
 
 
@@ -85,9 +86,9 @@ def _folder_digest(root: Path, folders: list[Path], files: list[Path]) -> str:
     return digest(names, b"\0\0", *contents)
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, folder: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with Image.open(folder / path) as image:
             if image.mode.startswith("I;16"):  # converting clips 16 bits at 255 instead of scaling them
                 return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
             image = ImageOps.exif_transpose(image)  # photographs lie on their side until this is done

@@ -65,24 +65,34 @@ def _eep(probs, labels, where, num_classes):
     return ExpectedEmpiricalPredictor(jnp.where(seen, joint.conditional, marginal[:, None]))
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("total", "size"), meta_fields=())
+@partial(jax.tree_util.register_dataclass, data_fields=("total", "size", "lost"), meta_fields=())
 @dataclass(frozen=True)
 class LogLikelihood:
-    """How likely a predictor finds the labels: a statistic, as both leaves are sums over examples."""
+    """How likely a predictor finds the labels: a statistic, as all leaves are sums over examples."""
 
     total: jax.Array
     """[] Σ_i w_i log Σ_z P̂(y_i|z) θ(x_i)_z"""
     size: jax.Array
     """[] Σ_i w_i"""
+    lost: jax.Array
+    """[] what `total` has lost to rounding: a million examples in float32 would cost six digits of seven"""
+
+    @classmethod
+    def init(cls) -> Self:
+        """The likelihood of no examples."""
+        return cls(jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
 
     def merge(self, other: Self) -> Self:
         """The likelihood of both sets of examples."""
-        return jax.tree.map(jnp.add, self, other)
+        total = self.total + other.total
+        theirs = total - self.total
+        lost = (self.total - (total - theirs)) + (other.total - theirs)
+        return type(self)(total, self.size + other.size, self.lost + other.lost + lost)
 
     @property
     def mean(self) -> jax.Array:
         """[] in nats per example; NaN when no example counts."""
-        return self.total / self.size
+        return (self.total + self.lost) / self.size
 
 
 def log_likelihood(
@@ -98,4 +108,5 @@ def log_likelihood(
     """
     weights = jnp.ones(len(labels), conditional.dtype) if where is None else where
     likelihood, totals = own_likelihood(conditional, probs, labels, weights, log_norm)
-    return LogLikelihood((weights * jnp.log(likelihood)).sum(), weights.sum()), totals
+    log_of_labels = (weights * jnp.log(likelihood)).sum()
+    return LogLikelihood(log_of_labels, weights.sum(), jnp.zeros_like(log_of_labels)), totals

@@ -1,23 +1,30 @@
 """LEEP (Nguyen et al., ICML 2020)."""
 
+from collections.abc import Callable
 from functools import partial
+from os import PathLike
+from typing import cast
 
 import jax
 from jax.typing import ArrayLike
 
+from leepjax.batches import BatchSource
 from leepjax.joint import Joint
 from leepjax.kernels import log_normalizer
 from leepjax.measures.eep import log_likelihood
+from leepjax.measures.leep_batches import leep_of_batches
 from leepjax.validation import check_probs, check_rows
 
 
 def leep(
-    probs: ArrayLike,
-    labels: ArrayLike,
+    probs: ArrayLike | BatchSource,
+    labels: ArrayLike | None = None,
     *,
     num_classes: int | None = None,
     where: ArrayLike | None = None,
     from_logits: bool = False,
+    on_batch: Callable[[int], None] | None = None,
+    checkpoint: str | PathLike | None = None,
 ) -> jax.Array:
     """Log Expected Empirical Prediction: how well a source's own classes explain the target's labels.
 
@@ -31,11 +38,14 @@ def leep(
     false (y = 0, 0, 1, 1 and rows (p, 1−p) twice, (1−p, p) twice at p = ¾: T = −0.470, printed bound −0.288).
 
     Args:
-        probs: [n z] source probabilities; each row is non-negative and sums to one.
+        probs: [n z] source probabilities; each row is non-negative and sums to one. Or, without labels, all that
+            `leepjax.accumulate` takes as batches: they are read twice, and never held.
         labels: [n] integer target classes in [0, num_classes).
-        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        num_classes: c; read from the labels when left out, needed under `jax.jit` and for batches.
         where: [n] mask of the examples that count, or non-negative weights (an example of weight 2 counts twice).
         from_logits: `probs` are logits; their softmax is taken row by row within the passes and never written down.
+        on_batch: of batches: told the number of examples read since it was last called.
+        checkpoint: of batches: a file that keeps what is done, as in `leepjax.accumulate`.
 
     Returns:
         A scalar in [−log n, 0], in nats, higher is better; never below −H(Y), which an uninformative source scores.
@@ -58,7 +68,9 @@ def leep(
         Nguyen, Hassner, Seeger, Archambeau, *LEEP: A New Measure to Evaluate Transferability of Learned
         Representations*, ICML 2020, arXiv:2002.12462, equation 2.
     """
-    arguments = check_probs("leep", probs, labels, num_classes, where, read_rows=False)
+    if labels is None:
+        return leep_of_batches(cast(BatchSource, probs), num_classes, from_logits, on_batch, checkpoint)
+    arguments = check_probs("leep", cast(ArrayLike, probs), labels, num_classes, where, read_rows=False)
     score, totals = _leep(*arguments, from_logits)
     check_rows("leep", arguments, totals, logits=from_logits)
     return score

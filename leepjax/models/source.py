@@ -1,7 +1,7 @@
 """A source model: an architecture, its weights, and the card that says what it was trained on."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,12 @@ class Source:
 
     card: Card
     path: Path
+    content: bytes | None = field(default=None, repr=False, compare=False)
+    """The bytes of the weights file, where a source was sent to: there may be no such file."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        content = self.path.read_bytes() if self.content is None else self.content
+        return {"card": self.card, "path": self.path, "content": content}
 
     @property
     def name(self) -> str:
@@ -67,7 +73,7 @@ class Source:
     def model(self) -> resnet.CifarResNet:
         """A fresh copy of the network with the source's weights, ready for inference."""
         model = resnet.build(self.card.model, len(self.card.classes))
-        weights.load(model, self.path)
+        weights.load(model, self.path, self.content)
         model.eval()
         return model
 

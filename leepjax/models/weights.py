@@ -24,14 +24,14 @@ def save(model: nnx.Module, path: Path, dtype: type = np.float16) -> None:
     write_atomically(path, safetensors.numpy.save(tensors))
 
 
-def load(model: nnx.Module, path: Path) -> None:
-    """Fill `model` with the float32 values of a file that `save` wrote.
+def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
+    """Fill `model` with the float32 values of a file that `save` wrote, or of its `content` where that was sent.
 
     Raises:
         InputError: when the file isn't safetensors, or a tensor is missing, unknown or of another shape.
     """
     try:
-        tensors = safetensors.numpy.load_file(path)
+        tensors = safetensors.numpy.load_file(path) if content is None else safetensors.numpy.load(content)
     except FileNotFoundError:
         raise InputError(f"load: expected a weights file, got no file at {path}; check the path.") from None
     except safetensors.SafetensorError as error:

@@ -1,0 +1,169 @@
+"""The unit of work: everything that is measured of one source on one target."""
+
+import functools
+import platform
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+import scipy.stats
+from threadpoolctl import threadpool_limits
+
+from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.data.target import Target
+from leepjax.extract import Table, extract, table_key
+from leepjax.files import digest
+from leepjax.models.source import Source
+from leepjax.records import Record
+from leepjax.transfer.finetune import fine_tune
+from leepjax.transfer.head import retrain_head
+
+Verify = Literal["head", "finetune", "none"]
+
+REVISION = "1"
+"""Raise this when a measure or a verification changes its values: records from before are then measured again."""
+
+OnProgress = Callable[[str, int, int], None]
+"""Told what is under way, and how many examples or steps of how many are done."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is measured on a target, whatever the source: the examples, their split, and how."""
+
+    target: Target
+    train: np.ndarray
+    test: np.ndarray
+    measures: tuple[str, ...]
+    verify: Verify
+    seed: int
+    resamples: int
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One source on one target."""
+
+    study: Study
+    source: Source
+
+    def work(self) -> dict[str, tuple[str, str]]:
+        """What there is to measure, in the order of the records: content key → kind and name."""
+        kinds = [("score", name) for name in self.study.measures]
+        if self.study.verify != "none":
+            kinds.append(("verify", self.study.verify))
+        return {_key(self.study, self.source, kind, name): (kind, name) for kind, name in kinds}
+
+    def measure(self, known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress) -> Iterator[Record]:
+        """The cell's records: those already known, and the others measured now, for which images are looked at."""
+        study, source = self.study, self.source
+        table = functools.cache(lambda: _extract(source, study.target, cache, on_progress))
+        work = self.work()
+        for done, (key, (kind, name)) in enumerate(work.items()):
+            on_progress(f"{source.name}: {name}", done, len(work))
+            if key in known:
+                # What was measured is known by its content; the names are today's.
+                yield msgspec.structs.replace(known[key], source=source.name, target=study.target.name)
+                continue
+            with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and Ray's workers have fewer of them
+                record = _measure(study, source, table(), kind, name, key, on_progress)
+            yield record
+        on_progress(f"{source.name}: done", len(work), len(work))
+
+
+Measured = Generator[tuple[Cell, list[Record]]]
+"""Cells with records of theirs, as they come; a cell may come more than once."""
+Run = Callable[[Sequence[Cell], Mapping[str, Record], Path | None, OnProgress], Measured]
+"""An engine: it measures what isn't known of the cells, and the caller writes what comes."""
+
+
+def _measure(study, source, table, kind, name, key, on_progress) -> Record:
+    started = time.monotonic()
+    if kind == "score":
+        value, low, high, draws = _score(study, table, name)
+    else:
+        value, low, high = _verify(study, source, table, on_progress)
+        draws = ()
+    return Record(
+        key=key,
+        kind=kind,
+        target=study.target.name,
+        target_hash=study.target.fingerprint,
+        num_examples=len(study.train if kind == "score" else study.test),
+        num_classes=len(study.target.classes),
+        source=source.name,
+        weights_hash=source.card.weights_hash,
+        measure=name,
+        value=_or_none(value),
+        low=_or_none(low),
+        high=_or_none(high),
+        confidence=study.confidence,
+        draws=tuple(map(_or_none, draws)),
+        seed=study.seed,
+        seconds=round(time.monotonic() - started, 4),
+        versions={package: version(package) for package in ("leepjax", "jax", "numpy")}
+        | {"python": platform.python_version()},
+    )
+
+
+def _score(study: Study, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
+    features, probs, labels = (array[study.train] for array in (table.features, table.probs, table.labels))
+    weights = bootstrap_weights(len(labels), study.resamples, study.seed)
+    value, draws = score_with_draws(measure, features, probs, labels, len(study.target.classes), weights)
+    return value, *interval(value, draws, study.confidence), draws.tolist()
+
+
+def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress) -> tuple[float, float, float]:
+    """Test accuracy after training on the training part, with its Wilson interval."""
+    labels = table.labels[study.test]
+    if study.verify == "finetune":
+        train_set, test_set = study.target.subset(study.train), study.target.subset(study.test)
+
+        def on_step(progress):
+            on_progress(f"{source.name}: fine-tuning", progress.step + 1, progress.num_steps)
+
+        predicted = fine_tune(source, train_set, test_set, seed=study.seed, on_step=on_step)
+    else:
+        retrained = retrain_head(
+            table.features[study.train], table.labels[study.train], len(study.target.classes), seed=study.seed
+        )
+        predicted = np.asarray(retrained.head.logits(table.features[study.test])).argmax(axis=1)
+    correct = scipy.stats.binomtest(int((predicted == labels).sum()), len(labels))
+    low, high = correct.proportion_ci(study.confidence, method="wilson")
+    return correct.statistic, float(low), float(high)
+
+
+def _key(study: Study, source: Source, kind: str, name: str) -> str:
+    split = digest(study.train.astype(np.int64).tobytes(), study.test.astype(np.int64).tobytes())
+    settings = (
+        REVISION,
+        table_key(source, study.target),
+        split,
+        kind,
+        name,
+        study.seed,
+        study.resamples,
+        study.confidence,
+    )
+    return digest(repr(settings).encode())
+
+
+def _extract(source: Source, target: Target, cache: Path | None, on_progress: OnProgress) -> Table:
+    done = 0
+
+    def on_batch(examples: int) -> None:
+        nonlocal done
+        done += examples
+        on_progress(f"{source.name}: images", done, len(target))
+
+    return extract(source, target, cache=cache, on_batch=on_batch)
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,110 @@
+"""From what a caller names to what can be measured: sources, targets and measures, opened and checked at the door."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import numpy as np
+
+from leepjax.data.readers import read_target
+from leepjax.data.split import stratified_limit, train_test_split
+from leepjax.data.target import Target, from_arrays
+from leepjax.experiments.cell import Study, Verify
+from leepjax.measures import MEASURES
+from leepjax.models.source import Source, load_source, shipped_sources
+from leepjax.types import InputError, unknown_name
+
+AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray]
+"""``digits``, a path, an opened target, or images and labels."""
+AnySource = str | os.PathLike | Source
+"""The name of a shipped source, a path, or an opened source."""
+
+
+def plan(
+    caller: str,
+    target: AnyTarget,
+    measures: Sequence[str] | None,
+    *,
+    verify: Verify,
+    limit: int | None,
+    seed: int,
+    resamples: int,
+    confidence: float,
+    test_fraction: float,
+) -> Study:
+    """Open a target, choose its examples and split them.
+
+    Raises:
+        InputError: for a name that isn't there, one class only, or arguments out of range; it begins with `caller`.
+    """
+    target = _open_target(caller, target, limit, seed)
+    names = _check_measures(caller, measures)
+    if verify not in get_args(Verify):
+        raise unknown_name("verify", verify, get_args(Verify))
+    if resamples < 0:
+        raise InputError(f"{caller}: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
+    for name, value in (("confidence", confidence), ("test_fraction", test_fraction)):
+        if not 0 < value < 1:
+            raise InputError(f"{caller}: {name} must lie between 0 and 1, got {value}; pass a fraction.")
+    if verify == "none":
+        train, test = np.arange(len(target)), np.arange(0)
+    else:
+        train, test = train_test_split(target.labels, test_fraction, seed)
+        if not len(train) or not len(test):
+            raise InputError(
+                f"{caller}: expected examples in both parts of the split, got {len(train)} and {len(test)}; "
+                "add images or verify none."
+            )
+    return Study(target, train, test, names, verify, seed, resamples, confidence)
+
+
+def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[Source]:
+    """Open sources, all that are shipped by default.
+
+    Raises:
+        InputError: when there is none, one isn't there, or two have the same name.
+    """
+    chosen = shipped_sources() if sources is None else several(sources)
+    opened = [source if isinstance(source, Source) else load_source(source) for source in chosen]
+    if not opened:
+        raise InputError(f"{caller}: expected at least one source, got none; name one or leave the choice out.")
+    if name := twice([source.name for source in opened]):
+        raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one or rename its card.")
+    return opened
+
+
+def several(names: Any) -> Sequence[Any]:
+    """A single name where several are asked for is a list of one, not of its letters."""
+    return [names] if isinstance(names, (str, os.PathLike, Source, Target)) else names
+
+
+def twice(names: Sequence[str]) -> str | None:
+    """The first name that stands there more than once."""
+    return next((name for name in names if names.count(name) > 1), None)
+
+
+def _open_target(caller: str, target: AnyTarget, limit: int | None, seed: int) -> Target:
+    if isinstance(target, tuple):
+        target = from_arrays(*target)
+    elif not isinstance(target, Target):
+        target = read_target(os.fspath(target))
+    if limit is not None and limit < 2:
+        raise InputError(f"{caller}: limit must be at least 2, got {limit}; raise it.")
+    target = target.subset(stratified_limit(target.labels, limit, seed))
+    present = np.unique(target.labels)
+    if len(present) < 2:
+        raise InputError(
+            f"{caller}: expected at least two classes in {target.name}, got only {target.classes[present[0]]!r}; "
+            "add images of another class."
+        )
+    return target
+
+
+def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(MEASURES) if measures is None else tuple(several(measures))
+    for name in names:
+        if name not in MEASURES:
+            raise unknown_name("measures", name, MEASURES)
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"{caller}: expected distinct measures, got {list(names)}; name each once.")
+    return names

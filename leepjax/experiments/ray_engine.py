@@ -1,0 +1,135 @@
+"""The Ray engine of `sweep`: a task for each cell; Ray's workers measure, and the driver alone collects."""
+
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study
+from leepjax.models.source import Source
+from leepjax.records import Record
+from leepjax.types import InputError
+
+RETRIES = 3
+"""How often a cell is started anew when its worker dies."""
+
+SETTINGS = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+)
+"""The driver's settings of JAX that change results, or spare compilations; workers take them over."""
+
+
+def ray_engine() -> Run:
+    """The engine.
+
+    Raises:
+        InputError: without Ray.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise InputError("sweep: expected Ray for engine 'ray', got none; pip install 'leepjax[ray]'.") from None
+    return partial(_measure_all, ray)
+
+
+def _measure_all(
+    ray: Any, cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress
+) -> Measured:
+    missing = []
+    for cell in cells:
+        if cell.work().keys() <= known.keys():
+            yield cell, list(cell.measure(known, None, on_progress))
+        else:
+            missing.append(cell)
+    if missing:
+        yield from _measure_there(ray, missing, known, cache, on_progress)
+
+
+def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
+    started = _start(ray, len(cells))
+    tasks: dict[Any, Cell] = {}
+    try:
+        tasks |= _submit(ray, cells, known, cache)
+        on_progress("sweep: started", 0, len(cells))
+        while tasks:
+            (task,), _ = ray.wait(list(tasks))
+            cell = tasks.pop(task)
+            yield cell, _records(ray, task, cell)
+            on_progress(f"sweep: {cell.source.name}→{cell.study.target.name}", len(cells) - len(tasks), len(cells))
+    finally:
+        for task in tasks:  # there are some after an interrupt or an error
+            ray.cancel(task, force=True)
+        if started:
+            ray.shutdown()
+
+
+def _start(ray: Any, num_cells: int) -> bool:
+    """Join the cluster that RAY_ADDRESS names or start Ray on this machine; False if this process is connected."""
+    if ray.is_initialized():
+        return False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+        return True
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    num_cpus = min(num_cells, os.cpu_count() or 1)
+    with warnings.catch_warnings():
+        # JAX warns of the forks by which Ray starts its processes; they execute another program at once.
+        warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+        # Nothing else needs to reach it; some versions of Ray take the machine's own address all the same.
+        ray.init("local", num_cpus=num_cpus, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    return True
+
+
+def _submit(ray: Any, cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | None) -> Iterator[Any]:
+    """A task for each cell. What several share is sent once."""
+    # Ray hides the GPUs from a task that asks for none, and results would be a CPU's.
+    num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
+    measure = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=num_gpus)(_measure_here)
+    settings = {name: value for name in SETTINGS if (value := getattr(jax.config, name)) is not None}
+    sent = {}
+    for each in (each for cell in cells for each in (cell.study, cell.source)):
+        if id(each) not in sent:
+            sent[id(each)] = _send(ray, each)
+    for cell in cells:
+        here = {key: known[key] for key in cell.work().keys() & known.keys()}
+        yield measure.remote(sent[id(cell.study)], sent[id(cell.source)], here, cache, settings), cell
+
+
+def _send(ray: Any, each: Study | Source) -> Any:
+    try:
+        return ray.put(each)
+    except (TypeError, AttributeError, pickle.PicklingError):
+        name = each.name if isinstance(each, Source) else each.target.name
+        raise InputError(
+            f"sweep: expected sources and targets that can be pickled, got {name!r}; take the serial engine."
+        ) from None
+
+
+def _measure_here(study, source, known, cache, settings) -> list[Record]:
+    """What runs in a worker."""
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    return list(Cell(study, source).measure(known, cache, lambda what, done, total: None))
+
+
+def _records(ray: Any, task: Any, cell: Cell) -> list[Record]:
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None  # what the cell raised, as the serial engine would
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
+        raise ChildProcessError(
+            f"sweep: expected a worker to live through {cell.source.name} on {cell.study.target.name}, "
+            f"got {RETRIES + 1} that died ({type(error).__name__}); give it more memory, or take the serial engine."
+        ) from None

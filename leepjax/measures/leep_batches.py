@@ -1,0 +1,60 @@
+"""LEEP of data that is read batch by batch."""
+
+from collections.abc import Callable
+from functools import partial
+from os import PathLike
+
+import jax
+import jax.numpy as jnp
+
+from leepjax.batches import BatchSource, first_batch
+from leepjax.joint import Joint
+from leepjax.kernels import accumulator, log_normalizer
+from leepjax.measures.eep import LogLikelihood, log_likelihood
+from leepjax.streaming import run_sweeps
+from leepjax.types import InputError
+from leepjax.validation import check_probs, wrong_rows
+
+
+def leep_of_batches(
+    batches: BatchSource,
+    num_classes: int | None,
+    from_logits: bool,
+    on_batch: Callable[[int], None] | None,
+    checkpoint: str | PathLike | None,
+) -> jax.Array:
+    """Each pass is a sweep; the state is the joint, the likelihood, and how many rows are no distribution."""
+    if num_classes is None:
+        raise InputError("leep: expected num_classes with batches, got None; pass an int.")
+
+    def check(function, batch, read_rows=False):
+        return check_probs(function, batch.evidence, batch.labels, num_classes, batch.where, read_rows=read_rows)
+
+    def first_pass(_):
+        return lambda state, *batch: (_add_to_joint(state[0], *batch, from_logits), *state[1:])
+
+    def second_pass(state):
+        conditional = state[0].conditional
+        return lambda state, *batch: (state[0], *_add_to_likelihood(state[1:], conditional, *batch, from_logits))
+
+    evidence = check("leep, batch 0", first_batch(batches), read_rows=not from_logits).evidence
+    empty = Joint.init(num_classes, evidence.shape[1], accumulator(evidence)), LogLikelihood.init(), jnp.zeros((), int)
+    identity = ("leep", num_classes, evidence.shape[1], from_logits)
+    _, likelihood, wrong = run_sweeps([first_pass, second_pass], empty, batches, check, identity, on_batch, checkpoint)
+    if wrong:
+        kind = "logits finite" if from_logits else "probs non-negative with a sum of one"
+        raise InputError(f"leep: expected each row of {kind}, got {wrong} rows that aren't; mend or hide them.")
+    return likelihood.mean
+
+
+@partial(jax.jit, static_argnums=4)
+def _add_to_joint(joint, evidence, labels, where, from_logits):
+    log_norm = log_normalizer(evidence) if from_logits else None
+    return joint.merge(Joint.of(evidence, labels, len(joint.counts), where, log_norm))
+
+
+@partial(jax.jit, static_argnums=5)
+def _add_to_likelihood(state, conditional, evidence, labels, where, from_logits):
+    log_norm = log_normalizer(evidence) if from_logits else None
+    likelihood, totals = log_likelihood(conditional, evidence, labels, where, log_norm)
+    return state[0].merge(likelihood), state[1] + wrong_rows(totals, evidence.dtype).sum()

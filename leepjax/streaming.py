@@ -1,0 +1,154 @@
+"""Statistics over batches: sweeps that add them up, show how far they are, and go on after a kill."""
+
+import time
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from leepjax.batches import Batch, BatchSource, fingerprint, starting_at
+from leepjax.files import write_atomically
+from leepjax.joint import Joint
+from leepjax.moments import Moments
+from leepjax.types import InputError
+from leepjax.validation import Arguments, check_features, check_probs
+
+Statistic = TypeVar("Statistic", Joint, Moments)
+Step = Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
+"""(state, evidence [b z], labels [b], weights [b]) → state"""
+
+SECONDS_BETWEEN_SAVES = 10
+
+
+def accumulate(
+    statistic: Statistic,
+    batches: BatchSource,
+    *,
+    on_batch: Callable[[int], None] | None = None,
+    checkpoint: str | PathLike | None = None,
+) -> Statistic:
+    """A `Joint` or `Moments` with all batches added, in the memory of a few batches and the statistic.
+
+    Args:
+        statistic: ``Joint.init(c, z)`` for probabilities, ``Moments.init(c, d)`` for features.
+        batches: `Batches`, or any re-iterable of ``(evidence, labels)`` or ``(evidence, labels, where)``, or a function
+            that makes an iterator of these. The next batch is read while one is added. Smaller batches are padded to
+            the size of the first, so that one program serves all.
+        on_batch: told the number of examples done since it was last called.
+        checkpoint: a file that keeps what is done, every ten seconds; after a kill the same call finds it and goes on,
+            and at the end takes it away.
+
+    Returns:
+        The statistic of all examples; its measures are ``h_score_from_moments`` and the like.
+
+    Raises:
+        InputError: for batches that don't fit the statistic, or a checkpoint of another sweep.
+
+    >>> moments = accumulate(Moments.init(2, 1), [([[1.0], [3.0]], [0, 1]), ([[5.0]], [1])])
+    >>> moments.mean.tolist(), moments.counts.tolist()
+    ([3.0], [1.0, 2.0])
+    """
+    check = check_probs if isinstance(statistic, Joint) else check_features
+    num_classes, columns = (statistic.table if isinstance(statistic, Joint) else statistic.sums).shape
+
+    def fitting(function: str, batch: Batch) -> Arguments:
+        arguments = check(function, batch.evidence, batch.labels, num_classes, batch.where)
+        if arguments.evidence.shape[1] != columns:
+            raise InputError(
+                f"{function}: expected evidence of {columns} columns, got {arguments.evidence.shape[1]}; "
+                "make the statistic of that many."
+            )
+        return arguments
+
+    identity = ("accumulate", type(statistic).__name__, num_classes, columns)
+    return run_sweeps([lambda _: _update], statistic, batches, fitting, identity, on_batch, checkpoint)
+
+
+@jax.jit
+def _update(statistic, evidence, labels, where):
+    return statistic.update(evidence, labels, where=where)
+
+
+def run_sweeps(
+    sweeps: Sequence[Callable[[Any], Step]],
+    state: Any,
+    batches: BatchSource,
+    check: Callable[[str, Batch], Arguments],
+    identity: tuple,
+    on_batch: Callable[[int], None] | None = None,
+    checkpoint: str | PathLike | None = None,
+) -> Any:
+    """Fold the batches once for each of `sweeps`, which makes a step of the state that its sweep starts with.
+
+    `identity` tells a checkpoint's calls apart; its first entry is the function that asks.
+    """
+    kept = _Checkpoint(checkpoint, repr((identity, fingerprint(batches))), state)
+    at_sweep, at_batch, state = kept.found
+    for number in range(at_sweep, len(sweeps)):
+        step, size = sweeps[number](state), 0
+        for batch in starting_at(batches, at_batch):
+            size = size or len(np.asarray(batch.labels))
+            arguments = check(f"{identity[0]}, batch {at_batch}", batch)
+            previous, state = state, step(state, *_padded(arguments, size))
+            jax.block_until_ready(previous)  # while this batch is computed the next is read, and no more than that
+            at_batch += 1
+            kept.save(number, at_batch, state)
+            if on_batch:
+                on_batch(len(arguments.labels))
+        at_batch = 0
+    jax.block_until_ready(state)
+    kept.remove()
+    return state
+
+
+def _padded(arguments: Arguments, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    evidence, labels, where, _ = arguments
+    missing = max(size - len(labels), 0)
+    weights = jnp.ones(len(labels)) if where is None else where
+    if missing:
+        evidence = jnp.pad(evidence, ((0, missing), (0, 0)))
+        labels, weights = jnp.pad(labels, (0, missing)), jnp.pad(weights, (0, missing))
+    return evidence, labels, weights
+
+
+class _Checkpoint:
+    """A file that holds the state after some batch of some sweep, of the call it belongs to."""
+
+    def __init__(self, path: str | PathLike | None, identity: str, state: Any):
+        self._path = None if path is None else Path(path)
+        self._identity = identity
+        self._saved_at = time.monotonic()
+        self.found = self._load(state) if self._path and self._path.exists() else (0, 0, state)
+
+    def save(self, sweep: int, batch: int, state: Any) -> None:
+        """Keep the state, if there is a file to keep it in and the last time is long enough ago."""
+        if self._path and time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
+            leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+            metadata = {"identity": self._identity, "sweep": str(sweep), "batch": str(batch)}
+            write_atomically(self._path, safetensors.numpy.save(leaves, metadata))
+            self._saved_at = time.monotonic()
+
+    def remove(self) -> None:
+        if self._path:
+            self._path.unlink(missing_ok=True)
+
+    def _load(self, state: Any) -> tuple[int, int, Any]:
+        try:
+            with safetensors.safe_open(self._path, "numpy") as file:
+                metadata = file.metadata() or {}
+                leaves = [jnp.asarray(file.get_tensor(str(i))) for i in range(len(file.keys()))]
+        except (safetensors.SafetensorError, OSError) as error:
+            raise InputError(f"checkpoint: expected a sweep's in {self._path}, got {error}; delete it.") from None
+        if metadata.get("identity") != self._identity:
+            raise InputError(
+                f"checkpoint: expected one of this call and these batches in {self._path}, got another's; "
+                "finish that one first, or delete it."
+            )
+        found = jax.tree.unflatten(jax.tree.structure(state), leaves)
+        return int(metadata["sweep"]), int(metadata["batch"]), found

@@ -1,0 +1,180 @@
+"""Batches score as the whole does: from memory, from disk, from any loader, and after a kill in the middle."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.monitoring
+import numpy as np
+import pytest
+import reference
+import safetensors.numpy
+
+import leepjax as lj
+from leepjax.measures import h_score_from_moments
+from leepjax.types import InputError
+
+N, Z, D, C = 103, 5, 4, 3
+rng = np.random.default_rng(0)
+PROBS = rng.dirichlet(np.ones(Z), N).astype(np.float32)
+LOGITS = (np.log(PROBS) + rng.normal(size=(N, 1))).astype(np.float32)
+LABELS = rng.integers(0, C, N)
+FEATURES = (rng.normal(size=(N, D)) + LABELS[:, None]).astype(np.float32)
+WHERE = rng.integers(0, 3, N).astype(np.float32)
+
+
+def generator(evidence=PROBS, where=None):
+    for start in range(0, N, 10):
+        rows = slice(start, start + 10)
+        yield (evidence[rows], LABELS[rows]) if where is None else (evidence[rows], LABELS[rows], where[rows])
+
+
+def memory_mapped(tmp_path):
+    np.save(tmp_path / "probs.npy", PROBS)
+    return lj.Batches(np.load(tmp_path / "probs.npy", mmap_mode="r"), LABELS, batch_size=10)
+
+
+LOADERS = {
+    "memory": lambda _: lj.Batches(PROBS, LABELS, batch_size=10),
+    "memory map": memory_mapped,
+    "one batch": lambda _: lj.Batches(PROBS, LABELS),
+    "function": lambda _: generator,
+    "list": lambda _: list(generator()),
+    "dicts": lambda _: [{"evidence": p, "labels": y} for p, y in generator()],
+    "jax arrays": lambda _: [(jax.numpy.asarray(p), jax.numpy.asarray(y)) for p, y in generator()],
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_leep_of_batches_is_that_of_the_whole(loader, tmp_path):
+    score = lj.leep(LOADERS[loader](tmp_path), num_classes=C)
+    np.testing.assert_allclose(score, reference.leep(PROBS, LABELS, C), rtol=1e-6)
+
+
+def test_logits_and_weights_in_batches():
+    whole = reference.leep(PROBS.astype(np.float64), LABELS, C, WHERE)
+    for batches in (lj.Batches(LOGITS, LABELS, WHERE, batch_size=10), lambda: generator(LOGITS, WHERE)):
+        np.testing.assert_allclose(lj.leep(batches, num_classes=C, from_logits=True), whole, rtol=1e-6)
+
+
+def test_a_loader_may_fill_the_same_array_again():
+    def loader():
+        buffer, labels = np.empty((10, Z), np.float32), np.empty(10, int)
+        for start in range(0, 100, 10):
+            buffer[:], labels[:] = PROBS[start : start + 10], LABELS[start : start + 10]
+            yield buffer, labels
+
+    expected = reference.leep(PROBS[:100], LABELS[:100], C)
+    np.testing.assert_allclose(lj.leep(loader, num_classes=C), expected, rtol=1e-6)
+
+
+def test_a_table_on_disk(tmp_path):
+    tensors = {"features": FEATURES, "logits": LOGITS, "labels": LABELS.astype(np.int32)}
+    safetensors.numpy.save_file(tensors, tmp_path / "table.safetensors", {"source": "a"})
+    logits = lj.Batches.of_table(tmp_path / "table.safetensors", batch_size=10)
+    np.testing.assert_allclose(
+        lj.leep(logits, num_classes=C, from_logits=True), reference.leep(PROBS, LABELS, C), rtol=1e-5
+    )
+    features = lj.Batches.of_table(tmp_path / "table.safetensors", "features", batch_size=10)
+    moments = lj.accumulate(lj.Moments.init(C, D), features)
+    np.testing.assert_allclose(h_score_from_moments(moments), reference.h_score(FEATURES, LABELS), rtol=1e-5)
+
+
+def test_many_rows_lose_no_digits():
+    """A plain float32 sum of so many logarithms would lose them."""
+    probs, labels = np.tile(PROBS[:100], (3000, 1)), np.tile(LABELS[:100], 3000)
+    score = lj.leep(lj.Batches(probs, labels, batch_size=100), num_classes=C)
+    np.testing.assert_allclose(score, reference.leep(PROBS[:100].astype(np.float64), LABELS[:100], C), rtol=1e-6)
+
+
+def test_progress_and_one_program_for_all_batches():
+    compiled, told = [], []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, _, **__: compiled.append(event))
+    batches = lj.Batches(PROBS, LABELS, batch_size=25)
+    lj.leep(batches, num_classes=C, on_batch=told.append)
+    assert told == [25, 25, 25, 25, 3] * 2
+    del compiled[:]
+    lj.leep(batches, num_classes=C)
+    assert not [event for event in compiled if "compile" in event]
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+import leepjax as lj, leepjax.streaming
+import test_streaming as t
+
+leepjax.streaming.SECONDS_BETWEEN_SAVES = 0
+told = 0
+def on_batch(examples):
+    global told
+    told += examples
+    if told >= int(sys.argv[2]):
+        print("here", flush=True)
+        time.sleep(60)
+lj.leep(lj.Batches(t.PROBS, t.LABELS, batch_size=10), num_classes=t.C, checkpoint=sys.argv[1], on_batch=on_batch)
+"""
+
+
+@pytest.mark.parametrize("examples", [30, 133], ids=["first sweep", "second sweep"])
+def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
+    checkpoint, here = tmp_path / "leep.checkpoint", Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    command = [sys.executable, "-c", INTERRUPTED, str(checkpoint), str(examples)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(signal.SIGKILL)
+    assert checkpoint.exists()
+    with pytest.raises(InputError, match=r"checkpoint: expected one of this call and these batches .*, got another's"):
+        lj.leep(lj.Batches(PROBS, LABELS, batch_size=20), num_classes=C, checkpoint=checkpoint)
+
+    told = []
+    batches = lj.Batches(PROBS, LABELS, batch_size=10)
+    score = lj.leep(batches, num_classes=C, checkpoint=checkpoint, on_batch=told.append)
+    np.testing.assert_allclose(score, reference.leep(PROBS, LABELS, C), rtol=1e-6)
+    assert sum(told) == 2 * N - examples
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_that_is_none(tmp_path):
+    (tmp_path / "file").write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match=r"^checkpoint: expected a sweep's in .*file, got .*; delete it\.$"):
+        lj.leep(lj.Batches(PROBS, LABELS), num_classes=C, checkpoint=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        (generator(), "batches: expected what can be read again, got an iterator; pass a function that makes it."),
+        ([], "batches: expected at least one batch, got none; check the loader."),
+        (
+            [PROBS],
+            r"batches: expected \(evidence, labels\) or \(evidence, labels, where\), got ndarray; map the loader",
+        ),
+        ([{"x": 1}], r"batches: expected .*, got a dict of \['x'\]; map the loader's items."),
+        ([(PROBS, LABELS + 1)], r"leep, batch 0: labels must lie in \[0, 3\), got 3 at index"),
+        ([(2 * PROBS, LABELS)], "leep, batch 0: each row of probs must be non-negative and sum to one, got sum 2"),
+        ([(PROBS, LABELS), (2 * PROBS, LABELS)], "leep: expected each row of probs non-negative .*, got 103 rows that"),
+        ([(PROBS, LABELS), (PROBS, LABELS[1:])], "leep, batch 1: expected 103 labels, one an example, got 102"),
+    ],
+    ids=["iterator", "nothing", "no tuple", "dict", "label", "first batch", "later batch", "length"],
+)
+def test_batches_that_cannot_be_scored(batches, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        lj.leep(batches, num_classes=C)
+
+
+def test_what_else_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"^leep: expected num_classes with batches, got None; pass an int\.$"):
+        lj.leep(lj.Batches(PROBS, LABELS))
+    with pytest.raises(InputError, match=r"^Batches: expected 103 labels, one an example, got 102; align the rows\.$"):
+        lj.Batches(PROBS, LABELS[1:])
+    with pytest.raises(InputError, match=r"^Batches: batch_size must be >= 1, got 0; pass a number of rows\.$"):
+        lj.Batches(PROBS, LABELS, batch_size=0)
+    with pytest.raises(InputError, match=r"^Batches: expected a table at .*nowhere, got no file; check the path\.$"):
+        lj.Batches.of_table(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"^accumulate, batch 0: expected evidence of 4 columns, got 5; make the stat"):
+        lj.accumulate(lj.Joint.init(C, 4), [(PROBS, LABELS)])
