@@ -32,9 +32,9 @@ def table_in_float64(probs: np.ndarray, labels: np.ndarray, num_classes: int) ->
     return table
 
 
-def leep_in_float64(probs: np.ndarray, labels: np.ndarray, num_classes: int) -> float:
+def leep_in_float64(probs: np.ndarray, labels: np.ndarray, num_classes: int, table: np.ndarray | None = None) -> float:
     """LEEP with every sum in float64, chunk by chunk: the oracle's formula where its loops would take hours."""
-    table = table_in_float64(probs, labels, num_classes)
+    table = table_in_float64(probs, labels, num_classes) if table is None else table
     conditional = table / table.sum(axis=0)
     total = sum(np.log(np.einsum("nz,nz->n", rows, conditional[own])).sum() for rows, own in _chunks(probs, labels))
     return float(total / len(labels))
@@ -47,7 +47,8 @@ def _chunks(probs, labels):
 
 def measure(n: int, z: int, c: int) -> None:
     probs, labels = probs_of(n, z, c)
-    truth, table = leep_in_float64(probs, labels, c), table_in_float64(probs, labels, c)
+    table = table_in_float64(probs, labels, c)
+    truth = leep_in_float64(probs, labels, c, table)
     on_device = jnp.asarray(probs), jnp.asarray(labels)
     jitted = compiled(leep_of(c), *on_device)(*on_device)
     sums = jax.jit(class_sums, static_argnums=3)(*on_device, jnp.ones(n), c)[0]

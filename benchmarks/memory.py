@@ -25,14 +25,14 @@ import leepjax as lj
 
 OURS = ("leep", "leep_with_checks", "leep_of_logits")
 LOGITS = ("leep_of_logits", "softmax")
-SHAPES = {
-    "small": [(2_000, 50, 10)],
+CASES = {
+    "small": [(method, 2_000, 50, 10) for method in ("leep", "scipy_csc")],
     "full": [
-        *((50_000, 1000, c) for c in (10, 100, 1000)),
-        *((n, 1000, 100) for n in (10_000, 200_000)),
+        *((method, 50_000, 1000, 100) for method in (*OURS, "softmax", *RIVALS)),
+        *(("leep", 50_000, 1000, c) for c in (10, 1000)),
+        *(("leep", n, 1000, 100) for n in (10_000, 200_000)),
     ],
 }
-METHODS = {"small": ("leep", "scipy_csc"), "full": (*OURS, *RIVALS, "softmax")}
 
 
 def child(method: str, *shape: str) -> None:
@@ -71,22 +71,21 @@ def _status(field):
 def main() -> None:
     chosen = size()
     assert_leep_is_right()
-    for n, z, c in SHAPES[chosen]:
-        for method in METHODS[chosen]:
-            found = in_fresh_process(__file__, method, str(n), str(z), str(c))
-            input_bytes, table = 4 * n * z, 4 * c * z
-            report(
-                benchmark="memory",
-                method=method,
-                n=n,
-                z=z,
-                c=c,
-                input_bytes=input_bytes,
-                table_bytes=table,
-                **found,
-                extra_over_input=round(found["extra_bytes"] / input_bytes, 4),
-                extra_without_table_over_input=round((found["extra_bytes"] - table) / input_bytes, 4),
-            )
+    for method, n, z, c in CASES[chosen]:
+        found = in_fresh_process(__file__, method, str(n), str(z), str(c))
+        input_bytes, table = 4 * n * z, 4 * c * z
+        report(
+            benchmark="memory",
+            method=method,
+            n=n,
+            z=z,
+            c=c,
+            input_bytes=input_bytes,
+            table_bytes=table,
+            **found,
+            extra_over_input=round(found["extra_bytes"] / input_bytes, 4),
+            extra_without_table_over_input=round((found["extra_bytes"] - table) / input_bytes, 4),
+        )
 
 
 if __name__ == "__main__":
