@@ -1,7 +1,9 @@
 """How every benchmark measures: compile apart, warm up, wait for the device, repeat, report quartiles as JSON lines."""
 
 import argparse
+import ctypes
 import datetime
+import gc
 import json
 import os
 import platform
@@ -105,3 +107,16 @@ def child_arguments() -> list[str] | None:
     """What `in_fresh_process` passed; None in a benchmark that a user started."""
     passed = os.environ.get("BENCHMARK_CHILD")
     return None if passed is None else json.loads(passed)
+
+
+def reset_peak() -> int:
+    """Give free memory back to the system, have Linux forget this process's peak, and tell what is resident now."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def resident(field: str) -> int:
+    """Bytes of this process in memory by Linux's count: VmRSS now, VmHWM at the peak."""
+    return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])

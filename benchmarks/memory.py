@@ -7,17 +7,13 @@ over, gives free memory back to the system, has the kernel forget the peak (Linu
 planned for its temporaries stands beside it.
 """
 
-import ctypes
-import gc
 import json
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from measuring import child_arguments, compiled, in_fresh_process, report, size
+from measuring import child_arguments, compiled, in_fresh_process, report, reset_peak, resident, size
 from problems import assert_leep_is_right, leep_of, logits_of, probs_of
 from rivals import RIVALS
 
@@ -39,12 +35,9 @@ def child(method: str, *shape: str) -> None:
     """Print what one call takes at its peak above what was there before, in bytes."""
     call, planned = prepare(method, *map(int, shape))
     jax.block_until_ready(call())
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
+    before = reset_peak()
     jax.block_until_ready(call())
-    print(json.dumps({"extra_bytes": _status("VmHWM") - before, "planned_bytes": planned}))
+    print(json.dumps({"extra_bytes": resident("VmHWM") - before, "planned_bytes": planned}))
 
 
 def prepare(method: str, n: int, z: int, c: int) -> tuple[Callable[[], Any], int | None]:
@@ -62,10 +55,6 @@ def prepare(method: str, n: int, z: int, c: int) -> tuple[Callable[[], Any], int
 
 def _softmax(logits, _):
     return jax.nn.softmax(logits)
-
-
-def _status(field):
-    return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
 def main() -> None:
