@@ -23,6 +23,11 @@ from leepjax.distributed import PROCESS_ID, initialize
 # Rows of a part, z, c, repeats. There are two parts: a process holds one or both.
 SIZES = {"small": (2_000, 50, 10, 3), "full": (50_000, 1000, 100, 15)}
 PARTS = 2
+# Parts in all, processes, cores of each.
+CASES = {
+    "small": [("2", 1, "one"), ("2", 2, "one")],
+    "full": [("1", 1, "one"), ("2", 1, "one"), ("2", 1, "all"), ("2", 2, "one")],
+}
 
 # Memory bandwidth and float32 arithmetic of a device; bandwidth and latency of a link to a neighbour. In bytes and
 # operations per second, and seconds; from data sheets except the first device, measured by limit.py on this machine.
@@ -54,11 +59,11 @@ def child(parts: str, cores: str, *sizes: str) -> None:
         print(json.dumps({"seconds": all_quartiles(seconds), "score": score}))
 
 
-def measure(rows: int, z: int, c: int, repeats: int) -> None:
+def measure(cases: list[tuple[str, int, str]], rows: int, z: int, c: int, repeats: int) -> None:
     parts = [probs_of(rows, z, c, seed) for seed in range(PARTS)]
     truth = [leep_in_float64(*(np.concatenate(arrays) for arrays in zip(*parts[:k], strict=True)), c) for k in (1, 2)]
     alone: dict[str, float] = {}
-    for held, processes, cores in (("1", 1, "one"), ("2", 1, "one"), ("2", 1, "all"), ("2", 2, "one")):
+    for held, processes, cores in cases:
         launch = ("-m", "leepjax", "launch", "--processes", str(processes))
         found = in_fresh_process(__file__, held, cores, *map(str, (rows, z, c, repeats)), command=launch)
         np.testing.assert_allclose(found["score"], truth[int(held) - 1], rtol=1e-5)
@@ -73,7 +78,7 @@ def measure(rows: int, z: int, c: int, repeats: int) -> None:
             cores_of_each=cores,
             seconds=found["seconds"],
             speedup_at_fixed_total=round(alone["2"] / median, 3) if held == "2" else None,
-            efficiency_at_fixed_share=round(alone["1"] / median, 3) if held == "2" and processes == 2 else None,
+            efficiency_at_fixed_share=round(alone["1"] / median, 3) if processes == 2 and "1" in alone else None,
         )
 
 
@@ -106,7 +111,7 @@ def predict(n: int, z: int, c: int, d: int) -> None:
 
 def main() -> None:
     chosen = size()
-    measure(*SIZES[chosen])
+    measure(CASES[chosen], *SIZES[chosen])
     for n in (50_000, 1_280_000, 100_000_000):
         predict(n, z=1000, c=100, d=2048)
 

@@ -2,7 +2,7 @@
 
 python benchmarks/streaming.py --size full
 
-Each case runs in a fresh process. Cold: the system has dropped its cache of the file (as root, else cold isn't run).
+Each case runs in a fresh process. Cold: the system has dropped its cache of the file (at full size and as root).
 LEEP reads its batches twice, so its limit is twice the time of one plain read, from disk and then from the cache, as
 far as the memory holds it.
 """

@@ -1,0 +1,220 @@
+"""What do the committed results look like? One plot per question, on log axes, with the limit drawn.
+
+python benchmarks/plots.py --size full     # into plots/; `small` draws and throws away
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from measuring import size
+from results import HERE, lines
+
+BLUE, ORANGE, GREY, RED = "#0b5cad", "#d9730d", "#8a8a8a", "#b3261e"
+OURS = {"leep": ("leep, jitted", BLUE, "o-"), "leep_with_checks": ("leep, with checks", ORANGE, "s-")}
+
+
+def curve(
+    ax: Axes, found: list[dict], x: str, name: str, label: str, color: str, style: str, scale: float = 1e3
+) -> None:
+    """Medians of what `name` took, in ms, and its quartiles as a band."""
+    found = sorted(found, key=lambda line: line[x])
+    low, median, high = zip(*([scale * v for v in line["seconds"][name]] for line in found), strict=True)
+    at = [line[x] for line in found]
+    ax.plot(at, median, style, color=color, label=label, markersize=4)
+    ax.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+
+
+def limit_line(ax: Axes, found: list[dict], x: str, name: str = "read", reads: int = 2) -> None:
+    found = sorted(found, key=lambda line: line[x])
+    at, limit = [line[x] for line in found], [1e3 * reads * line["seconds"][name][1] for line in found]
+    ax.plot(at, limit, "--", color=RED, label="limit: two reads" if reads == 2 else f"target: {reads} × softmax")
+
+
+def log(ax: Axes, title: str, x: str, y: str = "ms") -> None:
+    ax.set(xscale="log", yscale="log", title=title, xlabel=x, ylabel=y)
+    ax.grid(which="major", alpha=0.3)
+
+
+def bars(ax: Axes, values: dict[str, float], title: str, x: str, ours: tuple[str, ...] = ()) -> None:
+    names = list(values)[::-1]
+    ax.barh(names, [values[n] for n in names], color=[BLUE if n in ours else GREY for n in names])
+    for name in names:
+        ax.annotate(f" {values[name]:.3g}", (values[name], name), va="center", fontsize=8)
+    ax.set(xscale="log", title=title, xlabel=x)
+    ax.margins(x=0.15)
+    ax.grid(axis="x", alpha=0.3)
+
+
+def limit(axes: list[Axes]) -> None:
+    found = [line for line in lines("limit") if line["dtype"] == "float32"]
+    varied = {
+        "c": ("target classes c (n = 50,000, z = 1000)", [r for r in found if (r["n"], r["z"]) == (50_000, 1000)]),
+        "n": ("examples n (z = 1000, c = 100)", [r for r in found if (r["z"], r["c"]) == (1000, 100)]),
+        "z": ("source classes z (n·z = 50 million)", [r for r in found if r["n"] * r["z"] > 4.9e7 and r["c"] == 100]),
+    }
+    for ax, (x, (label, chosen)) in zip(axes, varied.items(), strict=True):
+        chosen = [r for r in chosen if x == "n" or r["n"] != 200_000]
+        for name, look in OURS.items():
+            curve(ax, chosen, x, name, *look)
+        limit_line(ax, chosen, x)
+        log(ax, f"by {x}", label)
+        if x != "n":
+            ax.set_ylim(5, 100)
+    axes[0].legend(fontsize=8)
+
+
+def logits(axes: list[Axes]) -> None:
+    found = lines("limit_logits")
+    for name, look in OURS.items():
+        curve(axes[0], found, "c", name, *look)
+    curve(axes[0], found, "c", "softmax", "jax.nn.softmax alone", GREY, "^-")
+    limit_line(axes[0], found, "c", "softmax", 3)
+    log(axes[0], "leep from logits, n = 50,000, z = 1000", "target classes c")
+    axes[0].legend(fontsize=8)
+
+
+def rivals(axes: list[Axes]) -> None:
+    found = [line for line in lines("rivals") if line["n"] == 50_000]
+    for name, look in OURS.items():
+        curve(axes[0], found, "c", name, *look)
+    for name, style in (("scipy_csc", "^-"), ("scipy_csc_threads", "v-"), ("numpy_blas", "x-"), ("numpy_sorted", "+-")):
+        curve(axes[0], found, "c", name, name, "#3b8f5a" if "scipy" in name else GREY, style)
+    for name, style in (("published_loop", "*:"), ("published_one_hot", "d:")):
+        curve(axes[0], found, "c", name, name, "black", style)
+    limit_line(axes[0], lines("limit", n=50_000, z=1000, dtype="float32"), "c")
+    log(axes[0], "n = 50,000, z = 1000", "target classes c")
+    axes[0].legend(fontsize=7, ncol=2, loc="upper left")
+    axes[0].set_ylim(8, 2e4)
+
+
+def tasks(axes: list[Axes]) -> None:
+    (found,) = lines("tasks")
+    values = {name: ratio[1] for name, ratio in found["over_one"].items()}
+    bars(axes[0], values, "200 tasks at n = 50,000, z = 1000, c = 100", "time / one leep", tuple(values))
+    for place, (name, target) in enumerate((("side_by_side", 1), ("bootstrap", 25), ("subsets", 10))):
+        axes[0].axvline(target, color=RED, linestyle=("--", ":", "-.")[place], label=f"target of {name}: {target}")
+    axes[0].legend(fontsize=8)
+
+
+def memory(axes: list[Axes]) -> None:
+    found = lines("memory", n=50_000, c=100)
+    ours = tuple(r["method"] for r in found if r["method"].startswith("leep"))
+    values = {r["method"]: 100 * r["extra_over_input"] for r in found}
+    bars(axes[0], values, "peak beside an input of 200 MB", "% of the input", ours)
+    axes[0].axvline(5, color=RED, linestyle="--", label="target: 5 %")
+    axes[0].legend(fontsize=8)
+
+
+def accuracy(axes: list[Axes]) -> None:
+    for c, color in ((10, BLUE), (1000, ORANGE)):
+        found = lines("accuracy", c=c)
+        for name, style, label in (
+            ("relative_error", "o-", "leep"),
+            ("largest_relative_error_in_table", "x:", "table"),
+        ):
+            axes[0].plot(
+                [r["n"] for r in found], [r[name] for r in found], style, color=color, label=f"{label}, c = {c}"
+            )
+    axes[0].axhline(1e-6, color=RED, linestyle="--", label="target: 1e-6")
+    axes[0].axhline(2**-24, color=GREY, linestyle=":", label="half a float32 ulp")
+    log(axes[0], "float32 against float64, z = 1000", "examples n", "relative error")
+    axes[0].legend(fontsize=8)
+
+
+def compiling(axes: list[Axes]) -> None:
+    stages = {"tracing": "trace_seconds", "compiling": "compile_seconds"}
+    found = {r["measure"]: r for r in lines("compile_measure")}
+    names, left = list(found)[::-1], [0.0] * len(found)
+    for (label, stage), color in zip(stages.items(), (GREY, BLUE), strict=True):
+        widths = [found[name][stage][1] for name in names]
+        axes[0].barh(names, widths, left=left, color=color, label=label)
+        left = [a + b for a, b in zip(left, widths, strict=True)]
+    axes[0].set(title="each measure at 10,000 × 1000 × 100", xlabel="seconds")
+    axes[0].legend(fontsize=8)
+    chosen = lines("compile_leep", z=1000, c=100)
+    for (label, stage), color in zip(stages.items(), (GREY, BLUE), strict=True):
+        axes[1].plot([r["n"] for r in chosen], [r[stage][1] for r in chosen], "o-", color=color, label=label)
+    log(axes[1], "leep, z = 1000, c = 100", "examples n", "seconds")
+    axes[1].set_ylim(0.01, 1)
+
+
+def scaling(axes: list[Axes]) -> None:
+    for ax, statistic in zip(axes, ("leep", "moments"), strict=True):
+        for line, color in zip(
+            lines("scaling_model", statistic=statistic, n=1_280_000), (GREY, BLUE, ORANGE), strict=True
+        ):
+            ax.plot(
+                line["devices"],
+                [1e3 * s for s in line["seconds"]],
+                "o-",
+                color=color,
+                markersize=3,
+                label=line["system"],
+            )
+            ideal = [1e3 * line["seconds"][0] / p for p in line["devices"]]
+            ax.plot(line["devices"], ideal, "--", color=color, linewidth=0.8)
+        log(ax, f"{statistic}, n = 1.28 million (model; dashed: no communication)", "devices")
+        ax.set_ylim(bottom=1e-3)
+    measured = [r for r in lines("scaling") if r["n"] == 100_000 and r["cores_of_each"] == "one"]
+    at, seconds = [r["processes"] for r in measured], [12.8e3 * r["seconds"]["leep"][1] for r in measured]
+    axes[0].plot(at, seconds, "k*", label="measured at n = 100,000, × 12.8")
+    axes[0].legend(fontsize=7)
+
+
+def installed(axes: list[Axes]) -> None:
+    values = {f"{r['measure']}\n{r['n']:,} × {r['d']} × {r['c']}": r["speedup"][1] for r in lines("installed")}
+    bars(axes[0], values, "transformer-ranker's time / ours", "speed-up", tuple(values))
+    axes[0].axvline(1, color=RED, linestyle="--", label="limit: equally fast")
+    axes[0].legend(fontsize=8)
+
+
+def streaming(axes: list[Axes]) -> None:
+    found = lines("streaming")
+    for name, color, offset, label in (("read", GREY, -0.2, "two plain reads"), ("leep", BLUE, 0.2, "leep")):
+        seconds = [(2 if name == "read" else 1) * r["seconds"][name][1] for r in found]
+        axes[0].barh([i + offset for i in range(len(found))], seconds, 0.38, color=color, label=label)
+    axes[0].set_yticks(range(len(found)), [r["cache"] for r in found])
+    axes[0].set(xscale="log", title=f"{found[0]['file_bytes'] / 1e9:.2f} GB on disk", xlabel="seconds")
+    axes[0].legend(fontsize=8)
+    axes[0].grid(axis="x", alpha=0.3)
+
+
+# Each plot, and how many panels it has.
+PLOTS: dict[Callable[[list[Axes]], None], int] = {
+    limit: 3,
+    logits: 1,
+    rivals: 1,
+    tasks: 1,
+    memory: 1,
+    accuracy: 1,
+    compiling: 2,
+    scaling: 2,
+    installed: 1,
+    streaming: 1,
+}
+
+
+def draw(directory: Path) -> None:
+    for plot, panels in PLOTS.items():
+        figure, axes = plt.subplots(1, panels, figsize=(1 + 4.4 * panels, 3.8), layout="constrained", squeeze=False)
+        plot(list(axes[0]))
+        figure.savefig(directory / f"{plot.__name__}.png", dpi=80)
+        plt.close(figure)
+
+
+def main() -> None:
+    if size() == "full":
+        draw(HERE / "plots")
+    else:
+        with TemporaryDirectory() as directory:
+            draw(Path(directory))
+
+
+if __name__ == "__main__":
+    main()
