@@ -97,9 +97,14 @@ def tasks(axes: list[Axes]) -> None:
     (found,) = lines("tasks")
     values = {name: ratio[1] for name, ratio in found["over_one"].items()}
     bars(axes[0], values, "200 tasks at n = 50,000, z = 1000, c = 100", "time / one leep", tuple(values))
-    for place, (name, target) in enumerate((("side_by_side", 1), ("bootstrap", 25), ("subsets", 10))):
-        axes[0].axvline(target, color=RED, linestyle=("--", ":", "-.")[place], label=f"target of {name}: {target}")
+    axes[0].axvline(10, color=RED, linestyle="--", label="target of subsets: 10")
+    axes[0].axvline(25, color=RED, linestyle=":", label="target of a bootstrap: 25")
     axes[0].legend(fontsize=8)
+    small = lines("tasks_side_by_side")
+    curve(axes[1], small, "c", "side_by_side", "200 tasks of 250 examples", BLUE, "o-")
+    curve(axes[1], small, "c", "one", "limit: one task of 50,000", RED, "--")
+    log(axes[1], "small tasks side by side", "classes of each")
+    axes[1].legend(fontsize=8)
 
 
 def memory(axes: list[Axes]) -> None:
@@ -190,7 +195,7 @@ PLOTS: dict[Callable[[list[Axes]], None], int] = {
     limit: 3,
     logits: 1,
     rivals: 1,
-    tasks: 1,
+    tasks: 2,
     memory: 1,
     accuracy: 1,
     compiling: 2,

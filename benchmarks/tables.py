@@ -53,7 +53,6 @@ TASKS = (
     "one_call_a_subset",
     "bootstrap_in_batches",
     "bootstrap_at_once",
-    "side_by_side",
 )
 CHECKED = "leep_with_checks"
 COMPILING = {"tracing, ms": ms("trace_seconds"), "compiling, ms": ms("compile_seconds")}
@@ -94,6 +93,11 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         SHAPE | {"one `leep`": ms("seconds", "one")} | {f"`{name}`": ms("seconds", name) for name in TASKS},
     ),
     "over_one": ("tasks", SHAPE | {f"`{name}`": ratio("over_one", name) for name in TASKS}),
+    "side_by_side": (
+        "tasks_side_by_side",
+        {"tasks": number("tasks"), "classes of each": number("c"), "one, ms": ms("seconds", "one")}
+        | {"side by side, ms": ms("seconds", "side_by_side"), "/ one": ratio("over_one")},
+    ),
     "memory": (
         "memory",
         {"method": number("method", "")}
