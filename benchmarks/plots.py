@@ -11,44 +11,10 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from drawing import BLUE, GREY, ORANGE, OURS, RED, bars, curve, limit_line, log
 from matplotlib.axes import Axes
 from measuring import size
 from results import HERE, lines
-
-BLUE, ORANGE, GREY, RED = "#0b5cad", "#d9730d", "#8a8a8a", "#b3261e"
-OURS = {"leep": ("leep, jitted", BLUE, "o-"), "leep_with_checks": ("leep, with checks", ORANGE, "s-")}
-
-
-def curve(
-    ax: Axes, found: list[dict], x: str, name: str, label: str, color: str, style: str, scale: float = 1e3
-) -> None:
-    """Medians of what `name` took, in ms, and its quartiles as a band."""
-    found = sorted(found, key=lambda line: line[x])
-    low, median, high = zip(*([scale * v for v in line["seconds"][name]] for line in found), strict=True)
-    at = [line[x] for line in found]
-    ax.plot(at, median, style, color=color, label=label, markersize=4)
-    ax.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
-
-
-def limit_line(ax: Axes, found: list[dict], x: str, name: str = "read", reads: int = 2) -> None:
-    found = sorted(found, key=lambda line: line[x])
-    at, limit = [line[x] for line in found], [1e3 * reads * line["seconds"][name][1] for line in found]
-    ax.plot(at, limit, "--", color=RED, label="limit: two reads" if reads == 2 else f"target: {reads} × softmax")
-
-
-def log(ax: Axes, title: str, x: str, y: str = "ms") -> None:
-    ax.set(xscale="log", yscale="log", title=title, xlabel=x, ylabel=y)
-    ax.grid(which="major", alpha=0.3)
-
-
-def bars(ax: Axes, values: dict[str, float], title: str, x: str, ours: tuple[str, ...] = ()) -> None:
-    names = list(values)[::-1]
-    ax.barh(names, [values[n] for n in names], color=[BLUE if n in ours else GREY for n in names])
-    for name in names:
-        ax.annotate(f" {values[name]:.3g}", (values[name], name), va="center", fontsize=8)
-    ax.set(xscale="log", title=title, xlabel=x)
-    ax.margins(x=0.15)
-    ax.grid(axis="x", alpha=0.3)
 
 
 def limit(axes: list[Axes]) -> None:
@@ -83,7 +49,7 @@ def rivals(axes: list[Axes]) -> None:
     found = [line for line in lines("rivals") if line["n"] == 50_000]
     for name, look in OURS.items():
         curve(axes[0], found, "c", name, *look)
-    for name, style in (("scipy_csc", "^-"), ("scipy_csc_threads", "v-"), ("numpy_blas", "x-"), ("numpy_sorted", "+-")):
+    for name, style in (("scipy_csc", "^-"), ("scipy_csc_threads", "v-"), ("numpy_blas", "x:"), ("numpy_sorted", "+:")):
         curve(axes[0], found, "c", name, name, "#3b8f5a" if "scipy" in name else GREY, style)
     for name, style in (("published_loop", "*:"), ("published_one_hot", "d:")):
         curve(axes[0], found, "c", name, name, "black", style)
@@ -164,8 +130,8 @@ def scaling(axes: list[Axes]) -> None:
             )
             ideal = [1e3 * line["seconds"][0] / p for p in line["devices"]]
             ax.plot(line["devices"], ideal, "--", color=color, linewidth=0.8)
-        log(ax, f"{statistic}, n = 1.28 million (model; dashed: no communication)", "devices")
-        ax.set_ylim(bottom=1e-3)
+        log(ax, f"model of {statistic}, n = 1.28 million", "devices (dashed: the limit without communication)")
+        ax.set_ylim(bottom=1e-2)
     measured = [r for r in lines("scaling") if r["n"] == 100_000 and r["cores_of_each"] == "one"]
     at, seconds = [r["processes"] for r in measured], [12.8e3 * r["seconds"]["leep"][1] for r in measured]
     axes[0].plot(at, seconds, "k*", label="measured at n = 100,000, × 12.8")
@@ -209,7 +175,7 @@ def draw(directory: Path) -> None:
     for plot, panels in PLOTS.items():
         figure, axes = plt.subplots(1, panels, figsize=(1 + 4.4 * panels, 3.8), layout="constrained", squeeze=False)
         plot(list(axes[0]))
-        figure.savefig(directory / f"{plot.__name__}.png", dpi=80)
+        figure.savefig(directory / f"{plot.__name__}.png", dpi=72)
         plt.close(figure)
 
 

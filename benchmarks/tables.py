@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import targets
 from measuring import size
 from results import HERE, lines
 
@@ -152,9 +153,12 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
 
 
 def markdown(name: str) -> str:
-    benchmark, columns = TABLES[name]
-    rows = [columns, ["---:"] * len(columns), *([cell(line) for cell in columns.values()] for line in lines(benchmark))]
-    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+    if name == "targets":
+        head, rows = ("what", "target", "reached (medians)", ""), list(targets.rows())
+    else:
+        benchmark, columns = TABLES[name]
+        head, rows = columns, [[cell(line) for cell in columns.values()] for line in lines(benchmark)]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (head, ["---:"] * len(head), *rows))
 
 
 def main() -> None:
