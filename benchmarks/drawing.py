@@ -1,6 +1,7 @@
 """The parts that plots are made of: curves with quartiles, limit lines, bars."""
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 BLUE, ORANGE, GREY, RED = "#0b5cad", "#d9730d", "#8a8a8a", "#b3261e"
 OURS = {"leep": ("leep, jitted", BLUE, "o-"), "leep_with_checks": ("leep, with checks", ORANGE, "s-")}
@@ -35,5 +36,6 @@ def bars(ax: Axes, values: dict[str, float], title: str, x: str, ours: tuple[str
     for name in names:
         ax.annotate(f" {values[name]:.3g}", (values[name], name), va="center", fontsize=8)
     ax.set(xscale="log", title=title, xlabel=x)
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.15)
     ax.grid(axis="x", alpha=0.3)

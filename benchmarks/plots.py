@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from drawing import BLUE, GREY, ORANGE, OURS, RED, bars, curve, limit_line, log
 from matplotlib.axes import Axes
 from measuring import size
-from results import HERE, lines
+from results import HERE, lines, two_reads_from_disk
 
 
 def limit(axes: list[Axes]) -> None:
@@ -146,14 +146,12 @@ def installed(axes: list[Axes]) -> None:
 
 
 def streaming(axes: list[Axes]) -> None:
-    found = lines("streaming")
-    for name, color, offset, label in (("read", GREY, -0.2, "two plain reads"), ("leep", BLUE, 0.2, "leep")):
-        seconds = [(2 if name == "read" else 1) * r["seconds"][name][1] for r in found]
-        axes[0].barh([i + offset for i in range(len(found))], seconds, 0.38, color=color, label=label)
-    axes[0].set_yticks(range(len(found)), [r["cache"] for r in found])
-    axes[0].set(xscale="log", title=f"{found[0]['file_bytes'] / 1e9:.2f} GB on disk", xlabel="seconds")
+    values = {f"{r['cache']}: {name}": r["seconds"][name][1] for r in lines("streaming") for name in ("read", "leep")}
+    ours = tuple(name for name in values if name.endswith("leep"))
+    bars(axes[0], values, "a file of 5.12 GB, 1.28 million × 1000", "seconds", ours)
+    for r, style in zip(lines("streaming"), (":", "--"), strict=True):
+        axes[0].axvline(two_reads_from_disk(r), color=RED, linestyle=style, label=f"limit, {r['cache']}: two reads")
     axes[0].legend(fontsize=8)
-    axes[0].grid(axis="x", alpha=0.3)
 
 
 # Each plot, and how many panels it has.

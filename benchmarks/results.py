@@ -16,3 +16,9 @@ def lines(benchmark: str, **fields: Any) -> list[dict[str, Any]]:
         for line in found
         if line["benchmark"] == benchmark and all(line[name] == value for name, value in fields.items())
     ]
+
+
+def two_reads_from_disk(line: dict[str, Any]) -> float:
+    """The limit of streaming in seconds: the file as the case finds it, and then from the system's cache."""
+    (warm,) = lines("streaming", cache="warm")
+    return line["seconds"]["read"][1] + warm["seconds"]["read"][1]

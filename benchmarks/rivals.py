@@ -24,8 +24,6 @@ SHAPES = {
     "full": [(50_000, 1000, 10), (50_000, 1000, 100), (50_000, 1000, 1000), (200_000, 1000, 100)],
 }
 REPEATS = {"small": 3, "full": 7}
-# Published soft NCE and LEEP that build an [n c z] array get no more bytes than these.
-MAX_CUBE = 5e9
 _BLOCK = 1024
 _THREADS = 2
 
@@ -99,14 +97,6 @@ def published_one_hot(probs: np.ndarray, labels: np.ndarray, num_classes: int) -
     return float(np.log((conditional[labels] * probs).sum(axis=-1)).sum() / len(probs))
 
 
-def published_soft_nce(probs: np.ndarray, labels: np.ndarray, num_classes: int) -> float:
-    """PACTran's: the joint as the mean of an [n z c] array; its LEEP builds the same one."""
-    one_hot = np.eye(num_classes)[labels]
-    joint = np.einsum("nz,nc->nzc", probs, one_hot).mean(axis=0)
-    conditional = joint / (probs.mean(axis=0)[:, None] + 1e-10)
-    return float((joint * np.log(conditional + 1e-10)).sum())
-
-
 RIVALS = {
     function.__name__: function
     for function in (numpy_blas, numpy_sorted, scipy_csc, scipy_csc_threads, published_loop, published_one_hot)
@@ -136,28 +126,6 @@ def compare(n: int, z: int, c: int, repeats: int) -> None:
         speedup={name: quartiles(seconds[name] / seconds["leep"]) for name in rivals},
         best_rival=best,
         speedup_with_checks_over_best=quartiles(seconds[best] / seconds["leep_with_checks"]),
-    )
-    compare_soft_nce(probs, labels, c)
-
-
-def compare_soft_nce(probs: np.ndarray, labels: np.ndarray, c: int) -> None:
-    (n, z), cube = probs.shape, 8 * probs.size * c
-    on_device = jnp.asarray(probs), jnp.asarray(labels)
-    soft_nce = compiled(lambda p, y: lj.soft_nce(p, y, num_classes=c), *on_device)
-    functions = {"soft_nce": lambda: soft_nce(*on_device)}
-    if cube <= MAX_CUBE:
-        functions["published_soft_nce"] = lambda: published_soft_nce(probs, labels, c)
-        np.testing.assert_allclose(soft_nce(*on_device), published_soft_nce(probs, labels, c), rtol=1e-4)
-    seconds = timings(functions, 3)
-    speedup = quartiles(seconds["published_soft_nce"] / seconds["soft_nce"]) if cube <= MAX_CUBE else None
-    report(
-        benchmark="rivals_soft_nce",
-        n=n,
-        z=z,
-        c=c,
-        seconds=all_quartiles(seconds),
-        published_array_gigabytes=cube / 1e9,
-        speedup=speedup,
     )
 
 

@@ -101,7 +101,6 @@ def main() -> None:
                 seconds={name: quartiles(values) for name, values in seconds.items()},
                 read_gigabytes_per_second=quartiles(size_bytes / 1e9 / seconds["read"]),
                 leep_gigabytes_per_second=quartiles(2 * size_bytes / 1e9 / seconds["leep"]),
-                leep_over_limit=quartiles(seconds["leep"] / 2 / seconds["read"]),
                 extra_bytes=max(run["extra_bytes"] for run in runs["leep"]),
             )
 

@@ -60,4 +60,4 @@ def _met(kept: int, of: int) -> str:
 
 
 def _shown(values: list[float]) -> str:
-    return ", ".join(f"{value:.3g}" for value in values)
+    return ", ".join(f"{value:.4g}" for value in values)
