@@ -51,7 +51,8 @@ def measure(n: int, z: int, c: int) -> None:
     truth = leep_in_float64(probs, labels, c, table)
     on_device = jnp.asarray(probs), jnp.asarray(labels)
     jitted = compiled(leep_of(c), *on_device)(*on_device)
-    sums = jax.jit(class_sums, static_argnums=3)(*on_device, jnp.ones(n), c)[0]
+    sums = np.asarray(jax.jit(class_sums, static_argnums=3)(*on_device, jnp.ones(n), c)[0])
+    present = table.sum(axis=1) > 0
     report(
         benchmark="accuracy",
         n=n,
@@ -60,7 +61,7 @@ def measure(n: int, z: int, c: int) -> None:
         leep_in_float64=truth,
         relative_error=abs(float(jitted) / truth - 1),
         relative_error_with_checks=abs(float(lj.leep(*on_device, num_classes=c)) / truth - 1),
-        largest_relative_error_in_table=float(np.abs(np.asarray(sums) / table - 1).max()),
+        largest_relative_error_in_table=float(np.abs(sums[present] / table[present] - 1).max()),
     )
 
 
