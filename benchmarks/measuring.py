@@ -1,9 +1,15 @@
 """How every benchmark measures: compile apart, warm up, wait for the device, repeat, report quartiles as JSON lines."""
 
 import argparse
+import ctypes
+import datetime
+import gc
 import json
+import os
 import platform
+import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -21,6 +27,15 @@ def size() -> str:
     return parser.parse_args().size
 
 
+def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """The function compiled for these arguments, so that no timing of it holds a compilation."""
+    return jax.jit(function).lower(*args).compile()
+
+
+# The threads of OpenBLAS keep a core busy for so long after a call.
+_PAUSE = 0.03
+
+
 def timings(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
     """Seconds of each function, `repeats` times in turn, so that a noisy machine is noisy for all of them."""
     for function in functions.values():
@@ -28,27 +43,80 @@ def timings(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
     seconds = {name: np.empty(repeats) for name in functions}
     for repeat in range(repeats):
         for name, function in functions.items():
+            time.sleep(_PAUSE)
             started = time.perf_counter()
             jax.block_until_ready(function())
             seconds[name][repeat] = time.perf_counter() - started
     return seconds
 
 
-def report(**fields: Any) -> None:
-    """Print one JSON line with the device, the versions and the commit."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
-    context = {
-        "device": f"{jax.devices()[0].device_kind} ({platform.machine()})",
-        "jax": version("jax"),
-        "numpy": version("numpy"),
-        "python": platform.python_version(),
-        "commit": commit.stdout.strip() or None,
-    }
-    print(json.dumps(fields | context), flush=True)
-
-
 def quartiles(values: np.ndarray) -> list[float]:
     """Lower quartile, median and upper quartile, to four digits."""
     return [float(f"{value:.4g}") for value in np.percentile(values, (25, 50, 75))]
+
+
+def all_quartiles(seconds: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    return {name: quartiles(values) for name, values in seconds.items()}
+
+
+def report(**fields: Any) -> None:
+    """Print one JSON line with the device, the versions, the date and the commit."""
+    print(json.dumps(fields | context()), flush=True)
+
+
+def context() -> dict[str, Any]:
+    # Untracked results don't make numbers those of other code; edits do.
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        check=False,
+    )
+    return {
+        "device": f"{jax.devices()[0].device_kind} ({_processor()}, {len(os.sched_getaffinity(0))} cores)",
+        **{package: version(package) for package in ("jax", "numpy", "scipy")},
+        "python": platform.python_version(),
+        "date": datetime.date.today().isoformat(),
+        "commit": described.stdout.strip() or None,
+    }
+
+
+def _processor():
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return found[1] if found else platform.machine()
+
+
+def in_fresh_process(file: str, *arguments: str, command: tuple[str, ...] = (), **environment: str) -> dict[str, Any]:
+    """What a benchmark's own file prints as its last line, JSON, when it runs with these arguments and is told so.
+
+    `$BENCHMARK_CHILD` holds the arguments there: `child_arguments` finds them.
+    """
+    done = subprocess.run(
+        [sys.executable, *command, file],
+        env=os.environ | environment | {"BENCHMARK_CHILD": json.dumps(arguments)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child_arguments() -> list[str] | None:
+    """What `in_fresh_process` passed; None in a benchmark that a user started."""
+    passed = os.environ.get("BENCHMARK_CHILD")
+    return None if passed is None else json.loads(passed)
+
+
+def reset_peak() -> int:
+    """Give free memory back to the system, have Linux forget this process's peak, and tell what is resident now."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def resident(field: str) -> int:
+    """Bytes of this process in memory by Linux's count: VmRSS now, VmHWM at the peak."""
+    return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])

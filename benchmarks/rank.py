@@ -3,20 +3,16 @@
 python benchmarks/rank.py --size full
 """
 
-import sys
 import time
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 from measuring import report, size
+from problems import reference
 
 import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.extract import extract
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import reference
 
 OPTIONS = {"small": {"sources": ["random"], "limit": 100, "resamples": 10}, "full": {}}
 
