@@ -1,38 +1,42 @@
-"""Score data that doesn't fit in memory: additive statistics over batches, merged from two workers."""
+"""Score data that doesn't fit in memory: sweeps over batches from disk, merged from two workers, resumable after a kill."""
 
-import jax
-import jax.numpy as jnp
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 
 import leepjax as lj
 from leepjax.measures import h_score_from_moments
 
-NUM_CLASSES, NUM_FEATURES, BATCH = 10, 64, 256
-
-
-@jax.jit
-def update(moments: lj.Moments, features: jax.Array, labels: jax.Array, where: jax.Array) -> lj.Moments:
-    return moments.update(features, labels, where=where)
-
-
-def worker(features: np.ndarray, labels: np.ndarray) -> lj.Moments:
-    """Sum up this worker's rows in batches of one shape; the last is padded, and the padding masked."""
-    moments = lj.Moments.init(NUM_CLASSES, NUM_FEATURES)
-    for start in range(0, len(labels), BATCH):
-        batch, batch_labels = features[start : start + BATCH], labels[start : start + BATCH]
-        padding = BATCH - len(batch)
-        where = jnp.arange(BATCH) < len(batch)
-        moments = update(moments, np.pad(batch, ((0, padding), (0, 0))), np.pad(batch_labels, (0, padding)), where)
-    return moments
+NUM_CLASSES, NUM_FEATURES = 10, 64
 
 
 def main() -> None:
-    features, labels = load_digits(return_X_y=True)
-    features = features.astype(np.float32)
-    merged = worker(features[:900], labels[:900]).merge(worker(features[900:], labels[900:]))
-    print(f"streamed    {h_score_from_moments(merged):.4f}")
-    print(f"at once     {lj.h_score(features, labels):.4f}")
+    images, labels = load_digits(return_X_y=True)
+    features = images.astype(np.float32)
+    source = LogisticRegression(max_iter=1000).fit(images[labels < 5] / 16, labels[labels < 5])
+    probs = source.predict_proba(images / 16).astype(np.float32)
+
+    with tempfile.TemporaryDirectory() as folder:
+        # A memory-mapped array is read from its file in each of LEEP's two sweeps, and never held.
+        np.save(Path(folder) / "probs.npy", probs)
+        batches = lj.Batches(np.load(Path(folder) / "probs.npy", mmap_mode="r"), labels, batch_size=256)
+        checkpoint = Path(folder) / "leep.checkpoint"  # after a kill, the same call goes on from here
+        print(f"LEEP     streamed {lj.leep(batches, num_classes=NUM_CLASSES, checkpoint=checkpoint):.4f}")
+    print(f"         at once  {lj.leep(probs, labels):.4f}")
+
+    # Measures of features need one sweep; what workers add up merges, and their batches may come from any loader.
+    def loader(rows: slice):
+        for start in range(rows.start, rows.stop, 256):
+            batch = slice(start, min(start + 256, rows.stop))
+            yield features[batch], labels[batch]
+
+    empty = lj.Moments.init(NUM_CLASSES, NUM_FEATURES)
+    workers = [lj.accumulate(empty, lambda rows=rows: loader(rows)) for rows in (slice(0, 900), slice(900, 1797))]
+    print(f"H-score  streamed {h_score_from_moments(workers[0].merge(workers[1])):.4f}")
+    print(f"         at once  {lj.h_score(features, labels):.4f}")
 
 
 if __name__ == "__main__":
