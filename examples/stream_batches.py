@@ -1,4 +1,4 @@
-"""Score data that doesn't fit in memory: sweeps over batches from disk, merged from two workers, resumable after a kill."""
+"""Score data that doesn't fit in memory: batches from disk or a loader, workers that merge, and a checkpoint."""
 
 import tempfile
 from pathlib import Path

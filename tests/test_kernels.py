@@ -1,0 +1,114 @@
+"""Each pass, in every form that `vmap`, logits, wide rows and 16 bits give it, is its formula in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from leepjax.kernels import class_sums, log_normalizer, own_likelihood
+from leepjax.kernels.class_sums import _by_matmul, _row_by_row
+
+# n, z, c: several tables of partial sums, a block that isn't full, one row, rows wider than a block of the fast path.
+SHAPES = [(3000, 20, 3), (131, 7, 5), (1, 3, 2), (40, 5000, 3), (16, 1, 1)]
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+T = 3
+
+
+def problem(shape, seed=0):
+    (n, z, c), rng = shape, np.random.default_rng(seed)
+    probs = rng.dirichlet(np.ones(z), n).astype(np.float32)
+    return probs, rng.integers(0, c, n).astype(np.int32), rng.integers(0, 3, n).astype(np.float32), c
+
+
+def sums(probs, labels, weights, c):
+    rows = np.where(weights[:, None] > 0, probs, 0).astype(np.float64) * weights[:, None]
+    return np.stack([rows[labels == y].sum(axis=0) for y in range(c)])
+
+
+def likelihoods(table, probs, labels, weights):
+    return np.where(weights > 0, (np.float64(probs) * np.float64(table)[labels]).sum(axis=1), 1)
+
+
+def same(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-6)
+
+
+def stacked(shape):
+    return tuple(map(np.stack, zip(*(problem(shape, seed)[:3] for seed in range(T)), strict=True)))
+
+
+@every_shape
+@pytest.mark.parametrize("form", [_row_by_row, _by_matmul])
+def test_the_forms_of_the_first_pass(shape, form):
+    *arrays, c = problem(shape)
+    table, counts = jax.jit(form, static_argnums=0)(c, *arrays)
+    same(table, sums(*arrays, c))
+    same(counts, np.bincount(arrays[1], arrays[2], c))
+
+
+@every_shape
+def test_logits(shape):
+    probs, labels, weights, c = problem(shape)
+    logits = np.log(probs) + np.random.default_rng(1).normal(size=(len(probs), 1)).astype(np.float32)
+    log_norm = log_normalizer(logits)
+    same(log_norm, jax.nn.logsumexp(logits, axis=1))
+    same(class_sums(logits, labels, weights, c, log_norm)[0], sums(probs, labels, weights, c))
+    table = sums(probs, labels, weights, c)
+    same(own_likelihood(table, logits, labels, weights, log_norm)[0], likelihoods(table, probs, labels, weights))
+
+
+@every_shape
+def test_many_weightings_of_the_same_rows(shape):
+    probs, labels, _, c = problem(shape)
+    weights = stacked(shape)[2]
+    tables, counts = jax.vmap(lambda w: class_sums(probs, labels, w, c))(weights)
+    same(tables, [sums(probs, labels, w, c) for w in weights])
+    same(counts, [np.bincount(labels, w, c) for w in weights])
+    found, totals = jax.vmap(lambda t, w: own_likelihood(t, probs, labels, w))(tables, weights)
+    same(found, [likelihoods(t, probs, labels, w) for t, w in zip(tables, weights, strict=True)])
+    same(totals, np.ones_like(totals))
+
+
+@every_shape
+@pytest.mark.parametrize("batched", [(0, 0, 0), (0, None, None), (None, 0, None), (None, 0, 0), (0, None, 0)], ids=str)
+def test_stacked_problems(shape, batched):
+    one, many = problem(shape), stacked(shape)
+    arrays = [one[i] if axis is None else many[i] for i, axis in enumerate(batched)]
+    each = [[a if axis is None else a[t] for a, axis in zip(arrays, batched, strict=True)] for t in range(T)]
+    table, _ = jax.vmap(lambda *a: class_sums(*a, one[3]), batched)(*map(jnp.asarray, arrays))
+    same(table, [sums(*a, one[3]) for a in each])
+    found, _ = jax.vmap(own_likelihood, (0, *batched))(table, *map(jnp.asarray, arrays))
+    same(found, [likelihoods(t, *a) for t, a in zip(table, each, strict=True)])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_16_bits_are_summed_in_32(dtype):
+    probs, labels, weights, c = problem(SHAPES[0])
+    narrow = jnp.asarray(probs, dtype)
+    table, _ = class_sums(narrow, labels, weights, c)
+    assert table.dtype == jnp.float32
+    same(table, sums(np.asarray(narrow, np.float32), labels, weights, c))
+
+
+def test_hidden_rows_may_hold_anything():
+    probs, labels, weights, c = problem(SHAPES[1])
+    probs[weights == 0] = np.nan
+    found = sums(probs, labels, weights, c)
+    same(class_sums(probs, labels, weights, c)[0], found)
+    likelihood, total = own_likelihood(found, probs, labels, weights)
+    assert np.isfinite(likelihood).all()
+    same(total, np.ones(len(total)))
+
+    def score(table, probs):
+        return jnp.log(own_likelihood(table, probs, labels, weights)[0] + 1).sum()
+
+    assert all(np.isfinite(gradient).all() for gradient in jax.grad(score, (0, 1))(jnp.asarray(found), probs))
+
+
+def test_totals_tell_what_is_no_distribution():
+    probs, labels, weights, c = problem(SHAPES[1])
+    probs[3], probs[4, :2], probs[5, 0] = 2 * probs[3], (-0.5, 0.7), np.nan
+    _, total = own_likelihood(np.ones((c, probs.shape[1]), np.float32), probs, labels, np.ones_like(weights))
+    np.testing.assert_allclose(total[3], 2, rtol=1e-5)
+    assert np.isnan(total[4:6]).all()
+    np.testing.assert_allclose(np.delete(total, [3, 4, 5]), 1, rtol=1e-5)
