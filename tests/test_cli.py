@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from leepjax import MEASURES, cli
+from leepjax.cli import studies
 from leepjax.files import digest
 from leepjax.models.source import load_source, shipped_sources
 
@@ -171,7 +172,7 @@ def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path):
 
 def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cli, "_cache_compilations", lambda folder: None)  # it would outlive this test
+    monkeypatch.setattr(studies, "cache_compilations", lambda folder: None)  # it would outlive this test
     options = ("digits", "--limit", "60", "--resamples", "0", "--sources", "random", "--measures", "leep")
     assert run("rank", *options, "--verify", "none", "--no-cache")[0] == 0
     assert not (tmp_path / "cache").exists()

@@ -1,0 +1,65 @@
+"""``leepjax score`` and ``leepjax ls``: arrays that are there, and what there is to choose from."""
+
+from pathlib import Path
+from typing import Literal
+
+from leepjax.cli.options import names_of
+from leepjax.tables import Format
+
+
+def score(
+    evidence: Path,
+    labels: Path,
+    /,
+    *,
+    kind: Literal["probs", "logits", "features"] = "probs",
+    measures: str | None = None,
+    num_classes: int | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+    format: Format = "table",
+) -> None:
+    """Score arrays that you already have: evidence.npy [n z] or [n d], and labels.npy [n].
+
+    Parameters
+    ----------
+    evidence
+        .npy of source probabilities, logits or features, one row an example.
+    labels
+        .npy of integer target classes.
+    kind
+        What the evidence is.
+    measures
+        Names separated by commas; by default all that read this kind.
+    num_classes
+        Read from the labels by default.
+    resamples
+        Bootstrap resamples for the intervals; 0 for none.
+    seed
+        Of the bootstrap.
+    format
+        What stdout gets.
+    """
+    from leepjax.experiments.score import score_arrays
+    from leepjax.tables import render
+
+    rows = score_arrays(
+        evidence, labels, kind, names_of(measures), num_classes=num_classes, resamples=resamples, seed=seed
+    )
+    print(render(rows, format))  # noqa: T201
+
+
+def list_(what: Literal["sources", "measures", "targets"], /, *, format: Format = "table") -> None:
+    """List what there is to choose from.
+
+    Parameters
+    ----------
+    what
+        Sources with their model cards, measures, or kinds of targets.
+    format
+        What stdout gets.
+    """
+    from leepjax import catalogue
+    from leepjax.tables import render
+
+    print(render(getattr(catalogue, what)(), format))  # noqa: T201

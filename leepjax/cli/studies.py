@@ -1,0 +1,138 @@
+"""``leepjax rank`` and ``leepjax sweep``: score sources on targets, and verify by training."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import cache_compilations, cache_folder, names_of
+from leepjax.tables import Format
+
+
+def rank(
+    target: str,
+    /,
+    *,
+    sources: str | None = None,
+    measures: str | None = None,
+    verify: Literal["head", "finetune", "none"] = "head",
+    limit: int | None = None,
+    seed: int = 0,
+    resamples: int = 200,
+    out: Path | None = None,
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    format: Format = "table",
+) -> None:
+    """Rank source models for a target, and verify the ranking by training on it.
+
+    Parameters
+    ----------
+    target
+        digits, a folder class/image.png|jpg|webp, or an .npz with images and labels.
+    sources
+        Names or .safetensors paths, separated by commas; all shipped sources by default (leepjax ls sources).
+    measures
+        Names separated by commas, the leading one first; all by default (leepjax ls measures).
+    verify
+        How accuracy is reached: a re-trained head, everything fine-tuned, or not at all.
+    limit
+        Use at most this many examples, stratified by class.
+    seed
+        Of the limit, the split, the bootstrap and the training.
+    resamples
+        Bootstrap resamples for the intervals; 0 for none.
+    out
+        Folder for results.jsonl; run again, and what it holds isn't measured again.
+    cache
+        Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    format
+        What stdout gets.
+    """
+    from leepjax.experiments.rank import rank as run_rank
+    from leepjax.progress import progress
+
+    folder = cache_folder() if cache else None
+    cache_compilations(folder)
+    with progress() as on_progress:
+        ranking = run_rank(
+            target,
+            names_of(sources),
+            names_of(measures),
+            verify=verify,
+            limit=limit,
+            seed=seed,
+            resamples=resamples,
+            out=out,
+            cache=folder,
+            on_progress=on_progress,
+        )
+    print(ranking.render(format))  # noqa: T201
+
+
+def sweep(
+    targets: str,
+    /,
+    *,
+    sources: str | None = None,
+    measures: str | None = None,
+    engine: Literal["serial", "ray"] = "serial",
+    verify: Literal["head", "finetune", "none"] = "head",
+    limit: int | None = None,
+    seed: int = 0,
+    resamples: int = 200,
+    out: Path | None = None,
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    format: Format = "table",
+) -> None:
+    """Rank source models for each of several targets, in this process or by Ray.
+
+    Parameters
+    ----------
+    targets
+        Separated by commas: digits, folders class/image.png|jpg|webp, .npz files with images and labels.
+    sources
+        Names or .safetensors paths, separated by commas; all shipped sources by default (leepjax ls sources).
+    measures
+        Names separated by commas, the leading one first; all by default (leepjax ls measures).
+    engine
+        serial: one source on one target after the other. ray: all at once, by Ray's workers on this machine or on the
+        cluster at $RAY_ADDRESS; killed workers are retried, results are the same. Needs pip install 'leepjax[ray]'.
+    verify
+        How accuracy is reached: a re-trained head, everything fine-tuned, or not at all.
+    limit
+        Use at most this many examples of each target, stratified by class.
+    seed
+        Of the limit, the split, the bootstrap and the training.
+    resamples
+        Bootstrap resamples for the intervals; 0 for none.
+    out
+        Folder for results.jsonl; run again, and what it holds isn't measured again, whichever engine or rank it was.
+    cache
+        Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    format
+        What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
+    """
+    from leepjax.experiments.sweep import sweep as run_sweep
+    from leepjax.progress import progress
+    from leepjax.tables import render
+
+    folder = cache_folder() if cache else None
+    cache_compilations(folder)
+    with progress() as on_progress:
+        rankings = run_sweep(
+            names_of(targets) or [],
+            names_of(sources),
+            names_of(measures),
+            engine=engine,
+            verify=verify,
+            limit=limit,
+            seed=seed,
+            resamples=resamples,
+            out=out,
+            cache=folder,
+            on_progress=on_progress,
+        ).values()
+    if format in ("json", "csv"):
+        print(render([row for ranking in rankings for row in ranking.to_records()], format))  # noqa: T201
+    else:
+        print("\n\n".join(ranking.render(format) for ranking in rankings))  # noqa: T201
