@@ -138,6 +138,16 @@ def scaling(axes: list[Axes]) -> None:
     axes[0].legend(fontsize=7)
 
 
+def moments(axes: list[Axes]) -> None:
+    found = {f"{r['n']:,} × {r['d']} × {r['c']}": r["over_gram_and_eigh"] for r in lines("moments")}
+    for name, style in (("h_score", "o-"), ("shrunk_h_score", "s-"), ("logme", "^-"), ("all_three", "d:")):
+        axes[0].plot(list(found), [ratios[name][1] for ratios in found.values()], style, label=name)
+    axes[0].axhline(1, color=RED, linestyle="--", label="limit: one Gram and one eigh")
+    axes[0].set(title="n × d × c", ylabel="time / limit", yscale="log")
+    axes[0].tick_params(axis="x", rotation=20, labelsize=7)
+    axes[0].legend(fontsize=7)
+
+
 def installed(axes: list[Axes]) -> None:
     values = {f"{r['measure']}\n{r['n']:,} × {r['d']} × {r['c']}": r["speedup"][1] for r in lines("installed")}
     bars(axes[0], values, "transformer-ranker's time / ours", "speed-up", tuple(values))
@@ -164,6 +174,7 @@ PLOTS: dict[Callable[[list[Axes]], None], int] = {
     accuracy: 1,
     compiling: 2,
     scaling: 2,
+    moments: 1,
     installed: 1,
     streaming: 1,
 }

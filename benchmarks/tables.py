@@ -56,6 +56,7 @@ TASKS = (
     "bootstrap_at_once",
 )
 CHECKED = "leep_with_checks"
+OF_MOMENTS = ("h_score", "shrunk_h_score", "logme", "all_three", "logme_with_checks", "nce_with_checks")
 COMPILING = {"tracing, ms": ms("trace_seconds"), "compiling, ms": ms("compile_seconds")}
 
 # The benchmark whose lines a table shows, and its columns.
@@ -133,6 +134,12 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         {"devices": number("system", ""), "statistic": number("statistic", ""), "n": number("n")}
         | {"bytes added up": number("bytes_added_up"), "mostly work up to": number("half_efficient_up_to")}
         | {"fastest at": number("fastest_at"), "ms there": lambda line: f"{1000 * min(line['seconds']):.3g}"},
+    ),
+    "moments": (
+        "moments",
+        {name: number(name) for name in "ndc"}
+        | {"Gram + eigh, ms": ms("seconds", "gram_and_eigh")}
+        | {f"`{name}`": ratio("over_gram_and_eigh", name) for name in OF_MOMENTS},
     ),
     "installed": (
         "installed",
