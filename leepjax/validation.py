@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType
 from jax.typing import ArrayLike, DTypeLike
 
-from leepjax.kernels import accumulator, own_likelihood, theta, with_axes
+from leepjax.kernels import accumulator, own_likelihood, theta, told_by_type
 from leepjax.types import InputError
 
 # How far from one a row may sum; a softmax in 16 bits sums to one less closely.
@@ -46,7 +45,7 @@ def check_probs(
 
     A measure that reads every row anyway leaves `read_rows` out, and gives their sums to `check_rows`.
     """
-    arguments = _check(function, "probs", probs, labels, num_classes, where, AxisType.Explicit)
+    arguments = _check(function, "probs", probs, labels, num_classes, where)
     if read_rows and not _is_traced(arguments.evidence):
         check_rows(function, arguments, _row_totals(arguments.evidence))
     return arguments
@@ -80,7 +79,7 @@ def check_features(
     function: str, features: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
 ) -> Arguments:
     """Features [n d] with their labels: rows that count are finite."""
-    arguments = _check(function, "features", features, labels, num_classes, where, AxisType.Auto)
+    arguments = _check(function, "features", features, labels, num_classes, where)
     if not _is_traced(arguments.evidence):
         finite = on_host(_finite_rows(arguments.evidence))
         for i in np.flatnonzero(~(finite | _hidden(arguments.where)))[:1]:
@@ -102,14 +101,16 @@ def check_source_labels(
     n = len(_array(function, "source_labels", source_labels, ndim=1))
     if n == 0:
         raise InputError(f"{function}: expected at least one example, got none; check source_labels.")
-    where = _check_where(function, where, n)
-    zs, z = _check_labels(function, "source_labels", source_labels, "num_source_classes", num_source_classes, where, n)
-    ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, where, n)
-    where = None if where is None else with_axes(where, AxisType.Auto)
-    return Arguments(with_axes(zs, AxisType.Auto), with_axes(ys, AxisType.Auto), where, c), z
+    weights = _check_where(function, where, n)
+    zs, z = _check_labels(
+        function, "source_labels", source_labels, "num_source_classes", num_source_classes, weights, n
+    )
+    ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
+    zs, ys, weights = told_by_type((zs, ys, weights))
+    return Arguments(zs, ys, weights, c), z
 
 
-def _check(function, name, evidence, labels, num_classes, where, axes):
+def _check(function, name, evidence, labels, num_classes, where):
     evidence = _array(function, name, evidence, ndim=2)
     if 0 in evidence.shape:
         raise InputError(
@@ -122,8 +123,9 @@ def _check(function, name, evidence, labels, num_classes, where, axes):
     n = len(evidence)
     weights = _check_where(function, where, n)
     labels, num_classes = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
-    weights = None if weights is None else with_axes(weights.astype(accumulator(evidence)), axes)
-    return Arguments(with_axes(evidence, axes), with_axes(labels, axes), weights, num_classes)
+    weights = None if weights is None else weights.astype(accumulator(evidence))
+    evidence, labels, weights = told_by_type((evidence, labels, weights))
+    return Arguments(evidence, labels, weights, num_classes)
 
 
 def _check_where(function, where, n):

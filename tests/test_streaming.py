@@ -170,6 +170,8 @@ def test_batches_that_cannot_be_scored(batches, message):
 def test_what_else_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"^leep: expected num_classes with batches, got None; pass an int\.$"):
         lj.leep(lj.Batches(PROBS, LABELS))
+    with pytest.raises(InputError, match=r"^leep: expected where in the batches, got it beside them; pass \(probs, "):
+        lj.leep(lj.Batches(PROBS, LABELS), num_classes=C, where=WHERE)
     with pytest.raises(InputError, match=r"^Batches: expected 103 labels, one an example, got 102; align the rows\.$"):
         lj.Batches(PROBS, LABELS[1:])
     with pytest.raises(InputError, match=r"^Batches: batch_size must be >= 1, got 0; pass a number of rows\.$"):

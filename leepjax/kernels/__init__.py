@@ -5,9 +5,10 @@ the matmuls that suit a GPU or TPU, and what becomes of it under ``vmap``. `rows
 that also runs where the rows are sharded over devices.
 """
 
+from leepjax.kernels.axes import in_auto_axes, told_by_type
 from leepjax.kernels.class_sums import class_sums
 from leepjax.kernels.likelihood import own_likelihood
 from leepjax.kernels.logits import log_normalizer
-from leepjax.kernels.rows import accumulator, theta, with_axes
+from leepjax.kernels.rows import accumulator, theta
 
-__all__ = ["accumulator", "class_sums", "log_normalizer", "own_likelihood", "theta", "with_axes"]
+__all__ = ["accumulator", "class_sums", "in_auto_axes", "log_normalizer", "own_likelihood", "theta", "told_by_type"]

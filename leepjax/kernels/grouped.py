@@ -71,9 +71,8 @@ def _sums_kernel(num_classes: int, arity: int):
     def vmapped(_, in_batched, operands):
         return one_by_one(_sums_kernel(num_classes, arity), in_batched, operands)
 
-    return row_kernel(
-        "n z, n, t n, n -> c t z, c t" if arity == 4 else "n z, n, t n -> c t z, c t", local, vmapped=vmapped
-    )
+    norm = ", n" * (arity - 3)
+    return row_kernel(f"n z, n, t n{norm} -> c t z, c t", local, vmapped=vmapped)
 
 
 @functools.cache

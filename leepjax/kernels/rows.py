@@ -6,13 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.core import Tracer
 from jax.custom_batching import custom_vmap
 from jax.experimental.custom_partitioning import custom_partitioning
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jax.typing import DTypeLike
+
+from leepjax.kernels.axes import explicit_mesh
 
 Arrays = tuple[jax.Array, ...]
 VmapRule = Callable[[int, list[bool], Arrays], Arrays]
@@ -82,12 +82,11 @@ def row_kernel(
         differentiable.defjvp(partial(jax.jvp, plain))
 
     def kernel(*args: jax.Array) -> Arrays:
-        sharding = jax.typeof(args[evidence]).sharding
-        rows = rows_of(sharding)
-        if rows is None:
+        mesh = explicit_mesh(args)
+        if mesh is None:
             return differentiable(*args)
-        # Types that tell the sharding are those of Explicit mesh axes.
-        inputs, mesh = specs(operands, rows), sharding.mesh
+        rows = rows_of(jax.typeof(args[evidence]).sharding)
+        inputs = specs(operands, rows)
         placed = (jax.sharding.reshard(arg, NamedSharding(mesh, spec)) for arg, spec in zip(args, inputs, strict=True))
         by_device = jax.shard_map(
             lambda *args: summed(differentiable(*args), rows),
@@ -99,21 +98,6 @@ def row_kernel(
         return by_device(*placed)
 
     return kernel
-
-
-def with_axes(array: jax.Array, kind: AxisType) -> jax.Array:
-    """The same array on a mesh whose axes are of another kind, without moving data; tracers stay as they are.
-
-    With Explicit axes the sharding is part of the type, so that kernels under `jax.jit` see it; with Auto axes XLA
-    partitions operations that Explicit ones would refuse.
-    """
-    sharding = None if isinstance(array, Tracer) else array.sharding
-    if not isinstance(sharding, NamedSharding) or sharding.mesh.size == 1:
-        return array
-    names = sharding.mesh.axis_names
-    mesh = Mesh(np.asarray(sharding.mesh.devices), names, axis_types=(kind,) * len(names))
-    shards = [shard.data for shard in array.addressable_shards]
-    return jax.make_array_from_single_device_arrays(array.shape, NamedSharding(mesh, sharding.spec), shards)
 
 
 def one_by_one(kernel: Callable[..., Arrays], in_batched: list[bool], args: Arrays) -> Arrays:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.kernels import in_auto_axes
 from leepjax.moments import HIGHEST, Moments
 from leepjax.validation import check_features
 
@@ -44,7 +45,8 @@ def h_score(
         Bao, Li, Huang, Zhang, Zheng, Zamir, Guibas, *An Information-Theoretic Approach to Transferability in Task
         Transfer Learning*, ICIP 2019, definition 2.
     """
-    return _h_score(*check_features("h_score", features, labels, num_classes, where))
+    arguments = check_features("h_score", features, labels, num_classes, where)
+    return in_auto_axes(partial(_h_score, num_classes=arguments.num_classes), *arguments[:3])
 
 
 def h_score_from_moments(moments: Moments) -> jax.Array:
@@ -53,7 +55,7 @@ def h_score_from_moments(moments: Moments) -> jax.Array:
     return whitened_trace(central.gram, class_factor(central), moments)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _h_score(features, labels, where, num_classes):
     return h_score_from_moments(Moments.of(features, labels, num_classes, where))
 

@@ -13,6 +13,7 @@ from leepjax.joint import Joint
 from leepjax.kernels import log_normalizer
 from leepjax.measures.eep import log_likelihood
 from leepjax.measures.leep_batches import leep_of_batches
+from leepjax.types import InputError
 from leepjax.validation import check_probs, check_rows
 
 
@@ -69,6 +70,8 @@ def leep(
         Representations*, ICML 2020, arXiv:2002.12462, equation 2.
     """
     if labels is None:
+        if where is not None:
+            raise InputError("leep: expected where in the batches, got it beside them; pass (probs, labels, where).")
         return leep_of_batches(cast(BatchSource, probs), num_classes, from_logits, on_batch, checkpoint)
     arguments = check_probs("leep", cast(ArrayLike, probs), labels, num_classes, where, read_rows=False)
     score, totals = _leep(*arguments, from_logits)

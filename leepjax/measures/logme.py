@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.kernels import in_auto_axes
 from leepjax.moments import HIGHEST, Moments
 from leepjax.validation import check_features
 
@@ -54,7 +55,8 @@ def logme(
         You, Liu, Wang, Long, *LogME: Practical Assessment of Pre-trained Models for Transfer Learning*, ICML 2021,
         arXiv:2102.11005, equation 2; *Ranking and Tuning Pre-trained Models*, JMLR 2022.
     """
-    return _logme(*check_features("logme", features, labels, num_classes, where))
+    arguments = check_features("logme", features, labels, num_classes, where)
+    return in_auto_axes(partial(_logme, num_classes=arguments.num_classes), *arguments[:3])
 
 
 def logme_from_moments(moments: Moments) -> jax.Array:
@@ -65,7 +67,7 @@ def logme_from_moments(moments: Moments) -> jax.Array:
     return jnp.where(present, evidence, 0).sum() / present.sum() / moments.size
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _logme(features, labels, where, num_classes):
     return logme_from_moments(Moments.of(features, labels, num_classes, where))
 

@@ -5,11 +5,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jax.sharding import AxisType
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import accumulator, theta, with_axes
+from leepjax.kernels import accumulator, in_auto_axes, theta
 from leepjax.types import InputError
 from leepjax.validation import check_probs
 
@@ -55,11 +54,11 @@ def loo_leep(
     if not isinstance(smoothing, Tracer) and not smoothing >= 0:
         raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
     arguments = check_probs("loo_leep", probs, labels, num_classes, where)
-    arrays = (None if array is None else with_axes(array, AxisType.Auto) for array in arguments[:3])
-    return _loo_leep(*arrays, arguments.num_classes, smoothing)
+    compute = partial(_loo_leep, num_classes=arguments.num_classes, smoothing=smoothing)
+    return in_auto_axes(compute, *arguments[:3])
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _loo_leep(probs, labels, where, num_classes, smoothing):
     weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
     probs = jnp.where(weights[:, None] > 0, theta(probs), 0)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
+from leepjax.kernels import in_auto_axes
 from leepjax.validation import check_source_labels
 
 
@@ -48,10 +49,11 @@ def nce(
     arguments, num_source_classes = check_source_labels(
         "nce", source_labels, labels, num_source_classes, num_classes, where
     )
-    return _nce(*arguments, num_source_classes)
+    compute = partial(_nce, num_classes=arguments.num_classes, num_source_classes=num_source_classes)
+    return in_auto_axes(compute, *arguments[:3])
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnames=("num_classes", "num_source_classes"))
 def _nce(source_labels, labels, where, num_classes, num_source_classes):
     # A scatter of ones on the flattened (y, z): no one-hot array of n·z numbers.
     weights = jnp.ones(len(labels)) if where is None else where

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.kernels import in_auto_axes
 from leepjax.measures.h_score import class_factor, whitened_trace
 from leepjax.moments import Moments
 from leepjax.validation import check_features
@@ -44,7 +45,8 @@ def shrunk_h_score(
         Ibrahim, Ponomareva, Mazumder, *Newer is not always better*, ECML PKDD 2022, arXiv:2110.06893, definition 3.
         Ledoit, Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, JMVA 2004.
     """
-    return _shrunk_h_score(*check_features("shrunk_h_score", features, labels, num_classes, where))
+    arguments = check_features("shrunk_h_score", features, labels, num_classes, where)
+    return in_auto_axes(partial(_shrunk_h_score, num_classes=arguments.num_classes), *arguments[:3])
 
 
 def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:
@@ -73,6 +75,6 @@ def _ledoit_wolf(cov, target, quartic, n):
     return jnp.where(distance > 0, error / jnp.where(distance > 0, distance, 1), 0)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _shrunk_h_score(features, labels, where, num_classes):
     return shrunk_h_score_from_moments(Moments.of(features, labels, num_classes, where))
