@@ -10,7 +10,8 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
-from leepjax.models import resnet, weights
+from leepjax.models import cifar_resnet, weights
+from leepjax.models.architectures import build
 from leepjax.models.source import forward, load_source
 from leepjax.types import InputError
 
@@ -62,15 +63,15 @@ def torch_by_hand(state, images):
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56])
 def test_parameters_and_layers_are_those_of_the_paper(depth):
-    model = nnx.eval_shape(lambda: resnet.build(f"resnet{depth}", 10))
+    model = nnx.eval_shape(lambda: build(f"resnet{depth}", 10))
     millions = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85}  # He et al. 2016, table 6
     assert round(weights.num_parameters(model) / 1e6, 2) == millions[depth]
     kernels = [leaf for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)) if leaf.ndim > 1]
-    assert len(kernels) == depth == 6 * resnet.DEPTHS[f"resnet{depth}"] + 2
+    assert len(kernels) == depth == 6 * cifar_resnet.DEPTHS[f"resnet{depth}"] + 2
 
 
 def test_stages_halve_the_image_and_double_the_width():
-    model = nnx.eval_shape(lambda: resnet.build("resnet20", 7))
+    model = nnx.eval_shape(lambda: build("resnet20", 7))
     outputs = nnx.eval_shape(lambda m, x: m(x), model, jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32))
     assert (outputs.features.shape, outputs.logits.shape) == ((2, 64), (2, 7))
 
@@ -155,8 +156,10 @@ def test_load_of_no_file(tmp_path):
 
 def test_a_source_is_pure_and_compiles_once_for_each_shape(monkeypatch):
     traced = []
-    plain = resnet.CifarResNet.__call__
-    monkeypatch.setattr(resnet.CifarResNet, "__call__", lambda self, x: (traced.append(x.shape), plain(self, x))[1])
+    plain = cifar_resnet.CifarResNet.__call__
+    monkeypatch.setattr(
+        cifar_resnet.CifarResNet, "__call__", lambda self, x: (traced.append(x.shape), plain(self, x))[1]
+    )
     images = RNG.integers(0, 256, (3, 32, 32, 3), np.uint8)  # three as in no other test: nothing is compiled yet
     source = load_source("random")
     first, again = source(images), source(jnp.asarray(images))
@@ -176,7 +179,7 @@ def test_a_public_cifar_resnet_reaches_its_published_accuracy():
     spec = importlib.util.spec_from_file_location("load_pack", DATA / "load_pack.py")
     pack = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(pack)
-    model = resnet.build("resnet20", 10)
+    model = build("resnet20", 10)
     weights.load_torch(model, pack.resnet_state("cifar10_resnet20"))
     model.eval()
     graphdef, state = nnx.split(model)

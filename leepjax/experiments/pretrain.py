@@ -12,7 +12,7 @@ import numpy as np
 from leepjax.data.target import Target
 from leepjax.extract import extract
 from leepjax.files import digest
-from leepjax.models import resnet, weights
+from leepjax.models import architectures, weights
 from leepjax.models.source import Card, Source, save_card
 from leepjax.transfer.train import Progress, Recipe, train
 from leepjax.types import InputError
@@ -52,7 +52,7 @@ def pretrain(
     images = train_set.images(range(len(train_set)), IMAGE_SIZE)
     mean = images.mean(axis=(0, 1, 2)) / 255
     std = images.std(axis=(0, 1, 2)) / 255
-    network = resnet.build(model, len(train_set.classes), recipe.seed)
+    network = architectures.build(model, len(train_set.classes), recipe.seed)
     train(network, images, train_set.labels, mean.astype(np.float32), std.astype(np.float32), recipe, on_step)
     network.eval()
 

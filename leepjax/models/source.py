@@ -14,7 +14,7 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from leepjax.files import digest, write_atomically
-from leepjax.models import resnet, weights
+from leepjax.models import architectures, weights
 from leepjax.types import InputError, Outputs, unknown_name
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -70,9 +70,9 @@ class Source:
         """[3] what they are divided by then."""
         return np.asarray(self.card.std, np.float32)
 
-    def model(self) -> resnet.CifarResNet:
+    def model(self) -> Any:
         """A fresh copy of the network with the source's weights, ready for inference."""
-        model = resnet.build(self.card.model, len(self.card.classes))
+        model = architectures.build(self.card.model, len(self.card.classes))
         weights.load(model, self.path, self.content)
         model.eval()
         return model
@@ -114,8 +114,8 @@ def load_source(name: str | os.PathLike) -> Source:
         raise InputError(f"source: expected a model card at {card_path}, got none; check the path.") from None
     except msgspec.DecodeError as error:
         raise InputError(f"source: expected a model card in {card_path}, got {error}; train it again.") from None
-    if card.model not in resnet.DEPTHS:
-        raise unknown_name(f"source {card.name}: model", card.model, resnet.DEPTHS)
+    if card.model not in architectures.ARCHITECTURES:
+        raise unknown_name(f"source {card.name}: model", card.model, architectures.ARCHITECTURES)
     try:
         weights_hash = digest(path.read_bytes())
     except FileNotFoundError:

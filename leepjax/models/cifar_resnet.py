@@ -74,6 +74,4 @@ def _stage(inputs: int, outputs: int, depth: int, rngs: nnx.Rngs) -> nnx.List:
     return nnx.List([first, *(Block(outputs, outputs, 1, rngs=rngs) for _ in range(depth - 1))])
 
 
-def build(model: str, num_classes: int, seed: int = 0) -> CifarResNet:
-    """A freshly initialised network of the family by its name, ``resnet20`` to ``resnet56``."""
-    return CifarResNet(DEPTHS[model], num_classes, rngs=nnx.Rngs(seed))
+ARCHITECTURES = {name: partial(CifarResNet, depth) for name, depth in DEPTHS.items()}
