@@ -1,0 +1,138 @@
+"""From an image of any size to the square that a source expects, on the host (Pillow) and on a device (JAX)."""
+
+from functools import partial
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+from PIL import Image
+
+from leepjax.types import InputError, unknown_name
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Mode = Literal["center", "squash"]
+
+_PILLOW = {name: Image.Resampling[name.upper()] for name in get_args(Interpolation)}
+
+
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source was trained to see; the fields and their meaning are those of timm's ``pretrained_cfg``.
+
+    An image's short side is resized to ``⌊image_size / crop⌋`` (with antialiasing, as Pillow does), its centre of
+    ``image_size`` is cut out, and channels in [0, 1] are normalised by `mean` and `std`. With ``mode="squash"`` both
+    sides are resized, whatever the image's shape.
+    """
+
+    image_size: int
+    crop: float = 1.0
+    """The share of the resized short side that the crop keeps, in (0, 1]."""
+    interpolation: Interpolation = "bicubic"
+    mode: Mode = "center"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        for name, known in (("interpolation", Interpolation), ("mode", Mode)):
+            if getattr(self, name) not in get_args(known):
+                raise unknown_name(f"preprocessing: {name}", getattr(self, name), get_args(known))
+        if not all(isinstance(each, tuple) and len(each) == 3 for each in (self.mean, self.std)) or min(self.std) <= 0:
+            raise InputError(
+                f"preprocessing: expected mean and std of three channels as tuples, std > 0, got {self.mean} and "
+                f"{self.std}; check the model's configuration."
+            )
+        if self.image_size != int(self.image_size) or self.image_size < 1 or not 0 < self.crop <= 1:
+            raise InputError(
+                f"preprocessing: expected image_size >= 1 and crop in (0, 1], got {self.image_size} and {self.crop}; "
+                "check the model's configuration."
+            )
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The height and width that an image of this one is resized to, before the crop."""
+        scaled = int(self.image_size / self.crop)
+        if self.mode == "squash":
+            return scaled, scaled
+        short, long = min(height, width), max(height, width)
+        long = int(scaled * long / short)
+        return (scaled, long) if height <= width else (long, scaled)
+
+    def on_host(self, image: Image.Image) -> np.ndarray:
+        """An RGB image as uint8 [s s 3], by Pillow.
+
+        The width is resized before the height, as Pillow did by itself until version 13 chose the order by the sizes.
+        """
+        height, width = self.resized(image.height, image.width)
+        for size in ((width, image.height), (width, height)):
+            if size != image.size:
+                image = image.resize(size, _PILLOW[self.interpolation])
+        if (height, width) != (self.image_size, self.image_size):
+            top, left = self._corner(height, width)
+            image = image.crop((left, top, left + self.image_size, top + self.image_size))
+        return np.asarray(image)
+
+    @partial(jax.jit, static_argnums=0)
+    def on_device(self, images: jax.Array) -> jax.Array:
+        """Images uint8 [n h w 3] of one size as uint8 [n s s 3], by JAX: the very pixels of `on_host`.
+
+        It computes with Pillow's integer weights, so that nothing tells where images were resized; ``jax.image`` rounds
+        otherwise. Compiled once for each size of images.
+        """
+        height, width = self.resized(*images.shape[1:3])
+        top, left = self._corner(height, width)
+        rows, columns = slice(top, top + self.image_size), slice(left, left + self.image_size)
+        images = _resize_axis(images, 2, width, columns, self.interpolation)
+        return _resize_axis(images, 1, height, rows, self.interpolation)
+
+    def normalise(self, images: jax.Array) -> jax.Array:
+        """Pixels [n s s 3] in 0..255 as what the network reads."""
+        mean, std = jnp.asarray(self.mean, jnp.float32), jnp.asarray(self.std, jnp.float32)
+        return (images.astype(jnp.float32) / 255 - mean) / std
+
+    def _corner(self, height: int, width: int) -> tuple[int, int]:
+        return round((height - self.image_size) / 2), round((width - self.image_size) / 2)
+
+
+def _resize_axis(images, axis, size, kept, interpolation):
+    """One axis resized to `size`, of which the pixels in the slice `kept` are computed and returned."""
+    if images.shape[axis] == size:
+        return jax.lax.slice_in_dim(images, kept.start, kept.stop, axis=axis)
+    if interpolation == "nearest":
+        step = images.shape[axis] / size
+        centres = np.cumsum(np.r_[0.5 * step, np.full(size - 1, step)])  # Pillow adds up too, and rounds alike
+        return jnp.take(images, centres[kept].astype(int), axis=axis)
+    weights = _pillow_weights(images.shape[axis], size, interpolation)[kept]
+    sums = jnp.tensordot(images.astype(jnp.int32), weights, (axis, 1))
+    rounded = jnp.clip((sums + (1 << _PRECISION - 1)) >> _PRECISION, 0, 255).astype(jnp.uint8)
+    return jnp.moveaxis(rounded, -1, axis)
+
+
+_PRECISION = 22
+"""Pillow's weights of 8-bit images are integers in units of 2⁻²²."""
+
+
+def _cubic(x):
+    """Keys' cubic convolution with a = −1/2."""
+    return np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0))
+
+
+_FILTERS = {
+    "bilinear": (1, lambda x: np.maximum(1 - x, 0)),
+    "bicubic": (2, _cubic),
+    "lanczos": (3, lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)),
+}
+"""Name → its support and its value at a distance ≥ 0."""
+
+
+def _pillow_weights(old: int, new: int, interpolation: str) -> np.ndarray:
+    """[new old] int32: what each old pixel contributes to each new one."""
+    support, value = _FILTERS[interpolation]
+    stretch = max(old / new, 1.0)  # antialiasing: a filter as wide as a new pixel
+    centres = (np.arange(new)[:, None] + 0.5) * (old / new)
+    first = np.maximum((centres - support * stretch + 0.5).astype(int), 0)
+    last = np.minimum((centres + support * stretch + 0.5).astype(int), old)
+    pixels = np.arange(old)
+    near = (first <= pixels) & (pixels < last)
+    weights = np.where(near, value(np.abs((pixels - centres + 0.5) / stretch)), 0)
+    weights = weights / weights.sum(axis=1, keepdims=True) * (1 << _PRECISION)
+    return np.trunc(weights + np.copysign(0.5, weights)).astype(np.int32)

@@ -1,0 +1,114 @@
+"""Images as sources expect them: timm's pixels on the host, the same on a device."""
+
+import hashlib
+import itertools
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leepjax.preprocessing import Preprocessing
+from leepjax.types import InputError
+
+RNG = np.random.default_rng(0)
+SIZES = [(40, 40), (61, 40), (40, 61), (33, 90), (24, 24), (20, 31)]
+TIMM = json.loads((Path(__file__).parent / "oracle" / "timm_pixels.json").read_text())
+IMAGENET = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet_sample224_250.zip"
+
+
+def photographs():
+    with zipfile.ZipFile(IMAGENET) as file:
+        names = sorted(name for name in file.namelist() if name.endswith(".webp"))
+        return [Image.open(BytesIO(file.read(name))).convert("RGB") for name in names]
+
+
+def smooth(height, width):
+    """An image with gradients and edges, as photographs have."""
+    coarse = RNG.integers(0, 256, (5, 6, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("mode", ["center", "squash"])
+def test_host_and_device_agree_on_every_pixel(interpolation, mode):
+    for (height, width), size, crop in ((SIZES[1], 24, 0.875), (SIZES[2], 48, 1.0), (SIZES[3], 32, 1.0)):
+        prepare = Preprocessing(image_size=size, crop=crop, interpolation=interpolation, mode=mode)
+        for image in (smooth(height, width), RNG.integers(0, 256, (height, width, 3), np.uint8)):
+            host = prepare.on_host(Image.fromarray(image))
+            assert (host.shape, host.dtype) == ((size, size, 3), np.uint8)
+            np.testing.assert_array_equal(prepare.on_device(image[None])[0], host)
+
+
+@pytest.mark.skipif(not IMAGENET.exists(), reason="no shared data")
+@pytest.mark.parametrize("size", [96, 224, 256])
+def test_host_and_device_agree_on_photographs(size):
+    prepare = Preprocessing(image_size=size, crop=0.875)
+    images = photographs()[::10]
+    host = np.stack([prepare.on_host(image) for image in images])
+    np.testing.assert_array_equal(prepare.on_device(np.stack([np.asarray(image) for image in images])), host)
+
+
+@pytest.mark.skipif(not IMAGENET.exists(), reason="no shared data")
+@pytest.mark.parametrize("case", TIMM)
+def test_pixels_are_timms(case):
+    """Of 50 photographs, whole and cut to other shapes; ``make_timm_pixels.py`` recorded digests of timm's."""
+    size, crop, interpolation, height, width = case.split()
+    prepare = Preprocessing(image_size=int(size), crop=float(crop), interpolation=interpolation)
+    state = hashlib.sha256()
+    for image in photographs()[::5]:
+        cut = np.ascontiguousarray(np.asarray(image)[: int(height), : int(width)])
+        state.update(prepare.on_host(Image.fromarray(cut)).tobytes())
+    assert state.hexdigest()[:16] == TIMM[case]
+
+
+def timm_by_hand(image, prepare):
+    """timm's evaluation transform: torchvision's Resize of the short side and CenterCrop, in a Pillow before 13."""
+    scaled = int(prepare.image_size / prepare.crop)
+    short, long = min(image.size), max(image.size)
+    width, height = (scaled, int(scaled * long / short)) if image.width <= image.height else (None, scaled)
+    width = width or int(scaled * long / short)
+    resample = Image.Resampling[prepare.interpolation.upper()]
+    resized = np.asarray(image.resize((width, image.height), resample).resize((width, height), resample))
+    top, left = (round((side - prepare.image_size) / 2.0) for side in (height, width))
+    return resized[top : top + prepare.image_size, left : left + prepare.image_size]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_host_crops_what_timm_crops(interpolation):
+    for (height, width), size, crop in itertools.product(SIZES, (24, 31), (0.875, 0.95, 1.0)):
+        prepare = Preprocessing(image_size=size, crop=crop, interpolation=interpolation)
+        image = Image.fromarray(smooth(height, width))
+        np.testing.assert_array_equal(prepare.on_host(image), timm_by_hand(image, prepare))
+
+
+def test_normalised_channels():
+    prepare = Preprocessing(image_size=1, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 1.0))
+    pixels = prepare.normalise(np.array([[[[255, 0, 51]]]], np.uint8))
+    np.testing.assert_allclose(np.ravel(pixels), [1, -1, 0.2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"interpolation": "bicubik"}, "preprocessing: interpolation: .*did you mean bicubic"),
+        ({"mode": "centre"}, "preprocessing: mode: .*did you mean center"),
+        ({"crop": 0.0}, r"preprocessing: expected image_size >= 1 and crop in \(0, 1\], got 8 and 0.0; check"),
+        ({"crop": 1.1}, "got 8 and 1.1"),
+        ({"image_size": 0}, "got 0 and 1.0"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        Preprocessing(**{"image_size": 8} | fields)
+
+
+def test_pixels_are_those_of_every_version_of_pillow():
+    """Pillow 13 resizes tall images in another order; a digest recorded with Pillow 12 holds all the same."""
+    prepare = Preprocessing(image_size=96)
+    image = np.add.outer(np.arange(224)[:, None] * 7, np.arange(101)[:, None] * 13 + np.arange(3) * 50) ** 2 % 256
+    pixels = prepare.on_host(Image.fromarray(image.reshape(224, 101, 3).astype(np.uint8)))
+    assert hashlib.sha256(pixels.tobytes()).hexdigest()[:16] == "b4b1af2fddc86f0f"
