@@ -1,0 +1,224 @@
+"""Tensors from the files in which weights are published: safetensors, NumPy's, PyTorch's and Keras'.
+
+Each reader yields a name and a function that reads its tensor, so that whatever is wrong in there has a name. What the
+readers raise says in a few words what they got instead; ``read_tensors`` makes a sentence of it.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from leepjax.models.torch_files import ContentError, archive_members, plain, read_torch, torch_place
+from leepjax.types import InputError
+
+Tensors = Iterator[tuple[str, Callable[[], np.ndarray]]]
+
+_SAFETENSORS_DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "bfloat16",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+    "BOOL": "?",
+}
+
+
+def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarray]:
+    """The tensors of a weights file by their names in it; the suffix of `path` says of which format it is.
+
+    ``.safetensors``; ``.npz``; ``.pth``, ``.pt``, ``.bin`` and ``.th`` as torch.save writes a state dict (or a dict
+    that holds one as ``state_dict``, ``model`` or ``model_state``); ``.h5`` and ``.hdf5`` as Keras writes them, a name
+    being the groups and the dataset joined by ``/``; ``.zip`` around one of these. No code in a file is ever run.
+
+    Args:
+        path: the file.
+        content: its bytes, where they are at hand already; `path` then only names them.
+
+    Returns:
+        Arrays of the dtypes in the file, except that bfloat16 becomes float32. They may be read-only.
+
+    Raises:
+        InputError: when the file is missing, empty, cut short, corrupt, of another format, or holds more than tensors.
+    """
+    path = Path(path)
+    reader, kind, advice = _format(path)
+    content = _content(path) if content is None else content
+    if not content:
+        raise InputError(f"read_tensors: expected {kind} in {path}, got an empty file; fetch it again.")
+    if reader is None:
+        return read_tensors(*_unzipped(path, content))
+    tensors, name = {}, None
+    try:
+        for name, read in reader(content):
+            tensors[name] = _numbers(read())
+            name = None
+    except Exception as error:  # a corrupt file may make a parser raise anything
+        expected = kind if name is None else f"tensor {_line(name)}"
+        got = (name is None and _foreign(content)) or _words(error)
+        raise InputError(f"read_tensors: expected {expected} in {path}, got {got}; {advice}.") from None
+    return tensors
+
+
+def _safetensors(content: bytes) -> Tensors:
+    try:
+        entries = safetensors.deserialize(content)
+    except safetensors.SafetensorError as error:
+        raise ContentError(_safetensors_place(content) or _words(error)) from None
+    for name, entry in entries:
+        yield name, partial(_safetensor, entry)
+
+
+def _safetensor(entry: dict) -> np.ndarray:
+    if entry["dtype"] not in _SAFETENSORS_DTYPES:
+        raise ContentError(f"numbers of type {entry['dtype']}")
+    return plain(entry["data"], _SAFETENSORS_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+
+
+def _safetensors_place(content: bytes) -> str | None:
+    """Which tensor a file that was cut short breaks off in: a header in JSON says where each begins and ends."""
+    begin = 8 + int.from_bytes(content[:8], "little")
+    try:
+        entries = {n: e["data_offsets"] for n, e in json.loads(content[8:begin]).items() if n != "__metadata__"}
+        lost = [(end, start, name) for name, (start, end) in entries.items() if begin + end > len(content)]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if not lost:
+        return None
+    end, start, name = min(lost)
+    size, stop = f"{end - start:,}", f"{begin + end:,}"
+    return f"a file that ends at byte {len(content):,} where tensor {name}, of {size} bytes, ends at {stop}"
+
+
+def _npz(content: bytes) -> Tensors:
+    if not content.startswith(b"PK"):
+        raise ContentError("another kind of file")
+    try:
+        archive = np.load(io.BytesIO(content), allow_pickle=False)
+    except zipfile.BadZipFile as error:
+        raise ContentError(_archive_place(content, lambda _, member: f"member {member}") or _words(error)) from None
+    for name in archive.files:
+        yield name, partial(archive.__getitem__, name)
+
+
+def _torch(content: bytes) -> Tensors:
+    try:
+        yield from read_torch(content)
+    except zipfile.BadZipFile as error:
+        raise ContentError(_archive_place(content, torch_place) or _words(error)) from None
+
+
+def _archive_place(content: bytes, describe: Callable[[bytes, str], str]) -> str | None:
+    """Where a zip archive without the list at its end breaks off: in the last member that it begins."""
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        return None
+    members = [name for name, _ in archive_members(content)]
+    try:
+        return f"an archive that breaks off at {describe(content, members[-1])}" if members else None
+    except Exception:  # what would say more is cut off too
+        return f"an archive that breaks off at member {members[-1]}"
+
+
+def _h5(content: bytes) -> Tensors:
+    import h5py
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        datasets: dict[str, h5py.Dataset] = {}
+        file.visititems(lambda name, item: datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        for name, dataset in datasets.items():
+            yield name, partial(_dataset, dataset, len(content))
+
+
+def _dataset(dataset, limit: int) -> np.ndarray:
+    if dataset.chunks is None and dataset.nbytes > limit:
+        raise ContentError(f"a shape {dataset.shape} that the file is too short for")
+    return dataset[()]
+
+
+def _unzipped(path: Path, content: bytes) -> tuple[Path, bytes]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        members = [info.filename for info in archive.infolist() if not info.is_dir()]
+        if len(members) != 1:
+            raise ContentError(f"{len(members)} files")
+        if members[0].lower().endswith(".zip"):  # of which there may be no last
+            raise ContentError("an archive in an archive")
+        return path / _line(members[0]).lstrip("/"), archive.read(members[0])
+    except Exception as error:
+        got = _foreign(content) or _words(error)
+        raise InputError(
+            f"read_tensors: expected an archive of one weights file in {path}, got {got}; fetch or unzip it again."
+        ) from None
+
+
+_AGAIN = "fetch it again"
+_FORMATS: dict[str, tuple[Callable[[bytes], Tensors] | None, str, str]] = {
+    ".safetensors": (_safetensors, "safetensors", _AGAIN),
+    ".npz": (_npz, "NumPy's arrays", _AGAIN),
+    **dict.fromkeys(
+        (".pth", ".pt", ".bin", ".th"),
+        (_torch, "a PyTorch state dict", f"{_AGAIN}, or save the state_dict() alone with torch.save"),
+    ),
+    **dict.fromkeys((".h5", ".hdf5"), (_h5, "Keras' HDF5", _AGAIN)),
+    ".zip": (None, "an archive of one weights file", _AGAIN),
+}
+
+
+SUFFIXES = tuple(_FORMATS)
+"""Of the files that can be read."""
+
+
+def _format(path: Path) -> tuple[Callable[[bytes], Tensors] | None, str, str]:
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise InputError(
+            f"read_tensors: expected a file whose suffix is one of {' '.join(_FORMATS)}, got {path}; save its tensors "
+            "as safetensors (a bare pickle may run any code when it is read)."
+        )
+    return _FORMATS[suffix]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"read_tensors: expected a weights file at {path}, got {error.strerror}; check the path."
+        ) from None
+
+
+def _numbers(value: np.ndarray) -> np.ndarray:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise ContentError(f"{array.dtype} where numbers belong")
+    return array
+
+
+def _foreign(content: bytes) -> str | None:
+    """The two things that are most often fetched in place of weights."""
+    start = content[:100].lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer in place of the file"
+    return "a web page" if start.startswith((b"<!doctype", b"<html", b"<?xml")) else None
+
+
+def _words(error: BaseException) -> str:
+    words = _line(str(error)).rstrip(".;")
+    return words if isinstance(error, ContentError) else f"corrupt content ({words or type(error).__name__})"
+
+
+def _line(text: str) -> str:
+    """One printable line of words that a file or its parser made up."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))[:200]
