@@ -1,0 +1,183 @@
+"""Files by their URLs: fetched once, checked, and gone on with where a download was interrupted."""
+
+import hashlib
+import os
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from leepjax.files import digest
+from leepjax.types import InputError
+
+_PAUSES = (0.0, 0.5, 2.0)
+"""Seconds before each attempt."""
+_TIMEOUT = 30.0
+_DROPPED = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+_REFUSALS = {
+    401: "no access; log in where it is published, and pass the path of what you fetched there",
+    403: "no access; log in where it is published, and pass the path of what you fetched there",
+    404: "no such file; check the address",
+    410: "no such file any more; look for another address",
+}
+
+
+def url_file(url: str, *, sha256: str | None = None, cache: Path, offline: bool = False) -> Path:
+    """The file at a URL, fetched into `cache` unless it is there already.
+
+    What was interrupted goes on where it stopped, if the server can do so and the file is still the same.
+
+    Args:
+        url: of http or https.
+        sha256: hexadecimal, or its beginning as in torch hub's file names; a file that differs is fetched once again.
+        cache: folder for the file, in one of its own there.
+        offline: use only what is in the cache.
+
+    Raises:
+        InputError: when there is no such file, access, network or room, or the content isn't what `sha256` says.
+    """
+    from huggingface_hub.utils import WeakFileLock
+
+    path = _place(url, cache)
+    try:
+        if _intact(path, sha256):
+            return path
+        if offline:
+            got = f"other content in {path}" if path.exists() else f"nothing in the cache {cache}"
+            raise InputError(f"url_file: expected {url}, got {got}; fetch it online first.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(path.with_name(f"{path.name}.lock")):
+            return path if _intact(path, sha256) else _fetch(url, path, sha256)
+    except OSError as error:
+        raise InputError(
+            f"url_file: expected room for {url} in {path.parent}, got {error.strerror or error}; "
+            "make some and run it again."
+        ) from error
+
+
+def url_size(url: str, *, sha256: str | None = None, cache: Path, offline: bool = False) -> int | None:
+    """Bytes of the file that ``url_file`` would fetch: 0 when it is here already, None when that can't be told now.
+
+    Raises:
+        InputError: when there is no such file or no access.
+    """
+    path = _place(url, cache)
+    if _intact(path, sha256):
+        return 0
+    if offline:
+        return None
+    try:
+        with _open(url, {}, "HEAD") as response:
+            length = response.headers["Content-Length"]
+    except _DROPPED as error:
+        _close(error)
+        if (code := getattr(error, "code", None)) in _REFUSALS:
+            raise _refused(url, code) from None
+        return None
+    return int(length) if length else None
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal, of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place(url: str, cache: Path) -> Path:
+    """Where a URL's file belongs: under its own name, apart from those of the same name elsewhere."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    name = unquote(parts.path).rpartition("/")[2]
+    plain = url.isascii() and " " not in url and url.isprintable() and name.isprintable()
+    if not plain or parts.scheme not in ("http", "https") or not parts.netloc or name in ("", ".", ".."):
+        raise InputError(f"url_file: expected the http or https URL of a file, got {url!r}; check how it is written.")
+    return cache / digest(url.encode())[:16] / name
+
+
+def _fetch(url: str, path: Path, sha256: str | None) -> Path:
+    """Fetch the file into `path`; a part of it, and the ETag it was sent under, lie beside until it is whole."""
+    part, etag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.etag")
+    found = ""
+    for _ in range(2):
+        _persist(url, part, etag)
+        if _intact(part, sha256):
+            os.replace(part, path)
+            etag.unlink(missing_ok=True)
+            return path
+        found = sha256_of(part)
+        part.unlink()
+    raise InputError(
+        f"url_file: expected {url} of SHA-256 {sha256}, got {found} twice; check both, or look for another address."
+    )
+
+
+def _persist(url: str, part: Path, etag: Path) -> None:
+    failure = ""
+    for pause in _PAUSES:
+        time.sleep(pause)
+        try:
+            return _receive(url, part, etag)
+        except _DROPPED as error:
+            _close(error)
+            code = getattr(error, "code", None)
+            if code == 416:  # there is more of the part than of the file
+                part.unlink(missing_ok=True)
+            elif code is not None and code not in _TEMPORARY:
+                raise _refused(url, code) from None
+            failure = str(getattr(error, "reason", None) or error or type(error).__name__)
+    kept, _ = _kept(part, etag)
+    raise InputError(
+        f"url_file: expected {url}, got {failure} in {len(_PAUSES)} attempts; check the network and run it again "
+        f"({kept:,} bytes are kept)."
+    )
+
+
+def _receive(url: str, part: Path, etag: Path) -> None:
+    """One request for what is missing of the part, or for the whole if that is no longer part of the same file."""
+    have, tag = _kept(part, etag)
+    with _open(url, {"Range": f"bytes={have}-", "If-Range": tag} if have else {}) as response:
+        partial = response.status == 206
+        if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            part.unlink(missing_ok=True)
+            raise ConnectionError("another part than was asked for")
+        with part.open("ab" if partial else "wb") as file:
+            tag = response.headers.get("ETag", "")
+            etag.write_text("" if tag.startswith("W/") else tag)  # a weak one doesn't promise the same bytes
+            begin = file.tell()
+            shutil.copyfileobj(response, file, 1 << 16)  # what is lost when the connection is, at most
+            received = file.tell() - begin
+    length = response.headers["Content-Length"]
+    if length and received != int(length):
+        raise ConnectionError(f"a connection that closed after {received:,} of {int(length):,} bytes")
+
+
+def _kept(part: Path, etag: Path) -> tuple[int, str]:
+    """How many bytes can be gone on with, and the ETag that says whether they are still of the same file."""
+    tag = etag.read_text() if etag.exists() else ""
+    return part.stat().st_size if tag and part.exists() else 0, tag
+
+
+def _open(url: str, headers: dict[str, str], method: str = "GET") -> HTTPResponse:
+    headers = {"User-Agent": "leepjax", "Accept-Encoding": "identity"} | headers
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=_TIMEOUT)
+
+
+def _refused(url: str, code: int) -> InputError:
+    got = _REFUSALS.get(code, "a refusal; try again later")
+    return InputError(f"url_file: expected {url}, got HTTP {code}, {got}.")
+
+
+def _close(error: BaseException) -> None:
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+
+
+def _intact(path: Path, sha256: str | None) -> bool:
+    return path.exists() and (sha256 is None or sha256_of(path).startswith(sha256.lower()))

@@ -1,0 +1,592 @@
+"""Files from the Hub and from URLs, against a server on this machine that speaks as they do, or fails when told to."""
+
+import errno
+import hashlib
+import http.server
+import json
+import logging
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import huggingface_hub
+import numpy as np
+import pytest
+import safetensors.numpy
+from huggingface_hub import constants
+from timm_layout import CONFIG, torch_layout
+
+from leepjax.models import opening, weights
+from leepjax.models.architectures import build
+from leepjax.models.hub import hub_file, hub_revision, hub_size
+from leepjax.models.opening import describe, load_source
+from leepjax.models.published import Published
+from leepjax.models.urls import url_file, url_size
+from leepjax.preprocessing import Preprocessing
+from leepjax.types import InputError
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+COMMIT, REPO = "0123456789abcdef0123456789abcdef01234567", "owner/net"
+
+
+class Site:
+    """What the server serves, how it misbehaves, and the requests that it saw."""
+
+    def __init__(self):
+        self.files = {"/model.pth": CONTENT}
+        self.etags = {"/model.pth": '"first"'}
+        self.redirects = {}
+        self.status = {}
+        self.ranges = True
+        self.cuts = []
+        """Bytes after which the next answers break off."""
+        self.stall = None
+        """The event for which the next answer waits after these bytes: (bytes, event)."""
+        self.seen = []
+
+    def gets(self, path="/model.pth"):
+        return [headers for method, seen, headers in self.seen if (method, seen) == ("GET", path)]
+
+    def publish(self, filename, content, *, large=True):
+        """Put a file in the repository, as the Hub does: a large one behind a redirect to where content lies."""
+        address, place = f"/{REPO}/resolve/main/{filename}", f"/cdn/{filename}"
+        digest = hashlib.sha256(content).hexdigest() if large else hashlib.sha1(content).hexdigest()
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{digest}"'}
+        if large:
+            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
+            self.redirects[address] = (place, headers)
+        self.files[place if large else address] = content
+        self.etags[place if large else address] = f'"{digest}"'
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        site = self.server.site
+        site.seen.append((self.command, self.path, dict(self.headers)))
+        if self.path in site.status:
+            status, headers = site.status[self.path]
+            return self.answer(status, headers, b"no")
+        if self.path in site.redirects:
+            place, headers = site.redirects[self.path]
+            return self.answer(302, {"Location": self.server.url + place} | headers, b"")
+        if self.path not in site.files:
+            code = "RepoNotFound" if "/resolve/" in self.path and REPO not in self.path else "EntryNotFound"
+            return self.answer(404, {"X-Error-Code": code, "X-Repo-Commit": COMMIT}, b"no such file")
+        content, headers = site.files[self.path], {"X-Repo-Commit": COMMIT}
+        if etag := site.etags.get(self.path):
+            headers["ETag"] = etag
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if asked and site.ranges and self.headers.get("If-Range", etag) == etag:
+            begin = int(asked[1])
+            if begin >= len(content):
+                return self.answer(416, {"Content-Range": f"bytes */{len(content)}"}, b"")
+            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
+            return self.answer(206, headers, content[begin:])
+        return self.answer(200, headers, content)
+
+    def answer(self, status, headers, body):
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(body))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        site = self.server.site
+        with suppress(ConnectionError):
+            if site.stall and status in (200, 206):
+                (count, event), site.stall = site.stall, None
+                self.wfile.write(body[:count])
+                self.wfile.flush()
+                event.wait(30)
+                body = body[count:]
+            elif site.cuts and status in (200, 206):
+                body = body[: site.cuts.pop(0)]
+                self.close_connection = True
+            self.wfile.write(body)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = False  # joined when the server closes: no socket is left open
+
+    def stop(self):
+        huggingface_hub.close_session()  # it keeps connections open, which the server would wait for
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    server = Server(("127.0.0.1", 0), Handler)
+    server.url, server.site = f"http://127.0.0.1:{server.server_port}", Site()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    yield server
+    server.stop()
+    thread.join()
+
+
+@pytest.fixture
+def site(server):
+    return server.site
+
+
+@pytest.fixture
+def hub(server, monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    server.site.publish("model.safetensors", CONTENT)
+    server.site.publish("config.json", b"{}", large=False)
+    return server
+
+
+def parts(cache):
+    return [path for path in cache.rglob("*") if path.suffix in (".part", ".etag")]
+
+
+def test_a_url_is_fetched_once(server, site, tmp_path):
+    url = f"{server.url}/model.pth"
+    assert url_size(url, cache=tmp_path) == len(CONTENT)
+    path = url_file(url, sha256=SHA256[:8], cache=tmp_path)
+    assert (path.name, path.read_bytes()) == ("model.pth", CONTENT)
+    assert not parts(tmp_path)
+    server.stop()
+    assert url_file(url, sha256=SHA256.upper(), cache=tmp_path) == path
+    assert url_file(url, cache=tmp_path, offline=True) == path
+    assert url_size(url, sha256=SHA256, cache=tmp_path) == 0
+    assert len(site.gets()) == 1
+
+
+def test_redirects_are_followed(server, site, tmp_path):
+    site.redirects = {"/latest/model.pth": ("/second", {}), "/second": ("/model.pth", {})}
+    path = url_file(f"{server.url}/latest/model.pth", cache=tmp_path)
+    assert (path.name, path.read_bytes()) == ("model.pth", CONTENT)
+
+
+def test_files_of_one_name_lie_apart(server, site, tmp_path):
+    site.files["/other/model.pth"] = b"other"
+    first = url_file(f"{server.url}/model.pth", cache=tmp_path)
+    second = url_file(f"{server.url}/other/model.pth", cache=tmp_path)
+    assert (first.read_bytes(), second.read_bytes()) == (CONTENT, b"other")
+
+
+def test_a_dropped_connection_goes_on_where_it_stopped(server, site, tmp_path):
+    site.cuts = [100_000, 50_000]
+    path = url_file(f"{server.url}/model.pth", cache=tmp_path)
+    assert path.read_bytes() == CONTENT
+    ranges = [(headers.get("Range"), headers.get("If-Range")) for headers in site.gets()]
+    assert ranges == [(None, None), ("bytes=100000-", '"first"'), ("bytes=150000-", '"first"')]
+
+
+def test_attempts_end_and_the_next_call_goes_on(server, site, tmp_path):
+    url = f"{server.url}/model.pth"
+    site.cuts = [1000, 0, 0]
+    message = (
+        r"url_file: expected http\S+model\.pth, got a connection that closed after 0 of 299,000 bytes in 3 attempts; "
+        r"check the network and run it again \(1,000 bytes are kept\)\."
+    )
+    with pytest.raises(InputError, match=message):
+        url_file(url, cache=tmp_path)
+    assert url_file(url, cache=tmp_path).read_bytes() == CONTENT
+    assert site.gets()[-1]["Range"] == "bytes=1000-"
+
+
+FETCH = "import sys; from pathlib import Path; from leepjax.models.urls import url_file; "
+FETCH += "url_file(sys.argv[1], cache=Path(sys.argv[2]))"
+
+
+def test_a_killed_process_is_gone_on_with(server, site, tmp_path):
+    url, released = f"{server.url}/model.pth", threading.Event()
+    site.stall = (200_000, released)
+    process = subprocess.Popen([sys.executable, "-c", FETCH, url, str(tmp_path)])
+    whole = 200_000 // 65_536 * 65_536
+    deadline = time.monotonic() + 30
+    while sum(path.stat().st_size for path in parts(tmp_path) if path.suffix == ".part") < whole:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    released.set()
+    assert url_file(url, sha256=SHA256, cache=tmp_path).read_bytes() == CONTENT
+    assert [headers.get("Range") for headers in site.gets()] == [None, f"bytes={whole}-"]
+    assert not parts(tmp_path)
+
+
+def interrupt(server, tmp_path):
+    server.site.cuts = [1000, 0, 0]
+    with pytest.raises(InputError, match="1,000 bytes are kept"):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+
+
+def test_a_file_that_changed_is_fetched_from_the_start(server, site, tmp_path):
+    interrupt(server, tmp_path)
+    site.files["/model.pth"], site.etags["/model.pth"] = b"new" * 1000, '"second"'
+    assert url_file(f"{server.url}/model.pth", cache=tmp_path).read_bytes() == b"new" * 1000
+    assert site.gets()[-1]["If-Range"] == '"first"'
+
+
+def test_a_server_without_ranges_sends_it_from_the_start(server, site, tmp_path):
+    interrupt(server, tmp_path)
+    site.ranges = False
+    assert url_file(f"{server.url}/model.pth", cache=tmp_path).read_bytes() == CONTENT
+    assert "Range" in site.gets()[-1]
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_a_strong_etag_nothing_is_gone_on_with(server, site, tmp_path, etag):
+    site.etags["/model.pth"] = etag
+    site.cuts = [1000]
+    assert url_file(f"{server.url}/model.pth", cache=tmp_path).read_bytes() == CONTENT
+    assert ["Range" in headers for headers in site.gets()] == [False, False]
+
+
+def test_a_file_that_became_shorter_than_its_part(server, site, tmp_path):
+    interrupt(server, tmp_path)
+    site.files["/model.pth"] = b"short"
+    assert url_file(f"{server.url}/model.pth", cache=tmp_path).read_bytes() == b"short"
+
+
+def test_another_part_than_was_asked_for_is_not_joined(server, site, tmp_path):
+    interrupt(server, tmp_path)
+    (part,) = [path for path in parts(tmp_path) if path.suffix == ".part"]
+    part.with_suffix(".etag").write_text('"other"')
+    site.status["/model.pth"] = (206, {"Content-Range": "bytes 7-8/300000", "ETag": '"first"'})
+    with pytest.raises(InputError, match="got another part than was asked for in 3 attempts"):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+    del site.status["/model.pth"]
+    assert url_file(f"{server.url}/model.pth", sha256=SHA256, cache=tmp_path).read_bytes() == CONTENT
+
+
+def test_other_content_is_fetched_once_again(server, site, tmp_path):
+    url = f"{server.url}/model.pth"
+    path = url_file(url, sha256=SHA256, cache=tmp_path)
+    path.write_bytes(CONTENT[:-1] + b"?")
+    with pytest.raises(
+        InputError, match=r"url_file: expected http\S+, got other content in \S+model\.pth; fetch it on"
+    ):
+        url_file(url, sha256=SHA256, cache=tmp_path, offline=True)
+    assert url_file(url, sha256=SHA256, cache=tmp_path).read_bytes() == CONTENT
+    assert len(site.gets()) == 2
+
+
+def test_a_checksum_that_stays_wrong(server, site, tmp_path):
+    message = rf"url_file: expected http\S+ of SHA-256 f37072fd, got {SHA256} twice; check both, or look for another"
+    with pytest.raises(InputError, match=message):
+        url_file(f"{server.url}/model.pth", sha256="f37072fd", cache=tmp_path)
+    assert len(site.gets()) == 2
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".part", ".pth")]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, r"url_file: expected http\S+, got HTTP 404, no such file; check the address\."),
+        (401, r"got HTTP 401, no access; log in where it is published, and pass the path of what you fetched there\."),
+        (403, r"got HTTP 403, no access; log in"),
+        (410, r"got HTTP 410, no such file any more; look for another address\."),
+        (418, r"got HTTP 418, a refusal; try again later\."),
+    ],
+)
+def test_a_refusal_is_final(server, site, tmp_path, status, message):
+    site.status["/model.pth"] = (status, {})
+    with pytest.raises(InputError, match=message):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+    assert len(site.gets()) == 1
+    if status == 418:
+        assert url_size(f"{server.url}/model.pth", cache=tmp_path) is None
+    else:
+        with pytest.raises(InputError, match=message):
+            url_size(f"{server.url}/model.pth", cache=tmp_path)
+
+
+def test_a_busy_server_is_asked_again(server, site, tmp_path):
+    site.status["/model.pth"] = (503, {})
+    with pytest.raises(InputError, match="got Service Unavailable in 3 attempts; check the network"):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+    assert len(site.gets()) == 3
+
+
+def test_no_network(server, tmp_path):
+    server.stop()
+    url = f"{server.url}/model.pth"
+    with pytest.raises(InputError, match=r"got .*Connection refused in 3 attempts; check the network and run it again"):
+        url_file(url, cache=tmp_path)
+    assert url_size(url, cache=tmp_path) is None
+
+
+def test_offline_and_not_cached(tmp_path):
+    url = "https://nowhere.invalid/model.pth"
+    with pytest.raises(
+        InputError, match=rf"url_file: expected {url}, got nothing in the cache .*; fetch it online fir"
+    ):
+        url_file(url, cache=tmp_path, offline=True)
+    assert url_size(url, cache=tmp_path, offline=True) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://a/b.pth",
+        "model.pth",
+        "https://a.invalid/",
+        "http://a/%2e%2e",
+        "http://a/b%00",
+        "http:///b.pth",
+        "http://[a/b.pth",
+        "http://a/ü.pth",
+        "http://a/b c.pth",
+    ],
+)
+def test_only_urls_of_files(tmp_path, url):
+    with pytest.raises(InputError, match=r"url_file: expected the http or https URL of a file, got '.*'; check how it"):
+        url_file(url, cache=tmp_path)
+
+
+def test_a_full_disk(server, monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(
+        InputError, match=r"url_file: expected room for http\S+ in .*, got No space left on device; make"
+    ):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+
+
+def test_many_at_once_fetch_a_file_once(server, site, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: url_file(f"{server.url}/model.pth", cache=tmp_path), range(8)))
+    assert len(set(paths)) == 1
+    assert len(site.gets()) == 1
+
+
+def test_a_hub_file_is_fetched_once(hub, site):
+    assert hub_size(REPO, "model.safetensors") == len(CONTENT)
+    path = hub_file(REPO, "model.safetensors")
+    assert path.read_bytes() == CONTENT
+    assert path.resolve().name == SHA256
+    assert hub_revision(path) == COMMIT
+    assert hub_file(REPO, "model.safetensors") == path
+    assert hub_size(REPO, "model.safetensors") == 0
+    assert len(site.gets("/cdn/model.safetensors")) == 1
+    assert hub_file(REPO, "config.json").read_bytes() == b"{}"
+
+
+def test_a_cached_hub_file_needs_no_server(hub):
+    path = hub_file(REPO, "model.safetensors")
+    hub.stop()
+    for offline in (True, False, None):
+        assert hub_file(REPO, "model.safetensors", offline=offline) == path
+        assert hub_size(REPO, "model.safetensors", offline=offline) == 0
+    assert hub_file(REPO, "model.safetensors", revision=COMMIT) == path
+
+
+def test_a_dropped_hub_download_goes_on_where_it_stopped(hub, site, monkeypatch):
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
+    site.cuts = [100_000]
+    with suppress(InputError):  # the first versions of the library leave it to the next call
+        hub_file(REPO, "model.safetensors")
+    assert hub_file(REPO, "model.safetensors").read_bytes() == CONTENT
+    assert [headers.get("Range") for headers in site.gets("/cdn/model.safetensors")] == [None, "bytes=100000-"]
+
+
+def test_a_corrupt_hub_file_is_fetched_once_again(hub, site, caplog):
+    path = hub_file(REPO, "model.safetensors")
+    blob = path.resolve()
+    blob.write_bytes(CONTENT[:-1] + b"?")
+    with pytest.raises(
+        InputError, match=rf"hub_file: expected .*, got other content in {blob}; delete it and go online"
+    ):
+        hub_file(REPO, "model.safetensors", offline=True)
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        assert hub_file(REPO, "model.safetensors").read_bytes() == CONTENT
+    assert f"{blob} has other content than model.safetensors of owner/net at main; it is deleted." in caplog.text
+    assert len(site.gets("/cdn/model.safetensors")) == 2
+
+
+def test_hub_content_that_stays_wrong(hub, site):
+    site.files["/cdn/model.safetensors"] = CONTENT[:-1] + b"?"
+    message = (
+        "hub_file: expected model.safetensors of owner/net at main as its SHA-256 says, got other content twice; try"
+    )
+    with pytest.raises(InputError, match=message):
+        hub_file(REPO, "model.safetensors")
+    assert len(site.gets("/cdn/model.safetensors")) == 2
+
+
+def address(filename, repo=REPO):
+    return f"/{repo}/resolve/main/{filename}"
+
+
+@pytest.mark.parametrize(
+    ("repo", "filename", "status", "code", "message"),
+    [
+        (
+            REPO,
+            "x.bin",
+            None,
+            None,
+            r"hub_file: expected x\.bin of owner/net at main, got no such file; check its name\.",
+        ),
+        (
+            "no/net",
+            "x.bin",
+            None,
+            None,
+            r"got no such repository; check its name, or run hf auth login if it is private\.",
+        ),
+        ("no/net", "x.bin", 401, "RepoNotFound", r"got no such repository; "),
+        (
+            REPO,
+            "x.bin",
+            403,
+            "GatedRepo",
+            r"got no access; accept its terms at http://\S+/owner/net and run hf auth log",
+        ),
+        (REPO, "x.bin", 401, "GatedRepo", r"got no access; accept its terms"),
+        (REPO, "x.bin", 404, "RevisionNotFound", r"got no such revision; check its name\."),
+        ("a/b/c", "x.bin", None, None, r"got no name of a repository; give owner/name\."),
+    ],
+)
+def test_what_the_hub_refuses(hub, site, repo, filename, status, code, message):
+    if status:
+        site.status[address(filename, repo)] = (status, {"X-Error-Code": code})
+    with pytest.raises(InputError, match=message):
+        hub_file(repo, filename)
+    with pytest.raises(InputError, match=message):
+        hub_size(repo, filename)
+
+
+def test_a_hub_that_cannot_be_reached(hub, monkeypatch):
+    hub.stop()
+    message = rf"hub_file: expected .*, got no answer from {hub.url}; check the network and HF_ENDPOINT\."
+    with pytest.raises(InputError, match=message):
+        hub_file(REPO, "model.safetensors")
+    message = r"got nothing in the cache \S+; fetch it online first\."
+    with pytest.raises(InputError, match=message):
+        hub_file(REPO, "model.safetensors", offline=True)
+    assert hub_size(REPO, "model.safetensors", offline=True) is None
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=message):
+        hub_file(REPO, "model.safetensors")
+    assert hub_size(REPO, "model.safetensors") is None
+
+
+def test_a_full_disk_of_the_hub(hub, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub.file_download, "http_get", full)
+    with pytest.raises(InputError, match=r"got No space left on device; make room in \S+ and run it again\."):
+        hub_file(REPO, "model.safetensors")
+
+
+HUB = "from leepjax.models.hub import hub_file; print(hub_file('owner/net', 'model.safetensors'))"
+
+
+def test_the_settings_of_the_hub_are_respected_and_a_killed_download_leaves_no_file(hub, site, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    released = threading.Event()
+    site.stall = (200_000, released)
+    process = subprocess.Popen([sys.executable, "-c", HUB], stderr=subprocess.DEVNULL)
+    while not site.gets("/cdn/model.safetensors"):
+        assert process.poll() is None
+        threading.Event().wait(0.02)
+    process.kill()
+    process.wait()
+    released.set()
+    run = subprocess.run([sys.executable, "-c", HUB], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith(str(tmp_path / "home" / "hub" / "models--owner--net" / "snapshots" / COMMIT))
+    hub.stop()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert subprocess.run([sys.executable, "-c", HUB], capture_output=True, text=True, check=True).stdout == run.stdout
+
+
+def test_a_path_of_no_hub(tmp_path):
+    with pytest.raises(
+        InputError, match=r"hub_revision: expected a path in the Hub's cache, got .*; take it from hub_fi"
+    ):
+        hub_revision(tmp_path / "model.safetensors")
+
+
+def test_the_library_is_loaded_only_when_it_is_used():
+    code = "import sys, leepjax.models.hub; print('huggingface_hub' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_source_of_the_hub_from_its_name_to_its_logits(hub, site):
+    network = build("resnet20", 10, seed=3)
+    network.eval()
+    site.publish("config.json", json.dumps(CONFIG).encode(), large=False)
+    site.publish("model.safetensors", safetensors.numpy.save(torch_layout(network)))
+    card, to_fetch = describe(f"hf-hub:{REPO}")
+    assert to_fetch == len(site.files["/cdn/model.safetensors"])
+    source = load_source(f"hf-hub:{REPO}")
+    assert (source.name, source.card.revision) == (f"hf-hub:{REPO}", COMMIT)
+    assert source.card.preprocessing == card.preprocessing
+    assert source.card.origin == f"https://huggingface.co/{REPO}"
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    expected = network(source.card.preprocessing.normalise(images)).logits
+    np.testing.assert_allclose(source(images).logits, expected, rtol=1e-4, atol=1e-5)
+    assert describe(f"hf-hub:{REPO}")[1] == 0
+
+
+def test_a_published_url_from_its_name_to_its_logits(server, site, tmp_path, monkeypatch):
+    network = build("resnet20", 10, seed=3)
+    content = safetensors.numpy.save(torch_layout(network))
+    site.files["/net.safetensors"] = content
+    row = Published(
+        "theirs",
+        f"{server.url}/net.safetensors",
+        "resnet20",
+        weights.num_parameters(network),
+        0.5,
+        "MIT",
+        num_classes=10,
+        preprocessing=Preprocessing(image_size=32),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    monkeypatch.setitem(opening.PUBLISHED, "theirs", row)
+    monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path))
+    card, to_fetch = describe("theirs")
+    assert (card.accuracy, card.licence, to_fetch) == (0.5, "MIT", len(content))
+    source = load_source("theirs")
+    assert source(np.zeros((1, 32, 32, 3), np.uint8)).logits.shape == (1, 10)
+    assert describe("theirs") == (card, 0)
+    site.files.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load_source("theirs").card == source.card
+
+
+def test_a_source_that_is_not_ours_is_refused_before_its_weights_are_fetched(hub, site):
+    site.publish("config.json", json.dumps(CONFIG | {"architecture": "swin"}).encode(), large=False)
+    site.publish("model.safetensors", CONTENT)
+    with pytest.raises(InputError, match=rf"hf-hub:{REPO}: architecture: expected one of \d+ known names, got 'swin'"):
+        load_source(f"hf-hub:{REPO}")
+    assert not site.gets("/cdn/model.safetensors")
