@@ -8,11 +8,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import safetensors
 import safetensors.numpy
 from flax import nnx
 
 from leepjax.files import write_atomically
+from leepjax.models.formats import read_tensors
+from leepjax.models.layouts import to_timm
 from leepjax.types import InputError
 
 _TORCH_LEAF = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -25,25 +26,27 @@ def save(model: nnx.Module, path: Path, dtype: type = np.float16) -> None:
 
 
 def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
-    """Fill `model` with the float32 values of a file that `save` wrote, or of its `content` where that was sent.
+    """Fill `model` with the values of a weights file, or of its `content` where that was sent.
+
+    It may be a file that `save` wrote, or a PyTorch-layout state dict in any format that ``read_tensors`` knows, under
+    timm's, torchvision's, pytorchcv's, Keras' or EfficientNet-PyTorch's names.
 
     Raises:
-        InputError: when the file isn't safetensors, or a tensor is missing, unknown or of another shape.
+        InputError: when the file can't be read, or a tensor is missing, unknown or of another shape.
     """
-    try:
-        tensors = safetensors.numpy.load_file(path) if content is None else safetensors.numpy.load(content)
-    except FileNotFoundError:
-        raise InputError(f"load: expected a weights file, got no file at {path}; check the path.") from None
-    except safetensors.SafetensorError as error:
-        raise InputError(f"load: expected safetensors in {path}, got {error}; fetch or train it again.") from None
-    _fill(model, tensors, str(path))
+    tensors = read_tensors(path, content)
+    if any(name.endswith(".kernel") for name in tensors):
+        _fill(model, tensors, str(path))
+    else:
+        load_torch(model, to_timm(tensors), str(path))
 
 
 def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: str = "state dict") -> None:
     """Fill `model` from a PyTorch-layout state dict (convolutions O I H W, linear layers out × in).
 
-    The names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as torchvision's
-    and the common CIFAR ResNets' are; ``num_batches_tracked`` is ignored and a leading ``module.`` is dropped.
+    The names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as torchvision's,
+    timm's and the common CIFAR ResNets' are; ``num_batches_tracked`` is ignored and a leading ``module.`` is dropped.
+    A parameter that is no layer's (``cls_token``) keeps its name and its layout.
 
     Raises:
         InputError: when a tensor is missing, unknown or of another shape.
@@ -56,7 +59,7 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
     ours = {}
     for name in _leaves(model):
         path, _, leaf = name.rpartition(".")
-        torch_name = f"{path}.{_TORCH_LEAF[leaf]}"
+        torch_name = f"{path}.{_TORCH_LEAF[leaf]}" if leaf in _TORCH_LEAF else name
         if torch_name in theirs:
             ours[name] = _from_torch(theirs.pop(torch_name))
     _fill(model, ours | theirs, origin)
@@ -70,7 +73,7 @@ def num_parameters(model: nnx.Module) -> int:
 def _from_torch(value: np.ndarray) -> np.ndarray:
     if value.ndim == 4:
         return value.transpose(2, 3, 1, 0)
-    return value.T
+    return value.T if value.ndim == 2 else value
 
 
 def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:

@@ -1,0 +1,177 @@
+"""MobileNetV1, MobileNetV2 and EfficientNet-Lite: stages of depthwise separable blocks, in timm's names."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+from flax import nnx
+
+from leepjax.models.layers import batch_norm, conv
+from leepjax.types import Outputs
+
+
+class Stage(NamedTuple):
+    """Blocks of one width, the first with the stride; where the expansion is 0 they are `Separable`."""
+
+    blocks: int
+    size: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+MOBILENET_V1 = (
+    Stage(1, 3, 1, 0, 64),
+    Stage(2, 3, 2, 0, 128),
+    Stage(2, 3, 2, 0, 256),
+    Stage(6, 3, 2, 0, 512),
+    Stage(2, 3, 2, 0, 1024),
+)
+MOBILENET_V2 = (
+    Stage(1, 3, 1, 0, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(3, 3, 2, 6, 32),
+    Stage(4, 3, 2, 6, 64),
+    Stage(3, 3, 1, 6, 96),
+    Stage(3, 3, 2, 6, 160),
+    Stage(1, 3, 1, 6, 320),
+)
+EFFICIENTNET = (
+    Stage(1, 3, 1, 0, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+
+
+class Separable(nnx.Module):
+    """A depthwise convolution and a 1 × 1 one; MobileNetV1's `plain` one ends in ReLU6 and has no shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int, *, plain: bool, norm, same: bool, rngs):
+        self.conv_dw = conv(inputs, inputs, size, stride, groups=inputs, same=same, rngs=rngs)
+        self.bn1 = norm(inputs, rngs=rngs)
+        self.conv_pw = conv(inputs, outputs, 1, rngs=rngs)
+        self.bn2 = norm(outputs, rngs=rngs)
+        self.plain = plain
+        self.shortcut = stride == 1 and inputs == outputs and not plain
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = nnx.relu6(self.bn1(self.conv_dw(x)))
+        y = self.bn2(self.conv_pw(y))
+        if self.plain:
+            return nnx.relu6(y)
+        return x + y if self.shortcut else y
+
+
+class Inverted(nnx.Module):
+    """MobileNetV2's block: 1 × 1 to more channels, depthwise, and linearly back to few, where the shortcut is."""
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int, stride: int, *, expansion: int, norm, same: bool, rngs: nnx.Rngs
+    ):
+        width = inputs * expansion
+        self.conv_pw = conv(inputs, width, 1, rngs=rngs)
+        self.bn1 = norm(width, rngs=rngs)
+        self.conv_dw = conv(width, width, size, stride, groups=width, same=same, rngs=rngs)
+        self.bn2 = norm(width, rngs=rngs)
+        self.conv_pwl = conv(width, outputs, 1, rngs=rngs)
+        self.bn3 = norm(outputs, rngs=rngs)
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = nnx.relu6(self.bn1(self.conv_pw(x)))
+        y = nnx.relu6(self.bn2(self.conv_dw(y)))
+        y = self.bn3(self.conv_pwl(y))
+        return x + y if self.shortcut else y
+
+
+class EfficientNet(nnx.Module):
+    """Stages of separable or inverted residual blocks: normalised images [n h w 3] → ``Outputs``.
+
+    `width` scales the channels, to multiples of 8, and `depth` the blocks of each stage. EfficientNet-Lite has
+    `fixed_ends`: the stem and the first and last stage's number of blocks aren't scaled. The features [n d] are the
+    globally averaged last map: that of a 1 × 1 convolution to `head` channels, or without one that of the last stage.
+
+    Weights that were trained in TensorFlow need `tensorflow`: its padding, and its epsilon in BatchNorm.
+
+    References:
+        Howard et al., *MobileNets*, 2017, table 1.
+        Sandler et al., *MobileNetV2*, CVPR 2018, table 2.
+        Tan, Le, *EfficientNet*, ICML 2019, table 1; Lite leaves out squeeze-and-excitation and has ReLU6 for swish.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        num_classes: int,
+        *,
+        width: float = 1.0,
+        depth: float = 1.0,
+        fixed_ends: bool = False,
+        head: int = 0,
+        tensorflow: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        norm = partial(batch_norm, epsilon=1e-3) if tensorflow else batch_norm
+        options = {"norm": norm, "same": tensorflow, "rngs": rngs}
+        channels = 32 if fixed_ends else _rounded(32 * width)
+        self.conv_stem = conv(3, channels, 3, 2, same=tensorflow, rngs=rngs)
+        self.bn1 = norm(channels, rngs=rngs)
+        self.blocks = nnx.List()
+        for i, stage in enumerate(stages):
+            fixed = fixed_ends and i in (0, len(stages) - 1)
+            blocks = nnx.List()
+            for j in range(stage.blocks if fixed else math.ceil(stage.blocks * depth)):
+                outputs, stride = _rounded(stage.channels * width), stage.stride if j == 0 else 1
+                if stage.expansion:
+                    block = partial(Inverted, expansion=stage.expansion)
+                else:
+                    block = partial(Separable, plain=not head)
+                blocks.append(block(channels, outputs, stage.size, stride, **options))
+                channels = outputs
+            self.blocks.append(blocks)
+        self.conv_head = conv(channels, head, 1, rngs=rngs) if head else None
+        self.bn2 = norm(head, rngs=rngs) if head else None
+        self.classifier = nnx.Linear(head or channels, num_classes, rngs=rngs)
+
+    def __call__(self, images: jax.Array) -> Outputs:
+        x = nnx.relu6(self.bn1(self.conv_stem(images)))
+        for stage in self.blocks:
+            for block in stage:
+                x = block(x)
+        if self.conv_head is not None and self.bn2 is not None:
+            x = nnx.relu6(self.bn2(self.conv_head(x)))
+        features = x.mean(axis=(1, 2))
+        return Outputs(features, self.classifier(features))
+
+    def replace_head(self, num_classes: int, seed: int) -> None:
+        """Give the network a fresh linear head for other classes."""
+        self.classifier = nnx.Linear(self.classifier.in_features, num_classes, rngs=nnx.Rngs(seed))
+
+
+def _rounded(channels: float) -> int:
+    """The multiple of 8 that is nearest, but not below 90 %."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+_lite = partial(EfficientNet, EFFICIENTNET, head=1280, fixed_ends=True, tensorflow=True)
+_v1 = {
+    f"mobilenetv1_{round(100 * width):03}": partial(EfficientNet, MOBILENET_V1, width=width)
+    for width in (1.0, 0.75, 0.5, 0.25)
+}
+_v2 = {"mobilenetv2_100": partial(EfficientNet, MOBILENET_V2, head=1280)}
+
+ARCHITECTURES = {
+    **_v1,
+    **_v2,
+    **{f"tf_{name}": partial(build, tensorflow=True) for name, build in {**_v1, **_v2}.items()},
+    "tf_efficientnet_lite0": _lite,
+    "tf_efficientnet_lite1": partial(_lite, depth=1.1),
+    "tf_efficientnet_lite2": partial(_lite, width=1.1, depth=1.2),
+}

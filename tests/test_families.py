@@ -1,0 +1,104 @@
+"""The families of source models compute what timm's do, from the same random state (tests/oracle)."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from oracle.random_state import digest, images, random_state
+
+from leepjax.models import cifar_resnet, layers, weights
+from leepjax.models.architectures import ARCHITECTURES, build
+from leepjax.types import InputError
+
+FIXTURE = np.load(Path(__file__).parent / "oracle" / "torch_outputs.npz")
+FACTS = json.loads(FIXTURE["facts"].item())
+CHECKED = [name for name in FACTS if name != "versions"]
+FAMILIES = [name for name in ARCHITECTURES if name not in cifar_resnet.ARCHITECTURES]
+
+
+def abstract(name, num_classes=10):
+    return nnx.eval_shape(lambda: build(name, num_classes))
+
+
+def torch_shapes(model):
+    """The names and shapes that PyTorch has for a model's tensors."""
+    leaf_names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+    shapes = {}
+    for path, leaf in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
+        shape = leaf.shape
+        if path[-1] == "kernel":
+            shape = (shape[-1], shape[-2], *shape[:-2])
+        shapes[".".join(map(str, (*path[:-1], leaf_names.get(path[-1], path[-1]))))] = shape
+    return shapes
+
+
+def error(got, expected):
+    return np.abs(np.asarray(got, np.float64) - expected).max() / np.abs(expected).max()
+
+
+def outputs(model, x):
+    """Compiled without optimisation, which is most of the time here."""
+    graphdef, state = nnx.split(model)
+    forward = jax.jit(
+        lambda state, x: nnx.merge(graphdef, state)(x), compiler_options={"xla_backend_optimization_level": 0}
+    )
+    return forward(state, x)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_outputs_and_parameters_are_those_of_timm(name):
+    model = abstract(name)
+    assert weights.num_parameters(model) == FACTS[name]["num_parameters"]
+    state = random_state(torch_shapes(model))
+    assert digest(state) == FACTS[name]["digest"]
+    weights.load_torch(model, state, name)
+    model.eval()
+    features, logits = outputs(model, images(name))
+    assert error(features[:, :256], FIXTURE[f"{name}.features"]) <= 1e-5
+    assert error(logits, FIXTURE[f"{name}.logits"]) <= 1e-5
+
+
+def test_every_family_is_compared():
+    assert {*FAMILIES} - {*CHECKED} == {"resnet101_v1", "resnet152_v1"}  # ResNet-50's blocks, but more of them
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv1_025", "darknet53", "vit_small_patch16_224"])
+def test_replace_head(name):
+    def replaced():
+        model = build(name, 10)
+        model.replace_head(3, seed=0)
+        return model
+
+    model, x = nnx.eval_shape(replaced), jax.ShapeDtypeStruct((2, 224, 224, 3), jnp.float32)
+    features, logits = nnx.eval_shape(lambda model, x: model(x), model, x)
+    assert logits.shape == (2, 3)
+    assert FACTS[name]["num_parameters"] - weights.num_parameters(model) == 7 * (features.shape[1] + 1)
+
+
+def test_a_transformer_names_the_size_it_needs():
+    model = abstract("vit_small_patch16_224")
+    with pytest.raises(InputError, match="ViT: expected images of 224 × 224 pixels, got 32 × 64; resize them"):
+        nnx.eval_shape(lambda model, x: model(x), model, jax.ShapeDtypeStruct((2, 32, 64, 3), jnp.float32))
+
+
+@pytest.mark.parametrize(("size", "stride", "same"), [(3, 1, False), (3, 2, True), (5, 2, False), (5, 2, True)])
+def test_depthwise_convolutions_and_their_gradients_are_the_librarys(size, stride, same):
+    fast = layers.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
+    plain = layers.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
+    plain.conv_general_dilated = jax.lax.conv_general_dilated
+    x = jax.random.normal(jax.random.key(0), (2, 9, 8, 4))
+    gradients = nnx.jit(nnx.value_and_grad(lambda conv, x: (conv(x) ** 3).sum(), argnums=(0, 1)))
+    (value, (by_conv, by_x)), expected = gradients(fast, x), gradients(plain, x)
+    got = (value, by_conv.kernel[...], by_x)
+    for a, b in zip(got, (expected[0], expected[1][0].kernel[...], expected[1][1]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_max_pool_is_that_of_squares(dtype):
+    x = jax.random.normal(jax.random.key(0), (2, 9, 8, 3), dtype) - 9
+    np.testing.assert_array_equal(layers.max_pool(x), nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))))
