@@ -4,8 +4,10 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # the command line reads this module, and --help needs no NumPy
+    import numpy as np
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -22,9 +24,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def digest(*parts: bytes | np.ndarray) -> str:
+def digest(*parts: "bytes | np.ndarray") -> str:
     """A short content hash, the same on every machine."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         state.update(part)
     return state.hexdigest()
+
+
+def cache_folder() -> Path:
+    """$LEEPJAX_CACHE, or the place that the system gives caches."""
+    import platformdirs
+
+    return Path(os.environ.get("LEEPJAX_CACHE") or platformdirs.user_cache_dir("leepjax"))

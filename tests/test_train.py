@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 from flax import nnx
 
 from leepjax.data.target import from_arrays
-from leepjax.models.source import load_source
+from leepjax.models.opening import load_source
+from leepjax.preprocessing import Preprocessing
 from leepjax.transfer import train as training
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.train import CROP_PADDING, Recipe, augment, train
@@ -22,7 +24,7 @@ LABELS = np.arange(22) % 2
 IMAGES = RNG.integers(0, 50, (22, SIZE, SIZE, 3)).astype(np.uint8) + np.uint8(150) * LABELS[:, None, None, None].astype(
     np.uint8
 )
-MEAN, STD = np.float32([0.4, 0.4, 0.4]), np.float32([0.3, 0.3, 0.3])
+EXPECTED = Preprocessing(image_size=SIZE, mean=(0.4, 0.4, 0.4), std=(0.3, 0.3, 0.3))
 RECIPE = Recipe(epochs=8, batch_size=8, learning_rate=0.5)
 
 
@@ -40,7 +42,7 @@ class Small(nnx.Module):
 
 def trained(recipe=RECIPE, seed=0):
     model, progress = Small(seed), []
-    train(model, IMAGES, LABELS, MEAN, STD, recipe, progress.append)
+    train(model, IMAGES, LABELS, EXPECTED, recipe, progress.append)
     return model, progress
 
 
@@ -84,7 +86,7 @@ def test_augment_is_fixed_by_its_key_and_differs_between_images():
 def test_training_learns_and_leaves_the_model_ready_for_inference(once):
     model, progress = once
     assert progress[-1].loss < 0.5 * progress[0].loss
-    predicted = model((IMAGES / np.float32(255) - MEAN) / STD).logits.argmax(axis=1)
+    predicted = model(EXPECTED.normalise(jnp.asarray(IMAGES))).logits.argmax(axis=1)
     np.testing.assert_array_equal(predicted, LABELS)
     assert model.bn.use_running_average
     assert np.abs(model.bn.mean[...]).max() > 0
@@ -130,9 +132,9 @@ def test_every_epoch_visits_every_image(monkeypatch, batch_size):
 def test_a_loss_that_is_not_finite_ends_the_training():
     message = r"train: the loss became nan at step 0 of 24 with learning rate 0; lower the learning rate\."
     with pytest.raises(FloatingPointError, match=message):
-        train(Small(), IMAGES, LABELS, MEAN * np.nan, STD, RECIPE)
+        train(Small(), IMAGES, LABELS, msgspec.structs.replace(EXPECTED, mean=(np.nan,) * 3), RECIPE)
     with pytest.raises(FloatingPointError, match=r"at step [1-5] of 24 with learning rate \S*e\+\d+; lower"):
-        train(Small(), IMAGES, LABELS, MEAN, STD, replace(RECIPE, learning_rate=1e30))
+        train(Small(), IMAGES, LABELS, EXPECTED, replace(RECIPE, learning_rate=1e30))
 
 
 @pytest.mark.parametrize("recipe", [{"epochs": -1}, {"batch_size": 0}, {"batch_size": -8}])

@@ -10,10 +10,12 @@ import msgspec
 import numpy as np
 
 from leepjax.data.target import Target
-from leepjax.extract import extract
+from leepjax.extraction.extract import extract
 from leepjax.files import digest
 from leepjax.models import architectures, weights
-from leepjax.models.source import Card, Source, save_card
+from leepjax.models.card import Card, Training, save_card
+from leepjax.models.source import Source, WeightsFile
+from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.train import Progress, Recipe, train
 from leepjax.types import InputError
 
@@ -49,11 +51,13 @@ def pretrain(
             "name the classes alike."
         )
     started = time.monotonic()
-    images = train_set.images(range(len(train_set)), IMAGE_SIZE)
-    mean = images.mean(axis=(0, 1, 2)) / 255
-    std = images.std(axis=(0, 1, 2)) / 255
+    images = train_set.images(range(len(train_set)), Preprocessing(image_size=IMAGE_SIZE))
+    mean, std = (moment(images, axis=(0, 1, 2)) / 255 for moment in (np.mean, np.std))
+    preprocessing = Preprocessing(
+        image_size=IMAGE_SIZE, mean=tuple(mean.round(6).tolist()), std=tuple(std.round(6).tolist())
+    )
     network = architectures.build(model, len(train_set.classes), recipe.seed)
-    train(network, images, train_set.labels, mean.astype(np.float32), std.astype(np.float32), recipe, on_step)
+    train(network, images, train_set.labels, preprocessing, recipe, on_step)
     network.eval()
 
     path = out / f"{name}.safetensors"
@@ -61,26 +65,27 @@ def pretrain(
     card = Card(
         name=name,
         model=model,
+        num_classes=len(train_set.classes),
+        preprocessing=preprocessing,
+        num_parameters=weights.num_parameters(network),
+        weights_hash=digest(path.read_bytes()),
         classes=train_set.classes,
-        image_size=IMAGE_SIZE,
-        mean=tuple(mean.round(6).tolist()),
-        std=tuple(std.round(6).tolist()),
         data=data or train_set.name,
         licence=licence,
-        examples=len(train_set),
-        epochs=recipe.epochs,
-        seed=recipe.seed,
-        command=command,
-        test_accuracy=float("nan"),
-        test_examples=len(test_set),
-        seconds=round(time.monotonic() - started, 1),
-        versions={package: importlib.metadata.version(package) for package in ("jax", "flax", "optax")}
-        | {"python": platform.python_version()},
-        weights_hash=digest(path.read_bytes()),
-        num_parameters=weights.num_parameters(network),
+        training=Training(
+            examples=len(train_set),
+            epochs=recipe.epochs,
+            seed=recipe.seed,
+            command=command,
+            test_examples=len(test_set),
+            seconds=round(time.monotonic() - started, 1),
+            versions={package: importlib.metadata.version(package) for package in ("jax", "flax", "optax")}
+            | {"python": platform.python_version()},
+        ),
     )
-    logits = extract(Source(card, path), test_set).logits
+    trained = WeightsFile(card.model, card.num_classes, path)
+    logits = extract(Source(card, trained), test_set).logits
     accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
-    card = msgspec.structs.replace(card, test_accuracy=round(accuracy, 6))
+    card = msgspec.structs.replace(card, accuracy=round(accuracy, 6))
     save_card(card, path.with_suffix(".json"))
-    return Source(card, path)
+    return Source(card, trained)

@@ -1,46 +1,89 @@
-"""A source model: an architecture, its weights, and the card that says what it was trained on."""
+"""A source model: a pure function from images to features and logits, and the card that says what it is."""
 
-import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
-import msgspec
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
-from leepjax.files import digest, write_atomically
+from leepjax.files import digest
 from leepjax.models import architectures, weights
+from leepjax.models.card import Card
+from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, Outputs, unknown_name
 
-SHIPPED = Path(__file__).parent / "shipped"
+Apply = Callable[[Any, jax.Array], Outputs]
+"""``apply(params, images)``: normalised images [n h w 3] → ``Outputs``. Pure; equal objects are compiled once."""
+DType = Literal["float32", "bfloat16"]
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user needs to know of a source before trusting it; stored as JSON beside the weights."""
+class Network(Protocol):
+    """What computes a source's outputs, wherever its weights come from."""
 
-    name: str
-    model: str
-    classes: tuple[str, ...]
-    image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    data: str
-    licence: str
-    examples: int
-    epochs: int
-    seed: int
-    command: str
-    test_accuracy: float
-    test_examples: int
-    seconds: float
-    versions: dict[str, str]
-    weights_hash: str
-    num_parameters: int
+    def open(self) -> tuple[Apply, Any]:
+        """The function and its parameters."""
+        ...
+
+    def model(self) -> Any:
+        """A fresh NNX module with the weights, to train."""
+        ...
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """One of our architectures with the weights of a file."""
+
+    architecture: str
+    num_classes: int
+    path: Path
+    content: bytes | None = field(default=None, repr=False, compare=False)
+    """The bytes of the file, where a source was sent to: there may be no such file."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"content": self.path.read_bytes() if self.content is None else self.content}
+
+    def model(self) -> Any:
+        network = architectures.abstract(self.architecture, self.num_classes)
+        weights.load(network, self.path, self.content)
+        network.eval()
+        return network
+
+    def open(self) -> tuple[Apply, Any]:
+        graphdef, state = nnx.split(self.model())
+        return Merged(graphdef), jax.tree.map(jnp.asarray, state)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The pure function of an NNX module; modules of one architecture have the same, and one compilation."""
+
+    graphdef: Any
+
+    def __call__(self, state: Any, images: jax.Array) -> Outputs:
+        return nnx.merge(self.graphdef, state)(images)
+
+
+@dataclass(frozen=True, eq=False)
+class UserFunction:
+    """Somebody's ``apply(params, images)``."""
+
+    apply: Apply
+    params: Any
+
+    def open(self) -> tuple[Apply, Any]:
+        return self.apply, self.params
+
+    def model(self) -> Any:
+        raise InputError(
+            "finetune: expected a network of leepjax's own architectures, got a user's function, whose head can't be "
+            "replaced; verify with head."
+        )
 
 
 @dataclass(frozen=True)
@@ -48,86 +91,124 @@ class Source:
     """A model that can be transferred: ``source(images)`` gives features and logits of uint8 images [b s s 3]."""
 
     card: Card
-    path: Path
-    content: bytes | None = field(default=None, repr=False, compare=False)
-    """The bytes of the weights file, where a source was sent to: there may be no such file."""
+    network: Network
+    dtype: DType = "float32"
+    """What the network computes in; ``bfloat16`` halves the memory and is what TPUs and recent GPUs are made for."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        content = self.path.read_bytes() if self.content is None else self.content
-        return {"card": self.card, "path": self.path, "content": content}
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(DType):
+            raise unknown_name("source: dtype", self.dtype, get_args(DType))
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
 
     @property
     def name(self) -> str:
         return self.card.name
 
     @property
-    def mean(self) -> np.ndarray:
-        """[3] what is subtracted from an image's channels in [0, 1]."""
-        return np.asarray(self.card.mean, np.float32)
-
-    @property
-    def std(self) -> np.ndarray:
-        """[3] what they are divided by then."""
-        return np.asarray(self.card.std, np.float32)
-
-    def model(self) -> Any:
-        """A fresh copy of the network with the source's weights, ready for inference."""
-        model = architectures.build(self.card.model, len(self.card.classes))
-        weights.load(model, self.path, self.content)
-        model.eval()
-        return model
+    def identity(self) -> str:
+        """What its outputs depend on, but for the images: equal texts, equal outputs."""
+        return repr((self.card.model, self.card.preprocessing, self.card.weights_hash, self.dtype))
 
     @cached_property
-    def _split(self) -> tuple[Any, Any]:
-        return nnx.split(self.model())
+    def opened(self) -> tuple[Apply, Any]:
+        """The pure function and its parameters, read when they are first needed."""
+        return self.network.open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"card": self.card, "network": self.network, "dtype": self.dtype}
 
     def __call__(self, images: np.ndarray | jax.Array) -> Outputs:
-        return forward(*self._split, images, self.mean, self.std)
+        return forward(*self.opened, images, self.card.preprocessing, self.dtype)
 
 
-@partial(jax.jit, static_argnums=0)
-def forward(graphdef: Any, state: Any, images: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Outputs:
-    """The pure function of a source: uint8 images → ``Outputs``, compiled once for each architecture and shape."""
-    return nnx.merge(graphdef, state)((jnp.asarray(images, jnp.float32) / 255 - mean) / std)
+@partial(jax.jit, static_argnames=("apply", "preprocessing", "dtype"))
+def forward(
+    apply: Apply, params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType = "float32"
+) -> Outputs:
+    """The pure function of a source: uint8 images → float32 ``Outputs``, compiled once for each shape."""
+    normalised = preprocessing.normalise(jnp.asarray(images))
+    if dtype != "float32":
+        params, normalised = jax.tree.map(partial(_cast, dtype), (params, normalised))
+    return Outputs(*(array.astype(jnp.float32) for array in apply(params, normalised)))
 
 
-def shipped_sources() -> tuple[str, ...]:
-    """The names of the sources that come with the package."""
-    return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
+def _cast(dtype: DType, leaf: jax.Array) -> jax.Array:
+    return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
-def load_source(name: str | os.PathLike) -> Source:
-    """Open a shipped source by its name, or any by the path of its ``.safetensors`` (its card lies beside it).
+def as_source(
+    apply: Apply,
+    params: Any,
+    *,
+    name: str,
+    preprocessing: Preprocessing,
+    num_classes: int,
+    revision: str = "",
+    data: str = "",
+    licence: str = "",
+    accuracy: float | None = None,
+) -> Source:
+    """Any JAX model as a source: Flax Linen's or Equinox's ``apply``, Keras's ``stateless_call``, your own.
+
+    Args:
+        apply: a pure function of the parameters and of normalised images [n s s 3] float32 that returns features [n d],
+            the input of the linear head, and logits [n z].
+        params: its parameters, any pytree of arrays.
+        name: what tables call it.
+        preprocessing: what images it was trained to see.
+        num_classes: z.
+        revision: raise it when `apply` changes what it computes; changed parameters are noticed.
+        data: what it was trained on.
+        licence: of the weights.
+        accuracy: on its own test set, in [0, 1].
+
+    Returns:
+        A `Source` for `leepjax.rank`, `leepjax.sweep` and `leepjax.extract`; it can be verified by a re-trained head.
 
     Raises:
-        InputError: when there is no such source, or its card can't be read.
+        InputError: when `apply` doesn't return features [n d] and logits [n z], `accuracy` isn't a fraction, or there
+            are neither parameters nor a revision.
+
+    >>> import jax.numpy as jnp
+    >>> def apply(params, images):
+    ...     features = images.mean(axis=(1, 2))
+    ...     return features, features @ params
+    >>> as_source(apply, jnp.ones((3, 5)), name="mean", preprocessing=Preprocessing(image_size=8), num_classes=5).name
+    'mean'
     """
-    path = Path(name)
-    if path.suffix != ".safetensors":
-        if str(name) not in shipped_sources():
-            raise unknown_name("source", str(name), shipped_sources())
-        path = SHIPPED / f"{name}.safetensors"
-    card_path = path.with_suffix(".json")
-    try:
-        card = msgspec.json.decode(card_path.read_bytes(), type=Card)
-    except FileNotFoundError:
-        raise InputError(f"source: expected a model card at {card_path}, got none; check the path.") from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"source: expected a model card in {card_path}, got {error}; train it again.") from None
-    if card.model not in architectures.ARCHITECTURES:
-        raise unknown_name(f"source {card.name}: model", card.model, architectures.ARCHITECTURES)
-    try:
-        weights_hash = digest(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"source: expected weights at {path}, beside their card, got none; check the path.") from None
-    if weights_hash != card.weights_hash:
+    if accuracy is not None and not 0 <= accuracy <= 1:
+        raise InputError(f"as_source: expected accuracy in [0, 1], got {accuracy}; pass a fraction.")
+    size = preprocessing.image_size
+    shapes = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32))
+    got = [tuple(leaf.shape) for leaf in jax.tree.leaves(shapes)]
+    are_two = isinstance(shapes, tuple | list) and len(got) == 2
+    if not are_two or len(got[0]) != 2 or got[0][0] != 2 or got[1] != (2, num_classes):
         raise InputError(
-            f"source: expected the weights that the card of {card.name} was written for, got others in {path}; "
-            "put the two files of one training together."
+            f"as_source: expected features [n d] and logits [n {num_classes}] from {name}'s apply, got shapes {got} "
+            "for two images; return the head's input and its output."
         )
-    return Source(card, path)
-
-
-def save_card(card: Card, path: Path) -> None:
-    """Write a card as readable JSON, atomically."""
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
+    leaves, structure = jax.tree.flatten(params)
+    if not leaves and not revision:
+        raise InputError(
+            f"as_source: expected params or a revision of {name}, got neither; pass the weights as params, or name "
+            "their revision, so that changed ones are noticed."
+        )
+    arrays = [np.asarray(leaf) for leaf in leaves]
+    card = Card(
+        name=name,
+        model=name,
+        num_classes=num_classes,
+        preprocessing=preprocessing,
+        num_parameters=sum(array.size for array in arrays),
+        weights_hash=digest(
+            f"{revision} {structure} {[(array.shape, array.dtype) for array in arrays]}".encode(),
+            *(array.tobytes() for array in arrays),
+        ),
+        data=data,
+        licence=licence,
+        accuracy=accuracy,
+        revision=revision,
+    )
+    return Source(card, UserFunction(apply, params))

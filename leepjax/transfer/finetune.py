@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from flax import nnx
 
 from leepjax.data.target import Target
-from leepjax.extract import forward_all
-from leepjax.models.source import Source, forward
+from leepjax.extraction.forward import forward_all
+from leepjax.models.source import Merged, Source, forward
 from leepjax.transfer.train import Progress, Recipe, train
 
 # Mirrored digits and letters are other classes, so flips are left to those who know their images.
@@ -29,11 +30,12 @@ def fine_tune(
     Raises:
         FloatingPointError: when the loss is no longer finite.
     """
-    size, mean, std = source.card.image_size, source.mean, source.std
-    model = source.model()
+    preprocessing = source.card.preprocessing
+    model = source.network.model()
     model.replace_head(len(train_set.classes), seed)
-    images = train_set.images(range(len(train_set)), size)
-    train(model, images, train_set.labels, mean, std, replace(recipe, seed=seed), on_step)
+    images = train_set.images(range(len(train_set)), preprocessing)
+    train(model, images, train_set.labels, preprocessing, replace(recipe, seed=seed), on_step)
     graphdef, state = nnx.split(model)
-    outputs = forward_all(lambda x: forward(graphdef, state, x, mean, std), test_set, size)
+    tuned = partial(forward, Merged(graphdef), state, preprocessing=preprocessing, dtype=source.dtype)
+    outputs = forward_all(tuned, test_set, preprocessing)
     return np.asarray(outputs.logits).argmax(axis=1)

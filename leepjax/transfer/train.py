@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 CROP_PADDING = 4
@@ -43,8 +44,7 @@ def train(
     model: nnx.Module,
     images: np.ndarray,
     labels: np.ndarray,
-    mean: np.ndarray,
-    std: np.ndarray,
+    preprocessing: Preprocessing,
     recipe: Recipe,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
@@ -78,7 +78,7 @@ def train(
     model.train()
     graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
     state = (params, statistics, optimizer.init(params))
-    step_fn = partial(_step, graphdef, optimizer, recipe.flip, jnp.asarray(mean), jnp.asarray(std))
+    step_fn = partial(_step, graphdef, optimizer, recipe.flip, preprocessing)
     step_fn = jax.jit(step_fn, donate_argnums=0)
 
     rng = np.random.default_rng(recipe.seed)
@@ -101,9 +101,9 @@ def train(
     model.eval()
 
 
-def _step(graphdef, optimizer, flip, mean, std, state, images, labels, key):
+def _step(graphdef, optimizer, flip, preprocessing, state, images, labels, key):
     params, statistics, optimizer_state = state
-    images = (augment(key, images, flip).astype(jnp.float32) / 255 - mean) / std
+    images = preprocessing.normalise(augment(key, images, flip))
 
     def loss_fn(params):
         model = nnx.merge(graphdef, params, statistics, copy=True)

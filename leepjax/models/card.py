@@ -1,0 +1,64 @@
+"""What a user needs to know of a source before trusting it; stored as JSON beside the weights."""
+
+from pathlib import Path
+
+import msgspec
+
+from leepjax.files import write_atomically
+from leepjax.preprocessing import Preprocessing
+from leepjax.types import InputError
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True):
+    """How ``leepjax pretrain`` made a source."""
+
+    examples: int
+    epochs: int
+    seed: int
+    command: str
+    test_examples: int
+    seconds: float
+    versions: dict[str, str]
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A source: its architecture, what it was trained on, what it expects to see, and whose it is."""
+
+    name: str
+    model: str
+    """A name in the table of architectures, or how the user's own function is called."""
+    num_classes: int
+    preprocessing: Preprocessing
+    num_parameters: int
+    weights_hash: str
+    """A digest of the weights; whatever is computed from a source can be cached under it."""
+    classes: tuple[str, ...] = ()
+    """Names of the source's classes, where they are known."""
+    data: str = ""
+    licence: str = ""
+    accuracy: float | None = None
+    """On the source's own test set, in [0, 1]; None where nobody says."""
+    origin: str = ""
+    """Where the weights were published."""
+    revision: str = ""
+    """Which version of them this is: a commit, or the digest of a file."""
+    training: Training | None = None
+
+
+def read_card(path: Path) -> Card:
+    """The card in a JSON file.
+
+    Raises:
+        InputError: when there is none.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Card)
+    except OSError:
+        raise InputError(f"source: expected a model card at {path}, got none; check the path.") from None
+    except msgspec.DecodeError as error:
+        raise InputError(f"source: expected a model card in {path}, got {error}; train it again.") from None
+
+
+def save_card(card: Card, path: Path) -> None:
+    """Write a card as readable JSON, atomically."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")

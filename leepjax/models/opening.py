@@ -1,0 +1,202 @@
+"""From what a user names to a `Source`: shipped, published, on a hub, in a folder, or from another package."""
+
+import os
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import msgspec
+
+from leepjax.files import cache_folder, digest
+from leepjax.models import architectures, hub, urls, weights
+from leepjax.models.card import Card, read_card
+from leepjax.models.formats import SUFFIXES
+from leepjax.models.published import PAPER9, PUBLISHED, Published
+from leepjax.models.source import Source, WeightsFile
+from leepjax.models.timm_config import Config, read_config
+from leepjax.types import InputError, unknown_name
+
+SHIPPED = Path(__file__).parent / "shipped"
+ENTRY_POINTS = "leepjax.sources"
+"""The group in which packages offer sources: name → a function without arguments that returns a `Source`."""
+_WEIGHTS = "model.safetensors"
+"""The file of a repository or folder that timm wrote."""
+
+
+def shipped_sources() -> tuple[str, ...]:
+    """The names of the sources that come with the package."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
+
+
+def named_sources() -> tuple[str, ...]:
+    """Every name that `load_source` knows without a path or a hub's identifier."""
+    return (*shipped_sources(), *PUBLISHED, *plugins())
+
+
+def sets() -> dict[str, tuple[str, ...]]:
+    """Names that stand for several sources."""
+    return {"shipped": shipped_sources(), "paper9": PAPER9}
+
+
+def plugins() -> dict[str, EntryPoint]:
+    """The sources that installed packages offer."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def load_source(name: str | os.PathLike) -> Source:
+    """Open a source.
+
+    Args:
+        name: a shipped or published source (``leepjax ls sources``); ``timm/<id>`` or ``hf-hub:<owner>/<id>``, with
+            ``@<revision>`` if you like, of the Hugging Face hub; ``local-dir:<path>``, a folder with timm's
+            ``config.json`` and one file of weights in any format; the path of a ``.safetensors`` file with its card; a
+            name that an installed package registered under the entry points ``leepjax.sources``.
+
+    Raises:
+        InputError: when there is no such source, it can't be fetched, or its card and weights don't fit.
+    """
+    text = os.fspath(name)
+    for prefix, opener in _PREFIXES.items():
+        if text.startswith(prefix):
+            return opener(text)
+    if text in PUBLISHED:
+        return _open_published(PUBLISHED[text])
+    if text in shipped_sources():
+        return open_card(SHIPPED / f"{text}.safetensors")
+    if Path(text).suffix == ".safetensors":
+        return open_card(Path(text))
+    if text in (others := plugins()):
+        return _open_plugin(others[text])
+    raise unknown_name("source", text, named_sources())
+
+
+def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
+    """What is known of a source before its weights are fetched, and the bytes to fetch; None where nobody can tell now.
+
+    Raises:
+        InputError: when there is no such source.
+    """
+    row = PUBLISHED.get(os.fspath(name))
+    if row is None:
+        text = os.fspath(name)
+        if not text.startswith(("timm/", "hf-hub:")):
+            return load_source(name).card, 0
+        repo, revision = _repo(text)
+        config = read_config(hub.hub_file(repo, "config.json", revision=revision).read_bytes(), text)
+        return _card(config, text, weights_hash=""), hub.hub_size(repo, _WEIGHTS, revision=revision)
+    if row.weights.startswith("timm/"):
+        return row.card(), hub.hub_size(row.weights, _WEIGHTS)
+    size = urls.url_size(row.weights, sha256=row.sha256, cache=_downloads(), offline=hub.is_offline())
+    return row.card(), size
+
+
+def open_card(path: Path) -> Source:
+    """The source of a weights file, by the card that lies beside it.
+
+    Raises:
+        InputError: when one of the two isn't there, or they aren't of one training.
+    """
+    card = read_card(path.with_suffix(".json"))
+    if card.model not in architectures.ARCHITECTURES:
+        raise unknown_name(f"source {card.name}: model", card.model, architectures.ARCHITECTURES)
+    try:
+        weights_hash = digest(path.read_bytes())
+    except OSError:
+        raise InputError(f"source: expected weights at {path}, beside their card, got none; check the path.") from None
+    if weights_hash != card.weights_hash:
+        raise InputError(
+            f"source: expected the weights that the card of {card.name} was written for, got others in {path}; "
+            "put the two files of one training together."
+        )
+    return Source(card, WeightsFile(card.model, card.num_classes, path))
+
+
+def _open_hub(name: str) -> Source:
+    repo, revision = _repo(name)
+    config_path = hub.hub_file(repo, "config.json", revision=revision)
+    source = _of_config(config_path, lambda: hub.hub_file(repo, _WEIGHTS, revision=revision), name)
+    return _with(source, revision=hub.hub_revision(config_path), origin=f"https://huggingface.co/{repo}")
+
+
+def _repo(name: str) -> tuple[str, str]:
+    repo, _, revision = name.removeprefix("hf-hub:").partition("@")
+    return repo, revision or "main"
+
+
+def _open_local_dir(name: str) -> Source:
+    path = Path(name.removeprefix("local-dir:"))
+    files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
+    files = [file for file in files if file.name == _WEIGHTS] or files
+    if not (path / "config.json").is_file() or len(files) != 1:
+        raise InputError(
+            f"source: expected config.json and one file of weights in {path}, got {_listing(path)}; check the path."
+        )
+    return _of_config(path / "config.json", lambda: files[0], path.resolve().name)
+
+
+def _listing(path: Path) -> str:
+    if not path.is_dir():
+        return "no such folder"
+    return ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "an empty folder"
+
+
+def _open_published(row: Published) -> Source:
+    if row.weights.startswith("timm/"):
+        source = _open_hub(row.weights)
+        licence = source.card.licence or row.licence
+        accuracy = row.accuracy if source.card.accuracy is None else source.card.accuracy
+        return _with(source, name=row.name, accuracy=accuracy, data=row.data, licence=licence)
+    path = urls.url_file(row.weights, sha256=row.sha256, cache=_downloads(), offline=hub.is_offline())
+    card = row.card()
+    source = Source(card, WeightsFile(card.model, card.num_classes, path))
+    return _with(source, weights_hash=digest(path.read_bytes()))
+
+
+def _downloads() -> Path:
+    return cache_folder() / "weights"
+
+
+def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -> Source:
+    """The configuration is read first: the weights of a model that isn't ours needn't be fetched."""
+    config = read_config(config_path.read_bytes(), name)
+    path = find_weights()
+    card = _card(config, name, digest(path.read_bytes()))
+    return Source(card, WeightsFile(config.model, config.num_classes, path))
+
+
+def _card(config: Config, name: str, weights_hash: str) -> Card:
+    return Card(
+        name=name,
+        model=config.model,
+        num_classes=config.num_classes,
+        preprocessing=config.preprocessing,
+        num_parameters=weights.num_parameters(architectures.abstract(config.model, config.num_classes)),
+        weights_hash=weights_hash,
+        classes=config.classes,
+        licence=config.licence,
+        accuracy=config.accuracy,
+        origin=config.origin,
+    )
+
+
+def _with(source: Source, **fields) -> Source:
+    return Source(msgspec.structs.replace(source.card, **fields), source.network, source.dtype)
+
+
+def _open_plugin(point: EntryPoint) -> Source:
+    try:
+        source = point.load()()
+    except Exception as error:  # whatever somebody else's package raises
+        raise InputError(
+            f"source {point.name}: expected a leepjax Source from {point.value}, got {type(error).__name__}: {error}; "
+            "mend or remove its package."
+        ) from error
+    if not isinstance(source, Source):
+        raise InputError(
+            f"source {point.name}: expected a leepjax Source from {point.value}, got {type(source).__name__}; "
+            "return what leepjax.as_source gives."
+        )
+    return source
+
+
+_PREFIXES = {"timm/": _open_hub, "hf-hub:": _open_hub, "local-dir:": _open_local_dir}
