@@ -6,7 +6,10 @@ import pytest
 from leepjax.data.readers import digits, read_target
 from leepjax.data.target import from_arrays
 from leepjax.files import digest
+from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
+
+EIGHT = Preprocessing(image_size=8)
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (6, 8, 8, 3), np.uint8)
@@ -24,7 +27,7 @@ def test_from_arrays_keeps_images_labels_and_names():
     assert made.labels.dtype == np.int32
     assert made.classes == CLASSES
     np.testing.assert_array_equal(made.labels, LABELS)
-    np.testing.assert_array_equal(made.images(range(6), 8), IMAGES)
+    np.testing.assert_array_equal(made.images(range(6), EIGHT), IMAGES)
 
 
 def test_classes_left_out_are_numbered():
@@ -42,18 +45,18 @@ def test_any_integer_dtype_of_labels_will_do(dtype):
 
 def test_grayscale_is_repeated_over_the_channels():
     gray = IMAGES[..., 0]
-    np.testing.assert_array_equal(target(gray).images([2], 8), np.repeat(gray[2][None, :, :, None], 3, axis=-1))
+    np.testing.assert_array_equal(target(gray).images([2], EIGHT), np.repeat(gray[2][None, :, :, None], 3, axis=-1))
 
 
 def test_images_come_in_the_order_asked_for():
-    np.testing.assert_array_equal(target().images([4, 0, 4], 8), IMAGES[[4, 0, 4]])
-    assert target().images([], 5).shape == (0, 5, 5, 3)
+    np.testing.assert_array_equal(target().images([4, 0, 4], EIGHT), IMAGES[[4, 0, 4]])
+    assert target().images([], Preprocessing(image_size=5)).shape == (0, 5, 5, 3)
 
 
 @pytest.mark.parametrize("size", [4, 8, 13, 32])
 @pytest.mark.parametrize("shape", [(8, 8), (6, 17), (17, 6), (1, 3)])
 def test_any_shape_becomes_a_square(shape, size):
-    images = target(RNG.integers(0, 256, (6, *shape, 3), np.uint8)).images(range(6), size)
+    images = target(RNG.integers(0, 256, (6, *shape, 3), np.uint8)).images(range(6), Preprocessing(image_size=size))
     assert images.shape == (6, size, size, 3)
     assert images.dtype == np.uint8
 
@@ -63,19 +66,19 @@ def test_the_centre_is_kept_and_nothing_is_squeezed(upright):
     """A wide image of three equal squares, black, red and black: the crop is the red one."""
     wide = np.zeros((1, 10, 30, 3), np.uint8)
     wide[:, :, 10:20, 0] = 255
-    crop = target(wide.swapaxes(1, 2) if upright else wide, [0], ["x"]).images([0], 10)
+    crop = target(wide.swapaxes(1, 2) if upright else wide, [0], ["x"]).images([0], Preprocessing(image_size=10))
     np.testing.assert_array_equal(crop, np.broadcast_to(np.uint8([255, 0, 0]), (1, 10, 10, 3)))
 
 
 def test_shrinking_averages_rather_than_skips_pixels():
     checkerboard = np.uint8(255) * (np.indices((1, 32, 32)).sum(axis=0) % 2).astype(np.uint8)
-    small = target(checkerboard, [0], ["x"]).images([0], 8)
+    small = target(checkerboard, [0], ["x"]).images([0], EIGHT)
     np.testing.assert_allclose(small, 127.5, atol=8)
 
 
 def test_digits_are_scaled_to_all_grey_levels():
     data = read_target("digits")
-    images = data.images(range(20), 8)
+    images = data.images(range(20), EIGHT)
     assert (len(data), data.name, data.classes) == (1797, "digits", tuple("0123456789"))
     assert (images.min(), images.max()) == (0, 255)
     assert data.fingerprint == digits().fingerprint
@@ -85,15 +88,15 @@ def test_subset():
     part = target().subset(np.array([5, 0]))
     assert part.classes == CLASSES
     np.testing.assert_array_equal(part.labels, [2, 0])
-    np.testing.assert_array_equal(part.images([0, 1], 8), IMAGES[[5, 0]])
-    np.testing.assert_array_equal(part.subset(np.array([1])).images([0], 8), IMAGES[[0]])
+    np.testing.assert_array_equal(part.images([0, 1], EIGHT), IMAGES[[5, 0]])
+    np.testing.assert_array_equal(part.subset(np.array([1])).images([0], EIGHT), IMAGES[[0]])
 
 
 def test_of_classes_relabels_in_the_order_given():
     part = target().of_classes(["horse", "cat"])
     assert part.classes == ("horse", "cat")
     np.testing.assert_array_equal(part.labels, [1, 0, 1, 0])
-    np.testing.assert_array_equal(part.images(range(4), 8), IMAGES[[0, 2, 3, 5]])
+    np.testing.assert_array_equal(part.images(range(4), EIGHT), IMAGES[[0, 2, 3, 5]])
 
 
 def test_of_classes_suggests_the_nearest_name():

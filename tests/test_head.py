@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from leepjax.data.readers import digits
 from leepjax.data.split import train_test_split
+from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.head import L2_GRID, fit_logistic, retrain_head
 
 RNG = np.random.default_rng(0)
@@ -78,7 +79,11 @@ def test_a_feature_that_is_constant_in_training_says_nothing(value):
 
 def test_digits_pixels_are_told_apart():
     target = digits()
-    pixels = target.images(range(len(target)), 8)[..., 0].reshape(len(target), 64).astype(np.float32)
+    pixels = (
+        target.images(range(len(target)), Preprocessing(image_size=8))[..., 0]
+        .reshape(len(target), 64)
+        .astype(np.float32)
+    )
     train, test = train_test_split(target.labels, 0.5, seed=0)
     retrained = retrain_head(pixels[train[:300]], target.labels[train[:300]], 10)
     accuracy = np.mean(retrained.head.logits(pixels[test]).argmax(axis=1) == target.labels[test])

@@ -9,7 +9,10 @@ from PIL import Image
 
 from leepjax.data.readers import from_folder, from_npz, read_target
 from leepjax.data.target import from_arrays
+from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
+
+EIGHT = Preprocessing(image_size=8)
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (4, 8, 8, 3), np.uint8)
@@ -30,14 +33,14 @@ def decode(folder, image, suffix=".png", **options):
     """What a target makes of an image [h w 3] that was written to a file."""
     path = folder / f"cat/0{suffix}"
     image.save(path, **options)
-    return read_target(str(folder)).images([0], min(image.size))[0]
+    return read_target(str(folder)).images([0], Preprocessing(image_size=min(image.size)))[0]
 
 
 def test_a_folder_is_read_by_class_and_name(folder):
     target = read_target(str(folder))
     assert (target.name, target.classes) == ("pets", ("cat", "dog"))
     np.testing.assert_array_equal(target.labels, LABELS)
-    np.testing.assert_array_equal(target.images(range(4), 8), IMAGES)
+    np.testing.assert_array_equal(target.images(range(4), EIGHT), IMAGES)
 
 
 def test_a_folder_and_an_npz_of_the_same_images_agree(folder, tmp_path):
@@ -45,7 +48,7 @@ def test_a_folder_and_an_npz_of_the_same_images_agree(folder, tmp_path):
     one, other = read_target(str(folder)), read_target(str(tmp_path / "pets.npz"))
     assert (one.name, one.classes) == (other.name, other.classes)
     np.testing.assert_array_equal(one.labels, other.labels)
-    np.testing.assert_array_equal(one.images(range(4), 8), other.images(range(4), 8))
+    np.testing.assert_array_equal(one.images(range(4), EIGHT), other.images(range(4), EIGHT))
 
 
 def test_hidden_files_others_and_loose_images_are_left_out(folder):
@@ -55,7 +58,7 @@ def test_hidden_files_others_and_loose_images_are_left_out(folder):
     (folder / "cat/folder.png").mkdir()
     target = read_target(str(folder))
     assert target.classes == ("cat", "dog")
-    np.testing.assert_array_equal(target.images(range(len(target)), 8), IMAGES)
+    np.testing.assert_array_equal(target.images(range(len(target)), EIGHT), IMAGES)
 
 
 def test_images_in_folders_of_a_class_are_found(folder):
@@ -147,8 +150,8 @@ def test_a_corrupt_image_is_named_and_no_file_stays_open(folder, suffix, kept):
     path.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
     target = read_target(str(folder))
     with pytest.raises(InputError, match=rf"cat/0\{suffix}: expected an image, got .*; repl"):
-        target.images([0], 8)
-    target.images([1], 8)
+        target.images([0], EIGHT)
+    target.images([1], EIGHT)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,36 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
+from leepjax.data.columns import MOST_CLASSES
 from leepjax.files import digest
+from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, unknown_name
 
-_MOST_CLASSES = 1_000_000
-"""Labels beyond this are taken for identifiers: a name would be made for every number below them."""
+
+@dataclass(frozen=True)
+class Pixels:
+    """Index → RGB image, of uint8 arrays [h w] or [h w 3]."""
+
+    images: Sequence[np.ndarray] | np.ndarray
+
+    def __call__(self, i: int) -> Image.Image:
+        return Image.fromarray(self.images[i]).convert("RGB")
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A function of an index, for the examples of a subset."""
+
+    of: Callable[[int], Any]
+    indices: np.ndarray
+
+    def __call__(self, i: int) -> Any:
+        return self.of(int(self.indices[i]))
 
 
 @dataclass(frozen=True)
@@ -28,13 +48,29 @@ class Target:
     fingerprint: str
     read: Callable[[int], Image.Image]
     """Index → RGB image; raises InputError when the image can't be decoded."""
+    id: Callable[[int], str] = str
+    """Index → what the image is called where it is kept: a path below the folder, else its number."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def images(self, indices: Iterable[int], size: int) -> np.ndarray:
-        """The images of `indices` as uint8 [b size size 3]: short side resized to `size`, centre cropped."""
-        images = [_resize_and_crop(self.read(int(i)), size) for i in indices]
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What each image is called where it is kept."""
+        return tuple(self.id(i) for i in range(len(self)))
+
+    @property
+    def is_pixels(self) -> bool:
+        """Whether the images are pixels in memory, so that reading one can't fail."""
+        read = self.read
+        while isinstance(read, _Chosen):
+            read = read.of
+        return isinstance(read, Pixels)
+
+    def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
+        """The images of `indices`, resized and cropped for a source: uint8 [b s s 3]."""
+        images = [preprocessing.on_host(self.read(int(i))) for i in indices]
+        size = preprocessing.image_size
         return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
 
     def subset(self, indices: np.ndarray) -> Self:
@@ -46,7 +82,8 @@ class Target:
             self,
             labels=self.labels[indices],
             fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
-            read=lambda i: self.read(int(indices[i])),
+            read=_Chosen(self.read, indices),
+            id=_Chosen(self.id, indices),
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
@@ -89,7 +126,7 @@ def from_arrays(
         )
     if not len(images):
         raise InputError(f"{name}: expected at least one image, got none; give a set that isn't empty.")
-    if classes is None and labels.max() >= _MOST_CLASSES:
+    if classes is None and labels.max() >= MOST_CLASSES:
         raise InputError(f"{name}: expected class numbers from zero, got the label {labels.max()}; remap the labels.")
     if classes is None:
         classes = [str(label) for label in range(int(labels.max()) + 1)]
@@ -105,15 +142,5 @@ def from_arrays(
         labels=labels.astype(np.int32),
         classes=tuple(map(str, classes)),
         fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), labels.astype(np.int32).tobytes()),
-        read=lambda i: Image.fromarray(images[i]).convert("RGB"),
+        read=Pixels(images),
     )
-
-
-def _resize_and_crop(image: Image.Image, size: int) -> np.ndarray:
-    if image.size != (size, size):
-        scale = size / min(image.size)
-        width, height = (max(size, round(side * scale)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-        left, top = (width - size) // 2, (height - size) // 2
-        image = image.crop((left, top, left + size, top + size))
-    return np.asarray(image)

@@ -1,0 +1,87 @@
+"""Targets from Hugging Face `datasets`: a set of the hub, one saved to disk, or whatever ``load_dataset`` reads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leepjax.data.columns import IMAGES, LABELS, choose, one_line
+from leepjax.data.encoded import Content, from_rows
+from leepjax.data.target import Target
+from leepjax.types import InputError
+
+
+def from_hugging_face(
+    name: str, split: str | None = None, *, image: str | None = None, label: str | None = None
+) -> Target:
+    """A target from a hub's set, a folder that ``save_to_disk`` wrote, or a folder that ``load_dataset`` reads.
+
+    Opening goes through the images once, undecoded, for the fingerprint; they are decoded when they are asked for.
+
+    Args:
+        name: a name of the hub or a path.
+        split: as `datasets` takes it; left out, ``train`` or the only split there is.
+        image: the column of images; left out, the only one.
+        label: the column of labels; left out, the only ClassLabel, else integers or strings named ``label``.
+
+    Raises:
+        InputError: without `datasets`, and when the set isn't there or has no labelled images.
+    """
+    where = f"hf:{name}"
+    try:
+        import datasets
+    except ImportError:
+        raise InputError(f"{where}: expected Hugging Face datasets, got none; pip install 'leepjax[hf]'.") from None
+
+    table = _load(where, datasets, name, split)
+    images = [key for key, feature in table.features.items() if isinstance(feature, datasets.Image)]
+    labels = [key for key, feature in table.features.items() if isinstance(feature, datasets.ClassLabel)]
+    labels = labels or [key for key, feature in table.features.items() if _may_be_label(feature)]
+    image = choose(where, "image column", images, image, IMAGES, "take a set of images")
+    label = choose(where, "label column", labels, label, LABELS, "name it: hf:NAME:SPLIT:LABEL")
+    encoded = table.select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
+    rows = _Rows(encoded, image)
+    return from_rows(
+        name=":".join(part for part in (Path(name).absolute().name, split) if part),
+        rows=((_content(row[image]), row[label]) for row in encoded),
+        content=rows,
+        classes=getattr(table.features[label], "names", None),
+        where=where,
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    table: Any
+    image: str
+
+    def __call__(self, i: int) -> Content:
+        return _content(self.table[i][self.image])
+
+
+def _content(value: Any) -> Content:
+    if value is None or value["bytes"] is not None:
+        return value and value["bytes"]
+    return Path(value["path"]) if value["path"] else None
+
+
+def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
+    """The table of a split."""
+    path = Path(name).absolute()  # a worker to which the target is sent may run elsewhere
+    saved = any((path / file).is_file() for file in ("dataset_dict.json", "state.json"))
+    name = str(path) if path.exists() else name
+    try:
+        loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name, split=split)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(
+            f"{where}: expected a set that can be loaded, got {one_line(error)}; check name and split."
+        ) from None
+    if isinstance(loaded, datasets.DatasetDict):
+        return loaded[choose(where, "split", list(loaded), split, ("train",), "name it: hf:NAME:SPLIT")]
+    if saved and split not in (None, str(loaded.split)):
+        raise InputError(f"{where}: expected the split {split!r}, got {loaded.split}; leave the split out.")
+    return loaded
+
+
+def _may_be_label(feature: Any) -> bool:
+    kind = getattr(feature, "dtype", "")
+    return kind in ("string", "large_string") or kind.startswith(("int", "uint"))

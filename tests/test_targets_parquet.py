@@ -1,0 +1,185 @@
+"""Targets from Parquet files: columns, class names, several files, row groups, and what is said of the rest."""
+
+import io
+import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from leepjax.data.iterable import from_iterable
+from leepjax.data.parquet import RowGroups, from_parquet
+from leepjax.data.readable import readable
+from leepjax.data.readers import read_target
+from leepjax.preprocessing import Preprocessing
+from leepjax.types import InputError
+
+SQUARE = Preprocessing(image_size=6)
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (10, 6, 8, 3), np.uint8)
+LABELS = np.arange(10) % 3
+CLASSES = ["cat", "dog", "cow"]
+
+
+def png(image):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PNGS = [png(image) for image in IMAGES]
+STRUCTS = [{"bytes": content, "path": None} for content in PNGS]
+FEATURES = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": CLASSES}}
+
+
+def write(path, columns, features=None, group=3):
+    table = pa.table(columns)
+    if features:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, path, row_group_size=group)
+    return path
+
+
+def assert_holds_all(target):
+    np.testing.assert_array_equal(target.labels, LABELS)
+    for i, image in enumerate(IMAGES):
+        np.testing.assert_array_equal(np.asarray(target.read(i)), image)
+
+
+@pytest.mark.parametrize("images", [PNGS, STRUCTS], ids=["binary", "struct"])
+def test_images_and_numbers(tmp_path, images):
+    target = read_target(str(write(tmp_path / "pets.parquet", {"label": LABELS, "image": images})))
+    assert (target.name, target.classes) == ("pets", ("0", "1", "2"))
+    assert_holds_all(target)
+    assert target.subset(np.array([7])).ids == ("7",)
+
+
+def test_strings_are_sorted_classes(tmp_path):
+    names = np.array(CLASSES)[LABELS]
+    for column in (names.tolist(), pa.array(names.tolist()).dictionary_encode()):
+        target = from_parquet(write(tmp_path / "x.parquet", {"photo": PNGS, "kind": column}))
+        assert target.classes == ("cat", "cow", "dog")
+        assert [target.classes[label] for label in target.labels] == names.tolist()
+
+
+def test_the_names_that_hugging_face_writes(tmp_path):
+    columns = {"id": LABELS, "thumb": PNGS[::-1], "image": STRUCTS, "label": LABELS, "text": ["x"] * 10}
+    target = from_parquet(write(tmp_path / "x.parquet", columns, FEATURES))
+    assert target.classes == tuple(CLASSES)
+    assert_holds_all(target)
+
+
+def test_a_folder_and_a_glob_are_one_set_in_the_order_of_names(tmp_path):
+    for part in (slice(0, 4), slice(4, 10)):
+        write(tmp_path / f"train-{part.start}.parquet", {"image": PNGS[part], "label": LABELS[part]})
+    whole = write(tmp_path / "whole.bin", {"image": PNGS, "label": LABELS}, group=100)
+    folder, pattern = read_target(str(tmp_path)), read_target(str(tmp_path / "train-*.parquet"))
+    assert folder.name == pattern.name == tmp_path.name
+    assert_holds_all(folder)
+    assert folder.fingerprint == pattern.fingerprint == from_parquet(whole).fingerprint
+
+
+def test_equal_bytes_have_equal_fingerprints_wherever_they_lie(tmp_path):
+    target = from_parquet(write(tmp_path / "x.parquet", {"image": STRUCTS, "label": LABELS}))
+    assert target.fingerprint == from_iterable(zip(PNGS, LABELS, strict=True)).fingerprint
+    assert target.fingerprint != from_iterable(zip(PNGS, LABELS[::-1], strict=True)).fingerprint
+
+
+def test_each_row_group_is_read_once_when_images_are_read_in_order(tmp_path, monkeypatch):
+    target = from_parquet(write(tmp_path / "x.parquet", {"image": STRUCTS, "label": LABELS}))
+    read, groups = RowGroups._read, []
+
+    def counted(self, group, columns):
+        groups.append(group)
+        return read(self, group, columns)
+
+    monkeypatch.setattr(RowGroups, "_read", counted)
+    target.images(range(10), SQUARE)
+    assert groups == [0, 1, 2, 3]
+
+
+def test_threads_share_it(tmp_path):
+    target = from_parquet(write(tmp_path / "x.parquet", {"image": STRUCTS, "label": LABELS}, group=2))
+    order = np.random.default_rng(1).integers(0, 10, 300)
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(lambda i: np.asarray(target.read(int(i))), order))
+    np.testing.assert_array_equal(np.stack(images), IMAGES[order])
+
+
+def test_it_can_be_sent_elsewhere(tmp_path, monkeypatch):
+    write(tmp_path / "x.parquet", {"image": STRUCTS, "label": LABELS})
+    monkeypatch.chdir(tmp_path)
+    target = read_target("x.parquet")
+    target.read(0)
+    content = pickle.dumps(target)
+    assert len(content) < 4000
+    monkeypatch.chdir("/")
+    assert_holds_all(pickle.loads(content))
+
+
+def test_images_without_bytes_are_read_from_their_path_or_left_out(tmp_path):
+    (tmp_path / "0.png").write_bytes(PNGS[0])
+    images = [{"bytes": None, "path": "0.png"}, {"bytes": None, "path": "gone.png"}, None, STRUCTS[3]]
+    target = from_parquet(write(tmp_path / "x.parquet", {"image": images, "label": LABELS[:4]}))
+    kept, bad = readable(target)
+    assert bad == ("1", "2")
+    np.testing.assert_array_equal(
+        kept.images([0, 1], SQUARE), from_iterable([(PNGS[0], 0), (PNGS[3], 0)]).images([0, 1], SQUARE)
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "features", "message"),
+    [
+        ({"label": LABELS}, None, r"x\.parquet: expected one image column, got none; pass from_parquet its name"),
+        ({"image": PNGS}, None, r"x\.parquet: expected one label column, got none"),
+        ({"a": PNGS, "b": PNGS, "label": LABELS}, None, r"expected one image column, got a, b"),
+        ({"image": PNGS, "fine": LABELS, "coarse": LABELS}, None, r"expected one label column, got fine, coarse"),
+        ({"image": PNGS, "label": LABELS / 2}, None, r"expected one label column, got none"),
+        ({"image": PNGS, "label": LABELS - 1}, FEATURES, r"expected class numbers from zero, got -1 for image 0"),
+        ({"image": PNGS, "label": LABELS + 1}, FEATURES, r"labels must lie in \[0, 3\), got 3 for image 2"),
+        (
+            {"image": PNGS, "label": [None, *LABELS[1:]]},
+            None,
+            r"expected a label for every image, got none for image 0",
+        ),
+        ({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int32())}, None, r"expected at least one image"),
+    ],
+)
+def test_tables_without_labelled_images(tmp_path, columns, features, message):
+    with pytest.raises(InputError, match=message):
+        read_target(str(write(tmp_path / "x.parquet", columns, features)))
+
+
+def test_columns_can_be_asked_for(tmp_path):
+    path = write(tmp_path / "x.parquet", {"a": PNGS[::-1], "b": PNGS, "fine": LABELS[::-1], "coarse": LABELS})
+    assert_holds_all(from_parquet(path, image="b", label="coarse"))
+    with pytest.raises(InputError, match=r"x\.parquet: expected the label column 'big', got fine, coarse; pass"):
+        from_parquet(path, image="b", label="big")
+
+
+def test_files_that_are_not_there_or_not_whole(tmp_path):
+    for name in ("nowhere/*.parquet", "nowhere"):
+        with pytest.raises(InputError, match=r"nowhere.*: expected at least one \.parquet, got none; check the path"):
+            from_parquet(tmp_path / name)
+    with pytest.raises(InputError, match=r"target: expected a folder, .* which isn't there; check the path, or name a"):
+        read_target(str(tmp_path / "nowhere.parquet"))
+    (tmp_path / "text.parquet").write_bytes(b"text")
+    with pytest.raises(InputError, match=r"text\.parquet: expected a Parquet file, got .*; get it again"):
+        read_target(str(tmp_path / "text.parquet"))
+    broken = bytearray(write(tmp_path / "broken.parquet", {"image": PNGS, "label": LABELS}).read_bytes())
+    broken[4:200] = bytes(196)
+    (tmp_path / "broken.parquet").write_bytes(broken)
+    with pytest.raises(InputError, match=r"broken\.parquet: expected a whole row group 0, got .*; get the file again"):
+        read_target(str(tmp_path / "broken.parquet"))
+
+
+def test_files_of_other_columns(tmp_path):
+    write(tmp_path / "0.parquet", {"image": PNGS, "label": LABELS})
+    write(tmp_path / "1.parquet", {"image": PNGS, "kind": LABELS})
+    with pytest.raises(InputError, match=r"1\.parquet: expected the columns of 0\.parquet, got no 'label'; leave the"):
+        read_target(str(tmp_path))
