@@ -7,21 +7,27 @@ import numpy as np
 import pytest
 
 from leepjax.data.target import from_arrays
-from leepjax.extract import extract
-from leepjax.models.source import load_source
+from leepjax.extraction.extract import extract
+from leepjax.models.opening import load_source
+from leepjax.models.source import Source
+from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, Outputs
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (20, 32, 32, 3), np.uint8)
 LABELS = np.arange(20) % 3
 TARGET = from_arrays(IMAGES, LABELS)
+EXPECTED = Preprocessing(image_size=32)
 
 
 class Counting:
     """A source that says the mean of each channel and remembers the batches it was shown."""
 
-    def __init__(self, **card):
-        self.card = msgspec.structs.replace(load_source("random").card, **card)
+    dtype = "float32"
+    identity = Source.identity
+
+    def __init__(self, *, preprocessing=EXPECTED, **card):
+        self.card = msgspec.structs.replace(load_source("random").card, preprocessing=preprocessing, **card)
         self.name = self.card.name
         self.shapes = []
 
@@ -58,7 +64,7 @@ def test_every_batch_has_one_shape_and_each_image_is_seen_once(batch_size, expec
 
 
 def test_the_card_says_the_size_of_the_images():
-    source = Counting(image_size=16)
+    source = Counting(preprocessing=Preprocessing(image_size=16))
     extract(source, TARGET)
     assert source.shapes == [(20, 16, 16, 3)]
 
@@ -94,7 +100,7 @@ def test_a_corrupt_cache_is_extracted_again_and_told(tmp_path, caplog, damage):
         again = extract(source, TARGET, cache=tmp_path)
     assert len(source.shapes) == 2
     assert path.name in caplog.text
-    assert "extracting them again" in caplog.text
+    assert "extract it again" in caplog.text
     np.testing.assert_array_equal(again.features, first.features)
     extract(source, TARGET, cache=tmp_path)
     assert len(source.shapes) == 2
@@ -104,9 +110,9 @@ def test_the_key_follows_weights_preprocessing_and_examples():
     keys = {
         "as it is": extract(Counting(), TARGET),
         "weights": extract(Counting(weights_hash="0"), TARGET),
-        "mean": extract(Counting(mean=(0.1, 0.2, 0.3)), TARGET),
-        "std": extract(Counting(std=(0.1, 0.2, 0.3)), TARGET),
-        "image size": extract(Counting(image_size=16), TARGET),
+        "mean": extract(Counting(preprocessing=Preprocessing(image_size=32, mean=(0.1, 0.2, 0.3))), TARGET),
+        "std": extract(Counting(preprocessing=Preprocessing(image_size=32, std=(0.1, 0.2, 0.3))), TARGET),
+        "image size": extract(Counting(preprocessing=Preprocessing(image_size=16)), TARGET),
         "architecture": extract(Counting(model="resnet32"), TARGET),
         "examples": extract(Counting(), TARGET.subset(np.arange(19))),
         "images": extract(Counting(), from_arrays(IMAGES[::-1], LABELS)),
@@ -117,7 +123,7 @@ def test_the_key_follows_weights_preprocessing_and_examples():
 
 def test_the_key_ignores_names():
     key = extract(Counting(), TARGET).key
-    assert extract(Counting(name="other", data="elsewhere", seed=7), TARGET).key == key
+    assert extract(Counting(name="other", data="elsewhere", licence="none"), TARGET).key == key
     assert extract(Counting(), from_arrays(IMAGES, LABELS, ["a", "b", "c"], name="other")).key == key
 
 

@@ -1,0 +1,108 @@
+"""From images to a `Table`: one forward pass of a source over a target, cached by content and resumed in the middle."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from leepjax.data.target import Target
+from leepjax.extraction.forward import forward_batches
+from leepjax.extraction.shards import Shards
+from leepjax.extraction.table import Evidence, Storage, Table, cached_table, read_table, write_table
+from leepjax.files import digest
+from leepjax.models.source import Source
+from leepjax.types import Outputs
+
+REVISION = b"2"
+"""Raise this when decoding, resizing or a forward pass changes what a table holds: old caches are then not read."""
+
+
+def extract(
+    source: Source,
+    target: Target,
+    *,
+    batch_size: int = 256,
+    cache: Path | None = None,
+    evidence: Evidence = "logits",
+    storage: Storage = "float32",
+    on_batch: Callable[[int], None] = lambda examples: None,
+) -> Table:
+    """Run `source` over `target`, or read what it said before from `cache`.
+
+    Images are decoded by threads while the device computes; batches are spread over this process's devices, and halved
+    where they don't fit in memory. With a cache, a pass that is killed goes on from where it was, less 20 seconds.
+
+    Args:
+        source: what looks at the images.
+        target: n labelled images.
+        batch_size: images at a time, at most.
+        cache: folder for the table, ``<key>.safetensors``; nothing is kept when left out.
+        evidence: what the file keeps of the source's classes; the table that is returned has logits.
+        storage: of features and evidence in the file; ``float16`` halves it, at 1e-3 relative, and probabilities below
+            6e-8 become 0.
+        on_batch: told the number of examples done since it was last called.
+
+    Raises:
+        InputError: when an image can't be decoded, or a number is too large for float16.
+        MemoryError: when a single image doesn't fit in the device's memory.
+    """
+    key = table_key(source, target)
+    path = table_path(cache, key, evidence, storage) if cache else None
+    table = cached_table(path) if path else None
+    if table is not None:
+        on_batch(len(target))
+        # What was computed is known by its content; the names are today's.
+        return replace(table, provenance=table.provenance | {"source": source.name, "target": target.name})
+    shards = Shards(path.with_suffix(".parts")) if path else None
+    kept = list(shards.read()) if shards else []
+    new = _forward(source, target, batch_size, shards, kept, on_batch)
+    features, logits = (np.concatenate(arrays) for arrays in zip(*kept, *new, strict=True))
+    # The last batch may be a smaller one, and the first ones may have come before a halving.
+    used = max((len(outputs.features) for outputs in new[-2:]), default=batch_size)
+    table = Table(features, logits, target.labels, key, target.ids, _provenance(source, target, used))
+    if path and shards:
+        write_table(path, table, evidence, storage)
+        shards.clear()
+        return read_table(path)  # what the file holds, rounded or not, is what the next run will get
+    return table
+
+
+def table_key(source: Source, target: Target) -> str:
+    """The content key of the table that `extract` gives: known before the images are looked at."""
+    return digest(REVISION, source.identity.encode(), target.fingerprint.encode())
+
+
+def table_path(folder: Path, key: str, evidence: Evidence = "logits", storage: Storage = "float32") -> Path:
+    """Where in `folder` the table of a key is kept."""
+    kept = "" if (evidence, storage) == ("logits", "float32") else f"-{evidence}-{storage}"
+    return folder / f"{key}{kept}.safetensors"
+
+
+def _forward(source, target, batch_size, shards, kept, on_batch) -> list[Outputs]:
+    """The outputs that come after those kept, batch by batch."""
+    done = sum(len(outputs.features) for outputs in kept)
+    if done:
+        on_batch(done)
+    passing = forward_batches(source, target, source.card.preprocessing, batch_size=batch_size, start=done)
+    new = []
+    for outputs in shards.keep(passing, done) if shards else passing:
+        new.append(outputs)
+        on_batch(len(outputs.features))
+    return new
+
+
+def _provenance(source: Source, target: Target, batch_size: int) -> dict[str, str]:
+    return {
+        "source": source.name,
+        "target": target.name,
+        "target_hash": target.fingerprint,
+        "classes": json.dumps(target.classes, ensure_ascii=False),
+        "card": msgspec.json.encode(source.card).decode(),
+        "dtype": source.dtype,
+        "batch_size": str(batch_size),
+        "versions": json.dumps({package: version(package) for package in ("leepjax", "jax", "pillow")}),
+    }

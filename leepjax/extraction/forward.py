@@ -1,0 +1,120 @@
+"""One pass of a source over a target: images decoded by threads while the device computes, batches that fit."""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from leepjax.data.target import Target
+from leepjax.preprocessing import Preprocessing
+from leepjax.types import Outputs
+
+BATCHES_AHEAD = 2
+"""How many batches are decoded before the device asks for them."""
+
+
+def forward_all(
+    apply: Callable[[jax.Array], Outputs],
+    target: Target,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int = 256,
+    on_batch: Callable[[int], None] = lambda examples: None,
+) -> Outputs:
+    """The outputs of `apply` for every image of a target."""
+    batches = []
+    for outputs in forward_batches(apply, target, preprocessing, batch_size=batch_size):
+        batches.append(outputs)
+        on_batch(len(outputs.features))
+    return Outputs(*map(np.concatenate, zip(*batches, strict=True)))
+
+
+def forward_batches(
+    apply: Callable[[jax.Array], Outputs],
+    target: Target,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int = 256,
+    start: int = 0,
+) -> Iterator[Outputs]:
+    """The outputs of `apply` for the images from `start` on, batch by batch, in order.
+
+    Every batch has one shape, the last is padded and cut. It is spread over all devices of this
+    process. Where one doesn't fit in memory, the batch size is halved and the batch done again.
+
+    Raises:
+        MemoryError: when a single image a device doesn't fit.
+    """
+    sharding = _sharding()
+    devices = sharding.num_devices
+    batch_size = _multiple(min(batch_size, len(target)), devices)
+    while start < len(target):
+        try:
+            for outputs in _pipeline(apply, target, preprocessing, batch_size, start, sharding):
+                yield outputs
+                start += len(outputs.features)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            if batch_size == devices:
+                raise MemoryError(
+                    f"extract: expected a single image of {preprocessing.image_size} pixels a device to fit in its "
+                    "memory, got none that did; take a smaller source."
+                ) from error
+            logging.getLogger("leepjax").warning(
+                "A batch of %d didn't fit in the device's memory; going on with %d.",
+                batch_size,
+                _multiple(batch_size // 2, devices),
+            )
+            batch_size = _multiple(batch_size // 2, devices)
+
+
+def _pipeline(apply, target, preprocessing, batch_size, start, sharding) -> Iterator[Outputs]:
+    """While the device computes one batch, threads decode the next ones and the caller has the last."""
+    computing: deque[tuple[int, Outputs]] = deque()
+    with closing(_decoded(target, preprocessing, batch_size, start)) as batches:
+        for images in batches:
+            padded = np.pad(images, ((0, batch_size - len(images)), (0, 0), (0, 0), (0, 0)))
+            computing.append((len(images), apply(jax.device_put(padded, sharding))))
+            if len(computing) > 1:
+                yield _fetch(*computing.popleft())
+    while computing:
+        yield _fetch(*computing.popleft())
+
+
+def _fetch(count: int, outputs: Outputs) -> Outputs:
+    return Outputs(*(np.asarray(array)[:count] for array in outputs))
+
+
+def _decoded(target: Target, preprocessing: Preprocessing, batch_size: int, start: int) -> Generator[np.ndarray]:
+    def decode(index: int) -> np.ndarray:
+        return preprocessing.on_host(target.read(index))
+
+    pool = ThreadPoolExecutor(os.cpu_count(), "leepjax-decode")
+    ahead: deque[list[Future[np.ndarray]]] = deque()
+    try:
+        for first in range(start, len(target), batch_size):
+            ahead.append([pool.submit(decode, i) for i in range(first, min(first + batch_size, len(target)))])
+            if len(ahead) > BATCHES_AHEAD:
+                yield np.stack([image.result() for image in ahead.popleft()])
+        while ahead:
+            yield np.stack([image.result() for image in ahead.popleft()])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _sharding() -> NamedSharding:
+    devices = jax.local_devices()
+    mesh = jax.make_mesh((len(devices),), ("rows",), axis_types=(AxisType.Auto,), devices=devices)
+    return NamedSharding(mesh, PartitionSpec("rows"))
+
+
+def _multiple(size: int, devices: int) -> int:
+    """The least multiple of the number of devices that isn't below `size`."""
+    return -(-size // devices) * devices

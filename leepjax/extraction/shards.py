@@ -1,0 +1,57 @@
+"""A pass that was interrupted goes on: outputs are put aside every few seconds, in files beside the table to come."""
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from leepjax.files import write_atomically
+from leepjax.types import Outputs
+
+SECONDS = 20.0
+"""How much work a killed pass loses at most, but for the batch it is at."""
+
+
+class Shards:
+    """The part of a table that is already computed: files ``<first row>-<row after the last>.safetensors``."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def read(self) -> Iterator[Outputs]:
+        """The outputs of the rows from the first on, as far as there are files that can be read without a gap."""
+        files = {int(path.stem.partition("-")[0]): path for path in self._folder.glob("*-*.safetensors")}
+        row = 0
+        while row in files:
+            try:
+                tensors = safetensors.numpy.load_file(files[row])
+                outputs = Outputs(tensors["features"], tensors["logits"])
+            except (safetensors.SafetensorError, OSError, KeyError):
+                return
+            yield outputs
+            row += len(outputs.features)
+
+    def keep(self, batches: Iterable[Outputs], row: int) -> Iterator[Outputs]:
+        """Pass on the batches that begin with `row`, and write what has come every few seconds."""
+        waiting: list[Outputs] = []
+        written = time.monotonic()
+        for outputs in batches:
+            waiting.append(outputs)
+            if time.monotonic() - written >= SECONDS:
+                row = self._write(waiting, row)
+                waiting, written = [], time.monotonic()
+            yield outputs
+
+    def clear(self) -> None:
+        """Remove the files: the table is written."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, batches: list[Outputs], row: int) -> int:
+        tensors = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in Outputs._fields}
+        end = row + len(tensors["features"])
+        write_atomically(self._folder / f"{row}-{end}.safetensors", safetensors.numpy.save(tensors))
+        return end

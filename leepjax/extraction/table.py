@@ -1,0 +1,109 @@
+"""The table: what a source says of every example of a target, in memory and as a safetensors file."""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from leepjax.files import write_atomically
+from leepjax.types import InputError
+
+Evidence = Literal["logits", "probs"]
+Storage = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a source says of every example of a target: the only thing that measures and heads read."""
+
+    features: np.ndarray
+    """[n d] float32"""
+    logits: np.ndarray
+    """[n z] float32"""
+    labels: np.ndarray
+    """[n] int32"""
+    key: str
+    """The content key: equal for equal weights, preprocessing and examples."""
+    ids: tuple[str, ...] = ()
+    """[n] what the target calls its examples: paths in a folder, numbers elsewhere"""
+    provenance: dict[str, str] = field(default_factory=dict)
+    """Source, target, class names (JSON), weights, preprocessing, batch size and versions."""
+
+    @property
+    def probs(self) -> np.ndarray:
+        """[n z] the softmax of the logits: θ(x) of the LEEP paper."""
+        return np.asarray(jax.nn.softmax(self.logits, axis=-1))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the target's classes."""
+        return tuple(json.loads(self.provenance.get("classes", "[]")))
+
+
+def write_table(path: Path, table: Table, evidence: Evidence = "logits", storage: Storage = "float32") -> None:
+    """Write a table, atomically.
+
+    Raises:
+        InputError: when a feature or logit is too large for float16.
+    """
+    arrays = {"features": table.features, evidence: getattr(table, evidence)}
+    with np.errstate(over="ignore"):
+        tensors = {name: array.astype(storage) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if np.isinf(tensors[name]).any() and not np.isinf(array).any():
+            raise InputError(f"extract: expected {name} below 65504, got {np.abs(array).max():.0f}; store float32.")
+    tensors |= {"labels": table.labels, "ids": _to_bytes(table.ids)}
+    write_atomically(path, safetensors.numpy.save(tensors, table.provenance | {"key": table.key}))
+
+
+def read_table(path: Path) -> Table:
+    """The table in a file that `write_table` wrote; probabilities come back as their logarithms.
+
+    Raises:
+        InputError: when there is none, or it can't be read.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            provenance = dict(file.metadata() or {})
+        if "probs" in tensors:
+            with np.errstate(divide="ignore"):
+                tensors["logits"] = np.log(tensors["probs"].astype(np.float32))
+        return Table(
+            features=tensors["features"].astype(np.float32, copy=False),
+            logits=tensors["logits"].astype(np.float32, copy=False),
+            labels=tensors["labels"],
+            key=provenance.pop("key"),
+            ids=_from_bytes(tensors["ids"]),
+            provenance=provenance,
+        )
+    except FileNotFoundError:
+        raise InputError(f"table: expected a table at {path}, got no file; extract it first.") from None
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"table: expected a table in {path}, got {error}; extract it again.") from None
+
+
+def cached_table(path: Path) -> Table | None:
+    """The table at `path`; None where there is none, or none that can be read, which is told."""
+    if not path.exists():
+        return None
+    try:
+        return read_table(path)
+    except InputError as error:
+        logging.getLogger("leepjax").warning("%s", error)
+        return None
+
+
+def _to_bytes(ids: tuple[str, ...]) -> np.ndarray:
+    """Texts as safetensors can hold them: UTF-8 with NUL after each."""
+    return np.frombuffer("".join(f"{name}\0" for name in ids).encode(), np.uint8)
+
+
+def _from_bytes(array: np.ndarray) -> tuple[str, ...]:
+    return tuple(array.tobytes().decode().split("\0")[:-1])
