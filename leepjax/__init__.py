@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leepjax.batches import Batches
+    from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
     from leepjax.experiments.sweep import sweep
     from leepjax.joint import Joint
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
         shrunk_h_score,
         soft_nce,
     )
-    from leepjax.models.source import load_source
+    from leepjax.models.opening import load_source
+    from leepjax.models.source import Source, as_source
     from leepjax.moments import Moments
+    from leepjax.preprocessing import Preprocessing
     from leepjax.ranking import Ranking
     from leepjax.sharding import shard_rows
     from leepjax.streaming import accumulate
@@ -40,10 +43,14 @@ __all__ = [
     "Batches",
     "Joint",
     "Moments",
+    "Preprocessing",
     "Ranking",
+    "Source",
     "accumulate",
+    "as_source",
     "eep",
     "em_leep",
+    "extract",
     "h_score",
     "leep",
     "leep_lift",
@@ -66,7 +73,11 @@ _HOMES = {
     "Joint": "joint",
     "Moments": "moments",
     "Ranking": "ranking",
-    "load_source": "models.source",
+    "Preprocessing": "preprocessing",
+    "Source": "models.source",
+    "as_source": "models.source",
+    "load_source": "models.opening",
+    "extract": "experiments.extract",
     "rank": "experiments.rank",
     "accumulate": "streaming",
     "shard_rows": "sharding",

@@ -2,25 +2,29 @@
 
 from leepjax.data.readers import EMBEDDED
 from leepjax.measures import MEASURES
-from leepjax.models.source import load_source, shipped_sources
+from leepjax.models.opening import load_source, plugins, shipped_sources
+from leepjax.models.published import PUBLISHED
 from leepjax.tables import Row
 
 
 def sources() -> list[Row]:
-    """The shipped sources, from their model cards."""
-    cards = [load_source(name).card for name in shipped_sources()]
+    """The sources that come along, those whose weights are fetched when they are first used, and those of packages."""
+    cards = [(load_source(name).card, "shipped") for name in shipped_sources()]
+    cards += [(row.card(), row.weights) for row in PUBLISHED.values()]
+    cards += [(load_source(name).card, point.value) for name, point in plugins().items()]
     return [
         {
             "source": card.name,
             "model": card.model,
             "trained on": card.data,
-            "classes": len(card.classes),
-            "epochs": card.epochs,
-            "test accuracy": card.test_accuracy,
+            "classes": card.num_classes,
+            "pixels": card.preprocessing.image_size,
             "parameters": card.num_parameters,
-            "licence of the data": card.licence or "–",
+            "accuracy": card.accuracy,
+            "licence": card.licence or "–",
+            "weights": weights,
         }
-        for card in cards
+        for card, weights in cards
     ]
 
 
@@ -41,5 +45,14 @@ def targets() -> list[Row]:
         {
             "target": "FILE.npz",
             "what": "Arrays images (uint8 [n h w] or [n h w 3]), labels [n] and, optional, classes.",
+        },
+        {"target": "FILE.parquet", "what": "Image and label columns; a folder or a glob of files too."},
+        {
+            "target": "tfds:NAME[:SPLIT[:LABEL]]",
+            "what": "A set of TensorFlow Datasets; once prepared it is read without TensorFlow ($TFDS_DATA_DIR).",
+        },
+        {
+            "target": "hf:NAME_OR_PATH[:SPLIT[:LABEL]]",
+            "what": "A set of Hugging Face: on its hub, saved to disk, or a folder of images.",
         },
     ]

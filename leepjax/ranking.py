@@ -136,6 +136,8 @@ class Ranking:
                 "source": source,
                 self.measures[0]: _with_interval(lead[source]),
                 **({"test accuracy": _with_interval(accuracy[source])} if accuracy else {}),
+                "parameters": lead[source].num_parameters,
+                "licence": lead[source].licence or "–",
             }
             for place, source in enumerate(self.sources, start=1)
         ]

@@ -22,8 +22,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     num_classes: int
     source: str
     weights_hash: str
+    num_parameters: int | None = None
+    """Of the source; it and the licence stand in the tables beside the scores."""
+    licence: str = ""
     measure: str
-    """A name of the table of measures, or how accuracy was reached: ``head`` or ``finetune``."""
+    """A name of the table of measures, ``source_accuracy``, or how accuracy was reached: ``head`` or ``finetune``."""
     value: float | None
     """Higher is better; None where the measure is undefined (NaN)."""
     low: float | None

@@ -1,12 +1,17 @@
 """Rows of named columns as text: for a terminal, or as JSON, CSV or Markdown."""
 
 import csv
+import fnmatch
 import io
 import json
 import math
+import operator
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
+
+from leepjax.types import InputError, unknown_name
 
 Format = Literal["table", "json", "csv", "md"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -21,6 +26,39 @@ def render(rows: Sequence[Row], format: Format, title: str = "") -> str:
     if format == "csv":
         return _csv(rows)
     return _markdown(rows, title) if format == "md" else _table(rows, title)
+
+
+_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(<=|>=|<|>|=)\s*([^<>=]+?)\s*")
+_COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+
+
+def select(rows: Sequence[Row], conditions: Sequence[str]) -> list[Row]:
+    """The rows that meet every condition: ``parameters<5e6``, ``licence=Apache*``, or a text that is part of any cell.
+
+    Raises:
+        InputError: for a column that isn't there, or a number that is none.
+    """
+    return [row for row in rows if all(_meets(row, condition) for condition in conditions)]
+
+
+def _meets(row: Row, condition: str) -> bool:
+    compared = _CONDITION.fullmatch(condition)
+    if not compared and re.search("[<>=]", condition):
+        raise InputError(
+            f"filter: expected COLUMN<NUMBER, COLUMN>NUMBER or COLUMN=TEXT, got {condition!r}; write one of these."
+        )
+    if not compared:
+        return any(condition.lower() in str(value).lower() for value in row.values())
+    column, sign, wanted = compared.groups()
+    if column not in row:
+        raise unknown_name("filter: column", column, row)
+    if sign == "=":
+        return fnmatch.fnmatchcase(str(row[column]).lower(), wanted.lower())
+    try:
+        number = float(wanted)
+    except ValueError:
+        raise InputError(f"filter: expected a number after {column}{sign}, got {wanted!r}; compare numbers.") from None
+    return isinstance(row[column], (int, float)) and _COMPARE[sign](row[column], number)
 
 
 def _csv(rows: Sequence[Row]) -> str:
@@ -63,4 +101,4 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.3f}"
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -8,11 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from leepjax import MEASURES, cli
 from leepjax.cli import studies
+from leepjax.extraction.table import read_table
 from leepjax.files import digest
-from leepjax.models.source import load_source, shipped_sources
+from leepjax.models import opening
+from leepjax.models.opening import load_source, shipped_sources
 
 RNG = np.random.default_rng(0)
 SMALL = (
@@ -56,9 +59,10 @@ def parse(text, format):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["rank", "sweep", "score", "ls", "pretrain", "launch", "--version"]),
-        (("rank",), ["--sources", "--verify", "--limit", "--seed", "--out", "--no-cache", "--format"]),
+        ((), ["rank", "sweep", "score", "extract", "ls", "pretrain", "launch", "--version"]),
+        (("rank",), ["--sources", "--verify", "--limit", "--seed", "--out", "--no-cache", "--dry-run", "--format"]),
         (("sweep",), ["TARGETS", "--sources", "--measures", "--engine", "ray", "--out", "--format"]),
+        (("extract",), ["--sources", "--out", "--evidence", "--storage", "--batch-size", "--strict"]),
         (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
         (("ls",), ["sources", "measures", "targets", "--format"]),
         (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
@@ -192,10 +196,97 @@ def test_pretrain_writes_weights_and_a_card_whose_command_is_what_was_run(run, t
     card = source.card
     assert code == 0
     assert "made/tiny.safetensors" in out
-    assert shlex.split(card.command) == ["leepjax", *command]
-    assert (card.name, card.classes, card.epochs, card.seed) == ("tiny", ("dog", "a cow"), 0, 3)
-    assert (card.data, card.licence, card.examples, card.test_examples) == ("twelve images of noise", "none", 8, 8)
-    assert card.weights_hash == digest(source.path.read_bytes())
-    assert 0 <= card.test_accuracy <= 1
-    np.testing.assert_allclose(card.mean, images[labels > 0].mean(axis=(0, 1, 2)) / 255, atol=1e-5)
-    np.testing.assert_allclose(card.std, images[labels > 0].std(axis=(0, 1, 2)) / 255, atol=1e-5)
+    assert shlex.split(card.training.command) == ["leepjax", *command]
+    assert (card.name, card.classes, card.training.epochs, card.training.seed) == ("tiny", ("dog", "a cow"), 0, 3)
+    assert (card.data, card.licence, card.training.examples, card.training.test_examples) == (
+        "twelve images of noise",
+        "none",
+        8,
+        8,
+    )
+    assert card.weights_hash == digest(source.network.path.read_bytes())
+    assert 0 <= card.accuracy <= 1
+    np.testing.assert_allclose(card.preprocessing.mean, images[labels > 0].mean(axis=(0, 1, 2)) / 255, atol=1e-5)
+    np.testing.assert_allclose(card.preprocessing.std, images[labels > 0].std(axis=(0, 1, 2)) / 255, atol=1e-5)
+
+
+def test_extract_writes_a_table_for_each_source_and_says_where(run, tmp_path):
+    command = ("extract", "digits", "--limit", 40, "--sources", "random,cifar10", "--out", "tables", "--format", "json")
+    code, out, err = run(*command)
+    assert code == 0
+    assert "random: images 40/40" in err
+    first, second = parse(out, "json")
+    assert (first["source"], second["source"]) == ("random", "cifar10")
+    table = read_table(tmp_path / first["table"])
+    assert (first["examples"], first["features"], first["classes"]) == (40, *table.features.shape[1:], 10)
+    assert table.provenance["source"] == "random"
+    assert table.classes == tuple(map(str, range(10)))
+    assert first["batch size"] == 40
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "tables").iterdir()}
+    assert run(*command)[0] == 0
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "tables").iterdir()} == before
+
+
+def folder_with_a_broken_image(path):
+    for i in range(12):
+        image = RNG.integers(0, 256, (9, 9, 3), np.uint8)
+        place = path / f"class{i % 2}" / f"{i}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place)
+    place.write_bytes(place.read_bytes()[:60])
+    return path
+
+
+def test_images_that_cannot_be_decoded_are_left_out_and_counted(run, tmp_path, caplog):
+    folder = folder_with_a_broken_image(tmp_path / "photos")
+    options = ("--sources", "random", "--format", "json")
+    code, out, _ = run("extract", folder, *options)
+    assert (code, parse(out, "json")[0]["examples"]) == (0, 11)
+    assert "1 of 12 images can't be decoded and are left out, the first: class1/11.png" in caplog.text
+    code, out, _ = run("rank", folder, "--measures", "leep", "--verify", "none", "--resamples", 0, *options)
+    assert parse(out, "json")[0]["num_examples"] == 11
+    for command in ("rank", "sweep", "extract"):
+        code, out, err = run(command, folder, "--sources", "random", "--strict")
+        assert (code, out) == (2, "")
+        assert "11.png: expected an image, got" in err
+
+
+def test_a_dry_run_fetches_and_measures_nothing(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(opening.hub, "hub_size", lambda repo, file: 1_000_000)
+    monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
+    code, out, _ = run("rank", "digits", "--sources", "random,mobilenetv2", "--dry-run", "--format", "json")
+    assert code == 0
+    shipped, published = parse(out, "json")
+    assert (shipped["source"], shipped["megabytes to fetch"], shipped["parameters"]) == ("random", 0, 269_722)
+    assert (published["source"], published["megabytes to fetch"]) == ("mobilenetv2", 1.0)
+    assert published["seconds for the images"] > shipped["seconds for the images"] > 0
+    assert "leep" not in out
+
+
+def test_ls_filters(run):
+    def listed(condition):
+        return [
+            row["source"] for row in parse(run("ls", "sources", "--filter", condition, "--format", "json")[1], "json")
+        ]
+
+    assert listed("mobilenet-,parameters<2e6") == ["mobilenet-0.5", "mobilenet-0.25"]
+    assert listed("accuracy>=0.9") == ["fashion-mnist"]
+    assert listed("classes=10") == ["cifar10", "fashion-mnist", "random"]
+    code, _, err = run("ls", "sources", "--filter", "paramters<3")
+    assert code == 2
+    assert "did you mean parameters?" in err
+    assert run("ls", "sources", "--filter", "parameters<few")[2] == (
+        "leepjax: filter: expected a number after parameters<, got 'few'; compare numbers.\n"
+    )
+
+
+def test_sets_stand_for_their_members_and_licences_for_their_weights(run):
+    code, out, _ = run(
+        "rank", *SMALL[:5], "--sources", "shipped", "--measures", "leep,source_accuracy", "--format", "json"
+    )
+    rows = parse(out, "json")
+    assert code == 0
+    assert {row["source"] for row in rows} == set(shipped_sources())
+    stated = {row["source"]: row["value"] for row in rows if row["measure"] == "source_accuracy"}
+    assert stated == {name: load_source(name).card.accuracy for name in shipped_sources()}
+    assert {row["num_parameters"] for row in rows} >= {269_722}

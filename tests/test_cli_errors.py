@@ -62,7 +62,7 @@ ONE_SENTENCE = {
     "rank digits --sources randon": "got 'randon'; did you mean random?",
     "rank digits --sources ,": "rank: expected at least one source, got none",
     "rank digits --sources mine.safetensors": "source: expected a model card at mine.json, got none",
-    "rank digits --measures leep,hscore": "measures: expected one of 9 known names, got 'hscore'; did you mean h_sc",
+    "rank digits --measures leep,hscore": "measures: expected one of 10 known names, got 'hscore'; did you mean h_sc",
     "rank digits --measures leep,leep": "rank: expected distinct measures",
     "rank digits --limit 1": "rank: limit must be at least 2, got 1",
     "rank digits --limit -5": "rank: limit must be at least 2, got -5",
@@ -110,8 +110,8 @@ def test_bad_input_is_one_sentence(fails, arguments):
 
 
 @pytest.mark.usefixtures("files")
-def test_an_image_is_found_corrupt_after_progress_was_told(fails):
-    *progress, last = fails("rank corrupt --no-cache --sources random --verify none").splitlines()
+def test_a_corrupt_image_is_an_error_where_strictness_is_asked_for(fails):
+    *progress, last = fails("rank corrupt --strict --no-cache --sources random --verify none").splitlines()
     assert last.startswith("leepjax: corrupt/dog/2.png: expected an image, got cannot identify")
     assert all(line.startswith("random: ") for line in progress)
 

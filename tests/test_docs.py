@@ -30,7 +30,7 @@ def test_readme_snippet_prints_what_it_says(capsys):
 
 
 def test_readme_lists_every_measure_and_source():
-    from leepjax.models.source import shipped_sources
+    from leepjax.models.opening import shipped_sources
 
     for name in (*leepjax.MEASURES, *shipped_sources()):
         assert f"`{name}`" in README

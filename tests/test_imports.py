@@ -21,6 +21,7 @@ ALLOWED = {
     "__init__": set(),
     "types": set(),
     "files": {"types"},
+    "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
     "validation": {"types", "kernels"},
     "tables": {"types"},
@@ -35,16 +36,18 @@ ALLOWED = {
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
     "ranking": {"types", "tables", "measures", "bootstrap", "records"},
-    "data": BASE | {"data"},
-    "models": BASE | {"models"},
-    "extract": BASE | {"data", "models"},
-    "transfer": BASE | {"data", "models", "extract", "transfer"},
+    "data": BASE | {"preprocessing", "data"},
+    "models": BASE | {"preprocessing", "models"},
+    "extraction": BASE | {"preprocessing", "data", "models", "extraction"},
+    "transfer": BASE | {"preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
-    | {"measures", "bootstrap", "records", "ranking", "data", "models", "extract", "transfer", "experiments"},
+    | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
+    | {"experiments"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
-    "cli": {"__init__", "types", "tables", "progress", "catalogue", "data", "transfer", "experiments", "launch", "cli"},
+    "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
+    | {"data", "transfer", "experiments", "cli"},
     "__main__": {"cli"},
 }
 
@@ -120,6 +123,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 HEAVY = ("flax", "optax", "tensorflow", "matplotlib", "sklearn", "ray")
+HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
 
 
 @pytest.mark.parametrize(

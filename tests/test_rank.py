@@ -9,10 +9,13 @@ from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
 from leepjax.experiments import cell as job
-from leepjax.extract import extract
-from leepjax.models.source import load_source
+from leepjax.extraction.extract import extract
+from leepjax.models.opening import load_source
+from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.head import retrain_head
 from leepjax.types import InputError
+
+EIGHT = Preprocessing(image_size=8)
 
 SOURCES = ("random", "cifar10-animals")
 MEASURES = ("leep", "h_score")
@@ -85,7 +88,7 @@ def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monk
 def test_a_folder_an_npz_and_arrays_of_the_same_images_score_alike(tmp_path):
     target = digits().subset(np.arange(0, 1797, 30))
     order = np.argsort(target.labels, kind="stable")
-    images, labels = target.images(order, 8), target.labels[order]
+    images, labels = target.images(order, EIGHT), target.labels[order]
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         (tmp_path / "folder" / str(label)).mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(tmp_path / "folder" / str(label) / f"{i:03}.png")
@@ -111,7 +114,7 @@ def test_progress_ends_at_its_total(ran):
         ({"sources": ["randon"]}, r"source: expected one of \d+ known names, got 'randon'; did you mean random\?"),
         ({"sources": []}, r"rank: expected at least one source, got none"),
         ({"sources": ["random", "random"]}, r"rank: expected each source once, got 'random' twice"),
-        ({"measures": ["leap"]}, r"measures: expected one of 9 known names, got 'leap'; did you mean leep\?"),
+        ({"measures": ["leap"]}, r"measures: expected one of 10 known names, got 'leap'; did you mean leep\?"),
         ({"measures": []}, r"rank: expected distinct measures, got \[\]"),
         ({"measures": ["leep", "leep"]}, r"rank: expected distinct measures, got \['leep', 'leep'\]; name each once"),
         ({"verify": "heads"}, r"verify: expected one of 3 known names, got 'heads'; did you mean head\?"),

@@ -9,7 +9,8 @@ import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
 from leepjax.experiments import cell as job
-from leepjax.models.source import load_source, save_card
+from leepjax.models.card import save_card
+from leepjax.models.opening import load_source
 from leepjax.records import read_records
 
 SOURCES = ("random", "cifar10-animals")
@@ -107,7 +108,7 @@ def test_a_broken_line_is_measured_again(ran, folder):
 def test_a_copy_under_another_name_keeps_its_name(folder, tmp_path):
     """A record is known by its content; whose it is is said by who asked."""
     original = load_source("random")
-    shutil.copy(original.path, tmp_path / "twin.safetensors")
+    shutil.copy(original.network.path, tmp_path / "twin.safetensors")
     save_card(msgspec.structs.replace(original.card, name="twin"), tmp_path / "twin.json")
     options = {"out": tmp_path / "out", "cache": folder / "cache", "verify": "none", **SMALL}
     ranking = lj.rank("digits", ["random", tmp_path / "twin.safetensors"], "leep", **options)

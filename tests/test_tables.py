@@ -100,7 +100,7 @@ def test_a_ranking_as_json_and_csv_holds_its_records():
 
 def test_a_ranking_as_markdown_has_three_tables():
     lines = RANKING.render("md").splitlines()
-    assert "| 1 | c | -0.250 [-0.375, -0.125] | 0.500 [0.375, 0.625] |" in lines
+    assert "| 1 | c | -0.250 [-0.375, -0.125] | 0.500 [0.375, 0.625] | – | – |" in lines
     assert "| b | -0.500 | – |" in lines
     assert sum(line.startswith("### ") for line in lines) == 3
     assert lines[-1].startswith("With 3 sources ")

@@ -1,4 +1,6 @@
-"""The command line: ``leepjax rank | sweep | score | ls | pretrain | launch``. Results to stdout, all else to stderr.
+"""The command line: ``leepjax rank | sweep | score | extract | ls | pretrain | launch``.
+
+Results go to stdout, all else to stderr.
 
 Heavy imports stand inside the commands, so that ``leepjax --help`` answers at once.
 """
@@ -11,6 +13,7 @@ import cyclopts
 
 from leepjax import __version__
 from leepjax.cli.arrays import list_, score
+from leepjax.cli.extraction import extract
 from leepjax.cli.processes import launch
 from leepjax.cli.studies import rank, sweep
 from leepjax.cli.training import pretrain
@@ -23,7 +26,7 @@ app = cyclopts.App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
 )
-for command in (rank, sweep, score):
+for command in (rank, sweep, score, extract):
     app.command(command)
 app.command(list_, name="ls")
 for command in (pretrain, launch):
@@ -37,7 +40,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
     try:
         app()
-    except (InputError, FloatingPointError, OSError) as error:
+    except (InputError, FloatingPointError, MemoryError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
             sys.exit(0)

@@ -49,17 +49,21 @@ def score(
     print(render(rows, format))  # noqa: T201
 
 
-def list_(what: Literal["sources", "measures", "targets"], /, *, format: Format = "table") -> None:
+def list_(
+    what: Literal["sources", "measures", "targets"], /, *, filter: str | None = None, format: Format = "table"
+) -> None:
     """List what there is to choose from.
 
     Parameters
     ----------
     what
         Sources with their model cards, measures, or kinds of targets.
+    filter
+        Conditions separated by commas: parameters<5e6, licence=Apache*, or a text that a row holds.
     format
         What stdout gets.
     """
     from leepjax import catalogue
-    from leepjax.tables import render
+    from leepjax.tables import render, select
 
-    print(render(getattr(catalogue, what)(), format))  # noqa: T201
+    print(render(select(getattr(catalogue, what)(), names_of(filter) or []), format))  # noqa: T201

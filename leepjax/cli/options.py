@@ -1,19 +1,11 @@
 """What the options of several commands mean."""
 
-import os
 from pathlib import Path
 
 
 def names_of(names: str | None) -> list[str] | None:
     """The names in a list separated by commas; None if there is no list."""
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
-
-
-def cache_folder() -> Path:
-    """$LEEPJAX_CACHE, or the place that the system gives caches."""
-    import platformdirs
-
-    return Path(os.environ.get("LEEPJAX_CACHE") or platformdirs.user_cache_dir("leepjax"))
 
 
 def cache_compilations(folder: Path | None) -> None:

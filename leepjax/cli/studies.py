@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, cache_folder, names_of
+from leepjax.cli.options import cache_compilations, names_of
+from leepjax.files import cache_folder
 from leepjax.tables import Format
 
 
@@ -21,6 +22,8 @@ def rank(
     resamples: int = 200,
     out: Path | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
     """Rank source models for a target, and verify the ranking by training on it.
@@ -28,11 +31,14 @@ def rank(
     Parameters
     ----------
     target
-        digits, a folder class/image.png|jpg|webp, or an .npz with images and labels.
+        digits, a folder class/image.png|jpg|webp, an .npz with images and labels, a .parquet, tfds:NAME[:SPLIT], or
+        hf:NAME_OR_PATH[:SPLIT] (leepjax ls targets).
     sources
-        Names or .safetensors paths, separated by commas; all shipped sources by default (leepjax ls sources).
+        Names (leepjax ls sources), sets (shipped, paper9), timm/<id>, local-dir:PATH, or .safetensors paths,
+        separated by commas; all shipped sources by default.
     measures
-        Names separated by commas, the leading one first; all by default (leepjax ls measures).
+        Names separated by commas, the leading one first; all by default (leepjax ls measures). source_accuracy may
+        stand among them.
     verify
         How accuracy is reached: a re-trained head, everything fine-tuned, or not at all.
     limit
@@ -45,6 +51,10 @@ def rank(
         Folder for results.jsonl; run again, and what it holds isn't measured again.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    strict
+        Stop at an image that can't be decoded; such are left out and counted otherwise.
+    dry_run
+        Only tell what there is to fetch, and how long the images would take each source here.
     format
         What stdout gets.
     """
@@ -53,6 +63,9 @@ def rank(
 
     folder = cache_folder() if cache else None
     cache_compilations(folder)
+    if dry_run:
+        _estimate(target, sources, limit, strict, format)
+        return
     with progress() as on_progress:
         ranking = run_rank(
             target,
@@ -64,9 +77,20 @@ def rank(
             resamples=resamples,
             out=out,
             cache=folder,
+            strict=strict,
             on_progress=on_progress,
         )
     print(ranking.render(format))  # noqa: T201
+
+
+def _estimate(target: str, sources: str | None, limit: int | None, strict: bool, format: Format) -> None:
+    from leepjax.experiments.estimate import estimate
+    from leepjax.experiments.plan import open_target
+    from leepjax.tables import render
+
+    num_examples = len(open_target("rank", target, limit, 0, strict))
+    rows = estimate(num_examples, names_of(sources))
+    print(render(rows, format, f"What {num_examples} images would take"))  # noqa: T201
 
 
 def sweep(
@@ -82,6 +106,7 @@ def sweep(
     resamples: int = 200,
     out: Path | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    strict: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
     """Rank source models for each of several targets, in this process or by Ray.
@@ -89,11 +114,13 @@ def sweep(
     Parameters
     ----------
     targets
-        Separated by commas: digits, folders class/image.png|jpg|webp, .npz files with images and labels.
+        What rank takes, separated by commas.
     sources
-        Names or .safetensors paths, separated by commas; all shipped sources by default (leepjax ls sources).
+        Names (leepjax ls sources), sets (shipped, paper9), timm/<id>, local-dir:PATH, or .safetensors paths,
+        separated by commas; all shipped sources by default.
     measures
-        Names separated by commas, the leading one first; all by default (leepjax ls measures).
+        Names separated by commas, the leading one first; all by default (leepjax ls measures). source_accuracy may
+        stand among them.
     engine
         serial: one source on one target after the other. ray: all at once, by Ray's workers on this machine or on the
         cluster at $RAY_ADDRESS; killed workers are retried, results are the same. Needs pip install 'leepjax[ray]'.
@@ -109,6 +136,8 @@ def sweep(
         Folder for results.jsonl; run again, and what it holds isn't measured again, whichever engine or rank it was.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    strict
+        Stop at an image that can't be decoded; such are left out and counted otherwise.
     format
         What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
     """
@@ -130,6 +159,7 @@ def sweep(
             resamples=resamples,
             out=out,
             cache=folder,
+            strict=strict,
             on_progress=on_progress,
         ).values()
     if format in ("json", "csv"):

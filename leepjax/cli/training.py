@@ -76,5 +76,5 @@ def pretrain(
             command=shlex.join(["leepjax", *sys.argv[1:]]),
             on_step=lambda at: on_progress(f"{name}: loss {at.loss:.3f}, step", at.step + 1, at.num_steps),
         )
-    row = {"source": source.name, "weights": str(source.path), "test accuracy": source.card.test_accuracy}
+    row = {"source": name, "weights": str(out / f"{name}.safetensors"), "test accuracy": source.card.accuracy}
     print(render([row], "table"))  # noqa: T201

@@ -16,8 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
 from leepjax.data.target import Target
-from leepjax.extract import Table, extract, table_key
+from leepjax.extraction.extract import extract, table_key
+from leepjax.extraction.table import Table
 from leepjax.files import digest
+from leepjax.models.card import Card
 from leepjax.models.source import Source
 from leepjax.records import Record
 from leepjax.transfer.finetune import fine_tune
@@ -25,7 +27,10 @@ from leepjax.transfer.head import retrain_head
 
 Verify = Literal["head", "finetune", "none"]
 
-REVISION = "1"
+CARD_MEASURES: Mapping[str, Callable[[Card], float | None]] = {"source_accuracy": lambda card: card.accuracy}
+"""What rivals the measures and is known without looking at the target; undefined where the card doesn't say it."""
+
+REVISION = "2"
 """Raise this when a measure or a verification changes its values: records from before are then measured again."""
 
 OnProgress = Callable[[str, int, int], None]
@@ -72,7 +77,7 @@ class Cell:
                 yield msgspec.structs.replace(known[key], source=source.name, target=study.target.name)
                 continue
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and Ray's workers have fewer of them
-                record = _measure(study, source, table(), kind, name, key, on_progress)
+                record = _measure(study, source, table, kind, name, key, on_progress)
             yield record
         on_progress(f"{source.name}: done", len(work), len(work))
 
@@ -85,11 +90,14 @@ Run = Callable[[Sequence[Cell], Mapping[str, Record], Path | None, OnProgress], 
 
 def _measure(study, source, table, kind, name, key, on_progress) -> Record:
     started = time.monotonic()
-    if kind == "score":
-        value, low, high, draws = _score(study, table, name)
+    draws: Sequence[float] = ()
+    if name in CARD_MEASURES:
+        stated = CARD_MEASURES[name](source.card)
+        value, low, high = float("nan") if stated is None else stated, float("nan"), float("nan")
+    elif kind == "score":
+        value, low, high, draws = _score(study, table(), name)
     else:
-        value, low, high = _verify(study, source, table, on_progress)
-        draws = ()
+        value, low, high = _verify(study, source, table(), on_progress)
     return Record(
         key=key,
         kind=kind,
@@ -99,6 +107,8 @@ def _measure(study, source, table, kind, name, key, on_progress) -> Record:
         num_classes=len(study.target.classes),
         source=source.name,
         weights_hash=source.card.weights_hash,
+        num_parameters=source.card.num_parameters,
+        licence=source.card.licence,
         measure=name,
         value=_or_none(value),
         low=_or_none(low),
@@ -150,6 +160,7 @@ def _key(study: Study, source: Source, kind: str, name: str) -> str:
         study.seed,
         study.resamples,
         study.confidence,
+        CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
     return digest(repr(settings).encode())
 

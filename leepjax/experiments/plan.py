@@ -1,23 +1,26 @@
 """From what a caller names to what can be measured: sources, targets and measures, opened and checked at the door."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 import numpy as np
 
+from leepjax.data.iterable import from_iterable
+from leepjax.data.readable import readable
 from leepjax.data.readers import read_target
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import Target, from_arrays
-from leepjax.experiments.cell import Study, Verify
+from leepjax.experiments.cell import CARD_MEASURES, Study, Verify
 from leepjax.measures import MEASURES
-from leepjax.models.source import Source, load_source, shipped_sources
+from leepjax.models.opening import load_source, sets
+from leepjax.models.source import Source
 from leepjax.types import InputError, unknown_name
 
-AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray]
-"""``digits``, a path, an opened target, or images and labels."""
+AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
+"""What `read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
 AnySource = str | os.PathLike | Source
-"""The name of a shipped source, a path, or an opened source."""
+"""What `load_source` takes, the name of a set of sources, or an opened source."""
 
 
 def plan(
@@ -31,13 +34,14 @@ def plan(
     resamples: int,
     confidence: float,
     test_fraction: float,
+    strict: bool,
 ) -> Study:
     """Open a target, choose its examples and split them.
 
     Raises:
         InputError: for a name that isn't there, one class only, or arguments out of range; it begins with `caller`.
     """
-    target = _open_target(caller, target, limit, seed)
+    target = open_target(caller, target, limit, seed, strict)
     names = _check_measures(caller, measures)
     if verify not in get_args(Verify):
         raise unknown_name("verify", verify, get_args(Verify))
@@ -64,13 +68,26 @@ def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -
     Raises:
         InputError: when there is none, one isn't there, or two have the same name.
     """
-    chosen = shipped_sources() if sources is None else several(sources)
-    opened = [source if isinstance(source, Source) else load_source(source) for source in chosen]
-    if not opened:
-        raise InputError(f"{caller}: expected at least one source, got none; name one or leave the choice out.")
+    opened = [each if isinstance(each, Source) else load_source(each) for each in chosen_sources(caller, sources)]
     if name := twice([source.name for source in opened]):
         raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one or rename its card.")
     return opened
+
+
+def chosen_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[AnySource]:
+    """What to open: names of sets stand for their members, and nothing for all that are shipped.
+
+    Raises:
+        InputError: when there is none, or one stands there twice.
+    """
+    chosen = several("shipped" if sources is None else sources)
+    members = sets()
+    all_of = [each for name in chosen for each in (members.get(name, (name,)) if isinstance(name, str) else (name,))]
+    if not all_of:
+        raise InputError(f"{caller}: expected at least one source, got none; name one or leave the choice out.")
+    if name := twice([each for each in all_of if isinstance(each, str)]):
+        raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one.")
+    return all_of
 
 
 def several(names: Any) -> Sequence[Any]:
@@ -83,13 +100,22 @@ def twice(names: Sequence[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
 
-def _open_target(caller: str, target: AnyTarget, limit: int | None, seed: int) -> Target:
+def open_target(caller: str, target: AnyTarget, limit: int | None, seed: int, strict: bool) -> Target:
+    """Open a target, leave out what can't be decoded, and take at most `limit` of the rest.
+
+    Raises:
+        InputError: when it isn't there, has only one class, or, if `strict`, an image can't be decoded.
+    """
     if isinstance(target, tuple):
-        target = from_arrays(*target)
-    elif not isinstance(target, Target):
+        images, labels = target
+        target = from_arrays(np.asarray(images), np.asarray(labels))
+    elif isinstance(target, (str, os.PathLike)):
         target = read_target(os.fspath(target))
+    elif not isinstance(target, Target):
+        target = from_iterable(target)
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; raise it.")
+    target, _ = readable(target, strict=strict)
     target = target.subset(stratified_limit(target.labels, limit, seed))
     present = np.unique(target.labels)
     if len(present) < 2:
@@ -102,9 +128,10 @@ def _open_target(caller: str, target: AnyTarget, limit: int | None, seed: int) -
 
 def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(MEASURES) if measures is None else tuple(several(measures))
+    known = (*MEASURES, *CARD_MEASURES)
     for name in names:
-        if name not in MEASURES:
-            raise unknown_name("measures", name, MEASURES)
+        if name not in known:
+            raise unknown_name("measures", name, known)
     if not names or len(set(names)) < len(names):
         raise InputError(f"{caller}: expected distinct measures, got {list(names)}; name each once.")
     return names

@@ -20,6 +20,7 @@ def rank(
     resamples: int = 200,
     confidence: float = 0.95,
     test_fraction: float = 0.2,
+    strict: bool = False,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -31,17 +32,20 @@ def rank(
     trained on the training part is what their rankings are compared with.
 
     Args:
-        target: ``digits``, a folder ``class/image.png``, an ``.npz`` with `images` and `labels`, the two arrays
-            themselves (uint8 [n h w 3] or [n h w], integers [n]), or a `Target`.
-        sources: names of shipped sources, paths of ``.safetensors`` files, or `Source`s; all that are shipped by
-            default.
-        measures: names from `leepjax.MEASURES`, the leading one first; all of them by default.
+        target: ``digits``; a folder ``class/image.png``; an ``.npz`` with `images` and `labels`; a ``.parquet``;
+            ``tfds:NAME[:SPLIT]``; ``hf:NAME_OR_PATH[:SPLIT]``; a tuple of arrays (uint8 [n h w 3] or [n h w], integers
+            [n]); an iterable of images (arrays, Pillow's, or encoded) with their labels; or a `Target`.
+        sources: what `leepjax.load_source` takes, names of sets (``paper9``, ``shipped``), or `Source`s; all that are
+            shipped by default.
+        measures: names from `leepjax.MEASURES`, the leading one first; all of them by default. ``source_accuracy``
+            is the rival that needs no look at the target: what the source reaches on its own test set.
         verify: ``head`` re-trains a linear head, ``finetune`` everything, ``none`` verifies nothing.
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals.
         confidence: of the intervals, in (0, 1).
         test_fraction: share of the examples kept for verification, in (0, 1).
+        strict: images that can't be decoded are an error; they are left out and counted in a warning otherwise.
         out: folder for ``results.jsonl``; what it already holds isn't measured again.
         cache: folder for extracted features; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
@@ -52,7 +56,6 @@ def rank(
     Raises:
         ValueError: for a target or a name that isn't there, one class only, or arguments out of range.
     """
-    opened = open_sources("rank", sources)
     study = plan(
         "rank",
         target,
@@ -63,6 +66,8 @@ def rank(
         resamples=resamples,
         confidence=confidence,
         test_fraction=test_fraction,
+        strict=strict,
     )
+    opened = open_sources("rank", sources)
     (ranking,) = carry_out([study], opened, serial, out=out, cache=cache, on_progress=on_progress)
     return ranking

@@ -29,6 +29,7 @@ def sweep(
     resamples: int = 200,
     confidence: float = 0.95,
     test_fraction: float = 0.2,
+    strict: bool = False,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -51,6 +52,7 @@ def sweep(
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals.
         confidence: of the intervals, in (0, 1).
         test_fraction: share of the examples kept for verification, in (0, 1).
+        strict: images that can't be decoded are an error; they are left out and counted in a warning otherwise.
         out: folder for ``results.jsonl``, the same that `rank` writes; what it already holds isn't measured again.
         cache: folder for extracted features, one on each machine; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
@@ -64,7 +66,6 @@ def sweep(
         ChildProcessError: when a cell's workers keep dying; what other cells gave is in `out`.
     """
     run = _open_engine(engine)
-    opened = open_sources("sweep", sources)
     studies = [
         plan(
             "sweep",
@@ -76,6 +77,7 @@ def sweep(
             resamples=resamples,
             confidence=confidence,
             test_fraction=test_fraction,
+            strict=strict,
         )
         for target in several(targets)
     ]
@@ -84,6 +86,7 @@ def sweep(
         raise InputError("sweep: expected at least one target, got none; name one.")
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
+    opened = open_sources("sweep", sources)
     rankings = carry_out(studies, opened, run, out=out, cache=cache, on_progress=on_progress)
     return dict(zip(names, rankings, strict=True))
 

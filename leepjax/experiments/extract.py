@@ -1,0 +1,95 @@
+"""Tables for keeps: what sources say of a target, in a folder, for measures to come."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+from leepjax.experiments.cell import OnProgress
+from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, open_target
+from leepjax.extraction.extract import extract as extract_one
+from leepjax.extraction.extract import table_path
+from leepjax.extraction.table import Evidence, Storage, Table
+from leepjax.models.source import DType
+from leepjax.types import InputError, unknown_name
+
+
+class Extracted(NamedTuple):
+    """A table, where it lies, and what it took."""
+
+    table: Table
+    path: Path
+    seconds: float
+
+
+def extract(
+    target: AnyTarget,
+    sources: Sequence[AnySource] | AnySource | None = None,
+    *,
+    out: str | os.PathLike,
+    evidence: Evidence = "logits",
+    storage: Storage = "float32",
+    dtype: DType | None = None,
+    batch_size: int = 256,
+    limit: int | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    on_progress: OnProgress = lambda what, done, total: None,
+) -> dict[str, Extracted]:
+    """Run sources over a target and keep what they say: one `Table` a source, ``<out>/<content key>.safetensors``.
+
+    What `out` already holds isn't computed again, and a killed run goes on from where it was, less 20 seconds.
+    `leepjax.Batches.of_table` reads the files; `leepjax.rank` does too where `out` is its `cache` and they hold float32
+    logits.
+
+    Args:
+        target: as in `leepjax.rank`.
+        sources: as in `leepjax.rank`.
+        out: folder for the tables.
+        evidence: ``logits`` or ``probs``.
+        storage: of features and evidence in the files, ``float32`` or ``float16``.
+        dtype: what the networks compute in, ``float32`` or ``bfloat16``; each source's own, float32 unless it says
+            otherwise, when left out.
+        batch_size: images at a time, at most; halved where they don't fit in the device's memory.
+        limit: use at most this many examples, stratified by class.
+        seed: of the limit.
+        strict: images that can't be decoded are an error; they are left out and counted otherwise.
+        on_progress: called with what is under way, the number done and the total.
+
+    Returns:
+        Source's name → its table, the file, and the seconds it took.
+
+    Raises:
+        ValueError: for a target or a name that isn't there, or arguments out of range.
+        MemoryError: when a single image doesn't fit in the device's memory.
+    """
+    for name, value, known in (("evidence", evidence, Evidence), ("storage", storage, Storage)):
+        if value not in get_args(known):
+            raise unknown_name(f"extract: {name}", value, get_args(known))
+    if batch_size < 1:
+        raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
+    examples = open_target("extract", target, limit, seed, strict)
+    opened = open_sources("extract", sources)
+    extracted = {}
+    for source in opened:
+        source, started, done = replace(source, dtype=dtype or source.dtype), time.monotonic(), 0
+
+        def on_batch(count, source=source):
+            nonlocal done
+            done += count
+            on_progress(f"{source.name}: images", done, len(examples))
+
+        table = extract_one(
+            source,
+            examples,
+            batch_size=batch_size,
+            cache=Path(out),
+            evidence=evidence,
+            storage=storage,
+            on_batch=on_batch,
+        )
+        path = table_path(Path(out), table.key, evidence, storage)
+        extracted[source.name] = Extracted(table, path, time.monotonic() - started)
+    return extracted
