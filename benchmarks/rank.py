@@ -12,7 +12,7 @@ from problems import reference
 
 import leepjax as lj
 from leepjax.data.readers import digits
-from leepjax.extract import extract
+from leepjax.extraction.extract import extract
 
 OPTIONS = {"small": {"sources": ["random"], "limit": 100, "resamples": 10}, "full": {}}
 

@@ -59,6 +59,17 @@ CHECKED = "leep_with_checks"
 OF_MOMENTS = ("h_score", "shrunk_h_score", "logme", "all_three", "logme_with_checks", "nce_with_checks")
 COMPILING = {"tracing, ms": ms("trace_seconds"), "compiling, ms": ms("compile_seconds")}
 
+SCORES = ("leep", "nce", "h_score", "shrunk_h_score", "logme", "source_accuracy")
+
+
+def score(name: str) -> Cell:
+    return lambda line: "–" if (value := line["scores"][name]) is None else f"{value:.3f}"
+
+
+def interval(name: str) -> Cell:
+    return lambda line: "–" if None in line[name] else "{:.2f} [{:.2f}, {:.2f}]".format(*line[name])
+
+
 # The benchmark whose lines a table shows, and its columns.
 TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
     "limit": (
@@ -148,6 +159,37 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         | {"theirs, ms": ms("seconds", "theirs"), "speed-up": ratio("speedup")}
         | {"with checks": ratio("speedup_with_checks"), "our score": number("score", ".5f")}
         | {"their score": number("their_score", ".5f")},
+    ),
+    "weights": (
+        "weights",
+        {"weights": number("weights", ""), "architecture": number("architecture", ""), "pixels": number("pixels")}
+        | {"images": lambda line: f"{line['images']:,} of {line['target']}"}
+        | {"published accuracy": number("expected_accuracy", ".2%"), "reached": number("accuracy", ".2%")}
+        | {"same class as PyTorch": number("same_as_pytorch", ".1%")},
+    ),
+    "extraction": (
+        "extraction",
+        {"architecture": number("architecture", ""), "pixels": number("pixels")}
+        | {"images/s, bare": ratio("images_a_second"), "extraction / bare": ratio("extraction_over_bare")}
+        | {"PyTorch / bare": ratio("pytorch_over_bare"), "decoding / bare": number("decoding_over_bare")}
+        | {"GFLOP/s": ratio("gigaflops_a_second"), "of a matmul": number("gigaflops_a_second_of_a_matmul")},
+    ),
+    "precision": (
+        "precision",
+        {"what": number("case", ""), "measure": number("measure", ""), "largest change": number("largest_change", "g")}
+        | {"range over sources": number("range_over_sources", "g")}
+        | {"same order": lambda line: "yes" if line["same_order"] else "no"},
+    ),
+    "real_sources": (
+        "real_sources",
+        {"target": number("target", ""), "source": number("source", ""), "parameters": number("num_parameters")}
+        | {"licence": number("licence", ""), "head accuracy": number("head_accuracy", ".3f")}
+        | {name.replace("_", " "): score(name) for name in SCORES},
+    ),
+    "real_sources_agreement": (
+        "real_sources_agreement",
+        {"target": number("target", ""), "measure": number("measure", ""), "sources": number("sources")}
+        | {"Pearson r": interval("pearson"), "Kendall τ": interval("kendall"), "puts first": number("first", "")},
     ),
     "streaming": (
         "streaming",
