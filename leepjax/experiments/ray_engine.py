@@ -66,10 +66,11 @@ def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
             yield cell, _records(ray, task, cell)
             on_progress(f"sweep: {cell.source.name}→{cell.study.target.name}", len(cells) - len(tasks), len(cells))
     finally:
-        for task in tasks:  # there are some after an interrupt or an error
-            ray.cancel(task, force=True)
         if started:
-            ray.shutdown()
+            ray.shutdown()  # ends what still runs; cancelling it first may abort Ray, where a task ends at that moment
+        else:
+            for task in tasks:  # there are some after an interrupt or an error
+                ray.cancel(task, force=True)
 
 
 def _start(ray: Any, num_cells: int) -> bool:
