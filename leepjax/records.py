@@ -26,7 +26,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of the source; it and the licence stand in the tables beside the scores."""
     licence: str = ""
     measure: str
-    """A name of the table of measures, ``source_accuracy``, or how accuracy was reached: ``head`` or ``finetune``."""
+    """A name of the table of measures, ``source_accuracy``, or how accuracy was reached (`rank`'s `verify`)."""
     value: float | None
     """Higher is better; None where the measure is undefined (NaN)."""
     low: float | None

@@ -60,8 +60,11 @@ def parse(text, format):
     ("command", "words"),
     [
         ((), ["rank", "sweep", "score", "extract", "ls", "pretrain", "launch", "--version"]),
-        (("rank",), ["--sources", "--verify", "--limit", "--seed", "--out", "--no-cache", "--dry-run", "--format"]),
-        (("sweep",), ["TARGETS", "--sources", "--measures", "--engine", "ray", "--out", "--format"]),
+        (
+            ("rank",),
+            ["--sources", "--verify", "ridge", "--limit", "--seed", "--out", "--no-cache", "--dry-run", "--format"],
+        ),
+        (("sweep",), ["TARGETS", "--sources", "--measures", "--engine", "ray", "ridge", "--out", "--format"]),
         (("extract",), ["--sources", "--out", "--evidence", "--storage", "--batch-size", "--strict"]),
         (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
         (("ls",), ["sources", "measures", "targets", "--format"]),
@@ -172,6 +175,16 @@ def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path):
         assert {int(row["rank"]) for row in rows} == {1, 2}
     else:
         assert text.index("Sources for digits, best leep first") < text.index("Sources for grey, best leep first")
+
+
+@pytest.mark.parametrize("command", ["rank", "sweep"])
+def test_verification_by_a_ridge_probe(run, command):
+    options = ("--sources", "random", "--measures", "leep", "--no-cache", "--format", "json", "--verify", "ridge")
+    code, out, _ = run(command, *SMALL[:3], "--resamples", "0", *options)
+    assert code == 0
+    score, verification = json.loads(out)
+    assert (score["measure"], verification["measure"], verification["kind"]) == ("leep", "ridge", "verify")
+    assert 0 < verification["value"] < 1
 
 
 def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):

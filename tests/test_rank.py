@@ -12,7 +12,9 @@ from leepjax.experiments import cell as job
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.preprocessing import Preprocessing
+from leepjax.records import read_records
 from leepjax.transfer.head import retrain_head
+from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError
 
 EIGHT = Preprocessing(image_size=8)
@@ -71,6 +73,21 @@ def test_without_verification_every_example_is_scored(ran):
     assert {record.num_examples for record in ranking.records} == {60}
 
 
+def test_a_ridge_probe_verifies_beside_a_head(ran):
+    """What was measured with the other verification is kept in the same results."""
+    ranking = lj.rank("digits", SOURCES, MEASURES, verify="ridge", out=ran[1], cache=ran[1] / "cache", **SMALL)
+    assert ranking.verified_by == "ridge"
+    for source in SOURCES:
+        (features, _, labels), (test_features, _, test_labels) = parts(ran, source)
+        logits = fit_ridge(features, labels, 10).head.logits(test_features)
+        assert ranking.accuracies[source] == pytest.approx(np.mean(logits.argmax(axis=1) == test_labels))
+        assert ranking.scores("leep")[source] == ran[0].scores("leep")[source]
+        (record,) = [r for r in ranking.records if (r.source, r.measure) == (source, "ridge")]
+        assert (record.kind, record.num_examples) == ("verify", 12)
+        assert 0 <= record.low < record.value < record.high <= 1
+    assert {record.measure for record in read_records(ran[1] / "results.jsonl")} == {*MEASURES, "head", "ridge"}
+
+
 def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monkeypatch):
     sizes = []
 
@@ -117,7 +134,7 @@ def test_progress_ends_at_its_total(ran):
         ({"measures": ["leap"]}, r"measures: expected one of 10 known names, got 'leap'; did you mean leep\?"),
         ({"measures": []}, r"rank: expected distinct measures, got \[\]"),
         ({"measures": ["leep", "leep"]}, r"rank: expected distinct measures, got \['leep', 'leep'\]; name each once"),
-        ({"verify": "heads"}, r"verify: expected one of 3 known names, got 'heads'; did you mean head\?"),
+        ({"verify": "heads"}, r"verify: expected one of 4 known names, got 'heads'; did you mean head\?"),
         ({"limit": 1}, r"rank: limit must be at least 2, got 1; raise it\."),
         ({"resamples": -1}, r"rank: resamples must be >= 0, got -1; 0 leaves"),
         ({"confidence": 95}, r"rank: confidence must lie between 0 and 1, got 95"),

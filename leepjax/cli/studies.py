@@ -16,7 +16,7 @@ def rank(
     *,
     sources: str | None = None,
     measures: str | None = None,
-    verify: Literal["head", "finetune", "none"] = "head",
+    verify: Literal["head", "ridge", "finetune", "none"] = "head",
     limit: int | None = None,
     seed: int = 0,
     resamples: int = 200,
@@ -40,7 +40,8 @@ def rank(
         Names separated by commas, the leading one first; all by default (leepjax ls measures). source_accuracy may
         stand among them.
     verify
-        How accuracy is reached: a re-trained head, everything fine-tuned, or not at all.
+        How accuracy is reached. head: a re-trained head. ridge: a closed-form ridge probe, the cheapest. finetune:
+        everything fine-tuned. none: not at all.
     limit
         Use at most this many examples, stratified by class.
     seed
@@ -100,7 +101,7 @@ def sweep(
     sources: str | None = None,
     measures: str | None = None,
     engine: Literal["serial", "ray"] = "serial",
-    verify: Literal["head", "finetune", "none"] = "head",
+    verify: Literal["head", "ridge", "finetune", "none"] = "head",
     limit: int | None = None,
     seed: int = 0,
     resamples: int = 200,
@@ -125,7 +126,8 @@ def sweep(
         serial: one source on one target after the other. ray: all at once, by Ray's workers on this machine or on the
         cluster at $RAY_ADDRESS; killed workers are retried, results are the same. Needs pip install 'leepjax[ray]'.
     verify
-        How accuracy is reached: a re-trained head, everything fine-tuned, or not at all.
+        How accuracy is reached. head: a re-trained head. ridge: a closed-form ridge probe, the cheapest. finetune:
+        everything fine-tuned. none: not at all.
     limit
         Use at most this many examples of each target, stratified by class.
     seed

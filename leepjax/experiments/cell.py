@@ -24,8 +24,9 @@ from leepjax.models.source import Source
 from leepjax.records import Record
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.head import retrain_head
+from leepjax.transfer.ridge import fit_ridge
 
-Verify = Literal["head", "finetune", "none"]
+Verify = Literal["head", "ridge", "finetune", "none"]
 
 CARD_MEASURES: Mapping[str, Callable[[Card], float | None]] = {"source_accuracy": lambda card: card.accuracy}
 """What rivals the measures and is known without looking at the target; undefined where the card doesn't say it."""
@@ -139,6 +140,9 @@ def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress)
             on_progress(f"{source.name}: fine-tuning", progress.step + 1, progress.num_steps)
 
         predicted = fine_tune(source, train_set, test_set, seed=study.seed, on_step=on_step)
+    elif study.verify == "ridge":
+        probe = fit_ridge(table.features[study.train], table.labels[study.train], len(study.target.classes))
+        predicted = np.asarray(probe.head.logits(table.features[study.test])).argmax(axis=1)
     else:
         retrained = retrain_head(
             table.features[study.train], table.labels[study.train], len(study.target.classes), seed=study.seed

@@ -39,7 +39,8 @@ def rank(
             shipped by default.
         measures: names from `leepjax.MEASURES`, the leading one first; all of them by default. ``source_accuracy``
             is the rival that needs no look at the target: what the source reaches on its own test set.
-        verify: ``head`` re-trains a linear head, ``finetune`` everything, ``none`` verifies nothing.
+        verify: ``head`` re-trains a linear head, ``ridge`` fits one by least squares in closed form, which is cheapest,
+            ``finetune`` trains everything, ``none`` verifies nothing.
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals.
