@@ -12,6 +12,14 @@ from jax.typing import ArrayLike
 from leepjax.types import InputError
 
 
+def local_rows(batch_size: int) -> NamedSharding:
+    """Rows of a batch over this process's devices: over as many of them as divide `batch_size` evenly."""
+    devices = jax.local_devices()
+    devices = devices[: math.gcd(batch_size, len(devices))]
+    mesh = jax.make_mesh((len(devices),), ("rows",), axis_types=(AxisType.Auto,), devices=devices)
+    return NamedSharding(mesh, PartitionSpec("rows"))
+
+
 def shard_rows(
     evidence: ArrayLike,
     labels: ArrayLike,

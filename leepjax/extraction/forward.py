@@ -9,10 +9,10 @@ from contextlib import closing
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from leepjax.data.target import Target
 from leepjax.preprocessing import Preprocessing
+from leepjax.sharding import local_rows
 from leepjax.types import Outputs
 
 BATCHES_AHEAD = 2
@@ -51,9 +51,9 @@ def forward_batches(
     Raises:
         MemoryError: when a single image a device doesn't fit.
     """
-    sharding = _sharding()
-    devices = sharding.num_devices
+    devices = jax.local_device_count()
     batch_size = _multiple(min(batch_size, len(target)), devices)
+    sharding = local_rows(batch_size)
     while start < len(target):
         try:
             for outputs in _pipeline(apply, target, preprocessing, batch_size, start, sharding):
@@ -107,12 +107,6 @@ def _decoded(target: Target, preprocessing: Preprocessing, batch_size: int, star
             yield np.stack([image.result() for image in ahead.popleft()])
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _sharding() -> NamedSharding:
-    devices = jax.local_devices()
-    mesh = jax.make_mesh((len(devices),), ("rows",), axis_types=(AxisType.Auto,), devices=devices)
-    return NamedSharding(mesh, PartitionSpec("rows"))
 
 
 def _multiple(size: int, devices: int) -> int:
