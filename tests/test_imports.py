@@ -38,8 +38,8 @@ ALLOWED = {
     "ranking": {"types", "tables", "measures", "bootstrap", "records"},
     "data": BASE | {"preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
-    "extraction": BASE | {"preprocessing", "data", "models", "extraction"},
-    "transfer": BASE | {"preprocessing", "data", "models", "extraction", "transfer"},
+    "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
+    "transfer": BASE | {"sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}

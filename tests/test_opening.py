@@ -163,7 +163,7 @@ def test_a_user_s_weights_and_revision_are_its_identity():
 
 
 def test_a_user_s_function_cannot_be_fine_tuned():
-    with pytest.raises(InputError, match="finetune: expected a network of leepjax's own architectures, got a user's f"):
+    with pytest.raises(InputError, match="expected a network of leepjax's own architectures, got a user's function"):
         leepjax.rank("digits", [linen_source()], ["leep"], verify="finetune", limit=40, resamples=0)
 
 

@@ -13,6 +13,7 @@ from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.preprocessing import Preprocessing
 from leepjax.records import read_records
+from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError
@@ -91,9 +92,10 @@ def test_a_ridge_probe_verifies_beside_a_head(ran):
 def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monkeypatch):
     sizes = []
 
-    def fake(source, train_set, test_set, *, seed, on_step):
-        sizes.append((len(train_set), len(test_set), seed))
-        return np.where(np.arange(len(test_set)) < 9, test_set.labels, -1)
+    def fake(source, train_set, test_set, *, recipe, per_epoch, on_step):
+        sizes.append((len(train_set), len(test_set), recipe.seed))
+        right = np.arange(len(test_set)) < 9
+        return Trained(None, np.eye(10)[np.where(right, test_set.labels, (test_set.labels + 1) % 10)], [])
 
     monkeypatch.setattr(job, "fine_tune", fake)
     ranking = lj.rank("digits", "random", "leep", verify="finetune", cache=ran[1] / "cache", **SMALL)

@@ -1,6 +1,10 @@
 """What the options of several commands mean."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leepjax.transfer.loop import Progress
 
 
 def names_of(names: str | None) -> list[str] | None:
@@ -15,3 +19,9 @@ def cache_compilations(folder: Path | None) -> None:
     if folder:
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def told(at: "Progress") -> str:
+    """Where a training stands, in a few words; the last changes once an epoch, and so do lines of a log."""
+    accuracy = "" if at.accuracy is None else f", test accuracy {at.accuracy:.3f}"
+    return f"loss {at.loss:.3f}{accuracy}, epoch {at.epoch + 1}:"

@@ -24,6 +24,7 @@ from leepjax.models.source import Source
 from leepjax.records import Record
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.head import retrain_head
+from leepjax.transfer.recipe import FineTuning
 from leepjax.transfer.ridge import fit_ridge
 
 Verify = Literal["head", "ridge", "finetune", "none"]
@@ -139,15 +140,13 @@ def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress)
         def on_step(progress):
             on_progress(f"{source.name}: fine-tuning", progress.step + 1, progress.num_steps)
 
-        predicted = fine_tune(source, train_set, test_set, seed=study.seed, on_step=on_step)
-    elif study.verify == "ridge":
-        probe = fit_ridge(table.features[study.train], table.labels[study.train], len(study.target.classes))
-        predicted = np.asarray(probe.head.logits(table.features[study.test])).argmax(axis=1)
+        recipe = FineTuning(seed=study.seed)
+        logits = fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step).logits
     else:
-        retrained = retrain_head(
-            table.features[study.train], table.labels[study.train], len(study.target.classes), seed=study.seed
-        )
-        predicted = np.asarray(retrained.head.logits(table.features[study.test])).argmax(axis=1)
+        fit = fit_ridge if study.verify == "ridge" else functools.partial(retrain_head, seed=study.seed)
+        fitted = fit(table.features[study.train], table.labels[study.train], len(study.target.classes))
+        logits = np.asarray(fitted.head.logits(table.features[study.test]))
+    predicted = logits.argmax(axis=1)
     correct = scipy.stats.binomtest(int((predicted == labels).sum()), len(labels))
     low, high = correct.proportion_ci(study.confidence, method="wilson")
     return correct.statistic, float(low), float(high)

@@ -1,22 +1,22 @@
 """Train a source model from labelled images and write its weights and model card."""
 
-import importlib.metadata
-import platform
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from leepjax.data.target import Target
-from leepjax.extraction.extract import extract
-from leepjax.files import digest
-from leepjax.models import architectures, weights
-from leepjax.models.card import Card, Training, save_card
-from leepjax.models.source import Source, WeightsFile
+from leepjax.experiments.written import versions, write_source
+from leepjax.models import architectures
+from leepjax.models.card import Card, Training
+from leepjax.models.source import Source
 from leepjax.preprocessing import Preprocessing
-from leepjax.transfer.train import Progress, Recipe, train
+from leepjax.transfer.curve import Epoch, write_curve
+from leepjax.transfer.loop import Images, Progress, in_memory
+from leepjax.transfer.recipe import Recipe
+from leepjax.transfer.train import train
 from leepjax.types import InputError
 
 IMAGE_SIZE = 32
@@ -35,11 +35,14 @@ def pretrain(
     licence: str = "",
     command: str = "",
     on_step: Callable[[Progress], None] = lambda progress: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Source:
     """Train `model` on `train_set`, measure it on `test_set`, and write ``out/name.safetensors`` and its card.
 
-    The accuracy is that of the written file (float16), not of the network in memory. Zero epochs leave the random
-    initialisation, the control that every comparison of sources needs.
+    Beside them stand the curve (``name.curve.jsonl``, an epoch a line) and, until the training is done, its checkpoints
+    (``name.checkpoints``): run again after a kill or Ctrl-C, and it goes on from there. The accuracy is that of the
+    written file (float16), not of the network in memory. Zero epochs leave the random initialisation, the control that
+    every comparison of sources needs.
 
     Raises:
         InputError: when the two sets don't name the same classes.
@@ -57,18 +60,26 @@ def pretrain(
         image_size=IMAGE_SIZE, mean=tuple(mean.round(6).tolist()), std=tuple(std.round(6).tolist())
     )
     network = architectures.build(model, len(train_set.classes), recipe.seed)
-    train(network, images, train_set.labels, preprocessing, recipe, on_step)
-    network.eval()
-
     path = out / f"{name}.safetensors"
-    weights.save(network, path)
+    checkpoints = path.with_suffix(".checkpoints")
+    curve = train(
+        network,
+        Images(images, train_set.labels),
+        preprocessing,
+        recipe,
+        test=in_memory(test_set, preprocessing),
+        checkpoints=checkpoints,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
+    write_curve(path.with_suffix(".curve.jsonl"), curve)
     card = Card(
         name=name,
         model=model,
         num_classes=len(train_set.classes),
         preprocessing=preprocessing,
-        num_parameters=weights.num_parameters(network),
-        weights_hash=digest(path.read_bytes()),
+        num_parameters=0,
+        weights_hash="",
         classes=train_set.classes,
         data=data or train_set.name,
         licence=licence,
@@ -79,13 +90,9 @@ def pretrain(
             command=command,
             test_examples=len(test_set),
             seconds=round(time.monotonic() - started, 1),
-            versions={package: importlib.metadata.version(package) for package in ("jax", "flax", "optax")}
-            | {"python": platform.python_version()},
+            versions=versions(),
         ),
     )
-    trained = WeightsFile(card.model, card.num_classes, path)
-    logits = extract(Source(card, trained), test_set).logits
-    accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
-    card = msgspec.structs.replace(card, accuracy=round(accuracy, 6))
-    save_card(card, path.with_suffix(".json"))
-    return Source(card, trained)
+    source = write_source(network, path, card, test_set, np.float16)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return source

@@ -10,7 +10,7 @@ from leepjax.types import InputError
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """How ``leepjax pretrain`` made a source."""
+    """How ``leepjax pretrain``, ``finetune`` or ``retrain`` made a source."""
 
     examples: int
     epochs: int

@@ -48,6 +48,8 @@ class CifarResNet(nnx.Module):
         He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016, section 4.2.
     """
 
+    HEAD = "linear"
+
     def __init__(self, depth: int, num_classes: int, *, rngs: nnx.Rngs):
         self.conv1 = _conv(3, WIDTHS[0], 1, rngs)
         self.bn1 = _batch_norm(WIDTHS[0], rngs=rngs)

@@ -57,6 +57,8 @@ class DarkNet(nnx.Module):
         Redmon, Farhadi, *YOLOv3: An Incremental Improvement*, 2018, table 1.
     """
 
+    HEAD = "head"
+
     def __init__(self, depths: tuple[int, ...], num_classes: int, *, rngs: nnx.Rngs):
         self.stem = nnx.Dict(conv1=ConvNorm(3, 32, 3, rngs=rngs))
         inputs = (32, *WIDTHS)

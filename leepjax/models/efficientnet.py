@@ -105,6 +105,8 @@ class EfficientNet(nnx.Module):
         Tan, Le, *EfficientNet*, ICML 2019, table 1; Lite leaves out squeeze-and-excitation and has ReLU6 for swish.
     """
 
+    HEAD = "classifier"
+
     def __init__(
         self,
         stages: Sequence[Stage],

@@ -97,6 +97,8 @@ class ResNet(nnx.Module):
         Hu, Shen, Sun, *Squeeze-and-Excitation Networks*, CVPR 2018: SENet-154.
     """
 
+    HEAD = "fc"
+
     def __init__(
         self,
         block: type[Basic] | type[Bottleneck],

@@ -31,7 +31,11 @@ class Network(Protocol):
         ...
 
     def model(self) -> Any:
-        """A fresh NNX module with the weights, to train."""
+        """A new NNX module with the weights, to train."""
+        ...
+
+    def fresh(self, num_classes: int, seed: int) -> Any:
+        """A new NNX module of the same architecture with random weights."""
         ...
 
 
@@ -53,6 +57,9 @@ class WeightsFile:
         weights.load(network, self.path, self.content)
         network.eval()
         return network
+
+    def fresh(self, num_classes: int, seed: int) -> Any:
+        return architectures.build(self.architecture, num_classes, seed)
 
     def open(self) -> tuple[Apply, Any]:
         graphdef, state = nnx.split(self.model())
@@ -81,9 +88,12 @@ class UserFunction:
 
     def model(self) -> Any:
         raise InputError(
-            "finetune: expected a network of leepjax's own architectures, got a user's function, whose head can't be "
-            "replaced; verify with head."
+            "finetune: expected a network of leepjax's own architectures, got a user's function, whose weights are its "
+            "own affair; verify with head."
         )
+
+    def fresh(self, num_classes: int, seed: int) -> Any:
+        return self.model()
 
 
 @dataclass(frozen=True)
@@ -130,11 +140,12 @@ def forward(
     """The pure function of a source: uint8 images → float32 ``Outputs``, compiled once for each shape."""
     normalised = preprocessing.normalise(jnp.asarray(images))
     if dtype != "float32":
-        params, normalised = jax.tree.map(partial(_cast, dtype), (params, normalised))
+        params, normalised = jax.tree.map(partial(cast, dtype), (params, normalised))
     return Outputs(*(array.astype(jnp.float32) for array in apply(params, normalised)))
 
 
-def _cast(dtype: DType, leaf: jax.Array) -> jax.Array:
+def cast(dtype: DType, leaf: jax.Array) -> jax.Array:
+    """The leaf in `dtype`, if it is of real numbers."""
     return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 

@@ -73,6 +73,8 @@ class ViT(nnx.Module):
         *Training data-efficient image transformers*, ICML 2021.
     """
 
+    HEAD = "head"
+
     def __init__(
         self,
         width: int,

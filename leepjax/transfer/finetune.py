@@ -1,41 +1,76 @@
-"""Fine-tune everything: a source with a fresh head, trained on the target."""
+"""Train everything on the target: from a source's weights, or from fresh ones for comparison."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from flax import nnx
 
 from leepjax.data.target import Target
-from leepjax.extraction.forward import forward_all
-from leepjax.models.source import Merged, Source, forward
-from leepjax.transfer.train import Progress, Recipe, train
+from leepjax.models.source import Merged, Source
+from leepjax.transfer.curve import Epoch
+from leepjax.transfer.loop import in_memory
+from leepjax.transfer.predict import predict
+from leepjax.transfer.recipe import FineTuning, Recipe
+from leepjax.transfer.train import train
 
-# Mirrored digits and letters are other classes, so flips are left to those who know their images.
-RECIPE = Recipe(epochs=10, batch_size=64, learning_rate=0.02, flip=False)
+
+class Trained(NamedTuple):
+    """A network that was trained on a target."""
+
+    model: Any
+    """The NNX module, ready for inference."""
+    logits: np.ndarray
+    """[n c] what it says of the test set."""
+    curve: list[Epoch]
+    """A record an epoch."""
 
 
 def fine_tune(
+    source: Source, train_set: Target, test_set: Target, *, recipe: Recipe = FineTuning(), **options: Any
+) -> Trained:
+    """Train all of `source`, with a fresh head, on `train_set`, and measure it on `test_set`.
+
+    With `from_scratch` under the same recipe it makes a pair: both see the same batches, augmented alike, and what is
+    different is where they began.
+
+    Args:
+        source: one of leepjax's architectures with weights.
+        train_set: what to learn from.
+        test_set: what to measure on, with the same classes; nothing is chosen by it.
+        recipe: how to train; its seed draws the head, the order and the augmentation.
+        options: of `leepjax.transfer.train.train`: `per_epoch`, `checkpoints`, `on_step` and `on_epoch`.
+
+    Raises:
+        InputError: for a source that is a user's function, an empty set, or another training's checkpoints.
+        FloatingPointError: when the loss is no longer finite.
+    """
+    model = source.network.model()
+    model.replace_head(len(train_set.classes), recipe.seed)
+    return _train(model, source, train_set, test_set, recipe, **options)
+
+
+def from_scratch(
+    source: Source, train_set: Target, test_set: Target, *, recipe: Recipe = FineTuning(), **options: Any
+) -> Trained:
+    """Train a fresh network of `source`'s architecture on `train_set`: what is reached without its weights.
+
+    Args and errors are `fine_tune`'s; images are normalised as for the source, and the seed draws all weights.
+    """
+    model = source.network.fresh(len(train_set.classes), recipe.seed)
+    return _train(model, source, train_set, test_set, recipe, **options)
+
+
+def _train(
+    model: nnx.Module,
     source: Source,
     train_set: Target,
     test_set: Target,
-    *,
-    recipe: Recipe = RECIPE,
-    seed: int = 0,
-    on_step: Callable[[Progress], None] = lambda progress: None,
-) -> np.ndarray:
-    """The labels [n] that `source`, fine-tuned on `train_set`, predicts for `test_set`.
-
-    Raises:
-        FloatingPointError: when the loss is no longer finite.
-    """
+    recipe: Recipe,
+    **options: Any,
+) -> Trained:
     preprocessing = source.card.preprocessing
-    model = source.network.model()
-    model.replace_head(len(train_set.classes), seed)
-    images = train_set.images(range(len(train_set)), preprocessing)
-    train(model, images, train_set.labels, preprocessing, replace(recipe, seed=seed), on_step)
+    learned, test = (in_memory(each, preprocessing) for each in (train_set, test_set))
+    curve = train(model, learned, preprocessing, recipe, test=test, dtype=source.dtype, **options)
     graphdef, state = nnx.split(model)
-    tuned = partial(forward, Merged(graphdef), state, preprocessing=preprocessing, dtype=source.dtype)
-    outputs = forward_all(tuned, test_set, preprocessing)
-    return np.asarray(outputs.logits).argmax(axis=1)
+    logits = predict(Merged(graphdef), state, test.images, preprocessing, source.dtype)
+    return Trained(model, logits, curve)

@@ -1,137 +1,109 @@
-"""Supervised training of a source model: minibatch SGD with momentum under a cosine schedule."""
+"""Supervised training of a source model: minibatches under a recipe, gone on from where a killed run was."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
+from leepjax.data.split import train_test_split
+from leepjax.files import digest
+from leepjax.models.source import DType, Merged
 from leepjax.preprocessing import Preprocessing
+from leepjax.transfer.checkpoints import Checkpoints
+from leepjax.transfer.curve import Epoch
+from leepjax.transfer.loop import Images, Loop, Progress
+from leepjax.transfer.recipe import Recipe
+from leepjax.transfer.step import Form, Learner, learner
 from leepjax.types import InputError
-
-CROP_PADDING = 4
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the defaults are those of He et al. (2016), section 4.2, with a cosine in place of the steps."""
-
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    warmup_epochs: float = 1.0
-    flip: bool = True
-    seed: int = 0
-
-
-class Progress(NamedTuple):
-    """Where a training stands after a step."""
-
-    epoch: int
-    step: int
-    num_steps: int
-    loss: float
 
 
 def train(
     model: nnx.Module,
-    images: np.ndarray,
-    labels: np.ndarray,
+    data: Images,
     preprocessing: Preprocessing,
     recipe: Recipe,
+    *,
+    test: Images | None = None,
+    per_epoch: bool = True,
+    dtype: DType = "float32",
+    checkpoints: Path | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
-) -> None:
-    """Train `model` in place on uint8 images [n h w 3] and labels [n], with random crops and flips.
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> list[Epoch]:
+    """Train `model` in place, and tell its curve.
 
-    Every epoch visits each image at least once: the last batch is filled up from the epoch's own beginning.
+    Every epoch visits each image at least once: the last batch is filled up from the epoch's own beginning, and a set
+    smaller than a batch is one batch. Batches are spread over the devices of this process; order and augmentation
+    depend on the seed and the step only, so one step is the same wherever, and whenever, it is taken.
+
+    Args:
+        model: an NNX module from normalised images to ``Outputs``, with ``HEAD``, the name of its linear head.
+        data: what to learn from.
+        preprocessing: how images are normalised for the model.
+        recipe: how to train.
+        test: what to measure the network on; nothing is chosen by it.
+        per_epoch: whether to measure after each epoch, or only after the last.
+        dtype: what is computed in; parameters and BatchNorm's averages stay float32.
+        checkpoints: a folder for the state, written every 30 seconds and at Ctrl-C. The same call with the same
+            folder goes on from there, to the very weights of a training that wasn't stopped.
+        on_step: told of every step, and thereby that the training lives.
+        on_epoch: told of every epoch.
 
     Raises:
-        FloatingPointError: when the loss is no longer finite, with the step and the learning rate.
+        InputError: for an empty set, or a folder with another training's checkpoints.
+        FloatingPointError: when the loss, or a logit, is no longer finite, with the step and the learning rate.
     """
-    if recipe.epochs < 0 or recipe.batch_size < 1:
-        raise InputError(
-            f"train: expected epochs >= 0 and batch_size >= 1, got {recipe.epochs} and {recipe.batch_size}; raise them."
-        )
+    if not len(data.images):
+        raise InputError("train: expected at least one image to learn from, got none; give a set that isn't empty.")
     if recipe.epochs == 0:
-        return
-    batch_size = min(recipe.batch_size, len(images))
-    steps_per_epoch = -(-len(images) // batch_size)
-    num_steps = recipe.epochs * steps_per_epoch
-    schedule = optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
-        peak_value=recipe.learning_rate,
-        warmup_steps=min(int(recipe.warmup_epochs * steps_per_epoch), num_steps // 2),
-        decay_steps=num_steps,
-    )
-    optimizer = optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay, mask=_is_kernel),
-        optax.sgd(schedule, recipe.momentum, nesterov=True),
-    )
+        return []
+    learned, held_out = _hold_out(data, recipe)
+    form, evaluated = _programs(model, recipe, preprocessing, dtype)
+    loop = Loop(form, evaluated, recipe, learned, held_out, test, per_epoch, on_step, on_epoch)
+    _, params, statistics = nnx.split(model, nnx.Param, ...)
+    initial = learner(form, params, statistics)
+    if checkpoints is None:
+        final, curve = loop.run(initial, None)
+    else:
+        with closing(Checkpoints(checkpoints, _identity(form, initial, data, test, recipe))) as saved:
+            final, curve = loop.run(initial, saved)
+    nnx.update(model, final.params, final.statistics)
+    return curve
 
+
+def _programs(model: nnx.Module, recipe: Recipe, preprocessing: Preprocessing, dtype: DType) -> tuple[Form, Merged]:
+    """The pure functions that train and evaluate a model; it is left as for inference."""
     model.train()
-    graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
-    state = (params, statistics, optimizer.init(params))
-    step_fn = partial(_step, graphdef, optimizer, recipe.flip, preprocessing)
-    step_fn = jax.jit(step_fn, donate_argnums=0)
-
-    rng = np.random.default_rng(recipe.seed)
-    key = jax.random.key(recipe.seed)
-    device_images, device_labels = jnp.asarray(images), jnp.asarray(labels)
-    order = np.empty(0, int)
-    for step in range(num_steps):
-        epoch, position = divmod(step, steps_per_epoch)
-        if position == 0:
-            order = np.resize(rng.permutation(len(images)), steps_per_epoch * batch_size)
-        batch = order[position * batch_size : (position + 1) * batch_size]
-        state, loss = step_fn(state, device_images[batch], device_labels[batch], jax.random.fold_in(key, step))
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"train: the loss became {loss} at step {step} of {num_steps} with learning rate "
-                f"{np.asarray(schedule(step)):.3g}; lower the learning rate."
-            )
-        on_step(Progress(epoch, step, num_steps, float(loss)))
-    nnx.update(model, state[0], state[1])
+    if recipe.batch_norm == "frozen":
+        model.set_attributes(nnx.BatchNorm, use_running_average=True, raise_if_not_found=False)
+    learning = nnx.graphdef(model)
     model.eval()
+    # What is passed at each step, or shapes the loop only, is left out of what the program is compiled for.
+    bare = replace(recipe, epochs=0, seed=0, learning_rate=1.0, head_learning_rate=None, warmup_epochs=0, patience=None)
+    return Form(learning, getattr(model, "HEAD", ""), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
 
 
-def _step(graphdef, optimizer, flip, preprocessing, state, images, labels, key):
-    params, statistics, optimizer_state = state
-    images = preprocessing.normalise(augment(key, images, flip))
-
-    def loss_fn(params):
-        model = nnx.merge(graphdef, params, statistics, copy=True)
-        losses = optax.softmax_cross_entropy_with_integer_labels(model(images).logits, labels)
-        return losses.mean(), nnx.state(model, nnx.Not(nnx.Param))
-
-    (loss, statistics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params)
-    updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
-    return (optax.apply_updates(params, updates), statistics, optimizer_state), loss
-
-
-def augment(key: jax.Array, images: jax.Array, flip: bool) -> jax.Array:
-    """Shift each image by up to 4 pixels (zeros come in) and, with `flip`, mirror half of them."""
-    flip_key, shift_key = jax.random.split(key)
-    n, height, width, channels = images.shape
-    if flip:
-        mirrored = jax.random.bernoulli(flip_key, shape=(n, 1, 1, 1))
-        images = jnp.where(mirrored, images[:, :, ::-1], images)
-    padding = (CROP_PADDING, CROP_PADDING)
-    padded = jnp.pad(images, ((0, 0), padding, padding, (0, 0)))
-    shifts = jax.random.randint(shift_key, (n, 2), 0, 2 * CROP_PADDING + 1)
-
-    def crop(image, shift):
-        return jax.lax.dynamic_slice(image, (*shift, 0), (height, width, channels))
-
-    return jax.vmap(crop)(padded, shifts)
+def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
+    """What is learned from, and what early stopping looks at instead."""
+    if recipe.patience is None:
+        return data, None
+    learned, held_out = train_test_split(data.labels, recipe.validation_fraction, recipe.seed)
+    if not len(learned) or not len(held_out):
+        raise InputError(
+            f"train: expected images to learn from and to hold out for early stopping, got {len(learned)} and "
+            f"{len(held_out)}; change validation_fraction, or leave patience out."
+        )
+    return Images(*(array[learned] for array in data)), Images(*(array[held_out] for array in data))
 
 
-def _is_kernel(params):
-    """Weight decay acts on kernels, not on BatchNorm's scales or on biases."""
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+def _identity(form: Form, initial: Learner, data: Images, test: Images | None, recipe: Recipe) -> str:
+    """A digest of all that the curve depends on."""
+    arrays = jax.tree.leaves((initial, data, test))
+    return digest(
+        repr((recipe, form.preprocessing, form.dtype)).encode(),
+        *(np.ascontiguousarray(array).view(np.uint8).reshape(-1) for array in map(np.atleast_1d, arrays)),
+    )

@@ -1,0 +1,87 @@
+"""The curve of a training: a flat record for each epoch, and where it stands in between."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from leepjax.files import write_atomically
+from leepjax.transfer.metrics import Metrics
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """What an epoch learned, how fast, and what the network was worth after it."""
+
+    epoch: int
+    """Epochs done, from 1."""
+    step: int
+    """Steps done, from the beginning of the training."""
+    learning_rate: float
+    """Of the body, at the epoch's last step."""
+    loss: float
+    """Mean cross-entropy in nats of the training batches, augmented, each before it was learned from."""
+    train_accuracy: float
+    """Of the same predictions."""
+    validation_loss: float | None = None
+    """On the part held out for early stopping, if there is one."""
+    accuracy: float | None = None
+    """On the test set, if there is one; so are the other four (`leepjax.transfer.metrics`)."""
+    balanced_accuracy: float | None = None
+    macro_f1: float | None = None
+    log_loss: float | None = None
+    ece: float | None = None
+    seconds: float
+    """Of the epoch's steps, the first epoch's with compilation and none with evaluation."""
+    steps_per_second: float
+    images_per_second: float
+
+
+class Position(msgspec.Struct, kw_only=True):
+    """Where a training stands: what a checkpoint holds beside the arrays."""
+
+    step: int = 0
+    """Steps done."""
+    curve: list[Epoch] = []
+    losses: float = 0.0
+    """Sum over the steps of the epoch under way; the next two likewise."""
+    correct: int = 0
+    seconds: float = 0.0
+    best_loss: float = float("inf")
+    """The lowest validation loss, and the number of epochs done when it was reached."""
+    best_epoch: int = 0
+    finished: bool = False
+
+    def count(self, step: int, loss: float, correct: int) -> None:
+        """Count a step."""
+        self.step, self.losses, self.correct = step + 1, self.losses + loss, self.correct + correct
+
+    def close_epoch(
+        self,
+        *,
+        steps: int,
+        batch_size: int,
+        learning_rate: float,
+        validation_loss: float | None,
+        test: Metrics | None,
+    ) -> Epoch:
+        """Turn the sums of an epoch of so many steps into its record."""
+        epoch = Epoch(
+            epoch=len(self.curve) + 1,
+            step=self.step,
+            learning_rate=learning_rate,
+            loss=self.losses / steps,
+            train_accuracy=self.correct / (steps * batch_size),
+            validation_loss=validation_loss,
+            seconds=round(self.seconds, 4),
+            steps_per_second=round(steps / self.seconds, 3),
+            images_per_second=round(steps * batch_size / self.seconds, 2),
+            **({} if test is None else test._asdict()),
+        )
+        self.curve.append(epoch)
+        self.losses, self.correct, self.seconds = 0.0, 0, 0.0
+        return epoch
+
+
+def write_curve(path: Path, curve: Iterable[Epoch]) -> None:
+    """Write a curve as JSON lines, atomically."""
+    write_atomically(path, b"".join(msgspec.json.encode(epoch) + b"\n" for epoch in curve))

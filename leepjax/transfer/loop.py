@@ -1,0 +1,197 @@
+"""The loop of a training: steps, epochs and checkpoints, and where to go on."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+
+from leepjax.data.target import Target
+from leepjax.models.source import Merged
+from leepjax.preprocessing import Preprocessing
+from leepjax.sharding import local_rows
+from leepjax.transfer.checkpoints import Checkpoints
+from leepjax.transfer.curve import Epoch, Position
+from leepjax.transfer.interrupts import postponed_interrupt
+from leepjax.transfer.metrics import Metrics, metrics
+from leepjax.transfer.optimizer import learning_rates
+from leepjax.transfer.predict import predict
+from leepjax.transfer.recipe import Recipe
+from leepjax.transfer.step import Batch, Form, Learner, Seen, step
+
+
+class Images(NamedTuple):
+    """Labelled images in memory: uint8 [n s s 3], of the size that the model expects, and integer labels [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def in_memory(target: Target, preprocessing: Preprocessing) -> Images:
+    """A target, decoded and resized for a model."""
+    return Images(target.images(range(len(target)), preprocessing), target.labels)
+
+
+class Progress(NamedTuple):
+    """Where a training stands after a step."""
+
+    epoch: int
+    step: int
+    num_steps: int
+    loss: float
+    """Of the step's batch, before it was learned from."""
+    accuracy: float | None
+    """On the test set after the last epoch, if there is one."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """All of a training that doesn't change on the way."""
+
+    form: Form
+    evaluated: Merged
+    """The network as it is evaluated."""
+    recipe: Recipe
+    data: Images
+    held_out: Images | None
+    """What early stopping looks at."""
+    test: Images | None
+    per_epoch: bool
+    """Whether to measure on the test set after every epoch, or after the last."""
+    on_step: Callable[[Progress], None]
+    on_epoch: Callable[[Epoch], None]
+
+    @cached_property
+    def batch_size(self) -> int:
+        """A whole number of pieces, and no more than the set has, but for filling up the last piece."""
+        pieces = self.recipe.accumulate
+        return pieces * -(-min(self.recipe.batch_size, len(self.data.images)) // pieces)
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.data.images) // self.batch_size)
+
+    @cached_property
+    def learning_rates(self) -> np.ndarray:
+        """[steps, 2] of the body and of the head."""
+        return learning_rates(self.recipe, self.steps_per_epoch)
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.learning_rates)
+
+    @cached_property
+    def rows(self) -> NamedSharding:
+        """How a batch is spread: each piece of it over as many devices as divide it evenly."""
+        return local_rows(self.batch_size // self.recipe.accumulate)
+
+    def run(self, initial: Learner, saved: Checkpoints | None) -> tuple[Learner, list[Epoch]]:
+        """Train, from the newest checkpoint if there is one: what was learned, and the curve."""
+        everywhere = NamedSharding(self.rows.mesh, PartitionSpec())
+        # A copy, because steps give up the buffers of what they are given, and the caller's model keeps its own.
+        learning, best = jax.tree.map(jnp.copy, initial), self._kept(initial)
+        position = Position()
+        if saved and (found := saved.restore((learning, best))):
+            (learning, best), progress = found
+            position = msgspec.convert(progress["position"], Position)
+        learning, best = jax.device_put((learning, best), everywhere)
+
+        with postponed_interrupt(saved is not None) as interrupt:
+
+            def pause() -> bool:
+                return saved is not None and (saved.due or interrupt.wanted)
+
+            while not position.finished:
+                learning = self._steps(learning, position, pause)
+                if position.step % self.steps_per_epoch == 0:
+                    best = self._end_epoch(learning, best, position)
+                if saved and (pause() or position.finished):
+                    saved.save(position.step, (learning, best), {"position": msgspec.to_builtins(position)})
+                if interrupt.wanted and not position.finished:
+                    raise KeyboardInterrupt(
+                        f"interrupted at step {position.step} of {self.num_steps}; the same command goes on from there."
+                    )
+        return best or learning, position.curve
+
+    def _steps(self, learning: Learner, position: Position, pause: Callable[[], bool]) -> Learner:
+        """Take the epoch's steps, but for a pause; what is seen in a step is read while the device takes the next."""
+        started = time.perf_counter()
+        unread: list[tuple[int, Seen]] = []
+        for batch in self._rest_of_epoch(position.step):
+            learning, seen = step(learning, batch, form=self.form)
+            unread.append((batch.number, seen))
+            if len(unread) > 1:
+                self._read(position, *unread.pop(0))
+            if pause():
+                break
+        for number, seen in unread:
+            self._read(position, number, seen)
+        position.seconds += time.perf_counter() - started
+        return learning
+
+    def _rest_of_epoch(self, first: int) -> Iterator[Batch]:
+        """The batches from step `first` on; they depend on the seed and the step, and on nothing before."""
+        epoch, place = divmod(first, self.steps_per_epoch)
+        order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.data.images))
+        order = np.resize(order, self.steps_per_epoch * self.batch_size).reshape(-1, self.batch_size)
+        key = jax.random.key(self.recipe.seed)
+        for number, chosen in enumerate(order[place:], first):
+            images, labels = jax.device_put((self.data.images[chosen], self.data.labels[chosen]), self.rows)
+            yield Batch(images, labels, self.learning_rates[number], key, number)
+
+    def _read(self, position: Position, number: int, seen: Seen) -> None:
+        loss = float(seen.loss)
+        if not np.isfinite(loss):
+            raise self._diverged(f"loss became {loss}", number)
+        position.count(number, loss, int(seen.correct))
+        accuracy = position.curve[-1].accuracy if position.curve else None
+        self.on_step(Progress(number // self.steps_per_epoch, number, self.num_steps, loss, accuracy))
+
+    def _end_epoch(self, learning: Learner, best: Learner | None, position: Position) -> Learner | None:
+        """Record an epoch, and whether the training is over; the best network yet, where one is kept."""
+        last = position.step - 1
+        validation = self._evaluate(learning, self.held_out, last)
+        test = self.test if self.per_epoch or position.step == self.num_steps else None
+        epoch = position.close_epoch(
+            steps=self.steps_per_epoch,
+            batch_size=self.batch_size,
+            learning_rate=float(self.learning_rates[last, 0]),
+            validation_loss=validation and validation.log_loss,
+            test=self._evaluate(learning, test, last),
+        )
+        self.on_epoch(epoch)
+        position.finished = position.step == self.num_steps
+        if validation:
+            if validation.log_loss < position.best_loss:
+                position.best_loss, position.best_epoch = validation.log_loss, epoch.epoch
+                best = self._kept(learning)
+            position.finished |= epoch.epoch - position.best_epoch == self.recipe.patience
+        return best
+
+    def _evaluate(self, learning: Learner, images: Images | None, step: int) -> Metrics | None:
+        if images is None:
+            return None
+        state = nnx.merge_state(learning.params, learning.statistics)
+        logits = predict(self.evaluated, state, images.images, self.form.preprocessing, self.form.dtype, self.rows)
+        if not np.isfinite(logits).all():
+            raise self._diverged("logits are infinite or NaN", step)
+        return metrics(logits, images.labels)
+
+    def _diverged(self, what: str, number: int) -> FloatingPointError:
+        return FloatingPointError(
+            f"train: the {what} at step {number} of {self.num_steps} with learning rate "
+            f"{self.learning_rates[number].max():.3g}; lower the learning rate."
+        )
+
+    def _kept(self, learning: Learner) -> Learner | None:
+        """A copy of what early stopping may come back to."""
+        if self.held_out is None:
+            return None
+        return jax.tree.map(jnp.copy, learning._replace(optimizer=()))

@@ -1,0 +1,103 @@
+"""One step of training as a pure function: a batch in, a better network out."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from leepjax.models.source import DType, cast
+from leepjax.preprocessing import Preprocessing
+from leepjax.transfer.augment import augment
+from leepjax.transfer.optimizer import chain
+from leepjax.transfer.recipe import Recipe
+
+
+class Learner(NamedTuple):
+    """A network that learns: what gradients change, what batches change, and the optimizer's memory."""
+
+    params: Any
+    statistics: Any
+    optimizer: Any
+
+
+class Form(NamedTuple):
+    """What a step is compiled for; trainings of one form and one batch shape share their program."""
+
+    graphdef: Any
+    head: str
+    recipe: Recipe
+    preprocessing: Preprocessing
+    dtype: DType
+
+
+class Batch(NamedTuple):
+    """What a step looks at: uint8 images [b s s 3] and labels [b], learning rates [2], and what fixes the chances."""
+
+    images: jax.Array
+    labels: jax.Array
+    learning_rates: np.ndarray
+    key: jax.Array
+    number: int
+
+
+class Seen(NamedTuple):
+    """What a step saw before it learned: the batch's mean loss, and how many of its examples were right."""
+
+    loss: jax.Array
+    correct: jax.Array
+
+
+def learner(form: Form, params: Any, statistics: Any) -> Learner:
+    """A network that has learned nothing yet."""
+    return Learner(params, statistics, chain(form.recipe, jnp.zeros(2), form.head).init(params))
+
+
+@partial(jax.jit, static_argnames="form", donate_argnames="learning")
+def step(learning: Learner, batch: Batch, *, form: Form) -> tuple[Learner, Seen]:
+    """Follow the gradient of a batch's mean cross-entropy; `learning`'s buffers are given up."""
+    recipe = form.recipe
+    images = augment(jax.random.fold_in(batch.key, batch.number), batch.images, crop=recipe.crop, flip=recipe.flip)
+    images = form.preprocessing.normalise(images)
+    gradient, statistics, seen = _gradient(form, learning.params, learning.statistics, images, batch.labels)
+    optimizer = chain(recipe, batch.learning_rates, form.head)
+    updates, memory = optimizer.update(gradient, learning.optimizer, learning.params)
+    return Learner(optax.apply_updates(learning.params, updates), statistics, memory), seen
+
+
+def _gradient(form, params, statistics, images, labels):
+    """The mean gradient over a batch, worked through in pieces."""
+    pieces = form.recipe.accumulate
+    gradient_of = partial(jax.grad(_loss, argnums=1, has_aux=True), form)
+    if pieces == 1:
+        gradient, (statistics, seen) = gradient_of(params, statistics, images, labels)
+        return gradient, statistics, seen
+
+    def add(carry, piece):
+        gradient, statistics = carry
+        more, (statistics, seen) = gradient_of(params, statistics, *piece)
+        return (jax.tree.map(jnp.add, gradient, more), statistics), seen
+
+    # Every `pieces`-th example makes a piece: each device works on its own rows still.
+    cut = [array.reshape(-1, pieces, *array.shape[1:]).swapaxes(0, 1) for array in (images, labels)]
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    (gradient, statistics), seen = jax.lax.scan(add, (zeros, statistics), cut)
+    gradient = jax.tree.map(lambda total: total / pieces, gradient)
+    return gradient, statistics, Seen(seen.loss.mean(), seen.correct.sum())
+
+
+def _loss(form, params, statistics, images, labels):
+    """The mean cross-entropy, and the statistics and what was seen on the way.
+
+    Parameters stay float32 whatever is computed in, so small updates aren't rounded away.
+    """
+    if form.dtype != "float32":
+        params, images = jax.tree.map(partial(cast, form.dtype), (params, images))
+    model = nnx.merge(form.graphdef, params, statistics, copy=True)
+    logits = model(images).logits.astype(jnp.float32)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    correct = (logits.argmax(axis=1) == labels).sum()
+    return loss, (nnx.state(model, nnx.Not(nnx.Param)), Seen(loss, correct))

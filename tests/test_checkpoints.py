@@ -1,0 +1,206 @@
+"""A killed training goes on to the very weights of one that wasn't; a damaged checkpoint is passed over, and told."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_network import DATA, EXPECTED, RECIPE, Small, leaves
+
+from leepjax.transfer import checkpoints as saving
+from leepjax.transfer.loop import Images
+from leepjax.transfer.train import train
+from leepjax.types import InputError
+
+HERE = Path(__file__).parent
+NOISE = Images(DATA.images, np.random.default_rng(3).integers(0, 2, len(DATA.labels)))
+STOPPING = replace(RECIPE, epochs=60, learning_rate=0.2, patience=3, validation_fraction=0.3)
+
+
+def trained(folder=None, recipe=RECIPE, data=DATA, seed=0, **options):
+    model = Small(seed)
+    return model, train(model, data, EXPECTED, recipe, test=data, checkpoints=folder, **options)
+
+
+def learned(curve):
+    """The curve without the times."""
+    return [(epoch.step, epoch.loss, epoch.train_accuracy, epoch.validation_loss, epoch.log_loss) for epoch in curve]
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """Write a checkpoint after every step."""
+    monkeypatch.setattr(saving, "SECONDS", 0.0)
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_at(step):
+    def on_step(at):
+        if at.step == step:
+            raise KilledError
+
+    return on_step
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "step"),
+    [(RECIPE, DATA, 1), (RECIPE, DATA, 8), (RECIPE, DATA, 9), (STOPPING, NOISE, 4), (STOPPING, NOISE, 5)],
+)
+def test_a_stopped_training_ends_with_the_weights_and_curve_of_a_whole_one(always, tmp_path, recipe, data, step):
+    whole, curve = trained(recipe=recipe, data=data)
+    with pytest.raises(KilledError):
+        trained(tmp_path, recipe, data, on_step=killed_at(step))
+    steps = []
+    resumed, resumed_curve = trained(tmp_path, recipe, data, on_step=lambda at: steps.append(at.step))
+    assert steps[0] == step
+    assert learned(resumed_curve) == learned(curve)
+    for name, leaf in leaves(whole).items():
+        np.testing.assert_array_equal(leaves(resumed)[name], leaf)
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    whole, curve = trained(tmp_path)
+    steps = []
+    again, same_curve = trained(tmp_path, on_step=steps.append)
+    assert not steps
+    assert same_curve == curve
+    for name, leaf in leaves(whole).items():
+        np.testing.assert_array_equal(leaves(again)[name], leaf)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "lose", "progress"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_path, caplog, damage):
+    whole, _ = trained()
+    with pytest.raises(KilledError):
+        trained(tmp_path, on_step=killed_at(9))
+    assert sorted(int(folder.name) for folder in tmp_path.iterdir()) == [8, 9]
+    harm(tmp_path / "9", damage)
+    steps = []
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        resumed, _ = trained(tmp_path, on_step=lambda at: steps.append(at.step))
+    assert steps[0] == 8
+    assert "the checkpoint of step 9 is damaged" in caplog.text
+    assert "going on from the one before" in caplog.text
+    for name, leaf in leaves(whole).items():
+        np.testing.assert_array_equal(leaves(resumed)[name], leaf)
+
+
+def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path):
+    with pytest.raises(KilledError):
+        trained(tmp_path, on_step=killed_at(9))
+    for folder in tmp_path.iterdir():
+        harm(folder, "cut")
+    steps = []
+    trained(tmp_path, on_step=lambda at: steps.append(at.step))
+    assert steps[0] == 0
+
+
+def harm(folder, damage):
+    files = [file for file in folder.rglob("*") if file.is_file() and file.stat().st_size]
+    largest = max(files, key=lambda file: file.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+        largest.write_bytes(content)
+    elif damage == "cut":
+        for file in files:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    elif damage == "lose":
+        shutil.rmtree(folder / "state")
+    else:
+        (file,) = (folder / "progress").glob("metadata")
+        file.write_text("{")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": replace(RECIPE, epochs=9)},
+        {"data": Images(DATA.images, 1 - DATA.labels)},
+        {"data": Images(255 - DATA.images, DATA.labels)},
+        {"seed": 1},
+        {"dtype": "bfloat16"},
+    ],
+)
+def test_checkpoints_of_another_training_are_refused(tmp_path, change):
+    trained(tmp_path)
+    message = r"train: expected checkpoints of this training in .*, got those of one with other data, weights or recipe"
+    with pytest.raises(InputError, match=message):
+        trained(tmp_path, **change)
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from small_network import *
+from leepjax.transfer import checkpoints
+from leepjax.transfer.train import train
+
+checkpoints.SECONDS = float(sys.argv[3])
+model = Small()
+def on_step(at):
+    print(at.step, flush=True)
+    time.sleep(float(sys.argv[4]))
+try:
+    train(model, DATA, EXPECTED, RECIPE, checkpoints=Path(sys.argv[1]), on_step=on_step)
+except KeyboardInterrupt as interrupt:
+    sys.exit(f"130: {interrupt}")
+np.savez(sys.argv[2], **leaves(model))
+"""
+
+
+def started(folder, out, seconds="0", pause="0"):
+    paths = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, folder, out, seconds, pause],
+        env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def step_of(process):
+    return int(process.stdout.readline())
+
+
+def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
+    """Killed twice, wherever it happens to be, in the middle of writing perhaps."""
+    whole, _ = trained()
+    for reached in (3, 11):
+        process = started(tmp_path / "states", tmp_path / "weights.npz", pause="0.01")
+        while step_of(process) < reached:
+            pass
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = started(tmp_path / "states", tmp_path / "weights.npz")
+    first = step_of(process)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert first >= 10
+    with np.load(tmp_path / "weights.npz") as weights:
+        for name, leaf in leaves(whole).items():
+            np.testing.assert_array_equal(weights[name], leaf)
+
+
+def test_ctrl_c_saves_and_says_where_it_stopped(tmp_path):
+    process = started(tmp_path / "states", tmp_path / "weights.npz", seconds="1000", pause="0.1")
+    while step_of(process) < 4:
+        pass
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    stopped = int(errors.rpartition("interrupted at step ")[2].partition(" ")[0])
+    assert errors.strip().endswith(f"130: interrupted at step {stopped} of 24; the same command goes on from there.")
+    process = started(tmp_path / "states", tmp_path / "weights.npz")
+    assert step_of(process) == stopped
+    process.kill()
+    process.communicate()

@@ -1,0 +1,103 @@
+"""A whole ResNet-20 learns: it can fit fifty images exactly, from a source's weights and from fresh ones."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flax import nnx
+from small_network import leaves
+
+from leepjax.data.readers import digits
+from leepjax.models.opening import load_source
+from leepjax.models.source import UserFunction
+from leepjax.transfer import finetune
+from leepjax.transfer.finetune import fine_tune, from_scratch
+from leepjax.transfer.recipe import FineTuning
+from leepjax.types import InputError
+
+FIFTY = digits().subset(np.arange(50))
+# Without augmentation, so that the fifty are always the same.
+RECIPE = FineTuning(epochs=30, batch_size=25, learning_rate=0.1, weight_decay=0, crop=False, seed=1)
+
+
+@pytest.mark.parametrize("train", [fine_tune, from_scratch])
+def test_fifty_images_are_learned_by_heart(train):
+    trained = train(load_source("cifar10"), FIFTY, FIFTY, recipe=RECIPE, per_epoch=False)
+    np.testing.assert_array_equal(trained.logits.argmax(axis=1), FIFTY.labels)
+    assert trained.curve[-1].accuracy == 1
+    assert trained.curve[-1].log_loss < 0.1
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """What `train` was given, in place of training."""
+    calls = []
+
+    def record(model, data, preprocessing, recipe, **options):
+        calls.append((leaves(model), data, preprocessing, recipe, options))
+        return []
+
+    monkeypatch.setattr(finetune, "train", record)
+    return calls
+
+
+def test_the_pair_shares_batches_seeds_and_preprocessing_and_differs_in_its_weights(begun):
+    source = load_source("cifar10")
+    options = {"recipe": RECIPE, "per_epoch": False}
+    tuned, fresh = (train(source, FIFTY, FIFTY, **options) for train in (fine_tune, from_scratch))
+    (one, *same), (other, *also) = begun
+    for a, b in zip(same[0], also[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert same[1:3] == also[1:3]
+    assert {name for name, leaf in one.items() if np.array_equal(leaf, other[name])} <= {"linear.bias"}
+    original = leaves(source.network.model())
+    kept = {name for name, leaf in one.items() if name in original and np.array_equal(leaf, original[name])}
+    assert kept == set(one) - {"linear.kernel", "linear.bias"}
+    assert isinstance(tuned.model, nnx.Module)
+    assert isinstance(fresh.model, nnx.Module)
+
+
+def test_a_user_s_function_has_no_weights_to_train():
+    source = load_source("random")
+    source = type(source)(source.card, UserFunction(*source.opened))
+    for train in (fine_tune, from_scratch):
+        with pytest.raises(InputError, match=r"expected a network of leepjax's own archi.*, got a user's function"):
+            train(source, FIFTY, FIFTY)
+
+
+DEVICES = """
+import json, sys
+import jax
+from small_network import *
+from dataclasses import replace
+from leepjax.transfer.train import train
+
+found = {}
+for pieces in (1, 2):
+    seen = []
+    model = Small()
+    recipe = replace(RECIPE, batch_size=16, accumulate=pieces)
+    curve = train(model, DATA, EXPECTED, recipe, test=DATA, on_step=lambda at: seen.append(at.loss))
+    found[pieces] = seen + [epoch.log_loss for epoch in curve] + [float(leaf.sum()) for leaf in leaves(model).values()]
+print(json.dumps({"devices": jax.device_count(), "curves": found}))
+"""
+
+
+def test_eight_devices_follow_the_curve_of_one():
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    found = []
+    for count in (1, 8):
+        flags = f"--xla_force_host_platform_device_count={count}"
+        environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": paths}
+        ended = subprocess.run([sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        found.append(json.loads(ended.stdout))
+    one, eight = found
+    assert (one["devices"], eight["devices"]) == (1, 8)
+    for pieces in ("1", "2"):
+        np.testing.assert_allclose(eight["curves"][pieces], one["curves"][pieces], atol=1e-4)
