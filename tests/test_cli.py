@@ -59,7 +59,7 @@ def parse(text, format):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["rank", "sweep", "score", "extract", "ls", "pretrain", "launch", "--version"]),
+        ((), ["rank", "sweep", "extract", "retrain", "finetune", "pretrain", "launch", "--version"]),
         (
             ("rank",),
             ["--sources", "--verify", "ridge", "--limit", "--seed", "--out", "--no-cache", "--dry-run", "--format"],
@@ -69,6 +69,8 @@ def parse(text, format):
         (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
         (("ls",), ["sources", "measures", "targets", "--format"]),
         (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
+        (("retrain",), ["--source", "--test", "--out", "--strict"]),
+        (("finetune",), ["--source", "--scratch", "--epochs", "--head-learning-rate", "--batch-norm", "--accumulate"]),
         (("launch",), ["SCRIPT", "--processes", "--devices-per-process", "--coordinator", "--process-id", "--timeout"]),
     ],
 )

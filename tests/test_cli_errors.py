@@ -97,6 +97,13 @@ ONE_SENTENCE = {
     "pretrain tiny.npz --test tiny.npz --name x --epochs 0 --classes ,": "classes: ",
     "pretrain tiny.npz --test tiny.npz --name x --epochs -1": "epochs",
     "pretrain tiny.npz --test tiny.npz --name x --batch-size 0": "batch_size",
+    "retrain nowhere --source random": "target: expected a folder, an .npz or one of digits, got 'nowhere'",
+    "retrain tiny.npz --source randon": "source: expected one of",
+    "finetune tiny.npz --source randon": "did you mean random?",
+    "finetune tiny.npz --source random --test-fraction 2": "finetune: test_fraction must lie between 0 and 1, got 2.0",
+    "finetune tiny.npz --source random --test other.npz": "finetune: expected the same classes in both sets",
+    "finetune tiny.npz --source random --learning-rate 0": "recipe: expected learning_rate > 0, got 0.0; pass a posi",
+    "finetune tiny.npz --source random --accumulate 3": "recipe: expected a batch_size that is a multiple of accum",
 }
 
 
@@ -134,6 +141,8 @@ USAGE = {
     "ls": "WHAT",
     "ls models": '"models"',
     "pretrain tiny.npz": "--test",
+    "retrain tiny.npz": "--source",
+    "finetune tiny.npz --source random --optimizer lion": '"lion"',
     "frobnicate": '"frobnicate"',
 }
 

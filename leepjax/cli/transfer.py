@@ -1,0 +1,150 @@
+"""``leepjax retrain`` and ``leepjax finetune``: adapt a source to a target."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import cache_compilations, told
+from leepjax.files import cache_folder
+from leepjax.tables import Format
+from leepjax.transfer.recipe import FineTuning
+
+
+def retrain(
+    target: str,
+    /,
+    *,
+    source: str,
+    test: str | None = None,
+    test_fraction: float = 0.2,
+    limit: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    name: str | None = None,
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    format: Format = "table",
+) -> None:
+    """Re-train the head of a source: logistic regression on its frozen features, L2 chosen on the training part.
+
+    Parameters
+    ----------
+    target
+        What rank takes (leepjax ls targets).
+    source
+        A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
+    test
+        A target with the same classes to measure on; a part of the first is split off by default.
+    test_fraction
+        The share that is split off.
+    limit
+        Use at most this many examples, stratified by class.
+    seed
+        Of the limit, the split and the folds.
+    out
+        Folder for the network with its new head: a source, NAME.safetensors and NAME.json.
+    name
+        What it is called; made of the source's and the target's names by default.
+    cache
+        Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    strict
+        Stop at an image that can't be decoded; such are left out and counted otherwise.
+    format
+        What stdout gets.
+    """
+    from leepjax.experiments.adaptation import parts
+    from leepjax.experiments.retrain import retrain as run_retrain
+    from leepjax.progress import progress
+
+    folder = cache_folder() if cache else None
+    cache_compilations(folder)
+    examples = parts("retrain", target, test, test_fraction=test_fraction, limit=limit, seed=seed, strict=strict)
+    with progress() as on_progress:
+        adapted = run_retrain(
+            source, examples, seed=seed, out=out, name=name, command=_command(), cache=folder, on_progress=on_progress
+        )
+    _print(adapted, format)
+
+
+def finetune(
+    target: str,
+    /,
+    *,
+    source: str,
+    scratch: Annotated[bool, Parameter(negative=())] = False,
+    test: str | None = None,
+    test_fraction: float = 0.2,
+    limit: int | None = None,
+    recipe: Annotated[FineTuning, Parameter(name="*")] = FineTuning(),
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    out: Path | None = None,
+    name: str | None = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    format: Format = "table",
+) -> None:
+    """Train all of a source on a target; with --out, Ctrl-C loses nothing, and the same command goes on.
+
+    Parameters
+    ----------
+    target
+        What rank takes (leepjax ls targets).
+    source
+        A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
+    scratch
+        Begin with fresh weights instead of the source's: what is reached without it.
+    test
+        A target with the same classes to measure on; a part of the first is split off by default.
+    test_fraction
+        The share that is split off.
+    limit
+        Use at most this many examples, stratified by class.
+    dtype
+        What the network computes in; weights stay float32.
+    out
+        Folder for the network (a source, NAME.safetensors and NAME.json), its curve (NAME.curve.jsonl), and
+        checkpoints while it is trained (NAME.checkpoints).
+    name
+        What it is called; made of the source's and the target's names by default.
+    strict
+        Stop at an image that can't be decoded; such are left out and counted otherwise.
+    format
+        What stdout gets.
+    """
+    from dataclasses import replace
+
+    from leepjax.experiments.adaptation import parts
+    from leepjax.experiments.finetune import finetune as run_finetune
+    from leepjax.models.opening import load_source
+    from leepjax.progress import progress
+
+    cache_compilations(cache_folder())
+    examples = parts(
+        "finetune", target, test, test_fraction=test_fraction, limit=limit, seed=recipe.seed, strict=strict
+    )
+    with progress() as on_progress:
+        adapted = run_finetune(
+            replace(load_source(source), dtype=dtype),
+            examples,
+            scratch=scratch,
+            recipe=recipe,
+            out=out,
+            name=name,
+            command=_command(),
+            on_step=lambda at: on_progress(f"{source}: {told(at)}", at.step + 1, at.num_steps),
+        )
+    _print(adapted, format)
+
+
+def _command() -> str:
+    return shlex.join(["leepjax", *sys.argv[1:]])
+
+
+def _print(adapted, format: Format) -> None:
+    from leepjax.tables import render
+
+    print(render(adapted.rows, format))  # noqa: T201
+    if adapted.source:
+        print(f"leepjax: wrote the source {adapted.source.network.path}", file=sys.stderr)  # noqa: T201

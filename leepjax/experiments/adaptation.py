@@ -1,0 +1,115 @@
+"""What adapting a source to a target begins with and ends in, whatever is trained."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from leepjax.data.split import train_test_split
+from leepjax.data.target import Target
+from leepjax.experiments.plan import AnyTarget, open_target
+from leepjax.experiments.written import versions
+from leepjax.models.card import Card, Training
+from leepjax.models.source import Source
+from leepjax.tables import Row
+from leepjax.transfer.curve import Epoch
+from leepjax.transfer.metrics import Metrics
+from leepjax.types import InputError
+
+
+class Parts(NamedTuple):
+    """A target's examples to learn from, and those to measure on."""
+
+    train: Target
+    test: Target
+
+
+class Adapted(NamedTuple):
+    """What adapting a source gave."""
+
+    rows: list[Row]
+    """Flat records: accuracy, balanced accuracy, macro F1, log-loss and ECE, a part of the target each."""
+    curve: list[Epoch]
+    """A record an epoch; none for a head that is fitted exactly."""
+    source: Source | None
+    """What was written, where there was a folder to write to."""
+
+
+def parts(
+    caller: str,
+    target: AnyTarget,
+    test: AnyTarget | None = None,
+    *,
+    test_fraction: float = 0.2,
+    limit: int | None = None,
+    seed: int = 0,
+    strict: bool = False,
+) -> Parts:
+    """Open a target and split it, or open the test set that it comes with.
+
+    Raises:
+        InputError: for a target that isn't there, a part without examples, or other classes in the test set.
+    """
+    examples = open_target(caller, target, limit, seed, strict)
+    if test is not None:
+        held = open_target(caller, test, None, seed, strict)
+        if held.classes != examples.classes:
+            raise InputError(
+                f"{caller}: expected the same classes in both sets, got {examples.classes} and {held.classes}; "
+                "name the classes alike."
+            )
+        return Parts(examples, held)
+    if not 0 < test_fraction < 1:
+        raise InputError(f"{caller}: test_fraction must lie between 0 and 1, got {test_fraction}; pass a fraction.")
+    chosen = train_test_split(examples.labels, test_fraction, seed)
+    if not all(map(len, chosen)):
+        raise InputError(
+            f"{caller}: expected examples in both parts of the split, got {len(chosen[0])} and {len(chosen[1])}; "
+            "add images or change the fraction."
+        )
+    return Parts(*map(examples.subset, chosen))
+
+
+def rows(source: Source, target: Parts, how: str, seed: int, worth: dict[str, Metrics]) -> list[Row]:
+    """A flat record for each part of a target that a network was measured on."""
+    return [
+        {
+            "source": source.name,
+            "target": target.train.name,
+            "trained": how,
+            "part": part,
+            "examples": len(getattr(target, part)),
+            "seed": seed,
+            **each._asdict(),
+        }
+        for part, each in worth.items()
+    ]
+
+
+def weights_path(out: Path, name: str | None, source: Source, target: Parts, how: str) -> Path:
+    """Where what was trained is written: under its name, or one made of what it was made from."""
+    plain = (Path(text).stem or "set" for text in (source.name, target.train.name))
+    return out / f"{name or '-'.join((*plain, how))}.safetensors"
+
+
+def card(name: str, source: Source, target: Parts, epochs: int, seed: int, command: str, started: float) -> Card:
+    """The card of a source that was adapted to a target, but for what only its weights can tell."""
+    return Card(
+        name=name,
+        model=source.card.model,
+        num_classes=len(target.train.classes),
+        preprocessing=source.card.preprocessing,
+        num_parameters=0,
+        weights_hash="",
+        classes=target.train.classes,
+        data=f"{source.card.data or source.name}; then {target.train.name}",
+        licence=source.card.licence,
+        training=Training(
+            examples=len(target.train),
+            epochs=epochs,
+            seed=seed,
+            command=command,
+            test_examples=len(target.test),
+            seconds=round(time.monotonic() - started, 1),
+            versions=versions(),
+        ),
+    )

@@ -1,0 +1,52 @@
+"""Train all of one source on a target, or a fresh network in its place, and keep it with its curve."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
+from leepjax.experiments.written import write_source
+from leepjax.models.opening import load_source
+from leepjax.models.source import Source
+from leepjax.transfer.curve import Epoch, write_curve
+from leepjax.transfer.finetune import fine_tune, from_scratch
+from leepjax.transfer.loop import Progress
+from leepjax.transfer.metrics import metrics
+from leepjax.transfer.recipe import FineTuning, Recipe
+
+
+def finetune(
+    source: str | os.PathLike | Source,
+    target: Parts,
+    *,
+    scratch: bool = False,
+    recipe: Recipe = FineTuning(),
+    out: Path | None = None,
+    name: str | None = None,
+    command: str = "",
+    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Adapted:
+    """Train all of a source on a target, from its weights or, with `scratch`, from fresh ones.
+
+    With `out` the network is written there as a source of the target's classes, its curve beside it
+    (``NAME.curve.jsonl``), and, until the training is done, checkpoints to go on from (``NAME.checkpoints``).
+    """
+    started = time.monotonic()
+    source = source if isinstance(source, Source) else load_source(source)
+    how = "scratch" if scratch else "finetune"
+    path = weights_path(out, name, source, target, how) if out else None
+    checkpoints = path.with_suffix(".checkpoints") if path else None
+    trained = (from_scratch if scratch else fine_tune)(
+        source, *target, recipe=recipe, checkpoints=checkpoints, on_step=on_step, on_epoch=on_epoch
+    )
+    found = rows(source, target, how, recipe.seed, {"test": metrics(trained.logits, target.test.labels)})
+    written = None
+    if path and checkpoints:
+        made = card(path.stem, source, target, len(trained.curve), recipe.seed, command, started)
+        write_curve(path.with_suffix(".curve.jsonl"), trained.curve)
+        written = write_source(trained.model, path, made, target.test)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    return Adapted(found, trained.curve, written)

@@ -1,0 +1,77 @@
+"""Re-train the head of one source on a target, and keep the network that it makes."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
+from leepjax.experiments.cell import OnProgress
+from leepjax.experiments.written import write_source
+from leepjax.extraction.extract import extract
+from leepjax.models.opening import load_source
+from leepjax.models.source import Source
+from leepjax.transfer.head import Head, retrain_head
+from leepjax.transfer.metrics import metrics
+
+
+def retrain(
+    source: str | os.PathLike | Source,
+    target: Parts,
+    *,
+    seed: int = 0,
+    out: Path | None = None,
+    name: str | None = None,
+    command: str = "",
+    cache: Path | None = None,
+    on_progress: OnProgress = lambda what, done, total: None,
+) -> Adapted:
+    """Re-train the head of a source on frozen features, and measure it on both parts of a target.
+
+    With `out` the network with its new head is written there as a source of the target's classes.
+    """
+    started = time.monotonic()
+    source = source if isinstance(source, Source) else load_source(source)
+    network = source.network.model() if out else None
+    tables = []
+    for part, examples in zip(Parts._fields, target, strict=True):
+        on_batch = _counted(f"{source.name}: images of the {part} set", len(examples), on_progress)
+        tables.append(extract(source, examples, cache=cache, on_batch=on_batch))
+    num_classes = len(target.train.classes)
+    fitted = retrain_head(tables[0].features, target.train.labels, num_classes, seed=seed)
+    worth = [
+        metrics(fitted.head.logits(table.features), examples.labels)
+        for table, examples in zip(tables, target, strict=True)
+    ]
+    found = rows(source, target, "head", seed, dict(zip(Parts._fields, worth, strict=True)))
+    written = None
+    if out and network is not None:
+        network.replace_head(num_classes, seed)
+        _set_head(network, fitted.head)
+        path = weights_path(out, name, source, target, "head")
+        written = write_source(network, path, card(path.stem, source, target, 0, seed, command, started), target.test)
+    return Adapted(found, [], written)
+
+
+def _counted(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:
+    done = 0
+
+    def on_batch(examples: int) -> None:
+        nonlocal done
+        done += examples
+        on_progress(what, done, total)
+
+    return on_batch
+
+
+def _set_head(network: Any, head: Head) -> None:
+    """Let the network's linear layer do what the head does, which standardises features first."""
+    linear = getattr(network, network.HEAD)
+    linear = linear["fc"] if isinstance(linear, nnx.Dict) else linear
+    kernel = np.asarray(head.kernel) / np.asarray(head.std)[:, None]
+    linear.kernel[...] = kernel
+    linear.bias[...] = np.asarray(head.bias) - np.asarray(head.mean) @ kernel

@@ -1,0 +1,138 @@
+"""``leepjax retrain`` and ``finetune``: what they print, what they leave behind, and that it is what they measured."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import pytest
+
+from leepjax import cli
+from leepjax.data.readers import digits
+from leepjax.data.split import stratified_limit, train_test_split
+from leepjax.experiments.adaptation import parts
+from leepjax.experiments.retrain import retrain
+from leepjax.extraction.extract import extract
+from leepjax.models.opening import load_source
+from leepjax.transfer.curve import Epoch
+from leepjax.transfer.head import retrain_head
+from leepjax.transfer.metrics import metrics
+from leepjax.types import InputError
+
+LIMIT = 60
+COMMON = ("digits", "--source", "cifar10", "--limit", LIMIT, "--format", "json")
+BRIEF = ("--epochs", 2, "--batch-size", 16)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process: exit code, stdout's rows, stderr."""
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.transfer, "cache_compilations", lambda folder: None)  # it would outlive the test
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["leepjax", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            cli.main()
+        out, err = capsys.readouterr()
+        return exited.value.code or 0, json.loads(out or "[]"), err
+
+    return run
+
+
+def halves():
+    examples = digits().subset(stratified_limit(digits().labels, LIMIT, 0))
+    return [examples.subset(part) for part in train_test_split(examples.labels, 0.2, 0)]
+
+
+def test_retrain_measures_both_parts_and_writes_the_network_that_it_measured(run, tmp_path):
+    code, rows, err = run("retrain", *COMMON, "--out", "made", "--no-cache")
+    assert code == 0
+    assert "wrote the source made/cifar10-digits-head.safetensors" in err
+    train_set, test_set = halves()
+    tables = [extract(load_source("cifar10"), part) for part in (train_set, test_set)]
+    head = retrain_head(tables[0].features, train_set.labels, 10).head
+    for row, part, table, examples in zip(rows, ("train", "test"), tables, (train_set, test_set), strict=True):
+        worth = metrics(head.logits(table.features), examples.labels)._asdict()
+        assert (row["source"], row["target"], row["trained"], row["part"]) == ("cifar10", "digits", "head", part)
+        assert row["examples"] == len(examples)
+        assert {name: row[name] for name in worth} == pytest.approx(worth, abs=1e-6)
+    written = load_source(tmp_path / "made" / "cifar10-digits-head.safetensors")
+    logits = extract(written, test_set).logits
+    np.testing.assert_allclose(logits, head.logits(tables[1].features), atol=2e-3)
+    assert written.card.accuracy == pytest.approx(rows[1]["accuracy"], abs=1e-6)
+    assert written.card.classes == digits().classes
+    assert written.card.training.command.startswith("leepjax retrain digits --source cifar10")
+
+
+@pytest.mark.parametrize("scratch", [(), ("--scratch",)], ids=["finetune", "scratch"])
+def test_finetune_writes_the_network_that_it_measured_and_its_curve(run, tmp_path, scratch):
+    code, rows, err = run("finetune", *COMMON, *BRIEF, "--out", "made", "--name", "mine", *scratch)
+    assert code == 0
+    assert "cifar10: loss " in err
+    assert "test accuracy" in err
+    (row,) = rows
+    assert (row["trained"], row["part"], row["examples"]) == ("scratch" if scratch else "finetune", "test", 12)
+    lines = (tmp_path / "made" / "mine.curve.jsonl").read_bytes().splitlines()
+    first, last = (msgspec.json.decode(line, type=Epoch) for line in lines)
+    assert (first.step, last.step) == (3, 6)
+    assert {name: getattr(last, name) for name in ("accuracy", "macro_f1", "log_loss")} == pytest.approx(
+        {name: row[name] for name in ("accuracy", "macro_f1", "log_loss")}, abs=1e-6
+    )
+    written = load_source(tmp_path / "made" / "mine.safetensors")
+    worth = metrics(extract(written, halves()[1]).logits, halves()[1].labels)
+    assert worth.log_loss == pytest.approx(row["log_loss"], abs=1e-4)
+    assert written.card.accuracy == pytest.approx(row["accuracy"], abs=1e-6)
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {
+        f"mine.{kind}" for kind in ("safetensors", "json", "curve.jsonl")
+    }
+
+
+def test_without_a_folder_nothing_is_written(run, tmp_path):
+    assert run("retrain", *COMMON, "--no-cache")[0] == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_saves_says_how_to_resume_and_the_same_command_goes_on(tmp_path):
+    command = [sys.executable, "-m", "leepjax", "finetune", *COMMON, *BRIEF, "--out", tmp_path]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().endswith("epoch 1: 1/6\n")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    last = err.splitlines()[-1]
+    assert last.startswith("leepjax: interrupted at step ")
+    assert last.endswith(" of 6; the same command goes on from there.")
+    step = int(last.split()[4])
+    ended = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    assert f": {step + 1}/6\n" in ended.stderr.splitlines(keepends=True)[0]
+    assert json.loads(ended.stdout)[0]["examples"] == 12
+
+
+def test_a_test_set_of_its_own_is_measured_on():
+    train_set, test_set = halves()
+    chosen = parts("retrain", train_set, test_set)
+    assert (chosen.train, chosen.test) == (train_set, test_set)
+    rows = retrain("random", chosen).rows
+    assert [row["examples"] for row in rows] == [48, 12]
+
+
+def test_other_classes_in_the_test_set_are_an_input_error():
+    train_set, test_set = halves()
+    with pytest.raises(InputError, match="retrain: expected the same classes in both sets"):
+        parts("retrain", train_set, test_set.of_classes(["1", "0"]))
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -1])
+def test_a_fraction_is_between_zero_and_one(fraction):
+    with pytest.raises(InputError, match="finetune: test_fraction must lie between 0 and 1"):
+        parts("finetune", halves()[0], test_fraction=fraction)
+
+
+def test_both_parts_need_examples():
+    with pytest.raises(InputError, match=r"finetune: expected examples in both parts of the split, got 12 and 0; add"):
+        parts("finetune", halves()[1], test_fraction=0.01)
