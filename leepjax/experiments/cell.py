@@ -32,7 +32,7 @@ Verify = Literal["head", "ridge", "finetune", "none"]
 CARD_MEASURES: Mapping[str, Callable[[Card], float | None]] = {"source_accuracy": lambda card: card.accuracy}
 """What rivals the measures and is known without looking at the target; undefined where the card doesn't say it."""
 
-REVISION = "2"
+REVISION = "3"
 """Raise this when a measure or a verification changes its values: records from before are then measured again."""
 
 OnProgress = Callable[[str, int, int], None]

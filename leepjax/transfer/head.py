@@ -1,32 +1,42 @@
 """Re-train the head: multinomial logistic regression on frozen features, its L2 chosen on training data."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+from jax.typing import ArrayLike
 
 from leepjax.data.split import stratified_order
+from leepjax.transfer.logistic import NEVER, logits_of, minimise, with_ones
+from leepjax.transfer.minibatches import Minibatches, descend
+from leepjax.types import InputError
+from leepjax.validation import check_features
 
 L2_GRID = tuple(10.0**power for power in range(-4, 2))
 NUM_FOLDS = 5
-MAX_STEPS = 100
-LINE_SEARCH_STEPS = 6
-TOLERANCE = 1e-4
-EPSILON = 1e-6
+# Which held-out examples are right is known long before the last digits of the objective.
+FOLD_TOLERANCE = 1e-3
+FOLD_STAGES = (30, 200)
+# So many L2s in a row that are worse than the best: weaker ones, which take the longest, aren't tried.
+PATIENCE = 2
+TOLERANCE = 1e-6
 
 
 class Head(NamedTuple):
     """A linear classifier of standardised features."""
 
     mean: jax.Array
+    """[d]"""
     std: jax.Array
+    """[d]"""
     kernel: jax.Array
+    """[d c]"""
     bias: jax.Array
+    """[c] −1e9 for a class without a training example: it is never predicted"""
 
-    def logits(self, features: jax.Array | np.ndarray) -> jax.Array:
+    def logits(self, features: ArrayLike) -> jax.Array:
         """[n c] scores of features [n d]."""
         return (jnp.asarray(features) - self.mean) / self.std @ self.kernel + self.bias
 
@@ -37,83 +47,134 @@ class Retrained(NamedTuple):
     head: Head
     l2: float
     validation_accuracy: float
-    """Mean accuracy over the folds of the training data at the chosen L2."""
+    """Mean accuracy over the folds of the training data at the chosen L2; NaN where nothing was held out."""
 
 
-def retrain_head(features: np.ndarray, labels: np.ndarray, num_classes: int, *, seed: int = 0) -> Retrained:
+def retrain_head(
+    features: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int,
+    *,
+    seed: int = 0,
+    l2: float | None = None,
+    minibatches: Minibatches | None = None,
+) -> Retrained:
     """Fit a head to training features [n d] and labels [n], with L2 chosen by stratified cross-validation on them.
 
-    Minimises the mean cross-entropy plus ``l2 / 2 · ‖kernel‖²`` on standardised features by L-BFGS (Optax); all folds
-    and all L2s are fitted at once, vmapped. With fewer examples than folds each example is its own fold.
+    Minimises the mean cross-entropy plus ``l2 / 2 · ‖kernel‖²`` on standardised features. The folds are fitted side by
+    side, from the strongest L2 of `L2_GRID` to the weakest, each from where the one before ended. Of L2s that are
+    right equally often the strongest is taken: ties are common on small sets, and the simpler head is the safer one.
+
+    Args:
+        features: [n d] finite.
+        labels: [n] integers in [0, num_classes).
+        num_classes: classes of the head. One without a training example is never predicted.
+        seed: what the folds and minibatches are drawn by. With fewer examples than folds each is a fold of its own.
+        l2: the strength of the penalty; None chooses it.
+        minibatches: train the head at that L2 so, as the papers do; None solves for the minimum.
+
+    Raises:
+        InputError: for features that aren't finite, labels out of range, shapes that don't fit, or an L2 that isn't
+            positive.
     """
-    num_folds = min(NUM_FOLDS, len(labels))
-    fold_of = np.empty(len(labels), int)
-    fold_of[stratified_order(labels, seed)] = np.arange(len(labels)) % num_folds
-    # One more "fold" holds nothing out: the heads of all L2s on all examples come from the same program.
-    held_out = np.vstack([fold_of == np.arange(num_folds)[:, None], np.zeros((1, len(labels)), bool)])
-    if num_folds == 1:  # a single example can teach or be held out, not both
-        held_out[0] = False
-    mean, std = _standard(features)
-    x = jnp.asarray((features - mean) / std)
-    kernels, biases, correct = _fit_grid(x, jnp.asarray(labels), jnp.asarray(held_out, x.dtype), num_classes)
-
-    accuracies = np.asarray(correct).sum(axis=1) / len(labels)
-    # The strongest L2 among the best: ties are common on small sets, and the simpler head is the safer one.
-    chosen = len(L2_GRID) - 1 - int(np.argmax(accuracies[::-1]))
-    head = Head(jnp.asarray(mean), jnp.asarray(std), kernels[chosen, -1], biases[chosen, -1])
-    return Retrained(head, L2_GRID[chosen], float(accuracies[chosen]))
+    x, labels, _, num_classes = check_features("retrain_head", features, labels, num_classes, None)
+    l2s = check_l2("retrain_head", l2)
+    folds = fold_of(np.asarray(labels), seed)
+    fitted = fit_head(x, labels, jnp.ones(len(labels), bool), folds, l2s, num_classes=num_classes)
+    head = fitted.head
+    if minibatches:
+        standard = with_ones((x - head.mean) / head.std)
+        params = descend(standard, labels, fitted.l2, jax.random.key(seed), minibatches, num_classes)
+        head = head._replace(kernel=params[:, :-1].T, bias=jnp.where(head.bias == NEVER, NEVER, params[:, -1]))
+    return Retrained(head, float(fitted.l2), float(fitted.validation_accuracy))
 
 
-def _standard(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[d] mean and standard deviation; a constant feature keeps its scale."""
-    features = np.asarray(features, np.float64)
-    std = features.std(axis=0)
-    constant = std <= 1e-6 * np.abs(features).max(axis=0)
-    return features.mean(axis=0).astype(np.float32), np.where(constant, 1, std).astype(np.float32)
+def check_l2(function: str, l2: float | None) -> jax.Array:
+    """The L2s to choose from, strongest first."""
+    if l2 is not None and not 0 < l2 < np.inf:
+        raise InputError(f"{function}: expected l2 > 0, got {l2}; pass a positive number or leave it out.")
+    return jnp.asarray(sorted(L2_GRID, reverse=True) if l2 is None else [l2], jnp.float32)
 
 
-@partial(jax.jit, static_argnums=3)
-def _fit_grid(x, labels, held_out, num_classes):
-    """Kernels and biases for each L2 and fold, and how many held-out examples each gets right."""
-
-    def fit(l2, held_out):
-        kernel, bias = fit_logistic(x, labels, 1 - held_out, l2, num_classes)
-        return kernel, bias, (held_out * ((x @ kernel + bias).argmax(axis=1) == labels)).sum()
-
-    # All fits share x, so a step of all of them is one wide matrix product.
-    return jax.vmap(jax.vmap(fit, (None, 0)), (0, None))(jnp.asarray(L2_GRID), held_out)
+def fold_of(labels: np.ndarray, seed: int) -> np.ndarray:
+    """[n] the fold in which each example is held out; −1 for a single one, which can't both teach and be held out."""
+    folds = np.empty(len(labels), np.int32)
+    folds[stratified_order(labels, seed)] = np.arange(len(labels)) % NUM_FOLDS
+    return folds if len(labels) > 1 else folds - 1
 
 
-@partial(jax.jit, static_argnums=4)
-def fit_logistic(
-    x: jax.Array, labels: jax.Array, weights: jax.Array, l2: jax.Array, num_classes: int
-) -> tuple[jax.Array, jax.Array]:
-    """The kernel [d c] and bias [c] that minimise the weighted mean cross-entropy plus ``l2 / 2 · ‖kernel‖²``."""
-    weights = weights / weights.sum()
+class Fitted(NamedTuple):
+    """What `fit_head` finds, as arrays."""
 
-    def loss(params):
-        logits = x @ params["kernel"] + params["bias"]
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return weights @ losses + l2 / 2 * (params["kernel"] ** 2).sum()
+    head: Head
+    l2: jax.Array
+    validation_accuracy: jax.Array
 
-    optimizer = optax.lbfgs(linesearch=optax.scale_by_zoom_linesearch(LINE_SEARCH_STEPS, initial_guess_strategy="one"))
-    value_and_grad = optax.value_and_grad_from_state(loss)
 
-    def step(carry):
-        params, state, value, _, _, count = carry
-        before = value
-        value, gradient = value_and_grad(params, state=state)
-        updates, state = optimizer.update(gradient, state, params, value=value, grad=gradient, value_fn=loss)
-        return optax.apply_updates(params, updates), state, value, before, optax.tree.norm(gradient), count + 1
+@partial(jax.jit, static_argnames=("num_classes", "tolerance"))
+def fit_head(
+    features: jax.Array,
+    labels: jax.Array,
+    counted: jax.Array,
+    folds: ArrayLike,
+    l2s: jax.Array,
+    *,
+    num_classes: int,
+    tolerance: float = TOLERANCE,
+) -> Fitted:
+    """The head of the examples that are counted [n], as one program that maps over tasks.
 
-    def unfinished(carry):
-        _, _, value, before, gradient_norm, count = carry
-        # Where rounding hides any further decrease, a line search would only waste its steps.
-        falls = before - value > EPSILON * value
-        return (count < MAX_STEPS) & (gradient_norm > TOLERANCE) & (falls | (count < 2))
+    With one L2 nothing is held out; of several, strongest first, cross-validation over the folds [n] chooses.
+    """
+    weights = counted.astype(features.dtype) / counted.sum()
+    mean, std = _standard(features, counted)
+    narrow, basis = _row_space(jnp.where(counted[:, None], (features - mean) / std, 0))
+    x, targets = with_ones(narrow), jax.nn.one_hot(labels, num_classes, axis=0, dtype=features.dtype)
+    start = jnp.zeros((1, num_classes, x.shape[1]), x.dtype)
+    l2, validation_accuracy = l2s[0], jnp.asarray(jnp.nan)
+    if len(l2s) > 1:
+        accuracies, paths = _validate(x, targets, labels, counted, jnp.asarray(folds), l2s)
+        chosen = accuracies.argmax()
+        l2, start = l2s[chosen], paths[chosen].mean(axis=0, keepdims=True)
+        validation_accuracy = jnp.where((jnp.asarray(folds) >= 0).any(), accuracies[chosen], jnp.nan)
+    params = minimise(x, targets, weights[None], l2, start, tolerance=tolerance)[0]
+    kernel = params[:, :-1] if basis is None else params[:, :-1] @ basis.T
+    bias = jnp.where(targets @ weights > 0, params[:, -1], NEVER)
+    return Fitted(Head(mean, std, kernel.T, bias), l2, validation_accuracy)
 
-    params = {"kernel": jnp.zeros((x.shape[1], num_classes), x.dtype), "bias": jnp.zeros(num_classes)}
-    start = params, optimizer.init(params), jnp.inf, jnp.inf, jnp.inf, 0
-    fitted: Any
-    fitted, *_ = jax.lax.while_loop(unfinished, step, start)
-    return fitted["kernel"], fitted["bias"]
+
+def _validate(x, targets, labels, counted, folds, l2s):
+    """The accuracy [l] on held-out examples at each L2, and the parameters [l k c f] of the folds."""
+    held_out = folds == jnp.arange(NUM_FOLDS)[:, None]
+    taught = (counted & ~held_out).astype(x.dtype)
+    weights = taught / taught.sum(axis=1, keepdims=True)
+    unseen = (weights @ targets.T == 0)[..., None]
+
+    def fit(carry, l2):
+        params, best, worse = carry
+        tolerance = jnp.where(worse < PATIENCE, FOLD_TOLERANCE, jnp.inf)
+        params = minimise(x, targets, weights, l2, params, tolerance=tolerance, stages=FOLD_STAGES)
+        predicted = jnp.where(unseen, NEVER, logits_of(x, params)).argmax(axis=1)
+        right = jnp.where(worse < PATIENCE, (held_out & counted & (predicted == labels)).sum(), -1)
+        return (params, jnp.maximum(best, right), jnp.where(right < best, worse + 1, 0)), (right, params)
+
+    start = jnp.zeros((NUM_FOLDS, len(targets), x.shape[1]), x.dtype)
+    right, paths = jax.lax.scan(fit, (start, jnp.zeros((), int), jnp.zeros((), int)), l2s)[1]
+    return right / counted.sum(), paths
+
+
+def _standard(features, counted):
+    """[d] mean and standard deviation of the examples that are counted; a constant feature keeps its scale."""
+    features = jnp.where(counted[:, None], features, 0)
+    mean = features.sum(axis=0) / counted.sum()
+    variance = jnp.where(counted[:, None], (features - mean) ** 2, 0).sum(axis=0) / counted.sum()
+    std = jnp.sqrt(variance)
+    return mean, jnp.where(std <= 1e-6 * jnp.abs(features).max(axis=0), 1, std)
+
+
+def _row_space(x):
+    """Far fewer examples [n d] than features, in a basis [d n] of what they span: L2 wants no kernel outside of it."""
+    if 2 * x.shape[0] > x.shape[1]:
+        return x, None
+    basis, coordinates = jnp.linalg.qr(x.T)
+    return coordinates.T, basis

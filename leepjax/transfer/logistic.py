@@ -1,0 +1,187 @@
+"""Multinomial logistic regression with L2: several weightings of the same examples, solved side by side."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+# Steps up to which each preconditioner is used; the last number is where a fit gives up.
+STAGES = (10, 30, 400)
+# How far above its minimum the objective may end, relative to itself, as the last gradient tells it.
+TOLERANCE = 1e-6
+# What a class that no example is of has for a bias: its minimiser is −∞, and this is as good and finite.
+NEVER = -1e9
+
+
+def with_ones(x: jax.Array) -> jax.Array:
+    """[n d+1] features and a column of ones, whose parameter is the bias."""
+    return jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], axis=1)
+
+
+def minimise(
+    x: jax.Array,
+    targets: jax.Array,
+    weights: jax.Array,
+    l2: jax.Array | float,
+    start: jax.Array,
+    *,
+    tolerance: jax.Array | float = TOLERANCE,
+    stages: tuple[int, ...] = STAGES,
+) -> jax.Array:
+    """The parameters of k fits that minimise Σ_i w_i · cross-entropy_i + l2 / 2 · ‖kernel‖², from `start`.
+
+    Conjugate gradients (Polak and Ribière) whose step along a direction is Newton's, so that each takes one softmax
+    and two products with `x`. The preconditioner is the Hessian where a stage starts, averaged over classes and fits:
+    (Xᵀ diag(w ⊙ u) X + l2)⁻¹ with u the mean of p (1 − p), scaled so that nothing is averaged away where all classes
+    are equally likely. A step after which the objective has risen is shortened to one after which it can't have, as
+    Böhning's bound says that the Hessian nowhere exceeds ½ I ⊗ Xᵀ diag(w) X + l2.
+
+    Args:
+        x: [n f] features, the last column ones.
+        targets: [c n] one-hot labels, a row a class.
+        weights: [k n] how much each example counts in each fit; each row sums to one.
+        l2: the strength of the penalty, > 0.
+        start: [k c f] parameters, zero in the rows of classes without an example that counts, which stay so.
+        tolerance: the estimated distance to the minimum, relative to the objective, at which a fit ends;
+            infinity leaves `start` as it is.
+        stages: steps up to which each preconditioner is used.
+
+    Returns:
+        [k c f] kernels, with the biases in the last column.
+
+    Reference:
+        Böhning, Multinomial logistic regression algorithm, Ann. Inst. Statist. Math. 44, 1992.
+    """
+    objective = _Objective.of(x, targets, weights, l2)
+    limits = jnp.diff(jnp.asarray(stages), prepend=0)
+
+    def stage(carry):
+        params, index, _ = carry
+        state = objective.state(params)
+        step = partial(objective.step, objective.preconditioner(state.probs), tolerance)
+        state = jax.lax.while_loop(partial(_goes_on, limits[index]), step, state)
+        return state.params, index + 1, state.done.all()
+
+    def unfinished(carry):
+        return ~carry[2] & (carry[1] < len(stages))
+
+    return jax.lax.while_loop(unfinished, stage, (start, 0, jnp.isinf(tolerance)))[0]
+
+
+def logits_of(x: jax.Array, params: jax.Array) -> jax.Array:
+    """[k c n] scores of examples [n f] by the parameters [k c f] of k fits."""
+    return jnp.einsum("nf,kcf->kcn", x, params)
+
+
+class _State(NamedTuple):
+    """Where the conjugate gradients of k fits stand."""
+
+    params: jax.Array
+    """[k c f]"""
+    logits: jax.Array
+    """[k c n]"""
+    probs: jax.Array
+    """[k c n]"""
+    value: jax.Array
+    """[k]"""
+    gradient: jax.Array
+    """[k c f]"""
+    before: jax.Array
+    """[k c f] the gradient where the last direction was chosen"""
+    norm: jax.Array
+    """[k] its squared norm, as the preconditioner measures it"""
+    direction: jax.Array
+    """[k c f]"""
+    retreat: jax.Array
+    """[k] how far to go back along the direction, ≤ 0; not zero where the last step was too long"""
+    done: jax.Array
+    """[k]"""
+    steps: jax.Array
+
+
+class _Objective(NamedTuple):
+    x: jax.Array
+    weights: jax.Array
+    class_sums: jax.Array
+    """[k c f] Σ_i w_i x_i over the examples of each class: the objective's linear part"""
+    seen: jax.Array
+    """[k c 1] which classes have an example that counts"""
+    penalty: jax.Array
+    """[f] the bias has none"""
+
+    @classmethod
+    def of(cls, x, targets, weights, l2):
+        class_sums = jnp.einsum("cn,kn,nf->kcf", targets, weights, x)
+        seen = jnp.einsum("cn,kn->kc", targets, weights)[..., None] > 0
+        return cls(x, weights, class_sums, seen, jnp.full(x.shape[1], l2, x.dtype).at[-1].set(0))
+
+    def state(self, params):
+        logits = logits_of(self.x, params)
+        value, probs, gradient = self.evaluate(params, logits)
+        zero = jnp.zeros_like(value)
+        return _State(
+            params, logits, probs, value, gradient, gradient, zero, 0 * params, zero, zero > 0, jnp.zeros((), int)
+        )
+
+    def evaluate(self, params, logits):
+        masked = jnp.where(self.seen, logits, -jnp.inf)
+        highest = masked.max(axis=1, keepdims=True)
+        powers = jnp.exp(masked - highest)
+        sums = powers.sum(axis=1, keepdims=True)
+        probs = powers / sums
+        linear = self.penalty / 2 * params - self.class_sums
+        value = (self.weights * (jnp.log(sums) + highest)[:, 0]).sum(axis=1) + _dot(linear, params)
+        gradient = jnp.einsum("nf,kcn->kcf", self.x, self.weights[:, None] * probs)
+        return value, probs, gradient + self.penalty * params - self.class_sums
+
+    def preconditioner(self, probs):
+        """[f f] the inverse of the Hessian's mean over fits and classes."""
+        contrasts = jnp.maximum(self.seen.sum(axis=1) - 1, 1)
+        spread = (self.weights * (1 - (probs**2).sum(axis=1)) / contrasts).mean(axis=0)
+        hessian = (self.x * spread[:, None]).T @ self.x
+        # Rounding must not make it indefinite; a preconditioner may be a little wrong.
+        ridge = self.penalty + 1e-6 * jnp.trace(hessian) + 1e-30
+        factor = jnp.linalg.cholesky(hessian + jnp.diag(ridge))
+        return jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(factor), dtype=factor.dtype))
+
+    def step(self, inverse, tolerance, s: _State) -> _State:
+        back = s.retreat < 0
+        scaled = s.gradient @ inverse
+        norm = _dot(s.gradient, scaled)
+        done = ~back & (s.done | (norm <= tolerance * s.value))
+        turn = jnp.maximum(0, norm - _dot(s.before, scaled)) / jnp.where(s.norm > 0, s.norm, jnp.inf)
+        direction = _each(turn) * s.direction - scaled
+        direction = jnp.where(_each(_dot(s.gradient, direction) < 0), direction, -scaled)
+        direction = jnp.where(_each(back), s.direction, direction)
+
+        change, slope = logits_of(self.x, direction), _dot(s.gradient, direction)
+        curvature, bound = self.curvatures(s.probs, change, direction)
+        newton, safe = (-slope / jnp.where(c > 0, c, jnp.inf) for c in (curvature, bound))
+        length = jnp.where(back, s.retreat, jnp.where(done, 0, newton))
+        params, logits = s.params + _each(length) * direction, s.logits + _each(length) * change
+        value, probs, gradient = self.evaluate(params, logits)
+        # Where it still falls at the end of a step it has fallen all along it, as the objective is convex.
+        rose = ~back & (value > s.value) & (_dot(gradient, direction) > 0)
+        retreat = jnp.where(rose, safe - newton, 0)
+        before, norm = jnp.where(_each(back), s.before, s.gradient), jnp.where(back, s.norm, norm)
+        return _State(params, logits, probs, value, gradient, before, norm, direction, retreat, done, s.steps + 1)
+
+    def curvatures(self, probs, change, direction):
+        """[k] the objective's second derivative along a direction, and Böhning's bound of it."""
+        mean, square = (probs * change).sum(axis=1), (probs * change**2).sum(axis=1)
+        highest = jnp.where(self.seen, change**2, 0).sum(axis=1) / 2
+        decay = _dot(self.penalty * direction, direction)
+        return (self.weights * (square - mean**2)).sum(axis=1) + decay, (self.weights * highest).sum(axis=1) + decay
+
+
+def _goes_on(limit, state):
+    return (~state.done | (state.retreat < 0)).any() & (state.steps < limit)
+
+
+def _dot(a, b):
+    return (a * b).sum(axis=(1, 2))
+
+
+def _each(values):
+    return values[:, None, None]
