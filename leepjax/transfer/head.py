@@ -18,7 +18,7 @@ L2_GRID = tuple(10.0**power for power in range(-4, 2))
 NUM_FOLDS = 5
 # Which held-out examples are right is known long before the last digits of the objective.
 FOLD_TOLERANCE = 1e-3
-FOLD_STAGES = (30, 200)
+FOLD_STAGES = (200,)
 # So many L2s in a row that are worse than the best: weaker ones, which take the longest, aren't tried.
 PATIENCE = 2
 TOLERANCE = 1e-6

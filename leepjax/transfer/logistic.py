@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 # Steps up to which each preconditioner is used; the last number is where a fit gives up.
 STAGES = (10, 30, 400)
+# Features from which on solving with the preconditioner's factor in every step beats inverting it once.
+WIDE = 512
 # How far above its minimum the objective may end, relative to itself, as the last gradient tells it.
 TOLERANCE = 1e-6
 # What a class that no example is of has for a bias: its minimiser is −∞, and this is as good and finite.
@@ -136,18 +138,21 @@ class _Objective(NamedTuple):
         return value, probs, gradient + self.penalty * params - self.class_sums
 
     def preconditioner(self, probs):
-        """[f f] the inverse of the Hessian's mean over fits and classes."""
+        """A function that multiplies gradients [k c f] by the inverse of the Hessian's mean over fits and classes."""
         contrasts = jnp.maximum(self.seen.sum(axis=1) - 1, 1)
         spread = (self.weights * (1 - (probs**2).sum(axis=1)) / contrasts).mean(axis=0)
         hessian = (self.x * spread[:, None]).T @ self.x
         # Rounding must not make it indefinite; a preconditioner may be a little wrong.
         ridge = self.penalty + 1e-6 * jnp.trace(hessian) + 1e-30
         factor = jnp.linalg.cholesky(hessian + jnp.diag(ridge))
-        return jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(factor), dtype=factor.dtype))
+        if len(factor) > WIDE:
+            return lambda gradient: _solve(factor, gradient)
+        inverse = _solve(factor, jnp.eye(len(factor), dtype=factor.dtype))
+        return lambda gradient: gradient @ inverse
 
-    def step(self, inverse, tolerance, s: _State) -> _State:
+    def step(self, precondition, tolerance, s: _State) -> _State:
         back = s.retreat < 0
-        scaled = s.gradient @ inverse
+        scaled = precondition(s.gradient)
         norm = _dot(s.gradient, scaled)
         done = ~back & (s.done | (norm <= tolerance * s.value))
         turn = jnp.maximum(0, norm - _dot(s.before, scaled)) / jnp.where(s.norm > 0, s.norm, jnp.inf)
@@ -177,6 +182,11 @@ class _Objective(NamedTuple):
 
 def _goes_on(limit, state):
     return (~state.done | (state.retreat < 0)).any() & (state.steps < limit)
+
+
+def _solve(factor, gradient):
+    rows = gradient.reshape(-1, len(factor))
+    return jax.scipy.linalg.cho_solve((factor, True), rows.T).T.reshape(gradient.shape)
 
 
 def _dot(a, b):
