@@ -191,6 +191,24 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         {"target": number("target", ""), "measure": number("measure", ""), "sources": number("sources")}
         | {"Pearson r": interval("pearson"), "Kendall τ": interval("kendall"), "puts first": number("first", "")},
     ),
+    "transfer_heads": (
+        "transfer_heads",
+        {"features": number("features", ""), "d": number("d"), "tasks": number("tasks"), "L2": number("l2", "")}
+        | {name: ratio("tasks_a_second", name) for name in ("retrain_heads", "scikit_learn", "one_by_one")}
+        | {"speed-up": ratio("speedup", "scikit_learn"), "over our loop": ratio("speedup", "one_by_one")}
+        | {
+            "accuracy, ours / theirs": lambda line: "{retrain_heads:.4f} / {scikit_learn:.4f}".format(
+                **line["test_accuracy"]
+            )
+        }
+        | {
+            "above the minimum, ours / theirs": lambda line: (
+                "–"
+                if (excess := line["excess_of_objective"]) is None
+                else "{retrain_heads:.1e} / {scikit_learn:.1e}".format(**excess)
+            )
+        },
+    ),
     "streaming": (
         "streaming",
         {"cache": number("cache", ""), "file, MB": megabytes("file_bytes"), "one read, ms": ms("seconds", "read")}
