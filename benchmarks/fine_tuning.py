@@ -1,9 +1,6 @@
-"""How many images a second does fine-tuning learn from, and how many a plain PyTorch loop of the same network?
+"""The second half of `transfer.py`: images a second of fine-tuning, and of a plain PyTorch loop of the same network.
 
-python benchmarks/fine_tuning.py --size full
-
-`$TORCH_PYTHON` names an interpreter with PyTorch; without one, PyTorch isn't timed. With it, both begin from the same
-weights and must have the same losses over some steps before anything is timed.
+With PyTorch, both begin from the same weights and must have the same losses over some steps before anything is timed.
 """
 
 import json
@@ -16,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from flax import nnx
-from measuring import quartiles, report, size
+from measuring import quartiles, report
 
 from leepjax.models.architectures import build
 from leepjax.preprocessing import Preprocessing
@@ -108,7 +105,7 @@ def measure(batch_size: int, steps: int, repeats: int) -> None:
             function(steps)
             rate[name][repeat] = steps * batch_size / (time.perf_counter() - started)
     report(
-        benchmark="fine_tuning",
+        benchmark="transfer_images",
         architecture="resnet20",
         batch_size=batch_size,
         images_a_second={name: quartiles(values) for name, values in rate.items()},
@@ -140,11 +137,8 @@ def our_steps(data: Images, batch_size: int):
     return learn
 
 
-def main() -> None:
-    batch_sizes, steps, repeats = SIZES[size()]
+def images_a_second(chosen: str) -> None:
+    """Report each batch size of that size of the benchmark."""
+    batch_sizes, steps, repeats = SIZES[chosen]
     for batch_size in batch_sizes:
         measure(batch_size, steps, repeats)
-
-
-if __name__ == "__main__":
-    main()

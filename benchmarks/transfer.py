@@ -1,6 +1,9 @@
-"""How many heads a second are re-trained for many tasks, compared with scikit-learn's loop and with ours?
+"""How many heads a second are re-trained for many tasks, and how many images a second does fine-tuning learn from?
 
-python benchmarks/transfer.py --size full
+TORCH_PYTHON=… python benchmarks/transfer.py --size full
+
+Heads are compared with scikit-learn's loop and with ours, fine-tuning with PyTorch's loop, where `$TORCH_PYTHON` names
+an interpreter that has it.
 
 Features are those of a CIFAR-10 ResNet-20 for CIFAR-100's test images where the shared data is, and the pixels of
 scikit-learn's digits elsewhere; the wide ones are random projections of them, cut at zero.
@@ -11,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from fine_tuning import images_a_second
 from measuring import all_quartiles, quartiles, report, size, timings
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -152,10 +156,12 @@ def compare(tasks: list[Task], found) -> dict[str, float]:
 
 
 def main() -> None:
-    full = size() == "full"
+    chosen = size()
+    full = chosen == "full"
     of, features, labels = table(full)
     for width, *case in FULL if full else SMALL:
         heads(of, features if width is None else widened(features, width), labels, *case)
+    images_a_second(chosen)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leepjax.batches import Batches
+    from leepjax.data.readers import read_target
     from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
     from leepjax.experiments.sweep import sweep
@@ -35,22 +36,33 @@ if TYPE_CHECKING:
     from leepjax.ranking import Ranking
     from leepjax.sharding import shard_rows
     from leepjax.streaming import accumulate
+    from leepjax.transfer.finetune import fine_tune, from_scratch
+    from leepjax.transfer.head import retrain_head
+    from leepjax.transfer.head_tasks import retrain_heads
+    from leepjax.transfer.metrics import metrics
+    from leepjax.transfer.recipe import FineTuning, Recipe
+    from leepjax.transfer.ridge import fit_ridge
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MEASURES",
     "Batches",
+    "FineTuning",
     "Joint",
     "Moments",
     "Preprocessing",
     "Ranking",
+    "Recipe",
     "Source",
     "accumulate",
     "as_source",
     "eep",
     "em_leep",
     "extract",
+    "fine_tune",
+    "fit_ridge",
+    "from_scratch",
     "h_score",
     "leep",
     "leep_lift",
@@ -58,8 +70,12 @@ __all__ = [
     "load_source",
     "logme",
     "loo_leep",
+    "metrics",
     "nce",
     "rank",
+    "read_target",
+    "retrain_head",
+    "retrain_heads",
     "shard_rows",
     "shrunk_h_score",
     "soft_nce",
@@ -77,6 +93,15 @@ _HOMES = {
     "Source": "models.source",
     "as_source": "models.source",
     "load_source": "models.opening",
+    "read_target": "data.readers",
+    "FineTuning": "transfer.recipe",
+    "Recipe": "transfer.recipe",
+    "fine_tune": "transfer.finetune",
+    "fit_ridge": "transfer.ridge",
+    "from_scratch": "transfer.finetune",
+    "metrics": "transfer.metrics",
+    "retrain_head": "transfer.head",
+    "retrain_heads": "transfer.head_tasks",
     "extract": "experiments.extract",
     "rank": "experiments.rank",
     "accumulate": "streaming",

@@ -1,0 +1,26 @@
+"""Is a source worth having? The same training from its weights and from fresh ones, epoch by epoch, and its head alone."""
+
+import numpy as np
+
+import leepjax as lj
+
+# A hundred digits to learn from, and two hundred to measure on.
+digits = lj.read_target("digits")
+order = np.random.default_rng(0).permutation(len(digits))
+train_set, test_set = digits.subset(order[:100]), digits.subset(order[100:300])
+source = lj.load_source("fashion-mnist")
+
+# Both see the same batches, augmented alike; what differs is where they begin.
+recipe = lj.FineTuning(epochs=4, batch_size=25, learning_rate=0.05, seed=0)
+tuned = lj.fine_tune(source, train_set, test_set, recipe=recipe)
+fresh = lj.from_scratch(source, train_set, test_set, recipe=recipe)
+for one, other in zip(tuned.curve, fresh.curve, strict=True):
+    print(f"epoch {one.epoch}: accuracy {one.accuracy:.3f} fine-tuned, {other.accuracy:.3f} from scratch")
+
+# The network as it is, with a new head: what LEEP and its rivals predict.
+preprocessing = source.card.preprocessing
+seen, unseen = (
+    np.asarray(source(part.images(range(len(part)), preprocessing)).features) for part in (train_set, test_set)
+)
+head = lj.retrain_head(seen, train_set.labels, len(digits.classes)).head
+print("head alone: accuracy {:.3f}, macro F1 {:.3f}".format(*np.array(lj.metrics(head.logits(unseen), test_set.labels))[[0, 2]]))
