@@ -33,7 +33,12 @@ import shared_sources as shared
 L2 = 0.01
 # Features (None: as they are), tasks, classes of a task at most, padded shapes, whether L2 is chosen, repeats.
 SMALL = [(None, 4, 4, 1, False, 1)]
-FULL = [(None, 200, 20, 4, False, 3), (None, 30, 20, 2, True, 1), (512, 20, 20, 2, False, 1)]
+FULL = [
+    (None, 200, 5, 1, False, 5),
+    (None, 200, 20, 4, False, 3),
+    (None, 30, 20, 2, True, 1),
+    (512, 20, 20, 2, False, 1),
+]
 
 
 def table(full: bool) -> tuple[str, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Is a source worth having? The same training from its weights and from fresh ones, epoch by epoch, and its head alone."""
+"""Is a source worth having? One training from its weights and from fresh ones, epoch by epoch, and its head alone."""
 
 import numpy as np
 
@@ -23,4 +23,5 @@ seen, unseen = (
     np.asarray(source(part.images(range(len(part)), preprocessing)).features) for part in (train_set, test_set)
 )
 head = lj.retrain_head(seen, train_set.labels, len(digits.classes)).head
-print("head alone: accuracy {:.3f}, macro F1 {:.3f}".format(*np.array(lj.metrics(head.logits(unseen), test_set.labels))[[0, 2]]))
+worth = lj.metrics(head.logits(unseen), test_set.labels)
+print(f"head alone: accuracy {worth.accuracy:.3f}, macro F1 {worth.macro_f1:.3f}")
