@@ -112,9 +112,10 @@ class Loop:
                 learning = self._steps(learning, position, pause)
                 if position.step % self.steps_per_epoch == 0:
                     best = self._end_epoch(learning, best, position)
-                if saved and (pause() or position.finished):
+                stop = interrupt.wanted
+                if saved and (stop or saved.due or position.finished):
                     saved.save(position.step, (learning, best), {"position": msgspec.to_builtins(position)})
-                if interrupt.wanted and not position.finished:
+                if stop and not position.finished:
                     raise KeyboardInterrupt(
                         f"interrupted at step {position.step} of {self.num_steps}; the same command goes on from there."
                     )
