@@ -83,26 +83,36 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_pat
     whole, _ = trained()
     with pytest.raises(KilledError):
         trained(tmp_path, on_step=killed_at(9))
-    assert sorted(int(folder.name) for folder in tmp_path.iterdir()) == [8, 9]
+    assert {path.name for path in tmp_path.iterdir()} == {"8", "9", "training"}
     harm(tmp_path / "9", damage)
     steps = []
     with caplog.at_level(logging.WARNING, "leepjax"):
         resumed, _ = trained(tmp_path, on_step=lambda at: steps.append(at.step))
     assert steps[0] == 8
-    assert "the checkpoint of step 9 is damaged" in caplog.text
-    assert "going on from the one before" in caplog.text
+    assert "the checkpoint of step 9 can't be restored" in caplog.text
+    assert "is set aside; going on from the one before, of step 8" in caplog.text
+    assert [path.name.startswith("damaged-9") for path in tmp_path.iterdir()].count(True) == 1
     for name, leaf in leaves(whole).items():
         np.testing.assert_array_equal(leaves(resumed)[name], leaf)
 
 
-def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path):
+def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path, caplog):
     with pytest.raises(KilledError):
         trained(tmp_path, on_step=killed_at(9))
-    for folder in tmp_path.iterdir():
-        harm(folder, "cut")
+    for step in ("8", "9"):
+        harm(tmp_path / step, "cut")
     steps = []
-    trained(tmp_path, on_step=lambda at: steps.append(at.step))
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        trained(tmp_path, on_step=lambda at: steps.append(at.step))
     assert steps[0] == 0
+    assert "is set aside; beginning anew" in caplog.text
+
+
+def test_a_folder_with_anything_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="train: expected an empty folder or checkpoints of this training in"):
+        trained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def harm(folder, damage):
@@ -130,11 +140,12 @@ def harm(folder, damage):
         {"data": Images(255 - DATA.images, DATA.labels)},
         {"seed": 1},
         {"dtype": "bfloat16"},
+        {"per_epoch": False},
     ],
 )
 def test_checkpoints_of_another_training_are_refused(tmp_path, change):
     trained(tmp_path)
-    message = r"train: expected checkpoints of this training in .*, got those of one with other data, weights or recipe"
+    message = r"checkpoints of this training in .*, got others \(data, weights or recipe differ\); pass another folder"
     with pytest.raises(InputError, match=message):
         trained(tmp_path, **change)
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from orbax import checkpoint as ocp
 
-from leepjax.files import digest
+from leepjax.files import digest, write_atomically
 from leepjax.types import InputError
 
 KEPT = 2
@@ -22,12 +22,15 @@ class Checkpoints:
     """The last two states of one training, in a folder of its own.
 
     A state is a pytree of arrays and a `progress` of plain values. `identity` is a digest of all that the training
-    depends on; a folder of another training is refused rather than gone on from.
+    depends on; a folder that holds anything else is refused.
+
+    Raises:
+        InputError: when the folder isn't this training's.
     """
 
     def __init__(self, folder: Path, identity: str):
         self.folder = folder.absolute()
-        self._identity = identity
+        _claim(self.folder, identity)
         self._last = time.monotonic()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
@@ -42,30 +45,24 @@ class Checkpoints:
     def save(self, step: int, state: Any, progress: dict[str, Any]) -> None:
         """Write a state; until it is whole, a reader sees the one before."""
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
-        progress = progress | {"identity": self._identity, "digest": _digest(leaves)}
         named = ocp.args.StandardSave({f"{i:05}": leaf for i, leaf in enumerate(leaves)})
-        self._manager.save(step, args=ocp.args.Composite(state=named, progress=ocp.args.JsonSave(progress)), force=True)
+        told = ocp.args.JsonSave(progress | {"digest": _digest(leaves)})
+        self._manager.save(step, args=ocp.args.Composite(state=named, progress=told), force=True)
         self._last = time.monotonic()
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """The newest sound state, as a pytree like `like`, and its progress; None if there is none.
 
-        Raises:
-            InputError: when the folder's states are another training's.
+        A damaged one is set aside, and told.
         """
         leaves, structure = jax.tree.flatten(like)
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 saved, progress = self._read(step, leaves)
-            except InputError:
+            except MemoryError:
                 raise
             except Exception as error:  # whatever Orbax makes of a damaged file
-                reason = str(error).partition("\n")[0][:200]
-                logging.getLogger("leepjax").warning(
-                    "%s: the checkpoint of step %d is damaged (%s); going on from the one before.",
-                    self.folder, step, reason,
-                )  # fmt: skip
-                self._manager.delete(step)
+                self._set_aside(step, str(error).partition("\n")[0][:200])
                 continue
             return jax.tree.unflatten(structure, saved), progress
         return None
@@ -75,18 +72,35 @@ class Checkpoints:
         self._manager.close()
 
     def _read(self, step: int, like: list[Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
-        progress = self._manager.restore(step, args=ocp.args.Composite(progress=ocp.args.JsonRestore()))["progress"]
-        if progress["identity"] != self._identity:
-            raise InputError(
-                f"train: expected checkpoints of this training in {self.folder}, got those of one with other data, "
-                "weights or recipe; pass another folder, or empty this one."
-            )
         named = {f"{i:05}": np.empty(leaf.shape, leaf.dtype) for i, leaf in enumerate(like)}
-        restored = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(named)))["state"]
-        leaves = [np.asarray(restored[name]) for name in named]
-        if _digest(leaves) != progress["digest"]:
+        args = ocp.args.Composite(state=ocp.args.StandardRestore(named), progress=ocp.args.JsonRestore())
+        restored = self._manager.restore(step, args=args)
+        leaves = [np.asarray(restored["state"][name]) for name in named]
+        # Orbax restores some damaged files without a word.
+        if _digest(leaves) != restored["progress"]["digest"]:
             raise ValueError("its arrays aren't those that were written")
-        return leaves, progress
+        return leaves, restored["progress"]
+
+    def _set_aside(self, step: int, reason: str) -> None:
+        damaged = self.folder / f"damaged-{step}-{time.time_ns()}"
+        (self.folder / str(step)).rename(damaged)
+        self._manager.reload()
+        left = max(self._manager.all_steps(), default=None)
+        then = "beginning anew" if left is None else f"going on from the one before, of step {left}"
+        logging.getLogger("leepjax").warning(
+            "%s: the checkpoint of step %d can't be restored (%s) and is set aside; %s.", damaged, step, reason, then
+        )
+
+
+def _claim(folder: Path, identity: str) -> None:
+    """Make the folder this training's, unless it is somebody else's."""
+    mark = folder / "training"
+    if folder.is_dir() and any(folder.iterdir()) and not (mark.exists() and mark.read_text() == identity):
+        raise InputError(
+            f"train: expected an empty folder or checkpoints of this training in {folder}, got others (data, weights "
+            "or recipe differ); pass another folder or name, or empty this one."
+        )
+    write_atomically(mark, identity.encode())
 
 
 def _digest(leaves: list[np.ndarray]) -> str:
