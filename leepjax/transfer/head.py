@@ -76,6 +76,7 @@ def retrain_head(
     Raises:
         InputError: for features that aren't finite, labels out of range, shapes that don't fit, or an L2 that isn't
             positive.
+        FloatingPointError: when minibatches diverge.
     """
     x, labels, _, num_classes = check_features("retrain_head", features, labels, num_classes, None)
     l2s = check_l2("retrain_head", l2)
@@ -85,6 +86,11 @@ def retrain_head(
     if minibatches:
         standard = with_ones((x - head.mean) / head.std)
         params = descend(standard, labels, fitted.l2, jax.random.key(seed), minibatches, num_classes)
+        if not jnp.isfinite(params).all():
+            raise FloatingPointError(
+                f"retrain_head: the loss diverged within {minibatches.epochs} epochs at learning rate "
+                f"{minibatches.learning_rate or 'chosen by the features'}; lower the learning rate."
+            )
         head = head._replace(kernel=params[:, :-1].T, bias=jnp.where(head.bias == NEVER, NEVER, params[:, -1]))
     return Retrained(head, float(fitted.l2), float(fitted.validation_accuracy))
 
@@ -136,7 +142,8 @@ def fit_head(
         accuracies, paths = _validate(x, targets, labels, counted, jnp.asarray(folds), l2s)
         chosen = accuracies.argmax()
         l2, start = l2s[chosen], paths[chosen].mean(axis=0, keepdims=True)
-        validation_accuracy = jnp.where((jnp.asarray(folds) >= 0).any(), accuracies[chosen], jnp.nan)
+        held_out = (jnp.asarray(folds) >= 0) & counted
+        validation_accuracy = jnp.where(held_out.any(), accuracies[chosen], jnp.nan)
     params = minimise(x, targets, weights[None], l2, start, tolerance=tolerance)[0]
     kernel = params[:, :-1] if basis is None else params[:, :-1] @ basis.T
     bias = jnp.where(targets @ weights > 0, params[:, -1], NEVER)

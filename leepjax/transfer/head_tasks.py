@@ -1,5 +1,6 @@
 """Re-train the heads of many target tasks in one program."""
 
+import os
 from functools import partial
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from leepjax.transfer.head import Head, check_l2, fit_head, fold_of
 from leepjax.transfer.logistic import NEVER
@@ -77,16 +79,23 @@ def retrain_heads(
         InputError: for tasks that aren't booleans [t c] or have no training example, training or test examples that
             aren't booleans [n] or [t n], and what `retrain_head` raises.
     """
+    if num_shapes < 1:
+        raise InputError(f"retrain_heads: expected num_shapes >= 1, got {num_shapes}; raise it.")
     subsets = _booleans("tasks", tasks)
     x, ys, _, _ = check_features("retrain_heads", features, labels, subsets.shape[1], None)
     ys, l2s = np.asarray(ys), check_l2("retrain_heads", l2)
     parts = [_rows(name, given, subsets, ys) for name, given in (("train", train), ("test", test))]
     for task in [i for i, rows in enumerate(parts[0]) if not len(rows)][:1]:
         raise InputError(f"retrain_heads: expected a training example in every task, got none in task {task}; drop it.")
-    batch_size = batch_size or (1 if jax.default_backend() == "cpu" else 32)
+    on_cpu = jax.default_backend() == "cpu"
+    batch_size = batch_size or (1 if on_cpu else 32)
     order = np.argsort([len(rows) * subset.sum() for rows, subset in zip(parts[0], subsets, strict=True)])
     groups = [group for group in np.array_split(order, num_shapes) if len(group)]
-    found = [_retrain_group(x, ys, subsets, parts, group, seed, l2s, batch_size) for group in groups]
+    # A task's products are too small to be shared by cores, so each core has tasks of its own.
+    lanes = min(os.cpu_count() or 1, len(groups[0])) if on_cpu else 1
+    with threadpool_limits(1, "blas"):
+        found = [_retrain_group(x, ys, subsets, parts, group, seed, l2s, lanes, batch_size) for group in groups]
+        jax.block_until_ready(found)
     return _in_order(found, groups, subsets)
 
 
@@ -113,8 +122,8 @@ def _rows(name, given, subsets, labels):
     return [np.flatnonzero(mark & subset[labels]) for mark, subset in zip(marks, subsets, strict=True)]
 
 
-def _retrain_group(x, labels, subsets, parts, group, seed, l2s, batch_size):
-    """The heads of some tasks, padded to the largest of them."""
+def _retrain_group(x, labels, subsets, parts, group, seed, l2s, lanes, batch_size):
+    """The heads of some tasks, padded to the largest of them, computed in lanes of equally many."""
     # A task's classes are numbered in their order.
     numbers = np.cumsum(subsets[group], axis=1) - 1
     padded = []
@@ -127,7 +136,14 @@ def _retrain_group(x, labels, subsets, parts, group, seed, l2s, batch_size):
         own = zip(numbers, (parts[0][task] for task in group), strict=True)
         folds = _padded([fold_of(number[labels[mine]], seed) for number, mine in own])
     num_classes = int(numbers[:, -1].max()) + 1
-    return _retrain_padded(x, *padded, folds, l2s, num_classes=num_classes, batch_size=batch_size)
+    padded = [np.resize(array, (lanes * -(-len(group) // lanes), *array.shape[1:])) for array in (*padded, folds)]
+    retrain = partial(_retrain_padded, x, num_classes=num_classes, batch_size=batch_size)
+    found = [retrain(*(array[lane::lanes] for array in padded), l2s) for lane in range(lanes)]
+    return jax.tree.map(lambda *parts: _interleaved(parts)[: len(group)], *found)
+
+
+def _interleaved(arrays):
+    return jnp.stack(arrays, axis=1).reshape(-1, *arrays[0].shape[1:])
 
 
 def _padded(arrays):

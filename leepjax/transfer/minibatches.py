@@ -1,5 +1,6 @@
 """Multinomial logistic regression by minibatches: what the papers' heads were trained with."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -31,6 +32,12 @@ class Minibatches:
         if self.epochs < 1 or self.batch_size < 1:
             got = f"{self.epochs} and {self.batch_size}"
             raise InputError(f"Minibatches: expected epochs and batch_size >= 1, got {got}; raise them.")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise InputError(
+                f"Minibatches: expected learning_rate > 0, got {self.learning_rate}; pass a positive number."
+            )
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"Minibatches: expected momentum in [0, 1), got {self.momentum}; pass a fraction.")
 
 
 @partial(jax.jit, static_argnames=("how", "num_classes"))
