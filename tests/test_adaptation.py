@@ -16,6 +16,7 @@ from leepjax.experiments.adaptation import parts
 from leepjax.experiments.retrain import retrain
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
+from leepjax.models.source import Source, UserFunction
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.metrics import metrics
@@ -87,6 +88,8 @@ def test_finetune_writes_the_network_that_it_measured_and_its_curve(run, tmp_pat
     worth = metrics(extract(written, halves()[1]).logits, halves()[1].labels)
     assert worth.log_loss == pytest.approx(row["log_loss"], abs=1e-4)
     assert written.card.accuracy == pytest.approx(row["accuracy"], abs=1e-6)
+    assert written.card.data == ("digits" if scratch else f"{load_source('cifar10').card.data}; then digits")
+    assert written.card.training.epochs == 2
     assert {path.name for path in (tmp_path / "made").iterdir()} == {
         f"mine.{kind}" for kind in ("safetensors", "json", "curve.jsonl")
     }
@@ -119,6 +122,32 @@ def test_a_test_set_of_its_own_is_measured_on():
     assert (chosen.train, chosen.test) == (train_set, test_set)
     rows = retrain("random", chosen).rows
     assert [row["examples"] for row in rows] == [48, 12]
+
+
+def test_what_another_command_made_is_not_overwritten(run, tmp_path):
+    command = ("retrain", *COMMON, "--out", "made", "--no-cache")
+    assert run(*command)[0] == 0
+    assert run(*command)[0] == 0
+    code, rows, err = run(*command, "--seed", 1)
+    assert (code, rows) == (2, [])
+    assert err.startswith(
+        "leepjax: retrain: expected no other network at made/cifar10-digits-head.safetensors, got one"
+    )
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence_before_any_work(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    for command in ("retrain", "finetune"):
+        code, rows, err = run(command, *COMMON, "--out", "file")
+        assert (code, rows) == (2, [])
+        assert err == f"leepjax: {command}: expected a folder to write to at file, got File exists; pass another.\n"
+
+
+def test_a_user_s_function_keeps_its_head_and_is_measured():
+    source = load_source("random")
+    function = Source(source.card, UserFunction(*source.opened))
+    chosen = parts("retrain", *halves())
+    assert retrain(function, chosen).rows == retrain(source, chosen).rows
 
 
 def test_other_classes_in_the_test_set_are_an_input_error():

@@ -1,5 +1,7 @@
 """What the options of several commands mean."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,11 @@ def cache_compilations(folder: Path | None) -> None:
     if folder:
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def command_line() -> str:
+    """What was typed, for cards that say how a network was made."""
+    return shlex.join(["leepjax", *sys.argv[1:]])
 
 
 def told(at: "Progress") -> str:

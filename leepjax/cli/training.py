@@ -1,13 +1,11 @@
 """``leepjax pretrain``: train a source."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import names_of, told
+from leepjax.cli.options import command_line, names_of, told
 from leepjax.transfer.recipe import Recipe
 
 
@@ -63,7 +61,7 @@ def pretrain(
             recipe=recipe,
             data=data,
             licence=licence,
-            command=shlex.join(["leepjax", *sys.argv[1:]]),
+            command=command_line(),
             on_step=lambda at: on_progress(f"{name}: {told(at)}", at.step + 1, at.num_steps),
         )
     row = {"source": name, "weights": str(out / f"{name}.safetensors"), "test accuracy": source.card.accuracy}

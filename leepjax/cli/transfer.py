@@ -1,13 +1,12 @@
 """``leepjax retrain`` and ``leepjax finetune``: adapt a source to a target."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, told
+from leepjax.cli.options import cache_compilations, command_line, told
 from leepjax.files import cache_folder
 from leepjax.tables import Format
 from leepjax.transfer.recipe import FineTuning
@@ -64,7 +63,14 @@ def retrain(
     examples = parts("retrain", target, test, test_fraction=test_fraction, limit=limit, seed=seed, strict=strict)
     with progress() as on_progress:
         adapted = run_retrain(
-            source, examples, seed=seed, out=out, name=name, command=_command(), cache=folder, on_progress=on_progress
+            source,
+            examples,
+            seed=seed,
+            out=out,
+            name=name,
+            command=command_line(),
+            cache=folder,
+            on_progress=on_progress,
         )
     _print(adapted, format)
 
@@ -132,14 +138,10 @@ def finetune(
             recipe=recipe,
             out=out,
             name=name,
-            command=_command(),
+            command=command_line(),
             on_step=lambda at: on_progress(f"{source}: {told(at)}", at.step + 1, at.num_steps),
         )
     _print(adapted, format)
-
-
-def _command() -> str:
-    return shlex.join(["leepjax", *sys.argv[1:]])
 
 
 def _print(adapted, format: Format) -> None:

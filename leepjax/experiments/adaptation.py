@@ -1,14 +1,14 @@
 """What adapting a source to a target begins with and ends in, whatever is trained."""
 
-import time
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target
 from leepjax.experiments.plan import AnyTarget, open_target
-from leepjax.experiments.written import versions
-from leepjax.models.card import Card, Training
+from leepjax.experiments.written import training
+from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
 from leepjax.tables import Row
 from leepjax.transfer.curve import Epoch
@@ -85,14 +85,39 @@ def rows(source: Source, target: Parts, how: str, seed: int, worth: dict[str, Me
     ]
 
 
-def weights_path(out: Path, name: str | None, source: Source, target: Parts, how: str) -> Path:
-    """Where what was trained is written: under its name, or one made of what it was made from."""
-    plain = (Path(text).stem or "set" for text in (source.name, target.train.name))
-    return out / f"{name or '-'.join((*plain, how))}.safetensors"
+def weights_path(
+    caller: str, out: Path, name: str | None, source: Source, target: Parts, how: str, command: str
+) -> Path:
+    """Where what is trained is to be written: under its name, or one made of what it is made from.
+
+    Raises:
+        InputError: when nothing can be written there, or what is there was made by another command.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another."
+        ) from None
+    plain = (
+        re.sub(r"[^\w.+-]+", "-", text.removesuffix(".npz")).strip("-") for text in (source.name, target.train.name)
+    )
+    path = out / f"{name or '-'.join((*plain, how))}.safetensors"
+    if (beside := path.with_suffix(".json")).exists():
+        made = read_card(beside).training
+        if made is None or made.command != command:
+            raise InputError(
+                f"{caller}: expected no other network at {path}, got one made by "
+                f"{made.command if made else 'others'!r}; pass another name."
+            )
+    return path
 
 
-def card(name: str, source: Source, target: Parts, epochs: int, seed: int, command: str, started: float) -> Card:
+def card(
+    name: str, source: Source, target: Parts, curve: list[Epoch], seed: int, command: str, *, scratch: bool = False
+) -> Card:
     """The card of a source that was adapted to a target, but for what only its weights can tell."""
+    before = "" if scratch else f"{source.card.data or source.name}; then "
     return Card(
         name=name,
         model=source.card.model,
@@ -101,15 +126,7 @@ def card(name: str, source: Source, target: Parts, epochs: int, seed: int, comma
         num_parameters=0,
         weights_hash="",
         classes=target.train.classes,
-        data=f"{source.card.data or source.name}; then {target.train.name}",
-        licence=source.card.licence,
-        training=Training(
-            examples=len(target.train),
-            epochs=epochs,
-            seed=seed,
-            command=command,
-            test_examples=len(target.test),
-            seconds=round(time.monotonic() - started, 1),
-            versions=versions(),
-        ),
+        data=before + target.train.name,
+        licence="" if scratch else source.card.licence,
+        training=training(target.train, target.test, curve, seed, command),
     )

@@ -39,6 +39,18 @@ OnProgress = Callable[[str, int, int], None]
 """Told what is under way, and how many examples or steps of how many are done."""
 
 
+def counted(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:
+    """A function of the size of each batch that tells how many examples are done."""
+    done = 0
+
+    def on_batch(examples: int) -> None:
+        nonlocal done
+        done += examples
+        on_progress(what, done, total)
+
+    return on_batch
+
+
 @dataclass(frozen=True)
 class Study:
     """What is measured on a target, whatever the source: the examples, their split, and how."""
@@ -169,14 +181,7 @@ def _key(study: Study, source: Source, kind: str, name: str) -> str:
 
 
 def _extract(source: Source, target: Target, cache: Path | None, on_progress: OnProgress) -> Table:
-    done = 0
-
-    def on_batch(examples: int) -> None:
-        nonlocal done
-        done += examples
-        on_progress(f"{source.name}: images", done, len(target))
-
-    return extract(source, target, cache=cache, on_batch=on_batch)
+    return extract(source, target, cache=cache, on_batch=counted(f"{source.name}: images", len(target), on_progress))
 
 
 def _or_none(value: float) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from leepjax.experiments.cell import OnProgress
+from leepjax.experiments.cell import OnProgress, counted
 from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, open_target
 from leepjax.extraction.extract import extract as extract_one
 from leepjax.extraction.extract import table_path
@@ -74,13 +74,7 @@ def extract(
     opened = open_sources("extract", sources)
     extracted = {}
     for source in opened:
-        source, started, done = replace(source, dtype=dtype or source.dtype), time.monotonic(), 0
-
-        def on_batch(count, source=source):
-            nonlocal done
-            done += count
-            on_progress(f"{source.name}: images", done, len(examples))
-
+        source, started = replace(source, dtype=dtype or source.dtype), time.monotonic()
         table = extract_one(
             source,
             examples,
@@ -88,7 +82,7 @@ def extract(
             cache=Path(out),
             evidence=evidence,
             storage=storage,
-            on_batch=on_batch,
+            on_batch=counted(f"{source.name}: images", len(examples), on_progress),
         )
         path = table_path(Path(out), table.key, evidence, storage)
         extracted[source.name] = Extracted(table, path, time.monotonic() - started)

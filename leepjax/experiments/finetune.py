@@ -1,16 +1,14 @@
 """Train all of one source on a target, or a fresh network in its place, and keep it with its curve."""
 
 import os
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
-from leepjax.experiments.written import write_source
+from leepjax.experiments.written import checkpoints_of, write_source
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
-from leepjax.transfer.curve import Epoch, write_curve
+from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import fine_tune, from_scratch
 from leepjax.transfer.loop import Progress
 from leepjax.transfer.metrics import metrics
@@ -33,20 +31,26 @@ def finetune(
 
     With `out` the network is written there as a source of the target's classes, its curve beside it
     (``NAME.curve.jsonl``), and, until the training is done, checkpoints to go on from (``NAME.checkpoints``).
+
+    Raises:
+        InputError: as `fine_tune`, and for a folder that can't be written to or holds another network of that name.
+        FloatingPointError: when the loss is no longer finite.
     """
-    started = time.monotonic()
     source = source if isinstance(source, Source) else load_source(source)
     how = "scratch" if scratch else "finetune"
-    path = weights_path(out, name, source, target, how) if out else None
-    checkpoints = path.with_suffix(".checkpoints") if path else None
+    path = weights_path("finetune", out, name, source, target, how, command) if out else None
     trained = (from_scratch if scratch else fine_tune)(
-        source, *target, recipe=recipe, checkpoints=checkpoints, on_step=on_step, on_epoch=on_epoch
+        source,
+        *target,
+        recipe=recipe,
+        checkpoints=checkpoints_of(path) if path else None,
+        on_step=on_step,
+        on_epoch=on_epoch,
     )
-    found = rows(source, target, how, recipe.seed, {"test": metrics(trained.logits, target.test.labels)})
+    curve = trained.curve
     written = None
-    if path and checkpoints:
-        made = card(path.stem, source, target, len(trained.curve), recipe.seed, command, started)
-        write_curve(path.with_suffix(".curve.jsonl"), trained.curve)
-        written = write_source(trained.model, path, made, target.test)
-        shutil.rmtree(checkpoints, ignore_errors=True)
-    return Adapted(found, trained.curve, written)
+    if path:
+        made = card(path.stem, source, target, curve, recipe.seed, command, scratch=scratch)
+        written = write_source(trained.model, path, made, target.test, curve=curve)
+    found = rows(source, target, how, recipe.seed, {"test": metrics(trained.logits, target.test.labels)})
+    return Adapted(found, curve, written)

@@ -1,19 +1,17 @@
 """Train a source model from labelled images and write its weights and model card."""
 
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from leepjax.data.target import Target
-from leepjax.experiments.written import versions, write_source
+from leepjax.experiments.written import checkpoints_of, training, write_source
 from leepjax.models import architectures
-from leepjax.models.card import Card, Training
+from leepjax.models.card import Card
 from leepjax.models.source import Source
 from leepjax.preprocessing import Preprocessing
-from leepjax.transfer.curve import Epoch, write_curve
+from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Progress, in_memory
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.train import train
@@ -53,7 +51,6 @@ def pretrain(
             f"pretrain: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
             "name the classes alike."
         )
-    started = time.monotonic()
     images = train_set.images(range(len(train_set)), Preprocessing(image_size=IMAGE_SIZE))
     mean, std = (moment(images, axis=(0, 1, 2)) / 255 for moment in (np.mean, np.std))
     preprocessing = Preprocessing(
@@ -61,18 +58,16 @@ def pretrain(
     )
     network = architectures.build(model, len(train_set.classes), recipe.seed)
     path = out / f"{name}.safetensors"
-    checkpoints = path.with_suffix(".checkpoints")
     curve = train(
         network,
         Images(images, train_set.labels),
         preprocessing,
         recipe,
         test=in_memory(test_set, preprocessing),
-        checkpoints=checkpoints,
+        checkpoints=checkpoints_of(path),
         on_step=on_step,
         on_epoch=on_epoch,
     )
-    write_curve(path.with_suffix(".curve.jsonl"), curve)
     card = Card(
         name=name,
         model=model,
@@ -83,16 +78,6 @@ def pretrain(
         classes=train_set.classes,
         data=data or train_set.name,
         licence=licence,
-        training=Training(
-            examples=len(train_set),
-            epochs=recipe.epochs,
-            seed=recipe.seed,
-            command=command,
-            test_examples=len(test_set),
-            seconds=round(time.monotonic() - started, 1),
-            versions=versions(),
-        ),
+        training=training(train_set, test_set, curve, recipe.seed, command),
     )
-    source = write_source(network, path, card, test_set, np.float16)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    return source
+    return write_source(network, path, card, test_set, curve=curve, dtype=np.float16)

@@ -1,8 +1,6 @@
 """Re-train the head of one source on a target, and keep the network that it makes."""
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
-from leepjax.experiments.cell import OnProgress
+from leepjax.experiments.cell import OnProgress, counted
 from leepjax.experiments.written import write_source
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
@@ -33,13 +31,17 @@ def retrain(
     """Re-train the head of a source on frozen features, and measure it on both parts of a target.
 
     With `out` the network with its new head is written there as a source of the target's classes.
+
+    Raises:
+        InputError: for a folder that can't be written to or holds another network of that name, or, with a folder, a
+            source that is a user's function.
     """
-    started = time.monotonic()
     source = source if isinstance(source, Source) else load_source(source)
-    network = source.network.model() if out else None
+    path = weights_path("retrain", out, name, source, target, "head", command) if out else None
+    network = source.network.model() if path else None
     tables = []
     for part, examples in zip(Parts._fields, target, strict=True):
-        on_batch = _counted(f"{source.name}: images of the {part} set", len(examples), on_progress)
+        on_batch = counted(f"{source.name}: images of the {part} set", len(examples), on_progress)
         tables.append(extract(source, examples, cache=cache, on_batch=on_batch))
     num_classes = len(target.train.classes)
     fitted = retrain_head(tables[0].features, target.train.labels, num_classes, seed=seed)
@@ -49,23 +51,11 @@ def retrain(
     ]
     found = rows(source, target, "head", seed, dict(zip(Parts._fields, worth, strict=True)))
     written = None
-    if out and network is not None:
+    if path and network is not None:
         network.replace_head(num_classes, seed)
         _set_head(network, fitted.head)
-        path = weights_path(out, name, source, target, "head")
-        written = write_source(network, path, card(path.stem, source, target, 0, seed, command, started), target.test)
+        written = write_source(network, path, card(path.stem, source, target, [], seed, command), target.test)
     return Adapted(found, [], written)
-
-
-def _counted(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:
-    done = 0
-
-    def on_batch(examples: int) -> None:
-        nonlocal done
-        done += examples
-        on_progress(what, done, total)
-
-    return on_batch
 
 
 def _set_head(network: Any, head: Head) -> None:

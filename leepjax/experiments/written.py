@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import platform
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,22 @@ from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
 from leepjax.files import digest
 from leepjax.models import weights
-from leepjax.models.card import Card, save_card
+from leepjax.models.card import Card, Training, save_card
 from leepjax.models.source import Source, WeightsFile
+from leepjax.transfer.curve import Epoch, write_curve
 
 
-def write_source(network: Any, path: Path, card: Card, test_set: Target, dtype: type = np.float32) -> Source:
-    """Write ``<path>.safetensors`` and, with what only the weights can tell, the card beside it.
+def write_source(
+    network: Any, path: Path, card: Card, test_set: Target, *, curve: Sequence[Epoch] = (), dtype: type = np.float32
+) -> Source:
+    """Write the weights to `path` and beside them the card and, if it was trained by epochs, the curve.
 
-    The accuracy is that of the written file on `test_set`, not of the network in memory.
+    The accuracy on the card is that of the written file on `test_set`, not of the network in memory. Checkpoints have
+    done their duty then, and go.
     """
     weights.save(network, path, dtype)
+    if curve:
+        write_curve(path.with_suffix(".curve.jsonl"), curve)
     card = msgspec.structs.replace(
         card, num_parameters=weights.num_parameters(network), weights_hash=digest(path.read_bytes())
     )
@@ -30,10 +38,24 @@ def write_source(network: Any, path: Path, card: Card, test_set: Target, dtype: 
     accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
     card = msgspec.structs.replace(card, accuracy=round(accuracy, 6))
     save_card(card, path.with_suffix(".json"))
+    shutil.rmtree(checkpoints_of(path), ignore_errors=True)
     return Source(card, written)
 
 
-def versions() -> dict[str, str]:
-    """Of what a training depends on."""
+def checkpoints_of(path: Path) -> Path:
+    """Where the checkpoints of a training lie whose weights will be written to `path`."""
+    return path.with_suffix(".checkpoints")
+
+
+def training(train_set: Target, test_set: Target, curve: list[Epoch], seed: int, command: str) -> Training:
+    """How a source was made, for its card; the seconds are those of the steps, of all runs that it took."""
     packages = {package: importlib.metadata.version(package) for package in ("jax", "flax", "optax")}
-    return packages | {"python": platform.python_version()}
+    return Training(
+        examples=len(train_set),
+        epochs=len(curve),
+        seed=seed,
+        command=command,
+        test_examples=len(test_set),
+        seconds=round(sum(epoch.seconds for epoch in curve), 1),
+        versions=packages | {"python": platform.python_version()},
+    )

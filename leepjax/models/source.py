@@ -88,8 +88,8 @@ class UserFunction:
 
     def model(self) -> Any:
         raise InputError(
-            "finetune: expected a network of leepjax's own architectures, got a user's function, whose weights are its "
-            "own affair; verify with head."
+            "source: expected a network of leepjax's own architectures, got a user's function, whose weights leepjax "
+            "can't change; verify by head or ridge, or re-train its head without a folder to write to."
         )
 
     def fresh(self, num_classes: int, seed: int) -> Any:
