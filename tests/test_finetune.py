@@ -69,14 +69,31 @@ def test_a_user_s_function_has_no_weights_to_train():
             train(source, FIFTY, FIFTY)
 
 
+def test_other_classes_in_the_test_set_are_an_input_error():
+    with pytest.raises(InputError, match="fine_tune: expected the same classes in both sets, got"):
+        fine_tune(load_source("random"), FIFTY, FIFTY.of_classes(["1", "0"]))
+
+
 DEVICES = """
 import json, sys
 import jax
 from small_network import *
 from dataclasses import replace
+from leepjax.models.card import Card
+from leepjax.models.source import Source
+from leepjax.data.target import from_arrays
+from leepjax.transfer.finetune import from_scratch
 from leepjax.transfer.train import train
 
-found = {}
+class Fresh:
+    def fresh(self, num_classes, seed):
+        return Small(seed)
+
+card = Card(name="small", model="small", num_classes=2, preprocessing=EXPECTED, num_parameters=0, weights_hash="")
+target = from_arrays(*DATA)
+# Five images aren't spread over eight devices as what is predicted afterwards is.
+uneven = from_scratch(Source(card, Fresh()), target, target, recipe=replace(RECIPE, batch_size=5, epochs=1))
+found = {0: uneven.logits.ravel().tolist()}
 for pieces in (1, 2):
     seen = []
     model = Small()
@@ -99,5 +116,5 @@ def test_eight_devices_follow_the_curve_of_one():
         found.append(json.loads(ended.stdout))
     one, eight = found
     assert (one["devices"], eight["devices"]) == (1, 8)
-    for pieces in ("1", "2"):
+    for pieces in ("0", "1", "2"):
         np.testing.assert_allclose(eight["curves"][pieces], one["curves"][pieces], atol=1e-4)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 import pytest
-from flax import nnx
 from small_network import DATA, EXPECTED, LABELS, RECIPE, Small, leaves
 
 from leepjax.transfer import step as stepping
@@ -94,6 +93,7 @@ def test_no_epochs_change_nothing():
     assert same(model, Small())
     assert not steps
     assert not curve
+    assert model.bn.use_running_average
 
 
 @pytest.mark.parametrize("batch_size", [5, 8, 11, 22, 100])
@@ -123,6 +123,7 @@ def test_one_program_serves_sets_of_any_size_and_any_rate_seed_and_length(monkey
     trained(recipe)
     trained(replace(recipe, epochs=3, learning_rate=0.1, head_learning_rate=0.3, seed=5, warmup_epochs=0))
     trained(recipe, data=Images(*(array[:13] for array in DATA)))
+    trained(replace(recipe, batch_size=64, epochs=1), data=Images(*(array[:8] for array in DATA)))
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -140,12 +141,14 @@ def test_a_class_without_an_example_is_unlearned(once):
 
 
 def test_an_empty_set_is_an_input_error():
+    with pytest.raises(InputError, match="train: expected at least one image to measure on, got none; give a set that"):
+        trained(test=Images(*(array[:0] for array in DATA)))
     with pytest.raises(InputError, match="train: expected at least one image to learn from, got none; give a set that"):
         trained(data=Images(*(array[:0] for array in DATA)))
 
 
 def test_a_loss_that_is_not_finite_ends_the_training():
-    message = r"train: the loss became nan at step 0 of 24 with learning rate 0; lower the learning rate\."
+    message = r"the loss became nan at step 0 of 24 with learning rate 0; check the images and the source's weights\."
     with pytest.raises(FloatingPointError, match=message):
         train(Small(), DATA, msgspec.structs.replace(EXPECTED, mean=(np.nan,) * 3), RECIPE)
     with pytest.raises(FloatingPointError, match=r"at step [1-5] of 24 with learning rate \S*e\+\d+; lower"):
@@ -201,7 +204,9 @@ def test_early_stopping_keeps_the_best_and_looks_at_nothing_of_the_test_set():
     logits = model(EXPECTED.normalise(jnp.asarray(DATA.images))).logits
     reached = metrics(logits, noise.labels).log_loss
     assert reached == pytest.approx(curve[best].log_loss, abs=1e-5) != curve[-1].log_loss
-    assert same(trained(recipe, data=noise)[0], model)
+    last, _, unmeasured = trained(recipe, data=noise, test=noise, per_epoch=False)
+    assert same(last, model)
+    assert [epoch.accuracy for epoch in unmeasured] == [None] * (len(curve) - 1) + [curve[-1].accuracy]
 
 
 def test_early_stopping_needs_something_to_hold_out():
@@ -215,4 +220,3 @@ def test_a_network_is_trained_wherever_it_was_before():
     model.train()
     train(model, DATA, EXPECTED, RECIPE)
     assert same(model, trained()[0])
-    assert isinstance(model, nnx.Module)

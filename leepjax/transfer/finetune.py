@@ -12,6 +12,7 @@ from leepjax.transfer.loop import in_memory
 from leepjax.transfer.predict import predict
 from leepjax.transfer.recipe import FineTuning, Recipe
 from leepjax.transfer.train import train
+from leepjax.types import InputError
 
 
 class Trained(NamedTuple):
@@ -41,7 +42,8 @@ def fine_tune(
         options: of `leepjax.transfer.train.train`: `per_epoch`, `checkpoints`, `on_step` and `on_epoch`.
 
     Raises:
-        InputError: for a source that is a user's function, an empty set, or another training's checkpoints.
+        InputError: for a source that is a user's function, sets of other classes than one another's, an empty set, or
+            another training's checkpoints.
         FloatingPointError: when the loss is no longer finite.
     """
     model = source.network.model()
@@ -68,6 +70,11 @@ def _train(
     recipe: Recipe,
     **options: Any,
 ) -> Trained:
+    if train_set.classes != test_set.classes:
+        raise InputError(
+            f"fine_tune: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
+            "name the classes alike."
+        )
     preprocessing = source.card.preprocessing
     learned, test = (in_memory(each, preprocessing) for each in (train_set, test_set))
     curve = train(model, learned, preprocessing, recipe, test=test, dtype=source.dtype, **options)

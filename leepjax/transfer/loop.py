@@ -158,8 +158,14 @@ class Loop:
     def _end_epoch(self, learning: Learner, best: Learner | None, position: Position) -> Learner | None:
         """Record an epoch, and whether the training is over; the best network yet, where one is kept."""
         last = position.step - 1
-        validation = self._evaluate(learning, self.held_out, last)
-        test = self.test if self.per_epoch or position.step == self.num_steps else None
+        epochs = len(position.curve) + 1
+        position.finished = position.step == self.num_steps
+        if validation := self._evaluate(learning, self.held_out, last):
+            if validation.log_loss < position.best_loss:
+                position.best_loss, position.best_epoch = validation.log_loss, epochs
+                best = self._kept(learning)
+            position.finished |= epochs - position.best_epoch == self.recipe.patience
+        test = self.test if self.per_epoch or position.finished else None
         epoch = position.close_epoch(
             steps=self.steps_per_epoch,
             batch_size=self.batch_size,
@@ -168,12 +174,6 @@ class Loop:
             test=self._evaluate(learning, test, last),
         )
         self.on_epoch(epoch)
-        position.finished = position.step == self.num_steps
-        if validation:
-            if validation.log_loss < position.best_loss:
-                position.best_loss, position.best_epoch = validation.log_loss, epoch.epoch
-                best = self._kept(learning)
-            position.finished |= epoch.epoch - position.best_epoch == self.recipe.patience
         return best
 
     def _evaluate(self, learning: Learner, images: Images | None, step: int) -> Metrics | None:
@@ -186,9 +186,11 @@ class Loop:
         return metrics(logits, images.labels)
 
     def _diverged(self, what: str, number: int) -> FloatingPointError:
+        # Before anything was learned, no learning rate is to blame.
+        advice = "lower the learning rate" if number else "check the images and the source's weights"
         return FloatingPointError(
             f"train: the {what} at step {number} of {self.num_steps} with learning rate "
-            f"{self.learning_rates[number].max():.3g}; lower the learning rate."
+            f"{self.learning_rates[number].max():.3g}; {advice}."
         )
 
     def _kept(self, learning: Learner) -> Learner | None:

@@ -39,9 +39,9 @@ class Recipe:
     flip: bool = True
     """Mirror half of the images."""
     batch_norm: BatchNorm = "train"
-    """Batches are normalised by their own statistics, which are averaged for inference, or by the source's."""
+    """Batches are normalised by their own statistics, which are averaged for inference, or by those they came with."""
     accumulate: int = 1
-    """Work through a batch in so many pieces, whose gradients add up: memory for one is enough."""
+    """Work through a batch in so many pieces, which take less memory; norms, unless frozen, see a piece at a time."""
     patience: int | None = None
     """Stop after so many epochs without a better loss on a held-out part of the training set; off by default."""
     validation_fraction: float = 0.1
@@ -55,10 +55,11 @@ class Recipe:
         if self.batch_norm not in get_args(BatchNorm):
             raise unknown_name("recipe: batch_norm", self.batch_norm, get_args(BatchNorm))
         least = {"epochs": 0, "batch_size": 1, "accumulate": 1, "patience": 1, "weight_decay": 0, "warmup_epochs": 0}
+        least |= {"seed": 0}
         for name, low in least.items():
             value = getattr(self, name)
-            if value is not None and not value >= low:
-                raise InputError(f"recipe: expected {name} >= {low}, got {value}; raise it.")
+            if value is not None and not low <= value < math.inf:
+                raise InputError(f"recipe: expected {name} >= {low}, got {value}; pass such a number.")
         for name in ("learning_rate", "head_learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

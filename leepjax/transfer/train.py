@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -19,6 +18,9 @@ from leepjax.transfer.loop import Images, Loop, Progress
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.step import Form, Learner, learner
 from leepjax.types import InputError
+
+COMPILED = ("optimizer", "momentum", "weight_decay", "crop", "flip", "batch_norm", "accumulate")
+"""What of a recipe is part of the program."""
 
 
 def train(
@@ -54,12 +56,15 @@ def train(
         on_epoch: told of every epoch.
 
     Raises:
-        InputError: for an empty set, or a folder with another training's checkpoints.
+        InputError: for an empty set, or a folder that holds anything but this training's checkpoints.
         FloatingPointError: when the loss, or a logit, is no longer finite, with the step and the learning rate.
     """
     if not len(data.images):
         raise InputError("train: expected at least one image to learn from, got none; give a set that isn't empty.")
+    if test is not None and not len(test.images):
+        raise InputError("train: expected at least one image to measure on, got none; give a set that isn't empty.")
     if recipe.epochs == 0:
+        model.eval()
         return []
     learned, held_out = _hold_out(data, recipe)
     form, evaluated = _programs(model, recipe, preprocessing, dtype)
@@ -69,9 +74,10 @@ def train(
     if checkpoints is None:
         final, curve = loop.run(initial, None)
     else:
-        with closing(Checkpoints(checkpoints, _identity(form, initial, data, test, recipe))) as saved:
+        with closing(Checkpoints(checkpoints, _identity(loop, initial, data))) as saved:
             final, curve = loop.run(initial, saved)
-    nnx.update(model, final.params, final.statistics)
+    # By way of the host, because it lies on as many devices as divided the batch, and may be used with others.
+    nnx.update(model, *jax.device_get((final.params, final.statistics)))
     return curve
 
 
@@ -82,8 +88,9 @@ def _programs(model: nnx.Module, recipe: Recipe, preprocessing: Preprocessing, d
         model.set_attributes(nnx.BatchNorm, use_running_average=True, raise_if_not_found=False)
     learning = nnx.graphdef(model)
     model.eval()
-    # What is passed at each step, or shapes the loop only, is left out of what the program is compiled for.
-    bare = replace(recipe, epochs=0, seed=0, learning_rate=1.0, head_learning_rate=None, warmup_epochs=0, patience=None)
+    # Of the recipe only what the program depends on: rates, the seed and lengths are passed to it, or shape the loop.
+    kept = {name: getattr(recipe, name) for name in COMPILED}
+    bare = Recipe(epochs=0, batch_size=recipe.accumulate, **kept)
     return Form(learning, getattr(model, "HEAD", ""), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
 
 
@@ -100,10 +107,10 @@ def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
     return Images(*(array[learned] for array in data)), Images(*(array[held_out] for array in data))
 
 
-def _identity(form: Form, initial: Learner, data: Images, test: Images | None, recipe: Recipe) -> str:
-    """A digest of all that the curve depends on."""
-    arrays = jax.tree.leaves((initial, data, test))
+def _identity(loop: Loop, initial: Learner, data: Images) -> str:
+    """A digest of all that the curve depends on, but for the network's code."""
+    arrays = map(np.atleast_1d, jax.tree.leaves((initial, data, loop.test)))
     return digest(
-        repr((recipe, form.preprocessing, form.dtype)).encode(),
-        *(np.ascontiguousarray(array).view(np.uint8).reshape(-1) for array in map(np.atleast_1d, arrays)),
+        repr((loop.recipe, loop.per_epoch, loop.form.head, loop.form.preprocessing, loop.form.dtype)).encode(),
+        *(np.ascontiguousarray(array).view(np.uint8).reshape(-1) for array in arrays),
     )
