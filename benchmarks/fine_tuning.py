@@ -8,19 +8,21 @@ import os
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from measuring import quartiles, report
+from measuring import all_quartiles, quartiles, report, timings
 
 from leepjax.models.architectures import build
 from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.loop import Images
 from leepjax.transfer.optimizer import learning_rates
 from leepjax.transfer.recipe import Recipe
-from leepjax.transfer.step import Batch, Form, learner, step
+from leepjax.transfer.step import Batch, Form, Learner, learner, step
 from leepjax.transfer.train import train
 
 PREPROCESSING = Preprocessing(image_size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -119,26 +121,62 @@ def measure(batch_size: int, steps: int, repeats: int) -> None:
 
 def our_steps(data: Images, batch_size: int):
     """A function that takes augmented steps, as `train` takes them."""
-    model = build("resnet20", NUM_CLASSES)
-    model.train()
-    graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
-    form = Form(graphdef, model.HEAD, Recipe(epochs=0, batch_size=batch_size), PREPROCESSING, "float32")
-    state = learner(form, params, statistics)
-    key = jax.random.key(0)
+    state, form = begun(batch_size)
+    batches = [batch_of(data, batch_size, number) for number in range(CHECKED_STEPS)]
 
     def learn(steps: int) -> None:
         nonlocal state
         for number in range(steps):
-            chosen = np.arange(batch_size) + number % CHECKED_STEPS * batch_size
-            batch = Batch(data.images[chosen], data.labels[chosen], np.float32([0.01, 0.01]), key, number)
-            state, seen = step(state, batch, form=form)
+            state, seen = step(state, batches[number % CHECKED_STEPS], form=form)
         seen.loss.block_until_ready()
 
     return learn
 
 
+def begun(batch_size: int) -> tuple[Learner, Form]:
+    model = build("resnet20", NUM_CLASSES)
+    model.train()
+    graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
+    form = Form(graphdef, model.HEAD, Recipe(epochs=0, batch_size=batch_size), PREPROCESSING, "float32")
+    return learner(form, params, statistics), form
+
+
+def batch_of(data: Images, batch_size: int, number: int) -> Batch:
+    chosen = np.arange(batch_size) + number % CHECKED_STEPS * batch_size
+    return Batch(data.images[chosen], data.labels[chosen], np.float32([0.01, 0.01]), jax.random.key(0), number)
+
+
+def side_by_side(tasks: int, batch_size: int, repeats: int) -> None:
+    """A step of several tasks at once by `vmap`, and one task after the other."""
+    data = problem(batch_size)
+    state, form = begun(batch_size)
+    batch = batch_of(data, batch_size, 0)
+    stacked_batch = Batch(*(jnp.stack([jnp.asarray(leaf)] * tasks) for leaf in batch))
+    together = jax.jit(jax.vmap(partial(step, form=form)))
+    states = [jax.tree.map(jnp.copy, state) for _ in range(tasks)]
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * tasks), state)
+    _, alone = step(jax.tree.map(jnp.copy, state), batch, form=form)
+    np.testing.assert_allclose(together(stacked, stacked_batch)[1].loss, [float(alone.loss)] * tasks, rtol=1e-4)
+
+    def in_turn():
+        nonlocal states
+        states = [step(each, batch, form=form)[0] for each in states]
+        return states
+
+    seconds = timings({"in_turn": in_turn, "vmapped": lambda: together(stacked, stacked_batch)}, repeats)
+    report(
+        benchmark="transfer_side_by_side",
+        architecture="resnet20",
+        tasks=tasks,
+        batch_size=batch_size,
+        vmapped_over_in_turn=quartiles(seconds["vmapped"] / seconds["in_turn"]),
+        seconds=all_quartiles(seconds),
+    )
+
+
 def images_a_second(chosen: str) -> None:
-    """Report each batch size of that size of the benchmark."""
+    """Report each batch size of that size of the benchmark, and what several tasks at once cost."""
     batch_sizes, steps, repeats = SIZES[chosen]
     for batch_size in batch_sizes:
         measure(batch_size, steps, repeats)
+    side_by_side(2 if chosen == "small" else 8, batch_sizes[0], repeats)

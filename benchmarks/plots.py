@@ -182,6 +182,17 @@ def convergence(axes: list[Axes]) -> None:
         ax.grid(alpha=0.3)
 
 
+def pretraining(axes: list[Axes]) -> None:
+    found = lines("pretraining")
+    epochs = [line["epoch"] for line in found]
+    for name, color in (("train_accuracy", GREY), ("accuracy", BLUE)):
+        axes[0].plot(epochs, [line[name] for line in found], color=color, label=name.replace("_", " "))
+    axes[0].axhline(0.85, color=RED, linestyle="--", label="target: 85 %")
+    axes[0].set(title="ResNet-20 from scratch, CIFAR-10 (20,000 images)", xlabel="epoch", ylabel="accuracy")
+    axes[0].legend(fontsize=8)
+    axes[0].grid(alpha=0.3)
+
+
 # Each plot, and how many panels it has.
 PLOTS: dict[Callable[[list[Axes]], None], int] = {
     limit: 3,
@@ -196,6 +207,7 @@ PLOTS: dict[Callable[[list[Axes]], None], int] = {
     installed: 1,
     streaming: 1,
     convergence: 2,
+    pretraining: 1,
 }
 
 

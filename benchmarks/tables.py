@@ -228,6 +228,16 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         | {"leepjax / PyTorch": ratio("over_pytorch")}
         | {"losses differ by": number("largest_difference_of_losses", ".1e")},
     ),
+    "transfer_side_by_side": (
+        "transfer_side_by_side",
+        {
+            "architecture": number("architecture", ""),
+            "tasks": number("tasks"),
+            "images in a batch": number("batch_size"),
+        }
+        | {"in turn, ms": ms("seconds", "in_turn"), "vmapped, ms": ms("seconds", "vmapped")}
+        | {"vmapped / in turn": ratio("vmapped_over_in_turn")},
+    ),
     "convergence": (
         "convergence",
         {"classes": number("classes", "")}

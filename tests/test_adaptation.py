@@ -81,6 +81,7 @@ def test_finetune_writes_the_network_that_it_measured_and_its_curve(run, tmp_pat
     lines = (tmp_path / "made" / "mine.curve.jsonl").read_bytes().splitlines()
     first, last = (msgspec.json.decode(line, type=Epoch) for line in lines)
     assert (first.step, last.step) == (3, 6)
+    assert row["images_per_second"] == last.images_per_second > 0
     assert {name: getattr(last, name) for name in ("accuracy", "macro_f1", "log_loss")} == pytest.approx(
         {name: row[name] for name in ("accuracy", "macro_f1", "log_loss")}, abs=1e-6
     )

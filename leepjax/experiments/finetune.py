@@ -53,4 +53,5 @@ def finetune(
         made = card(path.stem, source, target, curve, recipe.seed, command, scratch=scratch)
         written = write_source(trained.model, path, made, target.test, curve=curve)
     found = rows(source, target, how, recipe.seed, {"test": metrics(trained.logits, target.test.labels)})
+    found[0]["images_per_second"] = curve[-1].images_per_second if curve else None
     return Adapted(found, curve, written)
