@@ -226,3 +226,14 @@ def test_minibatches_that_are_none():
             InputError, match=r"^Minibatches: expected epochs and batch_size >= 1, got \d+ and \d+; raise"
         ):
             Minibatches(**wrong)
+    for rate in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(InputError, match=rf"^Minibatches: expected learning_rate > 0, got {rate}; pass a positive"):
+            Minibatches(learning_rate=rate)
+    with pytest.raises(InputError, match=r"^Minibatches: expected momentum in \[0, 1\), got 2; pass a fraction"):
+        Minibatches(momentum=2)
+
+
+def test_minibatches_that_diverge_say_so():
+    message = r"^retrain_head: the loss diverged within 3 epochs at learning rate 1e\+30; lower the learning rate\.$"
+    with pytest.raises(FloatingPointError, match=message):
+        retrain_head(*blobs(), 4, l2=0.1, minibatches=Minibatches(epochs=3, learning_rate=1e30))

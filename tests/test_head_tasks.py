@@ -48,7 +48,9 @@ def test_a_task_gets_the_head_that_it_gets_alone(heads, task):
 def test_each_task_chooses_its_own_l2_as_it_does_alone():
     # Tasks of 200 examples and of very few, which are fewer than the folds, share a shape.
     few = np.array([TRAIN & (RNG.random(240) < share) for share in (1, 1, 0.1, 0.3, 0.6)])
+    few[0] = np.arange(240) == np.flatnonzero(TASKS[0][LABELS])[0]  # one, which can't be held out as well
     heads = retrain_heads(FEATURES, LABELS, TASKS, few, ~TRAIN, seed=3)
+    assert np.isnan(heads.validation_accuracy[0])
     for task in (1, 2, 3):
         found, accuracy = alone(task, few[task], seed=3)
         assert_same(heads, task, found, accuracy)
@@ -117,6 +119,7 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"train": TRAIN & (LABELS != 4)}, r"expected a training example in every task, got none in task 2; drop it"),
         ({"features": FEATURES * np.nan}, r"features must be finite, got NaN or infinity at row 0"),
         ({"labels": LABELS + 1}, r"labels must lie in \[0, 6\), got 6 at index"),
+        ({"num_shapes": 0}, r"expected num_shapes >= 1, got 0; raise it"),
         ({"l2": 0.0}, r"expected l2 > 0, got 0.0; pass a positive number"),
     ],
 )
