@@ -184,9 +184,10 @@ def convergence(axes: list[Axes]) -> None:
 
 def pretraining(axes: list[Axes]) -> None:
     found = lines("pretraining")
-    epochs = [line["epoch"] for line in found]
+    epochs = range(1, len(found) + 1)
     for name, color in (("train_accuracy", GREY), ("accuracy", BLUE)):
         axes[0].plot(epochs, [line[name] for line in found], color=color, label=name.replace("_", " "))
+    axes[0].axvline(40.5, color=GREY, linestyle=":", label="warm restart")
     axes[0].axhline(0.85, color=RED, linestyle="--", label="target: 85 %")
     axes[0].set(title="ResNet-20 from scratch, CIFAR-10 (20,000 images)", xlabel="epoch", ylabel="accuracy")
     axes[0].legend(fontsize=8)

@@ -119,11 +119,8 @@ def finetune(
     format
         What stdout gets.
     """
-    from dataclasses import replace
-
     from leepjax.experiments.adaptation import parts
     from leepjax.experiments.finetune import finetune as run_finetune
-    from leepjax.models.opening import load_source
     from leepjax.progress import progress
 
     cache_compilations(cache_folder())
@@ -132,9 +129,10 @@ def finetune(
     )
     with progress() as on_progress:
         adapted = run_finetune(
-            replace(load_source(source), dtype=dtype),
+            source,
             examples,
             scratch=scratch,
+            dtype=dtype,
             recipe=recipe,
             out=out,
             name=name,

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
 from leepjax.experiments.written import checkpoints_of, write_source
 from leepjax.models.opening import load_source
-from leepjax.models.source import Source
+from leepjax.models.source import DType, Source
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import fine_tune, from_scratch
 from leepjax.transfer.loop import Progress
@@ -20,6 +21,7 @@ def finetune(
     target: Parts,
     *,
     scratch: bool = False,
+    dtype: DType | None = None,
     recipe: Recipe = FineTuning(),
     out: Path | None = None,
     name: str | None = None,
@@ -37,6 +39,7 @@ def finetune(
         FloatingPointError: when the loss is no longer finite.
     """
     source = source if isinstance(source, Source) else load_source(source)
+    source = replace(source, dtype=dtype or source.dtype)
     how = "scratch" if scratch else "finetune"
     path = weights_path("finetune", out, name, source, target, how, command) if out else None
     trained = (from_scratch if scratch else fine_tune)(
