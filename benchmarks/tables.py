@@ -205,7 +205,9 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
     ),
     "transfer_heads": (
         "transfer_heads",
-        {"features": number("features", ""), "d": number("d"), "tasks": number("tasks"), "L2": number("l2", "")}
+        {"features": number("features", ""), "d": number("d"), "tasks": number("tasks")}
+        | {"classes of each": lambda line: "{} to {}".format(*line["classes_of_a_task"]), "shapes": number("shapes")}
+        | {"L2": number("l2", "")}
         | {name: ratio("tasks_a_second", name) for name in ("retrain_heads", "scikit_learn", "one_by_one")}
         | {"speed-up": ratio("speedup", "scikit_learn"), "over our loop": ratio("speedup", "one_by_one")}
         | {

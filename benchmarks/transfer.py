@@ -35,6 +35,7 @@ L2 = 0.01
 SMALL = [(None, 4, 4, 1, False, 1)]
 FULL = [
     (None, 200, 5, 1, False, 5),
+    (None, 200, 5, 4, False, 5),
     (None, 200, 20, 4, False, 3),
     (None, 30, 20, 2, True, 1),
     (512, 20, 20, 2, False, 1),
