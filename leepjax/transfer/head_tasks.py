@@ -1,6 +1,7 @@
 """Re-train the heads of many target tasks in one program."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -138,7 +139,12 @@ def _retrain_group(x, labels, subsets, parts, group, seed, l2s, lanes, batch_siz
     num_classes = int(numbers[:, -1].max()) + 1
     padded = [np.resize(array, (lanes * -(-len(group) // lanes), *array.shape[1:])) for array in (*padded, folds)]
     retrain = partial(_retrain_padded, x, num_classes=num_classes, batch_size=batch_size)
-    found = [retrain(*(array[lane::lanes] for array in padded), l2s) for lane in range(lanes)]
+
+    def compute(lane):
+        return jax.block_until_ready(retrain(*(array[lane::lanes] for array in padded), l2s))
+
+    with ThreadPoolExecutor(lanes) as pool:
+        found = list(pool.map(compute, range(lanes)))
     return jax.tree.map(lambda *parts: _interleaved(parts)[: len(group)], *found)
 
 
