@@ -98,10 +98,14 @@ def test_no_epochs_change_nothing():
 
 @pytest.mark.parametrize("batch_size", [5, 8, 11, 22, 100])
 def test_every_epoch_visits_every_image(monkeypatch, batch_size):
-    seen = []
+    seen, keys = [], set()
+
+    def note(batch, key):
+        seen.append(np.array(batch))
+        keys.add(np.array(key).tobytes())
 
     def watch(key, images, **options):
-        jax.debug.callback(lambda batch: seen.append(np.array(batch)), images, ordered=True)
+        jax.debug.callback(note, images, jax.random.key_data(key), ordered=True)
         return images
 
     monkeypatch.setattr(stepping, "augment", watch)
@@ -114,6 +118,7 @@ def test_every_epoch_visits_every_image(monkeypatch, batch_size):
     first, second = np.concatenate(seen[:steps]), np.concatenate(seen[steps:])
     assert {image.tobytes() for image in first} == {image.tobytes() for image in second} == every
     assert not np.array_equal(first, second)
+    assert len(keys) == 2 * steps  # each step augments in its own way
 
 
 def test_one_program_serves_sets_of_any_size_and_any_rate_seed_and_length(monkeypatch):
