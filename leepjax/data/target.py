@@ -104,6 +104,19 @@ class Target:
         )
 
 
+def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None:
+    """Labels of two sets mean the same only if their classes do.
+
+    Raises:
+        InputError: when the sets don't name the same classes in the same order.
+    """
+    if train_set.classes != test_set.classes:
+        raise InputError(
+            f"{caller}: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
+            "name the classes alike."
+        )
+
+
 def from_arrays(
     images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None, name: str = "arrays"
 ) -> Target:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leepjax.data.split import train_test_split
-from leepjax.data.target import Target
+from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.experiments.written import training
 from leepjax.models.card import Card, read_card
@@ -52,11 +52,7 @@ def parts(
     examples = open_target(caller, target, limit, seed, strict)
     if test is not None:
         held = open_target(caller, test, None, seed, strict)
-        if held.classes != examples.classes:
-            raise InputError(
-                f"{caller}: expected the same classes in both sets, got {examples.classes} and {held.classes}; "
-                "name the classes alike."
-            )
+        check_same_classes(caller, examples, held)
         return Parts(examples, held)
     if not 0 < test_fraction < 1:
         raise InputError(f"{caller}: test_fraction must lie between 0 and 1, got {test_fraction}; pass a fraction.")

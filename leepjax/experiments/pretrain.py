@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leepjax.data.target import Target
+from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.written import checkpoints_of, training, write_source
 from leepjax.models import architectures
 from leepjax.models.card import Card
@@ -15,7 +15,6 @@ from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Progress, in_memory
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.train import train
-from leepjax.types import InputError
 
 IMAGE_SIZE = 32
 DEFAULT_RECIPE = Recipe()
@@ -46,11 +45,7 @@ def pretrain(
         InputError: when the two sets don't name the same classes.
         FloatingPointError: when the loss is no longer finite.
     """
-    if train_set.classes != test_set.classes:
-        raise InputError(
-            f"pretrain: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
-            "name the classes alike."
-        )
+    check_same_classes("pretrain", train_set, test_set)
     images = train_set.images(range(len(train_set)), Preprocessing(image_size=IMAGE_SIZE))
     mean, std = (moment(images, axis=(0, 1, 2)) / 255 for moment in (np.mean, np.std))
     preprocessing = Preprocessing(

@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax import nnx
 
-from leepjax.data.target import Target
+from leepjax.data.target import Target, check_same_classes
 from leepjax.models.source import Merged, Source
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import in_memory
 from leepjax.transfer.predict import predict
 from leepjax.transfer.recipe import FineTuning, Recipe
 from leepjax.transfer.train import train
-from leepjax.types import InputError
 
 
 class Trained(NamedTuple):
@@ -70,11 +69,7 @@ def _train(
     recipe: Recipe,
     **options: Any,
 ) -> Trained:
-    if train_set.classes != test_set.classes:
-        raise InputError(
-            f"fine_tune: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
-            "name the classes alike."
-        )
+    check_same_classes("fine_tune", train_set, test_set)
     preprocessing = source.card.preprocessing
     learned, test = (in_memory(each, preprocessing) for each in (train_set, test_set))
     curve = train(model, learned, preprocessing, recipe, test=test, dtype=source.dtype, **options)
