@@ -2,11 +2,28 @@
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from leepjax.transfer.loop import Progress
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Which examples of a target there are to adapt to, and which of them to measure on."""
+
+    test: str | None = None
+    """A target with the same classes to measure on; a part of the first is split off by default."""
+    test_fraction: float = 0.2
+    """The share that is split off."""
+    limit: int | None = None
+    """Use at most this many examples, stratified by class."""
+    strict: Annotated[bool, Parameter(negative=())] = False
+    """Stop at an image that can't be decoded; such are left out and counted otherwise."""
 
 
 def names_of(names: str | None) -> list[str] | None:

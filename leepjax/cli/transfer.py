@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, command_line, told
+from leepjax.cli.options import Examples, cache_compilations, command_line, told
 from leepjax.files import cache_folder
 from leepjax.tables import Format
 from leepjax.transfer.recipe import FineTuning
@@ -17,14 +17,11 @@ def retrain(
     /,
     *,
     source: str,
-    test: str | None = None,
-    test_fraction: float = 0.2,
-    limit: int | None = None,
+    examples: Annotated[Examples, Parameter(name="*")] = Examples(),
     seed: int = 0,
     out: Path | None = None,
     name: str | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
-    strict: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
     """Re-train the head of a source: logistic regression on its frozen features, L2 chosen on the training part.
@@ -35,12 +32,6 @@ def retrain(
         What rank takes (leepjax ls targets).
     source
         A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
-    test
-        A target with the same classes to measure on; a part of the first is split off by default.
-    test_fraction
-        The share that is split off.
-    limit
-        Use at most this many examples, stratified by class.
     seed
         Of the limit, the split and the folds.
     out
@@ -49,8 +40,6 @@ def retrain(
         What it is called; made of the source's and the target's names by default.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
-    strict
-        Stop at an image that can't be decoded; such are left out and counted otherwise.
     format
         What stdout gets.
     """
@@ -60,11 +49,11 @@ def retrain(
 
     folder = cache_folder() if cache else None
     cache_compilations(folder)
-    examples = parts("retrain", target, test, test_fraction=test_fraction, limit=limit, seed=seed, strict=strict)
+    split = parts("retrain", target, **vars(examples), seed=seed)
     with progress() as on_progress:
         adapted = run_retrain(
             source,
-            examples,
+            split,
             seed=seed,
             out=out,
             name=name,
@@ -81,14 +70,11 @@ def finetune(
     *,
     source: str,
     scratch: Annotated[bool, Parameter(negative=())] = False,
-    test: str | None = None,
-    test_fraction: float = 0.2,
-    limit: int | None = None,
+    examples: Annotated[Examples, Parameter(name="*")] = Examples(),
     recipe: Annotated[FineTuning, Parameter(name="*")] = FineTuning(),
     dtype: Literal["float32", "bfloat16"] = "float32",
     out: Path | None = None,
     name: str | None = None,
-    strict: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
     """Train all of a source on a target; with --out, Ctrl-C loses nothing, and the same command goes on.
@@ -101,12 +87,6 @@ def finetune(
         A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
     scratch
         Begin with fresh weights instead of the source's: what is reached without it.
-    test
-        A target with the same classes to measure on; a part of the first is split off by default.
-    test_fraction
-        The share that is split off.
-    limit
-        Use at most this many examples, stratified by class.
     dtype
         What the network computes in; weights stay float32.
     out
@@ -114,8 +94,6 @@ def finetune(
         checkpoints while it is trained (NAME.checkpoints).
     name
         What it is called; made of the source's and the target's names by default.
-    strict
-        Stop at an image that can't be decoded; such are left out and counted otherwise.
     format
         What stdout gets.
     """
@@ -124,13 +102,11 @@ def finetune(
     from leepjax.progress import progress
 
     cache_compilations(cache_folder())
-    examples = parts(
-        "finetune", target, test, test_fraction=test_fraction, limit=limit, seed=recipe.seed, strict=strict
-    )
+    split = parts("finetune", target, **vars(examples), seed=recipe.seed)
     with progress() as on_progress:
         adapted = run_finetune(
             source,
-            examples,
+            split,
             scratch=scratch,
             dtype=dtype,
             recipe=recipe,
