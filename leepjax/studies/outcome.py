@@ -1,0 +1,123 @@
+"""What a study measures: flat records, a JSON line for each transfer of a source to a task, and their provenance."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from leepjax.files import write_atomically
+from leepjax.types import InputError
+
+Method = Literal["head", "finetune", "scratch"]
+"""How the source was transferred: its head re-trained, everything fine-tuned, or, as the reference, not at all."""
+
+OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl", "study.json"
+"""The files of a study's folder."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """One source transferred to one task, and what every measure had said of it before."""
+
+    key: str
+    """Content key of everything the accuracies depend on; a transfer with this key needn't be made again."""
+    study: str
+    """The study's name, as in ``leepjax study NAME``."""
+    profile: str = ""
+    """Which of a study's kinds of task this is, such as ``long-tail``; empty where there is one kind."""
+    task: str
+    """The task's name in the study's tasks.jsonl."""
+    source: str
+    weights_hash: str
+    target: str
+    method: Method
+    image_size: int
+    """Pixels a side that the source saw."""
+    num_classes: int
+    num_train: int
+    num_test: int
+    accuracy: float
+    """On the task's test images; nothing was chosen by them. So are the other four (`leepjax.transfer.metrics`)."""
+    balanced_accuracy: float
+    macro_f1: float
+    log_loss: float
+    ece: float
+    curve: tuple[float, ...] = ()
+    """Test accuracy after each epoch, where there are epochs."""
+    scores: dict[str, float | None] = {}
+    """Measure or trivial baseline → score of the source on the task's training images; None where undefined."""
+    seed: int
+    seconds: float
+    """That the transfer took; for heads, which are solved together, the task's share."""
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """How a study's outcomes were made: enough to make them again."""
+
+    study: str
+    scale: str
+    config: dict[str, object]
+    """Every choice of the study, by the names of its configuration."""
+    command: str
+    commit: str
+    """Of leepjax's repository, ``-dirty`` with uncommitted changes; empty where it isn't run from one."""
+    versions: dict[str, str]
+    hardware: str
+    date: str
+    """ISO 8601, of the last run."""
+    seconds: float
+    """Of wall time, over all runs."""
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """A study's folder, as read."""
+
+    provenance: Provenance
+    outcomes: list[Outcome]
+
+
+def read_outcomes(path: Path) -> list[Outcome]:
+    """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are left out, and told."""
+    outcomes = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return outcomes
+    for number, line in enumerate(lines, start=1):
+        try:
+            outcomes.append(msgspec.json.decode(line, type=Outcome))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            logging.getLogger("leepjax").warning(
+                "%s line %d isn't an outcome (%s); it is left out.", path, number, error
+            )
+    return outcomes
+
+
+def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
+    """Write outcomes as JSON lines, atomically."""
+    write_atomically(path, b"".join(msgspec.json.encode(outcome) + b"\n" for outcome in outcomes))
+
+
+def read_studies(folder: Path) -> list[Study]:
+    """The studies in a folder and in its folders, by name.
+
+    Raises:
+        InputError: when there is none, or one's provenance can't be read.
+    """
+    paths = sorted({*folder.glob(PROVENANCE), *folder.glob(f"*/{PROVENANCE}")})
+    if not paths:
+        raise InputError(
+            f"report: expected a study's {PROVENANCE} and {OUTCOMES} in {folder} or its folders, got none; "
+            "run leepjax study NAME --out there."
+        )
+    studies = []
+    for path in paths:
+        try:
+            provenance = msgspec.json.decode(path.read_bytes(), type=Provenance)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"report: expected the provenance of a study in {path}, got {error}; run it again."
+            ) from None
+        studies.append(Study(provenance=provenance, outcomes=read_outcomes(path.parent / OUTCOMES)))
+    return studies
