@@ -138,7 +138,7 @@ def test_an_interrupted_sweep_goes_on_and_measures_nothing_again(targets, serial
     assert_same(rankings, serial[0])
     assert len(extracted) == 2
     assert kept.isdisjoint(extracted)
-    forbid(monkeypatch, ray_engine, "_start")
+    forbid(monkeypatch, ray_engine, "start_ray")
     assert lj.sweep(targets, SOURCES, MEASURES, engine="ray", out=tmp_path, **SMALL) == rankings
 
 

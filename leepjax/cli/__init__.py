@@ -16,6 +16,7 @@ from leepjax.cli.arrays import list_, score
 from leepjax.cli.extraction import extract
 from leepjax.cli.processes import launch
 from leepjax.cli.studies import rank, sweep
+from leepjax.cli.study import study
 from leepjax.cli.training import pretrain
 from leepjax.cli.transfer import finetune, retrain
 from leepjax.types import InputError
@@ -27,7 +28,7 @@ app = cyclopts.App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
 )
-for command in (rank, sweep, score, extract, retrain, finetune):
+for command in (rank, sweep, score, extract, retrain, finetune, study):
     app.command(command)
 app.command(list_, name="ls")
 for command in (pretrain, launch):

@@ -55,7 +55,7 @@ def _measure_all(
 
 
 def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
-    started = _start(ray, len(cells))
+    started = start_ray(ray, len(cells))
     tasks: dict[Any, Cell] = {}
     try:
         tasks |= _submit(ray, cells, known, cache)
@@ -73,7 +73,7 @@ def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
                 ray.cancel(task, force=True)
 
 
-def _start(ray: Any, num_cells: int) -> bool:
+def start_ray(ray: Any, num_cells: int) -> bool:
     """Join the cluster that RAY_ADDRESS names or start Ray on this machine; False if this process is connected."""
     if ray.is_initialized():
         return False

@@ -1,0 +1,109 @@
+"""``leepjax study``: the experiments of the LEEP paper, and yours of the same kind."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import cache_compilations, command_line, names_of
+from leepjax.files import cache_folder
+from leepjax.types import InputError
+
+
+def study(
+    name: Literal["large", "small-balanced", "small-imbalanced", "convergence", "source-selection"],
+    /,
+    *,
+    scale: Literal["paper", "desk", "smoke"] = "desk",
+    out: Path = Path("studies"),
+    sources: str | None = None,
+    train: str | None = None,
+    test: str | None = None,
+    tasks: int | None = None,
+    trained: int | None = None,
+    methods: str | None = None,
+    epochs: int | None = None,
+    image_size: int | None = None,
+    seed: int | None = None,
+    engine: Literal["serial", "processes", "ray"] = "serial",
+    workers: int | None = None,
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+) -> None:
+    """Repeat an experiment of the LEEP paper: sample tasks, score sources on them, transfer, and record all of it.
+
+    leepjax report draws what is recorded. Run again, and what is recorded isn't done again.
+
+    Parameters
+    ----------
+    name
+        large: tasks of many images, heads and fine-tuning. small-balanced, small-imbalanced: a few dozen images a
+        class. convergence: fine-tuning against training from scratch. source-selection: many sources for one task.
+    scale
+        paper: the paper's size, for GPUs and TPUs. desk: what two cores do in hours. smoke: a check in a minute, on
+        digits.
+    out
+        Folder for NAME/tasks.jsonl, outcomes.jsonl and study.json.
+    sources
+        In place of the study's: names (leepjax ls sources), local-dir:PATH or .safetensors paths, separated by commas.
+    train
+        In place of the study's targets: training sets, separated by commas (leepjax ls targets).
+    test
+        Their test sets, in the same order.
+    tasks
+        How many tasks of each kind.
+    trained
+        How many of them are fine-tuned, or learned from scratch, too.
+    methods
+        head, finetune, scratch, separated by commas.
+    epochs
+        Of fine-tuning and training from scratch.
+    image_size
+        Fine-tune sources that expect larger images at so many pixels a side.
+    seed
+        Of the sampled tasks.
+    engine
+        Where trainings run: in this process, in several processes, or in Ray's workers (on the cluster at
+        $RAY_ADDRESS, if set).
+    workers
+        How many processes; one for each core by default.
+    cache
+        Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    """
+    from dataclasses import replace
+
+    from leepjax.progress import progress
+    from leepjax.studies.catalogue import STUDIES
+    from leepjax.studies.run import run_study
+
+    config = STUDIES[name][scale]
+    if (train is None) != (test is None) or len(names_of(train) or ()) != len(names_of(test) or ()):
+        raise InputError(
+            f"study: expected as many test sets as training sets, got --train {train} and --test {test}; name both."
+        )
+    chosen = {
+        "sources": names_of(sources),
+        "targets": train and list(zip(names_of(train) or (), names_of(test) or (), strict=True)),
+        "num_tasks": tasks,
+        "num_trained": trained,
+        "methods": names_of(methods),
+        "recipe": None if epochs is None else replace(config.recipe, epochs=epochs),
+        "image_size": image_size,
+        "seed": seed,
+    }
+    given = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in chosen.items() if value is not None
+    }
+    folder = cache_folder() if cache else None
+    cache_compilations(folder)
+    with progress() as on_progress:
+        outcomes = run_study(
+            replace(config, **given),
+            scale=scale,
+            out=out,
+            engine=engine,
+            workers=workers,
+            cache=folder,
+            command=command_line(),
+            on_progress=on_progress,
+        )
+    print(f"{len(outcomes)} outcomes in {out / name}")  # noqa: T201

@@ -1,0 +1,47 @@
+"""The choices of a study, and how much of it is run."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from leepjax.studies.outcome import Method
+from leepjax.studies.tasks import Profile
+from leepjax.transfer.recipe import FineTuning
+
+Scale = Literal["paper", "desk", "smoke"]
+"""The paper's size, for GPUs and TPUs; what two cores do in hours; a check in a minute."""
+
+SHORT_RECIPE = FineTuning(epochs=20, batch_size=32, learning_rate=0.05, flip=True)
+"""What small tasks are trained by, from a source or from scratch: ours, the paper's isn't known."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a study transfers to what, and how. All that the paper doesn't say is our choice."""
+
+    study: str
+    sources: tuple[str, ...]
+    """What `load_source` takes, or names of sets."""
+    targets: tuple[tuple[str, str], ...]
+    """Training and test set of each target, as `read_target` takes them. One name twice: halves of one set."""
+    profiles: tuple[Profile, ...]
+    few_classes: int = 4
+    """Tasks with a fixed number of classes have so many at most where the set has ten classes or fewer."""
+    num_tasks: int = 200
+    """Of each profile, target and source."""
+    num_trained: int = 200
+    """The first so many tasks are fine-tuned as well."""
+    methods: tuple[Method, ...] = ("head", "finetune")
+    tests_per_class: int | None = None
+    """Test images of each class; all by default."""
+    l2: float | None = None
+    """Of re-trained heads; chosen for each task by folds of its training examples when None."""
+    recipe: FineTuning = field(default=SHORT_RECIPE)
+    """Of fine-tuning, and of training from scratch. Its seed is replaced by the task's."""
+    image_size: int | None = None
+    """Fine-tune sources that expect larger images at so many pixels a side; scores are then of such images, too."""
+    seed: int = 0
+
+
+CIFAR100 = ("tfds:cifar100:train", "tfds:cifar100:test")
+FASHION_MNIST = ("tfds:fashion_mnist:train", "tfds:fashion_mnist:test")
+DIGITS = ("digits", "digits")

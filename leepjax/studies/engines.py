@@ -1,0 +1,111 @@
+"""Where a study's trainings run: in this process, in several on this machine, or in Ray's workers."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any, Literal, get_args
+
+import jax
+
+from leepjax.experiments.ray_engine import SETTINGS, start_ray
+from leepjax.types import InputError, unknown_name
+
+Engine = Literal["serial", "processes", "ray"]
+
+Work = Callable[[Any], Any]
+"""A unit of work → its result. It travels to other processes, once to each."""
+Run = Callable[[Work, Sequence[Any]], Generator[tuple[Any, Any]]]
+"""Work and its units → unit and result, as they come."""
+
+
+def open_engine(engine: Engine, workers: int | None = None) -> Run:
+    """What runs a study's trainings.
+
+    Args:
+        engine: ``serial``, ``processes`` of this machine, each with its share of the cores, or ``ray``.
+        workers: how many processes; one for each core by default.
+
+    Raises:
+        InputError: for an engine that isn't there, or fewer than one worker.
+    """
+    if engine not in get_args(Engine):
+        raise unknown_name("engine", engine, get_args(Engine))
+    if workers is not None and workers < 1:
+        raise InputError(f"study: expected workers >= 1, got {workers}; raise it.")
+    if engine == "ray":
+        return _ray
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    count = min(workers or len(cores), len(cores))
+    return _serial if engine == "serial" or count == 1 else lambda work, units: _processes(work, units, cores, count)
+
+
+def _serial(work, units):
+    for unit in units:
+        yield unit, work(unit)
+
+
+def _processes(work, units, cores, count):
+    context = multiprocessing.get_context("spawn")
+    shares = context.Queue()
+    for number in range(count):
+        shares.put(cores[number::count])
+    pool = ProcessPoolExecutor(count, context, _begin, (work, shares, _settings()))
+    try:
+        futures = {pool.submit(_there, unit): unit for unit in units}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for process in list(pool._processes.values()):  # what still trains isn't waited for
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+_work: Work | None = None
+
+
+def _begin(work, shares, settings):
+    """What a worker does first. XLA makes its threads for the cores that it then finds."""
+    global _work
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, shares.get())
+    _take_over(settings)
+    _work = work
+
+
+def _there(unit):
+    assert _work is not None
+    return _work(unit)
+
+
+def _ray(work, units):
+    try:
+        import ray
+    except ImportError:
+        raise InputError("study: expected Ray for engine 'ray', got none; pip install 'leepjax[ray]'.") from None
+    started = start_ray(ray, len(units))
+    num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
+    remote = ray.remote(num_cpus=1, num_gpus=num_gpus)(_in_ray)
+    try:
+        sent, settings = ray.put(work), _settings()
+        tasks = {remote.remote(sent, unit, settings): unit for unit in units}
+        while tasks:
+            (task,), _ = ray.wait(list(tasks))
+            yield tasks.pop(task), ray.get(task)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _in_ray(work, unit, settings):
+    _take_over(settings)
+    return work(unit)
+
+
+def _settings() -> dict[str, Any]:
+    return {name: value for name in SETTINGS if (value := getattr(jax.config, name)) is not None}
+
+
+def _take_over(settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        jax.config.update(name, value)

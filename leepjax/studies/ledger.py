@@ -1,0 +1,104 @@
+"""A study's outcomes: what is known of them, what is missing, and the file that they are kept in."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from leepjax.studies.config import Config
+from leepjax.studies.datasets import Tell
+from leepjax.studies.outcome import OUTCOMES, Method, Outcome, read_outcomes, write_outcomes
+from leepjax.studies.scoring import SCORES
+from leepjax.studies.transfers import Transfer, Transferred
+
+Scores = Mapping[str, float | None]
+
+
+class Ledger:
+    """Every transfer of a study, in order, with its outcome as soon as there is one; each is written at once."""
+
+    def __init__(self, folder: Path, config: Config, transfers: list[Transfer], tell: Tell):
+        self._path, self._config, self._tell = folder / OUTCOMES, config, tell
+        self._transfers = {transfer.key(config): transfer for transfer in transfers}
+        # Studies share transfers, so what a neighbour's folder holds needn't be made again; its own names are told.
+        paths = sorted(folder.parent.glob(f"*/{OUTCOMES}"))
+        known = {outcome.key: outcome for path in paths for outcome in read_outcomes(path)}
+        self._outcomes = {
+            key: msgspec.structs.replace(known[key], **self._names(transfer))
+            for key, transfer in self._transfers.items()
+            if key in known
+        }
+        self._started, self._at_start = time.monotonic(), len(self._outcomes)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Those that there are, in the order of the transfers."""
+        return [self._outcomes[key] for key in self._transfers if key in self._outcomes]
+
+    def missing(self, *methods: Method) -> list[Transfer]:
+        """The transfers of these methods without an outcome."""
+        return [each for key, each in self._transfers.items() if key not in self._outcomes and each.method in methods]
+
+    def unscored(self) -> list[Transfer]:
+        """The transfers that lack a score, be it that a measure is new."""
+        return [
+            each
+            for key, each in self._transfers.items()
+            if each.method != "scratch"
+            and not (key in self._outcomes and set(SCORES) <= self._outcomes[key].scores.keys())
+        ]
+
+    def rescore(self, scores: Mapping[Transfer, Scores]) -> None:
+        """Take over the scores of transfers that have an outcome."""
+        for transfer, values in scores.items():
+            if (outcome := self._outcomes.get(key := transfer.key(self._config))) is not None:
+                self._outcomes[key] = msgspec.structs.replace(outcome, scores=_shortened(values))
+        self.write()
+
+    def add(self, transfer: Transfer, transferred: Transferred, scores: Scores) -> None:
+        """Enter an outcome; `write` keeps it."""
+        key, task, card = transfer.key(self._config), transfer.task, transfer.source.card
+        self._outcomes[key] = Outcome(
+            key=key,
+            weights_hash=card.weights_hash,
+            method=transfer.method,
+            image_size=card.preprocessing.image_size,
+            num_classes=len(task.classes),
+            num_train=len(task.train_rows),
+            num_test=len(task.test_rows),
+            **{name: _short(value) for name, value in transferred.metrics._asdict().items()},
+            curve=transferred.curve,
+            scores=_shortened(scores),
+            seed=task.seed,
+            seconds=round(transferred.seconds, 2),
+            **self._names(transfer),
+        )
+        made = len(self._outcomes) - self._at_start
+        left = (time.monotonic() - self._started) / made * (len(self._transfers) - len(self._outcomes)) / 60
+        what = f"{self._config.study}: {left:.0f} min left, {transfer.source.name}, {transfer.method}, {task.name}"
+        self._tell(what, len(self._outcomes), len(self._transfers))
+
+    def write(self) -> None:
+        write_outcomes(self._path, self.outcomes)
+
+    def _names(self, transfer: Transfer) -> dict[str, Any]:
+        """What a transfer is called in this study; what it gives is known by its content."""
+        task = transfer.task
+        return {
+            "study": self._config.study,
+            "profile": task.profile,
+            "task": task.name,
+            "source": transfer.source.name,
+            "target": task.target,
+        }
+
+
+def _shortened(scores: Scores) -> dict[str, float | None]:
+    return {name: None if value is None else _short(value) for name, value in scores.items()}
+
+
+def _short(value: float) -> float:
+    """To seven digits, which is what float32 has: lines are kept for good."""
+    return float(f"{value:.7g}")

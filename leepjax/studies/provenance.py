@@ -1,0 +1,59 @@
+"""Where a study's outcomes come from: command, commit, versions, hardware."""
+
+import contextlib
+import datetime
+import os
+import platform
+import re
+import subprocess
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import msgspec
+
+import leepjax
+from leepjax.files import write_atomically
+from leepjax.studies.config import Config
+from leepjax.studies.outcome import PROVENANCE, Provenance
+
+
+def write_provenance(folder: Path, config: Config, scale: str, command: str, seconds: float) -> None:
+    """Write a study's provenance; the seconds are added to those of the runs before."""
+    path = folder / PROVENANCE
+    with contextlib.suppress(OSError, msgspec.DecodeError):  # there is none of the first run
+        seconds += msgspec.json.decode(path.read_bytes(), type=Provenance).seconds
+    provenance = Provenance(
+        study=config.study,
+        scale=scale,
+        config=asdict(config)
+        | {"profiles": [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles]},
+        command=command,
+        commit=_commit(),
+        versions={name: version(name) for name in ("leepjax", "jax", "flax", "optax", "numpy")}
+        | {"python": platform.python_version()},
+        hardware=f"{jax.devices()[0].device_kind} × {jax.device_count()} ({_processor()}, {os.cpu_count()} cores)",
+        date=datetime.date.today().isoformat(),
+        seconds=round(seconds, 1),
+    )
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
+
+
+def _commit() -> str:
+    """Of the repository that leepjax runs from; it isn't installed packages' business what repository they lie in."""
+    package = Path(leepjax.__file__).parent
+    if not (package.parent / ".git").exists():
+        return ""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        described = subprocess.run(command, capture_output=True, text=True, cwd=package, check=False)
+    except OSError:
+        return ""
+    return described.stdout.strip()
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return found[1] if found else platform.machine()

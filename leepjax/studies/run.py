@@ -1,0 +1,137 @@
+"""Run a study: sample its tasks, score every source on them, transfer it to them, and record what comes of it."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from leepjax.experiments.plan import open_sources
+from leepjax.models.source import Source
+from leepjax.studies.config import Config, Scale
+from leepjax.studies.datasets import Pair, Said, Tell, at_size, open_pair, said
+from leepjax.studies.engines import Engine, open_engine
+from leepjax.studies.ledger import Ledger, Scores
+from leepjax.studies.outcome import TASKS, Outcome
+from leepjax.studies.provenance import write_provenance
+from leepjax.studies.scoring import scores
+from leepjax.studies.tasks import Profile, Task, sample, write_tasks
+from leepjax.studies.transfers import Training, Transfer, transfer_heads
+
+TOGETHER = 25
+"""Heads that are solved by one program, and written at once."""
+
+
+def run_study(
+    config: Config,
+    *,
+    scale: Scale,
+    out: Path,
+    engine: Engine = "serial",
+    workers: int | None = None,
+    cache: Path | None = None,
+    command: str = "",
+    on_progress: Tell = lambda what, done, total: None,
+) -> list[Outcome]:
+    """Run a study, or go on with it: transfers whose outcomes `out` holds, in whatever study, aren't made again.
+
+    Args:
+        config: the study's choices.
+        scale: what they are called.
+        out: folder for the folder of this study: ``tasks.jsonl``, ``outcomes.jsonl`` and ``study.json``.
+        engine: where trainings run; heads are re-trained in this process.
+        workers: of the engine ``processes``; one for each core by default.
+        cache: folder for what the sources say of the sets; nothing is kept when left out.
+        command: what to run to have the same again, for ``study.json``.
+        on_progress: told what is under way, and how many transfers of how many are done.
+
+    Returns:
+        The outcomes: of a target, a profile and a source, task by task.
+
+    Raises:
+        InputError: for sources, targets or numbers that don't fit.
+    """
+    run = open_engine(engine, workers)
+    sources = open_sources("study", config.sources)
+    pairs = [open_pair(train, test) for train, test in config.targets]
+    sampled = {(pair.name, profile): _sample(config, profile, pair) for pair in pairs for profile in config.profiles}
+    folder, started = out / config.study, time.monotonic()
+    write_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
+    groups = [
+        _group(config, source, pair, sampled[pair.name, profile], method)
+        for pair in pairs
+        for profile in config.profiles
+        for source in sources
+        for method in config.methods
+    ]
+    ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
+    try:
+        scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
+        trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: each.task.name[-3:])
+        units = {each.unit: each for each in trainings}
+        with closing(run(Training.of(config.recipe, trainings), list(units))) as results:
+            for unit, transferred in results:
+                ledger.add(units[unit], transferred, scored.get(_seen(units[unit]), {}))
+                ledger.write()
+    finally:
+        ledger.write()
+        write_provenance(folder, config, scale, command, time.monotonic() - started)
+    return ledger.outcomes
+
+
+def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
+    """A profile's tasks in one set; where it has few classes, tasks of a fixed number have fewer."""
+    least, most = profile.num_classes
+    if len(pair.train.classes) <= 10:
+        most = min(most, len(pair.train.classes) if least < most else config.few_classes)
+    profile = replace(profile, num_classes=(min(least, most), most))
+    draw = {"num_tasks": config.num_tasks, "tests_per_class": config.tests_per_class, "seed": config.seed}
+    return sample(profile, pair.train, pair.test, **draw)
+
+
+def _group(config: Config, source: Source, pair: Pair, tasks: Sequence[Task], method) -> list[Transfer]:
+    """A source's transfers to a profile's tasks by one method."""
+    if method != "head":
+        source, tasks = at_size(source, config.image_size), tasks[: config.num_trained]
+    return [Transfer(source, pair, task, method) for task in tasks]
+
+
+def _seen(transfer: Transfer) -> tuple[str, Task]:
+    """What scores depend on: how a source sees a task, however it is transferred then."""
+    return transfer.source.identity, transfer.task
+
+
+def _score_and_retrain(ledger, groups, l2, cache, tell) -> dict[tuple[str, Task], Scores]:
+    """Score all that isn't scored, and re-train all heads, one source on one target at a time."""
+    places = {(each.source.identity, each.pair.name): (each.source, each.pair) for group in groups for each in group}
+    unscored, heads = ledger.unscored(), set(ledger.missing("head"))
+    scored: dict[tuple[str, Task], Scores] = {}
+    for place, (source, pair) in places.items():
+        here = [each for each in unscored if (each.source.identity, each.pair.name) == place]
+        if not here:
+            continue
+        learned = said(source, pair.train, [each.task.train_rows for each in here], cache, tell)
+        most_classes = max(len(each.task.classes) for each in here)
+        for number, each in enumerate(here):
+            tell(f"{source.name}: scores of {each.task.name}", number, len(here))
+            if _seen(each) not in scored:
+                scored[_seen(each)] = scores(source.card, learned, each.task, most_classes)
+        ledger.rescore({each: scored[_seen(each)] for each in here})
+        missing = [each for each in here if each.method == "head" and each in heads]
+        _retrain(ledger, learned, missing, scored, l2, cache, tell)
+    return scored
+
+
+def _retrain(ledger, learned: Said, transfers: Sequence[Transfer], scored, l2, cache, tell) -> None:
+    """Re-train heads on one source's features, those of similar sizes together."""
+    if not transfers:
+        return
+    source, pair = transfers[0].source, transfers[0].pair
+    tested = said(source, pair.test, [each.task.test_rows for each in transfers], cache, tell)
+    transfers = sorted(transfers, key=lambda each: len(each.task.train_rows) * len(each.task.classes))
+    for start in range(0, len(transfers), TOGETHER):
+        together = transfers[start : start + TOGETHER]
+        results = transfer_heads(learned, tested, [each.task for each in together], l2)
+        for each, transferred in zip(together, results, strict=True):
+            ledger.add(each, transferred, scored[_seen(each)])
+        ledger.write()

@@ -1,0 +1,34 @@
+"""Small targets: does LEEP still predict the accuracy when a task has a few dozen images of each class?
+
+Tasks of five classes with fifty training images each (of four classes for Fashion-MNIST), all numbers ours; their test
+accuracy is averaged over five levels of LEEP (section 5.2 and the supplement's figure 1).
+
+leepjax study small-balanced --scale desk
+"""
+
+from dataclasses import replace
+
+from leepjax.studies.config import CIFAR100, DIGITS, FASHION_MNIST, Config, Scale
+from leepjax.studies.tasks import Each, Profile
+from leepjax.transfer.recipe import FineTuning
+
+PAPER = Config(
+    study="small-balanced",
+    sources=("resnet18", "cifar10"),
+    targets=(CIFAR100, FASHION_MNIST),
+    profiles=(Profile(num_classes=(5, 5), sizes=Each(50)),),
+)
+
+SCALES: dict[Scale, Config] = {
+    "paper": PAPER,
+    "desk": replace(PAPER, num_trained=30, image_size=64),
+    "smoke": replace(
+        PAPER,
+        sources=("fashion-mnist", "random"),
+        targets=(DIGITS,),
+        profiles=(Profile(num_classes=(5, 5), sizes=Each(20)),),
+        num_tasks=12,
+        num_trained=1,
+        recipe=FineTuning(epochs=1),
+    ),
+}
