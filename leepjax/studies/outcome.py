@@ -1,9 +1,9 @@
 """What a study measures: flat records, a JSON line for each transfer of a source to a task, and their provenance."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
     study: str
     scale: str
-    config: dict[str, object]
+    config: Mapping[str, Any]
     """Every choice of the study, by the names of its configuration."""
     command: str
     commit: str

@@ -113,7 +113,7 @@ def _score_and_retrain(ledger, groups, l2, cache, tell) -> dict[tuple[str, Task]
         learned = said(source, pair.train, [each.task.train_rows for each in here], cache, tell)
         most_classes = max(len(each.task.classes) for each in here)
         for number, each in enumerate(here):
-            tell(f"{source.name}: scores of {each.task.name}", number, len(here))
+            tell(f"{source.name} on {pair.name}: scores", number, len(here))
             if _seen(each) not in scored:
                 scored[_seen(each)] = scores(source.card, learned, each.task, most_classes)
         ledger.rescore({each: scored[_seen(each)] for each in here})
