@@ -10,7 +10,7 @@ from leepjax.transfer.recipe import FineTuning
 Scale = Literal["paper", "desk", "smoke"]
 """The paper's size, for GPUs and TPUs; what two cores do in hours; a check in a minute."""
 
-SHORT_RECIPE = FineTuning(epochs=20, batch_size=32, learning_rate=0.05, flip=True)
+SHORT_RECIPE = FineTuning(epochs=15, batch_size=32, learning_rate=0.05, flip=True)
 """What small tasks are trained by, from a source or from scratch: ours, the paper's isn't known."""
 
 

@@ -23,7 +23,7 @@ PAPER = replace(
 
 SCALES: dict[Scale, Config] = {
     "paper": PAPER,
-    "desk": replace(PAPER, num_trained=30, image_size=64),
+    "desk": replace(PAPER, num_trained=15, image_size=64),
     "smoke": replace(
         small.SCALES["smoke"],
         study="small-imbalanced",

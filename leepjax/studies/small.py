@@ -17,6 +17,7 @@ PAPER = Config(
     sources=("resnet18", "cifar10"),
     targets=(CIFAR100, FASHION_MNIST),
     profiles=(Profile(num_classes=(5, 5), sizes=Each(50)),),
+    tests_per_class=100,
 )
 
 SCALES: dict[Scale, Config] = {
