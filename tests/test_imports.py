@@ -34,7 +34,7 @@ ALLOWED = {
     "measures": STATISTICS | {"batches", "streaming", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
-    "ranking": {"types", "tables", "measures", "bootstrap", "records"},
+    "ranking": {"types", "tables", "measures", "bootstrap", "records", "ranking"},
     "data": BASE | {"preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
