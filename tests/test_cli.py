@@ -59,7 +59,7 @@ def parse(text, format):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["rank", "sweep", "extract", "retrain", "finetune", "pretrain", "launch", "--version"]),
+        ((), ["rank", "sweep", "extract", "retrain", "finetune", "report", "pretrain", "--version"]),
         (
             ("rank",),
             ["--sources", "--verify", "ridge", "--limit", "--seed", "--out", "--no-cache", "--dry-run", "--format"],
@@ -71,6 +71,7 @@ def parse(text, format):
         (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
         (("retrain",), ["--source", "--test", "--out", "--strict"]),
         (("finetune",), ["--source", "--scratch", "--epochs", "--head-learning-rate", "--batch-norm", "--accumulate"]),
+        (("report",), ["FOLDER", "--out", "--formats", "svg", "FOLDER/report"]),
         (("launch",), ["SCRIPT", "--processes", "--devices-per-process", "--coordinator", "--process-id", "--timeout"]),
     ],
 )
@@ -161,6 +162,10 @@ def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format):
         rows = parse(text, format)
         assert [row["measure"] for row in rows] == ["leep", "leep", "h_score", "h_score", "head", "head"]
         assert {row["source"] for row in rows} == {"random", "cifar10-animals"}
+    page = (out / "report.html").read_text("utf-8")
+    assert f"leepjax: wrote {out / 'report.html'}" in err
+    assert f"leepjax rank {' '.join(SMALL)} --no-cache --out {out} --format {format}" in page
+    assert "Which source transfers to digits?" in page
 
 
 @pytest.mark.parametrize("format", ["json", "csv", "md", "table"])
@@ -177,6 +182,11 @@ def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path):
         assert {int(row["rank"]) for row in rows} == {1, 2}
     else:
         assert text.index("Sources for digits, best leep first") < text.index("Sources for grey, best leep first")
+    page = (out / "report.html").read_text("utf-8")
+    assert "Which source transfers to digits and grey?" in page
+    code, text, err = run("report", out)
+    assert (code, text.strip(), err) == (0, str(out / "report" / "report.html"), "")
+    assert (out / "report" / "report.html").read_text("utf-8") == page
 
 
 @pytest.mark.parametrize("command", ["rank", "sweep"])

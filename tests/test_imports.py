@@ -43,10 +43,13 @@ ALLOWED = {
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"experiments"},
+    "studies": {"__init__", "types", "files", "data", "models", "extraction", "measures", "transfer", "experiments"}
+    | {"ranking", "studies"},
+    "report": {"types", "files", "tables", "records", "ranking", "studies", "report"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
-    | {"data", "transfer", "experiments", "cli"},
+    | {"data", "transfer", "experiments", "studies", "report", "cli"},
     "__main__": {"cli"},
 }
 

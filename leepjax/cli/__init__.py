@@ -1,4 +1,4 @@
-"""The command line: ``leepjax rank | sweep | score | extract | retrain | finetune | ls | pretrain | launch``.
+"""The command line: ``leepjax rank | sweep | score | extract | retrain | finetune | study | report | ls | …``.
 
 Results go to stdout, all else to stderr.
 
@@ -15,6 +15,7 @@ from leepjax import __version__
 from leepjax.cli.arrays import list_, score
 from leepjax.cli.extraction import extract
 from leepjax.cli.processes import launch
+from leepjax.cli.report import report
 from leepjax.cli.studies import rank, sweep
 from leepjax.cli.study import study
 from leepjax.cli.training import pretrain
@@ -28,7 +29,7 @@ app = cyclopts.App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
 )
-for command in (rank, sweep, score, extract, retrain, finetune, study):
+for command in (rank, sweep, score, extract, retrain, finetune, study, report):
     app.command(command)
 app.command(list_, name="ls")
 for command in (pretrain, launch):

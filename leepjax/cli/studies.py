@@ -1,13 +1,19 @@
 """``leepjax rank`` and ``leepjax sweep``: score sources on targets, and verify by training."""
 
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, names_of
+from leepjax.cli.options import cache_compilations, command_line, names_of
 from leepjax.files import cache_folder
 from leepjax.tables import Format
+
+if TYPE_CHECKING:
+    from leepjax.ranking import Ranking
 
 
 def rank(
@@ -49,7 +55,7 @@ def rank(
     resamples
         Bootstrap resamples for the intervals; 0 for none.
     out
-        Folder for results.jsonl; run again, and what it holds isn't measured again.
+        Folder for results.jsonl and report.html; run again, and what is measured isn't measured again.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     strict
@@ -67,6 +73,7 @@ def rank(
     if dry_run:
         _estimate(target, sources, limit, strict, format)
         return
+    started = time.monotonic()
     with progress() as on_progress:
         ranking = run_rank(
             target,
@@ -82,6 +89,16 @@ def rank(
             on_progress=on_progress,
         )
     print(ranking.render(format))  # noqa: T201
+    if out:
+        _write_page("rank", [ranking], out, time.monotonic() - started)
+
+
+def _write_page(study: str, rankings: "Sequence[Ranking]", out: Path, seconds: float) -> None:
+    from leepjax.report.make import write_rankings
+    from leepjax.studies.provenance import this_run
+
+    page = write_rankings(out, rankings, this_run(study, "", {}, command_line(), seconds))
+    print(f"leepjax: wrote {page}", file=sys.stderr)  # noqa: T201
 
 
 def _estimate(target: str, sources: str | None, limit: int | None, strict: bool, format: Format) -> None:
@@ -135,7 +152,8 @@ def sweep(
     resamples
         Bootstrap resamples for the intervals; 0 for none.
     out
-        Folder for results.jsonl; run again, and what it holds isn't measured again, whichever engine or rank it was.
+        Folder for results.jsonl and report.html; run again, and what is measured isn't measured again, whichever
+        engine or rank it was.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     strict
@@ -149,6 +167,7 @@ def sweep(
 
     folder = cache_folder() if cache else None
     cache_compilations(folder)
+    started = time.monotonic()
     with progress() as on_progress:
         rankings = run_sweep(
             names_of(targets) or [],
@@ -168,3 +187,5 @@ def sweep(
         print(render([row for ranking in rankings for row in ranking.to_records()], format))  # noqa: T201
     else:
         print("\n\n".join(ranking.render(format) for ranking in rankings))  # noqa: T201
+    if out:
+        _write_page("sweep", list(rankings), out, time.monotonic() - started)

@@ -6,9 +6,11 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jax
 import msgspec
@@ -24,11 +26,17 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
     path = folder / PROVENANCE
     with contextlib.suppress(OSError, msgspec.DecodeError):  # there is none of the first run
         seconds += msgspec.json.decode(path.read_bytes(), type=Provenance).seconds
-    provenance = Provenance(
-        study=config.study,
+    profiles = [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles]
+    provenance = this_run(config.study, scale, asdict(config) | {"profiles": profiles}, command, seconds)
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
+
+
+def this_run(study: str, scale: str, config: Mapping[str, Any], command: str, seconds: float) -> Provenance:
+    """What ran, on this machine and today."""
+    return Provenance(
+        study=study,
         scale=scale,
-        config=asdict(config)
-        | {"profiles": [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles]},
+        config=config,
         command=command,
         commit=_commit(),
         versions={name: version(name) for name in ("leepjax", "jax", "flax", "optax", "numpy")}
@@ -37,7 +45,6 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
         date=datetime.date.today().isoformat(),
         seconds=round(seconds, 1),
     )
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
 
 
 def _commit() -> str:

@@ -1,0 +1,61 @@
+"""From a folder of records to a folder of pages and figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from leepjax.files import write_atomically
+from leepjax.ranking import Ranking
+from leepjax.records import read_records
+from leepjax.report.page import Report, render_page
+from leepjax.report.ranking_page import ranking_report, rankings_of
+from leepjax.report.runs import add_run, origin_of, read_runs
+from leepjax.studies.outcome import Provenance
+from leepjax.types import InputError
+
+PAGE, RESULTS, FIGURES = "report.html", "results.jsonl", "figures"
+FORMATS = ("png", "svg", "pdf")
+
+
+def make_report(folder: Path, out: Path | None = None, formats: Sequence[str] = FORMATS) -> Path:
+    """Write the page, and for studies the figures, that the records in a folder give.
+
+    Args:
+        folder: what ``leepjax study``, ``rank`` or ``sweep`` wrote, or a folder of studies' folders.
+        out: where ``report.html`` and ``figures/`` go; `folder`/report by default.
+        formats: of the figures' files; the page has its own copy of them.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        InputError: when there is no such folder, nothing in it to report, or a format isn't known.
+    """
+    if unknown := sorted({*formats} - {*FORMATS}):
+        raise InputError(f"report: expected formats among {', '.join(FORMATS)}, got {unknown[0]!r}; name some of them.")
+    if not folder.is_dir():
+        raise InputError(f"report: expected a folder that leepjax study, rank or sweep wrote, got {folder}; name one.")
+    out = folder / "report" if out is None else out
+    report = _rankings(folder)
+    return write_page(out, report)
+
+
+def write_page(out: Path, report: Report) -> Path:
+    """Write a page, whole or not at all."""
+    path = out / PAGE
+    write_atomically(path, render_page(report).encode())
+    return path
+
+
+def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
+    """Write the page of rankings that were just measured, and that they were."""
+    return write_page(out, ranking_report(rankings, [origin_of(each) for each in add_run(out, run)]))
+
+
+def _rankings(folder: Path) -> Report:
+    rankings = rankings_of(read_records(folder / RESULTS))
+    if not rankings:
+        raise InputError(
+            f"report: expected records of studies or rankings in {folder}, got none; "
+            "run leepjax study or leepjax rank with --out there."
+        )
+    return ranking_report(rankings, [origin_of(run) for run in read_runs(folder)])

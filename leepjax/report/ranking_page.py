@@ -1,0 +1,191 @@
+"""The page of rankings: which source is best for a target, by which measure, and whether training agrees."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from leepjax.ranking import Interval, Ranking
+from leepjax.records import Record
+from leepjax.report.page import Cell, Column, Origin, Report, Section, Table, between, duration, number
+from leepjax.types import InputError
+
+VERIFICATIONS = {"head": "a re-trained head", "ridge": "a ridge probe", "finetune": "fine-tuning"}
+
+
+def ranking_report(rankings: Sequence[Ranking], origins: Sequence[Origin]) -> Report:
+    """The page of one or several rankings.
+
+    Args:
+        rankings: at least one.
+        origins: the commands that measured them.
+
+    Raises:
+        InputError: without a ranking.
+    """
+    if not rankings:
+        raise InputError("report: expected at least one ranking, got none; run leepjax rank with --out.")
+    records = [record for ranking in rankings for record in ranking.records]
+    targets = [ranking.records[0].target for ranking in rankings]
+    facts = [
+        ("Targets" if len(targets) > 1 else "Target", ", ".join(targets)),
+        ("Sources", f"{len({record.source for record in records})}"),
+        ("Measures", f"{len({record.measure for record in records if record.kind == 'score'})}"),
+        ("Measuring took", duration(sum(record.seconds for record in records))),
+    ]
+    return Report(
+        title=f"Which source transfers to {_listed(targets)}?",
+        summary=[_found(ranking) for ranking in rankings],
+        facts=facts,
+        sections=[section for ranking in rankings for section in ranking_sections(ranking, origins, len(rankings) > 1)],
+    )
+
+
+def ranking_sections(ranking: Ranking, origins: Sequence[Origin], named: bool) -> list[Section]:
+    """A ranking's sections; their titles name the target where there are several."""
+    of = f" for {ranking.records[0].target}" if named else ""
+    origins = origins or [origin_of_records(ranking.records)]
+    sections = [
+        Section(f"Ranking{of}", ranking.remarks(), tables=[_lead_table(ranking)], origins=origins),
+        Section(f"All measures{of}", ["Higher is better in all of them."], tables=[_scores(ranking)], origins=origins),
+    ]
+    if ranking.verified_by:
+        how = VERIFICATIONS[ranking.verified_by]
+        text = [
+            f"How well the order by each measure is that by the test accuracy of {how}. Training was on the examples "
+            "that the measures saw, accuracy is on the others. Intervals are a bootstrap over sources."
+        ]
+        sections.append(Section(f"Agreement with accuracy{of}", text, tables=[_agreement(ranking)], origins=origins))
+    return sections
+
+
+def rankings_of(records: Sequence[Record]) -> list[Ranking]:
+    """The rankings that records hold: one for each target and seed, its measures in the order in which they stand.
+
+    Where a source's number was measured in several ways (with another limit, say), the last counts.
+    """
+
+    def place(record: Record) -> tuple[str, str, int]:
+        return record.target, record.target_hash, record.seed
+
+    places = {place(record): number for number, record in reversed(list(enumerate(records)))}
+    rankings = []
+    for _, group in groupby(sorted(records, key=lambda record: places[place(record)]), place):
+        last = {(record.source, record.measure): record for record in group}
+        scores = dict.fromkeys(record.measure for record in last.values() if record.kind == "score")
+        verified = dict.fromkeys(record.measure for record in last.values() if record.kind == "verify")
+        if scores:
+            rankings += [_complete(last.values(), list(scores), next(reversed(verified), None))]
+    return rankings
+
+
+def _complete(records, measures: list[str], verified_by: str | None) -> Ranking:
+    """The ranking of the sources that the leading measure scored; accuracy only if all of them have one."""
+    lead = {record.source for record in records if record.measure == measures[0]}
+    kept = [record for record in records if record.source in lead]
+    verified = {record.source for record in kept if record.measure == verified_by}
+    measures = [name for name in measures if {r.source for r in kept if r.measure == name} == lead]
+    return Ranking(tuple(kept), tuple(measures), verified_by if verified == lead else None)
+
+
+def origin_of_records(records: Sequence[Record]) -> Origin:
+    """What records alone say of how they were made, when no run was recorded beside them."""
+    first = records[0]
+    return Origin(
+        f"leepjax rank {first.target} --seed {first.seed}",
+        versions=", ".join(f"{name} {version}" for name, version in first.versions.items()),
+        seconds=sum(record.seconds for record in records),
+        what="The options are those that the records name; the run itself wasn't recorded.",
+    )
+
+
+def _found(ranking: Ranking) -> str:
+    """The result in a sentence or two."""
+    lead, target = ranking.measures[0], ranking.records[0]
+    text = f"Of {len(ranking.sources)} sources {lead} puts {ranking.best} first for {target.target}"
+    text += f" ({target.num_classes} classes, {target.num_examples:,} examples)"
+    if tied := ranking.tied_with_best:
+        text += f", and can't tell {_listed(tied)} from it"
+    accuracies = {source: value for source, value in ranking.accuracies.items() if not math.isnan(value)}
+    if not accuracies:
+        return f"{text}. Nothing was trained to check that."
+    truly = max(accuracies, key=lambda source: accuracies[source])
+    how = VERIFICATIONS[ranking.verified_by or ""]
+    if truly == ranking.best:
+        return f"{text}. It is also the best by {how}, with a test accuracy of {accuracies[truly]:.3f}."
+    return (
+        f"{text}. By {how} {truly} is best, with a test accuracy of {accuracies[truly]:.3f}; "
+        f"{ranking.best} reaches {accuracies.get(ranking.best, math.nan):.3f}."
+    )
+
+
+def _lead_table(ranking: Ranking) -> Table:
+    lead, accuracy = ranking.measures[0], ranking.verified_by
+    by_source = {(record.source, record.measure): record for record in ranking.records}
+    tied = ranking.tied_with_best
+    columns = [Column("source"), Column("#", numeric=True), Column(lead, numeric=True)]
+    columns += [Column("test accuracy", numeric=True)] if accuracy else []
+    columns += [Column("parameters", numeric=True), Column("licence")]
+    rows = []
+    for place, source in enumerate(ranking.sources, start=1):
+        record = by_source[source, lead]
+        mark = {"mark": "=", "meaning": f"not told from {ranking.best}"} if source in tied else {}
+        row = [Cell(source), number(place, 0, **mark), _measured(record)]
+        row += [_measured(by_source[source, accuracy])] if accuracy else []
+        rows.append([*row, number(record.num_parameters, 0), Cell(record.licence or "–")])
+    notes = [f"In brackets: {ranking.records[0].confidence:.0%} intervals, of scores by a bootstrap over examples."]
+    if accuracy:
+        notes = [f"{notes[0][:-1]}, of accuracies Wilson's."]
+    if tied:
+        notes.append(f"= stands where {lead} can't tell a source from {ranking.best} on these examples.")
+    return Table(f"Sources, best {lead} first", columns, rows, notes)
+
+
+def _scores(ranking: Ranking) -> Table:
+    scores = {measure: ranking.scores(measure) for measure in ranking.measures}
+    columns = [Column("source"), *(Column(measure, numeric=True) for measure in scores)]
+    best = {name: np.nanmax([*by.values(), -math.inf]) for name, by in scores.items()}
+    rows = [
+        [
+            Cell(source),
+            *(
+                number(by[source], 3, **({"mark": "★", "meaning": "best"} if by[source] == best[name] else {}))
+                for name, by in scores.items()
+            ),
+        ]
+        for source in ranking.sources
+    ]
+    return Table("Every measure's score of every source", columns, rows, ["★ is the best of a column."])
+
+
+def _agreement(ranking: Ranking) -> Table:
+    columns = [
+        Column("measure"),
+        *(Column(name, numeric=True) for name in ("Pearson r", "p", "Kendall τ", "weighted τ", "ties")),
+    ]
+    rows = [
+        [
+            Cell(it.measure),
+            _interval(it.pearson),
+            number(it.p_value, 3),
+            _interval(it.kendall),
+            _interval(it.weighted),
+            number(it.ties, 0),
+        ]
+        for it in ranking.agreement()
+    ]
+    note = "Ties are pairs of sources with equal score or equal accuracy. – is undefined: one of the two is constant."
+    return Table("Correlation of scores with test accuracy over the sources", columns, rows, [note])
+
+
+def _measured(record: Record) -> Cell:
+    return number(record.value, 3, detail=between(record.low, record.high, 3))
+
+
+def _interval(it: Interval) -> Cell:
+    return number(it.value, 2, detail=between(it.low, it.high))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
