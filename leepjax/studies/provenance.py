@@ -6,9 +6,10 @@ import os
 import platform
 import re
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jax
 import msgspec
@@ -27,8 +28,7 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
     provenance = Provenance(
         study=config.study,
         scale=scale,
-        config=asdict(config)
-        | {"profiles": [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles]},
+        config=_told(config),
         command=command,
         commit=_commit(),
         versions={name: version(name) for name in ("leepjax", "jax", "flax", "optax", "numpy")}
@@ -38,6 +38,21 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
         seconds=round(seconds, 1),
     )
     write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
+
+
+def _told(config: Config) -> dict[str, Any]:
+    """A configuration as JSON takes it; what was passed opened is told by its name."""
+
+    def name(each: Any) -> str:
+        return str(getattr(each, "name", each))
+
+    opened = {
+        "sources": list(map(name, config.sources)),
+        "targets": [list(map(name, pair)) for pair in config.targets],
+        "profiles": [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles],
+        "recipe": asdict(config.recipe),
+    }
+    return {field.name: opened.get(field.name, getattr(config, field.name)) for field in fields(config)}
 
 
 def _commit() -> str:
