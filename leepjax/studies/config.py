@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from leepjax.data.target import Target
+from leepjax.experiments.plan import AnySource
 from leepjax.studies.outcome import Method
 from leepjax.studies.tasks import Profile
 from leepjax.transfer.recipe import FineTuning
@@ -10,7 +12,7 @@ from leepjax.transfer.recipe import FineTuning
 Scale = Literal["paper", "desk", "smoke"]
 """The paper's size, for GPUs and TPUs; what two cores do in hours; a check in a minute."""
 
-SHORT_RECIPE = FineTuning(epochs=15, batch_size=32, learning_rate=0.05, flip=True)
+SHORT_RECIPE = FineTuning(epochs=10, batch_size=32, learning_rate=0.05, flip=True)
 """What small tasks are trained by, from a source or from scratch: ours, the paper's isn't known."""
 
 
@@ -19,10 +21,10 @@ class Config:
     """What a study transfers to what, and how. All that the paper doesn't say is our choice."""
 
     study: str
-    sources: tuple[str, ...]
-    """What `load_source` takes, or names of sets."""
-    targets: tuple[tuple[str, str], ...]
-    """Training and test set of each target, as `read_target` takes them. One name twice: halves of one set."""
+    sources: tuple[AnySource, ...]
+    """What `load_source` takes, names of sets, or opened sources."""
+    targets: tuple[tuple[str | Target, str | Target], ...]
+    """Training and test set of each target, opened or as `read_target` takes them. One twice: halves of one set."""
     profiles: tuple[Profile, ...]
     few_classes: int = 4
     """Tasks with a fixed number of classes have so many at most where the set has ten classes or fewer."""

@@ -27,22 +27,26 @@ class Pair:
     test: Target
 
 
-def open_pair(train: str, test: str) -> Pair:
-    """Open the two parts of a set; where both have one name, its halves.
+def open_pair(train: str | Target, test: str | Target) -> Pair:
+    """Open the two parts of a set; where both are one, its halves.
 
     Raises:
         InputError: when one isn't there, or their classes differ.
     """
-    learned = read_target(train)
+    learned = _opened(train)
     # A set's name is what its two parts share: cifar100-train, cifar100:train.
     name = re.sub(r"[-_:/. ]train\w*$", "", learned.name)
-    if train == test:
+    if train is test or (isinstance(train, str) and train == test):
         halves = train_test_split(learned.labels, 0.5, seed=0)
         learned, tested = (learned.subset(half) for half in halves)
     else:
-        tested = read_target(test)
+        tested = _opened(test)
     check_same_classes("study", learned, tested)
     return Pair(name, replace(learned, name=name), replace(tested, name=name))
+
+
+def _opened(target: str | Target) -> Target:
+    return target if isinstance(target, Target) else read_target(target)
 
 
 def at_size(source: Source, image_size: int | None) -> Source:

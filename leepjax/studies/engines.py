@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, Literal, get_args
@@ -67,10 +68,19 @@ _work: Work | None = None
 def _begin(work, shares, settings):
     """What a worker does first. XLA makes its threads for the cores that it then finds."""
     global _work
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, shares.get())
     _take_over(settings)
     _work = work
+
+
+def _end_with_parent():
+    """A worker whose study was killed has nobody to work for."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _there(unit):

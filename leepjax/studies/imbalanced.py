@@ -17,7 +17,7 @@ PAPER = replace(
     study="small-imbalanced",
     profiles=(
         Profile("30-to-60", num_classes=(5, 5), sizes=Between(30, 60)),
-        Profile("long-tail", num_classes=(5, 5), sizes=LongTail(6, 60)),
+        Profile("long-tail", num_classes=(5, 5), sizes=LongTail(6, 60), trained=False),
     ),
 )
 
@@ -29,7 +29,7 @@ SCALES: dict[Scale, Config] = {
         study="small-imbalanced",
         profiles=(
             Profile("10-to-20", num_classes=(5, 5), sizes=Between(10, 20)),
-            Profile("long-tail", num_classes=(5, 5), sizes=LongTail(3, 30)),
+            Profile("long-tail", num_classes=(5, 5), sizes=LongTail(3, 30), trained=False),
         ),
     ),
 }

@@ -22,7 +22,7 @@ PAPER = Config(
     targets=(CIFAR100,),
     profiles=(
         Profile(num_classes=(2, 100), sizes=All()),
-        Profile("twenty-classes", num_classes=(20, 20), sizes=All()),
+        Profile("twenty-classes", num_classes=(20, 20), sizes=All(), trained=False),
     ),
     l2=1e-3,
     recipe=FineTuning(epochs=10, batch_size=128, flip=True),
@@ -35,10 +35,10 @@ SCALES: dict[Scale, Config] = {
         PAPER,
         profiles=(
             Profile(num_classes=(2, 100), sizes=Each(100)),
-            Profile("twenty-classes", num_classes=(20, 20), sizes=Each(100)),
+            Profile("twenty-classes", num_classes=(20, 20), sizes=Each(100), trained=False),
         ),
         num_trained=16,
-        recipe=FineTuning(epochs=3, batch_size=64, flip=True),
+        recipe=FineTuning(epochs=2, batch_size=64, flip=True),
         image_size=64,
     ),
     "smoke": replace(

@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,7 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
     path = folder / PROVENANCE
     with contextlib.suppress(OSError, msgspec.DecodeError):  # there is none of the first run
         seconds += msgspec.json.decode(path.read_bytes(), type=Provenance).seconds
-    profiles = [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles]
-    provenance = this_run(config.study, scale, asdict(config) | {"profiles": profiles}, command, seconds)
+    provenance = this_run(config.study, scale, _told(config), command, seconds)
     write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
 
 
@@ -45,6 +44,21 @@ def this_run(study: str, scale: str, config: Mapping[str, Any], command: str, se
         date=datetime.date.today().isoformat(),
         seconds=round(seconds, 1),
     )
+
+
+def _told(config: Config) -> dict[str, Any]:
+    """A configuration as JSON takes it; what was passed opened is told by its name."""
+
+    def name(each: Any) -> str:
+        return str(getattr(each, "name", each))
+
+    opened = {
+        "sources": list(map(name, config.sources)),
+        "targets": [list(map(name, pair)) for pair in config.targets],
+        "profiles": [asdict(profile) | {"sizes": repr(profile.sizes)} for profile in config.profiles],
+        "recipe": asdict(config.recipe),
+    }
+    return {field.name: opened.get(field.name, getattr(config, field.name)) for field in fields(config)}
 
 
 def _commit() -> str:

@@ -12,7 +12,7 @@ from leepjax.studies.config import Config, Scale
 from leepjax.studies.datasets import Pair, Said, Tell, at_size, open_pair, said
 from leepjax.studies.engines import Engine, open_engine
 from leepjax.studies.ledger import Ledger, Scores
-from leepjax.studies.outcome import TASKS, Outcome
+from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
 from leepjax.studies.tasks import Profile, Task, sample, write_tasks
@@ -58,7 +58,7 @@ def run_study(
     folder, started = out / config.study, time.monotonic()
     write_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
     groups = [
-        _group(config, source, pair, sampled[pair.name, profile], method)
+        _group(config, profile, source, pair, sampled[pair.name, profile], method)
         for pair in pairs
         for profile in config.profiles
         for source in sources
@@ -89,10 +89,12 @@ def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
     return sample(profile, pair.train, pair.test, **draw)
 
 
-def _group(config: Config, source: Source, pair: Pair, tasks: Sequence[Task], method) -> list[Transfer]:
+def _group(
+    config: Config, profile: Profile, source: Source, pair: Pair, tasks: Sequence[Task], method: Method
+) -> list[Transfer]:
     """A source's transfers to a profile's tasks by one method."""
     if method != "head":
-        source, tasks = at_size(source, config.image_size), tasks[: config.num_trained]
+        source, tasks = at_size(source, config.image_size), tasks[: config.num_trained * profile.trained]
     return [Transfer(source, pair, task, method) for task in tasks]
 
 

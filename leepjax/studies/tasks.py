@@ -66,6 +66,8 @@ class Profile:
     num_classes: tuple[int, int] = (5, 5)
     """At least and at most; any number in between is equally likely."""
     sizes: ClassSizes = Each(50)
+    trained: bool = True
+    """Whether its first tasks are trained on, where the study asks for that, or heads re-trained only."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

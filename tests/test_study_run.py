@@ -1,0 +1,222 @@
+"""Studies as they run: outcomes are what the transfers give, nothing is made twice, and engines agree."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_source import coloured, small_source
+
+from leepjax.data.target import Target
+from leepjax.extraction.extract import extract
+from leepjax.studies import ledger, run
+from leepjax.studies.catalogue import STUDIES
+from leepjax.studies.config import Config
+from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies
+from leepjax.studies.run import run_study
+from leepjax.studies.scoring import SCORES
+from leepjax.studies.tasks import Each, Profile, read_tasks
+from leepjax.transfer.finetune import fine_tune, from_scratch
+from leepjax.transfer.head import retrain_head
+from leepjax.transfer.metrics import metrics
+from leepjax.transfer.recipe import FineTuning
+from leepjax.types import InputError
+
+TRAIN, TEST = coloured(20, 1), coloured(10, 2, name="coloured-test")
+RECIPE = FineTuning(epochs=2, batch_size=8, learning_rate=0.05)
+CONFIG = Config(
+    study="small-balanced",
+    sources=(small_source(0, "first"), small_source(1, "second")),
+    targets=((TRAIN, TEST),),
+    profiles=(Profile(num_classes=(3, 3), sizes=Each(8)),),
+    num_tasks=3,
+    num_trained=1,
+    methods=("head", "finetune", "scratch"),
+    recipe=RECIPE,
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The outcomes of a study, and the folder above it."""
+    out = tmp_path_factory.mktemp("studies")
+    return run_study(CONFIG, scale="smoke", out=out, command="leepjax study small-balanced"), out
+
+
+def of(outcomes, method):
+    return [outcome for outcome in outcomes if outcome.method == method]
+
+
+def parts(task):
+    names = [TRAIN.classes[label] for label in task.classes]
+    return [
+        target.subset(rows).of_classes(names) for target, rows in ((TRAIN, task.train_rows), (TEST, task.test_rows))
+    ]
+
+
+def test_every_transfer_has_an_outcome_that_a_file_keeps(made):
+    outcomes, out = made
+    assert [len(of(outcomes, method)) for method in CONFIG.methods] == [6, 2, 2]
+    assert read_outcomes(out / "small-balanced" / OUTCOMES) == outcomes
+    tasks = list(read_tasks(out / "small-balanced" / TASKS))
+    assert (
+        {outcome.task for outcome in outcomes} == {task.name for task in tasks} == {f"coloured-00{i}" for i in range(3)}
+    )
+    for outcome in outcomes:
+        assert (outcome.num_classes, outcome.num_train, outcome.num_test) == (3, 24, 30)
+        assert set(outcome.scores) == (set() if outcome.method == "scratch" else set(SCORES))
+
+
+def test_heads_are_those_of_each_task(made):
+    outcomes, out = made
+    tasks = {task.name: task for task in read_tasks(out / "small-balanced" / TASKS)}
+    sources = {source.name: source for source in CONFIG.sources}
+    for outcome in of(outcomes, "head"):
+        train, test = (extract(sources[outcome.source], part) for part in parts(tasks[outcome.task]))
+        head = retrain_head(train.features, train.labels, 3).head
+        expected = metrics(head.logits(test.features), test.labels)
+        assert outcome.accuracy == pytest.approx(expected.accuracy)
+        assert outcome.macro_f1 == pytest.approx(expected.macro_f1)
+        assert outcome.log_loss == pytest.approx(expected.log_loss, rel=1e-2)
+
+
+def test_trainings_are_those_of_the_task_under_its_own_seed(made):
+    outcomes, out = made
+    task = next(read_tasks(out / "small-balanced" / TASKS))
+    recipe = replace(RECIPE, seed=task.seed)
+    for method, train in (("finetune", fine_tune), ("scratch", from_scratch)):
+        outcome = of(outcomes, method)[0]
+        trained = train(CONFIG.sources[0], *parts(task), recipe=recipe)
+        assert outcome.accuracy == pytest.approx(metrics(trained.logits, parts(task)[1].labels).accuracy)
+        assert outcome.curve == pytest.approx([epoch.accuracy for epoch in trained.curve], abs=1e-6)
+
+
+def test_provenance_tells_what_to_run_again(made):
+    (study,) = read_studies(made[1])
+    told = study.provenance
+    assert (told.study, told.scale, told.command) == ("small-balanced", "smoke", "leepjax study small-balanced")
+    assert told.config["sources"] == ["first", "second"]
+    assert told.config["profiles"][0]["sizes"] == "Each(count=8)"
+    assert told.seconds > 0
+    assert told.hardware
+    assert study.outcomes == made[0]
+
+
+def forbid(monkeypatch):
+    def work(*args, **kwargs):
+        raise AssertionError("made again")
+
+    for name in ("said", "transfer_heads", "Training"):
+        monkeypatch.setattr(run, name, work)
+
+
+def test_nothing_is_made_twice(made, monkeypatch):
+    outcomes, out = made
+    monkeypatch.setattr(run, "transfer_heads", None)
+    monkeypatch.setattr(run, "said", None)
+    assert run_study(CONFIG, scale="smoke", out=out) == outcomes
+
+
+def test_studies_share_what_is_the_same(made, monkeypatch):
+    outcomes, out = made
+    monkeypatch.setattr(run, "said", None)
+    other = replace(CONFIG, study="convergence", methods=("finetune", "scratch"))
+    shared = run_study(other, scale="smoke", out=out)
+    assert [(o.key, o.accuracy) for o in shared] == [(o.key, o.accuracy) for o in outcomes if o.method != "head"]
+    assert {outcome.study for outcome in shared} == {"convergence"}
+
+
+def test_an_interrupted_study_goes_on(made, tmp_path, monkeypatch):
+    outcomes, _ = made
+    config = replace(CONFIG, sources=CONFIG.sources[:1])
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.Training, "__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(config, scale="smoke", out=tmp_path)
+    assert len(read_outcomes(tmp_path / "small-balanced" / OUTCOMES)) == 3
+    monkeypatch.setattr(run, "transfer_heads", None)
+    resumed = run_study(config, scale="smoke", out=tmp_path)
+    assert [o.accuracy for o in resumed] == [o.accuracy for o in outcomes if o.source == "first"]
+
+
+def test_a_new_measure_is_scored_without_another_transfer(made, tmp_path, monkeypatch):
+    outcomes, out = made
+    lines = (out / "small-balanced" / OUTCOMES).read_text().splitlines()
+    folder = tmp_path / "small-balanced"
+    folder.mkdir()
+    without = [json.loads(line) for line in lines]
+    for outcome in without:
+        outcome["scores"].pop("logme", None)
+    (folder / OUTCOMES).write_text("".join(json.dumps(outcome) + "\n" for outcome in without))
+    monkeypatch.setattr(run, "transfer_heads", None)
+    assert run_study(CONFIG, scale="smoke", out=tmp_path) == outcomes
+
+
+def test_more_tasks_keep_the_outcomes_that_there_are(made, tmp_path, monkeypatch):
+    outcomes, out = made
+    keys = {outcome.key for outcome in outcomes}
+    more = run.Ledger(out / "small-balanced", CONFIG, [], lambda *at: None)
+    assert more.outcomes == []  # a ledger holds its own transfers only
+    grown = replace(CONFIG, num_tasks=4, methods=("head",), sources=CONFIG.sources[:1])
+    made_now = run_study(grown, scale="smoke", out=tmp_path)
+    assert len(made_now) == 4
+    assert len([outcome for outcome in made_now if outcome.key in keys]) == 3
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has no use for processes")
+def test_processes_give_what_one_gives(made, tmp_path):
+    outcomes, _ = made
+    config = replace(CONFIG, methods=("finetune",))
+    apart = run_study(config, scale="smoke", out=tmp_path, engine="processes", workers=2)
+    for here, there in zip(of(outcomes, "finetune"), apart, strict=True):
+        assert (here.key, here.accuracy) == (there.key, there.accuracy)
+
+
+def test_larger_sources_are_fine_tuned_at_the_size_asked_for(tmp_path):
+    config = replace(
+        CONFIG, sources=(small_source(image_size=16),), image_size=8, num_tasks=1, methods=("head", "finetune")
+    )
+    head, tuned = run_study(config, scale="smoke", out=tmp_path)
+    assert (head.image_size, tuned.image_size) == (16, 8)
+    assert head.scores["leep"] != tuned.scores["leep"]
+
+
+def test_tasks_of_a_fixed_number_of_classes_are_smaller_in_small_sets():
+    few = run._sample(replace(CONFIG, profiles=(), few_classes=2), Profile(num_classes=(5, 5), sizes=Each(3)), pair())
+    assert {len(task.classes) for task in few} == {2}
+    wide = run._sample(CONFIG, Profile(num_classes=(2, 100), sizes=Each(3)), pair())
+    assert max(len(task.classes) for task in wide) <= 6
+
+
+def pair():
+    return run.open_pair(TRAIN, TEST)
+
+
+def test_halves_of_one_set_are_disjoint():
+    both = run.open_pair(TRAIN, TRAIN)
+    assert (both.name, len(both.train), len(both.test)) == ("coloured", 60, 60)
+    pixels = [np.asarray(part.read(i)).tobytes() for part in (both.train, both.test) for i in range(60)]
+    assert len(set(pixels)) == 120
+
+
+def test_sets_of_other_classes_are_told():
+    with pytest.raises(InputError, match="study: expected the same classes in both sets"):
+        run.open_pair(TRAIN, coloured(5, 0, num_classes=5))
+    with pytest.raises(InputError, match="study: expected workers >= 1, got 0"):
+        run_study(CONFIG, scale="smoke", out=None, workers=0)
+    with pytest.raises(InputError, match="engine: expected one of 3 known names, got 'ry'; did you mean ray"):
+        run_study(CONFIG, scale="smoke", out=None, engine="ry")
+
+
+def test_every_study_has_every_scale_and_tells_itself():
+    for name, scales in STUDIES.items():
+        assert set(scales) == {"paper", "desk", "smoke"}
+        assert {config.study for config in scales.values()} == {name}
+        assert all(isinstance(target, str | Target) for pair in scales["paper"].targets for target in pair)
+    assert PROVENANCE == "study.json"
+    assert ledger.OUTCOMES == OUTCOMES

@@ -1,0 +1,79 @@
+"""What is scored in studies: measures of padded tasks, and the baselines that they have to beat."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from leepjax.measures import MEASURES
+from leepjax.models.card import Card
+from leepjax.preprocessing import Preprocessing
+from leepjax.studies.datasets import Said
+from leepjax.studies.scoring import BASELINES, SCORES, Seen, knn, scores
+from leepjax.studies.tasks import Task, runs
+
+RNG = np.random.default_rng(0)
+# A third of a set of 90, so that its indices aren't those of the arrays.
+ROWS = np.arange(0, 90, 3)
+LABELS = np.array([7, 2, 4] * 10)
+FEATURES = (RNG.normal(size=(30, 5)) + np.eye(9)[LABELS][:, :5]).astype(np.float32)
+PROBS = np.asarray(jax.nn.softmax(RNG.normal(size=(30, 4)) + np.eye(9)[LABELS][:, 1:5] * 2)).astype(np.float32)
+SAID = Said(ROWS, FEATURES, PROBS, LABELS)
+CARD = Card(
+    name="a",
+    model="a",
+    num_classes=4,
+    preprocessing=Preprocessing(image_size=8),
+    num_parameters=50,
+    weights_hash="",
+    accuracy=0.75,
+)
+KEPT = np.flatnonzero(LABELS != 2)[:11]
+"""Rows of two of the three classes: six of one, five of the other."""
+
+
+def task(rows=KEPT):
+    classes = tuple(np.unique(LABELS[rows]).tolist())
+    train = runs(ROWS[rows])
+    return Task(name="t", target="s", train_hash="", test_hash="", classes=classes, train=train, test=train, seed=0)
+
+
+@pytest.mark.parametrize("most_classes", [2, 9])
+def test_measures_are_those_of_the_tasks_rows(most_classes):
+    found = scores(CARD, SAID, task(), most_classes)
+    assert tuple(found) == SCORES
+    local = (LABELS[KEPT] == 7).astype(int)
+    for name, measure in MEASURES.items():
+        expected = float(measure.score(FEATURES[KEPT], PROBS[KEPT], local, num_classes=2))
+        assert found[name] == pytest.approx(expected, rel=2e-5, abs=2e-6), name
+
+
+def test_baselines_by_hand():
+    found = scores(CARD, SAID, task(), 2)
+    share = np.mean(LABELS[KEPT] == 7)
+    assert found["neg_log_classes"] == pytest.approx(-math.log(2))
+    assert found["neg_entropy"] == pytest.approx(share * math.log(share) + (1 - share) * math.log(1 - share))
+    assert (found["source_accuracy"], found["neg_num_parameters"]) == (0.75, -50)
+
+
+def test_a_card_that_says_nothing_is_undefined():
+    silent = Card(
+        name="a", model="a", num_classes=4, preprocessing=CARD.preprocessing, num_parameters=0, weights_hash=""
+    )
+    found = scores(silent, SAID, task(), 2)
+    assert (found["source_accuracy"], found["neg_num_parameters"]) == (None, None)
+
+
+def test_neighbours_vote_without_the_example_itself():
+    labels = LABELS // 3
+    distances = np.linalg.norm(FEATURES[:, None] - FEATURES, axis=2) + np.diag(np.full(30, np.inf))
+    nearest = labels[np.argsort(distances, axis=1)[:, :5]]
+    # Equal numbers of votes go to the lowest class, as bincount's argmax has it.
+    votes = np.array([np.bincount(row, minlength=3).argmax() for row in nearest])
+    assert knn(Seen(FEATURES, labels, CARD)) == pytest.approx(np.mean(votes == labels))
+
+
+def test_few_examples_have_fewer_neighbours():
+    assert knn(Seen(np.array([[0.0], [0.1], [5.0]]), np.array([0, 0, 1]), CARD)) == pytest.approx(2 / 3)
+    assert set(BASELINES) <= set(SCORES)
