@@ -5,11 +5,8 @@ from leepjax.report.page import Cell, Column, Figure, Origin, Report, Section, T
 
 HOSTILE = """<script>document.title = 'taken'</script> "quoted" & 'so'"""
 ORIGIN = Origin("leepjax study large --out 'my studies'", "abc1234", "jax 0.12", "cpu × 1", "2026-11-25", 7234.0)
-DRAWING = """<?xml version="1.0" encoding="utf-8"?>
-<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
-<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 400 240">
-<metadata>made by something</metadata><defs><clipPath id="box"><rect width="400" height="240"/></clipPath>
-<path id="dot" d="M0 0h9v9z"/></defs><g clip-path="url(#box)"><use xlink:href="#dot" x="200" y="120"/></g></svg>"""
+DRAWING = """<svg role="img" viewBox="0 0 400 240"><title>A dot</title>
+<defs><path id="NAME-dot" d="M0 0h9v9z"/></defs><use href="#NAME-dot" x="200" y="120"/></svg>"""
 MEASURES = ("leep", "nce", "h_score", "shrunk_h_score", "logme", "leep_lift", "em_leep", "loo_leep", "neg_log_classes")
 SCORES = {"b": 0.5, "a": -1.25, HOSTILE: None, "d": 10.0, "c": 0.5, "e": float("nan"), "f": 9.0}
 
@@ -31,9 +28,9 @@ def table() -> Table:
 
 def page() -> Report:
     """Every part that a page can have, hostile names in each."""
-    figure = Figure(
-        DRAWING, f"Dots of {HOSTILE}", f"Accuracy against {HOSTILE}.", "leepjax report x", ["figures/a.svg"]
-    )
+    files, caption = ["figures/a.svg", "figures/a.png"], f"Accuracy against {HOSTILE}."
+    narrow = Figure(DRAWING.replace("NAME", "one"), caption, "leepjax report x", files)
+    wide = Figure(DRAWING.replace("NAME", "two"), caption, "leepjax report x", wide=True)
     verdict = Verdict("LEEP is best in 15 of 23", "can't be told", "?", f"None were run on {HOSTILE}.")
     return Report(
         title=f"Which source transfers to {HOSTILE}?",
@@ -41,7 +38,7 @@ def page() -> Report:
         facts=[("Sources", "7"), ("Target", HOSTILE)],
         sections=[
             Section("Scores", [f"Of {HOSTILE}."], tables=[table()], origins=[ORIGIN]),
-            Section("Scores", verdicts=[verdict], figures=[figure, figure], origins=[Origin(HOSTILE)]),
+            Section("Scores", verdicts=[verdict], figures=[narrow, wide], origins=[Origin(HOSTILE)]),
             Section("Remarks", ["No numbers here."]),
         ],
     )

@@ -59,18 +59,22 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
+    folded: bool = False
+    """Shown when asked for: it is long."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing as SVG, trusted, with its description for those who don't see it."""
+    """A drawing with what goes with it."""
 
     svg: str
-    alt: str
+    """An ``<svg>`` element with ids of its own and a description for those who don't see it. It isn't escaped."""
     caption: str
     command: str
     files: Sequence[str] = ()
     """Paths of the same drawing beside the page."""
+    wide: bool = False
+    """It has several panels, and takes the page's width."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def duration(seconds: float) -> str:
 
 
 def render_page(report: Report) -> str:
-    """The whole HTML file. All text is escaped; drawings are trusted, and their ids made distinct."""
+    """The whole HTML file. All text is escaped; drawings are trusted."""
     style, script = _part("report.css"), _part("report.js")
     page = _environment().get_template("report.html.j2")
     # Only this script runs, and nothing is loaded from anywhere: the browser sees to both.
@@ -165,7 +169,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"drawing": _drawing, "duration": duration}
+    environment.filters["duration"] = duration
     return environment
 
 
@@ -173,12 +177,3 @@ def _part(name: str) -> str:
     environment = _environment()
     assert environment.loader
     return environment.loader.get_source(environment, name)[0]
-
-
-def _drawing(svg: str, prefix: str) -> Markup:
-    """The <svg> element alone, its ids under `prefix`: several drawings share a page."""
-    start = svg.find("<svg")
-    element = svg[start:] if start >= 0 else svg
-    element = re.sub(r"""(\bid=["']|url\(#|href=["']#)""", rf"\1{prefix}-", element)
-    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    return Markup(element)
