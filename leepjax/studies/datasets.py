@@ -54,9 +54,8 @@ def at_size(source: Source, image_size: int | None) -> Source:
     preprocessing = source.card.preprocessing
     if image_size is None or preprocessing.image_size <= image_size:
         return source
-    return replace(
-        source, card=msgspec.structs.replace(source.card, preprocessing=replace(preprocessing, image_size=image_size))
-    )
+    smaller = msgspec.structs.replace(preprocessing, image_size=image_size)
+    return replace(source, card=msgspec.structs.replace(source.card, preprocessing=smaller))
 
 
 @dataclass(frozen=True)

@@ -21,31 +21,34 @@ class Ledger:
 
     def __init__(self, folder: Path, config: Config, transfers: list[Transfer], tell: Tell):
         self._path, self._config, self._tell = folder / OUTCOMES, config, tell
-        self._transfers = {transfer.key(config): transfer for transfer in transfers}
-        # Studies share transfers, so what a neighbour's folder holds needn't be made again; its own names are told.
+        self._transfers = [(transfer.key(config), transfer) for transfer in transfers]
+        # Studies share transfers, so what a neighbour's folder holds needn't be made again.
         paths = sorted(folder.parent.glob(f"*/{OUTCOMES}"))
         known = {outcome.key: outcome for path in paths for outcome in read_outcomes(path)}
-        self._outcomes = {
-            key: msgspec.structs.replace(known[key], **self._names(transfer))
-            for key, transfer in self._transfers.items()
-            if key in known
-        }
+        self._outcomes = {key: known[key] for key, _ in self._transfers if key in known}
+        self._count = len({key for key, _ in self._transfers})
         self._started, self._at_start = time.monotonic(), len(self._outcomes)
 
     @property
     def outcomes(self) -> list[Outcome]:
         """Those that there are, in the order of the transfers."""
-        return [self._outcomes[key] for key in self._transfers if key in self._outcomes]
+        return [
+            # What a transfer gave is known by its content, and may be that of several: the names are each one's own.
+            msgspec.structs.replace(self._outcomes[key], **self._names(transfer))
+            for key, transfer in self._transfers
+            if key in self._outcomes
+        ]
 
     def missing(self, *methods: Method) -> list[Transfer]:
-        """The transfers of these methods without an outcome."""
-        return [each for key, each in self._transfers.items() if key not in self._outcomes and each.method in methods]
+        """The transfers of these methods without an outcome; one of several that are the same."""
+        missing = {key: each for key, each in self._transfers if key not in self._outcomes and each.method in methods}
+        return list(missing.values())
 
     def unscored(self) -> list[Transfer]:
         """The transfers that lack a score, be it that a measure is new."""
         return [
             each
-            for key, each in self._transfers.items()
+            for key, each in self._transfers
             if each.method != "scratch"
             and not (key in self._outcomes and set(SCORES) <= self._outcomes[key].scores.keys())
         ]
@@ -59,12 +62,11 @@ class Ledger:
 
     def add(self, transfer: Transfer, transferred: Transferred, scores: Scores) -> None:
         """Enter an outcome; `write` keeps it."""
-        key, task, card = transfer.key(self._config), transfer.task, transfer.source.card
+        key, task = transfer.key(self._config), transfer.task
         self._outcomes[key] = Outcome(
             key=key,
-            weights_hash=card.weights_hash,
             method=transfer.method,
-            image_size=card.preprocessing.image_size,
+            image_size=transfer.source.card.preprocessing.image_size,
             num_classes=len(task.classes),
             num_train=len(task.train_rows),
             num_test=len(task.test_rows),
@@ -76,9 +78,9 @@ class Ledger:
             **self._names(transfer),
         )
         made = len(self._outcomes) - self._at_start
-        left = (time.monotonic() - self._started) / made * (len(self._transfers) - len(self._outcomes)) / 60
+        left = (time.monotonic() - self._started) / made * (self._count - len(self._outcomes)) / 60
         what = f"{self._config.study}: {left:.0f} min left, {transfer.source.name}, {transfer.method}, {task.name}"
-        self._tell(what, len(self._outcomes), len(self._transfers))
+        self._tell(what, len(self._outcomes), self._count)
 
     def write(self) -> None:
         write_outcomes(self._path, self.outcomes)
@@ -91,6 +93,7 @@ class Ledger:
             "profile": task.profile,
             "task": task.name,
             "source": transfer.source.name,
+            "weights_hash": transfer.source.card.weights_hash,
             "target": task.target,
         }
 

@@ -71,7 +71,8 @@ def run_study(
         units = {each.unit: each for each in trainings}
         with closing(run(Training.of(config.recipe, trainings), list(units))) as results:
             for unit, transferred in results:
-                ledger.add(units[unit], transferred, scored.get(_seen(units[unit]), {}))
+                # From scratch there is no source to score.
+                ledger.add(units[unit], transferred, {} if unit.method == "scratch" else scored[_seen(units[unit])])
                 ledger.write()
     finally:
         ledger.write()
