@@ -277,9 +277,9 @@ def test_minimum_detectable_has_its_power():
     assert minimum_detectable(84) == pytest.approx(0.3, abs=0.002)
     assert math.isnan(minimum_detectable(3))
     assert minimum_detectable(20, power=0.9) > minimum_detectable(20) > minimum_detectable(20, alpha=0.1)
-    r, rng = minimum_detectable(20), np.random.default_rng(0)
-    found = [abs(np.corrcoef(*related(20, r, rng))[0, 1]) for _ in range(2000)]
-    assert np.mean(np.array(found) > critical_r(20)) == pytest.approx(0.8, abs=0.03)
+    r, rng = minimum_detectable(60), np.random.default_rng(0)
+    found = [abs(np.corrcoef(*related(60, r, rng))[0, 1]) for _ in range(2000)]
+    assert np.mean(np.array(found) > critical_r(60)) == pytest.approx(0.8, abs=0.03)
 
 
 @quick
