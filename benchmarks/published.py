@@ -7,6 +7,7 @@ Reads the tables of `peers.py`, which aren't part of this repository, and copies
 
 import math
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 import peers
@@ -17,6 +18,7 @@ from peers import Setting
 from leepjax.ranking import (
     STATISTICS,
     critical_r,
+    difference,
     estimate,
     kendall,
     p_value,
@@ -126,6 +128,18 @@ def tell_agreement(settings: list[Setting]) -> None:
         )
 
 
+def tell_differences(table: list[Setting]) -> None:
+    """A line a table: how many pairs of its measures a paired bootstrap tells apart."""
+    told, pairs = dict.fromkeys(COMPARED, 0), 0
+    for setting in table:
+        for (_, one), (_, other) in combinations(setting.scores.items(), 2):
+            pairs += 1
+            for name, statistic in COMPARED.items():
+                found = difference(statistic, one, other, setting.accuracy)
+                told[name] += found.low > 0 or found.high < 0
+    report(benchmark="published_differences", table=table[0].table, targets=len(table), pairs=pairs, **told)
+
+
 def spread(values: np.ndarray) -> list[float | None]:
     """The lowest, the median and the highest that is defined."""
     defined = values[~np.isnan(values)]
@@ -209,6 +223,8 @@ def main() -> None:
     compare_with_published(400 if full else 10)
     settings = peers.every() if full else [*peers.tllib(), *peers.medmnist()]
     tell_agreement(settings if full else settings[:2])
+    for table in (peers.tllib(), peers.model_spider()) if full else [settings[:2]]:
+        tell_differences(table)
     tell_anomalies(settings)
     compare_ranks(settings)
 
