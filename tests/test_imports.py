@@ -49,7 +49,7 @@ ALLOWED = {
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
-    | {"data", "transfer", "experiments", "studies", "report", "cli"},
+    | {"ranking", "data", "transfer", "experiments", "studies", "report", "cli"},
     "__main__": {"cli"},
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``leepjax rank | sweep | score | extract | retrain | finetune | study | report | ls | …``.
+"""The command line: ``leepjax rank | sweep | score | verify | extract | retrain | finetune | study | report | …``.
 
 Results go to stdout, all else to stderr.
 
@@ -20,6 +20,7 @@ from leepjax.cli.studies import rank, sweep
 from leepjax.cli.study import study
 from leepjax.cli.training import pretrain
 from leepjax.cli.transfer import finetune, retrain
+from leepjax.cli.verify import verify
 from leepjax.types import InputError
 
 app = cyclopts.App(
@@ -29,7 +30,7 @@ app = cyclopts.App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
 )
-for command in (rank, sweep, score, extract, retrain, finetune, study, report):
+for command in (rank, sweep, score, verify, extract, retrain, finetune, study, report):
     app.command(command)
 app.command(list_, name="ls")
 for command in (pretrain, launch):
