@@ -134,7 +134,8 @@ def _lead_table(ranking: Ranking) -> Table:
         row = [Cell(source), number(place, 0, **mark), _measured(record)]
         row += [_measured(by_source[source, accuracy])] if accuracy else []
         rows.append([*row, number(record.num_parameters, 0), Cell(record.licence or "–")])
-    notes = [f"In brackets: {100 * ranking.records[0].confidence:g} % intervals, of scores by a bootstrap over examples."]
+    confidence = f"{100 * ranking.records[0].confidence:g} %"
+    notes = [f"In brackets: {confidence} intervals, of scores by a bootstrap over examples."]
     if accuracy:
         notes = [f"{notes[0][:-1]}, of accuracies Wilson's."]
     if tied:
