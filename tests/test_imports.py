@@ -46,7 +46,7 @@ ALLOWED = {
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
-    | {"data", "transfer", "experiments", "cli"},
+    | {"ranking", "data", "transfer", "experiments", "cli"},
     "__main__": {"cli"},
 }
 

@@ -22,6 +22,13 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def show(self, digits: int = 3) -> str:
+        """``0.41 [0.10, 0.72]``, and a dash for what is undefined."""
+        if math.isnan(self.value):
+            return "–"
+        value, low, high = (f"{number:.{digits}f}" for number in self)
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
+
 
 def estimate(
     statistic: Statistic,
@@ -106,12 +113,12 @@ def minimum_detectable(n: int, power: float = 0.8, alpha: float = 0.05) -> float
     return float(np.tanh(quantiles.sum() / math.sqrt(n - 3)))
 
 
-def significance_note(n: int) -> str:
-    """How far a correlation of n sources must be from zero to mean something, in words."""
+def significance_note(n: int, items: str = "sources") -> str:
+    """How far a correlation of n items must be from zero to mean something, in words."""
     if n < 3:
-        return f"With {n} sources no correlation or rank agreement can be significant: compare more sources."
+        return f"With {n} {items} no correlation or rank agreement can be significant: compare more {items}."
     warning = " That is too few to tell measures apart." if n < 10 else ""
-    return f"With {n} sources |r| must exceed {critical_r(n):.{3 if n < 4 else 2}f} for p < 0.05.{warning}"
+    return f"With {n} {items} |r| must exceed {critical_r(n):.{3 if n < 4 else 2}f} for p < 0.05.{warning}"
 
 
 def _complete(*columns: np.ndarray) -> list[np.ndarray]:

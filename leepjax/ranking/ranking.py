@@ -139,10 +139,10 @@ class Ranking:
         return [
             {
                 "measure": a.measure,
-                "Pearson r": _show(a.pearson, 2),
+                "Pearson r": a.pearson.show(2),
                 "p": "–" if math.isnan(a.p_value) else f"{a.p_value:.3f}",
-                "Kendall τ": _show(a.kendall, 2),
-                "weighted τ": _show(a.weighted, 2),
+                "Kendall τ": a.kendall.show(2),
+                "weighted τ": a.weighted.show(2),
                 "ties": a.ties,
             }
             for a in self.agreement()
@@ -173,11 +173,4 @@ def _number(value: float | None) -> float:
 
 
 def _with_interval(record: Record) -> str:
-    return _show(Interval(*map(_number, (record.value, record.low, record.high))))
-
-
-def _show(interval: Interval, digits: int = 3) -> str:
-    if math.isnan(interval.value):
-        return "–"
-    value, low, high = (f"{number:.{digits}f}" for number in interval)
-    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"
+    return Interval(*map(_number, (record.value, record.low, record.high))).show()
