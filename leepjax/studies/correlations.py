@@ -1,0 +1,160 @@
+"""How well scores predict accuracies in a setting, how surely, and which measure does so best."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from leepjax.ranking import (
+    Interval,
+    difference,
+    estimate,
+    kendall,
+    minimum_detectable,
+    p_value,
+    partial_correlation,
+    pearson,
+    significant_digits,
+    spearman,
+    ties,
+    weighted_tau,
+)
+from leepjax.studies.settings import Setting
+
+LEAD = "leep"
+"""The measure that all others are held against."""
+PAPER_MEASURES = ("leep", "nce", "h_score")
+"""What the LEEP paper compares."""
+BASELINES = ("neg_log_classes", "neg_entropy", "source_accuracy", "neg_num_parameters", "num_parameters", "knn")
+"""Scores that are no measures: known without a source or without the target, or by looking at neighbours."""
+
+
+class Correlation(NamedTuple):
+    """How a measure's scores go together with accuracies over the outcomes of a setting that it has a score of.
+
+    Numbers are NaN where they are undefined: all but `n` and `ties` where scores or accuracies are constant.
+    """
+
+    measure: str
+    baseline: bool
+    """Whether it is a trivial baseline."""
+    n: int
+    pearson: Interval
+    """Pearson's r with its 95 % interval by a bootstrap over outcomes."""
+    p_value: float
+    """Of Pearson's r being zero, two-sided."""
+    spearman: float
+    kendall: float
+    weighted_tau: float
+    ties: int
+    """Pairs of outcomes with equal score or equal accuracy."""
+    minimum_detectable: float
+    """The smallest true |r| that so many outcomes make significant, four times in five."""
+    given_classes: float
+    """Pearson's r of what is left when a linear fit of log c is taken off both; NaN where c doesn't vary."""
+    behind_leep: Interval
+    """LEEP's r − this measure's r with its interval by a paired bootstrap; positive where LEEP is better."""
+
+
+class Winner(NamedTuple):
+    """The measure with the highest Pearson's r in a setting."""
+
+    measure: str
+    """Empty where no correlation is defined."""
+    pearson: float
+    margin: Interval
+    """LEEP's r − the r of the best of the others, with its interval by a paired bootstrap."""
+    certain: bool
+    """Where LEEP wins: whether its lead over each of the others excludes zero. Otherwise: the winner's over LEEP."""
+
+
+class Wins(NamedTuple):
+    """In how many settings each measure has the highest Pearson's r."""
+
+    best: dict[str, int]
+    """Measure → settings that it wins."""
+    certain: dict[str, int]
+    """Measure → settings that it wins for certain, as `Winner.certain` says."""
+    winners: tuple[tuple[Setting, Winner], ...]
+    """The settings in which any correlation is defined."""
+
+    @property
+    def num_settings(self) -> int:
+        return len(self.winners)
+
+
+def correlations(setting: Setting, measures: Sequence[str] | None = None, seed: int = 0) -> list[Correlation]:
+    """How well each measure and trivial baseline predicts the accuracies of a setting.
+
+    Args:
+        setting: outcomes that differ in the task alone, or in the source alone.
+        measures: those to look at, in this order; all that were recorded when None.
+        seed: of the bootstrap. All measures are resampled alike.
+
+    Returns:
+        A row for each measure, the trivial baselines last.
+    """
+    names = setting.measures if measures is None else measures
+    rows = [_correlation(setting, name, seed) for name in names]
+    return sorted(rows, key=lambda row: row.baseline)
+
+
+def winner(rows: Iterable[Correlation], among: Sequence[str] = PAPER_MEASURES) -> Winner:
+    """Which measure has the highest Pearson's r in a setting, and whether that's certain.
+
+    Args:
+        rows: of `correlations`.
+        among: the measures that compete; LEEP should be one of them.
+    """
+    defined = [row for row in rows if row.measure in among and not math.isnan(row.pearson.value)]
+    if not defined:
+        return Winner("", math.nan, Interval(math.nan, math.nan, math.nan), False)
+    best = max(defined, key=lambda row: row.pearson.value)
+    rivals = [row for row in defined if row.measure != LEAD]
+    nearest = max(rivals, key=lambda row: row.pearson.value, default=None)
+    margin = nearest.behind_leep if nearest else Interval(math.nan, math.nan, math.nan)
+    certain = all(row.behind_leep.low > 0 for row in rivals) if best.measure == LEAD else best.behind_leep.high < 0
+    return Winner(best.measure, best.pearson.value, margin, certain and bool(rivals))
+
+
+def wins(settings: Iterable[Setting], among: Sequence[str] = PAPER_MEASURES, seed: int = 0) -> Wins:
+    """In how many settings each measure is the best: the paper counts LEEP so among its three, in 15 of 23.
+
+    Settings of fewer than four outcomes tell nothing and don't count.
+    """
+    enough = [setting for setting in settings if len(setting.outcomes) > 3]
+    winners = [(setting, winner(correlations(setting, among, seed), among)) for setting in enough]
+    winners = [(setting, won) for setting, won in winners if won.measure]
+    count = Counter(won.measure for _, won in winners)
+    certain = Counter(won.measure for _, won in winners if won.certain)
+    return Wins({name: count[name] for name in among}, {name: certain[name] for name in among}, tuple(winners))
+
+
+def _correlation(setting: Setting, measure: str, seed: int) -> Correlation:
+    # Beyond the fifth digit float32's rounding would rank what a saturated measure ties.
+    lead, scores = (significant_digits(setting.scores(name)) for name in (LEAD, measure))
+    accuracies = setting.accuracies
+    there = ~np.isnan(scores) & ~np.isnan(accuracies)
+    x, y, log_classes = scores[there], accuracies[there], np.log(setting.num_classes[there])
+    return Correlation(
+        measure=measure,
+        baseline=measure in BASELINES,
+        n=len(x),
+        pearson=estimate(pearson, x, y, seed=seed),
+        p_value=p_value(x, y),
+        spearman=spearman(x, y),
+        kendall=kendall(x, y),
+        weighted_tau=weighted_tau(x, y),
+        ties=ties(x, y),
+        minimum_detectable=minimum_detectable(len(x)),
+        given_classes=_given(x, y, log_classes),
+        behind_leep=difference(pearson, lead, scores, accuracies, seed=seed),
+    )
+
+
+def _given(x: np.ndarray, y: np.ndarray, log_classes: np.ndarray) -> float:
+    """The partial correlation; NaN where log c is constant, or all that x is but for the rounding of scores."""
+    explained = pearson(x, log_classes) ** 2
+    return partial_correlation(x, y, log_classes) if explained < 1 - 1e-7 else math.nan
