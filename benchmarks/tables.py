@@ -1,4 +1,4 @@
-"""Do the README's tables hold the committed results, and nothing else?
+"""Do the tables of README.md and PUBLISHED.md hold the committed results, and nothing else?
 
 python benchmarks/tables.py --size full     # writes them; `small` only checks
 """
@@ -11,7 +11,7 @@ import targets
 from measuring import size
 from results import HERE, lines, two_reads_from_disk
 
-README = HERE / "README.md"
+PAGES = [HERE / "README.md", HERE / "PUBLISHED.md"]
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 Cell = Callable[[dict[str, Any]], Any]
 
@@ -82,6 +82,26 @@ def first_level(line: dict[str, Any]) -> str:
     return next((str(i) for i, (a, b) in enumerate(zip(tuned, fresh, strict=True), start=1) if b >= a), "never")
 
 
+def printed(measure: str, statistic: str) -> Cell:
+    """A published correlation, ours where it differs, and whether it follows."""
+
+    def cell(line: dict[str, Any]) -> str:
+        published, ours, follows = line["cells"][f"{measure} {statistic}"]
+        return f"{published:.3f}" + {"exactly": "", "rounding": f" ({ours:.3f})", "no": f" **≠ {ours:.3f}**"}[follows]
+
+    return cell
+
+
+def spread(name: str) -> Cell:
+    """Median of targets, and their range."""
+    return lambda line: "{1:.2f} ({0:.2f} to {2:.2f})".format(*line[name])
+
+
+def counted(name: str) -> Cell:
+    return lambda line: f"{line[name]} of {line['targets']}"
+
+
+PRINTED = ("hscore", "leep", "logme", "nce")
 # The benchmark whose lines a table shows, and its columns.
 TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
     "limit": (
@@ -246,6 +266,38 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         | {f"epoch {epoch}": both(epoch) for epoch in (1, 5, 10, 20)}
         | {"level at epoch": first_level},
     ),
+    "published_pearson": (
+        "published_cells",
+        {"data set": number("target", "")} | {f"{name}, r": printed(name, "pearson") for name in PRINTED},
+    ),
+    "published_weighted_tau": (
+        "published_cells",
+        {"data set": number("target", "")} | {f"{name}, weighted τ": printed(name, "weighted_tau") for name in PRINTED},
+    ),
+    "published_agreement": (
+        "published_agreement",
+        {"table": number("table", ""), "measure": number("measure", ""), "targets": number("targets")}
+        | {"sources of each": lambda line: "–".join(map(str, dict.fromkeys(line["sources"])))}
+        | {"Pearson r": spread("pearson"), "width of its interval": number("pearson_width", ".2f")}
+        | {"p < 0.05": counted("significant"), "interval without 0": counted("without_zero")}
+        | {"weighted τ": spread("weighted_tau"), "its width": number("weighted_tau_width", ".2f")}
+        | {"Rel@1": spread("rel_at_1")},
+    ),
+    "published_differences": (
+        "published_differences",
+        {"table": number("table", ""), "pairs of measures": number("pairs"), "told apart by r": number("pearson")}
+        | {"by weighted τ": number("weighted_tau")},
+    ),
+    "published_anomaly": (
+        "published_anomaly",
+        {"table": number("table", ""), "column": number("column", "")}
+        | {"what": lambda line: "; ".join(f"{target}: {what}" for target, what in line["targets"].items())},
+    ),
+    "published_ranks": (
+        "published_ranks",
+        {"of": lambda line: f"{line['kind']}s", "ranks": number("ranks"), "Kendall τ": number("kendall")}
+        | {"weighted τ": number("weighted_tau"), "its absolute value": number("absolute weighted_tau")},
+    ),
     "streaming": (
         "streaming",
         {"cache": number("cache", ""), "file, MB": megabytes("file_bytes"), "one read, ms": ms("seconds", "read")}
@@ -270,12 +322,15 @@ def markdown(name: str) -> str:
 
 
 def main() -> None:
-    text = README.read_text()
-    filled = PLACE.sub(lambda place: f"<!-- table {place[1]} -->\n\n{markdown(place[1])}\n\n<!-- end -->", text)
-    if size() == "full":
-        README.write_text(filled)
-    elif filled != text:
-        raise SystemExit("tables.py: README.md isn't what results/ say; run python benchmarks/tables.py --size full.")
+    for page in PAGES:
+        text = page.read_text()
+        filled = PLACE.sub(lambda place: f"<!-- table {place[1]} -->\n\n{markdown(place[1])}\n\n<!-- end -->", text)
+        if size() == "full":
+            page.write_text(filled)
+        elif filled != text:
+            raise SystemExit(
+                f"tables.py: {page.name} isn't what results/ say; run python benchmarks/tables.py --size full."
+            )
 
 
 if __name__ == "__main__":

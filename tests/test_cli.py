@@ -59,7 +59,7 @@ def parse(text, format):
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ((), ["rank", "sweep", "extract", "retrain", "finetune", "pretrain", "launch", "--version"]),
+        ((), ["rank", "sweep", "verify", "extract", "retrain", "finetune", "pretrain", "launch", "--version"]),
         (
             ("rank",),
             ["--sources", "--verify", "ridge", "--limit", "--seed", "--out", "--no-cache", "--dry-run", "--format"],
@@ -67,6 +67,7 @@ def parse(text, format):
         (("sweep",), ["TARGETS", "--sources", "--measures", "--engine", "ray", "ridge", "--out", "--format"]),
         (("extract",), ["--sources", "--out", "--evidence", "--storage", "--batch-size", "--strict"]),
         (("score",), ["--kind", "--measures", "--num-classes", "--format"]),
+        (("verify",), ["RECORDS", "--truth", "--accuracy", "--measures", "--over", "--seed", "--format"]),
         (("ls",), ["sources", "measures", "targets", "--format"]),
         (("pretrain",), ["--test", "--name", "--classes", "--epochs", "--learning-rate"]),
         (("retrain",), ["--source", "--test", "--out", "--strict"]),

@@ -34,7 +34,7 @@ ALLOWED = {
     "measures": STATISTICS | {"batches", "streaming", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
-    "ranking": {"types", "tables", "measures", "bootstrap", "records"},
+    "ranking": {"types", "tables", "measures", "bootstrap", "records", "ranking"},
     "data": BASE | {"preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
@@ -43,10 +43,13 @@ ALLOWED = {
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"experiments"},
+    "studies": BASE
+    | STATISTICS
+    | {"__init__", "measures", "ranking", "data", "models", "extraction", "transfer", "experiments", "studies"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
-    | {"data", "transfer", "experiments", "cli"},
+    | {"ranking", "data", "transfer", "experiments", "cli"},
     "__main__": {"cli"},
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``leepjax rank | sweep | score | extract | retrain | finetune | ls | pretrain | launch``.
+"""The command line: ``leepjax rank | sweep | score | verify | extract | retrain | finetune | ls | pretrain | launch``.
 
 Results go to stdout, all else to stderr.
 
@@ -19,6 +19,7 @@ from leepjax.cli.studies import rank, sweep
 from leepjax.cli.study import study
 from leepjax.cli.training import pretrain
 from leepjax.cli.transfer import finetune, retrain
+from leepjax.cli.verify import verify
 from leepjax.types import InputError
 
 app = cyclopts.App(
@@ -28,7 +29,7 @@ app = cyclopts.App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
 )
-for command in (rank, sweep, score, extract, retrain, finetune, study):
+for command in (rank, sweep, score, verify, extract, retrain, finetune, study):
     app.command(command)
 app.command(list_, name="ls")
 for command in (pretrain, launch):

@@ -1,27 +1,16 @@
 """From records to conclusions: which source is best, which are tied with it, and how right each measure was."""
 
 import math
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from leepjax.bootstrap import interval
+from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
+from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.records import Record
 from leepjax.tables import Format, Row, render
-
-RESAMPLES = 1000
-
-
-class Interval(NamedTuple):
-    """A statistic with its bootstrap interval; NaN where it is undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Agreement(NamedTuple):
@@ -150,10 +139,10 @@ class Ranking:
         return [
             {
                 "measure": a.measure,
-                "Pearson r": _show(a.pearson, 2),
+                "Pearson r": a.pearson.show(2),
                 "p": "–" if math.isnan(a.p_value) else f"{a.p_value:.3f}",
-                "Kendall τ": _show(a.kendall, 2),
-                "weighted τ": _show(a.weighted, 2),
+                "Kendall τ": a.kendall.show(2),
+                "weighted τ": a.weighted.show(2),
                 "ties": a.ties,
             }
             for a in self.agreement()
@@ -162,60 +151,11 @@ class Ranking:
 
 def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], seed: int = 0) -> Agreement:
     """Correlate scores with accuracies over the sources that have both; intervals by a bootstrap over sources."""
-    # Scores in float32 differ by rounding alone beyond the fifth digit; a saturated measure must not rank by that.
     defined = [source for source in sorted(scores) if not math.isnan(scores[source] + accuracies[source])]
-    pairs = [(float(f"{scores[source]:.5g}"), accuracies[source]) for source in defined]
-    x, y = np.array(pairs).reshape(-1, 2).T
-    r, tau, weighted = (Interval(f(x, y), *_bootstrap(f, x, y, seed)) for f in (pearson, kendall, weighted_tau))
-    p_value = _statistic(scipy.stats.pearsonr, x, y, "pvalue") if len(x) > 2 else math.nan
-    upper = np.triu_indices(len(x), 1)
-    ties = int(np.sum((np.equal.outer(x, x) | np.equal.outer(y, y))[upper]))
-    return Agreement(measure, r, tau, weighted, p_value, len(x), ties)
-
-
-def pearson(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r; NaN when either is constant."""
-    return _statistic(scipy.stats.pearsonr, x, y)
-
-
-def kendall(x: np.ndarray, y: np.ndarray) -> float:
-    """Kendall's τ-b, in which ties count for neither side; NaN when either is constant."""
-    return _statistic(scipy.stats.kendalltau, x, y)
-
-
-def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
-    """Weighted τ with hyperbolic weights, by rank in both; NaN when either is constant."""
-    return _statistic(scipy.stats.weightedtau, x, y)
-
-
-def significance_note(n: int) -> str:
-    """How far a correlation of n sources must be from zero to mean something, in words."""
-    if n < 3:
-        return f"With {n} sources no correlation or rank agreement can be significant: compare more sources."
-    t = scipy.stats.t.ppf(0.975, n - 2)
-    critical = t / math.sqrt(t * t + n - 2)
-    warning = " That is too few to tell measures apart." if n < 10 else ""
-    return f"With {n} sources |r| must exceed {critical:.{3 if n < 4 else 2}f} for p < 0.05.{warning}"
-
-
-def _statistic(correlate: Callable[..., Any], x: np.ndarray, y: np.ndarray, attribute: str = "statistic") -> float:
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return math.nan
-    with warnings.catch_warnings():
-        # Nearly constant input is what a bootstrap of few sources meets all the time.
-        warnings.simplefilter("ignore", scipy.stats.NearConstantInputWarning)
-        return float(getattr(correlate(x, y), attribute))
-
-
-def _bootstrap(statistic: Callable, x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
-    """A 95 % percentile interval over resampled sources; each distinct resample is computed once."""
-    if len(x) < 3:
-        return math.nan, math.nan
-    resamples = np.sort(np.random.default_rng(seed).integers(0, len(x), (RESAMPLES, len(x))), axis=1)
-    distinct, times = np.unique(resamples, axis=0, return_counts=True)
-    values = np.repeat([statistic(x[i], y[i]) for i in distinct], times)
-    values = values[~np.isnan(values)]
-    return tuple(np.percentile(values, (2.5, 97.5)).tolist()) if len(values) else (math.nan, math.nan)
+    x = significant_digits(np.array([scores[source] for source in defined]))
+    y = np.array([accuracies[source] for source in defined])
+    r, tau, weighted = (estimate(statistic, x, y, seed=seed) for statistic in (pearson, kendall, weighted_tau))
+    return Agreement(measure, r, tau, weighted, p_value(x, y), len(x), ties(x, y))
 
 
 def _clearly_above(best: Record, other: Record) -> bool:
@@ -233,11 +173,4 @@ def _number(value: float | None) -> float:
 
 
 def _with_interval(record: Record) -> str:
-    return _show(Interval(*map(_number, (record.value, record.low, record.high))))
-
-
-def _show(interval: Interval, digits: int = 3) -> str:
-    if math.isnan(interval.value):
-        return "–"
-    value, low, high = (f"{number:.{digits}f}" for number in interval)
-    return value if math.isnan(interval.low) else f"{value} [{low}, {high}]"
+    return Interval(*map(_number, (record.value, record.low, record.high))).show()

@@ -1,0 +1,49 @@
+"""``leepjax verify``: scores against accuracies that were measured elsewhere."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from leepjax.cli.options import names_of
+from leepjax.tables import Format
+
+
+def verify(
+    records: Path,
+    /,
+    *,
+    truth: Path,
+    accuracy: str = "accuracy",
+    measures: str | None = None,
+    over: Literal["sources", "targets"] = "sources",
+    seed: int = 0,
+    format: Format = "table",
+) -> None:
+    """Hold scores against accuracies that you measured: correlations, regret and the like, with bootstrap intervals.
+
+    Parameters
+    ----------
+    records
+        What rank or sweep wrote (results.jsonl, its folder, or their CSV), a study's outcomes.jsonl, or a CSV with the
+        columns source (or model), target (or dataset) where there are several, and one for each measure.
+    truth
+        A CSV with the columns source (or model), target (or dataset) where there are several, and accuracy.
+    accuracy
+        The column of the accuracies; any number of which more is better.
+    measures
+        Names separated by commas; all by default.
+    over
+        sources: for each target, do the scores order the sources? targets: for each source, do they order the targets?
+    seed
+        Of the bootstrap.
+    format
+        What stdout gets; what found no partner is told on stderr where it is JSON or CSV.
+    """
+    from leepjax.ranking.score_files import read_scores, read_truth
+    from leepjax.ranking.truth import verify as hold
+
+    chosen = names_of(measures)
+    verification = hold(read_scores(records, chosen, accuracy), read_truth(truth, accuracy), over=over, seed=seed)
+    print(verification.render(format))  # noqa: T201
+    if format in ("json", "csv"):
+        print("\n".join(verification.remarks()), file=sys.stderr)  # noqa: T201

@@ -1,0 +1,146 @@
+"""How sure a correlation is: bootstrap intervals, differences, what a third quantity explains, and what n allows."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+
+from leepjax.ranking.resampling import Resamples, of_resamples, resample
+from leepjax.ranking.statistics import Statistic, pearson
+
+RESAMPLES = 1000
+# Residuals this small beside what was explained are rounding.
+_NOTHING = 1e-10
+
+
+class Interval(NamedTuple):
+    """A statistic with its bootstrap interval; NaN where it is undefined."""
+
+    value: float
+    low: float
+    high: float
+
+    def show(self, digits: int = 3) -> str:
+        """``0.41 [0.10, 0.72]``, and a dash for what is undefined."""
+        if math.isnan(self.value):
+            return "–"
+        value, low, high = (f"{number:.{digits}f}" for number in self)
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
+
+
+def estimate(
+    statistic: Statistic,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """A statistic of scores x and accuracies y [n], with its percentile interval over resampled items.
+
+    Items that lack a score or an accuracy (NaN) are left out, and so are resamples in which the statistic is undefined.
+    The ends are NaN where fewer than three items are left. Intervals of the same n and seed use the same resamples.
+    """
+    x, y = _complete(x, y)
+    value = statistic(x, y)
+    return _interval(value, lambda drawn: of_resamples(statistic, x, y, drawn), len(x), resamples, confidence, seed)
+
+
+def difference(
+    statistic: Statistic,
+    x1: np.ndarray,
+    x2: np.ndarray,
+    y: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """How much more two measures' scores x1 than x2 [n] agree with y: statistic(x1, y) − statistic(x2, y).
+
+    The bootstrap is paired: both are computed on the same resamples of the items that have both scores, so that what
+    makes both high or low cancels. An interval without zero says that the measures differ on such items.
+    """
+    x1, x2, y = _complete(x1, x2, y)
+
+    def differences(drawn: Resamples) -> np.ndarray:
+        return of_resamples(statistic, x1, y, drawn) - of_resamples(statistic, x2, y, drawn)
+
+    return _interval(statistic(x1, y) - statistic(x2, y), differences, len(y), resamples, confidence, seed)
+
+
+def partial_correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
+    """Pearson's r of what is left of x and y [n] when a linear fit of `given` ([n] or [n k]) is taken off both.
+
+    A constant `given` takes nothing off, and leaves the plain r. NaN where `given` explains x or y wholly.
+    """
+    columns = np.asarray(given, float).reshape(len(x), -1)
+    x, y, *controls = _complete(x, y, *columns.T)
+    design = np.stack([control - control.mean() for control in controls] + [np.ones(len(x))], axis=1)
+    return pearson(*(_residuals(design, values) for values in (x, y))) if len(x) > 1 else math.nan
+
+
+def ties(x: np.ndarray, y: np.ndarray) -> int:
+    """Pairs of items with equal score or equal accuracy."""
+    equal = np.equal.outer(x, x) | np.equal.outer(y, y)
+    return int(np.sum(equal[np.triu_indices(len(x), 1)]))
+
+
+def significant_digits(x: np.ndarray, digits: int = 5) -> np.ndarray:
+    """Scores rounded to significant digits: float32's rounding beyond must not rank what a saturated measure ties."""
+    return np.array([float(f"{value:.{digits}g}") for value in x])
+
+
+def critical_r(n: int, alpha: float = 0.05) -> float:
+    """The |r| of n items beyond which a two-sided t test gives p < α; NaN when n < 3, where none does."""
+    if n < 3:
+        return math.nan
+    t = scipy.stats.t.ppf(1 - alpha / 2, n - 2)
+    return float(t / math.sqrt(t * t + n - 2))
+
+
+def minimum_detectable(n: int, power: float = 0.8, alpha: float = 0.05) -> float:
+    """The smallest true |r| that n items make significant at α with this power, by Fisher's z; NaN when n < 4.
+
+    z = artanh r is normal with standard deviation 1/√(n − 3).
+    """
+    if n < 4:
+        return math.nan
+    quantiles = scipy.stats.norm.ppf([1 - alpha / 2, power])
+    return float(np.tanh(quantiles.sum() / math.sqrt(n - 3)))
+
+
+def significance_note(n: int, items: str = "sources") -> str:
+    """How far a correlation of n items must be from zero to mean something, in words."""
+    if n < 3:
+        return f"With {n} {items} no correlation or rank agreement can be significant: compare more {items}."
+    warning = " That is too few to tell measures apart." if n < 10 else ""
+    return f"With {n} {items} |r| must exceed {critical_r(n):.{3 if n < 4 else 2}f} for p < 0.05.{warning}"
+
+
+def _complete(*columns: np.ndarray) -> list[np.ndarray]:
+    """The columns without the items of which any is NaN."""
+    arrays = [np.asarray(column, float) for column in columns]
+    there = ~np.isnan(arrays).any(axis=0)
+    return [array[there] for array in arrays]
+
+
+def _interval(
+    value: float, values_of: Callable[[Resamples], np.ndarray], n: int, resamples: int, confidence: float, seed: int
+) -> Interval:
+    if n < 3 or math.isnan(value):
+        return Interval(value, math.nan, math.nan)
+    values = values_of(resample(n, resamples, seed))
+    values = values[~np.isnan(values)]
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(values, (tail, 100 - tail)) if len(values) else (math.nan, math.nan)
+    return Interval(value, float(low), float(high))
+
+
+def _residuals(design: np.ndarray, values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean()
+    residuals = centred - design @ np.linalg.lstsq(design, centred, rcond=None)[0]
+    return residuals if np.linalg.norm(residuals) > _NOTHING * np.linalg.norm(centred) else np.zeros_like(values)

@@ -1,0 +1,197 @@
+"""Scores against accuracies that somebody else measured: joined by source and target, and every statistic of both."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
+from leepjax.ranking.statistics import STATISTICS, p_value
+from leepjax.tables import Format, Row, render
+from leepjax.types import InputError
+
+Over = Literal["sources", "targets"]
+
+FEWEST = 3
+"""With fewer items no correlation means anything."""
+
+_CORRELATIONS = {"pearson": "Pearson r", "spearman": "Spearman ρ", "kendall": "Kendall τ", "weighted_tau": "weighted τ"}
+_CHOICES = {"rel_at_1": "Rel@1", "rel_at_3": "Rel@3", "recall_at_1": "Recall@1", "recall_at_3": "Recall@3"}
+_CHOICES |= {"regret": "regret"}
+
+
+class Score(NamedTuple):
+    """What one measure says of one source on one target; NaN where it is undefined."""
+
+    source: str
+    target: str
+    """Empty where there is only one."""
+    measure: str
+    value: float
+
+
+class Accuracy(NamedTuple):
+    """What a source reached on a target."""
+
+    source: str
+    target: str
+    """Empty where there is only one."""
+    value: float
+
+
+class Comparison(NamedTuple):
+    """One measure against the truth: over the sources of one target, or over the targets of one source."""
+
+    group: str
+    """The target, or the source."""
+    measure: str
+    n: int
+    ties: int
+    p_value: float
+    """Of Pearson's r being zero, two-sided."""
+    statistics: dict[str, Interval]
+    """By the names of `STATISTICS`."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Every measure in every group against accuracies; ``print(verification)`` shows the tables."""
+
+    comparisons: tuple[Comparison, ...]
+    over: Over
+    without_accuracy: tuple[str, ...]
+    """Sources, on targets, that have scores and no accuracy."""
+    without_score: tuple[str, ...]
+
+    def to_records(self) -> list[Row]:
+        """One flat dictionary for each comparison; None where a number is undefined."""
+        return [_record(comparison, self.over) for comparison in self.comparisons]
+
+    def render(self, format: Format = "table") -> str:
+        """The comparisons as text; JSON and CSV hold `to_records`, the others tables for people, and the remarks."""
+        if format in ("json", "csv"):
+            return render(self.to_records(), format)
+        parts = []
+        for group in dict.fromkeys(comparison.group for comparison in self.comparisons):
+            of_group = [comparison for comparison in self.comparisons if comparison.group == group]
+            for title, row in (("agreement with accuracy", _agreement_row), ("what choosing by it gives", _choice_row)):
+                parts.append(render([row(c) for c in of_group], format, f"{group or 'Scores'}: {title}"))
+        return "\n\n".join([*parts, *self.remarks()])
+
+    def remarks(self) -> list[str]:
+        """What a reader must know to not over-read the tables, in sentences."""
+        sizes = sorted({comparison.n for comparison in self.comparisons})
+        remarks = [significance_note(n, self.over) for n in sizes]
+        for what, names in (("an accuracy", self.without_accuracy), ("a score", self.without_score)):
+            if names:
+                remarks.append(f"Left out for want of {what}: {', '.join(names)}.")
+        return remarks
+
+    def __str__(self) -> str:
+        return self.render()
+
+
+def verify(
+    scores: Sequence[Score], truth: Sequence[Accuracy], *, over: Over = "sources", seed: int = 0
+) -> Verification:
+    """Every measure's scores against accuracies, with bootstrap intervals over the sources (or the targets).
+
+    Scores and accuracies are joined by source and target; where one side names no target, the other must be of one.
+
+    Raises:
+        InputError: for two different scores of a source by one measure, or two accuracies, on one target; for a side
+            without targets beside several; and when no target (no source) has three items with both numbers.
+    """
+    scores, truth = _with_targets(scores, truth)
+    values = _distinct((s, (*_place(s), s.measure), s.measure) for s in scores)
+    accuracies = _distinct((a, _place(a), "accuracy") for a in truth)
+    groups = {(_group(score, over), score.measure): [] for score in values.values()}
+    for score in values.values():
+        if accuracy := accuracies.get(_place(score)):
+            groups[_group(score, over), score.measure].append((score.value, accuracy.value))
+    comparisons = tuple(_compare(*named, pairs, seed) for named, pairs in groups.items())
+    scored = {_place(score): None for score in scores}
+    if not scored.keys() & accuracies.keys():
+        raise InputError(
+            f"verify: expected sources with score and accuracy, got no common ones, such as {_told(scores[0])} with a "
+            f"score and {_told(truth[0])} with an accuracy; name them alike."
+        )
+    _check_enough(comparisons, over)
+    without_accuracy = tuple(_told(place) for place in scored if place not in accuracies)
+    without_score = tuple(_told(place) for place in accuracies if place not in scored)
+    return Verification(comparisons, over, without_accuracy, without_score)
+
+
+def _with_targets(scores: Sequence[Score], truth: Sequence[Accuracy]) -> tuple[list[Score], list[Accuracy]]:
+    """Both sides with targets, where one of them names none."""
+    of_scores, of_truth = sorted({s.target for s in scores}), sorted({a.target for a in truth})
+    for side, targets, others in (("truth", of_truth, of_scores), ("scores", of_scores, of_truth)):
+        if targets == [""] and len(others) > 1:
+            raise InputError(
+                f"verify: expected a target for each row of the {side}, got none beside the {len(others)} targets "
+                f"{', '.join(others[:3])}{' …' if len(others) > 3 else ''}; add a column target."
+            )
+    name = of_scores[0] or of_truth[0] if of_scores and of_truth else ""
+    return [s._replace(target=s.target or name) for s in scores], [a._replace(target=a.target or name) for a in truth]
+
+
+def _place(row: Score | Accuracy) -> tuple[str, str]:
+    return row.source, row.target
+
+
+def _told(place: Sequence[Any]) -> str:
+    source, target = place[:2]
+    return f"{source} on {target}" if target else source
+
+
+def _distinct(rows: Iterable[tuple[Any, tuple[str, ...], str]]) -> dict[tuple[str, ...], Any]:
+    """The rows by their keys; a row may come twice, but not with two values."""
+    found: dict[tuple[str, ...], Any] = {}
+    for row, key, what in rows:
+        first = found.setdefault(key, row).value
+        if first != row.value and not (math.isnan(first) and math.isnan(row.value)):
+            raise InputError(
+                f"verify: expected one {what} of {_told(row)}, got {first:g} and {row.value:g}; keep one of them."
+            )
+    return found
+
+
+def _group(score: Score, over: Over) -> str:
+    return score.target if over == "sources" else score.source
+
+
+def _compare(group: str, measure: str, pairs: list[tuple[float, float]], seed: int) -> Comparison:
+    x, y = np.array([pair for pair in pairs if not np.isnan(pair).any()]).reshape(-1, 2).T
+    x = significant_digits(x)
+    statistics = {name: estimate(statistic, x, y, seed=seed) for name, statistic in STATISTICS.items()}
+    return Comparison(group, measure, len(x), ties(x, y), p_value(x, y), statistics)
+
+
+def _check_enough(comparisons: Sequence[Comparison], over: Over) -> None:
+    most = max(comparisons, key=lambda comparison: comparison.n)
+    if most.n < FEWEST:
+        raise InputError(
+            f"verify: expected at least {FEWEST} {over} with score and accuracy, got at most {most.n} "
+            f"({most.measure}{f', {most.group}' if most.group else ''}); add {over} to both files."
+        )
+
+
+def _agreement_row(comparison: Comparison) -> Row:
+    p = "–" if math.isnan(comparison.p_value) else f"{comparison.p_value:.3f}"
+    shown = {title: comparison.statistics[name].show(2) for name, title in _CORRELATIONS.items()}
+    return {"measure": comparison.measure, **shown, "p": p, "n": comparison.n, "ties": comparison.ties}
+
+
+def _choice_row(comparison: Comparison) -> Row:
+    shown = {title: comparison.statistics[name].show(3) for name, title in _CHOICES.items()}
+    return {"measure": comparison.measure, **shown}
+
+
+def _record(comparison: Comparison, over: Over) -> Row:
+    row: Row = {"target" if over == "sources" else "source": comparison.group, "measure": comparison.measure}
+    row |= {"n": comparison.n, "ties": comparison.ties, "p_value": comparison.p_value}
+    for name, (value, low, high) in comparison.statistics.items():
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

@@ -1,0 +1,304 @@
+"""`leepjax verify`: scores joined with accuracies of the user's, and bad files told in one sentence."""
+
+import csv
+import io
+import json
+import math
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from leepjax import cli
+from leepjax.ranking.score_files import read_scores, read_truth
+from leepjax.ranking.truth import Accuracy, Score, verify
+from leepjax.records import Record, write_records
+from leepjax.studies.outcome import Outcome, write_outcomes
+from leepjax.types import InputError
+
+SOURCES = "abcdef"
+LEEP = [-1.0, -1.5, -1.2, -2.0, -2.5, -2.2]
+NCE = [-0.5, -0.7, -0.9, -0.7, -1.5, -1.1]
+ACCURACY = [0.9, 0.85, 0.8, 0.6, 0.65, 0.5]
+
+
+def table(*rows):
+    return "".join(",".join(map(str, row)) + "\n" for row in rows)
+
+
+SCORES = table(("source", "leep", "nce"), *zip(SOURCES, LEEP, NCE, strict=True))
+TRUTH = table(("source", "accuracy"), *zip(SOURCES, ACCURACY, strict=True))
+
+
+def record(source, measure, value, target="pets", kind="score"):
+    numbers = {"low": None, "high": None, "confidence": 0.95, "seed": 0, "seconds": 0.1, "versions": {}}
+    counts = {"num_examples": 9, "num_classes": 3, "weights_hash": "w", "target_hash": "t", "key": f"{source}{measure}"}
+    return Record(kind=kind, target=target, source=source, measure=measure, value=value, **numbers, **counts)
+
+
+def records(target="pets"):
+    found = [record(s, "leep", x, target) for s, x in zip(SOURCES, LEEP, strict=True)]
+    found += [record(s, "nce", x, target) for s, x in zip(SOURCES, NCE, strict=True)]
+    return [*found, record("a", "head", 0.1, target, "verify")]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Write files, and give what the command prints, or the sentence that it fails with."""
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    monkeypatch.chdir(tmp_path)
+
+    def run(arguments="scores.csv --truth truth.csv", scores=SCORES, truth=TRUTH, code=0):
+        for name, text in {"scores.csv": scores, "truth.csv": truth}.items():
+            (tmp_path / name).write_text(text, "utf-8")
+        monkeypatch.setattr(sys, "argv", ["leepjax", "verify", *arguments.split()])
+        try:
+            cli.main()
+            exited = 0
+        except SystemExit as error:
+            exited = error.code
+        out, err = capsys.readouterr()
+        assert exited == code, err
+        assert not (code and out)
+        return err.removeprefix("leepjax: ").strip() if code else out
+
+    return run
+
+
+def rows_of(run, *arguments, **files):
+    return {
+        row["measure"]: row for row in json.loads(run(" ".join(["scores.csv --truth truth.csv", *arguments]), **files))
+    }
+
+
+def test_every_statistic_of_every_measure(run):
+    rows = rows_of(run, "--format json")
+    assert list(rows) == ["leep", "nce"]
+    for name, x in (("leep", LEEP), ("nce", NCE)):
+        row = rows[name]
+        r = scipy.stats.pearsonr(x, ACCURACY)
+        assert (row["pearson"], row["p_value"]) == pytest.approx((r.statistic, r.pvalue))
+        assert row["spearman"] == pytest.approx(scipy.stats.spearmanr(x, ACCURACY).statistic)
+        assert row["kendall"] == pytest.approx(scipy.stats.kendalltau(x, ACCURACY).statistic)
+        assert row["weighted_tau"] == pytest.approx(scipy.stats.weightedtau(x, ACCURACY).statistic)
+        assert (row["rel_at_1"], row["recall_at_1"], row["regret"]) == (1, 1, 0)
+        assert row["pearson_low"] < row["pearson"] < row["pearson_high"]
+        assert row["n"] == 6
+    assert (rows["leep"]["ties"], rows["nce"]["ties"]) == (0, 1)
+    # The three best are a, b, c; nce prefers d to c.
+    assert (rows["leep"]["recall_at_3"], rows["nce"]["recall_at_3"]) == (1, pytest.approx(2 / 3))
+
+
+@pytest.mark.parametrize(("format", "sign"), [("table", "─"), ("md", "| --- |")])
+def test_tables_for_people_end_in_remarks(run, format, sign):
+    shown = run(f"scores.csv --truth truth.csv --format {format}", truth=TRUTH.replace("f,", "g,"))
+    r = scipy.stats.pearsonr(LEEP[:5], ACCURACY[:5]).statistic
+    assert f"{r:.2f} [" in shown
+    assert sign in shown
+    assert "Rel@3" in shown
+    assert "With 5 sources |r| must exceed 0.88 for p < 0.05. That is too few to tell measures apart." in shown
+    assert shown.endswith("Left out for want of an accuracy: f.\n\nLeft out for want of a score: g.\n")
+
+
+def test_json_and_csv_are_alone_on_stdout(run):
+    shown = run("scores.csv --truth truth.csv --format csv", truth=TRUTH.replace("f,", "g,"))
+    rows = list(csv.DictReader(io.StringIO(shown)))
+    assert [row["measure"] for row in rows] == ["leep", "nce"]
+    assert float(rows[0]["pearson"]) == pytest.approx(scipy.stats.pearsonr(LEEP[:5], ACCURACY[:5]).statistic)
+
+
+def test_seed_moves_intervals_and_no_values(run):
+    first, same, other = (rows_of(run, f"--seed {seed} --format json")["nce"] for seed in (0, 0, 1))
+    assert first == same
+    assert first["pearson"] == other["pearson"]
+    assert first["pearson_low"] != other["pearson_low"]
+
+
+def test_measures_and_the_accuracy_column_are_chosen(run):
+    both = table(
+        ("model", "comment", "top1", "leep"),
+        *[(s, "fine", y, x) for s, x, y in zip(SOURCES, LEEP, ACCURACY, strict=True)],
+    )
+    rows = rows_of(run, "--measures leep --accuracy top1 --format json", scores=both, truth=both)
+    assert list(rows) == ["leep"]
+    numbers = both.replace("fine", "1")
+    assert set(rows_of(run, "--accuracy top1 --format json", scores=numbers, truth=both)) == {"comment", "leep"}
+
+
+def test_a_constant_measure_is_undefined_and_chooses_by_chance(run):
+    row = rows_of(run, "--format json", scores=table(("source", "one"), *((s, 1) for s in SOURCES)))["one"]
+    assert [row[name] for name in ("pearson", "spearman", "kendall", "weighted_tau", "p_value")] == [None] * 5
+    assert row["regret"] == pytest.approx(0.9 - np.mean(ACCURACY))
+    assert row["ties"] == 15
+
+
+def test_rounding_of_float32_ranks_nothing(run):
+    noise = table(("source", "full"), *((s, 1 + 1e-8 * y) for s, y in zip(SOURCES, ACCURACY, strict=True)))
+    assert rows_of(run, "--format json", scores=noise)["full"]["kendall"] is None
+
+
+def test_an_empty_score_is_left_out(run):
+    assert rows_of(run, "--format json", scores=SCORES.replace("a,-1.0", "a,"))["leep"]["n"] == 5
+
+
+def test_records_of_rank_are_read_from_a_file_a_folder_and_a_csv(run, tmp_path):
+    write_records(tmp_path / "out/results.jsonl", records())
+    with (tmp_path / "out/results.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    by_hand = rows_of(run, "--format json")
+    header = ("source", "target", "kind", "measure", "value")
+    long = table(header, *[(r.source, r.target, r.kind, r.measure, r.value) for r in records()])
+    for records_, scores in (("out", SCORES), ("out/results.jsonl", SCORES), ("scores.csv", long)):
+        rows = json.loads(run(f"{records_} --truth truth.csv --format json", scores=scores))
+        assert {row["measure"]: row | {"target": ""} for row in rows} == by_hand
+        assert {row["target"] for row in rows} == {"pets"}
+
+
+def outcome(task, source, leep, accuracy, method="head"):
+    metrics = dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece"), accuracy)
+    counts = dict.fromkeys(("image_size", "num_classes", "num_train", "num_test", "seed", "seconds"), 2)
+    names = {
+        "key": f"{task}{source}{method}",
+        "study": "large",
+        "weights_hash": "",
+        "target": "cifar",
+        "method": method,
+    }
+    return Outcome(task=task, source=source, scores={"leep": leep, "nce": None}, **names, **metrics, **counts)
+
+
+def test_a_study_is_read_and_verified_over_its_tasks(run, tmp_path):
+    outcomes = [
+        outcome(f"task-{i}", "resnet", x, 0.5, method) for i, x in enumerate(LEEP) for method in ("head", "finetune")
+    ]
+    write_outcomes(tmp_path / "outcomes.jsonl", outcomes)
+    truth = table(("model", "dataset", "accuracy"), *[("resnet", f"task-{i}", y) for i, y in enumerate(ACCURACY)])
+    (row, nce) = json.loads(run(". --truth truth.csv --over targets --format json", truth=truth))
+    assert (row["source"], row["n"], nce["n"]) == ("resnet", 6, 0)
+    assert row["pearson"] == pytest.approx(scipy.stats.pearsonr(LEEP, ACCURACY).statistic)
+
+
+def test_targets_are_kept_apart():
+    scores = [
+        Score(s, t, "leep", x)
+        for t, sign in (("up", 1), ("down", -1))
+        for s, x in zip("abc", [sign, 2 * sign, 4 * sign], strict=True)
+    ]
+    truth = [Accuracy(s, t, y) for t in ("down", "up", "aside") for s, y in zip("abc", (0.1, 0.2, 0.4), strict=True)]
+    found = verify(scores, truth)
+    assert [(c.group, c.statistics["pearson"].value) for c in found.comparisons] == [
+        ("up", pytest.approx(1)),
+        ("down", pytest.approx(-1)),
+    ]
+    assert found.without_score == ("a on aside", "b on aside", "c on aside")
+    assert found.without_accuracy == ()
+    with pytest.raises(InputError, match=r"at least 3 targets with score and accuracy, got at most 2 \(leep, a\)"):
+        verify(scores, truth, over="targets")
+
+
+def test_a_score_may_be_told_twice_but_not_with_two_values():
+    scores = [Score(s, "", "leep", x) for s, x in zip("abcd", (1, 2, 3, math.nan), strict=True)]
+    truth = [Accuracy(s, "", y) for s, y in zip("abcd", (0.1, 0.2, 0.4, 0.5), strict=True)]
+    assert verify(scores * 2, truth).comparisons[0].n == 3
+    with pytest.raises(InputError, match=r"expected one leep of a, got 1 and 1\.5; keep one of them"):
+        verify([*scores, Score("a", "", "leep", 1.5)], truth)
+
+
+def test_accuracies_without_targets_do_not_fit_several():
+    scores = [Score(s, t, "leep", 1.0) for t in "xyzw" for s in "abc"]
+    truth = [Accuracy(s, "", 0.5) for s in "abc"]
+    with pytest.raises(
+        InputError, match=r"a target for each row of the truth, got none beside the 4 targets w, x, y …;"
+    ):
+        verify(scores, truth)
+    several = [Accuracy(s, t, 0.5) for s in "abc" for t in "xy"]
+    with pytest.raises(
+        InputError, match="a target for each row of the scores, got none beside the 2 targets x, y; add"
+    ):
+        verify([Score(s, "", "leep", 1.0) for s in "abc"], several)
+
+
+TWICE = TRUTH + "a,0.3\n"
+BAD = {
+    "no scores": ("nowhere.csv --truth truth.csv", {}, "expected a CSV at nowhere.csv, got no file; check the path."),
+    "no records": ("nowhere.jsonl --truth truth.csv", {}, "expected scores at nowhere.jsonl, got no file; check"),
+    "no truth": ("scores.csv --truth nowhere.csv", {}, "expected a CSV at nowhere.csv, got no file; check the path."),
+    "empty folder": (". --truth truth.csv", {}, "expected results.jsonl or outcomes.jsonl in ., got neither; pass"),
+    "folder as truth": ("scores.csv --truth .", {}, "expected a CSV at ., got no file"),
+    "no accuracy": (
+        "",
+        {"truth": SCORES},
+        "expected a column accuracy in truth.csv, got source, leep, nce; name it wi",
+    ),
+    "empty truth": ("", {"truth": ""}, "expected a column accuracy in truth.csv, got none; name it"),
+    "header alone": ("", {"truth": "source,accuracy\n"}, "expected accuracies in truth.csv, got no row; add some."),
+    "no source": (
+        "",
+        {"scores": SCORES.replace("source", "net")},
+        "a column source or model in scores.csv, got net, l",
+    ),
+    "no measure": ("", {"scores": "source\na\n"}, "expected scores in scores.csv, got none; pass a CSV, or what rank"),
+    "unknown measure": (
+        "scores.csv --truth truth.csv --measures lep",
+        {},
+        "measures: expected one of 2 known names, got 'lep'; did you mean leep?",
+    ),
+    "words": (
+        "",
+        {"scores": SCORES.replace("-1.0", "good")},
+        "a number for leep in row 2 of scores.csv, got 'good'; corr",
+    ),
+    "accuracy in words": ("", {"truth": TRUTH.replace("0.85", "85%")}, "for accuracy in row 3 of truth.csv, got '85%'"),
+    "no number": (
+        "",
+        {"truth": TRUTH.replace("0.9", "")},
+        "for accuracy in row 2 of truth.csv, got ''; correct it",
+    ),
+    "not finite": (
+        "",
+        {"truth": TRUTH.replace("0.9", "nan")},
+        "for accuracy in row 2 of truth.csv, got 'nan'; correct it",
+    ),
+    "twice": ("", {"truth": TWICE}, "expected each source once in truth.csv, got a again in row 8; drop one."),
+    "two scores": ("", {"scores": SCORES + "a,-3,-3\n"}, "expected one leep of a, got -1 and -3; keep one of them."),
+    "two columns": (
+        "",
+        {"scores": SCORES.replace("nce", "leep")},
+        "distinct columns in scores.csv, got source, leep, leep",
+    ),
+    "long row": ("", {"scores": SCORES + "g,-3,-3,1\n"}, "expected 3 cells in row 8 of scores.csv, got 4; quote"),
+    "none common": (
+        "",
+        {"truth": "source,accuracy\nA,0.5\nB,0.6\nC,0.7\n"},
+        "got no common ones, such as a with a score and A with an accuracy; name them alike.",
+    ),
+    "two common": (
+        "",
+        {"truth": TRUTH.partition("c,")[0]},
+        "at least 3 sources with score and accuracy, got at most 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_in_one_sentence(run, case):
+    arguments, files, sentence = BAD[case]
+    message = run(arguments or "scores.csv --truth truth.csv", code=2, **files)
+    assert sentence in message
+    assert message.startswith(("verify: ", "measures: "))
+    assert len(message.splitlines()) == 1
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    (tmp_path / "truth.csv").write_bytes(b"source,accuracy\n\xff,1\n")
+    with pytest.raises(InputError, match=r"expected a CSV in UTF-8 at .*truth.csv, got .*; save it as one"):
+        read_truth(tmp_path / "truth.csv")
+    (tmp_path / "results.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(InputError, match=r"expected scores in .*results.jsonl, got none"):
+        read_scores(tmp_path)
+
+
+def test_what_spreadsheets_write_is_read(tmp_path):
+    (tmp_path / "truth.csv").write_bytes('﻿source,accuracy\r\n"a, b",0.5\r\n\r\n'.encode())
+    assert read_truth(tmp_path / "truth.csv") == [Accuracy("a, b", "", 0.5)]
