@@ -43,8 +43,9 @@ ALLOWED = {
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"experiments"},
-    "studies": {"__init__", "types", "files", "data", "models", "extraction", "measures", "transfer", "experiments"}
-    | {"ranking", "studies"},
+    "studies": BASE
+    | STATISTICS
+    | {"__init__", "measures", "ranking", "data", "models", "extraction", "transfer", "experiments", "studies"},
     "report": {"types", "files", "tables", "records", "ranking", "studies", "report"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},

@@ -133,6 +133,11 @@ def test_a_constant_measure_is_undefined_and_chooses_by_chance(run):
     assert row["ties"] == 15
 
 
+def test_rounding_of_float32_ranks_nothing(run):
+    noise = table(("source", "full"), *((s, 1 + 1e-8 * y) for s, y in zip(SOURCES, ACCURACY, strict=True)))
+    assert rows_of(run, "--format json", scores=noise)["full"]["kendall"] is None
+
+
 def test_an_empty_score_is_left_out(run):
     assert rows_of(run, "--format json", scores=SCORES.replace("a,-1.0", "a,"))["leep"]["n"] == 5
 

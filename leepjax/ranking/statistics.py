@@ -43,9 +43,8 @@ def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
 
 def p_value(x: np.ndarray, y: np.ndarray) -> float:
     """Of Pearson's r being zero, two-sided; NaN when r is, or n < 3."""
-    return (
-        _correlate(scipy.stats.pearsonr, x, y, "pvalue") if len(x) > 2 and not math.isnan(pearson(x, y)) else math.nan
-    )
+    defined = len(x) > 2 and not math.isnan(pearson(x, y))
+    return _correlate(scipy.stats.pearsonr, x, y, "pvalue") if defined else math.nan
 
 
 def rel_at_k(x: np.ndarray, y: np.ndarray, k: int = 1) -> float:
