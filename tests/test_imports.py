@@ -43,6 +43,11 @@ ALLOWED = {
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"experiments"},
+    "studies": BASE
+    | STATISTICS
+    | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
+    | {"__init__", "experiments", "studies"},
+    "report": {"types", "files", "tables", "records", "ranking", "studies", "report"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
