@@ -151,7 +151,7 @@ def test_the_winner_is_certain_where_the_paired_difference_excludes_zero():
     noise = rng.normal(size=(2, 60))
     leads = made(zip(y, y + noise[0], y, strict=True))
     won = winner(correlations(leads))
-    assert (won.measure, won.certain) == ("leep", True)
+    assert (won.measure, won.certain, won.among) == ("leep", True, ("leep", "h_score"))
     assert won.margin.low > 0
     follows = winner(correlations(made(zip(y + noise[0], y, y, strict=True))))
     assert (follows.measure, follows.certain) == ("h_score", True)

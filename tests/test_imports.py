@@ -45,7 +45,8 @@ ALLOWED = {
     | {"experiments"},
     "studies": BASE
     | STATISTICS
-    | {"__init__", "measures", "ranking", "data", "models", "extraction", "transfer", "experiments", "studies"},
+    | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
+    | {"__init__", "experiments", "studies"},
     "report": {"types", "files", "tables", "records", "ranking", "studies", "report"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},

@@ -66,6 +66,8 @@ class Winner(NamedTuple):
     pearson: float
     margin: Interval
     """LEEP's r − the r of the best of the others, with its interval by a paired bootstrap."""
+    among: tuple[str, ...]
+    """The measures that competed: those whose correlation is defined."""
     certain: bool
     """Where LEEP wins: whether its lead over each of the others excludes zero. Otherwise: the winner's over LEEP."""
 
@@ -110,13 +112,14 @@ def winner(rows: Iterable[Correlation], among: Sequence[str] = PAPER_MEASURES) -
     """
     defined = [row for row in rows if row.measure in among and not math.isnan(row.pearson.value)]
     if not defined:
-        return Winner("", math.nan, Interval(math.nan, math.nan, math.nan), False)
+        return Winner("", math.nan, Interval(math.nan, math.nan, math.nan), (), False)
     best = max(defined, key=lambda row: row.pearson.value)
     rivals = [row for row in defined if row.measure != LEAD]
     nearest = max(rivals, key=lambda row: row.pearson.value, default=None)
     margin = nearest.behind_leep if nearest else Interval(math.nan, math.nan, math.nan)
     certain = all(row.behind_leep.low > 0 for row in rivals) if best.measure == LEAD else best.behind_leep.high < 0
-    return Winner(best.measure, best.pearson.value, margin, certain and bool(rivals))
+    competed = tuple(row.measure for row in defined)
+    return Winner(best.measure, best.pearson.value, margin, competed, certain and bool(rivals))
 
 
 def wins(settings: Iterable[Setting], among: Sequence[str] = PAPER_MEASURES, seed: int = 0) -> Wins:

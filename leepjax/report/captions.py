@@ -1,0 +1,138 @@
+"""What figures say in words: names, numbers, captions, and descriptions for those who don't see them."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from leepjax.ranking import significance_note
+from leepjax.studies.by_level import Convergence, LevelMeans
+from leepjax.studies.correlations import Correlation, correlations
+from leepjax.studies.settings import Setting
+
+_MEASURES = {
+    "leep": "LEEP",
+    "em_leep": "EM-LEEP",
+    "loo_leep": "LOO-LEEP",
+    "leep_lift": "LEEP lift",
+    "nce": "NCE",
+    "soft_nce": "soft NCE",
+    "h_score": "H-score",
+    "shrunk_h_score": "shrunk H-score",
+    "logme": "LogME",
+    "neg_log_classes": "−log c",
+    "neg_entropy": "−H(Y)",
+    "source_accuracy": "source accuracy",
+    "neg_num_parameters": "−parameters",
+    "num_parameters": "parameters",
+    "knn": "k-NN accuracy",
+}
+_METRICS = {"accuracy": "test accuracy", "macro_f1": "macro F1"}
+
+
+def measure_name(measure: str) -> str:
+    """As it is written in text."""
+    return _MEASURES.get(measure, measure.replace("_", " "))
+
+
+def metric_name(setting: Setting) -> str:
+    """What a setting's accuracies are."""
+    return _METRICS[setting.metric]
+
+
+def number(value: float, digits: int = 2) -> str:
+    """With a true minus sign; – where undefined."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def correlation_of(setting: Setting, measure: str) -> Correlation:
+    """A measure's row alone."""
+    return correlations(setting, [measure])[0]
+
+
+def summary_of(setting: Setting, measure: str) -> str:
+    """Pearson's r with its interval, p and n, in a line."""
+    row = correlation_of(setting, measure)
+    r, p = row.pearson, row.p_value
+    between = "" if math.isnan(r.low) else f" [{number(r.low)}, {number(r.high)}]"
+    chance = "p –" if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"r = {number(r.value)}{between}, {chance}, n = {row.n}"
+
+
+class Words(NamedTuple):
+    """What goes with a figure."""
+
+    kind: str
+    caption: str
+    alt: str
+
+
+def words_of_scatter(setting: Setting) -> Words:
+    """Of `scatter` of LEEP."""
+    summary, metric = summary_of(setting, "leep"), metric_name(setting)
+    caption = (
+        f"{setting.name}. LEEP against {metric}, a point for each task, with the least-squares line and its 95 % band: "
+        f"{summary}; the interval is a bootstrap's over tasks."
+    )
+    if np.ptp(setting.num_classes) > 0:
+        alone, given = correlation_of(setting, "neg_log_classes"), correlation_of(setting, "leep").given_classes
+        caption += (
+            f" The number of classes c varies: −log c alone has r = {number(alone.pearson.value)}, and LEEP's "
+            f"partial r given log c is {number(given)}."
+        )
+    return Words("scatter", caption, f"Scatter plot of LEEP and {metric}, {setting.pairing}: {summary}.")
+
+
+def words_of_selection(setting: Setting) -> Words:
+    """Of `selection`."""
+    row = correlation_of(setting, "leep")
+    caption = (
+        f"{setting.name}. Scores of {len(setting.outcomes)} sources against {metric_name(setting)}, with least-squares "
+        f"lines and their 95 % bands. {significance_note(row.n)} A true |r| of "
+        f"{number(row.minimum_detectable)} shows as significant four times in five."
+    )
+    best = setting.labels[int(np.argmax(setting.accuracies))]
+    return Words(
+        "selection", caption, f"Scatter plots of scores and {metric_name(setting)}; {best} is the best source."
+    )
+
+
+def words_of_levels(means: Sequence[LevelMeans]) -> Words:
+    """Of `level_bars`."""
+    setting, kind = means[0].setting, means[0].kind
+    rising = [each.setting.pairing for each in means if each.rising]
+    caption = (
+        f"{setting.kind_of_task}, {setting.how}. Mean {metric_name(setting)} of the tasks in each of "
+        f"{len(means[0].levels)} {kind} levels of {measure_name(means[0].measure)}, with 95 % t intervals; dots are "
+        f"the single tasks. Means rise from each level to the next in {_count(rising, len(means))}."
+    )
+    alt = f"Bar charts of mean {metric_name(setting)} by level; they rise throughout in {len(rising)} of {len(means)}."
+    return Words("levels", caption, alt)
+
+
+def words_of_convergence(found: Sequence[Convergence]) -> Words:
+    """Of `convergence_curves`."""
+    same = found[0].against == "same-epoch"
+    reference = "the reference from scratch after the same epoch" if same else "the finished reference from scratch"
+    zero = "the reference has caught up" if same else "fine-tuning has caught up"
+    matched = "; ".join(f"{each.pairing}: {_matched(each)}" for each in found)
+    caption = (
+        f"Test accuracy of fine-tuning less that of {reference}, averaged over the tasks in each {found[0].kind} level "
+        f"of {measure_name(found[0].measure)}, with 95 % t bands. At the zero line {zero}. First epoch there, from "
+        f"the lowest level to the highest: {matched}."
+    )
+    return Words(
+        "convergence", caption, f"Curves of the accuracy difference by epoch, a curve for each level. {matched}."
+    )
+
+
+def _matched(found: Convergence) -> str:
+    return ", ".join("never" if level.matched is None else str(level.matched) for level in found.levels if level.n)
+
+
+def _count(pairings: Sequence[str], of: int) -> str:
+    """How many, and which of them where it isn't all or none."""
+    if len(pairings) in (0, of):
+        return f"{len(pairings)} of {of} panel{'s' if of > 1 else ''}"
+    return f"{len(pairings)} of {of} panels ({', '.join(pairings)})"

@@ -1,0 +1,62 @@
+"""How far fine-tuning is ahead of training from scratch, epoch by epoch in each level: the supplement's figure 3."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from leepjax.report.captions import measure_name, number
+from leepjax.report.drawing import COLOURS, INK, MARKERS, Axes, Figure, MaxNLocator, panels, style
+from leepjax.studies.by_level import Against, Convergence, LevelCurve
+
+_TITLES: dict[Against, str] = {
+    "same-epoch": "Fine-tuned against as many epochs from scratch",
+    "final": "Fine-tuned against finished training from scratch",
+}
+
+
+def convergence_curves(found: Sequence[Convergence]) -> Figure:
+    """Difference of test accuracies by epoch, a line with its 95 % t band for each level, a panel for each source
+    and target; at the zero line both are equally accurate.
+    """
+    with style():
+        figure, all_axes = panels(len(found), 5.2, 4.4)
+        for axes, each in zip(all_axes, found, strict=True):
+            _panel(axes, each)
+        figure.suptitle(_TITLES[found[0].against], x=0.01, ha="left")
+    return figure
+
+
+def _panel(axes: Axes, found: Convergence) -> None:
+    axes.axhline(0, color=INK, linewidth=1.2, linestyle="--", zorder=2)
+    count = len(found.levels)
+    for place, level in enumerate(found.levels):
+        if level.n:
+            # The lowest and the highest level look the same, whatever the number of levels.
+            look = round(4 * place / max(count - 1, 1)) if count <= 5 else place % len(COLOURS)
+            _curve(axes, level, f"level {place + 1} (≥ {number(level.low)}), n = {level.n}", look)
+    _fit(axes, found)
+    axes.set_title(found.pairing)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("accuracy: fine-tuned − from scratch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles, labels = axes.get_legend_handles_labels()
+    # The highest level first. Below the panel no curve or line is hidden.
+    title = f"{found.kind} levels of {measure_name(found.measure)}"
+    below = {"loc": "upper left", "bbox_to_anchor": (0, -0.15), "ncols": 2, "alignment": "left"}
+    axes.legend(handles[::-1], labels[::-1], title=title, **below)
+
+
+def _fit(axes: Axes, found: Convergence) -> None:
+    """Make room for the curves and the zero line: the band of two tasks can be wider than all of them, and is cut."""
+    means = [difference.value for level in found.levels for difference in level.differences]
+    low, high = min([0, *means]), max([0, *means])
+    bottom, top = axes.get_ylim()
+    room = 0.4 * (high - low)
+    axes.set_ylim(max(bottom, low - room), min(top, high + room))
+
+
+def _curve(axes: Axes, level: LevelCurve, label: str, look: int) -> None:
+    values, lows, highs = np.array(level.differences).T
+    epochs = np.arange(1, len(values) + 1)
+    axes.plot(epochs, values, color=COLOURS[look], marker=MARKERS[look], label=label, zorder=3)
+    axes.fill_between(epochs, lows, highs, color=COLOURS[look], alpha=0.13, linewidth=0, zorder=1)

@@ -1,0 +1,133 @@
+"""How figures look, and how they are saved: alike everywhere, byte by byte."""
+
+import html
+import io
+import math
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from leepjax.files import write_atomically
+from leepjax.types import InputError
+
+try:
+    import matplotlib as mpl
+except ImportError:
+    raise InputError("report: expected Matplotlib for figures, got none; pip install 'leepjax[report]'.") from None
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+__all__ = ["Axes", "Figure", "MaxNLocator", "encode", "inline_svg", "panels", "save", "style"]
+
+FORMATS = ("png", "svg", "pdf")
+
+# Okabe and Ito's colours, which people of any colour vision tell apart; without yellow, which white paper swallows.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
+INK, GREY, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
+SHADES = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.14, 1, 256)), "shades")
+"""Of a number; viridis without its yellow end."""
+COLOURS = (VERMILION, ORANGE, SKY, GREEN, BLUE, PURPLE)
+MARKERS = ("v", "s", "o", "D", "^", "P")
+"""Colour and marker of level 1, 2, …: never the colour alone."""
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5,
+}
+# Text stays text, and ids come from the contents, not from chance.
+_SAVING = {"svg.fonttype": "none", "svg.hashsalt": "leepjax", "pdf.fonttype": 42, "pdf.compression": 6}
+_METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def style(**more: Any) -> AbstractContextManager[None]:
+    """The house's looks for whatever is drawn inside the ``with``, whatever the user's own are."""
+    looks: Any = {**mpl.rcParamsDefault, **_STYLE, **more}
+    return mpl.rc_context(looks)
+
+
+def panels(count: int, width: float = 4.6, height: float = 3.7, most_columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, row by row, at most `most_columns` side by side; a size in inches each."""
+    columns = min(count, most_columns)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in grid[count:]:
+        unused.remove()
+    return figure, list(grid[:count])
+
+
+def encode(figure: Figure, format: str) -> bytes:
+    """A figure as a file's contents; PNGs lie on white, the others on nothing, and equal figures are equal bytes.
+
+    Raises:
+        InputError: for a format that isn't among `FORMATS`.
+    """
+    if format not in FORMATS:
+        raise InputError(f"report: expected a format among {', '.join(FORMATS)}, got {format!r}; choose one of them.")
+    file = io.BytesIO()
+    with style(**_SAVING):
+        figure.savefig(file, format=format, dpi=160, transparent=format != "png", metadata=_METADATA[format])
+    return file.getvalue()
+
+
+def save(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write a figure beside each other in several formats, each file whole or not at all.
+
+    Args:
+        figure: what to write.
+        path: without a suffix; each format adds its own.
+        formats: of `FORMATS`.
+
+    Returns:
+        The files' paths.
+
+    Raises:
+        InputError: for a format that isn't among `FORMATS`.
+    """
+    contents = {path.with_name(f"{path.name}.{format}"): encode(figure, format) for format in formats}
+    for place, content in contents.items():
+        write_atomically(place, content)
+    return list(contents)
+
+
+def inline_svg(svg: bytes, prefix: str, alt: str) -> str:
+    """A figure's SVG file as an ``<svg>`` element for HTML, transparent, with text as text.
+
+    Its ids begin with `prefix`, so that several can stand in a page; `alt` is for those who don't see it.
+    """
+    text = svg.decode()
+    text = re.sub(r'\bid="', f'id="{prefix}-', text[text.index("<svg") :])
+    text = text.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    title = f"<title>{html.escape(alt)}</title>"
+    return re.sub(r"<svg([^>]*)>", lambda tag: f'<svg role="img"{tag[1]}>{title}', text, count=1)

@@ -1,0 +1,135 @@
+"""Scores against accuracies, with the line that fits them: the paper's figure 1, and 4 for sources."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.stats
+
+from leepjax.report.captions import measure_name, metric_name, summary_of
+from leepjax.report.drawing import BLUE, GREY, INK, SHADES, Axes, Figure, panels, style
+from leepjax.studies.settings import Setting
+
+
+def scatter(setting: Setting, measure: str = "leep") -> Figure:
+    """A measure's scores against the accuracies of a setting, with the regression line and its 95 % band.
+
+    Points are shaded by the number of classes where that varies; the title says r, its interval, p and n.
+    """
+    with style():
+        figure, (axes,) = panels(1, 5.6, 4.4)
+        points = _points(axes, setting, measure)
+        if np.ptp(setting.num_classes) > 0:
+            figure.colorbar(points, ax=axes, label="classes c of the task", shrink=0.9, pad=0.02)
+        axes.set_title(f"{setting.pairing}, {setting.how}\n{summary_of(setting, measure)}")
+    return figure
+
+
+def selection(setting: Setting, measures: Sequence[str] | None = None) -> Figure:
+    """The same for each of some measures, a panel each, with the points' names: which source is best for a target?
+
+    Args:
+        setting: of the study of source selection.
+        measures: a panel each; LEEP, NCE, H-score and source accuracy, those that were recorded, when None.
+    """
+    if measures is None:
+        usual = ("leep", "nce", "h_score", "source_accuracy")
+        measures = [name for name in usual if not np.isnan(setting.scores(name)).all()]
+    with style():
+        figure, all_axes = panels(len(measures), 5.0, 4.0)
+        for axes, measure in zip(all_axes, measures, strict=True):
+            _points(axes, setting, measure)
+            axes.margins(x=0.2, y=0.14)
+            axes.set_title(f"{measure_name(measure)}\n{summary_of(setting, measure)}", fontsize=10)
+        figure.suptitle(f"{setting.pairing}, {setting.how}", x=0.01, ha="left")
+        figure.draw_without_rendering()  # from here on it is known where points lie
+        for axes, measure in zip(all_axes, measures, strict=True):
+            _name_points(figure, axes, setting, measure)
+    return figure
+
+
+def _points(axes: Axes, setting: Setting, measure: str):
+    x, y = setting.scores(measure), setting.accuracies
+    there = ~np.isnan(x)
+    _line(axes, x[there], y[there])
+    varied = np.ptp(setting.num_classes) > 0
+    shades: dict[str, Any] = {"c": setting.num_classes[there], "cmap": SHADES} if varied else {"color": BLUE}
+    points = axes.scatter(x[there], y[there], s=26, linewidths=0, zorder=3, **shades)
+    axes.set_xlabel(measure_name(measure))
+    axes.set_ylabel(metric_name(setting))
+    return points
+
+
+def _line(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """The least-squares line with the 95 % confidence band of the mean; nothing where it is undefined."""
+    if len(x) < 3 or np.ptp(x) == 0:
+        return
+    at = np.linspace(x.min(), x.max(), 100)
+    middle, half = band(x, y, at)
+    axes.fill_between(at, middle - half, middle + half, color=GREY, alpha=0.22, linewidth=0, zorder=1)
+    axes.plot(at, middle, color=INK, linewidth=1.4, zorder=2)
+
+
+def band(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least-squares line of y on x [n] at some places [m], and half the width of its 95 % confidence band."""
+    n, centred = len(x), x - x.mean()
+    spread = np.sum(centred**2)
+    slope = np.sum(centred * y) / spread
+    residuals = y - y.mean() - slope * centred
+    deviation = math.sqrt(np.sum(residuals**2) / (n - 2))
+    half = scipy.stats.t.ppf(0.975, n - 2) * deviation * np.sqrt(1 / n + (at - x.mean()) ** 2 / spread)
+    return y.mean() + slope * (at - x.mean()), half
+
+
+def _name_points(figure: Figure, axes: Axes, setting: Setting, measure: str) -> None:
+    """A label at each point, where it covers the least of other points and labels."""
+    x, y = setting.scores(measure), setting.accuracies
+    places = [(a, b, text) for a, b, text in zip(x, y, setting.labels, strict=True) if not math.isnan(a)]
+    pixels = axes.transData.transform([(a, b) for a, b, _ in places]) if places else []
+    taken = [_box(px - 5, py - 5, 10, 10) for px, py in pixels]
+    if line := axes.get_lines():
+        on_line = axes.transData.transform(np.transpose(line[0].get_data())[::3])
+        taken += [_box(px - 4, py - 4, 8, 8) for px, py in on_line]
+    inside = axes.get_window_extent()
+    for (a, b, text), (px, py) in zip(places, pixels, strict=True):
+        width, height = 5.4 * len(text) * figure.dpi / 100, 12 * figure.dpi / 100
+        options = [
+            (dx, dy, _box(px + dx + shift * width, py + dy - height / 2, width, height), shift)
+            for dx, shift in ((8, 0.0), (-8, -1.0), (0, -0.5))
+            for dy in (0, 13, -13, 24, -24)
+            if dx or dy
+        ]
+        dx, dy, box, shift = min(options, key=lambda option: _cost(option, taken, inside))
+        taken.append(box)
+        side = {0.0: "left", -1.0: "right", -0.5: "center"}[shift]
+        points = 72 / figure.dpi
+        axes.annotate(
+            text,
+            (a, b),
+            (dx * points, dy * points),
+            textcoords="offset points",
+            fontsize=8,
+            color=INK,
+            ha=side,
+            va="center",
+            zorder=4,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5} if dy else None,
+        )
+
+
+def _box(x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
+    return x, y, x + width, y + height
+
+
+def _cost(option, taken, inside) -> float:
+    """Pixels that a label would cover of what is there, and far more of what isn't the panel's; nearer is better."""
+    dx, dy, box, _ = option
+    covered = sum(_overlap(box, other) for other in taken)
+    within = _overlap(box, (inside.x0, inside.y0, inside.x1, inside.y1))
+    outside = (box[2] - box[0]) * (box[3] - box[1]) - within
+    return covered + 3 * outside + 0.1 * (abs(dx) + abs(dy))
+
+
+def _overlap(a, b) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
