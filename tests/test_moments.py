@@ -60,7 +60,7 @@ def test_a_mirrored_gram_is_the_gram(d):
 
 
 def test_streamed_merged_and_whole_agree_to_1e_6():
-    n, d, c = 50_000, 512, 100
+    n, d, c = 20_000, 128, 20
     features, labels = drawn(n, d, c)
 
     def of(rows, dtype=np.float32):

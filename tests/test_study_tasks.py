@@ -1,5 +1,7 @@
 """The tasks of studies: what is drawn, that it is told exactly, and that it stays."""
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,12 +90,12 @@ def test_tests_are_limited_by_class():
 
 def test_tasks_are_read_as_they_were_written(tmp_path):
     tasks = drawn(Profile("tail", (4, 4), LongTail(2, 16)), 3)
-    write_tasks(tmp_path / "tasks.jsonl", tasks)
-    assert list(read_tasks(tmp_path / "tasks.jsonl")) == tasks
-    (tmp_path / "tasks.jsonl").write_bytes(b'{"name": 3}\n')
+    write_tasks(tmp_path / "tasks.jsonl.gz", tasks)
+    assert list(read_tasks(tmp_path / "tasks.jsonl.gz")) == tasks
+    (tmp_path / "tasks.jsonl.gz").write_bytes(gzip.compress(b'{"name": 3}\n'))
     with pytest.raises(InputError, match=r"study: expected a task in line 1 of .*; restore it"):
-        list(read_tasks(tmp_path / "tasks.jsonl"))
-    with pytest.raises(InputError, match=r"study: expected tasks in .*, got no such file"):
+        list(read_tasks(tmp_path / "tasks.jsonl.gz"))
+    with pytest.raises(InputError, match=r"study: expected tasks in .*, got .*; check the path"):
         list(read_tasks(tmp_path / "none.jsonl"))
 
 

@@ -42,7 +42,7 @@ def study(
         paper: the paper's size, for GPUs and TPUs. desk: what two cores do in hours. smoke: a check in a minute, on
         digits.
     out
-        Folder for NAME/tasks.jsonl, outcomes.jsonl and study.json.
+        Folder for NAME/tasks.jsonl.gz, outcomes.jsonl and study.json.
     sources
         In place of the study's: names (leepjax ls sources), local-dir:PATH or .safetensors paths, separated by commas.
     train

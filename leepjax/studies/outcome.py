@@ -13,7 +13,7 @@ from leepjax.types import InputError
 Method = Literal["head", "finetune", "scratch"]
 """How the source was transferred: its head re-trained, everything fine-tuned, or, as the reference, not at all."""
 
-OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl", "study.json"
+OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl.gz", "study.json"
 """The files of a study's folder."""
 
 
@@ -27,7 +27,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = ""
     """Which of a study's kinds of task this is, such as ``long-tail``; empty where there is one kind."""
     task: str
-    """The task's name in the study's tasks.jsonl."""
+    """The task's name in the study's tasks.jsonl.gz."""
     source: str
     weights_hash: str
     target: str

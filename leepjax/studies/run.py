@@ -38,7 +38,7 @@ def run_study(
     Args:
         config: the study's choices.
         scale: what they are called.
-        out: folder for the folder of this study: ``tasks.jsonl``, ``outcomes.jsonl`` and ``study.json``.
+        out: folder for the folder of this study: ``tasks.jsonl.gz``, ``outcomes.jsonl`` and ``study.json``.
         engine: where trainings run; heads are re-trained in this process.
         workers: of the engine ``processes``; one for each core by default.
         cache: folder for what the sources say of the sets; nothing is kept when left out.

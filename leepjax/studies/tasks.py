@@ -1,6 +1,8 @@
 """The target tasks of a study: random classes of a labelled set, with so many examples of each, kept as indices."""
 
+import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -172,20 +174,20 @@ def indices(text: str) -> np.ndarray:
 
 
 def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
-    """Write tasks as JSON lines, atomically."""
-    write_atomically(path, b"".join(msgspec.json.encode(task) + b"\n" for task in tasks))
+    """Write tasks as compressed JSON lines, atomically; equal tasks give equal bytes."""
+    write_atomically(path, gzip.compress(b"".join(msgspec.json.encode(task) + b"\n" for task in tasks), mtime=0))
 
 
 def read_tasks(path: Path) -> Iterator[Task]:
-    """The tasks of a JSON-lines file.
+    """The tasks of a compressed JSON-lines file.
 
     Raises:
         InputError: when there is no such file, or a line isn't a task.
     """
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
-        raise InputError(f"study: expected tasks in {path}, got no such file; check the path.") from None
+        lines = gzip.decompress(path.read_bytes()).splitlines()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"study: expected tasks in {path}, got {error}; check the path, or run the study.") from None
     for number, line in enumerate(lines, start=1):
         try:
             yield msgspec.json.decode(line, type=Task)
