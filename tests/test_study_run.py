@@ -13,7 +13,7 @@ from leepjax.extraction.extract import extract
 from leepjax.studies import ledger, run
 from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.config import Config
-from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies
+from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes
 from leepjax.studies.run import run_study
 from leepjax.studies.scoring import SCORES
 from leepjax.studies.tasks import Each, Profile, read_tasks
@@ -155,6 +155,27 @@ def test_a_new_measure_is_scored_without_another_transfer(made, tmp_path, monkey
     (folder / OUTCOMES).write_text("".join(json.dumps(outcome) + "\n" for outcome in without))
     monkeypatch.setattr(run, "transfer_heads", None)
     assert run_study(CONFIG, scale="smoke", out=tmp_path) == outcomes
+
+
+def test_less_of_a_study_loses_nothing_and_other_choices_replace_what_they_make_anew(made, tmp_path):
+    outcomes, _ = made
+    path = tmp_path / "small-balanced" / OUTCOMES
+    path.parent.mkdir()
+    write_outcomes(path, outcomes)
+    run_study(replace(CONFIG, methods=("head",), num_tasks=1), scale="smoke", out=tmp_path)
+    assert sorted(o.key for o in read_outcomes(path)) == sorted(o.key for o in outcomes)
+    stronger = replace(CONFIG, methods=("head",), num_tasks=1, l2=1.0)
+    anew = run_study(stronger, scale="smoke", out=tmp_path)
+    kept = read_outcomes(path)
+    assert len(kept) == len(outcomes)
+    assert {o.key for o in anew} == {o.key for o in kept} - {o.key for o in outcomes}
+
+
+def test_a_training_that_diverges_is_told_and_the_others_go_on(made, tmp_path, caplog):
+    wild = replace(CONFIG, methods=("head", "finetune"), num_tasks=1, recipe=replace(RECIPE, learning_rate=1e30))
+    assert {o.method for o in run_study(wild, scale="smoke", out=tmp_path)} == {"head"}
+    assert "first on coloured-000, finetune: " in caplog.text
+    assert "second on coloured-000, finetune: " in caplog.text
 
 
 def test_more_tasks_keep_the_outcomes_that_there_are(made, tmp_path, monkeypatch):

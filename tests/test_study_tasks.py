@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leepjax.data.target import from_arrays
-from leepjax.studies.tasks import All, Between, Each, LongTail, Profile, indices, read_tasks, runs, sample, write_tasks
+from leepjax.studies.tasks import All, Between, Each, LongTail, Profile, indices, keep_tasks, read_tasks, runs, sample
 from leepjax.types import InputError
 
 
@@ -90,7 +90,8 @@ def test_tests_are_limited_by_class():
 
 def test_tasks_are_read_as_they_were_written(tmp_path):
     tasks = drawn(Profile("tail", (4, 4), LongTail(2, 16)), 3)
-    write_tasks(tmp_path / "tasks.jsonl.gz", tasks)
+    keep_tasks(tmp_path / "tasks.jsonl.gz", tasks[1:])
+    keep_tasks(tmp_path / "tasks.jsonl.gz", tasks[:2])
     assert list(read_tasks(tmp_path / "tasks.jsonl.gz")) == tasks
     (tmp_path / "tasks.jsonl.gz").write_bytes(gzip.compress(b'{"name": 3}\n'))
     with pytest.raises(InputError, match=r"study: expected a task in line 1 of .*; restore it"):

@@ -26,6 +26,7 @@ class Ledger:
         paths = sorted(folder.parent.glob(f"*/{OUTCOMES}"))
         known = {outcome.key: outcome for path in paths for outcome in read_outcomes(path)}
         self._outcomes = {key: known[key] for key, _ in self._transfers if key in known}
+        self._before = read_outcomes(self._path)
         self._count = len({key for key, _ in self._transfers})
         self._started, self._at_start = time.monotonic(), len(self._outcomes)
 
@@ -83,7 +84,10 @@ class Ledger:
         self._tell(what, len(self._outcomes), self._count)
 
     def write(self) -> None:
-        write_outcomes(self._path, self.outcomes)
+        """Keep what there is beside what the file held: a run of fewer tasks, sources or methods loses nothing."""
+        made = self.outcomes
+        places = set(map(_place, made))
+        write_outcomes(self._path, [*made, *(old for old in self._before if _place(old) not in places)])
 
     def _names(self, transfer: Transfer) -> dict[str, Any]:
         """What a transfer is called in this study; what it gives is known by its content."""
@@ -96,6 +100,11 @@ class Ledger:
             "weights_hash": transfer.source.card.weights_hash,
             "target": task.target,
         }
+
+
+def _place(outcome: Outcome) -> tuple[str, ...]:
+    """What is transferred to what; made under other choices, a later outcome takes an earlier one's place."""
+    return outcome.profile, outcome.source, outcome.target, outcome.task, outcome.method
 
 
 def _shortened(scores: Scores) -> dict[str, float | None]:

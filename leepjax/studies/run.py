@@ -1,5 +1,6 @@
 """Run a study: sample its tasks, score every source on them, transfer it to them, and record what comes of it."""
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,8 +16,10 @@ from leepjax.studies.ledger import Ledger, Scores
 from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
-from leepjax.studies.tasks import Profile, Task, sample, write_tasks
+from leepjax.studies.tasks import Profile, Task, keep_tasks, sample
 from leepjax.studies.transfers import Training, Transfer, transfer_heads
+
+log = logging.getLogger("leepjax")
 
 TOGETHER = 25
 """Heads that are solved by one program, and written at once."""
@@ -56,7 +59,7 @@ def run_study(
     pairs = [open_pair(train, test) for train, test in config.targets]
     sampled = {(pair.name, profile): _sample(config, profile, pair) for pair in pairs for profile in config.profiles}
     folder, started = out / config.study, time.monotonic()
-    write_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
+    keep_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
     groups = [
         _group(config, profile, source, pair, sampled[pair.name, profile], method)
         for pair in pairs
@@ -71,6 +74,9 @@ def run_study(
         units = {each.unit: each for each in trainings}
         with closing(run(Training.of(config.recipe, trainings), list(units))) as results:
             for unit, transferred in results:
+                if isinstance(transferred, FloatingPointError):
+                    log.warning("%s on %s, %s: %s", units[unit].source.name, unit.task.name, unit.method, transferred)
+                    continue
                 # From scratch there is no source to score.
                 ledger.add(units[unit], transferred, {} if unit.method == "scratch" else scored[_seen(units[unit])])
                 ledger.write()

@@ -23,7 +23,13 @@ PAPER = Config(
 
 SCALES: dict[Scale, Config] = {
     "paper": PAPER,
-    "desk": replace(PAPER, tests_per_class=20, recipe=replace(SHORT_RECIPE, epochs=5), image_size=64),
+    "desk": replace(
+        PAPER,
+        profiles=(Profile(num_classes=(100, 100), sizes=Each(10)),),
+        tests_per_class=10,
+        recipe=replace(SHORT_RECIPE, epochs=3),
+        image_size=64,
+    ),
     "smoke": replace(
         PAPER,
         sources=("shipped",),

@@ -124,13 +124,11 @@ def sample(
             "choose a set with more classes."
         )
     tests = [np.flatnonzero(test_set.labels == label)[:tests_per_class] for label in range(len(members))]
-    return [
-        _draw(profile, train_set, test_set, members, tests, number, np.random.default_rng((seed, number)))
-        for number in range(num_tasks)
-    ]
+    return [_draw(profile, train_set, test_set, members, tests, seed, number) for number in range(num_tasks)]
 
 
-def _draw(profile, train_set, test_set, members, tests, number, rng) -> Task:
+def _draw(profile, train_set, test_set, members, tests, seed, number) -> Task:
+    rng = np.random.default_rng((seed, number))
     num_classes = int(rng.integers(profile.num_classes[0], profile.num_classes[1] + 1))
     classes = np.sort(rng.choice(len(members), num_classes, replace=False))
     sizes = profile.sizes(num_classes, rng)
@@ -145,7 +143,7 @@ def _draw(profile, train_set, test_set, members, tests, number, rng) -> Task:
                 )
         rows = [rng.choice(members[label], count, replace=False) for label, count in zip(classes, sizes, strict=True)]
     return Task(
-        name="-".join(filter(None, (train_set.name, profile.name, f"{number:03}"))),
+        name="-".join(filter(None, (train_set.name, profile.name, f"seed-{seed}" if seed else "", f"{number:03}"))),
         profile=profile.name,
         target=train_set.name,
         train_hash=train_set.fingerprint,
@@ -173,9 +171,12 @@ def indices(text: str) -> np.ndarray:
     return np.concatenate([np.arange(int(first), int(last or first) + 1) for first, _, last in stretches])
 
 
-def write_tasks(path: Path, tasks: Iterable[Task]) -> None:
-    """Write tasks as compressed JSON lines, atomically; equal tasks give equal bytes."""
-    write_atomically(path, gzip.compress(b"".join(msgspec.json.encode(task) + b"\n" for task in tasks), mtime=0))
+def keep_tasks(path: Path, tasks: Iterable[Task]) -> None:
+    """Write tasks as compressed JSON lines, atomically, beside those of other names that the file holds."""
+    before = read_tasks(path) if path.exists() else ()
+    kept = {task.name: task for task in (*before, *tasks)}
+    lines = (msgspec.json.encode(kept[name]) + b"\n" for name in sorted(kept))
+    write_atomically(path, gzip.compress(b"".join(lines), mtime=0))
 
 
 def read_tasks(path: Path) -> Iterator[Task]:

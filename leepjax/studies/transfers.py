@@ -116,14 +116,18 @@ class Training:
         sources = {each.source.identity: each.source for each in transfers}
         return cls(recipe, sources, {each.pair.name: each.pair for each in transfers})
 
-    def __call__(self, unit: Unit) -> Transferred:
+    def __call__(self, unit: Unit) -> Transferred | FloatingPointError:
+        """Train; a training that diverged is a result, too: the other ones go on."""
         source, pair, task = self.sources[unit.source], self.pairs[unit.pair], unit.task
         names = [pair.train.classes[label] for label in task.classes]
         train_set = pair.train.subset(task.train_rows).of_classes(names)
         test_set = pair.test.subset(task.test_rows).of_classes(names)
         train = from_scratch if unit.method == "scratch" else fine_tune
         started = time.monotonic()
-        trained = train(source, train_set, test_set, recipe=replace(self.recipe, seed=task.seed))
+        try:
+            trained = train(source, train_set, test_set, recipe=replace(self.recipe, seed=task.seed))
+        except FloatingPointError as error:
+            return error
         # Every epoch is measured, as long as nobody asks otherwise.
         curve = tuple(round(epoch.accuracy, 6) for epoch in trained.curve if epoch.accuracy is not None)
         return Transferred(metrics(trained.logits, test_set.labels), curve, time.monotonic() - started)
