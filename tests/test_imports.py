@@ -136,8 +136,9 @@ HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
         ("", (*HEAVY, "jax", "numpy")),
         ("; lj.leep([[0.9, 0.1], [0.2, 0.8]], [0, 1])", HEAVY),
         ("; import leepjax.cli", (*HEAVY, "jax", "numpy", "scipy")),
+        ("; import leepjax.report.make", HEAVY),
     ],
-    ids=["import", "leep", "cli"],
+    ids=["import", "leep", "cli", "page of a ranking"],
 )
 def test_importing_loads_nothing_heavy(use, unwanted):
     loaded = run(f"import sys, leepjax as lj{use}; print(*sys.modules)").split()

@@ -1,5 +1,6 @@
 """From a folder of records to a folder of pages and figures."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from leepjax.records import read_records
 from leepjax.report.page import Report, render_page
 from leepjax.report.ranking_page import ranking_report, rankings_of
 from leepjax.report.runs import add_run, origin_of, read_runs
-from leepjax.studies.outcome import Provenance
+from leepjax.studies.outcome import PROVENANCE, Provenance, read_studies
 from leepjax.types import InputError
 
 PAGE, RESULTS, FIGURES = "report.html", "results.jsonl", "figures"
@@ -35,7 +36,7 @@ def make_report(folder: Path, out: Path | None = None, formats: Sequence[str] = 
     if not folder.is_dir():
         raise InputError(f"report: expected a folder that leepjax study, rank or sweep wrote, got {folder}; name one.")
     out = folder / "report" if out is None else out
-    report = _rankings(folder)
+    report = _studies(folder, out, formats) if _has_studies(folder) else _rankings(folder)
     return write_page(out, report)
 
 
@@ -49,6 +50,20 @@ def write_page(out: Path, report: Report) -> Path:
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
     """Write the page of rankings that were just measured, and that they were."""
     return write_page(out, ranking_report(rankings, [origin_of(each) for each in add_run(out, run)]))
+
+
+def _has_studies(folder: Path) -> bool:
+    return any(True for pattern in (PROVENANCE, f"*/{PROVENANCE}") for _ in folder.glob(pattern))
+
+
+def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
+    from leepjax.report.figures import draw_all  # Matplotlib, which pages of rankings do without
+    from leepjax.report.studies_page import studies_report
+
+    studies = read_studies(folder)
+    elsewhere = [] if out == folder / "report" else ["--out", str(out)]
+    command = shlex.join(["leepjax", "report", str(folder), *elsewhere])
+    return studies_report(studies, draw_all(studies, out / FIGURES, formats), command, FIGURES)
 
 
 def _rankings(folder: Path) -> Report:

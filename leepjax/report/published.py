@@ -1,0 +1,169 @@
+"""What the LEEP paper states, held against the records: agrees, disagrees, or can't be told, and why."""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from scipy.stats import binomtest
+
+from leepjax.report.captions import number
+from leepjax.report.correlation_tables import Analysed
+from leepjax.report.page import Verdict
+from leepjax.studies.by_level import Convergence, LevelMeans, convergence, level_means
+from leepjax.studies.correlations import LEAD, PAPER_MEASURES
+from leepjax.studies.outcome import Outcome
+from leepjax.studies.settings import SMALL
+
+LARGE_R = 0.94
+WON, SETTINGS = 15, 23
+FEWEST = 3
+"""Tasks in a level whose curve says anything."""
+TOP_1 = (
+    "ResNet18/34/50 70.93 / 74.37 / 77.36, MobileNet 1.0/.75/.5/.25 73.28 / 70.25 / 65.20 / 52.91, DarkNet53 78.56, "
+    "SENet154 81.26"
+)
+
+
+def published_facts(analysed: Sequence[Analysed], outcomes: Sequence[Outcome]) -> list[Verdict]:
+    """A verdict on each published fact."""
+    small = [each.setting for each in analysed if each.setting.study in SMALL]
+    return [
+        large_targets([each for each in analysed if (each.setting.study, each.setting.profile) == ("large", "")]),
+        best_of_three([each for each in analysed if each.counts]),
+        rising_levels([level_means(setting) for setting in small]),
+        earlier_levels(convergence(outcomes, against="final"), convergence(outcomes)),
+        Verdict(
+            f"The candidates' ImageNet top-1 accuracies are {TOP_1}.",
+            "not measured",
+            "–",
+            "That list is the paper's. ImageNet isn't part of any study here, so that nothing is measured against it.",
+        ),
+    ]
+
+
+def large_targets(analysed: Sequence[Analysed]) -> Verdict:
+    """Of r above 0.94."""
+    statement = f"On the large targets LEEP's r is above {LARGE_R} for both sources."
+    rows = [(each, each.of[LEAD].pearson) for each in analysed if LEAD in each.of]
+    sources = {each.setting.source for each, _ in rows}
+    told = "; ".join(
+        f"{each.setting.source}, {each.setting.how}, n = {len(each.setting.outcomes)}: {_with_interval(r)}"
+        for each, r in rows
+    )
+    classes = "; ".join(
+        f"{each.setting.source}, {each.setting.how}: {number(each.of['neg_log_classes'].pearson.value)}"
+        for each, _ in rows
+        if "neg_log_classes" in each.of
+    )
+    caution = f" The number of classes alone, −log c, has r: {classes}." if classes else ""
+    if not rows:
+        return _untold(statement, "No large targets with a varying number of classes were recorded.")
+    if any(r.high <= LARGE_R for _, r in rows):
+        return _disagrees(statement, f"{told}. An interval lies wholly below {LARGE_R}.{caution}")
+    if len(sources) < 2:
+        return _untold(statement, f"{told}. Only one source was transferred.{caution}")
+    if all(r.value > LARGE_R for _, r in rows):
+        return _agrees(statement, f"{told}.{caution}")
+    return _untold(statement, f"{told}. An interval reaches across {LARGE_R}.{caution}")
+
+
+def best_of_three(analysed: Sequence[Analysed]) -> Verdict:
+    """Of LEEP's wins."""
+    statement = f"LEEP is the best of LEEP, NCE and H-score in {WON} of {SETTINGS} settings."
+    if not analysed:
+        return _untold(statement, "No setting of four outcomes or more has all three scores.")
+    won = [each for each in analysed if each.winner.measure == LEAD]
+    lost = [each for each in analysed if each.winner.measure != LEAD]
+    n, share = len(analysed), WON / SETTINGS
+    low, high = binomtest(len(won), n).proportion_ci()
+    why = (
+        f"It is the best in {len(won)} of {n} settings here, in {sum(each.winner.certain for each in won)} of them by "
+        f"more than chance; in the other {len(lost)} it is beaten by more than chance in "
+        f"{sum(each.winner.certain for each in lost)}. Which the paper's {SETTINGS} settings are isn't known cell by "
+        f"cell, and these aren't the same. A share of {len(won)} in {n} has the 95 % interval [{number(low)}, "
+        f"{number(high)}], as if settings were independent; the paper's is {number(share)}."
+    )
+    if undefined := sum(any(math.isnan(each.of[name].pearson.value) for name in PAPER_MEASURES) for each in analysed):
+        why += f" In {undefined} settings one of the three is undefined, and the others are compared."
+    if high < share or low > share:
+        return _disagrees(statement, f"{why} LEEP wins {'more' if low > share else 'less'} often than there.")
+    if high - low > 0.5:
+        return _untold(statement, f"{why} So few settings can't tell.")
+    return _agrees(statement, f"{why} The interval holds the paper's share.")
+
+
+def rising_levels(means: Sequence[LevelMeans]) -> Verdict:
+    """Of mean accuracies by level."""
+    statement = "The mean accuracies of the five transferability levels rise from each level to the next."
+    means = [each for each in means if sum(level.n > 0 for level in each.levels) > 1]
+    if not means:
+        return _untold(statement, "No small targets of two levels or more were recorded.")
+    rising = [each for each in means if each.rising]
+    falling = [each for each in means if _falls(each)]
+    why = f"They rise throughout in {len(rising)} of {len(means)} settings, in equal-width levels of LEEP."
+    if falling:
+        names = "; ".join(each.setting.name for each in falling)
+        return _disagrees(statement, f"{why} Two neighbours fall with 95 % intervals apart in: {names}.")
+    if len(rising) == len(means):
+        return _agrees(statement, why)
+    others = "; ".join(f"{each.setting.name} ({_sizes(each)} tasks)" for each in means if not each.rising)
+    return _untold(statement, f"{why} Elsewhere a mean falls, but by no more than chance: {others}.")
+
+
+def earlier_levels(final: Sequence[Convergence], same_epoch: Sequence[Convergence]) -> Verdict:
+    """Of the epoch at which fine-tuning reaches the finished reference."""
+    statement = "Fine-tuning reaches the accuracy from scratch (the zero line) earlier in higher levels of LEEP."
+    if not final:
+        return _untold(statement, "Nothing was trained from scratch.")
+    found = [each.higher_is_earlier for each in final]
+    why = (
+        f"Against the finished reference, first epochs at the zero line from the lowest level to the highest: "
+        f"{_matches(final)}. Against the reference after the same epoch: {_matches(same_epoch)}."
+    )
+    least = min((level.n for each in final for level in each.levels if level.n), default=0)
+    if least < FEWEST:
+        return _untold(statement, f"{why} Some levels have fewer than {FEWEST} tasks, which is too few to tell.")
+    if all(found):
+        return _agrees(statement, why)
+    if all(each is False for each in found):
+        return _disagrees(statement, f"{why} Higher levels aren't earlier against the finished reference.")
+    earlier, known = sum(bool(each) for each in found), sum(each is not None for each in found)
+    if not known:
+        return _untold(statement, f"{why} Two levels that get there are needed to compare them.")
+    return _untold(
+        statement, f"{why} Higher levels are earlier in {earlier} of {known} transfers that can be compared."
+    )
+
+
+def _falls(means: LevelMeans) -> bool:
+    """Whether a level's interval lies wholly below that of the level before."""
+    there = [level.accuracy for level in means.levels if level.n > 1]
+    return any(after.high < before.low for before, after in pairwise(there))
+
+
+def _sizes(means: LevelMeans) -> str:
+    return ", ".join(str(level.n) for level in means.levels)
+
+
+def _matches(found: Iterable[Convergence]) -> str:
+    return "; ".join(
+        f"{each.pairing} "
+        + ", ".join(f"{level.matched or 'never'} ({level.n} tasks)" for level in each.levels if level.n)
+        for each in found
+    )
+
+
+def _with_interval(r) -> str:
+    return f"{number(r.value, 3)} [{number(r.low, 3)}, {number(r.high, 3)}]"
+
+
+def _agrees(statement: str, why: str) -> Verdict:
+    return Verdict(statement, "agrees", "✓", why)
+
+
+def _disagrees(statement: str, why: str) -> Verdict:
+    return Verdict(statement, "disagrees", "✗", why)
+
+
+def _untold(statement: str, why: str) -> Verdict:
+    return Verdict(statement, "can't be told", "?", why)

@@ -1,0 +1,168 @@
+"""The page of studies: what was run, what came out of it, and how far it agrees with the LEEP paper."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+import numpy as np
+
+from leepjax.ranking import critical_r, significance_note
+from leepjax.report.captions import number
+from leepjax.report.correlation_tables import (
+    Analysed,
+    analyse,
+    choice_table,
+    control_table,
+    correlation_table,
+    statistics_table,
+)
+from leepjax.report.figures import Drawn
+from leepjax.report.page import Figure, Origin, Report, Section, duration
+from leepjax.report.published import published_facts
+from leepjax.report.runs import origin_of
+from leepjax.studies.correlations import LEAD
+from leepjax.studies.outcome import Outcome, Study
+from leepjax.studies.settings import SELECTION, settings
+from leepjax.types import InputError
+
+TITLES = {
+    "large": "Large targets",
+    "small-balanced": "Small balanced targets",
+    "small-imbalanced": "Small imbalanced targets",
+    "convergence": "Convergence",
+    "source-selection": "Source selection",
+}
+
+
+def studies_report(studies: Sequence[Study], drawn: Sequence[Drawn], command: str, figures: str = "figures") -> Report:
+    """The page of studies.
+
+    Args:
+        studies: as `read_studies` gives them.
+        drawn: their figures.
+        command: what draws this page.
+        figures: where the figures' files lie, seen from the page.
+
+    Raises:
+        InputError: when they hold no outcome.
+    """
+    outcomes = [outcome for study in studies for outcome in study.outcomes]
+    if not outcomes:
+        raise InputError("report: expected outcomes of studies, got none; let leepjax study finish some transfers.")
+    analysed = [analyse(setting) for setting in settings(outcomes) if len(setting.outcomes) > 2]
+    origins = [_origin(study) for study in studies if study.outcomes]
+    sections = [Section("Published facts", verdicts=published_facts(analysed, outcomes), origins=origins)]
+    if analysed:
+        sections += [
+            Section("Correlations", _cautions(analysed), tables=[correlation_table(analysed)], origins=origins),
+            Section("Controls", tables=[control_table(analysed)], origins=origins),
+        ]
+    sections += [section for study in studies if (section := _study_section(study, analysed, drawn, command, figures))]
+    if analysed:
+        sections.append(Section("Every statistic", tables=[statistics_table(analysed)], origins=origins))
+    return Report(
+        title="How well do scores predict transfer?",
+        summary=[_what_was_run(studies, outcomes), *_what_came_out(analysed)],
+        facts=_facts(studies, outcomes, len(analysed)),
+        sections=sections,
+    )
+
+
+def _study_section(
+    study: Study, analysed: Sequence[Analysed], drawn: Sequence[Drawn], command: str, figures: str
+) -> Section | None:
+    """A study's figures, and for source selection the worth of choices; None where there is neither."""
+    shown = [
+        Figure(it.svg, it.caption, command, [f"{figures}/{path.name}" for path in it.files], it.kind != "scatter")
+        for it in drawn
+        if it.study == study.provenance.study
+    ]
+    chosen = [each for each in analysed if each.setting.study == study.provenance.study == SELECTION]
+    if not shown and not chosen:
+        return None
+    text = [significance_note(n) for n in sorted({len(each.setting.outcomes) for each in chosen})]
+    if any(len(each.setting.outcomes) == 9 for each in chosen):
+        text.append("Without any relation Kendall's τ of nine sources has a standard deviation of about 0.27.")
+    tables = [choice_table(chosen)] if chosen else []
+    title = TITLES.get(study.provenance.study, study.provenance.study)
+    return Section(title, text, tables=tables, figures=shown, origins=[_origin(study)])
+
+
+def _what_was_run(studies: Sequence[Study], outcomes: Sequence[Outcome]) -> str:
+    tasks = {(outcome.study, outcome.profile, outcome.target, outcome.task) for outcome in outcomes}
+    sources = {outcome.source for outcome in outcomes}
+    targets = sorted({outcome.target for outcome in outcomes})
+    ran = [study.provenance for study in studies if study.outcomes]
+    scales = sorted({run.scale for run in ran})
+    return (
+        f"{_count(len(ran), 'study', 'studies')} of the LEEP paper, at {' and '.join(scales)} scale: "
+        f"{len(outcomes):,} transfers of {_count(len(sources), 'source')} to {_count(len(tasks), 'task')} from "
+        f"{' and '.join(targets)}, in {duration(sum(run.seconds for run in ran))} on "
+        f"{' and '.join(sorted({run.hardware for run in ran}))}, until {max(run.date for run in ran)}."
+    )
+
+
+def _what_came_out(analysed: Sequence[Analysed]) -> list[str]:
+    """The headline, and beside it what it must be read with."""
+    r = [each.of[LEAD].pearson.value for each in analysed if LEAD in each.of]
+    r = [value for value in r if not math.isnan(value)]
+    if not r:
+        return ["There are too few outcomes of any setting to correlate scores with accuracies."]
+    counted = [each for each in analysed if each.counts]
+    won = [each for each in counted if each.winner.measure == LEAD]
+    headline = (
+        f"LEEP's Pearson r with what transfer reached lies between {number(min(r))} and {number(max(r))} in "
+        f"{_count(len(r), 'setting')}, with a median of {number(median(r))}. Of LEEP, NCE and H-score it is the best "
+        f"in {len(won)} of {len(counted)}, by more than chance in {sum(each.winner.certain for each in won)}."
+    )
+    return [headline, *_class_caution(analysed)]
+
+
+def _class_caution(analysed: Sequence[Analysed]) -> list[str]:
+    """What the number of classes alone says, where it varies."""
+    varying = [each for each in analysed if np.ptp(each.setting.num_classes) > 0 and "neg_log_classes" in each.of]
+    if not varying:
+        return []
+    told = "; ".join(
+        f"{each.setting.name}: −log c {number(each.of['neg_log_classes'].pearson.value)}, LEEP "
+        f"{number(each.of[LEAD].pearson.value)}, LEEP given c {number(each.of[LEAD].given_classes)}"
+        for each in varying
+        if LEAD in each.of
+    )
+    return [
+        "Where tasks differ in their number of classes c, counting the classes predicts accuracy as well, and LEEP "
+        f"falls with their number: a high r says little by itself. Pearson's r there: {told}. "
+        "Tasks of a fixed number of classes, and source selection, are the informative ones."
+    ]
+
+
+def _cautions(analysed: Sequence[Analysed]) -> list[str]:
+    sizes = sorted({(len(each.setting.outcomes), each.setting.over) for each in analysed})
+    needed = "; ".join(f"{number(critical_r(n))} with {n:,} {over}" for n, over in sizes)
+    return [
+        "A row is a setting: one source transferred to many tasks, or many sources to one task. Scores are of a task's "
+        "training images only, accuracies of its test images, and nothing was chosen by test accuracy.",
+        f"For p < 0.05 |r| must exceed {needed}. The intervals, and those of differences below, say what so many can "
+        "tell.",
+    ]
+
+
+def _facts(studies: Sequence[Study], outcomes: Sequence[Outcome], num_settings: int) -> list[tuple[str, str]]:
+    ran = [study.provenance for study in studies if study.outcomes]
+    return [
+        ("Settings", f"{num_settings}"),
+        ("Transfers", f"{len(outcomes):,}"),
+        ("Sources", f"{len({outcome.source for outcome in outcomes})}"),
+        ("Scale", ", ".join(sorted({run.scale for run in ran}))),
+        ("Time", duration(sum(run.seconds for run in ran))),
+        ("Commit", ", ".join(sorted({run.commit or "none" for run in ran}))),
+        ("Date", max(run.date for run in ran)),
+    ]
+
+
+def _origin(study: Study) -> Origin:
+    return origin_of(study.provenance, f"Study {study.provenance.study}, scale {study.provenance.scale}")
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
