@@ -67,6 +67,8 @@ def run_study(
         for source in sources
         for method in config.methods
     ]
+    # A report may be drawn before all is done.
+    write_provenance(folder, config, scale, command, 0)
     ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
     try:
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
