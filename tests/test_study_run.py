@@ -103,6 +103,15 @@ def test_provenance_tells_what_to_run_again(made):
     assert study.outcomes == made[0]
 
 
+def test_provenance_keeps_the_commands_of_all_runs(made, tmp_path):
+    config = replace(CONFIG, methods=("head",), num_tasks=1)
+    for command in ("leepjax study a", "leepjax study a", "leepjax study a --tasks 2"):
+        run_study(config, scale="smoke", out=tmp_path, command=command)
+    (study,) = read_studies(tmp_path)
+    assert study.provenance.command == "leepjax study a && leepjax study a --tasks 2"
+    assert study.provenance.commit.count(",") == 0
+
+
 def forbid(monkeypatch):
     def work(*args, **kwargs):
         raise AssertionError("made again")

@@ -60,8 +60,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     config: Mapping[str, Any]
     """Every choice of the study, by the names of its configuration."""
     command: str
+    """All the commands that were run into the folder, joined by &&."""
     commit: str
-    """Of leepjax's repository, ``-dirty`` with uncommitted changes; empty where it isn't run from one."""
+    """Those of leepjax's repository, ``-dirty`` with uncommitted changes; empty where it isn't run from one."""
     versions: dict[str, str]
     hardware: str
     date: str

@@ -22,12 +22,23 @@ from leepjax.studies.outcome import PROVENANCE, Provenance
 
 
 def write_provenance(folder: Path, config: Config, scale: str, command: str, seconds: float) -> None:
-    """Write a study's provenance; the seconds are added to those of the runs before."""
+    """Write a study's provenance; commands, commits and seconds of the runs before are kept."""
     path = folder / PROVENANCE
-    with contextlib.suppress(OSError, msgspec.DecodeError):  # there is none of the first run
-        seconds += msgspec.json.decode(path.read_bytes(), type=Provenance).seconds
     provenance = this_run(config.study, scale, _told(config), command, seconds)
+    with contextlib.suppress(OSError, msgspec.DecodeError):  # there is none of the first run
+        before = msgspec.json.decode(path.read_bytes(), type=Provenance)
+        provenance = msgspec.structs.replace(
+            provenance,
+            command=_joined(before.command, command, " && "),
+            commit=_joined(before.commit, provenance.commit, ", "),
+            seconds=round(before.seconds + seconds, 1),
+        )
     write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
+
+
+def _joined(before: str, now: str, by: str) -> str:
+    """Both, unless they are the same."""
+    return by.join(dict.fromkeys(filter(None, (*before.split(by), now))))
 
 
 def this_run(study: str, scale: str, config: Mapping[str, Any], command: str, seconds: float) -> Provenance:
