@@ -1,4 +1,4 @@
-"""Do the tables of README.md and PUBLISHED.md hold the committed results, and nothing else?
+"""Do the tables of the pages beside this file hold the committed results, and nothing else?
 
 python benchmarks/tables.py --size full     # writes them; `small` only checks
 """
@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import study_tables
 import targets
 from measuring import size
 from results import HERE, lines, two_reads_from_disk
 
-PAGES = [HERE / "README.md", HERE / "PUBLISHED.md"]
+PAGES = [HERE / "README.md", HERE / "PUBLISHED.md", HERE / "STUDIES.md"]
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 Cell = Callable[[dict[str, Any]], Any]
 
@@ -315,6 +316,8 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
 def markdown(name: str) -> str:
     if name == "targets":
         head, rows = ("what", "target", "reached (medians)", ""), list(targets.rows())
+    elif name in study_tables.TABLES:
+        head, rows = study_tables.table(name)
     else:
         benchmark, columns = TABLES[name]
         head, rows = columns, [[cell(line) for cell in columns.values()] for line in lines(benchmark)]

@@ -1,0 +1,116 @@
+"""What the committed records of the studies say: the tables of STUDIES.md."""
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import cache
+
+from results import HERE
+
+from leepjax.report.correlation_tables import analyse
+from leepjax.report.published import published_facts
+from leepjax.studies.analysis import Setting, convergence, correlations, level_means, settings, winner
+from leepjax.studies.outcome import Outcome, read_studies
+from leepjax.studies.settings import SMALL
+
+FOLDER = HERE / "studies"
+EPOCHS = (1, 2, 5, 10)
+SHOWN = ("leep", "nce", "h_score", "shrunk_h_score", "logme", "knn", "neg_log_classes")
+
+Rows = Iterator[dict[str, str]]
+
+
+@cache
+def outcomes() -> list[Outcome]:
+    return [outcome for study in read_studies(FOLDER) for outcome in study.outcomes]
+
+
+@cache
+def all_settings() -> list[Setting]:
+    return [setting for setting in settings(outcomes()) if len(setting.outcomes) > 3]
+
+
+def _named(setting: Setting) -> dict[str, str]:
+    return {"study": setting.kind_of_task, "source → target": setting.pairing, "method": setting.how}
+
+
+def run_rows() -> Rows:
+    """What was run, how long it took, and by which command."""
+    for study in read_studies(FOLDER):
+        told, done = study.provenance, study.outcomes
+        trained = sum(outcome.method != "head" for outcome in done)
+        yield {
+            "study": told.study,
+            "tasks": str(len({(outcome.target, outcome.profile, outcome.task) for outcome in done})),
+            "heads": f"{len(done) - trained:,}",
+            "trainings": f"{trained:,}",
+            "hours": f"{told.seconds / 3600:.2f}",
+            "commit": told.commit,
+            "command": f"`{told.command}`",
+        }
+
+
+def fact_rows() -> Rows:
+    """What the paper states, and what these records say of it."""
+    for fact in published_facts([analyse(setting) for setting in all_settings()], outcomes()):
+        yield {"the paper states": fact.statement, "here": f"**{fact.verdict}**", "why": fact.why}
+
+
+def correlation_rows() -> Rows:
+    """Pearson's r in every setting; the best of LEEP, NCE and H-score is bold, and certain where it has a star."""
+    for setting in all_settings():
+        rows = {row.measure: row for row in correlations(setting)}
+        won = winner(rows.values())
+        cells = {name: _r(rows[name].pearson.value) if name in rows else "–" for name in SHOWN}
+        cells[won.measure] = f"**{cells[won.measure]}**{'*' if won.certain else ''}"
+        low, high = rows["leep"].pearson.low, rows["leep"].pearson.high
+        cells["leep"] += f" [{_r(low)}, {_r(high)}]"
+        yield _named(setting) | {"n": str(len(setting.outcomes))} | {_title(name): cells[name] for name in SHOWN}
+
+
+def level_rows() -> Rows:
+    """Mean accuracy, or macro F1, in five levels of LEEP of equal width."""
+    for setting in all_settings():
+        if setting.study in SMALL:
+            found = level_means(setting)
+            cells = {
+                f"level {place}": f"{level.accuracy.value:.3f} ({level.n})" if level.n else "–"
+                for place, level in enumerate(found.levels, start=1)
+            }
+            yield _named(setting) | cells | {"rising": "yes" if found.rising else "no"}
+
+
+def convergence_rows() -> Rows:
+    """Fine-tuned minus from scratch after some epochs, in levels of LEEP."""
+    pairs = zip(convergence(outcomes()), convergence(outcomes(), against="final"), strict=True)
+    for found, finished in pairs:
+        for place, (level, end) in enumerate(zip(found.levels, finished.levels, strict=True), start=1):
+            named = {"source → target": found.pairing, "level": str(place), "tasks": str(level.n)}
+            shown = {
+                f"epoch {epoch}": f"{level.differences[epoch - 1].value:+.3f}" if level.n else "–" for epoch in EPOCHS
+            }
+            yield named | shown | {"level with the finished reference at epoch": str(end.matched or "–")}
+
+
+TABLES = {
+    "study_runs": run_rows,
+    "study_facts": fact_rows,
+    "study_correlations": correlation_rows,
+    "study_levels": level_rows,
+    "study_convergence": convergence_rows,
+}
+
+
+def table(name: str) -> tuple[Iterable[str], list[Iterable[str]]]:
+    """The head and the rows of a table."""
+    rows = list(TABLES[name]())
+    return list(rows[0]) if rows else [], [list(row.values()) for row in rows]
+
+
+def _r(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def _title(name: str) -> str:
+    return {"leep": "LEEP", "nce": "NCE", "h_score": "H-score", "logme": "LogME", "knn": "k-NN"}.get(
+        name, {"neg_log_classes": "−log c", "shrunk_h_score": "shrunk H-score"}.get(name, name)
+    )
