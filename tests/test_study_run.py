@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -232,6 +233,27 @@ def test_sets_of_other_classes_are_told():
         run_study(CONFIG, scale="smoke", out=None, workers=0)
     with pytest.raises(InputError, match="engine: expected one of 3 known names, got 'ry'; did you mean ray"):
         run_study(CONFIG, scale="smoke", out=None, engine="ry")
+    with pytest.raises(InputError, match="study: expected targets of different names, got 'coloured' twice"):
+        run_study(replace(CONFIG, targets=2 * CONFIG.targets), scale="smoke", out=None)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"methods": ("head", "fine-tune")}, "study: methods: expected one of 3 known names, got 'fine-tune'; did you"),
+        ({"methods": ()}, "study: expected at least one method, got none; name one or leave the choice out."),
+        ({"targets": ()}, "study: expected at least one target, got none"),
+        ({"num_tasks": 0}, "study: expected num_tasks >= 1, got 0; raise it."),
+        ({"num_trained": -1}, "study: expected num_trained >= 0, got -1; raise it."),
+        ({"tests_per_class": 0}, "study: expected tests_per_class >= 1, got 0; raise it."),
+        ({"image_size": 0}, "study: expected image_size >= 1, got 0; raise it."),
+        ({"seed": -1}, "study: expected seed >= 0, got -1; raise it."),
+    ],
+    ids=str,
+)
+def test_choices_that_make_no_study_are_told(choice, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        replace(CONFIG, **choice)
 
 
 def test_every_study_has_every_scale_and_tells_itself():
