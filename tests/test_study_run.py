@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from small_source import coloured, small_source
 
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
-from leepjax.studies import ledger, run
+from leepjax.studies import engines, ledger, run
 from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes
@@ -235,6 +236,18 @@ def test_sets_of_other_classes_are_told():
         run_study(CONFIG, scale="smoke", out=None, engine="ry")
     with pytest.raises(InputError, match="study: expected targets of different names, got 'coloured' twice"):
         run_study(replace(CONFIG, targets=2 * CONFIG.targets), scale="smoke", out=None)
+
+
+def test_ray_is_missed_before_anything_is_made(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="study: expected Ray for engine 'ray', got none; pip install"):
+        run_study(CONFIG, scale="smoke", out=None, engine="ray")
+
+
+def test_ray_isnt_started_for_nothing(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(engines, "start_ray", None)
+    assert list(engines.open_engine("ray")(abs, [])) == []
 
 
 @pytest.mark.parametrize(
