@@ -200,6 +200,12 @@ def test_processes_give_what_one_gives(made, tmp_path):
         assert (here.key, here.accuracy) == (there.key, there.accuracy)
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has no use for processes")
+def test_a_worker_that_dies_is_told():
+    with pytest.raises(ChildProcessError, match="study: expected workers to live through their trainings, got one"):
+        list(engines.open_engine("processes", 2)(os._exit, [1, 1]))
+
+
 def test_larger_sources_are_fine_tuned_at_the_size_asked_for(tmp_path):
     config = replace(
         CONFIG, sources=(small_source(image_size=16),), image_size=8, num_tasks=1, methods=("head", "finetune")

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -57,6 +58,11 @@ def _processes(work, units, cores, count):
         futures = {pool.submit(_there, unit): unit for unit in units}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "study: expected workers to live through their trainings, got one that died; give them more memory, or "
+            "take fewer workers."
+        ) from error
     finally:
         for process in list(pool._processes.values()):  # what still trains isn't waited for
             process.terminate()
