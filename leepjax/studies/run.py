@@ -75,7 +75,8 @@ def run_study(
     ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
     try:
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
-        trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: each.task.name[-3:])
+        # The first task of every setting, then the second: an interrupted study knows something of each.
+        trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
         units = {each.unit: each for each in trainings}
         with closing(run(Training.of(config.recipe, trainings), list(units))) as results:
             for unit, transferred in results:
