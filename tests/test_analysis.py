@@ -252,6 +252,12 @@ def test_convergence_takes_pairs_with_curves_alone():
     assert [each.pairing for each in groups] == ["resnet18 → cifar100", "another → cifar100"]
 
 
+def test_other_studies_with_tasks_of_the_same_name_dont_converge():
+    made = pair("a", -1.0, (0.5, 0.6), (0.1, 0.2))
+    large = [outcome("a", 0.9, study="large", method="finetune", curve=(0.9,), scores={"leep": -3.0})]
+    assert convergence([*made, *large], 1) == convergence([*large, *made], 1) == convergence(made, 1)
+
+
 def test_fashion_mnist_has_two_levels_and_known_convergence_is_found():
     cifar, fashion = convergence(
         [*converging(60, noise=0.005), *converging(60, noise=0.005, target="fashion-mnist")], kind="quantile"

@@ -202,6 +202,15 @@ def test_choices_of_sources_are_valued():
     assert statistics_table([each]).folded
 
 
+def test_sources_that_differ_by_rounding_are_tied_when_one_is_chosen():
+    made = [
+        outcome("t", y, study="source-selection", source=f"s{y}", scores={"leep": -1 - y * 1e-7}) for y in (0, 0.5, 1)
+    ]
+    (each,) = analysed(made)
+    (row,) = choice_table([each]).rows
+    assert row[-1].value == pytest.approx(0.5)  # regret of a source at random
+
+
 def test_the_page_says_what_was_run_and_how():
     drawn = [
         Drawn("a", "large", "scatter", "Caption <1>.", "alt", "<svg id='drawn'></svg>", (Path("x/figures/a.svg"),)),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ from small_source import coloured, small_source
 
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
-from leepjax.studies import ledger, run
+from leepjax.studies import engines, ledger, run
 from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes
@@ -207,6 +209,12 @@ def test_processes_give_what_one_gives(made, tmp_path):
         assert (here.key, here.accuracy) == (there.key, there.accuracy)
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has no use for processes")
+def test_a_worker_that_dies_is_told():
+    with pytest.raises(ChildProcessError, match="study: expected workers to live through their trainings, got one"):
+        list(engines.open_engine("processes", 2)(os._exit, [1, 1]))
+
+
 def test_larger_sources_are_fine_tuned_at_the_size_asked_for(tmp_path):
     config = replace(
         CONFIG, sources=(small_source(image_size=16),), image_size=8, num_tasks=1, methods=("head", "finetune")
@@ -241,6 +249,39 @@ def test_sets_of_other_classes_are_told():
         run_study(CONFIG, scale="smoke", out=None, workers=0)
     with pytest.raises(InputError, match="engine: expected one of 3 known names, got 'ry'; did you mean ray"):
         run_study(CONFIG, scale="smoke", out=None, engine="ry")
+    with pytest.raises(InputError, match="study: expected targets of different names, got 'coloured' twice"):
+        run_study(replace(CONFIG, targets=2 * CONFIG.targets), scale="smoke", out=None)
+
+
+def test_ray_is_missed_before_anything_is_made(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="study: expected Ray for engine 'ray', got none; pip install"):
+        run_study(CONFIG, scale="smoke", out=None, engine="ray")
+
+
+def test_ray_isnt_started_for_nothing(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr(engines, "start_ray", None)
+    assert list(engines.open_engine("ray")(abs, [])) == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"methods": ("head", "fine-tune")}, "study: methods: expected one of 3 known names, got 'fine-tune'; did you"),
+        ({"methods": ()}, "study: expected at least one method, got none; name one or leave the choice out."),
+        ({"targets": ()}, "study: expected at least one target, got none"),
+        ({"num_tasks": 0}, "study: expected num_tasks >= 1, got 0; raise it."),
+        ({"num_trained": -1}, "study: expected num_trained >= 0, got -1; raise it."),
+        ({"tests_per_class": 0}, "study: expected tests_per_class >= 1, got 0; raise it."),
+        ({"image_size": 0}, "study: expected image_size >= 1, got 0; raise it."),
+        ({"seed": -1}, "study: expected seed >= 0, got -1; raise it."),
+    ],
+    ids=str,
+)
+def test_choices_that_make_no_study_are_told(choice, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        replace(CONFIG, **choice)
 
 
 def test_every_study_has_every_scale_and_tells_itself():

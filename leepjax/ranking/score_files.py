@@ -3,7 +3,7 @@
 import contextlib
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -36,6 +36,7 @@ class _Outcome(msgspec.Struct):
 
     source: str
     task: str
+    method: str
     scores: dict[str, float | None]
 
 
@@ -44,7 +45,7 @@ def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str
 
     A CSV has a column source (or model), may have a column target (or dataset), and either a column for each measure or
     the columns measure and value. `measures` chooses among them; by default all columns but `accuracy` are measures. Of
-    a study, the tasks are the targets.
+    a study, the tasks are the targets, and heads' scores come before fine-tuning's, which may be of smaller images.
 
     Raises:
         InputError: for a file that isn't there or isn't one of these, columns or measures that it lacks, and cells that
@@ -101,9 +102,19 @@ def _from_json_lines(path: Path) -> list[Score]:
     ]
     return recorded or [
         Score(outcome.source, outcome.task, measure, _value(value))
-        for outcome in _lines(path, _Outcome)
+        for outcome in _scored(_lines(path, _Outcome))
         for measure, value in outcome.scores.items()
     ]
+
+
+def _scored(outcomes: Iterable[_Outcome]) -> Iterable[_Outcome]:
+    """One outcome of each source and task. Where images were made smaller for fine-tuning, the head's scores count."""
+    found: dict[tuple[str, str], _Outcome] = {}
+    for outcome in outcomes:
+        place = outcome.source, outcome.task
+        if outcome.scores and (outcome.method == "head" or place not in found):
+            found[place] = outcome
+    return found.values()
 
 
 def _lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from leepjax.ranking import STATISTICS, Interval
+from leepjax.ranking import STATISTICS, Interval, significant_digits
 from leepjax.report.captions import measure_name
 from leepjax.report.page import Cell, Column, Table, between, number
 from leepjax.studies.correlations import LEAD, PAPER_MEASURES, Correlation, Winner, correlations, winner
@@ -139,7 +139,8 @@ def choice_table(analysed: Sequence[Analysed]) -> Table:
     rows = []
     for each in analysed:
         for row in each.correlations:
-            scores, accuracies = each.setting.scores(row.measure), each.setting.accuracies
+            # As the correlations see them: float32's rounding must not choose among sources that a measure ties.
+            scores, accuracies = significant_digits(each.setting.scores(row.measure)), each.setting.accuracies
             there = scores == scores
             chosen = [number(STATISTICS[name](scores[there], accuracies[there])) for name in choices.values()]
             setting = Cell(each.setting.pairing, detail=each.setting.how)

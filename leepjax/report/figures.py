@@ -81,9 +81,8 @@ def _plans(outcomes: Sequence[Outcome], num_levels: int, kind: Kind) -> Iterator
         means = [level_means(setting, num_levels, kind) for setting in group]
         name = slug(study, profile, method, "levels")
         yield name, study, words_of_levels(means), level_bars(group, num_levels=num_levels, kind=kind)
-    curves = [outcome for outcome in outcomes if outcome.study == CONVERGENCE]
     for against in get_args(Against):
-        if found := convergence(curves, kind=kind, against=against):
+        if found := convergence(outcomes, kind=kind, against=against):
             name = slug(CONVERGENCE, against)
             yield name, CONVERGENCE, words_of_convergence(found), convergence_curves(found)
 

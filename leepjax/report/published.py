@@ -44,7 +44,7 @@ def published_facts(analysed: Sequence[Analysed], outcomes: Sequence[Outcome]) -
 def large_targets(analysed: Sequence[Analysed]) -> Verdict:
     """Of r above 0.94."""
     statement = f"On the large targets LEEP's r is above {LARGE_R} for both sources."
-    rows = [(each, each.of[LEAD].pearson) for each in analysed if LEAD in each.of]
+    rows = [(each, r) for each in analysed if LEAD in each.of and not math.isnan((r := each.of[LEAD].pearson).value)]
     sources = {each.setting.source for each, _ in rows}
     told = "; ".join(
         f"{each.setting.source}, {each.setting.how}, n = {len(each.setting.outcomes)}: {_with_interval(r)}"

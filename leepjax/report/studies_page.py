@@ -130,8 +130,8 @@ def _class_caution(analysed: Sequence[Analysed]) -> list[str]:
         if LEAD in each.of
     )
     return [
-        "Where tasks differ in their number of classes c, counting the classes predicts accuracy as well, and LEEP "
-        f"falls with their number: a high r says little by itself. Pearson's r there: {told}. "
+        "Where tasks differ in their number of classes c, counting the classes may predict accuracy, too, and LEEP "
+        f"tends to fall with their number: a high r says little by itself. Pearson's r there: {told}. "
         "Tasks of a fixed number of classes, and source selection, are the informative ones."
     ]
 

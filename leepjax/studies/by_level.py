@@ -10,7 +10,7 @@ import scipy.stats
 from leepjax.ranking import Interval
 from leepjax.studies.levels import Kind, edges, levels
 from leepjax.studies.outcome import Outcome
-from leepjax.studies.settings import Setting, label
+from leepjax.studies.settings import CONVERGENCE, Setting, label
 
 Against = Literal["same-epoch", "final"]
 """What fine-tuning is compared with: training from scratch after as many epochs, or once that is finished."""
@@ -111,7 +111,7 @@ def convergence(
     Curves are as long as the shortest of a source and target.
 
     Args:
-        outcomes: of the convergence study; others may be among them.
+        outcomes: of the convergence study; others among them don't count, be their tasks called the same.
         num_levels: how many levels; when None, two for Fashion-MNIST as in the paper, and five otherwise.
         kind: of levels, which are of the scores of one source on one target.
         measure: that the levels are of.
@@ -140,7 +140,7 @@ def _pairs(outcomes: Iterable[Outcome]) -> list[list[tuple[Outcome, Outcome]]]:
     """Groups of the same profile, source and target; in each, by task, the fine-tuned outcome and the reference."""
     of: dict[str, dict[tuple[str, ...], Outcome]] = {"finetune": {}, "scratch": {}}
     for outcome in outcomes:
-        if outcome.curve and outcome.method in of:
+        if outcome.study == CONVERGENCE and outcome.curve and outcome.method in of:
             of[outcome.method][outcome.profile, outcome.source, outcome.target, label(outcome)] = outcome
     groups: dict[tuple[str, ...], list[tuple[Outcome, Outcome]]] = {}
     for place, tuned in of["finetune"].items():

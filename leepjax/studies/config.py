@@ -1,13 +1,14 @@
 """The choices of a study, and how much of it is run."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from leepjax.data.target import Target
 from leepjax.experiments.plan import AnySource
 from leepjax.studies.outcome import Method
 from leepjax.studies.tasks import Profile
 from leepjax.transfer.recipe import FineTuning
+from leepjax.types import InputError, unknown_name
 
 Scale = Literal["paper", "desk", "smoke"]
 """The paper's size, for GPUs and TPUs; what two cores do in hours; a check in a minute."""
@@ -18,7 +19,11 @@ SHORT_RECIPE = FineTuning(epochs=10, batch_size=32, learning_rate=0.05, flip=Tru
 
 @dataclass(frozen=True)
 class Config:
-    """What a study transfers to what, and how. All that the paper doesn't say is our choice."""
+    """What a study transfers to what, and how. All that the paper doesn't say is our choice.
+
+    Raises:
+        InputError: without a target or a method, for a method that isn't there, and numbers that are too small.
+    """
 
     study: str
     sources: tuple[AnySource, ...]
@@ -42,6 +47,24 @@ class Config:
     image_size: int | None = None
     """Fine-tune sources that expect larger images at so many pixels a side; scores are then of such images, too."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, given in (("target", self.targets), ("method", self.methods)):
+            if not given:
+                raise InputError(f"study: expected at least one {name}, got none; name one or leave the choice out.")
+        for method in self.methods:
+            if method not in get_args(Method):
+                raise unknown_name("study: methods", method, get_args(Method))
+        for name, least in (
+            ("num_tasks", 1),
+            ("num_trained", 0),
+            ("tests_per_class", 1),
+            ("image_size", 1),
+            ("seed", 0),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"study: expected {name} >= {least}, got {value}; raise it.")
 
 
 CIFAR100 = ("tfds:cifar100:train", "tfds:cifar100:test")

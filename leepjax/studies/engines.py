@@ -5,6 +5,8 @@ import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any, Literal, get_args
 
 import jax
@@ -28,14 +30,14 @@ def open_engine(engine: Engine, workers: int | None = None) -> Run:
         workers: how many processes; one for each core by default.
 
     Raises:
-        InputError: for an engine that isn't there, or fewer than one worker.
+        InputError: for an engine that isn't there, Ray where it isn't installed, or fewer than one worker.
     """
     if engine not in get_args(Engine):
         raise unknown_name("engine", engine, get_args(Engine))
     if workers is not None and workers < 1:
         raise InputError(f"study: expected workers >= 1, got {workers}; raise it.")
     if engine == "ray":
-        return _ray
+        return partial(_ray, _import_ray())
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     count = min(workers or len(cores), len(cores))
     return _serial if engine == "serial" or count == 1 else lambda work, units: _processes(work, units, cores, count)
@@ -56,6 +58,11 @@ def _processes(work, units, cores, count):
         futures = {pool.submit(_there, unit): unit for unit in units}
         for future in as_completed(futures):
             yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "study: expected workers to live through their trainings, got one that died; give them more memory, or "
+            "take fewer workers."
+        ) from error
     finally:
         for process in list(pool._processes.values()):  # what still trains isn't waited for
             process.terminate()
@@ -88,23 +95,34 @@ def _there(unit):
     return _work(unit)
 
 
-def _ray(work, units):
+def _import_ray():
+    # Asked for at the start, not when the heads are done and training would begin.
     try:
         import ray
     except ImportError:
         raise InputError("study: expected Ray for engine 'ray', got none; pip install 'leepjax[ray]'.") from None
+    return ray
+
+
+def _ray(ray, work, units):
+    if not units:  # starting Ray takes longer than nothing
+        return
     started = start_ray(ray, len(units))
     num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
     remote = ray.remote(num_cpus=1, num_gpus=num_gpus)(_in_ray)
+    tasks = {}
     try:
         sent, settings = ray.put(work), _settings()
-        tasks = {remote.remote(sent, unit, settings): unit for unit in units}
+        tasks |= {remote.remote(sent, unit, settings): unit for unit in units}
         while tasks:
             (task,), _ = ray.wait(list(tasks))
             yield tasks.pop(task), ray.get(task)
     finally:
         if started:
             ray.shutdown()
+        else:
+            for task in tasks:  # nobody waits for what an interrupt or an error left
+                ray.cancel(task, force=True)
 
 
 def _in_ray(work, unit, settings):

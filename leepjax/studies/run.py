@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from leepjax.experiments.plan import open_sources
+from leepjax.experiments.plan import open_sources, twice
 from leepjax.models.source import Source
 from leepjax.studies.config import Config, Scale
 from leepjax.studies.datasets import Pair, Said, Tell, at_size, open_pair, said
@@ -18,6 +18,7 @@ from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
 from leepjax.studies.tasks import Profile, Task, keep_tasks, sample
 from leepjax.studies.transfers import Training, Transfer, transfer_heads
+from leepjax.types import InputError
 
 log = logging.getLogger("leepjax")
 
@@ -57,6 +58,8 @@ def run_study(
     run = open_engine(engine, workers)
     sources = open_sources("study", config.sources)
     pairs = [open_pair(train, test) for train, test in config.targets]
+    if name := twice([pair.name for pair in pairs]):
+        raise InputError(f"study: expected targets of different names, got {name!r} twice; drop or rename one.")
     sampled = {(pair.name, profile): _sample(config, profile, pair) for pair in pairs for profile in config.profiles}
     folder, started = out / config.study, time.monotonic()
     keep_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
@@ -72,7 +75,8 @@ def run_study(
     ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
     try:
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
-        trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: each.task.name[-3:])
+        # The first task of every setting, then the second: an interrupted study knows something of each.
+        trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
         units = {each.unit: each for each in trainings}
         with closing(run(Training.of(config.recipe, trainings), list(units))) as results:
             for unit, transferred in results:

@@ -103,7 +103,8 @@ def sample(
 ) -> list[Task]:
     """Draw tasks: their classes, their training examples, and test examples of the same classes.
 
-    A task depends on the seed, the profile and its own number alone: asking for more tasks keeps the first ones.
+    A task depends on the seed, the profile and its own number alone: asking for more tasks keeps the first ones. In
+    profiles that differ in sizes only, tasks of the same number have the same classes: they aren't independent draws.
 
     Args:
         profile: the kind of the tasks.
