@@ -52,7 +52,7 @@ def with_scores(made, **scores):
     ("made", "verdict", "why"),
     [
         ([], "can't be told", "No large targets with a varying number of classes were recorded."),
-        (BOTH, "agrees", "resnet18, re-trained head, n = 40: 0.99"),
+        (BOTH, "agrees", "resnet18 → cifar100, re-trained head, n = 40: 0.99"),
         (BOTH[:40], "can't be told", "Only one source was transferred."),
         (outcomes(40, **LARGE | {"noise": 0.3}), "disagrees", "An interval lies wholly below 0.94."),
         ([*BOTH, *outcomes(8, seed=6, source="x", **LARGE | {"noise": 0.1})], "can't be told", "reaches across 0.94"),

@@ -114,14 +114,6 @@ def test_provenance_keeps_the_commands_of_all_runs(made, tmp_path):
     assert study.provenance.commit.count(",") == 0
 
 
-def forbid(monkeypatch):
-    def work(*args, **kwargs):
-        raise AssertionError("made again")
-
-    for name in ("said", "transfer_heads", "Training"):
-        monkeypatch.setattr(run, name, work)
-
-
 def test_nothing_is_made_twice(made, monkeypatch):
     outcomes, out = made
     monkeypatch.setattr(run, "transfer_heads", None)

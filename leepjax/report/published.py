@@ -47,7 +47,7 @@ def large_targets(analysed: Sequence[Analysed]) -> Verdict:
     rows = [(each, r) for each in analysed if LEAD in each.of and not math.isnan((r := each.of[LEAD].pearson).value)]
     sources = {each.setting.source for each, _ in rows}
     told = "; ".join(
-        f"{each.setting.source}, {each.setting.how}, n = {len(each.setting.outcomes)}: {_with_interval(r)}"
+        f"{each.setting.pairing}, {each.setting.how}, n = {len(each.setting.outcomes)}: {_with_interval(r)}"
         for each, r in rows
     )
     classes = "; ".join(
@@ -62,7 +62,7 @@ def large_targets(analysed: Sequence[Analysed]) -> Verdict:
         return _disagrees(statement, f"{told}. An interval lies wholly below {LARGE_R}.{caution}")
     if len(sources) < 2:
         return _untold(statement, f"{told}. Only one source was transferred.{caution}")
-    if all(r.value > LARGE_R for _, r in rows):
+    if all(r.low > LARGE_R for _, r in rows):
         return _agrees(statement, f"{told}.{caution}")
     return _untold(statement, f"{told}. An interval reaches across {LARGE_R}.{caution}")
 
@@ -81,7 +81,8 @@ def best_of_three(analysed: Sequence[Analysed]) -> Verdict:
         f"more than chance; in the other {len(lost)} it is beaten by more than chance in "
         f"{sum(each.winner.certain for each in lost)}. Which the paper's {SETTINGS} settings are isn't known cell by "
         f"cell, and these aren't the same. A share of {len(won)} in {n} has the 95 % interval [{number(low)}, "
-        f"{number(high)}], as if settings were independent; the paper's is {number(share)}."
+        f"{number(high)}], as if settings were independent, which those on the same classes aren't; the paper's is "
+        f"{number(share)}."
     )
     if undefined := sum(any(math.isnan(each.of[name].pearson.value) for name in PAPER_MEASURES) for each in analysed):
         why += f" In {undefined} settings one of the three is undefined, and the others are compared."
@@ -104,10 +105,14 @@ def rising_levels(means: Sequence[LevelMeans]) -> Verdict:
     if falling:
         names = "; ".join(each.setting.name for each in falling)
         return _disagrees(statement, f"{why} Two neighbours fall with 95 % intervals apart in: {names}.")
-    if len(rising) == len(means):
+    if len(rising) == len(means) and all(level.n for each in means for level in each.levels):
         return _agrees(statement, why)
-    others = "; ".join(f"{each.setting.name} ({_sizes(each)} tasks)" for each in means if not each.rising)
-    return _untold(statement, f"{why} Elsewhere a mean falls, but by no more than chance: {others}.")
+    others = "; ".join(
+        f"{each.setting.name} ({_sizes(each)} tasks)"
+        for each in means
+        if not each.rising or not all(level.n for level in each.levels)
+    )
+    return _untold(statement, f"{why} Elsewhere a level is empty, or a mean falls by no more than chance: {others}.")
 
 
 def earlier_levels(final: Sequence[Convergence], same_epoch: Sequence[Convergence]) -> Verdict:
