@@ -28,7 +28,7 @@ class Ledger:
         self._outcomes = {key: known[key] for key, _ in self._transfers if key in known}
         self._before = read_outcomes(self._path)
         self._count = len({key for key, _ in self._transfers})
-        self._started, self._at_start = time.monotonic(), len(self._outcomes)
+        self.expect(0)
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -61,6 +61,10 @@ class Ledger:
                 self._outcomes[key] = msgspec.structs.replace(outcome, scores=_shortened(values))
         self.write()
 
+    def expect(self, count: int) -> None:
+        """Begin with so many transfers of one kind: a head takes a hundredth of what a training does."""
+        self._started, self._at_start, self._expected = time.monotonic(), len(self._outcomes), count
+
     def add(self, transfer: Transfer, transferred: Transferred, scores: Scores) -> None:
         """Enter an outcome; `write` keeps it."""
         key, task = transfer.key(self._config), transfer.task
@@ -79,7 +83,7 @@ class Ledger:
             **self._names(transfer),
         )
         made = len(self._outcomes) - self._at_start
-        left = (time.monotonic() - self._started) / made * (self._count - len(self._outcomes)) / 60
+        left = (time.monotonic() - self._started) / made * max(0, self._expected - made) / 60
         what = f"{self._config.study}: {left:.0f} min left, {transfer.source.name}, {transfer.method}, {task.name}"
         self._tell(what, len(self._outcomes), self._count)
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +11,14 @@ from leepjax.experiments.plan import open_sources, twice
 from leepjax.models.source import Source
 from leepjax.studies.config import Config, Scale
 from leepjax.studies.datasets import Pair, Said, Tell, at_size, open_pair, said
-from leepjax.studies.engines import Engine, open_engine
+from leepjax.studies.engines import Engine, Run, open_engine
 from leepjax.studies.ledger import Ledger, Scores
 from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
 from leepjax.studies.tasks import Profile, Task, keep_tasks, sample
 from leepjax.studies.transfers import Training, Transfer, transfer_heads
+from leepjax.transfer.recipe import Recipe
 from leepjax.types import InputError
 
 log = logging.getLogger("leepjax")
@@ -75,17 +76,7 @@ def run_study(
     ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
     try:
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
-        # The first task of every setting, then the second: an interrupted study knows something of each.
-        trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
-        units = {each.unit: each for each in trainings}
-        with closing(run(Training.of(config.recipe, trainings), list(units))) as results:
-            for unit, transferred in results:
-                if isinstance(transferred, FloatingPointError):
-                    log.warning("%s on %s, %s: %s", units[unit].source.name, unit.task.name, unit.method, transferred)
-                    continue
-                # From scratch there is no source to score.
-                ledger.add(units[unit], transferred, {} if unit.method == "scratch" else scored[_seen(units[unit])])
-                ledger.write()
+        _train(ledger, scored, config.recipe, run)
     finally:
         ledger.write()
         write_provenance(folder, config, scale, command, time.monotonic() - started)
@@ -144,9 +135,26 @@ def _retrain(ledger, learned: Said, transfers: Sequence[Transfer], scored, l2, c
     source, pair = transfers[0].source, transfers[0].pair
     tested = said(source, pair.test, [each.task.test_rows for each in transfers], cache, tell)
     transfers = sorted(transfers, key=lambda each: len(each.task.train_rows) * len(each.task.classes))
+    ledger.expect(len(transfers))
     for start in range(0, len(transfers), TOGETHER):
         together = transfers[start : start + TOGETHER]
         results = transfer_heads(learned, tested, [each.task for each in together], l2)
         for each, transferred in zip(together, results, strict=True):
             ledger.add(each, transferred, scored[_seen(each)])
         ledger.write()
+
+
+def _train(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores], recipe: Recipe, run: Run) -> None:
+    """Make all trainings, wherever `run` has them made."""
+    # The first task of every setting, then the second: an interrupted study knows something of each.
+    trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
+    units = {each.unit: each for each in trainings}
+    ledger.expect(len(units))
+    with closing(run(Training.of(recipe, trainings), list(units))) as results:
+        for unit, transferred in results:
+            if isinstance(transferred, FloatingPointError):
+                log.warning("%s on %s, %s: %s", units[unit].source.name, unit.task.name, unit.method, transferred)
+                continue
+            # From scratch there is no source to score.
+            ledger.add(units[unit], transferred, {} if unit.method == "scratch" else scored[_seen(units[unit])])
+            ledger.write()
