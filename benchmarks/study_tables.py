@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 
 from results import HERE
@@ -13,6 +14,7 @@ from leepjax.studies.outcome import Outcome, read_studies
 from leepjax.studies.settings import SMALL
 
 FOLDER = HERE / "studies"
+CIFAR_SIZE = 32
 EPOCHS = (1, 2, 5, 10)
 SHOWN = ("leep", "nce", "h_score", "shrunk_h_score", "logme", "knn", "neg_log_classes")
 
@@ -27,6 +29,16 @@ def outcomes() -> list[Outcome]:
 @cache
 def all_settings() -> list[Setting]:
     return [setting for setting in settings(outcomes()) if len(setting.outcomes) > 3]
+
+
+def _with_imagenet_alone() -> Iterator[tuple[Setting, dict[str, str]]]:
+    """Every setting; of sources, also the large networks alone: two clusters correlate, whatever is within them."""
+    for setting in all_settings():
+        yield setting, _named(setting)
+        large = tuple(outcome for outcome in setting.outcomes if outcome.image_size > CIFAR_SIZE)
+        if setting.over == "sources" and 3 < len(large) < len(setting.outcomes):
+            named = _named(setting) | {"source → target": f"ImageNet's sources → {setting.target}"}
+            yield replace(setting, outcomes=large), named
 
 
 def _named(setting: Setting) -> dict[str, str]:
@@ -57,14 +69,14 @@ def fact_rows() -> Rows:
 
 def correlation_rows() -> Rows:
     """Pearson's r in every setting; the best of LEEP, NCE and H-score is bold, and certain where it has a star."""
-    for setting in all_settings():
+    for setting, named in _with_imagenet_alone():
         rows = {row.measure: row for row in correlations(setting)}
         won = winner(rows.values())
         cells = {name: _r(rows[name].pearson.value) if name in rows else "–" for name in SHOWN}
         cells[won.measure] = f"**{cells[won.measure]}**{'*' if won.certain else ''}"
         low, high = rows["leep"].pearson.low, rows["leep"].pearson.high
         cells["leep"] += f" [{_r(low)}, {_r(high)}]"
-        yield _named(setting) | {"n": str(len(setting.outcomes))} | {_title(name): cells[name] for name in SHOWN}
+        yield named | {"n": str(len(setting.outcomes))} | {_title(name): cells[name] for name in SHOWN}
 
 
 def level_rows() -> Rows:

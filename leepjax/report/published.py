@@ -84,6 +84,14 @@ def best_of_three(analysed: Sequence[Analysed]) -> Verdict:
         f"{number(high)}], as if settings were independent, which those on the same classes aren't; the paper's is "
         f"{number(share)}."
     )
+    if leads := [
+        each.winner.pearson / (each.winner.pearson - each.winner.margin.value) - 1
+        for each in won
+        if each.winner.pearson > each.winner.margin.value
+    ]:
+        why += (
+            f" Its largest lead is {100 * max(leads):.0f} % of the better of the others' r; the paper's is up to 30 %."
+        )
     if undefined := sum(any(math.isnan(each.of[name].pearson.value) for name in PAPER_MEASURES) for each in analysed):
         why += f" In {undefined} settings one of the three is undefined, and the others are compared."
     if high < share or low > share:
