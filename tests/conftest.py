@@ -17,3 +17,11 @@ settings.load_profile("leepjax")
 # A background job of a shell ignores Ctrl-C, and so would the programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# They take the longest, and Ray's tests mostly wait: begun last, they would be what a run ends with on one core.
+HEAVIEST = ("test_sweep", "test_verified_weights", "test_docs", "test_sharding", "test_families", "test_laws")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take the longest first; all others in their order."""
+    items.sort(key=lambda item: HEAVIEST.index(item.path.stem) if item.path.stem in HEAVIEST else len(HEAVIEST))

@@ -28,8 +28,8 @@ SCALES: dict[Scale, Config] = {
         small.SCALES["smoke"],
         study="small-imbalanced",
         profiles=(
-            Profile("10-to-20", num_classes=(5, 5), sizes=Between(10, 20)),
-            Profile("long-tail", num_classes=(5, 5), sizes=LongTail(3, 30), trained=False),
+            Profile("10-to-20", num_classes=(4, 4), sizes=Between(10, 20)),
+            Profile("long-tail", num_classes=(4, 4), sizes=LongTail(3, 30), trained=False),
         ),
     ),
 }

@@ -47,7 +47,6 @@ SCALES: dict[Scale, Config] = {
         targets=(DIGITS,),
         profiles=(Profile(num_classes=(2, 10), sizes=All()),),
         num_tasks=12,
-        num_trained=1,
-        recipe=FineTuning(epochs=1),
+        methods=("head",),
     ),
 }

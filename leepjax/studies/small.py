@@ -27,9 +27,10 @@ SCALES: dict[Scale, Config] = {
         PAPER,
         sources=("fashion-mnist", "random"),
         targets=(DIGITS,),
-        profiles=(Profile(num_classes=(5, 5), sizes=Each(20)),),
+        profiles=(Profile(num_classes=(4, 4), sizes=Each(10)),),
         num_tasks=12,
         num_trained=1,
-        recipe=FineTuning(epochs=1),
+        tests_per_class=10,
+        recipe=FineTuning(epochs=1, batch_size=16),
     ),
 }

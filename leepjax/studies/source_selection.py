@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from leepjax.studies.config import CIFAR100, DIGITS, SHORT_RECIPE, Config, Scale
 from leepjax.studies.tasks import Each, Profile
-from leepjax.transfer.recipe import FineTuning
 
 PAPER = Config(
     study="source-selection",
@@ -36,6 +35,6 @@ SCALES: dict[Scale, Config] = {
         targets=(DIGITS,),
         profiles=(Profile(num_classes=(10, 10), sizes=Each(10)),),
         tests_per_class=10,
-        recipe=FineTuning(epochs=1),
+        methods=("head",),
     ),
 }
