@@ -235,3 +235,11 @@ def test_figures_get_at_matplotlib_through_one_module():
             assert "import matplotlib" not in path.read_text("utf-8")
             assert "from matplotlib" not in path.read_text("utf-8")
     assert "pyplot" not in Path(drawing.__file__).read_text("utf-8")
+
+
+def test_equal_curves_lie_on_the_zero_line():
+    """Warnings are errors: limits that are one would be told by Matplotlib."""
+    pair = [outcome(method=method, curve=(0.5, 0.6), study="convergence") for method in ("finetune", "scratch")]
+    (axes,) = convergence_curves(convergence(pair, 1)).axes
+    low, high = axes.get_ylim()
+    assert low < 0 < high

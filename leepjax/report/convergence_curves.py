@@ -52,7 +52,8 @@ def _fit(axes: Axes, found: Convergence) -> None:
     low, high = min([0, *means]), max([0, *means])
     bottom, top = axes.get_ylim()
     room = 0.4 * (high - low)
-    axes.set_ylim(max(bottom, low - room), min(top, high + room))
+    if room > 0:  # equal accuracies leave nothing to fit
+        axes.set_ylim(max(bottom, low - room), min(top, high + room))
 
 
 def _curve(axes: Axes, level: LevelCurve, label: str, look: int) -> None:
