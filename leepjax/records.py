@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -42,21 +42,32 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_records(path: Path) -> list[Record]:
     """The records of a JSON-lines file; none if there is no file. Lines that aren't records are left out, and told."""
-    records = []
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return records
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(msgspec.json.decode(line, type=Record))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            logging.getLogger("leepjax").warning(
-                "%s line %d isn't a record (%s); measuring it again.", path, number, error
-            )
-    return records
+    return read_lines(path, Record, "a record", "measuring it again")
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write records as JSON lines, atomically."""
-    write_atomically(path, b"".join(msgspec.json.encode(record) + b"\n" for record in records))
+    write_lines(path, records)
+
+
+Line = TypeVar("Line")
+
+
+def read_lines(path: Path, kind: type[Line], what: str, so: str) -> list[Line]:
+    """The lines of a file that are of one kind, none if there is no file; others are left out, and told."""
+    read = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return read
+    for number, line in enumerate(lines, start=1):
+        try:
+            read.append(msgspec.json.decode(line, type=kind))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            logging.getLogger("leepjax").warning("%s line %d isn't %s (%s); %s.", path, number, what, error, so)
+    return read
+
+
+def write_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
+    """Write a JSON-lines file, atomically."""
+    write_atomically(path, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))

@@ -10,7 +10,8 @@ from leepjax.measures import MEASURES
 from leepjax.models.card import Card
 from leepjax.preprocessing import Preprocessing
 from leepjax.studies.datasets import Said
-from leepjax.studies.scoring import BASELINES, SCORES, Seen, knn, scores
+from leepjax.studies.outcome import BASELINES
+from leepjax.studies.scoring import _BASELINES, SCORES, Seen, knn, scores
 from leepjax.studies.tasks import Task, runs
 
 RNG = np.random.default_rng(0)
@@ -76,4 +77,7 @@ def test_neighbours_vote_without_the_example_itself():
 
 def test_few_examples_have_fewer_neighbours():
     assert knn(Seen(np.array([[0.0], [0.1], [5.0]]), np.array([0, 0, 1]), CARD)) == pytest.approx(2 / 3)
-    assert set(BASELINES) <= set(SCORES)
+
+
+def test_baselines_have_the_names_that_tables_know_them_by():
+    assert tuple(_BASELINES) == BASELINES == SCORES[-len(BASELINES) :]

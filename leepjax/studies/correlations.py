@@ -21,14 +21,13 @@ from leepjax.ranking import (
     ties,
     weighted_tau,
 )
+from leepjax.studies.outcome import BASELINES
 from leepjax.studies.settings import Setting
 
 LEAD = "leep"
 """The measure that all others are held against."""
 PAPER_MEASURES = ("leep", "nce", "h_score")
 """What the LEEP paper compares."""
-BASELINES = ("neg_log_classes", "neg_entropy", "source_accuracy", "neg_num_parameters", "num_parameters", "knn")
-"""Scores that are no measures: known without a source or without the target, or by looking at neighbours."""
 
 
 class Correlation(NamedTuple):

@@ -1,17 +1,19 @@
 """What a study measures: flat records, a JSON line for each transfer of a source to a task, and their provenance."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from leepjax.files import write_atomically
+from leepjax.records import read_lines, write_lines
 from leepjax.types import InputError
 
 Method = Literal["head", "finetune", "scratch"]
 """How the source was transferred: its head re-trained, everything fine-tuned, or, as the reference, not at all."""
+
+BASELINES = ("neg_log_classes", "neg_entropy", "source_accuracy", "neg_num_parameters", "knn")
+"""Scores that are no measures: known without a source or without the target, or by looking at neighbours."""
 
 OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl.gz", "study.json"
 """The files of a study's folder."""
@@ -80,24 +82,12 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_outcomes(path: Path) -> list[Outcome]:
     """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are left out, and told."""
-    outcomes = []
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return outcomes
-    for number, line in enumerate(lines, start=1):
-        try:
-            outcomes.append(msgspec.json.decode(line, type=Outcome))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            logging.getLogger("leepjax").warning(
-                "%s line %d isn't an outcome (%s); it is left out.", path, number, error
-            )
-    return outcomes
+    return read_lines(path, Outcome, "an outcome", "it is left out")
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
     """Write outcomes as JSON lines, atomically."""
-    write_atomically(path, b"".join(msgspec.json.encode(outcome) + b"\n" for outcome in outcomes))
+    write_lines(path, outcomes)
 
 
 def read_studies(folder: Path) -> list[Study]:

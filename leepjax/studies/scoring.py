@@ -12,6 +12,7 @@ from leepjax.data.split import stratified_limit
 from leepjax.measures import MEASURES
 from leepjax.models.card import Card
 from leepjax.studies.datasets import Said
+from leepjax.studies.outcome import BASELINES
 from leepjax.studies.tasks import Task
 
 NEIGHBOURS = 5
@@ -45,14 +46,14 @@ def knn(seen: Seen) -> float:
     return float(np.mean(classifier.predict(None) == labels))
 
 
-BASELINES: Mapping[str, Callable[[Seen], float]] = {
+_BASELINES: Mapping[str, Callable[[Seen], float]] = {
     "neg_log_classes": lambda seen: -math.log(len(np.unique(seen.labels))),
     "neg_entropy": neg_entropy,
     "source_accuracy": lambda seen: math.nan if seen.card.accuracy is None else seen.card.accuracy,
     "neg_num_parameters": lambda seen: -float(seen.card.num_parameters or math.nan),
     "knn": knn,
 }
-"""What a measure has to beat: it is known without a source, without the target, or by looking at neighbours."""
+"""What a measure has to beat, under the names of `BASELINES`."""
 
 SCORES = (*MEASURES, *BASELINES)
 
@@ -69,7 +70,7 @@ def scores(card: Card, said: Said, task: Task, most_classes: int) -> dict[str, f
     rows = said.at(task.train_rows)
     labels = np.searchsorted(task.classes, said.labels[rows]).astype(np.int32)
     features, probs = said.features[rows], said.probs[rows]
-    values = {name: baseline(Seen(features, labels, card)) for name, baseline in BASELINES.items()}
+    values = {name: baseline(Seen(features, labels, card)) for name, baseline in _BASELINES.items()}
     # Rows are filled up to one of few lengths, or nearly every task would have its programs compiled anew.
     pad = _padded_length(len(rows)) - len(rows)
     # Any distribution will do in rows that don't count.
