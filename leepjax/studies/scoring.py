@@ -16,6 +16,7 @@ from leepjax.studies.outcome import BASELINES
 from leepjax.studies.tasks import Task
 
 NEIGHBOURS = 5
+SHORTEST = 256
 MOST_NEIGHBOURHOODS = 2000
 """k-NN looks at so many training examples at most, stratified: its cost is their square."""
 
@@ -88,5 +89,5 @@ def _score(name, num_classes, features, probs, labels, where):
 
 
 def _padded_length(length: int) -> int:
-    """The next power of √2."""
-    return math.ceil(2 ** (math.ceil(2 * math.log2(length)) / 2))
+    """The next power of √2; small tasks all have one length, which costs nothing."""
+    return max(SHORTEST, math.ceil(2 ** (math.ceil(2 * math.log2(length)) / 2)))
