@@ -1,0 +1,24 @@
+"""Oracles for the measures: written from the papers, slowly, in float64, independently of the kernels.
+
+Natural logarithms, higher is better. `where` is an optional [n] mask, or non-negative weights that count an example
+that many times; an example of weight zero is never looked at.
+"""
+
+from reference.h_scores import h_score, shrunk_h_score
+from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
+from reference.logme import logme
+
+__all__ = [
+    "eep",
+    "em_leep",
+    "h_score",
+    "joint",
+    "leep",
+    "leep_lift",
+    "logme",
+    "loo_leep",
+    "nce",
+    "neg_label_entropy",
+    "shrunk_h_score",
+    "soft_nce",
+]
