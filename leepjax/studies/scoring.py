@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from leepjax.data.split import stratified_limit
-from leepjax.measures import MEASURES
+from leepjax.measures import DEFAULT_MEASURES, MEASURES
 from leepjax.models.card import Card
 from leepjax.studies.datasets import Said
 from leepjax.studies.outcome import BASELINES
@@ -56,7 +56,7 @@ _BASELINES: Mapping[str, Callable[[Seen], float]] = {
 }
 """What a measure has to beat, under the names of `BASELINES`."""
 
-SCORES = (*MEASURES, *BASELINES)
+SCORES = (*DEFAULT_MEASURES, *BASELINES)
 
 
 def scores(card: Card, said: Said, task: Task, most_classes: int) -> dict[str, float | None]:
@@ -77,8 +77,8 @@ def scores(card: Card, said: Said, task: Task, most_classes: int) -> dict[str, f
     # Any distribution will do in rows that don't count.
     features, probs = (np.pad(array, ((0, pad), (0, 0)), mode="edge") for array in (features, probs))
     labels, where = np.pad(labels, (0, pad)), np.arange(len(labels) + pad) < len(labels)
-    for name, measure in MEASURES.items():
-        evidence = (features, None) if measure.reads == "features" else (None, probs)
+    for name in DEFAULT_MEASURES:
+        evidence = (features, None) if MEASURES[name].reads == "features" else (None, probs)
         values[name] = float(_score(name, most_classes, *evidence, labels, where))
     return {name: values[name] if math.isfinite(values[name]) else None for name in SCORES}
 

@@ -1,0 +1,192 @@
+"""The table of measures: what each reads, what it costs, and where it comes from."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from leepjax.measures.em_leep import em_leep
+from leepjax.measures.h_score import h_score, h_score_from_moments
+from leepjax.measures.leep import leep
+from leepjax.measures.leep_lift import leep_lift
+from leepjax.measures.logme import logme, logme_from_moments
+from leepjax.measures.loo_leep import loo_leep
+from leepjax.measures.nce import nce
+from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
+from leepjax.measures.soft_nce import soft_nce
+from leepjax.moments import Moments
+
+
+class Measure(NamedTuple):
+    """A row of the table of measures; higher scores are better in every row."""
+
+    name: str
+    function: Callable[..., jax.Array]
+    """(evidence, labels, *, num_classes, where) → score []"""
+    reads: Literal["probs", "source_labels", "features"]
+    range: str
+    summary: str
+    paper: str
+    cost: str
+    """operations, to their order, in the house's letters: n examples, d features, z source and c target classes"""
+    memory: str
+    """numbers held beside the evidence, to their order"""
+    passes: int
+    """how often the evidence is read"""
+    streams: bool
+    """whether batches do, whatever the number of examples"""
+    smooth: bool = True
+    """whether it has a gradient in the evidence"""
+    from_moments: Callable[[Moments], jax.Array] | None = None
+    """the measure of features that were summed up in `Moments`, where it reads no more of them"""
+
+    def score(
+        self,
+        features: ArrayLike | None,
+        probs: ArrayLike | None,
+        labels: ArrayLike,
+        *,
+        num_classes: int | None = None,
+        where: ArrayLike | None = None,
+    ) -> jax.Array:
+        """The measure of one source's features [n d] and probs [n z]; what it doesn't read may be None."""
+        if self.reads == "source_labels":
+            probs = jnp.asarray(probs)
+            predicted, z = jnp.argmax(probs, axis=1), probs.shape[1]
+            return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
+        evidence = features if self.reads == "features" else probs
+        return self.function(evidence, labels, num_classes=num_classes, where=where)
+
+
+_LEEP, _OURS = "Nguyen et al. 2020", "ours, on Nguyen et al. 2020"
+
+_TABLE = (
+    Measure(
+        "leep",
+        leep,
+        reads="probs",
+        range="[−log n, 0]",
+        summary="log-likelihood of the EEP",
+        paper=_LEEP,
+        cost="n·z",
+        memory="c·z",
+        passes=2,
+        streams=True,
+    ),
+    Measure(
+        "em_leep",
+        em_leep,
+        reads="probs",
+        range="[LEEP, 0]",
+        summary="LEEP after 10 EM steps",
+        paper=_OURS,
+        cost="n·z",
+        memory="c·z",
+        passes=21,
+        streams=False,
+    ),
+    Measure(
+        "loo_leep",
+        loo_leep,
+        reads="probs",
+        range="(−∞, 0]",
+        summary="LEEP, leaving each example out",
+        paper=_OURS,
+        cost="n·z",
+        memory="n·z",
+        passes=2,
+        streams=False,
+    ),
+    Measure(
+        "leep_lift",
+        leep_lift,
+        reads="probs",
+        range="[0, H(Y)]",
+        summary="LEEP above an uninformative source",
+        paper=_OURS,
+        cost="n·z",
+        memory="c·z",
+        passes=2,
+        streams=False,
+    ),
+    Measure(
+        "soft_nce",
+        soft_nce,
+        reads="probs",
+        range="[−H(Y), 0]",
+        summary="−H(Y|Z) of LEEP's soft joint",
+        paper="Tran et al. 2019; Nguyen et al. 2020",
+        cost="n·z",
+        memory="c·z",
+        passes=1,
+        streams=True,
+    ),
+    Measure(
+        "nce",
+        nce,
+        reads="source_labels",
+        range="[−H(Y), 0]",
+        summary="−H(Y|Z) of predicted source labels",
+        paper="Tran et al. 2019",
+        cost="n",
+        memory="c·z",
+        passes=1,
+        streams=True,
+    ),
+    Measure(
+        "h_score",
+        h_score,
+        reads="features",
+        range="[0, min(d, c−1)]",
+        summary="variance between classes, whitened",
+        paper="Bao et al. 2019",
+        cost="n·d² + d³",
+        memory="d²",
+        passes=1,
+        streams=True,
+        from_moments=h_score_from_moments,
+    ),
+    Measure(
+        "shrunk_h_score",
+        shrunk_h_score,
+        reads="features",
+        range="[0, min(d, c−1)]",
+        summary="H-score, Ledoit–Wolf covariance",
+        paper="Ibrahim et al. 2022",
+        cost="n·d² + d³",
+        memory="d²",
+        passes=1,
+        streams=True,
+        from_moments=shrunk_h_score_from_moments,
+    ),
+    Measure(
+        "logme",
+        logme,
+        reads="features",
+        range="(−∞, ∞)",
+        summary="evidence of a Bayesian linear head",
+        paper="You et al. 2021",
+        cost="n·d² + d³",
+        memory="d²",
+        passes=1,
+        streams=True,
+        from_moments=logme_from_moments,
+    ),
+)
+
+MEASURES: dict[str, Measure] = {row.name: row for row in _TABLE}
+
+DEFAULT_MEASURES = (
+    "leep",
+    "em_leep",
+    "loo_leep",
+    "leep_lift",
+    "soft_nce",
+    "nce",
+    "h_score",
+    "shrunk_h_score",
+    "logme",
+)
+"""What a ranking, a sweep or a study scores unless it is told: the paper's measures and their kin, in a few passes."""
