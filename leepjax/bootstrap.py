@@ -45,14 +45,19 @@ def score_with_draws(
 def interval(value: float, draws: np.ndarray, confidence: float) -> tuple[float, float]:
     """The percentile interval of a score's draws, centred on the score; NaN where a draw is undefined or there is none.
 
-    A resample holds duplicates, and they raise every measure that fits a table or a covariance to the examples. So
-    the draws tell how far a score varies but not where it lies, and are moved to have the score as their mean.
+    A resample holds duplicates, and they raise every measure that fits a table or a covariance to the examples: so
+    the draws are taken `about` the score.
     """
     if not len(draws) or not np.isfinite(draws).all():
         return float("nan"), float("nan")
     tail = (1 - confidence) / 2
-    low, high = value + np.quantile(draws - draws.mean(), (tail, 1 - tail))
+    low, high = np.quantile(about(value, draws), (tail, 1 - tail))
     return float(low), float(high)
+
+
+def about(value: float, draws: np.ndarray) -> np.ndarray:
+    """Draws moved to have the score as their mean; they tell how far it varies, not where it lies."""
+    return value + draws - draws.mean()
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))

@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from leepjax.ranking import Interval, Ranking, agree, kendall, pearson, significance_note, weighted_tau
+from leepjax.ranking.ranking import share
 from leepjax.records import Record
 
 RNG = np.random.default_rng(0)
@@ -161,6 +162,42 @@ def test_without_draws_equal_scores_alone_are_ties():
 
 def test_a_source_without_a_score_is_not_tied_with_the_best():
     assert tied((1.0, 1.0 + DRAWS), (None, [None] * 50)) == ()
+
+
+def drawn(*pairs):
+    records = [record(s, "leep", value, draws=tuple(draws)) for s, (value, draws) in zip("abc", pairs, strict=False)]
+    return Ranking(tuple(records), ("leep",))
+
+
+def test_p_best_is_the_share_of_resamples_that_put_a_source_first():
+    """Each source's draws are about its score, as its interval is; equals share."""
+    found = drawn((1.0, [0, 2, 0, 2]), (1.0, [7, 5, 7, 5]), (0.9, [4, 4, 4, 4])).p_best()
+    assert found == {"a": 0.5, "b": 0.5, "c": 0.0}
+    assert drawn((1.0, [0, 2]), (1.0, [0, 2])).p_best() == {"a": 0.5, "b": 0.5}
+    assert drawn((1.0, DRAWS), (0.0, DRAWS)).p_best() == {"a": 1.0, "b": 0.0}
+
+
+def test_p_best_is_undefined_where_nothing_was_drawn_or_a_draw_is_undefined():
+    assert all(map(math.isnan, ranking([1.0, 2.0]).p_best().values()))
+    found = drawn((None, [None, None]), (1.0, [1.0, 1.2]), (3.0, [3.0, None])).p_best()
+    np.testing.assert_equal(found, {"a": math.nan, "b": 1.0, "c": math.nan})
+
+
+def test_p_best_stands_in_the_table_and_in_the_records():
+    found = drawn((1.0, 1.0 + DRAWS), (0.99, 0.99 - DRAWS))
+    shares = found.p_best()
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(0.1 < share < 0.9 for share in shares.values())
+    assert [row["p_best"] for row in found.to_records()] == list(shares.values())
+    assert "P(best)" in str(found)
+    assert "P(best)" not in str(ranking([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "0.00"), (1.0, "1.00"), (0.002, "<.01"), (0.998, ">.99"), (0.5, "0.50"), (math.nan, "–")]
+)
+def test_a_share_says_certain_only_where_it_is(value, said):
+    assert share(value) == said
 
 
 def test_to_records_ranks_within_each_measure():

@@ -141,9 +141,9 @@ def test_the_page_of_a_ranking_says_what_its_text_says():
     assert f"By a re-trained head {HOSTILE} is best, with a test accuracy of 0.900; near reaches 0.800." in told
     lead, scores, agreement = (section.tables[0] for section in report.sections)
     assert [row[0].text for row in lead.rows] == ["near", HOSTILE, "far"]
-    assert [cell.text for cell in lead.rows[0][1:]] == ["1", "−0.500", "0.800", "269,722", "MIT"]
+    assert [cell.text for cell in lead.rows[0][1:]] == ["1", "−0.500", "1.00", "0.800", "269,722", "MIT"]
     assert lead.rows[0][2].detail == "[−0.600, −0.400]"
-    assert lead.rows[2][2] == Cell("–")
+    assert lead.rows[2][2] == lead.rows[2][3] == Cell("–")
     assert [(cell.text, cell.mark) for cell in scores.rows[1][1:]] == [("−1.250", ""), ("0.750", "★")]
     assert [(row[0].text, row[1].value) for row in agreement.rows] == [
         (it.measure, pytest.approx(it.pearson.value, nan_ok=True)) for it in ranking.agreement()

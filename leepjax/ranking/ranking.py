@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.bootstrap import interval
+from leepjax.bootstrap import about, interval
 from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
 from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.records import Record
@@ -59,6 +59,22 @@ class Ranking:
         others = [s for s in self.sources if s != self.best and records[s].value is not None]
         return tuple(s for s in others if not _clearly_above(best, records[s]))
 
+    def p_best(self, measure: str | None = None) -> dict[str, float]:
+        """Source → P(best): the share of resamples of the examples, the same for all sources, that put it first.
+
+        By the leading measure unless another is named. Equals share a resample; NaN where nothing was drawn, and for a
+        source whose score is undefined in a resample.
+        """
+        records = {record.source: record for record in self._of(measure or self.measures[0])}
+        drawn = {source: _draws(record) for source, record in records.items()}
+        defined = [source for source, draws in drawn.items() if len(draws) and np.isfinite(draws).all()]
+        shares = dict.fromkeys(records, math.nan)
+        if defined:
+            draws = np.stack([drawn[source] for source in defined])
+            first = draws == draws.max(axis=0)
+            shares |= dict(zip(defined, (first / first.sum(axis=0)).mean(axis=1).tolist(), strict=True))
+        return shares
+
     def scores(self, measure: str) -> dict[str, float]:
         """Source → score of one measure; NaN where it is undefined."""
         return {record.source: _number(record.value) for record in self._of(measure)}
@@ -79,13 +95,13 @@ class Ranking:
         """One flat dictionary for each source and measure, with the rank by that measure."""
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
-            values = self.scores(measure)
+            values, p_best = self.scores(measure), self.p_best(measure)
             for record in self._of(measure):
                 # Competition ranks: equal scores share the better one.
                 value = values[record.source]
                 rank = None if math.isnan(value) else 1 + sum(other > value for other in values.values())
                 fields = {name: getattr(record, name) for name in Record.__struct_fields__ if name != "draws"}
-                rows.append({"rank": rank, **fields})
+                rows.append({"rank": rank, **fields, "p_best": _or_none(p_best[record.source])})
         return rows
 
     def render(self, format: Format = "table") -> str:
@@ -118,12 +134,13 @@ class Ranking:
     def _lead_rows(self) -> list[Row]:
         lead = {record.source: record for record in self._of(self.measures[0])}
         accuracy = {record.source: record for record in self._of(self.verified_by)} if self.verified_by else {}
-        tied = self.tied_with_best
+        tied, p_best = self.tied_with_best, self.p_best()
         return [
             {
                 "#": f"{place}{' =' if source in tied else ''}",
                 "source": source,
                 self.measures[0]: _with_interval(lead[source]),
+                **({} if all(map(math.isnan, p_best.values())) else {"P(best)": share(p_best[source])}),
                 **({"test accuracy": _with_interval(accuracy[source])} if accuracy else {}),
                 "parameters": lead[source].num_parameters,
                 "licence": lead[source].licence or "–",
@@ -168,8 +185,27 @@ def _clearly_above(best: Record, other: Record) -> bool:
     return low > 0
 
 
+def _draws(record: Record) -> np.ndarray:
+    """A score's draws, about the score."""
+    draws = np.array([_number(each) for each in record.draws])
+    return about(_number(record.value), draws) if len(draws) else draws
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def share(value: float) -> str:
+    """A probability in two digits, of which none says certain that isn't; – where undefined."""
+    if math.isnan(value):
+        return "–"
+    if 0 < value < 0.005:
+        return "<.01"
+    return ">.99" if 0.995 <= value < 1 else f"{value:.2f}"
 
 
 def _with_interval(record: Record) -> str:

@@ -123,8 +123,10 @@ def _found(ranking: Ranking) -> str:
 def _lead_table(ranking: Ranking) -> Table:
     lead, accuracy = ranking.measures[0], ranking.verified_by
     by_source = {(record.source, record.measure): record for record in ranking.records}
-    tied = ranking.tied_with_best
+    tied, p_best = ranking.tied_with_best, ranking.p_best()
+    drawn = not all(map(math.isnan, p_best.values()))
     columns = [Column("source"), Column("#", numeric=True), Column(lead, numeric=True)]
+    columns += [Column("P(best)", numeric=True)] if drawn else []
     columns += [Column("test accuracy", numeric=True)] if accuracy else []
     columns += [Column("parameters", numeric=True), Column("licence")]
     rows = []
@@ -132,12 +134,15 @@ def _lead_table(ranking: Ranking) -> Table:
         record = by_source[source, lead]
         mark = {"mark": "=", "meaning": f"not told from {ranking.best}"} if source in tied else {}
         row = [Cell(source), number(place, 0, **mark), _measured(record)]
+        row += [number(p_best[source], 2)] if drawn else []
         row += [_measured(by_source[source, accuracy])] if accuracy else []
         rows.append([*row, number(record.num_parameters, 0), Cell(record.licence or "–")])
     confidence = f"{100 * ranking.records[0].confidence:g} %"
     notes = [f"In brackets: {confidence} intervals, of scores by a bootstrap over examples."]
     if accuracy:
         notes = [f"{notes[0][:-1]}, of accuracies Wilson's."]
+    if drawn:
+        notes.append(f"P(best) is the share of resamples of the examples that put a source first by {lead}.")
     if tied:
         notes.append(f"= stands where {lead} can't tell a source from {ranking.best} on these examples.")
     return Table(f"Sources, best {lead} first", columns, rows, notes)
