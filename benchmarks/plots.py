@@ -11,7 +11,6 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
-import numpy as np
 from drawing import BLUE, GREY, ORANGE, OURS, RED, bars, curve, limit_line, log
 from matplotlib.axes import Axes
 from measuring import size
@@ -165,23 +164,6 @@ def streaming(axes: list[Axes]) -> None:
     axes[0].legend(fontsize=8)
 
 
-def convergence(axes: list[Axes]) -> None:
-    found = lines("convergence")
-    tuned, fresh = (np.array([line["accuracy"][how] for line in found]) for how in ("fine_tuned", "from_scratch"))
-    epochs = np.arange(1, tuned.shape[1] + 1)
-    for name, curves, color in (("fine-tuned", tuned, BLUE), ("from scratch", fresh, ORANGE)):
-        axes[0].plot(epochs, curves.T, color=color, alpha=0.2, linewidth=0.8)
-        axes[0].plot(epochs, curves.mean(axis=0), color=color, label=f"{name}, mean of {len(found)} tasks")
-    axes[0].set(title="5 classes of CIFAR-100, 50 images each", xlabel="epoch", ylabel="test accuracy")
-    axes[1].plot(epochs, (tuned - fresh).T, color=GREY, alpha=0.4, linewidth=0.8)
-    axes[1].plot(epochs, (tuned - fresh).mean(axis=0), color=BLUE, label="mean")
-    axes[1].axhline(0, color=RED, linestyle="--", label="level")
-    axes[1].set(title="fine-tuned minus from scratch", xlabel="epoch", ylabel="difference of accuracy")
-    for ax in axes:
-        ax.legend(fontsize=8)
-        ax.grid(alpha=0.3)
-
-
 def pretraining(axes: list[Axes]) -> None:
     found = lines("pretraining")
     epochs = range(1, len(found) + 1)
@@ -207,7 +189,6 @@ PLOTS: dict[Callable[[list[Axes]], None], int] = {
     moments: 1,
     installed: 1,
     streaming: 1,
-    convergence: 2,
     pretraining: 1,
 }
 

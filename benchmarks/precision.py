@@ -28,11 +28,11 @@ def scores(limit: int | None, **options: str) -> dict[str, dict[str, float]]:
         extracted = lj.extract("digits", out=folder, limit=limit, **options)
         tables = {source: read_table(Path(each.path)) for source, each in extracted.items()}
     return {
-        measure.name: {
-            source: float(measure.score(table.features, table.probs, table.labels, num_classes=10))
+        name: {
+            source: float(lj.MEASURES[name].score(table.features, table.probs, table.labels, num_classes=10))
             for source, table in tables.items()
         }
-        for measure in lj.MEASURES.values()
+        for name in lj.DEFAULT_MEASURES
     }
 
 

@@ -51,15 +51,15 @@ def main() -> None:
         targets = [(cifar100_superclasses, 800), (shared.cifar10_test, 500), (fashion_mnist, 500)]
         for opener, limit in targets if full else [(shared.cifar10_test, 60)]:
             if (target := opener()) is not None:
-                tell(target, sources, limit)
+                tell(target, sources, limit, tuple(lj.MEASURES) if full else lj.DEFAULT_MEASURES)
 
 
 def rounded(value: float) -> float | None:
     return round(value, 4) if np.isfinite(value) else None
 
 
-def tell(target, sources, limit) -> None:
-    measures = [*lj.MEASURES, "source_accuracy"]
+def tell(target, sources, limit, measures) -> None:
+    measures = [*measures, "source_accuracy"]
     cache = os.environ.get("LEEPJAX_CACHE")
     ranking = lj.rank(target, sources, measures, limit=limit, resamples=0, cache=cache)
     what = {"target": target.name, "images": limit, "classes": len(target.classes)}

@@ -60,7 +60,6 @@ CHECKED = "leep_with_checks"
 OF_MOMENTS = ("h_score", "shrunk_h_score", "logme", "all_three", "logme_with_checks", "nce_with_checks")
 COMPILING = {"tracing, ms": ms("trace_seconds"), "compiling, ms": ms("compile_seconds")}
 
-PAIR = ("fine_tuned", "from_scratch")
 SCORES = ("leep", "nce", "h_score", "shrunk_h_score", "logme", "source_accuracy")
 
 
@@ -70,17 +69,6 @@ def score(name: str) -> Cell:
 
 def interval(name: str) -> Cell:
     return lambda line: "–" if None in line[name] else "{:.2f} [{:.2f}, {:.2f}]".format(*line[name])
-
-
-def both(epoch: int) -> Cell:
-    """Accuracy after an epoch, fine-tuned / from scratch."""
-    return lambda line: "{:.3f} / {:.3f}".format(*(line["accuracy"][how][epoch - 1] for how in PAIR))
-
-
-def first_level(line: dict[str, Any]) -> str:
-    """The first epoch after which the network from scratch is as good as the one that was fine-tuned."""
-    tuned, fresh = (line["accuracy"][how] for how in PAIR)
-    return next((str(i) for i, (a, b) in enumerate(zip(tuned, fresh, strict=True), start=1) if b >= a), "never")
 
 
 def printed(measure: str, statistic: str) -> Cell:
@@ -260,12 +248,6 @@ TABLES: dict[str, tuple[str, dict[str, Cell]]] = {
         }
         | {"in turn, ms": ms("seconds", "in_turn"), "vmapped, ms": ms("seconds", "vmapped")}
         | {"vmapped / in turn": ratio("vmapped_over_in_turn")},
-    ),
-    "convergence": (
-        "convergence",
-        {"classes": number("classes", "")}
-        | {f"epoch {epoch}": both(epoch) for epoch in (1, 5, 10, 20)}
-        | {"level at epoch": first_level},
     ),
     "published_pearson": (
         "published_cells",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from leepjax.experiments.sweep import sweep
     from leepjax.joint import Joint
     from leepjax.measures import (
+        DEFAULT_MEASURES,
         MEASURES,
         eep,
         em_leep,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DEFAULT_MEASURES",
     "MEASURES",
     "Batches",
     "FineTuning",

@@ -153,3 +153,10 @@ def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change
     monkeypatch.setattr(job, "extract", lambda *args, **options: pytest.fail("images were looked at"))
     with pytest.raises(InputError, match=message):
         lj.rank(**{"target": "digits", "sources": ["random"], "measures": ["leep"]} | change)
+
+
+def test_all_stands_for_every_measure_and_nothing_for_the_default_ones(tmp_path):
+    options = {"verify": "none", "resamples": 0, "limit": 60, "cache": tmp_path}
+    every, default = (lj.rank("digits", "random", measures, **options).measures for measures in ("all", None))
+    assert every == tuple(lj.MEASURES)
+    assert default == lj.DEFAULT_MEASURES

@@ -30,7 +30,8 @@ def score(
     kind
         What the evidence is.
     measures
-        Names separated by commas; by default all that read this kind.
+        Names separated by commas, or all; by default the paper's and their kin (leepjax ls measures) that read this
+        kind.
     num_classes
         Read from the labels by default.
     resamples

@@ -12,7 +12,7 @@ from leepjax.data.readers import read_target
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import Target, from_arrays
 from leepjax.experiments.cell import CARD_MEASURES, Study, Verify
-from leepjax.measures import DEFAULT_MEASURES, MEASURES
+from leepjax.measures import MEASURES, chosen
 from leepjax.models.opening import load_source, sets
 from leepjax.models.source import Source
 from leepjax.types import InputError, unknown_name
@@ -127,8 +127,7 @@ def open_target(caller: str, target: AnyTarget, limit: int | None, seed: int, st
 
 
 def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:
-    names = DEFAULT_MEASURES if measures is None else tuple(several(measures))
-    names = tuple(MEASURES) if names == ("all",) else names
+    names = chosen(None if measures is None else several(measures))
     known = (*MEASURES, *CARD_MEASURES)
     for name in names:
         if name not in known:

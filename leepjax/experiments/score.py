@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
-from leepjax.measures import MEASURES, Measure
+from leepjax.measures import MEASURES, Measure, chosen
 from leepjax.tables import Row
 from leepjax.types import InputError, unknown_name
 from leepjax.validation import check_features, check_probs
@@ -58,8 +58,8 @@ def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
     reads = ("features",) if kind == "features" else ("probs", "source_labels")
     if measures is not None and not measures:
         raise InputError("score: expected at least one measure, got none; name one or leave the choice out.")
-    if measures is None:
-        return [measure for measure in MEASURES.values() if measure.reads in reads]
+    if measures is None or tuple(measures) == ("all",):
+        return [MEASURES[name] for name in chosen(measures) if MEASURES[name].reads in reads]
     for name in measures:
         if name not in MEASURES:
             raise unknown_name("measures", name, MEASURES)

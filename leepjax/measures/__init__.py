@@ -13,7 +13,7 @@ from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
-from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure
+from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
 from leepjax.moments import Moments
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "MEASURES",
     "ExpectedEmpiricalPredictor",
     "Measure",
+    "chosen",
     "eep",
     "em_leep",
     "h_score",

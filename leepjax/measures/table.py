@@ -1,6 +1,6 @@
 """The table of measures: what each reads, what it costs, and where it comes from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -190,3 +190,10 @@ DEFAULT_MEASURES = (
     "logme",
 )
 """What a ranking, a sweep or a study scores unless it is told: the paper's measures and their kin, in a few passes."""
+
+
+def chosen(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The measures that are asked for: the default ones for None, and every one for the single name ``all``."""
+    if names is None:
+        return DEFAULT_MEASURES
+    return tuple(MEASURES) if tuple(names) == ("all",) else tuple(names)
