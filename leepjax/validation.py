@@ -3,6 +3,7 @@
 Under `jax.jit`, `jax.vmap` and `jax.grad` there are no values to look at: then shapes and dtypes alone are checked.
 """
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,8 @@ from jax.typing import ArrayLike, DTypeLike
 from leepjax.kernels import accumulator, own_likelihood, theta, told_by_type
 from leepjax.types import InputError
 
+# What DLPack calls memory that a CPU reads.
+_DLPACK_CPU = 1
 # How far from one a row may sum; a softmax in 16 bits sums to one less closely.
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_16_BITS = 2e-2
@@ -176,8 +179,8 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
 
 def _array(function, name, value, ndim):
     try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError, OverflowError) as error:
+        array = _borrowed(value) if ndim == 2 else jnp.asarray(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{function}: {name} must be an array, got {type(value).__name__} ({reason}); convert it."
@@ -186,6 +189,19 @@ def _array(function, name, value, ndim):
         axes = "one row an example" if ndim == 2 else "one entry an example"
         raise InputError(f"{function}: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")
     return array
+
+
+def _borrowed(value):
+    """Rows of another library in their own memory where that can be: on JAX's device, and on a CPU at 64 bytes."""
+    if isinstance(value, jax.Array) or not hasattr(value, "__dlpack__"):
+        return jnp.asarray(value)
+    kind, _ = value.__dlpack_device__()
+    if kind != _DLPACK_CPU or jax.default_backend() == "cpu":
+        with suppress(BufferError, RuntimeError, TypeError, ValueError):
+            array = jnp.from_dlpack(value)
+            if array.dtype == jax.dtypes.canonicalize_dtype(array.dtype):
+                return array
+    return jnp.asarray(value)
 
 
 @jax.jit

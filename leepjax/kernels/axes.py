@@ -34,10 +34,14 @@ def _told_by_type(array):
 
 
 def in_auto_axes(compute: Callable[..., jax.Array], *arrays: Any) -> jax.Array:
-    """``compute(*arrays)``, a replicated result, where XLA may partition what Explicit axes would refuse."""
+    """``compute(*arrays)``, a replicated result, where XLA may partition what Explicit axes would refuse.
+
+    On a CPU the result is waited for: the arrays may be memory of the caller's, who is free to change it then.
+    """
     mesh = explicit_mesh(arrays)
     if mesh is None:
-        return compute(*arrays)
+        result = compute(*arrays)
+        return jax.block_until_ready(result) if jax.default_backend() == "cpu" else result
     replicated = NamedSharding(mesh, PartitionSpec())
     there: Any = jax.sharding.auto_axes(compute, axes=mesh.axis_names, out_sharding=replicated)
     if not jax.sharding.get_abstract_mesh().empty:

@@ -54,7 +54,7 @@ def eep(
     Reference:
         Nguyen, Hassner, Seeger, Archambeau, *LEEP*, ICML 2020, arXiv:2002.12462, equation 1.
     """
-    return _eep(*check_probs("eep", probs, labels, num_classes, where))
+    return jax.block_until_ready(_eep(*check_probs("eep", probs, labels, num_classes, where)))
 
 
 @partial(jax.jit, static_argnums=3)

@@ -1,0 +1,98 @@
+"""Arrays of other libraries: read where they lie, whatever their type, and never after a measure has returned."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import leepjax as lj
+from leepjax.validation import check_features
+
+N, D = 4000, 64
+rng = np.random.default_rng(0)
+LABELS = rng.integers(5, size=N)
+
+
+class Exporter:
+    """Rows that another library would hand over: the protocol, and nothing else but what NumPy's conversion asks."""
+
+    def __init__(self, array, fails=None):
+        self.array, self.fails = array, fails
+
+    def __dlpack__(self, **options):
+        if self.fails:
+            raise self.fails
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.array, dtype)
+
+
+def aligned(shape, dtype=np.float32):
+    """An array at 64 bytes, as PyTorch's memory is."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    array = memory[start : start + size].view(dtype).reshape(shape)
+    array[:] = rng.normal(size=shape)
+    return array
+
+
+def address(array):
+    return array.unsafe_buffer_pointer()
+
+
+@pytest.mark.parametrize("kind", [Exporter, np.asarray])
+def test_rows_are_read_where_they_lie(kind):
+    features = aligned((N, D))
+    checked = check_features("test", kind(features), LABELS, None, None).evidence
+    assert address(checked) == features.ctypes.data
+
+
+@pytest.mark.parametrize(
+    "kind",
+    {
+        "float64": lambda x: Exporter(x.astype(np.float64)),
+        "integers": lambda x: Exporter(np.rint(4 * x).astype(np.int64)),
+        "by columns": lambda x: Exporter(np.asfortranarray(x)),
+        "every other row": lambda x: Exporter(x[::2]),
+        "read only": lambda x: Exporter(np.frombuffer(x.tobytes(), x.dtype).reshape(x.shape)),
+        "no export": lambda x: Exporter(x, BufferError("not now")),
+    }.items(),
+    ids=lambda kind: kind[0],
+)
+def test_whatever_can_not_be_borrowed_is_copied(kind):
+    rows = kind[1](aligned((N, D)))
+    labels = LABELS[: len(rows.array)]
+    assert lj.h_score(rows, labels) == lj.h_score(jnp.asarray(rows.array), labels)
+
+
+def test_a_score_is_done_with_borrowed_rows_when_it_returns():
+    for measure in (lj.h_score, lj.logme):
+        features = aligned((N, D))
+        expected = measure(jnp.array(features), LABELS)
+        score = measure(features, LABELS)
+        features[:] = 0
+        assert score == expected
+
+
+def test_a_tensor_that_can_not_be_read_is_named():
+    class Attached(Exporter):
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+    attached = Attached(aligned((N, D)), BufferError("requires gradient"))
+    with pytest.raises(ValueError, match=r"h_score: features must be an array, got Attached \(Can't call numpy"):
+        lj.h_score(attached, LABELS)
+
+
+def test_pytorch():
+    torch = pytest.importorskip("torch")
+    features = torch.randn(N, D)
+    checked = check_features("test", features, torch.as_tensor(LABELS), None, None).evidence
+    assert address(checked) == features.data_ptr()
+    assert lj.logme(features, torch.as_tensor(LABELS)) == lj.logme(features.numpy(), LABELS)
+    half = features.to(torch.bfloat16)
+    assert lj.h_score(half, LABELS) == lj.h_score(jnp.asarray(half.float().numpy()), LABELS)
