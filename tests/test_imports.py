@@ -48,6 +48,7 @@ ALLOWED = {
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"__init__", "experiments", "studies"},
     "report": {"types", "files", "tables", "records", "ranking", "studies", "report"},
+    "sklearn": {"types", "measures"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
     "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
