@@ -80,15 +80,15 @@ class Moments:
     def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
         """The moments of x + δ."""
         n, s, G, q = self.size, self.sums.sum(axis=0), self.gram, jnp.trace(self.gram)
-        δδ = δ @ δ
-        Gδ = jnp.matmul(G, δ, precision=HIGHEST)
+        dot = partial(jnp.matmul, precision=HIGHEST)
+        δδ, sδ, Gδ = dot(δ, δ), dot(s, δ), dot(G, δ)
         return type(self)(
             anchor,
             self.counts,
             self.sums + self.counts[:, None] * δ,
             G + jnp.outer(s, δ) + jnp.outer(δ, s) + n * jnp.outer(δ, δ),
-            self.cubic + q * δ + 2 * Gδ + 2 * (s @ δ) * δ + δδ * s + n * δδ * δ,
-            self.quartic + 4 * δ @ Gδ + n * δδ**2 + 4 * δ @ self.cubic + 2 * q * δδ + 4 * δδ * (s @ δ),
+            self.cubic + q * δ + 2 * Gδ + 2 * sδ * δ + δδ * s + n * δδ * δ,
+            self.quartic + 4 * dot(δ, Gδ) + n * δδ**2 + 4 * dot(δ, self.cubic) + 2 * q * δδ + 4 * δδ * sδ,
         )
 
     @property

@@ -11,6 +11,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import pytest
+from cases import MEASURES, problem
 
 import leepjax as lj
 
@@ -52,6 +53,20 @@ def test_accelerators_get_matmuls_of_full_precision(platform, name):
     assert all("HIGHEST, HIGHEST" in product for product in products)
     assert "scatter" not in module, "atomic additions to few classes"
     assert max(sizes(module)) == N * Z, "no [n c z], and no [n z] but the evidence's"
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_is_a_program_for_accelerators(name):
+    p = problem(0)
+    rows = (jax.ShapeDtypeStruct(array.shape, jnp.dtype(array.dtype.name)) for array in (p.features, p.probs))
+
+    def score(features, probs, labels):
+        return MEASURES[name].score(features, probs, labels, num_classes=p.num_classes)
+
+    lowered = jax.export.export(jax.jit(score), platforms=["cuda", "tpu"])
+    module = lowered(*rows, jax.ShapeDtypeStruct(p.labels.shape, jnp.int32)).mlir_module()
+    products = re.findall(r"stablehlo\.dot_general.*", module)
+    assert all("HIGHEST, HIGHEST" in product for product in products), "a GPU would round operands to TF32"
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

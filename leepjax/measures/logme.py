@@ -96,7 +96,7 @@ class _Problem(NamedTuple):
 
 def _problem(gram, projections, mean, counts) -> _Problem:
     n, eps = counts.sum(), float(jnp.finfo(gram.dtype).eps)
-    rounding = n * (8 * eps) ** 2 * (mean @ mean)  # what constant features can seem to vary by
+    rounding = n * (8 * eps) ** 2 * (mean**2).sum()  # what constant features can seem to vary by
     eps = len(gram) * eps
     values, vectors = jnp.linalg.eigh(gram)
     resolved = values > jnp.maximum(eps * values[-1], rounding)
