@@ -4,6 +4,7 @@ Natural logarithms, higher is better. `where` is an optional [n] mask, or non-ne
 that many times; an example of weight zero is never looked at.
 """
 
+from reference.gaussians import gbc, transrate
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme
@@ -11,6 +12,7 @@ from reference.logme import logme
 __all__ = [
     "eep",
     "em_leep",
+    "gbc",
     "h_score",
     "joint",
     "leep",
@@ -21,4 +23,5 @@ __all__ = [
     "neg_label_entropy",
     "shrunk_h_score",
     "soft_nce",
+    "transrate",
 ]
