@@ -8,6 +8,7 @@ from reference.gaussians import gbc, transrate
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme
+from reference.neighbours import knn, knn_split, lfc
 
 __all__ = [
     "eep",
@@ -15,8 +16,11 @@ __all__ = [
     "gbc",
     "h_score",
     "joint",
+    "knn",
+    "knn_split",
     "leep",
     "leep_lift",
+    "lfc",
     "logme",
     "loo_leep",
     "nce",
