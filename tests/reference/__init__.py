@@ -4,6 +4,7 @@ Natural logarithms, higher is better. `where` is an optional [n] mask, or non-ne
 that many times; an example of weight zero is never looked at.
 """
 
+from reference.discriminants import lda, linear_probe, sfda
 from reference.gaussians import gbc, transrate
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
@@ -18,13 +19,16 @@ __all__ = [
     "joint",
     "knn",
     "knn_split",
+    "lda",
     "leep",
     "leep_lift",
     "lfc",
+    "linear_probe",
     "logme",
     "loo_leep",
     "nce",
     "neg_label_entropy",
+    "sfda",
     "shrunk_h_score",
     "soft_nce",
     "transrate",
