@@ -9,7 +9,7 @@ from reference.gaussians import gbc, transrate
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme
-from reference.neighbours import knn, knn_split, lfc
+from reference.neighbours import knn, knn_split, lfc, parc, tmi
 
 __all__ = [
     "eep",
@@ -28,8 +28,10 @@ __all__ = [
     "loo_leep",
     "nce",
     "neg_label_entropy",
+    "parc",
     "sfda",
     "shrunk_h_score",
     "soft_nce",
+    "tmi",
     "transrate",
 ]

@@ -1,8 +1,10 @@
-"""Measures that look at neighbours and at pairs: k-NN, LFC and PARC."""
+"""Measures that look at neighbours and at pairs: k-NN, LFC, PARC and TMI."""
 
 import numpy as np
+from scipy.special import digamma, gammaln
 
-from reference.sums import Array, Weights, centred, select
+from reference.gaussians import principal_components
+from reference.sums import EPS, Array, Weights, centred, select
 
 
 def _distance(a: Array, b: Array, metric: str) -> float:
@@ -64,3 +66,67 @@ def lfc(features: Array, labels: Array, where: Weights = None) -> float:
             square += v * u * product**2
             total += v * u
     return float(dot / np.sqrt(square * total)) if square > 0 else float("nan")
+
+
+def _parc_rows(w: Array, labels: Array, probe: int) -> Array:
+    """At most `probe` rows, evenly spread over the rows sorted by label."""
+    order = np.argsort(labels, kind="stable")
+    m = min(probe, len(w))
+    return order[[i * len(w) // m for i in range(m)]]
+
+
+def weighted_ranks(values: Array, w: Array) -> Array:
+    """The average rank of each value if it were there as many times as it weighs."""
+    return np.array([w[values < v].sum() + (w[values == v].sum() + 1) / 2 for v in values])
+
+
+def weighted_correlation(a: Array, b: Array, w: Array) -> float:
+    """Pearson's; nan where one of the two is constant."""
+    a, b = centred(a[:, None], w)[:, 0], centred(b[:, None], w)[:, 0]
+    scale = np.sqrt(np.sum(w * a**2)) * np.sqrt(np.sum(w * b**2))
+    return float(np.sum(w * a * b) / scale) if scale > 0 else float("nan")
+
+
+def parc(features: Array, labels: Array, where: Weights = None, num_components: int = 32, probe: int = 500) -> float:
+    """100 times Spearman's correlation, over the pairs i < j, of 1 - Pearson's correlation of two rows of standardised
+    principal components with the same of their one-hot labels: which of two values, for the same class or not. A pair
+    weighs w_i w_j. nan with fewer than two components of any variance, or with constant distances."""
+    w, features, labels = select(where, features, labels)
+    rows = _parc_rows(w, labels, probe)
+    w, features, labels = w[rows], features[rows], labels[rows]
+    components, variances = principal_components(features, w, num_components)
+    kept = variances > max(features.shape) * EPS * variances.max()
+    if kept.sum() < 2:
+        return float("nan")
+    x = components[:, kept] / np.sqrt(variances[kept])
+    distances, classes, weights = [], [], []
+    for i in range(len(w)):
+        for j in range(i + 1, len(w)):
+            distances.append(1 - weighted_correlation(x[i], x[j], np.ones(x.shape[1])))
+            classes.append(float(labels[i] != labels[j]))
+            weights.append(w[i] * w[j])
+    distances = np.round(distances, 10)  # equal but for rounding, as are all with two components, is a tie
+    weights = np.array(weights)
+    ranks = [weighted_ranks(values, weights) for values in (distances, np.array(classes))]
+    return 100 * weighted_correlation(*ranks, weights)
+
+
+def tmi(features: Array, labels: Array, where: Weights = None, k: int = 3) -> float:
+    """Weighted mean over the classes of more than k rows of Kozachenko and Leonenko's entropy psi(m) - psi(k) + log V_d
+    + d (weighted mean of log r_i), m the class's rows, r_i the distance of row i to its k-th nearest other row of the
+    class, V_d the unit ball's volume. nan without such a class, or if an r_i is zero."""
+    w, features, labels = select(where, features, labels)
+    d = features.shape[1]
+    log_ball = d / 2 * np.log(np.pi) - gammaln(d / 2 + 1)
+    total = weight = 0.0
+    for y in np.unique(labels):
+        own, v = features[labels == y], w[labels == y]
+        if len(own) <= k:
+            continue
+        nearest = [sorted(_distance(row, other, "euclidean") for other in own)[k] for row in own]  # [0] is its own
+        if min(nearest) == 0:
+            return float("nan")
+        entropy = digamma(len(own)) - digamma(k) + log_ball + d * np.sum(v * np.log(nearest)) / v.sum()
+        total += v.sum() * entropy
+        weight += v.sum()
+    return float(total / weight) if weight > 0 else float("nan")
