@@ -9,6 +9,7 @@ from reference.gaussians import gbc, transrate
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme
+from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "linear_probe",
     "logme",
     "loo_leep",
+    "n_leep",
     "nce",
     "neg_label_entropy",
     "parc",
