@@ -7,7 +7,18 @@ that many times; an example of weight zero is never looked at.
 from reference.discriminants import lda, linear_probe, sfda
 from reference.gaussians import gbc, transrate
 from reference.h_scores import h_score, shrunk_h_score
-from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
+from reference.leep_family import (
+    eep,
+    em_leep,
+    joint,
+    leep,
+    leep_lift,
+    loo_leep,
+    nce,
+    neg_label_entropy,
+    neg_log_classes,
+    soft_nce,
+)
 from reference.logme import logme
 from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
@@ -30,6 +41,7 @@ __all__ = [
     "n_leep",
     "nce",
     "neg_label_entropy",
+    "neg_log_classes",
     "parc",
     "sfda",
     "shrunk_h_score",

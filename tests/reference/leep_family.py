@@ -29,6 +29,12 @@ def neg_label_entropy(labels: Array, where: Weights = None) -> float:
     return float(np.sum(p * np.log(p)))
 
 
+def neg_log_classes(labels: Array, where: Weights = None) -> float:
+    """-log of the number of classes that have an example."""
+    _, labels = select(where, labels)
+    return float(-np.log(len(set(labels.tolist()))))
+
+
 def joint(probs: Array, labels: Array, num_classes: int, where: Weights = None) -> Array:
     """P(y,z) = (1/n) sum over i with y_i = y of theta_iz; [c, z]."""
     w, probs, labels = select(where, probs, labels)
