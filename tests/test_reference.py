@@ -1,5 +1,7 @@
 """Oracles against scikit-learn and SciPy, where these have the same thing, and against repeated rows."""
 
+import itertools
+
 import numpy as np
 import pytest
 import reference
@@ -7,11 +9,12 @@ from reference.discriminants import L2_GRID
 from reference.gaussians import bhattacharyya
 from reference.mixtures import energetic_components, expectation_maximisation, maximise
 from scipy.integrate import quad
+from scipy.special import gammaln, logsumexp
 from scipy.stats import norm, spearmanr
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
@@ -34,6 +37,7 @@ REPEATABLE = {
     "lfc": reference.lfc,
     "lda": reference.lda,
     "sfda": reference.sfda,
+    "pactran_gaussian": reference.pactran_gaussian,
     "n_leep": lambda f, y, w=None: reference.n_leep(f, y, np.linspace(0, 0.99, 6), w, num_components=6),
 }
 
@@ -44,6 +48,15 @@ def test_a_whole_number_weight_repeats_a_row(name):
     repeated = REPEATABLE[name](np.repeat(features, w, axis=0), np.repeat(labels, w))
     np.testing.assert_allclose(REPEATABLE[name](features, labels, w), repeated, rtol=1e-9)
     assert REPEATABLE[name](features, labels) != pytest.approx(repeated, rel=1e-4)
+
+
+@pytest.mark.parametrize("oracle", [reference.pactran_dirichlet, reference.pactran_gamma])
+def test_a_whole_number_weight_repeats_a_row_of_probabilities(oracle):
+    labels, w = data()[1:]
+    probs = np.random.default_rng(1).dirichlet(np.ones(4), 40)
+    repeated = oracle(np.repeat(probs, w, axis=0), np.repeat(labels, w))
+    np.testing.assert_allclose(oracle(probs, labels, w), repeated, rtol=1e-9)
+    assert oracle(probs, labels) != pytest.approx(repeated, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["knn", "linear_probe", "parc", "tmi"])
@@ -78,10 +91,11 @@ def test_parc_is_spearmans_correlation():
 
 
 def test_tmi_estimates_an_entropy():
-    features = np.random.default_rng(0).normal(size=(300, 1))
-    assert reference.tmi(features, np.zeros(300, int)) == pytest.approx(norm.entropy(), abs=0.1)
-    shift = reference.tmi(3 * features, np.zeros(300, int)) - reference.tmi(features, np.zeros(300, int))
-    np.testing.assert_allclose(shift, np.log(3))
+    labels = np.repeat([0, 4], 60)
+    features = np.random.default_rng(0).normal(size=(120, 1)) + labels[:, None]
+    found = reference.tmi(features, labels)
+    assert found == pytest.approx(norm.entropy(), abs=0.15)
+    np.testing.assert_allclose(reference.tmi(3 * features, labels), found + np.log(3))
 
 
 def test_lda_is_scikit_learns_with_this_covariance():
@@ -131,3 +145,51 @@ def test_mixture_is_scikit_learns(covariance, scikit_learns):
     np.testing.assert_allclose(likelihoods[-1], theirs.lower_bound_, rtol=1e-6)
     assert len(likelihoods) == theirs.n_iter_ > 1
     assert np.all(np.diff(likelihoods) > 0)
+
+
+def assert_bounds(oracle, probs, labels, evidence, gap):
+    """Every step raises the bound, which stays below the log evidence per example."""
+    bounds = [oracle(probs, labels, num_steps=steps) for steps in (0, 1, 2, 5, 10, 100)]
+    assert np.all(np.diff(bounds) > 0)
+    assert evidence - gap < bounds[-1] < evidence
+
+
+def test_pactran_dirichlet_bounds_the_evidence():
+    labels = np.array([0, 0, 1, 1, 2, 2, 2])
+    probs = np.random.default_rng(0).dirichlet(np.full(3, 0.5), 7)
+    a0 = np.array([2, 2, 3]) / 7
+
+    def evidence(counts):
+        return gammaln(a0.sum()) - gammaln(a0).sum() + gammaln(a0 + counts).sum() - gammaln((a0 + counts).sum())
+
+    terms = []  # of the sum over the source class that each example comes from
+    for sources in itertools.product(range(3), repeat=7):
+        joint = np.zeros((3, 3))
+        np.add.at(joint, (sources, labels), 1)
+        terms.append(sum(map(evidence, joint)) + np.log(probs[np.arange(7), sources]).sum())
+    assert_bounds(reference.pactran_dirichlet, probs, labels, logsumexp(terms) / 7, gap=0.3)
+    known = np.eye(3)[[0, 0, 1, 0, 1, 1, 2]]
+    exact = sum(evidence(known[:, z] @ np.eye(3)[labels]) for z in range(3)) / 7
+    np.testing.assert_allclose(reference.pactran_dirichlet(known, labels), exact)
+
+
+def test_pactran_gamma_bounds_the_evidence():
+    labels = np.array([0, 0, 1, 1, 2, 2, 2])
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.full(3, 0.5), 7)
+    heads = np.maximum(rng.gamma(np.array([2, 2, 3])[:, None] / 7, size=(20_000, 3, 3)), 1e-300)
+    joint = heads @ probs.T
+    own = np.log(joint[:, labels, np.arange(7)] / joint.sum(axis=1)).sum(axis=1)
+    evidence = (logsumexp(own) - np.log(len(own))) / 7
+    assert_bounds(reference.pactran_gamma, probs, labels, evidence, gap=0.5)
+
+
+def test_pactran_gaussian_fits_as_scikit_learn():
+    features, labels, _ = data()
+    x = features - features.mean(axis=0)
+    fit = LogisticRegression(C=0.1 * 100, solver="newton-cg", tol=1e-10, max_iter=1000).fit(x, labels)
+    p = fit.predict_proba(x)
+    loss = -np.log(p[np.arange(40), labels]).mean() + np.sum(fit.coef_**2) / 2 / (0.1 * 100 * 40)
+    trace = np.mean((np.sum(x**2, axis=1) + 1) * np.sum(p * (1 - p), axis=1))
+    curvature = 3 * 5 / (2 * 0.1 * 40 * 5) * np.log1p(0.1 * 100 * 40 / (3 * 5) * trace)
+    np.testing.assert_allclose(reference.pactran_gaussian(features, labels), -loss - curvature, rtol=1e-8)

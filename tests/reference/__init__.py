@@ -22,6 +22,7 @@ from reference.leep_family import (
 from reference.logme import logme
 from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
+from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
 
 __all__ = [
     "eep",
@@ -42,6 +43,9 @@ __all__ = [
     "nce",
     "neg_label_entropy",
     "neg_log_classes",
+    "pactran_dirichlet",
+    "pactran_gamma",
+    "pactran_gaussian",
     "parc",
     "sfda",
     "shrunk_h_score",
