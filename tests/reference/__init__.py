@@ -6,6 +6,7 @@ that many times; an example of weight zero is never looked at.
 
 from reference.discriminants import lda, linear_probe, sfda
 from reference.gaussians import gbc, transrate
+from reference.calibration import calibrated_leep, leep_temperature, temperature_scores
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import (
     eep,
@@ -25,6 +26,7 @@ from reference.neighbours import knn, knn_split, lfc, parc, tmi
 from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
 
 __all__ = [
+    "calibrated_leep",
     "eep",
     "em_leep",
     "gbc",
@@ -37,6 +39,7 @@ __all__ = [
     "leep_lift",
     "lfc",
     "linear_probe",
+    "leep_temperature",
     "logme",
     "loo_leep",
     "n_leep",
@@ -52,4 +55,5 @@ __all__ = [
     "soft_nce",
     "tmi",
     "transrate",
+    "temperature_scores",
 ]
