@@ -7,6 +7,7 @@ that many times; an example of weight zero is never looked at.
 from reference.discriminants import lda, linear_probe, sfda
 from reference.gaussians import gbc, transrate
 from reference.calibration import calibrated_leep, leep_temperature, temperature_scores
+from reference.ensembles import e_leep, greedy_ensemble, ms_leep
 from reference.h_scores import h_score, shrunk_h_score
 from reference.leep_family import (
     eep,
@@ -27,9 +28,11 @@ from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
 
 __all__ = [
     "calibrated_leep",
+    "e_leep",
     "eep",
     "em_leep",
     "gbc",
+    "greedy_ensemble",
     "h_score",
     "joint",
     "knn",
@@ -43,6 +46,7 @@ __all__ = [
     "logme",
     "loo_leep",
     "n_leep",
+    "ms_leep",
     "nce",
     "neg_label_entropy",
     "neg_log_classes",
