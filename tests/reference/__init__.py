@@ -25,6 +25,7 @@ from reference.logme import logme
 from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
 from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
+from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 
 __all__ = [
     "calibrated_leep",
@@ -47,6 +48,10 @@ __all__ = [
     "loo_leep",
     "n_leep",
     "ms_leep",
+    "multilabel_h_score",
+    "multilabel_leep",
+    "multilabel_logme",
+    "multilabel_nce",
     "nce",
     "neg_label_entropy",
     "neg_log_classes",
