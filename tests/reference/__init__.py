@@ -25,7 +25,10 @@ from reference.logme import logme
 from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
 from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
+from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
+from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
+from reference.regression import label_mse, linear_mse
 
 __all__ = [
     "calibrated_leep",
@@ -39,12 +42,15 @@ __all__ = [
     "knn",
     "knn_split",
     "lda",
+    "label_mse",
     "leep",
     "leep_lift",
     "lfc",
     "linear_probe",
     "leep_temperature",
+    "linear_mse",
     "logme",
+    "logme_regression",
     "loo_leep",
     "n_leep",
     "ms_leep",

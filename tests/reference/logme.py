@@ -30,28 +30,46 @@ def _best_log_evidence(s: Array, uy: Array, rest: float, n: float, d: int) -> fl
     return float(-best)
 
 
+class _Evidence:
+    """What the weighted features say of a target column."""
+
+    def __init__(self, features: Array, w: Array):
+        f = np.sqrt(w)[:, None] * features
+        self.n, self.d = w.sum(), f.shape[1]
+        self.basis = svd(unit_columns(f))[0]
+        self.rank = self.basis.shape[1]
+        self.tolerance = 100 * max(f.shape) * EPS
+        self.u, self.s = (part[..., : self.rank] for part in np.linalg.svd(f, full_matrices=False)[:2])
+
+    def best(self, y: Array) -> float:
+        """Max over (alpha, beta) of L / n of the column sqrt(w) y; nan where there is no maximum."""
+        rest = np.sum((y - self.basis @ (self.basis.T @ y)) ** 2)
+        exact = rest <= self.tolerance**2 * np.sum(y**2)
+        if exact and (self.rank < self.n or not np.any(y)):
+            return float("nan")
+        half = self.n / 2
+        candidates = [half * (np.log(self.n / np.sum(y**2)) - np.log(2 * np.pi) - 1)]  # alpha/beta -> infinity, m = 0
+        if exact and self.rank == self.n:  # alpha/beta -> 0: without noise, m the shortest exact fit
+            shortest = np.sum((self.u.T @ y / self.s) ** 2)
+            log_det = np.sum(np.log(self.s))
+            candidates.append(half * (np.log(self.n / shortest) - np.log(2 * np.pi) - 1) - log_det)
+        if self.rank > 0:
+            candidates.append(_best_log_evidence(self.s, self.u.T @ y, 0.0 if exact else rest, self.n, self.d))
+        return float(max(candidates) / self.n)
+
+
 def logme(features: Array, labels: Array, where: Weights = None) -> float:
     """Mean over the present classes of max over (alpha, beta) of L / n, y the 0/1 column of the class, L = n/2 log beta
     + d/2 log alpha - n/2 log 2pi - beta/2 |Fm-y|^2 - alpha/2 m'm - 1/2 log|A|, A = alpha I + beta F'F, m = beta A^-1
     F'y. nan where L has no maximum: F fits a column exactly with fewer independent rows than examples."""
     w, features, labels = select(where, features, labels)
-    n, d = w.sum(), features.shape[1]
-    f = np.sqrt(w)[:, None] * features
-    basis = svd(unit_columns(f))[0]
-    rank = basis.shape[1]
-    u, s = (part[..., :rank] for part in np.linalg.svd(f, full_matrices=False)[:2])
-    scores = []
-    for label in np.unique(labels):
-        y = np.sqrt(w) * (labels == label)
-        rest = np.sum((y - basis @ (basis.T @ y)) ** 2)
-        exact = rest <= (100 * max(f.shape) * EPS) ** 2 * np.sum(y**2)
-        if exact and rank < n:
-            return float("nan")
-        candidates = [n / 2 * (np.log(n / np.sum(y**2)) - np.log(2 * np.pi) - 1)]  # alpha/beta -> infinity, m = 0
-        if exact and rank == n:  # alpha/beta -> 0: without noise, m the shortest exact fit
-            shortest = np.sum((u.T @ y / s) ** 2)
-            candidates.append(n / 2 * (np.log(n / shortest) - np.log(2 * np.pi) - 1) - np.sum(np.log(s)))
-        if rank > 0:
-            candidates.append(_best_log_evidence(s, u.T @ y, 0.0 if exact else rest, n, d))
-        scores.append(max(candidates) / n)
-    return float(np.mean(scores))
+    evidence = _Evidence(features, w)
+    return float(np.mean([evidence.best(np.sqrt(w) * (labels == label)) for label in np.unique(labels)]))
+
+
+def logme_regression(features: Array, targets: Array, where: Weights = None) -> float:
+    """The same of the columns of real targets [n t], as they are: neither centred nor scaled. nan also where a column
+    is zero, which needs no features."""
+    w, features, targets = select(where, features, targets)
+    evidence = _Evidence(features, w)
+    return float(np.mean([evidence.best(np.sqrt(w) * column) for column in targets.T]))

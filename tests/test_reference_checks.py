@@ -1,0 +1,40 @@
+"""The oracles that third parties can be asked about: scikit-learn and SciPy give what they give."""
+
+import numpy as np
+import pytest
+import reference
+from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
+
+
+def regression_problem(n, d):
+    rng = np.random.default_rng(n)
+    features = rng.normal(size=(n, d)) * 10.0 ** (np.arange(d) % 3 - 1)
+    targets = features @ rng.normal(size=(d, 2)) + rng.normal(size=(n, 2)) + 5
+    return features, targets, rng.permutation(np.arange(n) % 4)
+
+
+@pytest.mark.parametrize("l2", [0, 1e-3, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(24, 3), (12, 20)])
+def test_linear_mse_is_ridge(shape, weighted, l2):
+    features, targets, where = regression_problem(*shape)
+    weights = where if weighted else np.ones(len(where))
+    ridge = Ridge(alpha=weights.sum() * l2) if l2 else LinearRegression()
+    ridge.fit(features, targets, sample_weight=weights)
+    errors = np.sum((targets - ridge.predict(features)) ** 2, axis=1)
+    expected = -np.average(errors, weights=weights) - l2 * np.sum(ridge.coef_**2)
+    actual = reference.linear_mse(features, targets, l2, where if weighted else None)
+    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_logme_regression_is_the_evidence_of_bayesian_ridge():
+    features, targets, _ = regression_problem(24, 3)
+    flat = {"alpha_1": 0, "alpha_2": 0, "lambda_1": 0, "lambda_2": 0}
+    ridge = BayesianRidge(fit_intercept=False, compute_score=True, tol=1e-12, max_iter=10_000, **flat)
+    expected = np.mean([ridge.fit(features, column).scores_[-1] / 24 for column in targets.T])
+    np.testing.assert_allclose(reference.logme_regression(features, targets), expected, rtol=1e-9)
+
+
+def test_logme_regression_of_zeros_is_undefined():
+    features, targets, _ = regression_problem(24, 3)
+    assert np.isnan(reference.logme_regression(features, np.zeros_like(targets)))
