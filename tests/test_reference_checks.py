@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from scipy.spatial.distance import cdist
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 
 
@@ -38,3 +39,24 @@ def test_logme_regression_is_the_evidence_of_bayesian_ridge():
 def test_logme_regression_of_zeros_is_undefined():
     features, targets, _ = regression_problem(24, 3)
     assert np.isnan(reference.logme_regression(features, np.zeros_like(targets)))
+
+
+def test_the_hard_subset_is_far_away():
+    features, _, where = regression_problem(24, 3)
+    labels = np.arange(24) % 3
+    cosine = 1 - cdist(features, features[:5], "cosine").mean(axis=1)
+    np.testing.assert_allclose(reference.distance_from_source(features, features[:5]), -cosine, atol=1e-12)
+    distances = reference.distance_from_class(features, labels, where + 1, shrinkage=0)
+    for label in range(3):
+        own = labels == label
+        mean, covariance = (
+            np.average(features[own], axis=0, weights=where[own] + 1),
+            np.cov(features[own].T, fweights=where[own] + 1, bias=True),
+        )
+        expected = cdist(features[own], mean[None], "mahalanobis", VI=np.linalg.inv(covariance))[:, 0] ** 2
+        np.testing.assert_allclose(distances[own], expected, rtol=1e-9)
+    kept = reference.hard_subset(features, labels, None, where=where)
+    assert np.all((kept == 0) | (kept == where))
+    assert [np.sum(kept[labels == c] > 0) for c in range(3)] == [
+        np.ceil(np.sum(where[labels == c] > 0) / 2) for c in range(3)
+    ]

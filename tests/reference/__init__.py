@@ -25,6 +25,7 @@ from reference.logme import logme
 from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
 from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
+from reference.hard_subset import distance_from_class, distance_from_source, hard_subset
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
@@ -32,12 +33,15 @@ from reference.regression import label_mse, linear_mse
 
 __all__ = [
     "calibrated_leep",
+    "distance_from_class",
+    "distance_from_source",
     "e_leep",
     "eep",
     "em_leep",
     "gbc",
     "greedy_ensemble",
     "h_score",
+    "hard_subset",
     "joint",
     "knn",
     "knn_split",
