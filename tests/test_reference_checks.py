@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 from scipy.spatial.distance import cdist
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 
 
@@ -60,3 +61,51 @@ def test_the_hard_subset_is_far_away():
     assert [np.sum(kept[labels == c] > 0) for c in range(3)] == [
         np.ceil(np.sum(where[labels == c] > 0) / 2) for c in range(3)
     ]
+
+
+def test_ncti_terms_are_those_of_linear_discriminant_analysis():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=60)
+    features = 0.3 * (rng.normal(size=(60, 5)) + rng.normal(size=(4, 5))[labels])
+    x = features - features.mean(axis=0)
+    shrinkage = np.exp(-np.trace(x.T @ x) / 60)
+    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
+    projected = lda.fit(x, labels).transform(x)
+    p = lda.predict_proba(x)
+    collapse, simplex, center = reference.ncti_terms(features, labels)
+    np.testing.assert_allclose(simplex, np.linalg.norm(projected - projected.mean(axis=0), "nuc"), rtol=1e-9)
+    np.testing.assert_allclose(center, p[np.arange(60), labels].mean(), rtol=1e-9)
+    nuclear = sum(np.linalg.norm(p[labels == c], "nuc") for c in range(4))
+    np.testing.assert_allclose(collapse, np.log(nuclear), rtol=1e-9)
+
+
+def test_classification_score_is_the_posterior_of_linear_discriminant_analysis():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(3, size=60)
+    features = 0.5 * (rng.normal(size=(60, 4)) + rng.normal(size=(3, 4))[labels])
+    means = np.array([features[labels == c].mean(axis=0) for c in range(3)])
+    residuals = features - means[labels]
+    shrinkage = np.exp(-5 * np.linalg.eigvalsh(residuals.T @ residuals / 60)[-1])
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(features, labels)
+    expected = lda.predict_proba(features)[np.arange(60), labels].mean()
+    np.testing.assert_allclose(reference.classification_score(features, labels), expected, rtol=1e-9)
+
+
+def test_energy_score_takes_the_least():
+    logits, where = np.log([[1.0, 1.0], [3.0, 1.0], [0.5, 0.5], [9.0, 1.0]]), np.array([2, 1, 1, 0])
+    np.testing.assert_allclose(reference.energy_score(logits, where=where), np.log([2, 2, 4, 1]).mean())
+    np.testing.assert_allclose(reference.energy_score(logits, 0.625, where), np.log(2) * 1.5 / 2.5)
+
+
+def test_hub_scores_compare_sources():
+    rng = np.random.default_rng(2)
+    labels = rng.integers(3, size=40)
+    signal = np.eye(3)[labels] @ rng.normal(size=(3, 6))
+    hub = [rng.normal(size=(40, 6)) + strength * signal for strength in (0, 1, 3)]
+    assert np.argmax(reference.ncti(hub, labels)) == 2
+    etran = reference.etran(hub, [np.zeros((40, 2))] * 3, labels)
+    assert etran[0] == 0
+    assert 0 < etran[1] < etran[2] == 1
+    assert np.all(reference.ncti(hub[:1], labels) == 0)
+    with_undefined = reference.ncti([*hub, np.zeros((40, 6))], labels)
+    np.testing.assert_array_equal(with_undefined, [*reference.ncti(hub, labels), np.nan])

@@ -26,6 +26,7 @@ from reference.mixtures import n_leep
 from reference.neighbours import knn, knn_split, lfc, parc, tmi
 from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
 from reference.hard_subset import distance_from_class, distance_from_source, hard_subset
+from reference.hub_relative import classification_score, energy_score, etran, ncti, ncti_terms
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
@@ -33,12 +34,15 @@ from reference.regression import label_mse, linear_mse
 
 __all__ = [
     "calibrated_leep",
+    "classification_score",
     "distance_from_class",
     "distance_from_source",
     "e_leep",
     "eep",
     "em_leep",
     "gbc",
+    "energy_score",
+    "etran",
     "greedy_ensemble",
     "h_score",
     "hard_subset",
@@ -63,6 +67,8 @@ __all__ = [
     "multilabel_logme",
     "multilabel_nce",
     "nce",
+    "ncti",
+    "ncti_terms",
     "neg_label_entropy",
     "neg_log_classes",
     "pactran_dirichlet",
