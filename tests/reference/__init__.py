@@ -27,6 +27,7 @@ from reference.neighbours import knn, knn_split, lfc, parc, tmi
 from reference.pactran import pactran_dirichlet, pactran_gamma, pactran_gaussian
 from reference.hard_subset import distance_from_class, distance_from_source, hard_subset
 from reference.hub_relative import classification_score, energy_score, etran, ncti, ncti_terms
+from reference.label_embeddings import emms, onto_simplex
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
@@ -41,6 +42,7 @@ __all__ = [
     "eep",
     "em_leep",
     "gbc",
+    "emms",
     "energy_score",
     "etran",
     "greedy_ensemble",
@@ -76,6 +78,7 @@ __all__ = [
     "pactran_gaussian",
     "parc",
     "sfda",
+    "onto_simplex",
     "shrunk_h_score",
     "soft_nce",
     "tmi",
