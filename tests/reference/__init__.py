@@ -31,6 +31,7 @@ from reference.label_embeddings import emms, onto_simplex
 from reference.leep_family import eep, em_leep, joint, leep, leep_lift, loo_leep, nce, neg_label_entropy, soft_nce
 from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
+from reference.potential_energy import ped, ped_features
 from reference.regression import label_mse, linear_mse
 
 __all__ = [
@@ -79,6 +80,8 @@ __all__ = [
     "parc",
     "sfda",
     "onto_simplex",
+    "ped",
+    "ped_features",
     "shrunk_h_score",
     "soft_nce",
     "tmi",
