@@ -33,9 +33,19 @@ from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from reference.potential_energy import ped, ped_features
 from reference.regression import label_mse, linear_mse
+from reference.transport import (
+    cheapest_coupling,
+    jc_nce,
+    label_table,
+    neg_conditional_entropy,
+    otce,
+    otce_terms,
+    squared_distances,
+)
 
 __all__ = [
     "calibrated_leep",
+    "cheapest_coupling",
     "classification_score",
     "distance_from_class",
     "distance_from_source",
@@ -49,11 +59,13 @@ __all__ = [
     "greedy_ensemble",
     "h_score",
     "hard_subset",
+    "jc_nce",
     "joint",
     "knn",
     "knn_split",
     "lda",
     "label_mse",
+    "label_table",
     "leep",
     "leep_lift",
     "lfc",
@@ -72,6 +84,7 @@ __all__ = [
     "nce",
     "ncti",
     "ncti_terms",
+    "neg_conditional_entropy",
     "neg_label_entropy",
     "neg_log_classes",
     "pactran_dirichlet",
@@ -80,11 +93,14 @@ __all__ = [
     "parc",
     "sfda",
     "onto_simplex",
+    "otce",
+    "otce_terms",
     "ped",
     "ped_features",
     "shrunk_h_score",
     "soft_nce",
     "tmi",
     "transrate",
+    "squared_distances",
     "temperature_scores",
 ]
