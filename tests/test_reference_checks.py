@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import reference
-from scipy.spatial.distance import cdist
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist, cosine
+from scipy.stats import entropy
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 
@@ -109,3 +111,65 @@ def test_hub_scores_compare_sources():
     assert np.all(reference.ncti(hub[:1], labels) == 0)
     with_undefined = reference.ncti([*hub, np.zeros((40, 6))], labels)
     np.testing.assert_array_equal(with_undefined, [*reference.ncti(hub, labels), np.nan])
+
+
+@pytest.mark.parametrize("u", [[0.2, 0.5, 0.3], [2.0, 0.1, 1.7], [-1.0, -3.0, -1.1], [0.6, 0.6, -0.2]])
+def test_the_simplex_has_no_nearer_point(u):
+    nearest = reference.onto_simplex(np.array(u))
+    others = np.random.default_rng(0).dirichlet(np.full(3, 0.3), 2000)
+    np.testing.assert_allclose(nearest.sum(), 1)
+    assert np.all(nearest >= 0)
+    assert np.all(np.sum((nearest - u) ** 2) <= np.sum((others - u) ** 2, axis=1))
+
+
+def test_emms_of_one_embedding_is_least_squares():
+    features, targets, where = regression_problem(24, 3)
+    deviations = np.sqrt(np.cov(targets.T, fweights=where, bias=True).diagonal())
+    unexplained = reference.linear_mse(features, targets / deviations, 0, where)
+    np.testing.assert_allclose(reference.emms(features, [targets], where=where), unexplained / 2, rtol=1e-9)
+
+
+def test_emms_prefers_the_embedding_that_the_features_fit():
+    rng = np.random.default_rng(0)
+    features, noise = rng.normal(size=(40, 5)), rng.normal(size=(40, 3))
+    fitted = features @ rng.normal(size=(5, 3))
+    alone, mixed = reference.emms(features, [noise], 3), reference.emms(features, [fitted, noise], 3)
+    assert alone < mixed < 0
+    np.testing.assert_allclose(reference.emms(features, [fitted, fitted]), 0, atol=1e-12)
+
+
+def test_ped_pushes_two_classes_apart():
+    features, labels = np.array([[-1.0], [2.0], [-2.0], [1.0]]), np.array([1, 1, 0, 0])  # means 0.5, radii 1.5
+    units = {"reference": np.array([[-1.0], [1.0]]), "radius": 0.5}  # of mean 0 and deviation 1
+    moved = reference.ped_features(features, labels, **units, time_step=1.0, max_steps=1)
+    np.testing.assert_allclose(moved - features, 0.25 * np.array([[1], [1], [-1], [-1]]))  # half of 0.5 (1.5 + 1.5) - 1
+    np.testing.assert_allclose(
+        reference.ped_features(features, labels, **units, time_step=9.0) - features, 2 * (moved - features)
+    )
+    # Nothing overlaps after the first step, which is where it stops.
+    np.testing.assert_allclose(reference.ped_features(features, labels, **units, time_step=1.0), moved)
+    same = np.zeros((4, 1))
+    np.testing.assert_array_equal(reference.ped_features(same, labels, **units), same)
+
+
+def test_the_cheapest_coupling_is_an_assignment():
+    rng = np.random.default_rng(0)
+    x, f, z, y = rng.normal(size=(12, 3)), rng.normal(size=(12, 3)), rng.integers(3, size=12), rng.integers(4, size=12)
+    cost = cdist(x, f, "sqeuclidean")
+    rows, columns = linear_sum_assignment(cost)
+    domain, task = reference.otce_terms(x, z, f, y)
+    np.testing.assert_allclose(domain, cost[rows, columns].mean(), rtol=1e-12)
+    pairs = np.zeros((3, 4))
+    np.add.at(pairs, (z[rows], y[columns]), 1)
+    expected = sum(row.sum() / 12 * entropy(row) for row in pairs if row.any())
+    np.testing.assert_allclose([task, -reference.otce(x, z, f, y)], expected, rtol=1e-12)
+    np.testing.assert_allclose(reference.jc_nce(x, z, f, y, share=1.0), -expected, rtol=1e-12)
+    assert reference.jc_nce(x, z, x, z) == reference.otce(x, z, x, z) == 0
+
+
+def test_task2vec_distance_is_a_cosine():
+    a, b = np.array([1.0, 2.0, 0.0, 3.0]), np.array([1.0, 0.0, 0.0, 4.0])
+    expected = cosine(a[[0, 1, 3]] / (a + b)[[0, 1, 3]], b[[0, 1, 3]] / (a + b)[[0, 1, 3]])
+    np.testing.assert_allclose(reference.task2vec_distance(a, b), expected)
+    np.testing.assert_allclose(reference.task2vec_distance(a + 1, a + 1), 0, atol=1e-12)
+    np.testing.assert_allclose(reference.task2vec_asymmetric(np.ones(4), b), reference.task2vec_distance(np.ones(4), b))

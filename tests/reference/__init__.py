@@ -33,6 +33,7 @@ from reference.logme import logme, logme_regression
 from reference.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from reference.potential_energy import ped, ped_features
 from reference.regression import label_mse, linear_mse
+from reference.task_embedding import task2vec_asymmetric, task2vec_distance
 from reference.transport import (
     cheapest_coupling,
     jc_nce,
@@ -102,5 +103,7 @@ __all__ = [
     "tmi",
     "transrate",
     "squared_distances",
+    "task2vec_asymmetric",
+    "task2vec_distance",
     "temperature_scores",
 ]
