@@ -109,6 +109,8 @@ def test_hub_scores_compare_sources():
     assert etran[0] == 0
     assert 0 < etran[1] < etran[2] == 1
     assert np.all(reference.ncti(hub[:1], labels) == 0)
+    same = [hub[2], hub[2][:, ::-1]]
+    np.testing.assert_array_equal(reference.ncti(same, labels), 0)
     with_undefined = reference.ncti([*hub, np.zeros((40, 6))], labels)
     np.testing.assert_array_equal(with_undefined, [*reference.ncti(hub, labels), np.nan])
 

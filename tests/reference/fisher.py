@@ -5,7 +5,7 @@ from scipy.special import log_softmax
 
 from reference.sums import Array, centred, class_means
 
-RESOLVED = 1e-5  # eigenvalues of a correlation matrix up to this are not told from zero
+RESOLVED = 1e-5  # eigenvalues of a correlation matrix, and relative differences, up to this are not told from zero
 
 
 def scatter(x: Array, w: Array) -> Array:
@@ -56,8 +56,9 @@ def own(probabilities: Array, labels: Array, w: Array) -> float:
 
 
 def standing(values: Array) -> Array:
-    """(v - min) / (max - min) over the sources where v is defined, nan elsewhere; 0 where all are the same."""
+    """(v - min) / (max - min) over the sources where v is defined, nan elsewhere; 0 where all are the same to one part
+    in 100,000, which float32 doesn't tell."""
     values = np.asarray(values, np.float64)
     defined = values[~np.isnan(values)]
     span = np.ptp(defined) if len(defined) else 0.0
-    return (values - defined.min()) / span if span > 0 else 0 * values
+    return (values - defined.min()) / span if span > RESOLVED * np.abs(defined).max(initial=0.0) else 0 * values
