@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from leepjax.joint import Joint
     from leepjax.measures import (
         DEFAULT_MEASURES,
+        FURTHER,
         MEASURES,
+        e_leep,
         eep,
         em_leep,
         h_score,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         leep_tasks,
         logme,
         loo_leep,
+        ms_leep,
         nce,
         shrunk_h_score,
         soft_nce,
@@ -48,6 +51,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MEASURES",
+    "FURTHER",
     "MEASURES",
     "Batches",
     "FineTuning",
@@ -59,6 +63,7 @@ __all__ = [
     "Source",
     "accumulate",
     "as_source",
+    "e_leep",
     "eep",
     "em_leep",
     "extract",
@@ -73,6 +78,7 @@ __all__ = [
     "logme",
     "loo_leep",
     "metrics",
+    "ms_leep",
     "nce",
     "rank",
     "read_target",

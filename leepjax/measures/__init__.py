@@ -4,6 +4,8 @@ import jax
 
 from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
+from leepjax.measures.ensemble_leep import e_leep, ms_leep
+from leepjax.measures.further import FURTHER, FurtherMeasure
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
@@ -18,10 +20,13 @@ from leepjax.moments import Moments
 
 __all__ = [
     "DEFAULT_MEASURES",
+    "FURTHER",
     "MEASURES",
     "ExpectedEmpiricalPredictor",
+    "FurtherMeasure",
     "Measure",
     "chosen",
+    "e_leep",
     "eep",
     "em_leep",
     "h_score",
@@ -32,6 +37,7 @@ __all__ = [
     "logme",
     "logme_from_moments",
     "loo_leep",
+    "ms_leep",
     "nce",
     "scores_from_moments",
     "shrunk_h_score",
