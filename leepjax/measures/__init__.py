@@ -2,6 +2,7 @@
 
 import jax
 
+from leepjax.measures.calibrated_leep import calibrated_leep, leep_temperature
 from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
@@ -26,6 +27,7 @@ __all__ = [
     "FurtherMeasure",
     "Measure",
     "chosen",
+    "calibrated_leep",
     "e_leep",
     "eep",
     "em_leep",
@@ -34,6 +36,7 @@ __all__ = [
     "leep",
     "leep_lift",
     "leep_tasks",
+    "leep_temperature",
     "logme",
     "logme_from_moments",
     "loo_leep",

@@ -54,12 +54,15 @@ def loo_leep(
     if not isinstance(smoothing, Tracer) and not smoothing >= 0:
         raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
     arguments = check_probs("loo_leep", probs, labels, num_classes, where)
-    compute = partial(_loo_leep, num_classes=arguments.num_classes, smoothing=smoothing)
+    compute = partial(left_out_log_likelihood, num_classes=arguments.num_classes, smoothing=smoothing)
     return in_auto_axes(compute, *arguments[:3])
 
 
 @partial(jax.jit, static_argnames="num_classes")
-def _loo_leep(probs, labels, where, num_classes, smoothing):
+def left_out_log_likelihood(
+    probs: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int, smoothing: ArrayLike
+) -> jax.Array:
+    """The mean over examples of the log-likelihood of each under a table without it: what `loo_leep` computes."""
     weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
     probs = jnp.where(weights[:, None] > 0, theta(probs), 0)
     joint = Joint.of(probs, labels, num_classes, weights)

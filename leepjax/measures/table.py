@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.measures.calibrated_leep import calibrated_leep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.leep import leep
@@ -173,6 +174,18 @@ _TABLE = (
         passes=1,
         streams=True,
         from_moments=logme_from_moments,
+    ),
+    Measure(
+        "calibrated_leep",
+        calibrated_leep,
+        reads="probs",
+        range="[−log n, 0]",
+        summary="LEEP at the best held-out temperature",
+        paper=_OURS,
+        cost="n·z",
+        memory="n·z",
+        passes=64,
+        streams=False,
     ),
 )
 

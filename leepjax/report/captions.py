@@ -21,6 +21,7 @@ _MEASURES = {
     "h_score": "H-score",
     "shrunk_h_score": "shrunk H-score",
     "logme": "LogME",
+    "calibrated_leep": "calibrated LEEP",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",

@@ -1,0 +1,140 @@
+"""LEEP of probabilities at the temperature that suits the target."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from leepjax.joint import Joint
+from leepjax.kernels import accumulator, in_auto_axes
+from leepjax.measures.eep import log_likelihood
+from leepjax.measures.loo_leep import left_out_log_likelihood
+from leepjax.validation import Arguments, check_probs, check_rows
+
+TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())
+"""from an eighth to eight in equal ratios; the middle one is 1"""
+
+
+def calibrated_leep(
+    probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    from_logits: bool = False,
+    num_classes: int | None = None,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """LEEP after the source's probabilities have been made as sharp or as flat as the target wants them.
+
+    Networks are overconfident, the more so on data that isn't theirs, and by different amounts: LEEP then compares how
+    they were trained. So each row θ(x_i) is raised to 1/T and normalised, which is the softmax of its logits over T,
+    and `leep` is taken of the rows at the temperature that `leep_temperature` chooses:
+
+        T* = argmax_T LOO-LEEP(θ^{1/T} / Σ_z θ_z^{1/T}),    score = LEEP(θ^{1/T*} / Σ_z θ_z^{1/T*})
+
+    T is chosen by the leave-one-out likelihood (`loo_leep`), for that is the held-out one: each example is scored by a
+    table that it helped to fill no more. LEEP itself would choose sharp rows, which put examples in source classes of
+    their own and so let them vouch for themselves.
+
+    Args:
+        probs: [n z] source probabilities; each row is non-negative and sums to one. A zero stays zero at every T.
+        labels: [n] integer target classes in [0, num_classes).
+        from_logits: `probs` are logits.
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
+
+    Returns:
+        A scalar in [−log n, 0], in nats, higher is better. NaN when no example counts. Its gradient is that at the
+        temperature chosen, held fixed; the score jumps where another temperature of the grid becomes the best.
+
+    Raises:
+        ValueError: outside jit, for rows that aren't distributions, logits that aren't finite, labels out of range or
+            shapes that don't fit.
+
+    Notes:
+        31 times the work of `loo_leep`, one temperature after the other, so that the memory is that of one: a few
+        arrays of the size of `probs` in float32.
+
+    >>> print(f"{calibrated_leep([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
+    -0.0388
+
+    References:
+        Nguyen et al., ICML 2020, equation 2; temperatures as in Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern
+        Neural Networks*, ICML 2017. The measure is ours.
+    """
+    arguments = _check("calibrated_leep", probs, labels, num_classes, where, from_logits)
+    score, _, totals = _computed(arguments, from_logits)
+    check_rows("calibrated_leep", arguments, totals, logits=from_logits)
+    return score
+
+
+def leep_temperature(
+    probs: ArrayLike,
+    labels: ArrayLike,
+    *,
+    from_logits: bool = False,
+    num_classes: int | None = None,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """The temperature at which a source's probabilities explain held-out labels best: above 1 it was overconfident.
+
+    Args:
+        probs: [n z] source probabilities; each row is non-negative and sums to one.
+        labels: [n] integer target classes in [0, num_classes).
+        from_logits: `probs` are logits.
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        A scalar, one of 31 temperatures from 1/8 to 8 in equal ratios; the lowest of equally good ones. NaN when no
+        example counts. It has no gradient.
+
+    Raises:
+        ValueError: as `calibrated_leep`, which says how it is chosen.
+
+    >>> print(f"{leep_temperature([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
+    0.1250
+    """
+    arguments = _check("leep_temperature", probs, labels, num_classes, where, from_logits)
+    _, temperature, totals = _computed(arguments, from_logits)
+    check_rows("leep_temperature", arguments, totals, logits=from_logits)
+    return temperature
+
+
+def _check(function, probs, labels, num_classes, where, from_logits) -> Arguments:
+    return check_probs(function, probs, labels, num_classes, where, read_rows=not from_logits)
+
+
+def _computed(arguments, from_logits):
+    compute = partial(_calibrated_leep, num_classes=arguments.num_classes, from_logits=from_logits)
+    return in_auto_axes(compute, *arguments[:3])
+
+
+@partial(jax.jit, static_argnames=("num_classes", "from_logits"))
+def _calibrated_leep(evidence, labels, where, num_classes, from_logits):
+    """The score, the temperature, and the sums of the rows at it: NaN where logits aren't finite."""
+    evidence = evidence.astype(accumulator(evidence))
+    weights = jnp.ones(len(labels), evidence.dtype) if where is None else where
+    evidence = jnp.where(weights[:, None] > 0, evidence, 1)
+    logits = evidence if from_logits else _log(evidence)
+    fixed = jax.lax.stop_gradient((logits, labels, weights))
+    temperature = jnp.where(weights.sum() > 0, _best_temperature(*fixed, num_classes), jnp.nan)
+
+    probs = jax.nn.softmax(logits / temperature)
+    joint = Joint.of(probs, labels, num_classes, weights)
+    likelihood, totals = log_likelihood(joint.conditional, probs, labels, weights)
+    return likelihood.mean, temperature, totals
+
+
+def _log(probs):
+    """Log of probs, −∞ of zeros and without a gradient there."""
+    return jnp.where(probs > 0, jnp.log(jnp.where(probs > 0, probs, 1)), -jnp.inf)
+
+
+def _best_temperature(logits, labels, weights, num_classes):
+    def held_out(temperature):
+        return left_out_log_likelihood(jax.nn.softmax(logits / temperature), labels, weights, num_classes, 1.0)
+
+    temperatures = jnp.asarray(TEMPERATURES, logits.dtype)
+    return temperatures[jax.lax.map(held_out, temperatures).argmax()]
