@@ -7,6 +7,7 @@ from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.further import FURTHER, FurtherMeasure
+from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_MEASURES",
     "FURTHER",
     "MEASURES",
+    "Ensemble",
     "ExpectedEmpiricalPredictor",
     "FurtherMeasure",
     "Measure",
@@ -31,6 +33,7 @@ __all__ = [
     "e_leep",
     "eep",
     "em_leep",
+    "greedy_ensemble",
     "h_score",
     "h_score_from_moments",
     "leep",

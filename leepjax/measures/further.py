@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
+from leepjax.measures.greedy_ensemble import greedy_ensemble
 
 
 class FurtherMeasure(NamedTuple):
@@ -43,6 +44,16 @@ _TABLE = (
         summary="log-likelihood of the average EEP",
         paper=_AGOSTINELLI,
         cost="m·n·z",
+        memory="c·z + m·n",
+    ),
+    FurtherMeasure(
+        "greedy_ensemble",
+        greedy_ensemble,
+        reads="probs of m sources, labels, k",
+        range="k scores of e_leep or ms_leep",
+        summary="k sources that score highest together, one by one",
+        paper=_AGOSTINELLI,
+        cost="m·n·z + k·m·n",
         memory="c·z + m·n",
     ),
 )

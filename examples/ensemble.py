@@ -1,0 +1,37 @@
+"""Choose two of the shipped sources for handwritten digits that are right together, and check it on held-out digits."""
+
+import tempfile
+
+import numpy as np
+
+import leepjax as lj
+
+SOURCES = ("cifar10", "cifar10-animals", "cifar10-vehicles", "fashion-mnist", "random")
+
+
+def accuracy_of_average(tables: list, train: np.ndarray) -> float:
+    """Of the average of the sources' Expected Empirical Predictors, fitted to some digits, on the others."""
+    labels = tables[0].labels
+    predictions = [lj.eep(t.probs[train], labels[train]).predict(t.probs[~train]) for t in tables]
+    return float(np.mean(np.argmax(np.mean(predictions, axis=0), axis=1) == labels[~train]))
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        extracted = lj.extract("digits", list(SOURCES), out=folder, limit=300)
+        tables = [extracted[name].table for name in SOURCES]
+    labels, train = tables[0].labels, np.arange(300) % 2 == 0
+    probs = [table.probs for table in tables]
+
+    for name, table in zip(SOURCES, tables, strict=True):
+        alone = accuracy_of_average([table], train)
+        print(f"{name:16} LEEP {lj.leep(table.probs, labels, where=train):.3f}, held-out accuracy {alone:.3f}")
+    for score in ("e_leep", "ms_leep"):
+        chosen = lj.greedy_ensemble(probs, labels, 2, score=score, where=train)
+        names = [SOURCES[i] for i in chosen.indices]
+        together = accuracy_of_average([tables[i] for i in chosen.indices], train)
+        print(f"{score} chooses {' + '.join(names)}: {chosen.scores[-1]:.3f}, held-out accuracy {together:.3f}")
+
+
+if __name__ == "__main__":
+    main()
