@@ -79,17 +79,51 @@ def wrong_rows(totals: Any, dtype: DTypeLike) -> Any:
 
 
 def check_features(
-    function: str, features: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
+    function: str,
+    features: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int | None,
+    where: ArrayLike | None,
+    *,
+    name: str = "features",
 ) -> Arguments:
     """Features [n d] with their labels: rows that count are finite."""
-    arguments = _check(function, "features", features, labels, num_classes, where)
-    if not _is_traced(arguments.evidence):
-        finite = on_host(_finite_rows(arguments.evidence))
-        for i in np.flatnonzero(~(finite | _hidden(arguments.where)))[:1]:
-            raise InputError(
-                f"{function}: features must be finite, got NaN or infinity at row {i}; mend or hide the row."
-            )
+    arguments = _check(function, name, features, labels, num_classes, where)
+    _check_finite(function, name, arguments.evidence, arguments.where)
     return arguments._replace(evidence=arguments.evidence.astype(accumulator(arguments.evidence)))
+
+
+def check_targets(
+    function: str, features: ArrayLike, targets: ArrayLike, where: ArrayLike | None, *, name: str = "features"
+) -> Arguments:
+    """Features [n d] with real targets [n t], or [n] of a single one, in the place of labels: both finite."""
+    features, nowhere = _without_labels(function, name, features)
+    arguments = check_features(function, features, nowhere, 1, where, name=name)
+    columns = _check_columns(function, "targets", targets, arguments, single=True)
+    _check_finite(function, "targets", columns, arguments.where)
+    return arguments._replace(labels=columns)
+
+
+def check_multilabel(
+    function: str, reads: str, evidence: ArrayLike, labels: ArrayLike, where: ArrayLike | None
+) -> Arguments:
+    """Features or probs with labels [n t] that are 0 or 1."""
+    evidence, nowhere = _without_labels(function, reads, evidence)
+    check = check_features if reads == "features" else check_probs
+    return check_label_columns(function, labels, check(function, evidence, nowhere, 1, where))
+
+
+def check_label_columns(function: str, labels: ArrayLike, arguments: Arguments) -> Arguments:
+    """The arguments, with labels [n t] that are 0 or 1 in the place of theirs."""
+    columns = _check_columns(function, "labels", labels, arguments, single=False)
+    if not _is_traced(columns):
+        values = on_host(columns)
+        for i, j in np.argwhere(((values != 0) & (values != 1)) & ~_hidden(arguments.where)[..., None])[:1]:
+            raise InputError(
+                f"{function}: labels must be 0 or 1, got {values[i, j]:g} at row {i} and column {j}; "
+                "pass a column for each label."
+            )
+    return arguments._replace(labels=columns)
 
 
 def check_source_labels(
@@ -111,6 +145,35 @@ def check_source_labels(
     ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
     zs, ys, weights = told_by_type((zs, ys, weights))
     return Arguments(zs, ys, weights, c), z
+
+
+def _without_labels(function, name, evidence):
+    """Evidence as an array, and labels of a single class, for doors that check labels of another kind later."""
+    evidence = _array(function, name, evidence, ndim=2)
+    return evidence, jnp.zeros(len(evidence), jnp.int32)
+
+
+def _check_columns(function, name, columns, arguments, single):
+    """[n t] in the type of the evidence's sums."""
+    columns = jnp.asarray(columns)[:, None] if single and np.ndim(columns) == 1 else columns
+    columns, n = _array(function, name, columns, ndim=2), len(arguments.evidence)
+    if len(columns) != n:
+        raise InputError(f"{function}: expected {n} rows of {name}, one an example, got {len(columns)}; align them.")
+    if columns.shape[1] == 0:
+        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; check them.")
+    if jnp.issubdtype(columns.dtype, jnp.complexfloating):
+        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them.")
+    wide = accumulator(arguments.evidence) if jnp.issubdtype(arguments.evidence.dtype, jnp.floating) else float
+    return told_by_type(columns.astype(wide))
+
+
+def _check_finite(function, name, rows, where):
+    if not _is_traced(rows):
+        finite = on_host(_finite_rows(rows))
+        for i in np.flatnonzero(~(finite | _hidden(where)))[:1]:
+            raise InputError(
+                f"{function}: {name} must be finite, got NaN or infinity at row {i}; mend or hide the row."
+            )
 
 
 def _check(function, name, evidence, labels, num_classes, where):

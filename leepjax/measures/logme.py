@@ -61,10 +61,11 @@ def logme(
 
 def logme_from_moments(moments: Moments) -> jax.Array:
     """LogME of features that were summed up in `Moments`."""
-    central = moments.central()
-    evidence = _max_evidence(central.gram, central.sums, moments.mean, moments.counts)
-    present = moments.counts > 0
-    return jnp.where(present, evidence, 0).sum() / present.sum() / moments.size
+    central, n, counts = moments.central(), moments.size, moments.counts
+    spread = counts * (n - counts) / jnp.where(n > 0, n, 1)
+    evidence = max_evidence(central.gram, central.sums, moments.mean, n, counts, spread)
+    present = counts > 0
+    return jnp.where(present, evidence, 0).sum() / present.sum() / n
 
 
 @partial(jax.jit, static_argnames="num_classes")
@@ -73,15 +74,17 @@ def _logme(features, labels, where, num_classes):
 
 
 class _Problem(NamedTuple):
-    """The regressions of all classes in the basis that diagonalises the centred Gram C = V diag(λ) Vᵀ.
+    """The regressions of all columns y in the basis that diagonalises the centred Gram C = V diag(λ) Vᵀ.
 
     FᵀF = C + n μμᵀ, and a raw float32 FᵀF would lose C beside a large mean. So C alone is decomposed, and the mean
-    enters as what it is: one more observation, √n μᵀw ≈ n_y/√n, beside the centred ones.
+    enters as what it is: one more observation, √n μᵀw ≈ 1ᵀy/√n, beside the centred ones.
     """
 
     n: jax.Array
-    counts: jax.Array
-    """[c] n_y = yᵀy"""
+    totals: jax.Array
+    """[c] 1ᵀy, the number of examples of a class"""
+    squares: jax.Array
+    """[c] yᵀy, of a class the same"""
     values: jax.Array
     """[d] λ, zero where the dtype doesn't resolve it"""
     vectors: jax.Array
@@ -94,8 +97,8 @@ class _Problem(NamedTuple):
     """[c] the part of ‖y‖² that no w explains, mean and directions aside"""
 
 
-def _problem(gram, projections, mean, counts) -> _Problem:
-    n, eps = counts.sum(), float(jnp.finfo(gram.dtype).eps)
+def _problem(gram, projections, mean, n, totals, spread) -> _Problem:
+    eps = float(jnp.finfo(gram.dtype).eps)
     rounding = n * (8 * eps) ** 2 * (mean**2).sum()  # what constant features can seem to vary by
     eps = len(gram) * eps
     values, vectors = jnp.linalg.eigh(gram)
@@ -103,51 +106,53 @@ def _problem(gram, projections, mean, counts) -> _Problem:
     values = jnp.where(resolved, values, 0)
     along = jnp.matmul(projections, vectors, precision=HIGHEST)
     targets = jnp.where(resolved, along / jnp.sqrt(jnp.where(resolved, values, 1)), 0)
-    left = counts - counts**2 / n - (targets**2).sum(axis=1)
+    left = spread - (targets**2).sum(axis=1)
     spans = resolved.sum() >= n - 1  # as many independent rows as examples: any labels are fitted
-    left = jnp.where(spans | (left <= eps * counts), 0, left)
+    left = jnp.where(spans | (left <= eps * spread), 0, left)
+    squares = spread + totals**2 / n
     # An absent class isn't averaged; it only must not divide by zero.
-    left = jnp.where(counts > 0, left, 1)
-    return _Problem(n, counts, values, vectors, jnp.matmul(mean, vectors, precision=HIGHEST), targets, left)
+    left = jnp.where(squares > 0, left, 1)
+    mean = jnp.matmul(mean, vectors, precision=HIGHEST)
+    return _Problem(n, totals, squares, values, vectors, mean, targets, left)
 
 
-def _ridge(problem, t, count, targets, left):
-    """One class at one t = α/β: min R(w) = ‖Fw − y‖² + t‖w‖², the pull of the mean on w, and log|I + FᵀF/t|.
+def _ridge(problem, t, total, targets, left):
+    """One column at one t = α/β: min R(w) = ‖Fw − y‖² + t‖w‖², the pull of the mean on w, and log|I + FᵀF/t|.
 
-    What a class asks and what t answers meet in products alone, so that all classes at all t of a grid are a matmul.
+    What a column asks and what t answers meet in products alone, so that all columns at all t of a grid are a matmul.
     """
     n, values, mean = problem.n, problem.values, problem.mean
     inverse = 1 / (t + values)
     leverage = 1 + n * jnp.matmul(mean**2, inverse, precision=HIGHEST)
     predicted = jnp.matmul(jnp.sqrt(values) * targets * mean, inverse, precision=HIGHEST)
-    surprise = count / n - predicted  # of the mean, by the centred observations' w
+    surprise = total / n - predicted  # of the mean, by the centred observations' w
     residual = left + t * jnp.matmul(targets**2, inverse, precision=HIGHEST) + n * surprise**2 / leverage
     return residual, n * surprise / leverage, jnp.log1p(values / t).sum() + jnp.log(leverage)
 
 
-def _evidence(problem, log_t, *of_class):
-    """L of one class at one log t, with its best β = n / R."""
-    residual, _, logdet = _ridge(problem, jnp.exp(log_t), *of_class)
+def _evidence(problem, log_t, *of_column):
+    """L of one column at one log t, with its best β = n / R."""
+    residual, _, logdet = _ridge(problem, jnp.exp(log_t), *of_column)
     return -problem.n / 2 * (jnp.log(2 * jnp.pi * residual / problem.n) + 1) - logdet / 2
 
 
 def _maximise(problem) -> tuple[jax.Array, jax.Array]:
-    """[c] the largest L of each class, NaN where there is none, and its t, infinite where the best head is zero."""
-    n, counts, dtype = problem.n, problem.counts, problem.values.dtype
-    of_class = counts, problem.targets, problem.left
+    """[c] the largest L of each column, NaN where there is none, and its t, infinite where the best head is zero."""
+    n, squares, dtype = problem.n, problem.squares, problem.values.dtype
+    of_column = problem.totals, problem.targets, problem.left
     at = partial(_evidence, problem)
 
     # t runs from where heads interpolate to where they do nothing.
     scale = problem.values[-1] + n * (problem.mean**2).sum()
     log_eps = math.log(float(jnp.finfo(dtype).eps))
     grid = jnp.linspace(2 * log_eps, -log_eps, GRID, dtype=dtype) + jnp.log(jnp.where(scale > 0, scale, 1))
-    on_grid = jax.vmap(jax.vmap(at, (0, None, None, None)), (None, 0, 0, 0))(grid, *of_class)
+    on_grid = jax.vmap(jax.vmap(at, (0, None, None, None)), (None, 0, 0, 0))(grid, *of_column)
     inner = on_grid.argmax(axis=1).clip(1, GRID - 2)
-    log_t = jax.vmap(partial(_newton, at))(grid[inner - 1], grid[inner + 1], *of_class)
-    best = jax.vmap(at)(log_t, *of_class)
-    zero_head = -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(counts > 0, counts, 1) / n) + 1)
+    log_t = jax.vmap(partial(_newton, at))(grid[inner - 1], grid[inner + 1], *of_column)
+    best = jax.vmap(at)(log_t, *of_column)
+    zero_head = -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(squares > 0, squares, 1) / n) + 1)
     # Without a maximum L rises by at least half of what log t falls, for ever.
-    unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (counts > 0)
+    unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (squares > 0)
     t = jnp.where(best < zero_head, jnp.inf, jnp.exp(log_t))
     return jnp.where(unbounded, jnp.nan, jnp.maximum(best, zero_head)), t
 
@@ -167,12 +172,28 @@ def _newton(f, low, high, *args):
 
 
 @jax.custom_jvp
-def _max_evidence(gram, projections, mean, counts):
-    """[c] max L of each class, from the centred Gram [d d], the centred class sums [c d], the mean and the counts."""
-    return _maximise(_problem(gram, projections, mean, counts))[0]
+def max_evidence(
+    gram: jax.Array,
+    projections: jax.Array,
+    mean: jax.Array,
+    n: jax.Array,
+    totals: jax.Array,
+    spread: jax.Array,
+) -> jax.Array:
+    """[c] max L of each column y of a label matrix, 0/1 or real; NaN where there is none; of y = 0 it means nothing.
+
+    Args:
+        gram: [d d] of the centred features.
+        projections: [c d] Σ y (f − μ), of a class the sum of its centred features.
+        mean: [d] μ.
+        n: [] the number of examples.
+        totals: [c] Σ y.
+        spread: [c] Σ (y − mean of y)².
+    """
+    return _maximise(_problem(gram, projections, mean, n, totals, spread))[0]
 
 
-@_max_evidence.defjvp
+@max_evidence.defjvp
 def _max_evidence_jvp(primals, tangents):
     """The maximisers t and w may be held fixed (envelope theorem).
 
@@ -180,25 +201,26 @@ def _max_evidence_jvp(primals, tangents):
     """
     problem = _problem(*primals)
     evidence, t = _maximise(problem)
-    V, n, mean, counts = problem.vectors, problem.n, problem.mean, problem.counts
-    d_gram, d_projections, d_mean, d_counts = tangents
-    d_gram, d_projections, d_mean, d_n = V.T @ d_gram @ V, d_projections @ V, d_mean @ V, d_counts.sum()
+    V, n, mean, totals, squares = problem.vectors, problem.n, problem.mean, problem.totals, problem.squares
+    d_gram, d_projections, d_mean, d_n, d_totals, d_spread = tangents
+    d_gram, d_projections, d_mean = V.T @ d_gram @ V, d_projections @ V, d_mean @ V
+    d_squares = d_spread + 2 * totals * d_totals / n - (totals / n) ** 2 * d_n
 
     zero_head = jnp.isinf(t)
     t = jnp.where(zero_head, 1, t)
-    residual, pull, _ = jax.vmap(partial(_ridge, problem))(t, counts, problem.targets, problem.left)
+    residual, pull, _ = jax.vmap(partial(_ridge, problem))(t, totals, problem.targets, problem.left)
     inverse = 1 / (t[:, None] + problem.values)
     w = (jnp.sqrt(problem.values) * problem.targets + pull[:, None] * mean) * inverse
-    residual, w = jnp.where(zero_head, counts, residual), jnp.where(zero_head[:, None], 0, w)
+    residual, w = jnp.where(zero_head, squares, residual), jnp.where(zero_head[:, None], 0, w)
     w_mean = w @ mean
     d_gram_term = ((w @ d_gram) * w).sum(axis=1) + 2 * n * w_mean * (w @ d_mean) + d_n * w_mean**2
-    d_projection_term = (w * d_projections).sum(axis=1) + counts * (w @ d_mean) + d_counts * w_mean
-    d_residual = d_counts - 2 * d_projection_term + d_gram_term
+    d_projection_term = (w * d_projections).sum(axis=1) + totals * (w @ d_mean) + d_totals * w_mean
+    d_residual = d_squares - 2 * d_projection_term + d_gram_term
 
     gain = mean * inverse
     leverage = 1 + n * gain @ mean
     d_mean_term = 2 * n * gain @ d_mean + d_n * gain @ mean - n * ((gain @ d_gram) * gain).sum(axis=1)
     d_logdet = jnp.where(zero_head, 0, inverse @ jnp.diagonal(d_gram) + d_mean_term / leverage)
 
-    residual = jnp.where(counts > 0, residual, 1)
+    residual = jnp.where(squares > 0, residual, 1)
     return evidence, -n / 2 * d_residual / residual - jnp.log(2 * jnp.pi * residual / n) / 2 * d_n - d_logdet / 2
