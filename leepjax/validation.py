@@ -155,8 +155,9 @@ def _without_labels(function, name, evidence):
 
 def _check_columns(function, name, columns, arguments, single):
     """[n t] in the type of the evidence's sums."""
-    columns = jnp.asarray(columns)[:, None] if single and np.ndim(columns) == 1 else columns
-    columns, n = _array(function, name, columns, ndim=2), len(arguments.evidence)
+    vector = single and _is_vector(columns)
+    columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
+    columns = columns[:, None] if vector else columns
     if len(columns) != n:
         raise InputError(f"{function}: expected {n} rows of {name}, one an example, got {len(columns)}; align them.")
     if columns.shape[1] == 0:
@@ -167,10 +168,17 @@ def _check_columns(function, name, columns, arguments, single):
     return told_by_type(columns.astype(wide))
 
 
+def _is_vector(value):
+    try:
+        return np.ndim(value) == 1
+    except ValueError:  # ragged, which `_array` tells of
+        return False
+
+
 def _check_finite(function, name, rows, where):
-    if not _is_traced(rows):
-        finite = on_host(_finite_rows(rows))
-        for i in np.flatnonzero(~(finite | _hidden(where)))[:1]:
+    finite = _finite_rows(rows)  # traced also where a function under `jax.jit` closes over the rows
+    if not _is_traced(finite):
+        for i in np.flatnonzero(~(on_host(finite) | _hidden(where)))[:1]:
             raise InputError(
                 f"{function}: {name} must be finite, got NaN or infinity at row {i}; mend or hide the row."
             )

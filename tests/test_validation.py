@@ -220,3 +220,11 @@ def test_hidden_source_labels_may_be_out_of_range():
 def test_classes_are_counted_among_the_rows_that_count():
     labels = changed(LABELS, 2, 1000)
     np.testing.assert_allclose(leep(THETA, labels, where=MASK), leep(THETA[MASK], labels[MASK]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["leep", "h_score"])
+def test_a_function_under_jit_may_close_over_the_evidence(name):
+    p = problem(0, where="weights")
+    read = jnp.asarray(evidence(name, p)[0])
+    measure = jax.jit(lambda where: MEASURES[name].function(read, p.labels, num_classes=3, where=where))
+    np.testing.assert_allclose(measure(p.where.astype(np.float32)), score(name, p), rtol=1e-5)
