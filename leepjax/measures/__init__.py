@@ -13,8 +13,11 @@ from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
 from leepjax.measures.logme import logme, logme_from_moments
+from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.loo_leep import loo_leep
+from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.nce import nce
+from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
@@ -36,14 +39,21 @@ __all__ = [
     "greedy_ensemble",
     "h_score",
     "h_score_from_moments",
+    "label_mse",
     "leep",
     "leep_lift",
     "leep_tasks",
     "leep_temperature",
+    "linear_mse",
     "logme",
     "logme_from_moments",
+    "logme_regression",
     "loo_leep",
     "ms_leep",
+    "multilabel_h_score",
+    "multilabel_leep",
+    "multilabel_logme",
+    "multilabel_nce",
     "nce",
     "scores_from_moments",
     "shrunk_h_score",

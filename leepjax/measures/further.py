@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.greedy_ensemble import greedy_ensemble
+from leepjax.measures.logme_regression import logme_regression
+from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
+from leepjax.measures.regression import label_mse, linear_mse
 
 
 class FurtherMeasure(NamedTuple):
@@ -23,7 +26,7 @@ class FurtherMeasure(NamedTuple):
     """numbers held beside the evidence, to their order"""
 
 
-_AGOSTINELLI = "Agostinelli et al. 2022"
+_AGOSTINELLI, _NGUYEN = "Agostinelli et al. 2022", "Nguyen et al. 2023"
 
 _TABLE = (
     FurtherMeasure(
@@ -55,6 +58,76 @@ _TABLE = (
         paper=_AGOSTINELLI,
         cost="m·n·z + k·m·n",
         memory="c·z + m·n",
+    ),
+    FurtherMeasure(
+        "linear_mse",
+        linear_mse,
+        reads="features, real targets",
+        range="[−Σ var(y), 0]",
+        summary="−loss of the best ridge map, penalty included",
+        paper=_NGUYEN,
+        cost="n·d² + d³ + n·d·t",
+        memory="d² + n·d",
+    ),
+    FurtherMeasure(
+        "label_mse",
+        label_mse,
+        reads="the source's outputs, real targets",
+        range="[−Σ var(y), 0]",
+        summary="Linear MSE of the source's outputs",
+        paper=_NGUYEN,
+        cost="n·z² + z³ + n·z·t",
+        memory="z² + n·z",
+    ),
+    FurtherMeasure(
+        "logme_regression",
+        logme_regression,
+        reads="features, real targets",
+        range="(−∞, ∞)",
+        summary="evidence of a Bayesian linear head",
+        paper="You et al. 2021",
+        cost="n·d² + d³ + n·d·t",
+        memory="d² + n·d",
+    ),
+    FurtherMeasure(
+        "multilabel_leep",
+        multilabel_leep,
+        reads="probs, labels [n t] of 0 and 1",
+        range="[−log 2, 0]",
+        summary="mean of the labels' binary LEEPs",
+        paper="Nguyen et al. 2020, label by label",
+        cost="n·z·t",
+        memory="n·z + n·t",
+    ),
+    FurtherMeasure(
+        "multilabel_nce",
+        multilabel_nce,
+        reads="source labels, labels [n t] of 0 and 1",
+        range="[−log 2, 0]",
+        summary="mean of the labels' binary NCEs",
+        paper="Tran et al. 2019, label by label",
+        cost="n·t",
+        memory="z·t + n·t",
+    ),
+    FurtherMeasure(
+        "multilabel_logme",
+        multilabel_logme,
+        reads="features, labels [n t] of 0 and 1",
+        range="(−∞, ∞)",
+        summary="mean of the labels' binary LogMEs",
+        paper="You et al. 2021, label by label",
+        cost="n·d² + d³ + n·d·t",
+        memory="d² + n·d",
+    ),
+    FurtherMeasure(
+        "multilabel_h_score",
+        multilabel_h_score,
+        reads="features, labels [n t] of 0 and 1",
+        range="[0, 1]",
+        summary="mean of the labels' binary H-scores",
+        paper="Bao et al. 2019, label by label",
+        cost="n·d² + d³ + n·d·t",
+        memory="d² + n·d",
     ),
 )
 

@@ -1,0 +1,52 @@
+"""What regressions of many label columns on the same features stand on: one Gram, and a product for all columns."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from leepjax.moments import HIGHEST, Moments
+
+
+class Columns(NamedTuple):
+    """Features [n d] and label columns [n t], centred, and their sums."""
+
+    moments: Moments
+    """of the features, as of a single class, about their mean"""
+    mean: jax.Array
+    """[d] of the features"""
+    weights: jax.Array
+    """[n]"""
+    x: jax.Array
+    """[n d] the centred features, zero where hidden"""
+    y: jax.Array
+    """[n t] the centred columns, zero where hidden"""
+    totals: jax.Array
+    """[t] Σ of the columns as they were"""
+    projections: jax.Array
+    """[t d] Σ y xᵀ"""
+
+    @classmethod
+    def of(cls, features: jax.Array, columns: jax.Array, where: jax.Array | None) -> "Columns":
+        """The sums of features [n d] and columns [n t]."""
+        weights = jnp.ones(len(features), features.dtype) if where is None else where
+        moments = Moments.of(features, jnp.zeros(len(features), jnp.int32), 1, weights)
+        mean, n, counting = moments.mean, moments.size, weights[:, None] > 0
+        columns = jnp.where(counting, columns, 0)
+        totals = jnp.matmul(weights, columns, precision=HIGHEST)
+        # Centred once more: of columns far from zero the first mean is rounded.
+        y = jnp.where(counting, columns - totals / n, 0)
+        y = jnp.where(counting, y - jnp.matmul(weights, y, precision=HIGHEST) / n, 0)
+        x = jnp.where(counting, features - mean, 0)
+        projections = jnp.matmul((weights[:, None] * y).T, x, precision=HIGHEST)
+        return cls(moments.central(), mean, weights, x, y, totals, projections)
+
+    @property
+    def size(self) -> jax.Array:
+        """[] n, the sum of the weights."""
+        return self.weights.sum()
+
+    @property
+    def spread(self) -> jax.Array:
+        """[t] Σ (y − mean of y)²."""
+        return jnp.matmul(self.weights, self.y**2, precision=HIGHEST)

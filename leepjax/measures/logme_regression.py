@@ -1,0 +1,48 @@
+"""LogME of real targets (You et al., ICML 2021)."""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from leepjax.kernels import in_auto_axes
+from leepjax.measures.columns import Columns
+from leepjax.measures.logme import max_evidence
+from leepjax.validation import check_targets
+
+
+def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
+    """Log of maximum evidence of a Bayesian linear head for real targets, per example, averaged over the columns.
+
+    `logme`, with the target's columns y in the place of one-hot columns, as they are: nothing is centred, and the head
+    has no intercept, in the paper as here. Bring targets to mean zero yourself if the head shall have one.
+
+    Args:
+        features: [n d] finite numbers, the input of the source's head.
+        targets: [n t] finite numbers, or [n] for a single column.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        A scalar, in nats per example, higher is better; it has no bounds, and falls by log k when targets are measured
+        in units k times as small. NaN when the evidence has no maximum, as for `logme` or a column of zeros, or when no
+        example counts.
+
+    Raises:
+        ValueError: outside jit, for features or targets that aren't finite or shapes that don't fit.
+
+    >>> print(f"{logme_regression([[-1.0], [-2], [1], [2]], [-1.0, -2.5, 1.0, 1.5]):.4f}")
+    -1.0349
+
+    References:
+        You, Liu, Wang, Long, *LogME: Practical Assessment of Pre-trained Models for Transfer Learning*, ICML 2021,
+        arXiv:2102.11005, equation 2 and section 5.2, regression.
+    """
+    features, targets, where, _ = check_targets("logme_regression", features, targets, where)
+    return in_auto_axes(_logme_regression, features, targets, where)
+
+
+@jax.jit
+def _logme_regression(features, targets, where):
+    columns = Columns.of(features, targets, where)
+    n, totals, spread = columns.size, columns.totals, columns.spread
+    evidence = max_evidence(columns.moments.gram, columns.projections, columns.mean, n, totals, spread)
+    return jnp.where(spread + totals**2 > 0, evidence, jnp.nan).mean() / n
