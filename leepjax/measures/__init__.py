@@ -9,6 +9,7 @@ from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.further import FURTHER, FurtherMeasure
 from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.h_score import h_score, h_score_from_moments
+from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
@@ -39,6 +40,7 @@ __all__ = [
     "greedy_ensemble",
     "h_score",
     "h_score_from_moments",
+    "hard_subset",
     "label_mse",
     "leep",
     "leep_lift",

@@ -50,7 +50,7 @@ def ms_leep(
 
     Reference:
         Agostinelli, Uijlings, Mensink, Ferrari, *Transferability Metrics for Selecting Source Model Ensembles*, CVPR
-        2022, arXiv:2111.13011, section 3: MS-LEEP.
+        2022, arXiv:2111.13011: MS-LEEP.
     """
     return in_auto_axes(_mean_of_log_products, *own_likelihoods("ms_leep", probs, labels, num_classes, where))
 
@@ -91,7 +91,7 @@ def e_leep(
 
     Reference:
         Agostinelli, Uijlings, Mensink, Ferrari, *Transferability Metrics for Selecting Source Model Ensembles*, CVPR
-        2022, arXiv:2111.13011, section 3: E-LEEP.
+        2022, arXiv:2111.13011: E-LEEP.
     """
     return in_auto_axes(mean_log_of_average, *own_likelihoods("e_leep", probs, labels, num_classes, where))
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.greedy_ensemble import greedy_ensemble
+from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.regression import label_mse, linear_mse
@@ -128,6 +129,16 @@ _TABLE = (
         paper="Bao et al. 2019, label by label",
         cost="n·d² + d³ + n·d·t",
         memory="d² + n·d",
+    ),
+    FurtherMeasure(
+        "hard_subset",
+        hard_subset,
+        reads="features, labels, features of the source's data",
+        range="weights [n], for `where`",
+        summary="the examples that are hard for a source",
+        paper="Menta et al. 2023",
+        cost="n·d² + c·d³",
+        memory="n·d + d²",
     ),
 )
 

@@ -59,8 +59,8 @@ def greedy_ensemble(
             of range or shapes that don't fit.
 
     Notes:
-        Two reads of each source's probs, k·m·n operations beside, and m·n numbers of memory. Forward selection is what
-        the paper compares with the best of all ensembles of a size; the arithmetic is ours.
+        Two reads of each source's probs, k·m·n operations beside, and m·n numbers of memory. The scores are the
+        paper's; forward selection and its arithmetic are ours.
 
     >>> likely, unlikely = [0.9, 0.1], [0.2, 0.8]
     >>> sources = [jnp.array([likely, likely, unlikely]), jnp.array([likely, unlikely, unlikely]), jnp.eye(3)]

@@ -34,7 +34,7 @@ def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLik
 
     References:
         You, Liu, Wang, Long, *LogME: Practical Assessment of Pre-trained Models for Transfer Learning*, ICML 2021,
-        arXiv:2102.11005, equation 2 and section 5.2, regression.
+        arXiv:2102.11005, equation 2.
     """
     features, targets, where, _ = check_targets("logme_regression", features, targets, where)
     return in_auto_axes(_logme_regression, features, targets, where)

@@ -22,7 +22,7 @@ def linear_mse(
         T = −min_{A,b} { (1/n) Σ_i ‖y_i − A f_i − b‖² + λ ‖A‖²_F }
 
     It is the negative of all that is minimised, the penalty included, and sums over the target's columns: bring columns
-    of different units to one scale first. λ isn't chosen by the data; the paper reports λ = 0 and 1.
+    of different units to one scale first. λ isn't chosen by the data.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -47,7 +47,7 @@ def linear_mse(
 
     Reference:
         Nguyen, Tran, Ho, Dinh, Tran, Hassner, Nguyen, *Simple Transferability Estimation for Regression Tasks*, UAI
-        2023, arXiv:2312.00656, section 4: Linear MSE.
+        2023, arXiv:2312.00656: Linear MSE.
     """
     return _ridge_score("linear_mse", "features", features, targets, l2, where)
 
@@ -80,7 +80,7 @@ def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where:
 
     Reference:
         Nguyen, Tran, Ho, Dinh, Tran, Hassner, Nguyen, *Simple Transferability Estimation for Regression Tasks*, UAI
-        2023, arXiv:2312.00656, section 4: Label MSE.
+        2023, arXiv:2312.00656: Label MSE.
     """
     return _ridge_score("label_mse", "outputs", outputs, targets, l2, where)
 
