@@ -10,7 +10,7 @@ import pytest
 import reference
 from cases import TALL, WHERE, problem
 
-from leepjax import hard_subset, leep, logme
+from leepjax import hard_subset, leep, soft_nce
 from leepjax.types import InputError
 
 SOURCE = np.random.default_rng(9).normal(1, 1, size=(10, 3)).astype(np.float32)
@@ -125,7 +125,7 @@ def test_any_measure_takes_it(source):
     kept = np.asarray(hard_subset(p.features, p.labels, source, where=p.where))
     rows = kept > 0
     assert 0 < rows.sum() < (p.where > 0).sum()
-    for measure, evidence in ((leep, p.probs), (logme, p.features)):
+    for measure, evidence in ((leep, p.probs), (soft_nce, p.probs)):
         alone = measure(evidence[rows], p.labels[rows], num_classes=3, where=p.where[rows])
         np.testing.assert_allclose(measure(evidence, p.labels, num_classes=3, where=kept), alone, rtol=2e-5)
 
