@@ -110,10 +110,28 @@ def check_multilabel(
     """Features or probs with labels [n t] that are 0 or 1."""
     evidence, nowhere = _without_labels(function, reads, evidence)
     check = check_features if reads == "features" else check_probs
-    return check_label_columns(function, labels, check(function, evidence, nowhere, 1, where))
+    return _check_zeros_and_ones(function, labels, check(function, evidence, nowhere, 1, where))
 
 
-def check_label_columns(function: str, labels: ArrayLike, arguments: Arguments) -> Arguments:
+def check_multilabel_source_labels(
+    function: str,
+    source_labels: ArrayLike,
+    labels: ArrayLike,
+    num_source_classes: int | None,
+    where: ArrayLike | None,
+) -> tuple[Arguments, int]:
+    """Source labels [n] with labels [n t] that are 0 or 1, and the number of source classes."""
+    source_labels, nowhere = _without_labels(function, "source_labels", source_labels, ndim=1)
+    arguments, z = check_source_labels(function, source_labels, nowhere, num_source_classes, 1, where)
+    return _check_zeros_and_ones(function, labels, arguments), z
+
+
+def check_unlabelled(function: str, features: ArrayLike, *, name: str) -> jax.Array:
+    """Features [n d] alone, finite."""
+    return check_features(function, *_without_labels(function, name, features), 1, None, name=name).evidence
+
+
+def _check_zeros_and_ones(function, labels, arguments):
     """The arguments, with labels [n t] that are 0 or 1 in the place of theirs."""
     columns = _check_columns(function, "labels", labels, arguments, single=False)
     if not _is_traced(columns):
@@ -147,9 +165,9 @@ def check_source_labels(
     return Arguments(zs, ys, weights, c), z
 
 
-def _without_labels(function, name, evidence):
+def _without_labels(function, name, evidence, ndim=2):
     """Evidence as an array, and labels of a single class, for doors that check labels of another kind later."""
-    evidence = _array(function, name, evidence, ndim=2)
+    evidence = _array(function, name, evidence, ndim)
     return evidence, jnp.zeros(len(evidence), jnp.int32)
 
 

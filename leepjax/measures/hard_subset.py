@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from leepjax.kernels import in_auto_axes
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
-from leepjax.validation import check_features
+from leepjax.validation import check_features, check_unlabelled
 
 # Rows of one class that are whitened at once.
 _BLOCK = 256
@@ -82,8 +82,7 @@ def hard_subset(
     if source_features is None:
         compute = partial(_far_from_class, num_classes=c, fraction=float(fraction), shrinkage=float(shrinkage))
         return in_auto_axes(compute, features, labels, where)
-    rows = jnp.zeros(jnp.shape(source_features)[:1], jnp.int32)
-    known = check_features("hard_subset", source_features, rows, 1, None, name="source_features").evidence
+    known = check_unlabelled("hard_subset", source_features, name="source_features")
     if known.shape[1] != features.shape[1]:
         raise InputError(
             f"hard_subset: expected source_features of {features.shape[1]} columns, got {known.shape[1]}; "

@@ -12,7 +12,7 @@ from leepjax.measures.columns import Columns
 from leepjax.measures.h_score import whitened_trace
 from leepjax.measures.logme import max_evidence
 from leepjax.moments import HIGHEST
-from leepjax.validation import check_label_columns, check_multilabel, check_source_labels
+from leepjax.validation import check_multilabel, check_multilabel_source_labels
 
 
 def multilabel_leep(probs: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
@@ -73,10 +73,8 @@ def multilabel_nce(
     Reference:
         Tran, Nguyen, Hassner, ICCV 2019, equation 8, of each label alone.
     """
-    nowhere = jnp.zeros(jnp.shape(source_labels)[:1], jnp.int32)
-    arguments, z = check_source_labels("multilabel_nce", source_labels, nowhere, num_source_classes, 1, where)
-    source_labels, labels, where, _ = check_label_columns("multilabel_nce", labels, arguments)
-    return in_auto_axes(partial(_multilabel_nce, num_source_classes=z), source_labels, labels, where)
+    arguments, z = check_multilabel_source_labels("multilabel_nce", source_labels, labels, num_source_classes, where)
+    return in_auto_axes(partial(_multilabel_nce, num_source_classes=z), *arguments[:3])
 
 
 def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
