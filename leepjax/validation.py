@@ -89,59 +89,8 @@ def check_features(
 ) -> Arguments:
     """Features [n d] with their labels: rows that count are finite."""
     arguments = _check(function, name, features, labels, num_classes, where)
-    _check_finite(function, name, arguments.evidence, arguments.where)
+    check_finite(function, name, arguments.evidence, arguments.where)
     return arguments._replace(evidence=arguments.evidence.astype(accumulator(arguments.evidence)))
-
-
-def check_targets(
-    function: str, features: ArrayLike, targets: ArrayLike, where: ArrayLike | None, *, name: str = "features"
-) -> Arguments:
-    """Features [n d] with real targets [n t], or [n] of a single one, in the place of labels: both finite."""
-    features, nowhere = _without_labels(function, name, features)
-    arguments = check_features(function, features, nowhere, 1, where, name=name)
-    columns = _check_columns(function, "targets", targets, arguments, single=True)
-    _check_finite(function, "targets", columns, arguments.where)
-    return arguments._replace(labels=columns)
-
-
-def check_multilabel(
-    function: str, reads: str, evidence: ArrayLike, labels: ArrayLike, where: ArrayLike | None
-) -> Arguments:
-    """Features or probs with labels [n t] that are 0 or 1."""
-    evidence, nowhere = _without_labels(function, reads, evidence)
-    check = check_features if reads == "features" else check_probs
-    return _check_zeros_and_ones(function, labels, check(function, evidence, nowhere, 1, where))
-
-
-def check_multilabel_source_labels(
-    function: str,
-    source_labels: ArrayLike,
-    labels: ArrayLike,
-    num_source_classes: int | None,
-    where: ArrayLike | None,
-) -> tuple[Arguments, int]:
-    """Source labels [n] with labels [n t] that are 0 or 1, and the number of source classes."""
-    source_labels, nowhere = _without_labels(function, "source_labels", source_labels, ndim=1)
-    arguments, z = check_source_labels(function, source_labels, nowhere, num_source_classes, 1, where)
-    return _check_zeros_and_ones(function, labels, arguments), z
-
-
-def check_unlabelled(function: str, features: ArrayLike, *, name: str) -> jax.Array:
-    """Features [n d] alone, finite."""
-    return check_features(function, *_without_labels(function, name, features), 1, None, name=name).evidence
-
-
-def _check_zeros_and_ones(function, labels, arguments):
-    """The arguments, with labels [n t] that are 0 or 1 in the place of theirs."""
-    columns = _check_columns(function, "labels", labels, arguments, single=False)
-    if not _is_traced(columns):
-        values = on_host(columns)
-        for i, j in np.argwhere(((values != 0) & (values != 1)) & ~_hidden(arguments.where)[..., None])[:1]:
-            raise InputError(
-                f"{function}: labels must be 0 or 1, got {values[i, j]:g} at row {i} and column {j}; "
-                "pass a column for each label."
-            )
-    return arguments._replace(labels=columns)
 
 
 def check_source_labels(
@@ -165,35 +114,8 @@ def check_source_labels(
     return Arguments(zs, ys, weights, c), z
 
 
-def _without_labels(function, name, evidence, ndim=2):
-    """Evidence as an array, and labels of a single class, for doors that check labels of another kind later."""
-    evidence = _array(function, name, evidence, ndim)
-    return evidence, jnp.zeros(len(evidence), jnp.int32)
-
-
-def _check_columns(function, name, columns, arguments, single):
-    """[n t] in the type of the evidence's sums."""
-    vector = single and _is_vector(columns)
-    columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
-    columns = columns[:, None] if vector else columns
-    if len(columns) != n:
-        raise InputError(f"{function}: expected {n} rows of {name}, one an example, got {len(columns)}; align them.")
-    if columns.shape[1] == 0:
-        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; check them.")
-    if jnp.issubdtype(columns.dtype, jnp.complexfloating):
-        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them.")
-    wide = accumulator(arguments.evidence) if jnp.issubdtype(arguments.evidence.dtype, jnp.floating) else float
-    return told_by_type(columns.astype(wide))
-
-
-def _is_vector(value):
-    try:
-        return np.ndim(value) == 1
-    except ValueError:  # ragged, which `_array` tells of
-        return False
-
-
-def _check_finite(function, name, rows, where):
+def check_finite(function: str, name: str, rows: jax.Array, where: jax.Array | None) -> None:
+    """Raise for the first row [n d] that counts and isn't finite."""
     finite = _finite_rows(rows)  # traced also where a function under `jax.jit` closes over the rows
     if not _is_traced(finite):
         for i in np.flatnonzero(~(on_host(finite) | _hidden(where)))[:1]:

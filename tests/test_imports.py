@@ -15,7 +15,7 @@ PACKAGE = Path(leepjax.__file__).parent
 
 # Module or folder → what it may import of the package: always what stands above it, never below.
 BASE = {"types", "files", "kernels", "validation", "tables"}
-STATISTICS = {"types", "kernels", "validation", "joint", "moments"}
+STATISTICS = {"types", "kernels", "validation", "validation_columns", "joint", "moments"}
 ALLOWED = {
     "__init__": set(),
     "types": set(),
@@ -23,6 +23,7 @@ ALLOWED = {
     "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
     "validation": {"types", "kernels"},
+    "validation_columns": {"types", "kernels", "validation"},
     "tables": {"types"},
     "batches": {"types", "files"},
     "streaming": BASE | {"joint", "moments", "batches"},

@@ -11,7 +11,8 @@ from jax.typing import ArrayLike
 from leepjax.kernels import in_auto_axes
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
-from leepjax.validation import check_features, check_unlabelled
+from leepjax.validation import check_features
+from leepjax.validation_columns import check_unlabelled
 
 # Rows of one class that are whitened at once.
 _BLOCK = 256

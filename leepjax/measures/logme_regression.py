@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from leepjax.kernels import in_auto_axes
 from leepjax.measures.columns import Columns
 from leepjax.measures.logme import max_evidence
-from leepjax.validation import check_targets
+from leepjax.validation_columns import check_targets
 
 
 def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:

@@ -12,7 +12,7 @@ from leepjax.measures.columns import Columns
 from leepjax.measures.h_score import whitened_trace
 from leepjax.measures.logme import max_evidence
 from leepjax.moments import HIGHEST
-from leepjax.validation import check_multilabel, check_multilabel_source_labels
+from leepjax.validation_columns import check_multilabel, check_multilabel_source_labels
 
 
 def multilabel_leep(probs: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:

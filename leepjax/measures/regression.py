@@ -9,7 +9,7 @@ from leepjax.kernels import in_auto_axes
 from leepjax.measures.columns import Columns
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
-from leepjax.validation import check_targets
+from leepjax.validation_columns import check_targets
 
 
 def linear_mse(

@@ -1,0 +1,99 @@
+"""The door of label columns [n t]: real targets, and labels that are 0 or 1. It is part of `leepjax.validation`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from leepjax.kernels import accumulator, told_by_type
+from leepjax.types import InputError
+from leepjax.validation import (
+    Arguments,
+    _array,
+    check_features,
+    check_finite,
+    check_probs,
+    check_source_labels,
+    on_host,
+)
+
+
+def check_targets(
+    function: str, features: ArrayLike, targets: ArrayLike, where: ArrayLike | None, *, name: str = "features"
+) -> Arguments:
+    """Features [n d] with real targets [n t], or [n] of a single one, in the place of labels: both finite."""
+    features, nowhere = _without_labels(function, name, features)
+    arguments = check_features(function, features, nowhere, 1, where, name=name)
+    columns = _check_columns(function, "targets", targets, arguments, single=True)
+    check_finite(function, "targets", columns, arguments.where)
+    return arguments._replace(labels=columns)
+
+
+def check_multilabel(
+    function: str, reads: str, evidence: ArrayLike, labels: ArrayLike, where: ArrayLike | None
+) -> Arguments:
+    """Features or probs with labels [n t] that are 0 or 1."""
+    evidence, nowhere = _without_labels(function, reads, evidence)
+    check = check_features if reads == "features" else check_probs
+    return _check_zeros_and_ones(function, labels, check(function, evidence, nowhere, 1, where))
+
+
+def check_multilabel_source_labels(
+    function: str,
+    source_labels: ArrayLike,
+    labels: ArrayLike,
+    num_source_classes: int | None,
+    where: ArrayLike | None,
+) -> tuple[Arguments, int]:
+    """Source labels [n] with labels [n t] that are 0 or 1, and the number of source classes."""
+    source_labels, nowhere = _without_labels(function, "source_labels", source_labels, ndim=1)
+    arguments, z = check_source_labels(function, source_labels, nowhere, num_source_classes, 1, where)
+    return _check_zeros_and_ones(function, labels, arguments), z
+
+
+def check_unlabelled(function: str, features: ArrayLike, *, name: str) -> jax.Array:
+    """Features [n d] alone, finite."""
+    return check_features(function, *_without_labels(function, name, features), 1, None, name=name).evidence
+
+
+def _check_zeros_and_ones(function, labels, arguments):
+    """The arguments, with labels [n t] that are 0 or 1 in the place of theirs."""
+    columns = _check_columns(function, "labels", labels, arguments, single=False)
+    if not isinstance(columns, Tracer):
+        values, where = on_host(columns), arguments.where
+        counting = np.ones(1, bool) if where is None or isinstance(where, Tracer) else on_host(where) > 0
+        for i, j in np.argwhere((values != 0) & (values != 1) & counting[:, None])[:1]:
+            raise InputError(
+                f"{function}: labels must be 0 or 1, got {values[i, j]:g} at row {i} and column {j}; "
+                "pass a column for each label."
+            )
+    return arguments._replace(labels=columns)
+
+
+def _without_labels(function, name, evidence, ndim=2):
+    """Evidence as an array, and labels of a single class, for doors that check labels of another kind later."""
+    evidence = _array(function, name, evidence, ndim)
+    return evidence, jnp.zeros(len(evidence), jnp.int32)
+
+
+def _check_columns(function, name, columns, arguments, single):
+    """[n t] in the type of the evidence's sums."""
+    vector = single and _is_vector(columns)
+    columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
+    columns = columns[:, None] if vector else columns
+    if len(columns) != n:
+        raise InputError(f"{function}: expected {n} rows of {name}, one an example, got {len(columns)}; align them.")
+    if columns.shape[1] == 0:
+        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; check them.")
+    if jnp.issubdtype(columns.dtype, jnp.complexfloating):
+        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them.")
+    wide = accumulator(arguments.evidence) if jnp.issubdtype(arguments.evidence.dtype, jnp.floating) else float
+    return told_by_type(columns.astype(wide))
+
+
+def _is_vector(value):
+    try:
+        return np.ndim(value) == 1
+    except ValueError:  # ragged, which `_array` tells of
+        return False
