@@ -41,8 +41,12 @@ if TYPE_CHECKING:
         multilabel_logme,
         multilabel_nce,
         nce,
+        neg_label_entropy,
+        neg_log_classes,
+        num_parameters,
         shrunk_h_score,
         soft_nce,
+        source_accuracy,
     )
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
@@ -102,6 +106,9 @@ __all__ = [
     "multilabel_logme",
     "multilabel_nce",
     "nce",
+    "neg_label_entropy",
+    "neg_log_classes",
+    "num_parameters",
     "rank",
     "read_target",
     "retrain_head",
@@ -109,6 +116,7 @@ __all__ = [
     "shard_rows",
     "shrunk_h_score",
     "soft_nce",
+    "source_accuracy",
     "sweep",
 ]
 

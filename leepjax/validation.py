@@ -124,6 +124,19 @@ def check_finite(function: str, name: str, rows: jax.Array, where: jax.Array | N
             )
 
 
+def check_labels(
+    function: str, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
+) -> tuple[jax.Array, jax.Array | None, int]:
+    """Labels [n] alone, with the weights and the number of classes."""
+    n = len(_array(function, "labels", labels, ndim=1))
+    if n == 0:
+        raise InputError(f"{function}: expected at least one example, got none; check labels.")
+    weights = _check_where(function, where, n)
+    ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
+    ys, weights = told_by_type((ys, weights))
+    return ys, weights, c
+
+
 def _check(function, name, evidence, labels, num_classes, where):
     evidence = _array(function, name, evidence, ndim=2)
     if 0 in evidence.shape:

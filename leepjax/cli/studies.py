@@ -44,7 +44,7 @@ def rank(
         separated by commas; all shipped sources by default.
     measures
         Names separated by commas, the leading one first, or all; by default the paper's and their kin
-        (leepjax ls measures). source_accuracy may stand among them.
+        (leepjax ls measures). source_accuracy and num_parameters may stand among them.
     verify
         How accuracy is reached. head: a re-trained head. ridge: a closed-form ridge probe, the cheapest. finetune:
         everything fine-tuned. none: not at all.
@@ -138,7 +138,7 @@ def sweep(
         separated by commas; all shipped sources by default.
     measures
         Names separated by commas, the leading one first, or all; by default the paper's and their kin
-        (leepjax ls measures). source_accuracy may stand among them.
+        (leepjax ls measures). source_accuracy and num_parameters may stand among them.
     engine
         serial: one source on one target after the other. ray: all at once, by Ray's workers on this machine or on the
         cluster at $RAY_ADDRESS; killed workers are retried, results are the same. Needs pip install 'leepjax[ray]'.

@@ -19,6 +19,7 @@ from leepjax.data.target import Target
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
 from leepjax.files import digest
+from leepjax.measures import num_parameters, source_accuracy
 from leepjax.models.card import Card
 from leepjax.models.source import Source
 from leepjax.records import Record
@@ -29,8 +30,11 @@ from leepjax.transfer.ridge import fit_ridge
 
 Verify = Literal["head", "ridge", "finetune", "none"]
 
-CARD_MEASURES: Mapping[str, Callable[[Card], float | None]] = {"source_accuracy": lambda card: card.accuracy}
-"""What rivals the measures and is known without looking at the target; undefined where the card doesn't say it."""
+CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
+    "source_accuracy": source_accuracy,
+    "num_parameters": num_parameters,
+}
+"""What rivals the measures and is known without looking at the target; NaN where the card doesn't say it."""
 
 REVISION = "3"
 """Raise this when a measure or a verification changes its values: records from before are then measured again."""
@@ -106,8 +110,7 @@ def _measure(study, source, table, kind, name, key, on_progress) -> Record:
     started = time.monotonic()
     draws: Sequence[float] = ()
     if name in CARD_MEASURES:
-        stated = CARD_MEASURES[name](source.card)
-        value, low, high = float("nan") if stated is None else stated, float("nan"), float("nan")
+        value, low, high = CARD_MEASURES[name](source.card), float("nan"), float("nan")
     elif kind == "score":
         value, low, high, draws = _score(study, table(), name)
     else:

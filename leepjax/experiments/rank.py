@@ -38,8 +38,8 @@ def rank(
         sources: what `leepjax.load_source` takes, names of sets (``paper9``, ``shipped``), or `Source`s; all that are
             shipped by default.
         measures: names from `leepjax.MEASURES`, the leading one first, or ``all``; those in `leepjax.DEFAULT_MEASURES`
-            by default. ``source_accuracy`` is the rival that needs no look at the target: what the source reaches on
-            its own test set.
+            by default. ``source_accuracy`` and ``num_parameters`` are rivals that need no look at the target: what the
+            source reaches on its own test set, and how large it is.
         verify: ``head`` re-trains a linear head, ``ridge`` fits one by least squares in closed form, which is cheapest,
             ``finetune`` trains everything, ``none`` verifies nothing.
         limit: use at most this many examples, stratified by class.

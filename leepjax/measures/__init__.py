@@ -22,6 +22,8 @@ from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
+from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure
+from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
 from leepjax.moments import Moments
 
 __all__ = [
@@ -57,10 +59,14 @@ __all__ = [
     "multilabel_logme",
     "multilabel_nce",
     "nce",
+    "neg_label_entropy",
+    "neg_log_classes",
+    "num_parameters",
     "scores_from_moments",
     "shrunk_h_score",
     "shrunk_h_score_from_moments",
     "soft_nce",
+    "source_accuracy",
 ]
 
 

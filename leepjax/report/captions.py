@@ -26,6 +26,8 @@ _MEASURES = {
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
     "neg_num_parameters": "−parameters",
+    "neg_label_entropy": "−H(Y)",
+    "num_parameters": "parameters",
     "knn": "k-NN accuracy",
 }
 _METRICS = {"accuracy": "test accuracy", "macro_f1": "macro F1"}
