@@ -29,17 +29,18 @@ ALLOWED = {
     "streaming": BASE | {"joint", "moments", "batches"},
     "joint": BASE,
     "moments": BASE,
+    "ridge": set(),
     "sharding": {"types"},
     "distributed": set(),
     "launch": {"types", "distributed"},
-    "measures": STATISTICS | {"batches", "streaming", "measures"},
+    "measures": STATISTICS | {"ridge", "batches", "streaming", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
     "ranking": {"types", "tables", "measures", "bootstrap", "records", "ranking"},
     "data": BASE | {"preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
-    "transfer": BASE | {"sharding", "preprocessing", "data", "models", "extraction", "transfer"},
+    "transfer": BASE | {"ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}

@@ -9,7 +9,8 @@ from sklearn.linear_model import Ridge, RidgeClassifierCV
 from leepjax.data.readers import digits
 from leepjax.data.split import train_test_split
 from leepjax.preprocessing import Preprocessing
-from leepjax.transfer.ridge import L2_GRID, fit_ridge, solver
+from leepjax.ridge import L2_GRID, solver
+from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)
