@@ -34,7 +34,7 @@ class Probe(NamedTuple):
     """[] of each example by the fit to all others; NaN if there are no others"""
 
 
-def ridge(features: jax.Array, labels: jax.Array, num_classes: int) -> Probe:
+def ridge(features: jax.Array, labels: jax.Array, num_classes: int, weights: jax.Array | None = None) -> Probe:
     """Fit one-hot labels [n c] to features [n d], with L2 chosen by leave-one-out.
 
     Minimises ``mean ‖one_hot(label) − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x. One
@@ -45,74 +45,107 @@ def ridge(features: jax.Array, labels: jax.Array, num_classes: int) -> Probe:
     The L2s are `L2_GRID` times the number of features that vary, which is the sum of the eigenvalues. The one of least
     squared leave-one-out error is chosen, the strongest of equals.
 
+    With weights [n], every mean over examples is weighted, an example is left out with its whole weight, and those of
+    weight zero may hold anything.
+
     References:
         Allen, The relationship between variable selection and data augmentation and a method for prediction,
         Technometrics 1974. Rifkin and Lippert, Notes on regularized least squares, MIT CSAIL 2007, for both forms.
     """
-    x, mean, std, offset = _standardised(features)
+    if weights is not None:
+        features = jnp.where(weights[:, None] > 0, features, 0)
+    x, mean, std, offset = _standardised(features, weights)
     targets = jax.nn.one_hot(labels, num_classes, dtype=x.dtype)
-    frequencies = targets.mean(axis=0)
-    solve = solver(x, targets - frequencies)
+    frequencies = _mean(targets, weights)
+    solve = solver(x, targets - frequencies, weights)
 
     l2s = jnp.asarray(L2_GRID, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(), 1)
     # One after the other, so that the errors of all are never held.
-    squared_errors = jax.lax.map(lambda l2: (solve(l2)[1] ** 2).mean(), l2s)
+    squared_errors = jax.lax.map(lambda l2: squared_error(solve(l2)[1], weights), l2s)
     l2 = l2s[squared_errors.argmin()]
     kernel, errors = solve(l2)
-    accuracy = ((targets - errors).argmax(axis=1) == labels).mean(dtype=x.dtype)
-    accuracy = accuracy if len(x) > 1 else jnp.full((), jnp.nan, x.dtype)
+    accuracy = _mean(((targets - errors).argmax(axis=1) == labels).astype(x.dtype), weights)
+    others = len(x) > 1 if weights is None else (weights > 0).sum() > 1
+    accuracy = jnp.where(others, accuracy, jnp.nan)
     return Probe(mean, std, kernel, frequencies - _matmul(offset, kernel), l2, errors, accuracy)
 
 
-def _standardised(features):
-    """Features [n d] of mean 0 and deviation 1, by [d] a mean, the deviation, and what rounding left of the mean."""
-    mean = features.mean(axis=0)
+def squared_error(errors: jax.Array, weights: jax.Array | None = None) -> jax.Array:
+    """[] the mean square of errors [n c]."""
+    return (errors**2).mean() if weights is None else _mean(errors**2, weights).mean()
+
+
+def _mean(values, weights):
+    """The mean of values [n …] over the examples."""
+    if weights is None:
+        return values.mean(axis=0)
+    return jnp.tensordot(weights, values, 1, precision=jax.lax.Precision.HIGHEST) / weights.sum()
+
+
+def _standardised(features, weights):
+    """Features [n d] of mean 0 and deviation 1, by [d] a mean, the deviation, and what rounding left of the mean.
+
+    Rows of weight zero become zeros.
+    """
+    mean = _mean(features, weights)
     centred = features - mean
-    offset = centred.mean(axis=0)
+    offset = _mean(centred, weights)
     centred = centred - offset
-    std = jnp.sqrt((centred**2).mean(axis=0))
+    std = jnp.sqrt(_mean(centred**2, weights))
     constant = std <= 1e-6 * jnp.abs(features).max(axis=0)
     std = jnp.where(constant, 1, std)
-    return jnp.where(constant, 0, centred / std), mean, std, jnp.where(constant, 0, offset / std)
+    kept = ~constant if weights is None else ~constant & (weights[:, None] > 0)
+    return jnp.where(kept, centred / std, 0), mean, std, jnp.where(constant, 0, offset / std)
 
 
-def solver(x: jax.Array, targets: jax.Array) -> Solve:
+def solver(x: jax.Array, targets: jax.Array, weights: jax.Array | None = None) -> Solve:
     """What solves the ridge problem of centred x [n d] and centred targets [n c] for L2s of `L2_GRID` times d.
 
     With H the matrix of the fit, intercept included, an example's leave-one-out error is ``((I − H) y)ᵢ / (I − H)ᵢᵢ``.
     """
     n, d = x.shape
-    return _by_covariance(x, targets) if n >= d else _by_kernel_matrix(x, targets)
+    return (_by_covariance if n >= d else _by_kernel_matrix)(x, targets, weights)
 
 
-def _by_covariance(x, targets) -> Solve:
-    n = len(x)
-    eigenvalues, directions = jnp.linalg.eigh(_matmul(x.T, x) / n)
-    projected = _matmul(x, directions) / jnp.sqrt(n)
-    correlations = _matmul(projected.T, targets)
+def _by_covariance(x, targets, weights) -> Solve:
+    size, own = (len(x), 1) if weights is None else (weights.sum(), weights)
+    eigenvalues, directions = jnp.linalg.eigh(_matmul(x.T, _times(weights, x)) / size)
+    projected = _matmul(x, directions) / jnp.sqrt(size)
+    correlations = _matmul(projected.T, _times(weights, targets))
 
     def solve(l2):
         shrinkage = 1 / (jnp.maximum(eigenvalues, 0) + l2)
         fitted = shrinkage[:, None] * correlations
         # At least (1 − 1/n) · l2 / (largest eigenvalue + l2), and for the L2s above that is far from rounding.
-        freedom = 1 - 1 / n - _matmul(projected**2, shrinkage)
+        freedom = 1 - own / size - own * _matmul(projected**2, shrinkage)
         errors = (targets - _matmul(projected, fitted)) / freedom[:, None]
-        return _matmul(directions, fitted) / jnp.sqrt(n), errors
+        return _matmul(directions, fitted) / jnp.sqrt(size), errors
 
     return solve
 
 
-def _by_kernel_matrix(x, targets) -> Solve:
-    n = len(x)
-    eigenvalues, directions = jnp.linalg.eigh(_matmul(x, x.T) / n)
-    # The intercept has the direction of ones. It is taken out of all, for eigenvectors of equal eigenvalues may mix it.
-    directions = directions - directions.mean(axis=0)
+def _by_kernel_matrix(x, targets, weights) -> Solve:
+    size, root = (len(x), None) if weights is None else (weights.sum(), jnp.sqrt(weights))
+    # Rows times the roots of their weights are a problem without weights, but for what an intercept is.
+    x, targets = _times(root, x), _times(root, targets)
+    eigenvalues, directions = jnp.linalg.eigh(_matmul(x, x.T) / size)
+    # The intercept has a direction, of ones. It is taken out of all, for eigenvectors of equal eigenvalues may mix it.
+    if root is None:
+        directions = directions - directions.mean(axis=0)
+    else:
+        directions = directions - jnp.outer(root, _matmul(root, directions) / size)
     correlations = _matmul(directions.T, targets)
 
     def solve(l2):
         shrinkage = 1 / (jnp.maximum(eigenvalues, 0) + l2)
         dual = _matmul(directions, shrinkage[:, None] * correlations)
         # Both are l2 times the like: nothing cancels, however closely the examples are fitted.
-        return _matmul(x.T, dual) / n, dual / _matmul(directions**2, shrinkage)[:, None]
+        errors = dual / _matmul(directions**2, shrinkage)[:, None]
+        return _matmul(x.T, dual) / size, errors if root is None else errors / jnp.where(root > 0, root, 1)[:, None]
 
     return solve
+
+
+def _times(factors, rows):
+    """Rows [n …], each times its factor."""
+    return rows if factors is None else rows * factors[:, None]

@@ -60,6 +60,7 @@ ORACLES = {
     "shrunk_h_score": lambda p: reference.shrunk_h_score(p.features, p.labels, p.where),
     "logme": lambda p: reference.logme(p.features, p.labels, p.where),
     "calibrated_leep": lambda p: reference.calibrated_leep(p.probs, p.labels, p.num_classes, p.where),
+    "linear_probe": lambda p: reference.linear_probe(p.features, p.labels, where=p.where),
 }
 
 
@@ -67,6 +68,7 @@ ORACLES = {
 EXEMPT = {
     "test_integer_weights_repeat_rows": {
         "loo_leep": "the whole weight of an example is left out at once",
+        "linear_probe": "the whole weight of an example is left out at once",
         "calibrated_leep": "its temperature is chosen by loo_leep, which leaves out the whole weight of an example",
     },
     "test_gradient_is_the_finite_difference": {

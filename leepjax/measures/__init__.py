@@ -13,6 +13,7 @@ from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
+from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.loo_leep import loo_leep
@@ -49,6 +50,7 @@ __all__ = [
     "leep_tasks",
     "leep_temperature",
     "linear_mse",
+    "linear_probe",
     "logme",
     "logme_from_moments",
     "logme_regression",

@@ -12,6 +12,7 @@ from leepjax.measures.em_leep import em_leep
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
+from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
@@ -186,6 +187,19 @@ _TABLE = (
         memory="n·z",
         passes=64,
         streams=False,
+    ),
+    Measure(
+        "linear_probe",
+        linear_probe,
+        reads="features",
+        range="[0, 1]",
+        summary="leave-one-out accuracy of a ridge probe",
+        paper="Allen 1974",
+        cost="n·d·min(n, d)",
+        memory="n·d",
+        passes=3,
+        streams=False,
+        smooth=False,
     ),
 )
 
