@@ -60,6 +60,7 @@ ORACLES = {
     "shrunk_h_score": lambda p: reference.shrunk_h_score(p.features, p.labels, p.where),
     "logme": lambda p: reference.logme(p.features, p.labels, p.where),
     "calibrated_leep": lambda p: reference.calibrated_leep(p.probs, p.labels, p.num_classes, p.where),
+    "lfc": lambda p: reference.lfc(p.features, p.labels, p.where),
     "linear_probe": lambda p: reference.linear_probe(p.features, p.labels, where=p.where),
 }
 

@@ -7,7 +7,7 @@ import pytest
 import reference
 from cases import MEASURES, Problem, evidence, problem
 
-from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce
+from leepjax import em_leep, h_score, leep, lfc, logme, loo_leep, nce, shrunk_h_score, soft_nce
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -168,6 +168,26 @@ def test_h_score_keeps_every_scale():
     apart(np.trace(np.linalg.pinv(cov, rcond=1e-5) @ between), h_score(p.features, p.labels), by=0.01)
     scaled = p.features * np.float32([1, 1e-3, 1e3])
     close(h_score(scaled, p.labels), h_score(p.features, p.labels))
+
+
+def published_lfc(f, labels, order):
+    """With the mean of all entries taken from both matrices, and spectral norms (2) or Frobenius' (None)."""
+    kernel, same = f @ f.T, np.where(labels[:, None] == labels, 1.0, -1.0)
+    kernel, same = kernel - kernel.mean(), same - same.mean()
+    return np.sum(kernel * same) / np.linalg.norm(kernel, order) / np.linalg.norm(same, order)
+
+
+def test_lfc_is_a_cosine():
+    labels = np.arange(40) % 4
+    close(lfc(np.eye(4)[labels], labels), np.sqrt(3) / 2)
+    close(published_lfc(np.eye(4)[labels], labels, 2), 3)
+    close(published_lfc(np.eye(4)[labels], labels, None), 1)
+
+
+def test_lfc_does_not_depend_on_where_the_features_lie():
+    p = problem(0)
+    close(lfc(p.features + 10, p.labels), lfc(p.features, p.labels), rtol=1e-4)
+    apart(published_lfc(p.features + 10, p.labels, None), published_lfc(p.features, p.labels, None), by=0.4)
 
 
 BROKEN = {

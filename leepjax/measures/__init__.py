@@ -13,6 +13,7 @@ from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
+from leepjax.measures.lfc import lfc, lfc_from_moments
 from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.logme_regression import logme_regression
@@ -50,6 +51,8 @@ __all__ = [
     "leep_tasks",
     "leep_temperature",
     "linear_mse",
+    "lfc",
+    "lfc_from_moments",
     "linear_probe",
     "logme",
     "logme_from_moments",
@@ -79,6 +82,6 @@ def scores_from_moments(moments: Moments) -> dict[str, jax.Array]:
     >>> features, labels = jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])
     >>> scores = scores_from_moments(Moments.of(features, labels, num_classes=2))
     >>> {name: f"{score:.4f}" for name, score in scores.items()}
-    {'h_score': '0.9000', 'logme': '-1.0295', 'shrunk_h_score': '1.2000'}
+    {'h_score': '0.9000', 'lfc': '0.9000', 'logme': '-1.0295', 'shrunk_h_score': '1.2000'}
     """
     return {row.name: row.from_moments(moments) for row in MEASURES.values() if row.from_moments is not None}

@@ -12,6 +12,7 @@ from leepjax.measures.em_leep import em_leep
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
+from leepjax.measures.lfc import lfc, lfc_from_moments
 from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
@@ -200,6 +201,19 @@ _TABLE = (
         passes=3,
         streams=False,
         smooth=False,
+    ),
+    Measure(
+        "lfc",
+        lfc,
+        reads="features",
+        range="[0, 1]",
+        summary="cosine of features' and labels' kernels",
+        paper="Deshpande et al. 2021",
+        cost="n·d²",
+        memory="d²",
+        passes=1,
+        streams=True,
+        from_moments=lfc_from_moments,
     ),
 )
 

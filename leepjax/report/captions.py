@@ -22,6 +22,7 @@ _MEASURES = {
     "shrunk_h_score": "shrunk H-score",
     "logme": "LogME",
     "calibrated_leep": "calibrated LEEP",
+    "lfc": "LFC",
     "linear_probe": "linear probe accuracy",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
