@@ -60,6 +60,7 @@ ORACLES = {
     "shrunk_h_score": lambda p: reference.shrunk_h_score(p.features, p.labels, p.where),
     "logme": lambda p: reference.logme(p.features, p.labels, p.where),
     "calibrated_leep": lambda p: reference.calibrated_leep(p.probs, p.labels, p.num_classes, p.where),
+    "knn": lambda p: reference.knn(p.features, p.labels, where=p.where),
     "lfc": lambda p: reference.lfc(p.features, p.labels, p.where),
     "linear_probe": lambda p: reference.linear_probe(p.features, p.labels, where=p.where),
 }
@@ -69,6 +70,7 @@ ORACLES = {
 EXEMPT = {
     "test_integer_weights_repeat_rows": {
         "loo_leep": "the whole weight of an example is left out at once",
+        "knn": "the whole weight of an example is left out at once",
         "linear_probe": "the whole weight of an example is left out at once",
         "calibrated_leep": "its temperature is chosen by loo_leep, which leaves out the whole weight of an example",
     },

@@ -7,7 +7,7 @@ import pytest
 import reference
 from cases import MEASURES, Problem, evidence, problem
 
-from leepjax import em_leep, h_score, leep, lfc, logme, loo_leep, nce, shrunk_h_score, soft_nce
+from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, shrunk_h_score, soft_nce
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -188,6 +188,18 @@ def test_lfc_does_not_depend_on_where_the_features_lie():
     p = problem(0)
     close(lfc(p.features + 10, p.labels), lfc(p.features, p.labels), rtol=1e-4)
     apart(published_lfc(p.features + 10, p.labels, None), published_lfc(p.features, p.labels, None), by=0.4)
+
+
+def published_1nn(f, labels):
+    """With the first of the sorted distances taken for that to the example itself."""
+    distances = np.linalg.norm(f[:, None] - f, axis=2)
+    return np.mean(labels[np.argsort(distances, axis=1, kind="stable")[:, 1]] == labels)
+
+
+def test_knn_has_no_example_vote_for_itself():
+    features, labels = np.array([[0.0], [0.0], [5.0], [5.0]]), np.array([0, 1, 0, 1])
+    assert knn(features, labels, k=1) == 0
+    assert published_1nn(features, labels) == 0.5
 
 
 BROKEN = {

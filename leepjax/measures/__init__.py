@@ -10,6 +10,7 @@ from leepjax.measures.further import FURTHER, FurtherMeasure
 from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.hard_subset import hard_subset
+from leepjax.measures.knn import knn, knn_split
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
@@ -46,6 +47,8 @@ __all__ = [
     "h_score_from_moments",
     "hard_subset",
     "label_mse",
+    "knn",
+    "knn_split",
     "leep",
     "leep_lift",
     "leep_tasks",

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from leepjax.measures.calibrated_leep import calibrated_leep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.h_score import h_score, h_score_from_moments
+from leepjax.measures.knn import knn
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.lfc import lfc, lfc_from_moments
@@ -214,6 +215,19 @@ _TABLE = (
         passes=1,
         streams=True,
         from_moments=lfc_from_moments,
+    ),
+    Measure(
+        "knn",
+        knn,
+        reads="features",
+        range="[0, 1]",
+        summary="leave-one-out accuracy of 5 neighbours",
+        paper="Cover, Hart 1967",
+        cost="n²·d",
+        memory="n·d",
+        passes=2,
+        streams=False,
+        smooth=False,
     ),
 )
 
