@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         shrunk_h_score,
         soft_nce,
         source_accuracy,
+        tmi,
     )
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
@@ -126,6 +127,7 @@ __all__ = [
     "soft_nce",
     "source_accuracy",
     "sweep",
+    "tmi",
 ]
 
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference
 from cases import MEASURES, Problem, evidence, problem
+from scipy.special import digamma
 
-from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, shrunk_h_score, soft_nce
+from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, shrunk_h_score, soft_nce, tmi
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -200,6 +201,27 @@ def test_knn_has_no_example_vote_for_itself():
     features, labels = np.array([[0.0], [0.0], [5.0], [5.0]]), np.array([0, 1, 0, 1])
     assert knn(features, labels, k=1) == 0
     assert published_1nn(features, labels) == 0.5
+
+
+def published_tmi(f, labels, k=3, least=1.0):
+    """By the largest difference of a feature, distances below 1 put there, and one division by the classes too many."""
+    entropies = []
+    for label in np.unique(labels):
+        members = f[labels == label]
+        distances = np.sort(np.abs(members[:, None] - members).max(axis=2), axis=1)[:, k]
+        entropy = digamma(len(members)) - digamma(k) + f.shape[1] * np.log(2 * np.maximum(distances, least)).mean()
+        entropies.append(entropy * len(members) / len(f))
+    return np.mean(entropies)
+
+
+def test_tmi_is_a_mean_over_classes_and_knows_small_distances():
+    rng, labels = np.random.default_rng(0), np.arange(600) % 3
+    features = rng.uniform(size=(600, 2)).astype(np.float32)
+    close(tmi(features / 2, labels), tmi(features, labels) - 2 * np.log(2), rtol=1e-4)
+    assert published_tmi(features / 2, labels) == published_tmi(features, labels)
+    assert abs(tmi(features, labels)) < 0.2  # the entropy of a uniform density on the unit square is 0
+    close(3 * published_tmi(features, labels, least=0), tmi(features, labels), atol=0.15)
+    apart(published_tmi(features, labels), tmi(features, labels), by=0.5)
 
 
 BROKEN = {

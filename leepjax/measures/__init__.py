@@ -26,6 +26,7 @@ from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure
+from leepjax.measures.tmi import tmi
 from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
 from leepjax.moments import Moments
 
@@ -75,6 +76,7 @@ __all__ = [
     "shrunk_h_score_from_moments",
     "soft_nce",
     "source_accuracy",
+    "tmi",
 ]
 
 

@@ -127,7 +127,7 @@ def _check_options(function, k, metric):
 @partial(jax.jit, static_argnames=("k", "metric"))
 def _knn(features, labels, where, k, metric):
     weights = jnp.ones(len(labels), features.dtype) if where is None else where
-    rows, offsets = _placed(features, weights, _centre(features, weights), metric)
+    rows, offsets = placed(features, weights, centre_of(features, weights), metric)
     everyone = jnp.arange(len(labels))
 
     def others(queries):
@@ -142,21 +142,21 @@ def _knn(features, labels, where, k, metric):
 def _knn_split(train_features, train_labels, train_where, features, labels, where, k, metric):
     train_weights = jnp.ones(len(train_labels), train_features.dtype) if train_where is None else train_where
     weights = jnp.ones(len(labels), features.dtype) if where is None else where
-    centre = _centre(train_features, train_weights)
-    rows, offsets = _placed(train_features, train_weights, centre, metric)
-    queries, _ = _placed(features, weights, centre, metric)
+    centre = centre_of(train_features, train_weights)
+    rows, offsets = placed(train_features, train_weights, centre, metric)
+    queries, _ = placed(features, weights, centre, metric)
     neighbours = nearest(queries, rows, offsets, min(k, len(rows)), lambda _: (train_weights > 0)[None])
     accuracy = _accuracy(neighbours, train_labels, train_weights, labels, weights)
     return jnp.where((train_weights > 0).any(), accuracy, jnp.nan)
 
 
-def _centre(features, weights):
+def centre_of(features, weights):
     """[d] the mean of the examples that count; distances from near it are rounded least."""
     counting = weights > 0
     return jnp.where(counting[:, None], features, 0).sum(axis=0) / jnp.maximum(counting.sum(), 1)
 
 
-def _placed(features, weights, centre, metric):
+def placed(features, weights, centre, metric):
     """Rows [n d] and offsets [n] by which `nearest` knows a metric; rows that don't count are zeros."""
     rows = jnp.where(weights[:, None] > 0, features - (centre if metric == "euclidean" else 0), 0)
     squared_norms = (rows**2).sum(axis=1)

@@ -20,6 +20,7 @@ from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
+from leepjax.measures.tmi import tmi
 from leepjax.moments import Moments
 
 
@@ -228,6 +229,18 @@ _TABLE = (
         passes=2,
         streams=False,
         smooth=False,
+    ),
+    Measure(
+        "tmi",
+        tmi,
+        reads="features",
+        range="(−∞, ∞)",
+        summary="entropy of the features within classes",
+        paper="Xu, Kang 2023",
+        cost="n²·d",
+        memory="n·d",
+        passes=3,
+        streams=False,
     ),
 )
 
