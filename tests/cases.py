@@ -63,6 +63,7 @@ ORACLES = {
     "knn": lambda p: reference.knn(p.features, p.labels, where=p.where),
     "lfc": lambda p: reference.lfc(p.features, p.labels, p.where),
     "linear_probe": lambda p: reference.linear_probe(p.features, p.labels, where=p.where),
+    "parc": lambda p: reference.parc(p.features, p.labels, p.where),
     "tmi": lambda p: reference.tmi(p.features, p.labels, p.where),
 }
 
@@ -73,6 +74,7 @@ EXEMPT = {
         "loo_leep": "the whole weight of an example is left out at once",
         "knn": "the whole weight of an example is left out at once",
         "linear_probe": "the whole weight of an example is left out at once",
+        "parc": "two copies of an example are a pair, too",
         "calibrated_leep": "its temperature is chosen by loo_leep, which leaves out the whole weight of an example",
     },
     "test_gradient_is_the_finite_difference": {
@@ -83,6 +85,10 @@ EXEMPT = {
         "tmi": "it rewards spread within classes, which clean features have less of",
     },
 }
+
+
+# How far a score may lie off where rounding has near ties change places, of measures that read an order alone.
+PLACES = {"parc": 0.5}
 
 
 def _joint(p):

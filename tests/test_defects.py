@@ -7,8 +7,9 @@ import pytest
 import reference
 from cases import MEASURES, Problem, evidence, problem
 from scipy.special import digamma
+from scipy.stats import spearmanr
 
-from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, shrunk_h_score, soft_nce, tmi
+from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, parc, shrunk_h_score, soft_nce, tmi
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -222,6 +223,24 @@ def test_tmi_is_a_mean_over_classes_and_knows_small_distances():
     assert abs(tmi(features, labels)) < 0.2  # the entropy of a uniform density on the unit square is 0
     close(3 * published_tmi(features, labels, least=0), tmi(features, labels), atol=0.15)
     apart(published_tmi(features, labels), tmi(features, labels), by=0.5)
+
+
+def published_parc(components, labels):
+    """With label distances whose exact ties rounding breaks, and the components' signs as they come."""
+    features = components / components.std(axis=0)
+    above = np.triu_indices(len(labels), 1)
+    return 100 * spearmanr(*(1 - np.corrcoef(x)[above] for x in (features, np.eye(3)[labels]))).statistic
+
+
+def test_parc_has_two_label_distances_and_signs_that_are_fixed():
+    p = problem(0, (40, 5, 4, 3)).astype(np.float64)
+    centred = p.features - p.features.mean(axis=0)
+    directions = np.linalg.svd(centred)[2]
+    directions = directions * np.sign(directions[np.arange(5), np.abs(directions).argmax(axis=1)])[:, None]
+    true = reference.parc(p.features, p.labels)
+    close(parc(p.features, p.labels), true, atol=0.02)
+    apart(published_parc(centred @ directions.T, p.labels), true, by=0.02)
+    apart(published_parc(centred @ directions.T * [-1, 1, 1, 1, 1], p.labels), true, by=1)
 
 
 BROKEN = {

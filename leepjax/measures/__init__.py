@@ -22,6 +22,7 @@ from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.nce import nce
 from leepjax.measures.regression import label_mse, linear_mse
+from leepjax.measures.parc import parc
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
@@ -71,6 +72,7 @@ __all__ = [
     "neg_label_entropy",
     "neg_log_classes",
     "num_parameters",
+    "parc",
     "scores_from_moments",
     "shrunk_h_score",
     "shrunk_h_score_from_moments",

@@ -18,6 +18,7 @@ from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
+from leepjax.measures.parc import parc
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.tmi import tmi
@@ -227,6 +228,19 @@ _TABLE = (
         cost="n²·d",
         memory="n·d",
         passes=2,
+        streams=False,
+        smooth=False,
+    ),
+    Measure(
+        "parc",
+        parc,
+        reads="features",
+        range="[−100, 100]",
+        summary="rank correlation of pairs' distances",
+        paper="Bolya et al. 2021",
+        cost="n·log n + d",
+        memory="d",
+        passes=1,
         streams=False,
         smooth=False,
     ),

@@ -31,6 +31,7 @@ _MEASURES = {
     "neg_label_entropy": "−H(Y)",
     "num_parameters": "parameters",
     "knn": "k-NN accuracy",
+    "parc": "PARC",
     "tmi": "TMI",
 }
 _METRICS = {"accuracy": "test accuracy", "macro_f1": "macro F1"}

@@ -1,0 +1,158 @@
+"""PARC (Bolya et al., NeurIPS 2021)."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from leepjax.kernels import in_auto_axes
+from leepjax.types import InputError
+from leepjax.validation import check_features
+
+# More examples have more pairs than float32 counts exactly.
+MOST = 4096
+_matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+def parc(
+    features: ArrayLike,
+    labels: ArrayLike,
+    *,
+    num_components: int = 32,
+    probe: int = 500,
+    num_classes: int | None = None,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Pairwise annotation representation comparison: are examples far apart just where their labels differ?
+
+    Of a probe of examples, the features are reduced to their leading principal components, each standardised. How far
+    apart two examples are is one minus Pearson's correlation of their components; how far apart their labels are, one
+    minus that of the one-hot rows, which has two values. Over all pairs i < j of the probe,
+
+        PARC = 100 · Spearman's ρ (1 − corr(x_i, x_j), 1 − corr(one_hot(y_i), one_hot(y_j)))
+
+    Args:
+        features: [n d] finite numbers, the input of the source's head.
+        labels: [n] integer target classes in [0, num_classes).
+        num_components: principal components, at most; those without variance are left out.
+        probe: examples that are compared, at most; spread evenly over the examples sorted by label.
+        num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes change nothing.
+        where: [n] mask of the examples that count, or non-negative weights: means, variances and ranks are weighted,
+            a pair by the product of its examples' weights.
+
+    Returns:
+        A scalar in [−100, 100], higher is better. NaN with fewer than two components that vary, where all pairs have
+        labels that are the same or all have others, or where all correlations are equal.
+
+    Raises:
+        ValueError: for a `num_components` that is no int in [2, 4096] or a `probe` that is none in [3, 4096]; outside
+            jit, for features that aren't finite, labels out of range or shapes that don't fit.
+
+    Notes:
+        Only ranks count, so that a pair that rounding moves past another changes the score by some 0.01. Correlations
+        across components depend on the components' signs, which nothing fixes: as in scikit-learn ≥ 1.5, the loading of
+        largest magnitude is positive. The authors' PCA is a randomised one of seed 1919. Ranks of equal correlations
+        are averaged, where the authors' code has rounding break the ties of its label distances. With no more examples
+        than components every two are equally far apart, and the score is noise. O(p·d·min(p, d) + p³) operations and
+        memory for a few arrays [p p], p the probe.
+
+    >>> features = [[3.0, 0.0, 1.0], [2.5, 0.1, 1.1], [0.1, 2.0, 0.0], [0.3, 2.2, 0.4], [0.0, 0.1, 3.0]]
+    >>> print(f"{parc(features, [0, 0, 1, 1, 2]):.2f}")
+    17.41
+
+    Reference:
+        Bolya, Mittapalli, Hoffman, *Scalable Diverse Model Selection for Accessible Transfer Learning*, NeurIPS 2021,
+        arXiv:2111.06977, section 4.
+    """
+    for name, value, least in (("num_components", num_components, 2), ("probe", probe, 3)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= MOST:
+            raise InputError(f"parc: {name} must be an int in [{least}, {MOST}], got {value!r}; change it.")
+    arguments = check_features("parc", features, labels, num_classes, where)
+    options = {"num_classes": arguments.num_classes, "num_components": int(num_components), "probe": int(probe)}
+    return in_auto_axes(partial(_parc, **options), *arguments[:3])
+
+
+@partial(jax.jit, static_argnames=("num_classes", "num_components", "probe"))
+def _parc(features, labels, where, num_classes, num_components, probe):
+    weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    if len(labels) > probe:
+        rows, there = _probed(labels, weights > 0, num_classes, probe)
+        features, labels, weights = features[rows], labels[rows], jnp.where(there, weights[rows], 0)
+    features = jnp.where(weights[:, None] > 0, features, 0)
+    components, varies = _standardised_components(features, weights, num_components)
+    differ = labels[:, None] != labels
+    pairs = jnp.outer(weights, weights) * (1 - jnp.eye(len(labels), dtype=weights.dtype))
+    rho = _spearman(-_row_correlations(components, varies), differ, pairs)
+    return jnp.where(varies.sum() > 1, 100 * rho, jnp.nan)
+
+
+def _probed(labels, counting, num_classes, probe):
+    """[probe] examples that count, evenly spread over them in the order of their labels, and whether there are any."""
+    order = jnp.argsort(jnp.where(counting, labels, num_classes), stable=True)
+    j, m = jnp.arange(probe), counting.sum()
+    # ⌊j m / probe⌋, but j m may be too large for an integer.
+    spread = j * (m // probe) + j * (m % probe) // probe
+    return order[jnp.where(m > probe, spread, j)], j < m
+
+
+def _standardised_components(features, weights, num_components):
+    """Principal components [n p] of unit variance, and [p] which of them vary: those that don't are zero."""
+    n, d = features.shape
+    p, eps = min(num_components, n, d), float(jnp.finfo(features.dtype).eps)
+    shares = weights / jnp.where(weights.sum() > 0, weights.sum(), 1)
+    x = features - _matmul(shares, features)
+    x = x - _matmul(shares, x)
+    scaled = x * jnp.sqrt(shares)[:, None]
+    variances, vectors = jnp.linalg.eigh(_matmul(scaled.T, scaled) if d <= n else _matmul(scaled, scaled.T))
+    variances, vectors = variances[::-1][:p], vectors[:, ::-1][:, :p]
+    directions = vectors if d <= n else _matmul(scaled.T, vectors)
+    rounding = d * (8 * eps * jnp.abs(features).max()) ** 2
+    varies = variances > jnp.maximum(max(n, d) * eps * variances[0], rounding)
+    # In place of the eigenvalues, of which rounding leaves little where they are small.
+    components = _matmul(x, directions)
+    deviations = jnp.sqrt(_matmul(shares, components**2))
+    largest = jnp.take_along_axis(directions, jnp.abs(directions).argmax(axis=0)[None], axis=0)
+    return jnp.where(varies, components * jnp.sign(largest) / jnp.where(varies, deviations, 1), 0), varies
+
+
+def _row_correlations(components, varies):
+    """[n n] Pearson's correlations of rows over the components that vary; 0 with a row whose components are equal."""
+    mean = components.sum(axis=1) / jnp.maximum(varies.sum(), 1)
+    x = jnp.where(varies, components - mean[:, None], 0)
+    norm = jnp.sqrt((x**2).sum(axis=1))
+    x = x / jnp.where(norm > 0, norm, 1)[:, None]
+    # What differs by rounding alone must tie: of two components all correlations are ±1.
+    grid = float(jnp.finfo(x.dtype).eps) ** 0.75
+    return jnp.round(_matmul(x, x.T) / grid) * grid
+
+
+def _spearman(values, binary, weights):
+    """Spearman's ρ of values [n n] and a binary variable by weighted average ranks; NaN where either is constant."""
+    arrays = values.ravel(), binary.ravel(), weights.ravel()
+    values, binary, weights = jax.lax.sort(arrays, num_keys=1)
+    vary = _varies(values, weights > 0) & _varies(binary.astype(values.dtype), weights > 0)
+    weights = weights / jnp.where(vary, weights.sum(), 1)
+
+    # Equal values are a run, whose rank is its middle. A binary variable's ranks are a line in itself.
+    run = _cumulated(jnp.r_[False, values[1:] != values[:-1]].astype(values.dtype)).astype(jnp.int32)
+    weight, ones = jax.ops.segment_sum(jnp.stack([weights, weights * binary], axis=1), run, len(run)).T
+    rank = _cumulated(weight) - weight / 2 - 0.5
+    share = ones.sum()
+    scale = (weight * rank**2).sum() * share * (1 - share)
+    return jnp.where(vary, (ones * rank).sum() / jnp.sqrt(jnp.where(vary, scale, 1)), jnp.nan)
+
+
+def _varies(values, counting):
+    """Whether the values [n] that count aren't all one: exactly, where a variance would be rounded."""
+    return jnp.where(counting, values, jnp.inf).min() < jnp.where(counting, values, -jnp.inf).max()
+
+
+def _cumulated(values):
+    """Cumulative sums of n² values, by products of triangular matrices [n n]: a scan takes far longer to compile."""
+    n = math.isqrt(len(values))
+    upper = jnp.triu(jnp.ones((n, n), values.dtype))
+    within = _matmul(values.reshape(n, n), upper)
+    return (within + (_matmul(within[:, -1], upper) - within[:, -1])[:, None]).ravel()
