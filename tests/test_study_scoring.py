@@ -6,12 +6,14 @@ import jax
 import numpy as np
 import pytest
 
+from leepjax.data.split import stratified_limit
 from leepjax.measures import DEFAULT_MEASURES, MEASURES
 from leepjax.models.card import Card
 from leepjax.preprocessing import Preprocessing
+from leepjax.studies import scoring
 from leepjax.studies.datasets import Said
 from leepjax.studies.outcome import BASELINES
-from leepjax.studies.scoring import _BASELINES, SCORES, Seen, knn, scores
+from leepjax.studies.scoring import _BASELINES, SCORES, Seen, neighbours_accuracy, scores
 from leepjax.studies.tasks import Task, runs
 
 RNG = np.random.default_rng(0)
@@ -65,17 +67,34 @@ def test_a_card_that_says_nothing_is_undefined():
     assert (found["source_accuracy"], found["neg_num_parameters"]) == (None, None)
 
 
-def test_neighbours_vote_without_the_example_itself():
+def seen(features, labels, padding=0):
+    """Examples and rows that are none of them."""
+    features = np.concatenate([features, np.full((padding, features.shape[1]), features[-1])])
+    labels = np.concatenate([labels, np.zeros(padding, int)])
+    return Seen(features, labels, np.arange(len(labels)) < len(labels) - padding, 3, CARD)
+
+
+@pytest.mark.parametrize("padding", [0, 7])
+def test_neighbours_vote_without_the_example_itself(padding):
     labels = LABELS // 3
     distances = np.linalg.norm(FEATURES[:, None] - FEATURES, axis=2) + np.diag(np.full(30, np.inf))
     nearest = labels[np.argsort(distances, axis=1)[:, :5]]
-    # Equal numbers of votes go to the lowest class, as bincount's argmax has it.
-    votes = np.array([np.bincount(row, minlength=3).argmax() for row in nearest])
-    assert knn(Seen(FEATURES, labels, CARD)) == pytest.approx(np.mean(votes == labels))
+    votes = np.sum(nearest[:, :, None] == nearest[:, None], axis=2)
+    # Of equal numbers of votes, the class of the nearest.
+    elected = nearest[np.arange(30), votes.argmax(axis=1)]
+    assert neighbours_accuracy(seen(FEATURES, labels, padding)) == pytest.approx(np.mean(elected == labels))
 
 
 def test_few_examples_have_fewer_neighbours():
-    assert knn(Seen(np.array([[0.0], [0.1], [5.0]]), np.array([0, 0, 1]), CARD)) == pytest.approx(2 / 3)
+    few = seen(np.array([[0.0], [0.1], [5.0]], np.float32), np.array([0, 0, 1]))
+    assert neighbours_accuracy(few) == pytest.approx(2 / 3)
+
+
+def test_neighbours_are_looked_for_among_a_stratified_part_of_many(monkeypatch):
+    monkeypatch.setattr(scoring, "MOST_NEIGHBOURHOODS", 12)
+    rows = stratified_limit(LABELS // 3, 12, seed=0)
+    expected = neighbours_accuracy(seen(FEATURES[rows], LABELS[rows] // 3))
+    assert neighbours_accuracy(seen(FEATURES, LABELS // 3, 7)) == expected
 
 
 def test_baselines_have_the_names_that_tables_know_them_by():

@@ -3,13 +3,21 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from leepjax.data.split import stratified_limit
-from leepjax.measures import DEFAULT_MEASURES, MEASURES
+from leepjax.measures import (
+    DEFAULT_MEASURES,
+    MEASURES,
+    knn,
+    neg_label_entropy,
+    neg_log_classes,
+    num_parameters,
+    source_accuracy,
+)
 from leepjax.models.card import Card
 from leepjax.studies.datasets import Said
 from leepjax.studies.outcome import BASELINES
@@ -22,37 +30,36 @@ MOST_NEIGHBOURHOODS = 2000
 
 
 class Seen(NamedTuple):
-    """The training part of a task as a source sees it, and the source's card."""
+    """The training part of a task as a source sees it, filled up to a common length, and the source's card."""
 
     features: np.ndarray
     labels: np.ndarray
-    """In [0, the task's number of classes)."""
+    """In [0, num_classes)."""
+    where: np.ndarray
+    """Which rows are examples: the first ones."""
+    num_classes: int
     card: Card
 
-
-def neg_entropy(seen: Seen) -> float:
-    """−H(Y) of the task's training labels, in nats: what is known of them without any source."""
-    shares = np.bincount(seen.labels) / len(seen.labels)
-    return float(np.sum(shares * np.log(shares, where=shares > 0, out=np.zeros_like(shares))))
+    def label_options(self) -> dict[str, Any]:
+        """What goes to a measure with the labels."""
+        return {"num_classes": self.num_classes, "where": self.where}
 
 
-def knn(seen: Seen) -> float:
+def neighbours_accuracy(seen: Seen) -> float:
     """Leave-one-out accuracy of the nearest five neighbours among the training features."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    rows = stratified_limit(seen.labels, MOST_NEIGHBOURHOODS, seed=0)
-    features, labels = seen.features[rows], seen.labels[rows]
-    classifier = KNeighborsClassifier(min(NEIGHBOURS, len(rows) - 1)).fit(features, labels)
-    # Without a query, an example isn't its own neighbour.
-    return float(np.mean(classifier.predict(None) == labels))
+    examples = seen.labels[seen.where]
+    rows = stratified_limit(examples, MOST_NEIGHBOURHOODS, seed=0)
+    if len(rows) < len(examples):
+        seen = seen._replace(features=seen.features[rows], labels=seen.labels[rows], where=seen.where[rows])
+    return float(knn(seen.features, seen.labels, k=NEIGHBOURS, **seen.label_options()))
 
 
 _BASELINES: Mapping[str, Callable[[Seen], float]] = {
-    "neg_log_classes": lambda seen: -math.log(len(np.unique(seen.labels))),
-    "neg_entropy": neg_entropy,
-    "source_accuracy": lambda seen: math.nan if seen.card.accuracy is None else seen.card.accuracy,
-    "neg_num_parameters": lambda seen: -float(seen.card.num_parameters or math.nan),
-    "knn": knn,
+    "neg_log_classes": lambda seen: float(neg_log_classes(seen.labels, **seen.label_options())),
+    "neg_entropy": lambda seen: float(neg_label_entropy(seen.labels, **seen.label_options())),
+    "source_accuracy": lambda seen: source_accuracy(seen.card),
+    "neg_num_parameters": lambda seen: -num_parameters(seen.card),
+    "knn": neighbours_accuracy,
 }
 """What a measure has to beat, under the names of `BASELINES`."""
 
@@ -71,12 +78,13 @@ def scores(card: Card, said: Said, task: Task, most_classes: int) -> dict[str, f
     rows = said.at(task.train_rows)
     labels = np.searchsorted(task.classes, said.labels[rows]).astype(np.int32)
     features, probs = said.features[rows], said.probs[rows]
-    values = {name: baseline(Seen(features, labels, card)) for name, baseline in _BASELINES.items()}
     # Rows are filled up to one of few lengths, or nearly every task would have its programs compiled anew.
     pad = _padded_length(len(rows)) - len(rows)
     # Any distribution will do in rows that don't count.
     features, probs = (np.pad(array, ((0, pad), (0, 0)), mode="edge") for array in (features, probs))
     labels, where = np.pad(labels, (0, pad)), np.arange(len(labels) + pad) < len(labels)
+    seen = Seen(features, labels, where, most_classes, card)
+    values = {name: baseline(seen) for name, baseline in _BASELINES.items()}
     for name in DEFAULT_MEASURES:
         evidence = (features, None) if MEASURES[name].reads == "features" else (None, probs)
         values[name] = float(_score(name, most_classes, *evidence, labels, where))
