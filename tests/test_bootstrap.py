@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from cases import EXEMPT, ORACLES, Problem
+from cases import EXEMPT, ORACLES, PLACES, Problem
 
 import leepjax
 from leepjax import bootstrap
@@ -45,6 +46,10 @@ def test_draws_are_the_scores_of_resampled_examples(measure):
         # It leaves all copies of an example out at once, where a loop over repeated rows would leave one.
         loop = [ORACLES[measure](Problem(FEATURES, PROBS, LABELS, weights, CLASSES)) for weights in WEIGHTS]
         np.testing.assert_allclose(draws, loop, atol=2e-4)
+    if why := EXEMPT["test_integer_weights_repeat_rows"].get(measure):
+        p = Problem(FEATURES.astype(np.float64), PROBS.astype(np.float64), LABELS, None, CLASSES)
+        loop = [ORACLES[measure](p._replace(where=weights)) for weights in WEIGHTS]
+        np.testing.assert_allclose(draws, loop, atol=max(2e-4, PLACES.get(measure, 0)), rtol=2e-5, err_msg=why)
         return
     resampled = [np.repeat(np.arange(N), weights.astype(int)) for weights in WEIGHTS]
     loop = [float(row.score(FEATURES[i], PROBS[i], LABELS[i], num_classes=CLASSES)) for i in resampled]
