@@ -79,12 +79,24 @@ def test_votes_on_digits_are_scikit_learns_up_to_ties(metric):
 
 def test_neighbours_are_sorted_and_equals_are_in_order():
     rows = jnp.array([[0.0], [2.0], [1.0], [1.0], [-3.0]])
-    numbers, there = nearest(rows, rows, (rows**2).sum(axis=1), 4, lambda i: i[:, None] != jnp.arange(5))
+    offsets, everyone = (rows**2).sum(axis=1), jnp.ones(5, bool)
+    numbers, there = nearest(rows, rows, offsets, 4, counting=everyone, leave_one_out=True)
     assert numbers[0].tolist() == [2, 3, 1, 4]
     assert numbers[1].tolist() == [2, 3, 0, 4]
     assert there.all()
-    _, there = nearest(rows, rows, (rows**2).sum(axis=1), 4, lambda i: i[:, None] < 2)
-    assert there.sum(axis=1).tolist() == [4, 4, 0, 0, 0]
+    labels = jnp.array([0, 0, 1, 0, 1])
+    _, there = nearest(rows, rows, offsets, 4, counting=everyone.at[3].set(False), labels=(labels, labels))
+    assert there.sum(axis=1).tolist() == [2, 2, 2, 2, 2]
+
+
+def test_resamples_are_searched_one_after_the_other():
+    """A bootstrap holds the distances of a block once, however many resamples there are."""
+    n, resamples = 2000, 50
+    shapes = [jax.ShapeDtypeStruct(shape, "float32") for shape in ((n, 8), (resamples, n))]
+    labels = jnp.arange(n) % 3
+    each = jax.vmap(lambda features, where: knn(features, labels, num_classes=3, where=where), (None, 0))
+    memory = jax.jit(each).lower(*shapes).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 4 * n * n * 4
 
 
 def test_never_all_distances_at_once():

@@ -128,12 +128,8 @@ def _check_options(function, k, metric):
 def _knn(features, labels, where, k, metric):
     weights = jnp.ones(len(labels), features.dtype) if where is None else where
     rows, offsets = placed(features, weights, centre_of(features, weights), metric)
-    everyone = jnp.arange(len(labels))
-
-    def others(queries):
-        return (weights > 0) & (queries[:, None] != everyone)
-
-    neighbours = nearest(rows, rows, offsets, min(k, max(len(labels) - 1, 1)), others)
+    most = min(k, max(len(labels) - 1, 1))
+    neighbours = nearest(rows, rows, offsets, most, counting=weights > 0, leave_one_out=True)
     accuracy = _accuracy(neighbours, labels, weights, labels, weights)
     return jnp.where((weights > 0).sum() > 1, accuracy, jnp.nan)
 
@@ -145,9 +141,10 @@ def _knn_split(train_features, train_labels, train_where, features, labels, wher
     centre = centre_of(train_features, train_weights)
     rows, offsets = placed(train_features, train_weights, centre, metric)
     queries, _ = placed(features, weights, centre, metric)
-    neighbours = nearest(queries, rows, offsets, min(k, len(rows)), lambda _: (train_weights > 0)[None])
+    voting = train_weights > 0
+    neighbours = nearest(queries, rows, offsets, min(k, len(rows)), counting=voting)
     accuracy = _accuracy(neighbours, train_labels, train_weights, labels, weights)
-    return jnp.where((train_weights > 0).any(), accuracy, jnp.nan)
+    return jnp.where(voting.any(), accuracy, jnp.nan)
 
 
 def centre_of(features, weights):

@@ -90,10 +90,6 @@ def _tmi(features, labels, where, num_classes, k):
 def _kth_in_class(features, labels, weights, k):
     """[n] each example's k-th nearest other of its class, and whether there is one."""
     rows, offsets = placed(features, weights, centre_of(features, weights), "euclidean")
-    everyone = jnp.arange(len(labels))
-
-    def others(queries):
-        return (weights > 0) & (labels[queries][:, None] == labels) & (queries[:, None] != everyone)
-
-    numbers, there = nearest(rows, rows, offsets, min(k, len(labels)), others)
+    options = {"counting": weights > 0, "labels": (labels, labels), "leave_one_out": True}
+    numbers, there = nearest(rows, rows, offsets, min(k, len(labels)), **options)
     return numbers[:, -1], there[:, -1] & (weights > 0)
