@@ -28,6 +28,7 @@ def nearest(
 
     With offsets [n] the keys' squared norms that is the squared Euclidean distance less the query's own squared norm,
     and with zeros, of rows of norm one, the order of cosines. Under `jax.vmap` it is a loop, for the memory's sake.
+    Which rows are near has no derivative.
 
     Args:
         queries: [m d].
@@ -42,7 +43,7 @@ def nearest(
         [m k] the keys' numbers, the nearest first, and whether there were so many that may be neighbours.
     """
     search = sequential_vmap(partial(_search, k=k, leave_one_out=leave_one_out))
-    return search(queries, keys, offsets, counting, *(labels or ()))
+    return search(*lax.stop_gradient((queries, keys, offsets, counting, *(labels or ()))))
 
 
 def _search(queries, keys, offsets, counting, *labels, k, leave_one_out):

@@ -72,7 +72,7 @@ def _tmi(features, labels, where, num_classes, k):
     n, d = features.shape
     weights = jnp.ones(n, features.dtype) if where is None else where
     features = jnp.where(weights[:, None] > 0, features, 0)
-    neighbour, kept = _kth_in_class(*jax.lax.stop_gradient((features, labels, weights)), k)
+    neighbour, kept = _kth_in_class(features, labels, weights, k)
 
     # By the difference itself: what `nearest` compares has lost small distances to rounding.
     squared = ((features - features[neighbour]) ** 2).sum(axis=1)
