@@ -75,11 +75,11 @@ EXEMPT = {
         "knn": "the whole weight of an example is left out at once",
         "linear_probe": "the whole weight of an example is left out at once",
         "parc": "two copies of an example are a pair, too",
+        "tmi": "an example twice has a neighbour at no distance",
         "calibrated_leep": "its temperature is chosen by loo_leep, which leaves out the whole weight of an example",
     },
     "test_gradient_is_the_finite_difference": {
         "calibrated_leep": "θ^(1/8) bends too sharply for the law's step; test_calibrated_leep.py takes a smaller one",
-        "tmi": "an example twice has a neighbour at no distance",
     },
     "test_a_cleaner_problem_scores_higher": {
         "tmi": "it rewards spread within classes, which clean features have less of",

@@ -21,12 +21,11 @@ from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.nce import nce
-from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.parc import parc
+from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
-from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure
 from leepjax.measures.tmi import tmi
 from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
 from leepjax.moments import Moments
@@ -48,16 +47,16 @@ __all__ = [
     "h_score",
     "h_score_from_moments",
     "hard_subset",
-    "label_mse",
     "knn",
     "knn_split",
+    "label_mse",
     "leep",
     "leep_lift",
     "leep_tasks",
     "leep_temperature",
-    "linear_mse",
     "lfc",
     "lfc_from_moments",
+    "linear_mse",
     "linear_probe",
     "logme",
     "logme_from_moments",
