@@ -34,6 +34,11 @@ ALLOWED = {
     "distributed": set(),
     "launch": {"types", "distributed"},
     "measures": STATISTICS | {"ridge", "batches", "streaming", "measures"},
+    "logistic": set(),
+    "sharding": {"types"},
+    "distributed": set(),
+    "launch": {"types", "distributed"},
+    "measures": STATISTICS | {"batches", "streaming", "logistic", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files"},
     "ranking": {"types", "tables", "measures", "bootstrap", "records", "ranking"},
@@ -41,6 +46,7 @@ ALLOWED = {
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
     "transfer": BASE | {"ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
+    "transfer": BASE | {"sharding", "preprocessing", "logistic", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}

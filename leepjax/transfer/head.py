@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.data.split import stratified_order
-from leepjax.transfer.logistic import NEVER, logits_of, minimise, with_ones
+from leepjax.logistic import NEVER, logits_of, minimise, with_ones
 from leepjax.transfer.minibatches import Minibatches, descend
 from leepjax.types import InputError
 from leepjax.validation import check_features

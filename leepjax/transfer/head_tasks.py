@@ -11,8 +11,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
+from leepjax.logistic import NEVER
 from leepjax.transfer.head import Head, check_l2, fit_head, fold_of
-from leepjax.transfer.logistic import NEVER
 from leepjax.types import InputError
 from leepjax.validation import check_features
 

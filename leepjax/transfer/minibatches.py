@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from leepjax.transfer.logistic import NEVER
+from leepjax.logistic import NEVER
 from leepjax.types import InputError
 
 
