@@ -65,6 +65,7 @@ ORACLES = {
     "linear_probe": lambda p: reference.linear_probe(p.features, p.labels, where=p.where),
     "parc": lambda p: reference.parc(p.features, p.labels, p.where),
     "tmi": lambda p: reference.tmi(p.features, p.labels, p.where),
+    "lda": lambda p: reference.lda(p.features, p.labels, p.where),
 }
 
 

@@ -11,6 +11,7 @@ from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.knn import knn, knn_split
+from leepjax.measures.lda import lda
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
@@ -50,6 +51,7 @@ __all__ = [
     "knn",
     "knn_split",
     "label_mse",
+    "lda",
     "leep",
     "leep_lift",
     "leep_tasks",

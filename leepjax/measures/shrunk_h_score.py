@@ -55,14 +55,14 @@ def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:
     n, d = moments.size, len(moments.mean)
     cov = central.gram / n
     target = jnp.trace(cov) / d
-    α = _ledoit_wolf(cov, target, central.quartic, n)
+    α = ledoit_wolf_shrinkage(cov, target, central.quartic, n)
     shrunk = (1 - α) * cov + α * target * jnp.eye(d, dtype=cov.dtype)
     trace = (1 - α) * whitened_trace((n - 1) * shrunk, class_factor(central), moments)
     varies = jnp.diagonal(central.gram) > moments.rounding
     return jnp.where(varies.any(), trace, jnp.nan)
 
 
-def _ledoit_wolf(cov, target, quartic, n):
+def ledoit_wolf_shrinkage(cov, target, quartic, n):
     """α: the estimated error of `cov` over its distance from the target, both squared and per dimension."""
     d = len(cov)
     # Not as ‖cov‖²/d − target², of which rounding leaves little where the covariance is nearly the target.

@@ -11,6 +11,7 @@ from leepjax.measures.calibrated_leep import calibrated_leep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.knn import knn
+from leepjax.measures.lda import lda
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.lfc import lfc, lfc_from_moments
@@ -254,6 +255,18 @@ _TABLE = (
         cost="n²·d",
         memory="n·d",
         passes=3,
+        streams=False,
+    ),
+    Measure(
+        "lda",
+        lda,
+        reads="features",
+        range="(−∞, 0]",
+        summary="log-likelihood of discriminant analysis",
+        paper="Fisher 1936; Ledoit and Wolf 2004",
+        cost="n·d² + d³",
+        memory="n·(d + c) + d²",
+        passes=1,
         streams=False,
     ),
 )

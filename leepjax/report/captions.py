@@ -24,6 +24,7 @@ _MEASURES = {
     "calibrated_leep": "calibrated LEEP",
     "lfc": "LFC",
     "linear_probe": "linear probe accuracy",
+    "lda": "LDA",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",

@@ -1,0 +1,143 @@
+"""Classes as Gaussians with one covariance, shrunk: what LDA and SFDA stand on."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from leepjax.moments import HIGHEST
+
+
+class ClassGaussians(NamedTuple):
+    """Examples as the means of their classes and what is left."""
+
+    counts: jax.Array
+    """[c] sums of weights"""
+    means: jax.Array
+    """[c d] less the mean of all examples; an absent class's is zero"""
+    residuals: jax.Array
+    """[n d] features less their class's mean, zero in rows that don't count"""
+    weights: jax.Array
+    """[n]"""
+
+    @classmethod
+    def of(cls, features: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int):
+        """The classes of features [n d]; their means are taken twice, so that rounding leaves nothing of a constant."""
+        weights = jnp.ones(len(labels), features.dtype) if where is None else where
+        counts = jax.ops.segment_sum(weights, labels, num_classes)
+        x = jnp.where(weights[:, None] > 0, features, 0)
+        x = x - jax.lax.stop_gradient(jnp.matmul(weights, x, precision=HIGHEST) / positive(counts.sum()))
+
+        def means_of(x):
+            return jax.ops.segment_sum(x * weights[:, None], labels, num_classes) / positive(counts)[:, None]
+
+        means = means_of(x)
+        rest = means_of(x - means[labels])
+        means = means + rest
+        return cls(counts, means, jnp.where(weights[:, None] > 0, x - means[labels], 0), weights)
+
+    def centred(self, labels: jax.Array) -> jax.Array:
+        """[n d] the features less their mean."""
+        return self.means[labels] + self.residuals
+
+    @property
+    def within(self) -> jax.Array:
+        """[d d] the residuals' covariance, which divides by the number of examples."""
+        weighted = self.residuals * self.weights[:, None]
+        return jnp.matmul(weighted.T, self.residuals, precision=HIGHEST) / positive(self.counts.sum())
+
+    def log_posterior(self, labels: jax.Array, keep: jax.Array, ridge: jax.Array) -> jax.Array:
+        """[n] log probability of the own label, by classes of covariance S = keep·within + ridge·I and their shares."""
+        along, apart = _products(self.residuals, self.means, self.within, keep, ridge)
+        own = jnp.take_along_axis(along, labels[:, None], axis=1)
+        present = self.counts > 0
+        scores = along - own - apart[labels] / 2 + jnp.log(jnp.where(present, self.counts, 1))
+        scores = jax.nn.log_softmax(jnp.where(present, scores, -jnp.inf), axis=1)
+        return jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+
+    def average(self, values: jax.Array) -> jax.Array:
+        """The mean of values [n] over the examples, NaN without any."""
+        n = self.counts.sum()
+        return jnp.where(n > 0, (self.weights * values).sum() / positive(n), jnp.nan)
+
+
+def positive(x: jax.Array) -> jax.Array:
+    """What may be divided by: x, and 1 where it is zero."""
+    return jnp.where(x > 0, x, 1)
+
+
+@jax.custom_jvp
+def _products(residuals, means, within, keep, ridge):
+    """R S⁻¹ Mᵀ [n c], and how far apart the means are, squared: (m_y − m_c)ᵀ S⁻¹ (m_y − m_c) [c c]."""
+    return _of_solution(residuals, _solve(means, within, keep, ridge), len(means))
+
+
+@_products.defjvp
+def _products_jvp(primals, tangents):
+    """With Q = S⁻¹ Mᵀ and P = S⁻¹ Rᵀ: dR Q + Pᵀ (dMᵀ − dS Q) [n c], and of the distances the same with M for R."""
+    residuals, means, within, keep, ridge = primals
+    d_residuals, d_means, d_within, d_keep, d_ridge = tangents
+    c, solved = len(means), _solve(jnp.concatenate([means, residuals]), within, keep, ridge)
+    q, p = solved.whole[:, :c], solved.inside[:, c:]
+    change = keep * d_within + d_keep * within + d_ridge * jnp.eye(len(within), dtype=within.dtype)
+    rest = d_means.T - jnp.matmul(change, q, precision=HIGHEST)
+    products = d_means @ q + q.T @ rest
+    norms = jnp.diagonal(products)
+    d_apart = norms + norms[:, None] - products - products.T
+    return _of_solution(residuals, solved, c), (d_residuals @ q + p.T @ rest, d_apart)
+
+
+def _of_solution(residuals, solved, c):
+    along = jnp.matmul(residuals, solved.inside[:, :c], precision=HIGHEST)
+    return along, _squares(solved.white[:, :c].T, solved.rounding)
+
+
+class _Solution(NamedTuple):
+    """What S⁻¹ makes of some rows, in columns [d k]."""
+
+    inside: jax.Array
+    """S⁻¹ rowsᵀ, without what lies where nothing is within"""
+    whole: jax.Array
+    """S⁻¹ rowsᵀ"""
+    white: jax.Array
+    """rows in coordinates in which S is the identity"""
+    rounding: jax.Array
+    """[d] up to where differences of these coordinates are nothing but rounding"""
+
+
+def _solve(rows, within, keep, ridge) -> _Solution:
+    """By Cholesky at full rank; by eigenvectors where S can't be told from singular, as with n < d and a tiny ridge.
+
+    Without a ridge, as when Ledoit and Wolf see no error in a singular matrix, it is the pseudo-inverse.
+    """
+    covariance = keep * within + ridge * jnp.eye(len(within), dtype=within.dtype)
+    tolerance = len(within) * float(jnp.finfo(within.dtype).eps)
+    lower = jax.lax.linalg.cholesky(covariance, symmetrize_input=False)
+
+    def by_cholesky():
+        white = jax.scipy.linalg.solve_triangular(lower, rows.T, lower=True)
+        inverse = jax.scipy.linalg.solve_triangular(lower, white, lower=True, trans=1)
+        return _Solution(inverse, inverse, white, jnp.zeros_like(ridge * rows[0]))
+
+    def by_eigenvectors():
+        values, vectors = jnp.linalg.eigh(within)
+        resolved = values > tolerance * values[-1]
+        variance = jnp.where(resolved, keep * values, 0) + ridge
+        scale = jnp.where(variance > 0, jax.lax.rsqrt(positive(variance)), 0)
+        white = scale[:, None] * jnp.matmul(vectors.T, rows.T, precision=HIGHEST)
+        parts = jnp.concatenate([jnp.where(resolved[:, None], white, 0), white], axis=1) * scale[:, None]
+        inside, whole = jnp.split(jnp.matmul(vectors, parts, precision=HIGHEST), 2, axis=1)
+        return _Solution(inside, whole, white, jnp.where(resolved, 0, tolerance * jnp.abs(rows).max() * scale))
+
+    full_rank = (jnp.diagonal(lower) ** 2 > tolerance * jnp.diagonal(covariance)).all()
+    return jax.lax.cond(full_rank, by_cholesky, by_eigenvectors)
+
+
+def _squares(points, rounding):
+    """[c c] squared distances of points [c d]; by differences: inner products drown beside a distance of 1e10."""
+
+    def from_one(point):
+        apart = points - point
+        return (jnp.where(jnp.abs(apart) > rounding, apart, 0) ** 2).sum(axis=1)
+
+    return jax.lax.map(from_one, points)
