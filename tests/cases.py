@@ -66,6 +66,7 @@ ORACLES = {
     "parc": lambda p: reference.parc(p.features, p.labels, p.where),
     "tmi": lambda p: reference.tmi(p.features, p.labels, p.where),
     "lda": lambda p: reference.lda(p.features, p.labels, p.where),
+    "sfda": lambda p: reference.sfda(p.features, p.labels, where=p.where),
 }
 
 

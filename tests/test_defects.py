@@ -10,6 +10,7 @@ from scipy.special import digamma
 from scipy.stats import spearmanr
 
 from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, parc, shrunk_h_score, soft_nce, tmi
+from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, sfda, shrunk_h_score, soft_nce
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -262,7 +263,37 @@ def test_nothing_is_silent(name, broken):
         MEASURES[name].function(*BROKEN[broken](read, LABELS), num_classes=3, **options)
 
 
-@pytest.mark.parametrize("measure", [h_score, shrunk_h_score, logme])
+def sfda_of_posteriors(features, labels, again):
+    """SFDA whose mixing goes by a softmax of the posterior if `again`, as in the authors' code."""
+
+    def fit(x):
+        means = np.stack([x[labels == y].mean(axis=0) for y in range(3)])
+        residuals = x - means[labels]
+        return means, residuals.T @ residuals / len(x)
+
+    def posteriors(x, λ):
+        means, within = fit(x)
+        precision, offsets = np.linalg.inv((1 - λ) * within + λ * np.eye(x.shape[1])), x[:, None] - means
+        powers = np.bincount(labels) * np.exp(-np.einsum("ncd,de,nce->nc", offsets, precision, offsets) / 2)
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    λ = max(np.exp(-5 * np.linalg.eigvalsh(fit(features)[1])[-1]), 1e-10)
+    p = posteriors(features, λ)
+    p = np.exp(p) / np.exp(p).sum(axis=1, keepdims=True) if again else p
+    outside = np.stack([features[labels != y].mean(axis=0) for y in labels])
+    own = p[np.arange(len(labels)), labels][:, None]
+    return posteriors(own * features + (1 - own) * outside, λ)[np.arange(len(labels)), labels].mean()
+
+
+def test_sfda_mixes_by_the_posterior_itself():
+    p = problem(7)
+    exact = p.features.astype(np.float64)
+    true = sfda_of_posteriors(exact, p.labels, again=False)
+    close(sfda(p.features, p.labels), true)
+    apart(sfda_of_posteriors(exact, p.labels, again=True), true)
+
+
+@pytest.mark.parametrize("measure", [h_score, shrunk_h_score, logme, sfda])
 def test_a_second_call_returns_the_same(measure):
     """A toolkit centres the caller's features in place."""
     p = problem(5)

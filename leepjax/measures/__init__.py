@@ -24,6 +24,7 @@ from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, mul
 from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
+from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
@@ -75,6 +76,7 @@ __all__ = [
     "num_parameters",
     "parc",
     "scores_from_moments",
+    "sfda",
     "shrunk_h_score",
     "shrunk_h_score_from_moments",
     "soft_nce",

@@ -20,6 +20,7 @@ from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
+from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.tmi import tmi
@@ -267,6 +268,18 @@ _TABLE = (
         cost="n·d² + d³",
         memory="n·(d + c) + d²",
         passes=1,
+        streams=False,
+    ),
+    Measure(
+        "sfda",
+        sfda,
+        reads="features",
+        range="[0, 1]",
+        summary="LDA once hard examples are harder",
+        paper="Shao et al. 2022",
+        cost="n·d² + d³",
+        memory="n·(d + c) + d²",
+        passes=2,
         streams=False,
     ),
 )

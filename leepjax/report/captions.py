@@ -25,6 +25,7 @@ _MEASURES = {
     "lfc": "LFC",
     "linear_probe": "linear probe accuracy",
     "lda": "LDA",
+    "sfda": "SFDA",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
