@@ -67,6 +67,7 @@ ORACLES = {
     "tmi": lambda p: reference.tmi(p.features, p.labels, p.where),
     "lda": lambda p: reference.lda(p.features, p.labels, p.where),
     "sfda": lambda p: reference.sfda(p.features, p.labels, where=p.where),
+    "pactran_dirichlet": lambda p: reference.pactran_dirichlet(p.probs, p.labels, where=p.where),
 }
 
 

@@ -24,6 +24,7 @@ from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, mul
 from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
+from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -75,6 +76,7 @@ __all__ = [
     "neg_log_classes",
     "num_parameters",
     "parc",
+    "pactran_dirichlet",
     "scores_from_moments",
     "sfda",
     "shrunk_h_score",

@@ -20,6 +20,7 @@ from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
+from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -280,6 +281,18 @@ _TABLE = (
         cost="n·d² + d³",
         memory="n·(d + c) + d²",
         passes=2,
+        streams=False,
+    ),
+    Measure(
+        "pactran_dirichlet",
+        pactran_dirichlet,
+        reads="probs",
+        range="(−∞, 0]",
+        summary="evidence of a translation of classes",
+        paper="Ding et al. 2022",
+        cost="n·z",
+        memory="n·z + c·z",
+        passes=32,
         streams=False,
     ),
 )

@@ -26,6 +26,7 @@ _MEASURES = {
     "linear_probe": "linear probe accuracy",
     "lda": "LDA",
     "sfda": "SFDA",
+    "pactran_dirichlet": "PACTran-Dirichlet",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",

@@ -1,0 +1,100 @@
+"""Which source class speaks for each example: the variational distributions of PACTran's bounds on probabilities."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from leepjax.kernels import accumulator, class_sums, theta
+from leepjax.measures.class_gaussians import positive
+from leepjax.moments import HIGHEST
+from leepjax.types import InputError
+
+
+class Choices(NamedTuple):
+    """What the bounds need to know of q [n z], a distribution over source classes for each example."""
+
+    table: jax.Array
+    """[c z] n_yz = Σ w_i q_iz over the examples of class y"""
+    divergence: jax.Array
+    """[] Σ_i w_i Σ_z q_iz log(q_iz / θ_iz)"""
+
+
+class Examples(NamedTuple):
+    """Source probabilities and labels, as the bounds read them."""
+
+    probs: jax.Array
+    """[n z] θ, zero in rows that don't count"""
+    labels: jax.Array
+    """[n]"""
+    weights: jax.Array
+    """[n]"""
+    counts: jax.Array
+    """[c] sums of weights"""
+
+    @classmethod
+    def of(cls, probs: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int):
+        """Probs [n z] in any float type, labels [n], weights [n] or None."""
+        weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+        counts = jax.ops.segment_sum(weights, labels, num_classes)
+        return cls(jnp.where(weights[:, None] > 0, theta(probs), 0), labels, weights, counts)
+
+    @property
+    def present(self) -> jax.Array:
+        """[c 1] which classes have an example that counts."""
+        return self.counts[:, None] > 0
+
+    def prior(self, strength: jax.Array) -> jax.Array:
+        """[c 1] a prior of this strength, around the labels' shares."""
+        return strength * self.counts[:, None] / positive(self.counts.sum())
+
+    def start(self) -> Choices:
+        """Those of q = θ, each row over its own sum."""
+        totals = positive(self.probs.sum(axis=1))
+        return Choices(self._table(self.probs / totals[:, None]), -(self.weights * jnp.log(totals)).sum())
+
+    def choose(self, preference: jax.Array) -> Choices:
+        """Those of q_iz ∝ θ_iz exp(preference[y_i, z]), finite logarithms [c z].
+
+        A class of few examples has −1e5 and the like, so each row is scaled by the largest that its θ allows.
+        """
+        wanted = preference[self.labels]
+        top = jnp.where(self.probs > 0, wanted, -jnp.inf).max(axis=1)
+        top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
+        # A θ of zero allows nothing, whatever is wanted; and it mustn't overflow.
+        powers = self.probs * jnp.exp(jnp.where(wanted > top[:, None], 0, wanted - top[:, None]))
+        totals = positive(powers.sum(axis=1))
+        table = self._table(powers / totals[:, None])
+        log_normalizers = (self.weights * (top + jnp.log(totals))).sum()
+        return Choices(table, (table * preference).sum() - log_normalizers)
+
+    def _table(self, q):
+        return class_sums(q, self.labels, self.weights, len(self.counts))[0]
+
+    def expected(self, values: jax.Array) -> jax.Array:
+        """[n] Σ_z θ_iz values_z."""
+        return jnp.matmul(self.probs, values, precision=HIGHEST)
+
+    def mass(self, shares: jax.Array) -> jax.Array:
+        """[z] Σ_i w_i shares_i θ_iz."""
+        return jnp.matmul(self.weights * shares, self.probs, precision=HIGHEST)
+
+    def average(self, total: jax.Array) -> jax.Array:
+        """A sum over the examples as their mean, NaN without any."""
+        n = self.counts.sum()
+        return jnp.where(n > 0, total / positive(n), jnp.nan)
+
+
+def check_positive(function: str, name: str, value: float) -> None:
+    """Raise unless an option is a positive number, as far as that can be seen."""
+    if not isinstance(value, Tracer) and not (value > 0 and np.isfinite(value)):
+        raise InputError(f"{function}: {name} must be a finite number > 0, got {value}; pass one.")
+
+
+def check_steps(function: str, num_steps: int) -> int:
+    """Raise unless it is a number of steps."""
+    if isinstance(num_steps, bool) or not isinstance(num_steps, (int, np.integer)) or num_steps < 0:
+        raise InputError(f"{function}: num_steps must be an int >= 0, got {num_steps!r}; the paper's code takes 10.")
+    return int(num_steps)
