@@ -68,6 +68,7 @@ ORACLES = {
     "lda": lambda p: reference.lda(p.features, p.labels, p.where),
     "sfda": lambda p: reference.sfda(p.features, p.labels, where=p.where),
     "pactran_dirichlet": lambda p: reference.pactran_dirichlet(p.probs, p.labels, where=p.where),
+    "pactran_gamma": lambda p: reference.pactran_gamma(p.probs, p.labels, where=p.where),
 }
 
 

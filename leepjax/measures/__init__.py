@@ -25,6 +25,7 @@ from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
+from leepjax.measures.pactran_gamma import pactran_gamma
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -77,6 +78,7 @@ __all__ = [
     "num_parameters",
     "parc",
     "pactran_dirichlet",
+    "pactran_gamma",
     "scores_from_moments",
     "sfda",
     "shrunk_h_score",

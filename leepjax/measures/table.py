@@ -21,6 +21,7 @@ from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
+from leepjax.measures.pactran_gamma import pactran_gamma
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -293,6 +294,18 @@ _TABLE = (
         cost="n·z",
         memory="n·z + c·z",
         passes=32,
+        streams=False,
+    ),
+    Measure(
+        "pactran_gamma",
+        pactran_gamma,
+        reads="probs",
+        range="(−∞, 0]",
+        summary="evidence of positive weights on classes",
+        paper="Ding et al. 2022",
+        cost="n·z",
+        memory="n·z + c·z",
+        passes=53,
         streams=False,
     ),
 )

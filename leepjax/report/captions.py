@@ -27,6 +27,7 @@ _MEASURES = {
     "lda": "LDA",
     "sfda": "SFDA",
     "pactran_dirichlet": "PACTran-Dirichlet",
+    "pactran_gamma": "PACTran-Gamma",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
