@@ -105,6 +105,8 @@ class _State(NamedTuple):
 class _Objective(NamedTuple):
     x: jax.Array
     weights: jax.Array
+    own: jax.Array
+    """[c n] which class each example is of"""
     class_sums: jax.Array
     """[k c f] Σ_i w_i x_i over the examples of each class: the objective's linear part"""
     seen: jax.Array
@@ -116,7 +118,7 @@ class _Objective(NamedTuple):
     def of(cls, x, targets, weights, l2):
         class_sums = jnp.einsum("cn,kn,nf->kcf", targets, weights, x)
         seen = jnp.einsum("cn,kn->kc", targets, weights)[..., None] > 0
-        return cls(x, weights, class_sums, seen, jnp.full(x.shape[1], l2, x.dtype).at[-1].set(0))
+        return cls(x, weights, targets > 0, class_sums, seen, jnp.full(x.shape[1], l2, x.dtype).at[-1].set(0))
 
     def state(self, params):
         logits = logits_of(self.x, params)
@@ -134,8 +136,10 @@ class _Objective(NamedTuple):
         probs = powers / sums
         linear = self.penalty / 2 * params - self.class_sums
         value = (self.weights * (jnp.log(sums) + highest)[:, 0]).sum(axis=1) + _dot(linear, params)
-        gradient = jnp.einsum("nf,kcn->kcf", self.x, self.weights[:, None] * probs)
-        return value, probs, gradient + self.penalty * params - self.class_sums
+        # 1 − p of the own class as what the others have: where classes are told apart it is all that is left.
+        missing = jnp.where(self.own, 0, powers).sum(axis=1, keepdims=True) / sums
+        errors = self.weights[:, None] * jnp.where(self.own, -missing, probs)
+        return value, probs, jnp.einsum("nf,kcn->kcf", self.x, errors) + self.penalty * params
 
     def preconditioner(self, probs):
         """A function that multiplies gradients [k c f] by the inverse of the Hessian's mean over fits and classes."""
