@@ -108,10 +108,10 @@ def pactran_gaussian(
         value, gradient, hessian, p = _loss(theta, x, targets, w, 1 / t)
         step = np.linalg.lstsq(hessian, -gradient, rcond=1e-13)[0]
         decrement = -gradient @ step
-        if decrement < 1e-18:
+        if decrement < 1e-26:
             break
         length = 1.0
-        while _loss(theta + length * step, x, targets, w, 1 / t)[0] > value - length * decrement / 4 + 1e-15:
+        while _loss(theta + length * step, x, targets, w, 1 / t)[0] > value - length * decrement / 4 + 1e-13:
             length /= 2
         theta = theta + length * step
     else:
