@@ -69,6 +69,7 @@ ORACLES = {
     "sfda": lambda p: reference.sfda(p.features, p.labels, where=p.where),
     "pactran_dirichlet": lambda p: reference.pactran_dirichlet(p.probs, p.labels, where=p.where),
     "pactran_gamma": lambda p: reference.pactran_gamma(p.probs, p.labels, where=p.where),
+    "pactran_gaussian": lambda p: reference.pactran_gaussian(p.features, p.labels, where=p.where),
 }
 
 

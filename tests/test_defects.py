@@ -11,6 +11,21 @@ from scipy.stats import spearmanr
 
 from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, parc, shrunk_h_score, soft_nce, tmi
 from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, sfda, shrunk_h_score, soft_nce
+from scipy.special import digamma, gammaln
+
+from leepjax import (
+    em_leep,
+    h_score,
+    leep,
+    logme,
+    loo_leep,
+    nce,
+    pactran_dirichlet,
+    pactran_gaussian,
+    sfda,
+    shrunk_h_score,
+    soft_nce,
+)
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -293,7 +308,38 @@ def test_sfda_mixes_by_the_posterior_itself():
     apart(sfda_of_posteriors(exact, p.labels, again=True), true)
 
 
-@pytest.mark.parametrize("measure", [h_score, shrunk_h_score, logme, sfda])
+def authors_pactran_dirichlet(probs, labels, num_steps):
+    """Their cost: over the entries of the one-hot labels, with the posterior of the step before the last."""
+    q, one_hot = probs, np.eye(labels.max() + 1)[labels]
+    a0 = one_hot.mean(axis=0)[:, None]
+    for _ in range(num_steps):
+        a = a0 + one_hot.T @ q
+        q = probs * np.exp(digamma(a)[labels] - digamma(a.sum(axis=0)))
+        q /= q.sum(axis=1, keepdims=True)
+    log_beta, prior = (gammaln(x).sum(axis=0) - gammaln(x.sum(axis=0)) for x in (a, a0))
+    return (np.sum(q * np.log(q / probs)) - np.sum(log_beta - prior)) / one_hot.size
+
+
+def test_pactran_is_per_example_and_of_its_last_step():
+    p = problem(8)
+    exact = p.probs.astype(np.float64)
+    true, first, last = (reference.pactran_dirichlet(exact, p.labels, num_steps=steps) for steps in (10, 1, 2000))
+    close(pactran_dirichlet(p.probs, p.labels), true)
+    apart(-authors_pactran_dirichlet(exact, p.labels, 10), true)
+    apart(-3 * authors_pactran_dirichlet(exact, p.labels, 1), first, by=0.005)
+    close(-3 * authors_pactran_dirichlet(exact, p.labels, 2000), last)
+
+
+def test_pactran_takes_the_hessian_of_the_mean_loss():
+    """Of features that are zero the head is the labels' shares; the authors sum the Hessian over examples."""
+    labels = np.arange(30) % 3
+    curvature, mass, spread, size = 3 * 1 / 3 * 2 / 3, 0.1 * 2 * 30, 10 * 30, 3 * 2
+    true, theirs = (-np.log(3) - size / (2 * mass) * np.log1p(spread / size * curvature * n) for n in (1, 30))
+    close(pactran_gaussian(np.zeros((30, 2), np.float32), labels), true)
+    apart(theirs, true, by=1)
+
+
+@pytest.mark.parametrize("measure", [h_score, shrunk_h_score, logme, sfda, pactran_gaussian])
 def test_a_second_call_returns_the_same(measure):
     """A toolkit centres the caller's features in place."""
     p = problem(5)

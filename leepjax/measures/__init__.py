@@ -26,6 +26,7 @@ from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
+from leepjax.measures.pactran_gaussian import pactran_gaussian
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -79,6 +80,7 @@ __all__ = [
     "parc",
     "pactran_dirichlet",
     "pactran_gamma",
+    "pactran_gaussian",
     "scores_from_moments",
     "sfda",
     "shrunk_h_score",

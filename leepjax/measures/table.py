@@ -22,6 +22,7 @@ from leepjax.measures.nce import nce
 from leepjax.measures.parc import parc
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
+from leepjax.measures.pactran_gaussian import pactran_gaussian
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -307,6 +308,19 @@ _TABLE = (
         memory="n·z + c·z",
         passes=53,
         streams=False,
+    ),
+    Measure(
+        "pactran_gaussian",
+        pactran_gaussian,
+        reads="features",
+        range="(−∞, 0]",
+        summary="evidence of a logistic head, bounded",
+        paper="Ding et al. 2022",
+        cost="steps·n·d·c + n·d² + d³",
+        memory="n·(d + c) + d²",
+        passes=400,
+        streams=False,
+        smooth=False,
     ),
 )
 

@@ -28,6 +28,7 @@ _MEASURES = {
     "sfda": "SFDA",
     "pactran_dirichlet": "PACTran-Dirichlet",
     "pactran_gamma": "PACTran-Gamma",
+    "pactran_gaussian": "PACTran-Gaussian",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
