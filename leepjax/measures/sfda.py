@@ -51,7 +51,7 @@ def sfda(
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
     >>> print(f"{sfda(jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])):.4f}")
-    0.9998
+    0.9992
 
     Notes:
         The authors' code differs from the formulas above, which are the paper's: it scales λ I by tr S / d, takes λ_max
