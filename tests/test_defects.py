@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 import reference
 from cases import MEASURES, Problem, evidence, problem
-from scipy.special import digamma
-from scipy.stats import spearmanr
-
-from leepjax import em_leep, h_score, knn, leep, lfc, logme, loo_leep, nce, parc, shrunk_h_score, soft_nce, tmi
-from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, sfda, shrunk_h_score, soft_nce
 from scipy.special import digamma, gammaln
+from scipy.stats import spearmanr
 
 from leepjax import (
     em_leep,
     h_score,
+    knn,
     leep,
+    lfc,
     logme,
     loo_leep,
     nce,
     pactran_dirichlet,
     pactran_gaussian,
+    parc,
     sfda,
     shrunk_h_score,
     soft_nce,
+    tmi,
 )
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])

@@ -22,11 +22,11 @@ from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.nce import nce
-from leepjax.measures.parc import parc
-from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
 from leepjax.measures.pactran_gaussian import pactran_gaussian
+from leepjax.measures.parc import parc
+from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -77,10 +77,10 @@ __all__ = [
     "neg_label_entropy",
     "neg_log_classes",
     "num_parameters",
-    "parc",
     "pactran_dirichlet",
     "pactran_gamma",
     "pactran_gaussian",
+    "parc",
     "scores_from_moments",
     "sfda",
     "shrunk_h_score",

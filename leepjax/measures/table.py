@@ -19,10 +19,10 @@ from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.nce import nce
-from leepjax.measures.parc import parc
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
 from leepjax.measures.pactran_gaussian import pactran_gaussian
+from leepjax.measures.parc import parc
 from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
