@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leepjax.batches import Batches
+    from leepjax.class_moments import ClassMoments
     from leepjax.data.readers import read_target
     from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         soft_nce,
         source_accuracy,
         tmi,
+        transrate,
     )
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
@@ -80,6 +82,7 @@ __all__ = [
     "FURTHER",
     "MEASURES",
     "Batches",
+    "ClassMoments",
     "FineTuning",
     "Joint",
     "Moments",
@@ -140,12 +143,14 @@ __all__ = [
     "source_accuracy",
     "sweep",
     "tmi",
+    "transrate",
 ]
 
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
 # JAX, and the measures need neither Flax nor Optax.
 _HOMES = {
     "Batches": "batches",
+    "ClassMoments": "class_moments",
     "Joint": "joint",
     "Moments": "moments",
     "Ranking": "ranking",

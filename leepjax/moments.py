@@ -112,13 +112,13 @@ class Moments:
 @jax.jit
 def _add(moments, features, labels, where):
     weights = None if where is None else where.astype(moments.gram.dtype)
-    anchor = _choose_anchor(*jax.lax.stop_gradient((moments, features, weights)))
+    anchor = choose_anchor(*jax.lax.stop_gradient((moments, features, weights)))
     sums = _sums(features, labels, weights, anchor, len(moments.counts))
     return replace(jax.tree.map(jnp.add, moments, sums), anchor=anchor)
 
 
-def _choose_anchor(moments, features, weights):
-    """The anchor there is, or the mean of the first examples that count."""
+def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) -> jax.Array:
+    """[d] the anchor there is, or the mean of the first examples that count."""
     if weights is None and jax.device_count() == 1:  # Some of them, spread over all, have a mean that is near enough.
         features = features[:: max(len(features) // BLOCK_ROWS, 1)]
 

@@ -13,13 +13,14 @@ import safetensors
 import safetensors.numpy
 
 from leepjax.batches import Batch, BatchSource, fingerprint, starting_at
+from leepjax.class_moments import ClassMoments
 from leepjax.files import write_atomically
 from leepjax.joint import Joint
 from leepjax.moments import Moments
 from leepjax.types import InputError
 from leepjax.validation import Arguments, check_features, check_probs
 
-Statistic = TypeVar("Statistic", Joint, Moments)
+Statistic = TypeVar("Statistic", Joint, Moments, ClassMoments)
 Step = Callable[[Any, jax.Array, jax.Array, jax.Array], Any]
 """(state, evidence [b z], labels [b], weights [b]) → state"""
 
@@ -33,10 +34,11 @@ def accumulate(
     on_batch: Callable[[int], None] | None = None,
     checkpoint: str | PathLike | None = None,
 ) -> Statistic:
-    """A `Joint` or `Moments` with all batches added, in the memory of a few batches and the statistic.
+    """A `Joint`, `Moments` or `ClassMoments` with all batches added, in the memory of a few batches and the statistic.
 
     Args:
-        statistic: ``Joint.init(c, z)`` for probabilities, ``Moments.init(c, d)`` for features.
+        statistic: ``Joint.init(c, z)`` for probabilities, ``Moments.init(c, d)`` or
+            ``ClassMoments.init(c, d)`` for features.
         batches: `Batches`, or any re-iterable of ``(evidence, labels)`` or ``(evidence, labels, where)``, or a function
             that makes an iterator of these. The next batch is read while one is added. Smaller batches are padded to
             the size of the first, so that one program serves all.

@@ -26,6 +26,7 @@ from leepjax import (
     soft_nce,
     tmi,
 )
+from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce, transrate
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -257,6 +258,33 @@ def test_parc_has_two_label_distances_and_signs_that_are_fixed():
     close(parc(p.features, p.labels), true, atol=0.02)
     apart(published_parc(centred @ directions.T, p.labels), true, by=0.02)
     apart(published_parc(centred @ directions.T * [-1, 1, 1, 1, 1], p.labels), true, by=1)
+def published_coding_rate(z, eps=1e-4):
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.linalg.slogdet(np.eye(z.shape[1]) + z.T @ z / (np.float64(len(z)) * eps))[1] / 2
+
+
+def published_transrate(f, labels):
+    """The rates of all class numbers up to the largest, over how many these are."""
+    z, k = f - f.mean(axis=0), labels.max() + 1
+    return published_coding_rate(z) - sum(published_coding_rate(z[labels == y]) for y in range(k)) / k
+
+
+def test_transrate_averages_present_classes_only():
+    p = problem(0)
+    f = p.features.astype(np.float64)
+    close(transrate(f, p.labels), published_transrate(f, p.labels))
+    gapped = np.array([0, 3, 7])[p.labels]
+    close(transrate(f, gapped), transrate(f, p.labels))
+    apart(published_transrate(f, gapped), transrate(f, p.labels))
+
+
+def test_transrate_says_which_weights_its_classes_have():
+    """The paper's listing weighs classes alike, its text and other code by their examples: not the same measure."""
+    p = problem(1)
+    labels = np.where(np.arange(24) < 16, 0, p.labels)
+    alike, by_size = (transrate(p.features, labels, weighting=w) for w in ("uniform", "frequency"))
+    close(alike, published_transrate(p.features.astype(np.float64), labels), rtol=1e-4)
+    apart(alike, by_size)
 
 
 BROKEN = {

@@ -27,7 +27,7 @@ def many_own_likelihoods(conditionals: jax.Array, *by_rows: jax.Array) -> jax.Ar
     return _likelihoods_kernel(1 + len(by_rows))(jnp.swapaxes(conditionals, 0, 1), *by_rows)[0]
 
 
-class _Blocks(NamedTuple):
+class Blocks(NamedTuple):
     """The rows, put into blocks of one class each; their number depends on shapes alone."""
 
     classes: jax.Array
@@ -38,23 +38,24 @@ class _Blocks(NamedTuple):
     """[b r] whether there is such a row: a class seldom fills its last block, and some blocks are spare"""
 
 
-def _blocks_of_classes(labels: jax.Array, num_classes: int) -> _Blocks:
+def blocks_of_classes(labels: jax.Array, num_classes: int, size: int = _BLOCK) -> Blocks:
+    """The blocks of `size` rows that labels [n] fall into."""
     n = len(labels)
     counts = jnp.bincount(labels, length=num_classes)
-    blocks = -(-counts // _BLOCK)
-    b = jnp.arange(n // _BLOCK + min(n, num_classes))
+    blocks = -(-counts // size)
+    b = jnp.arange(n // size + min(n, num_classes))
     found = jnp.searchsorted(jnp.cumsum(blocks), b, side="right")
     classes = jnp.minimum(found, num_classes - 1)
-    within = (b - (jnp.cumsum(blocks) - blocks)[classes])[:, None] * _BLOCK + jnp.arange(_BLOCK)
+    within = (b - (jnp.cumsum(blocks) - blocks)[classes])[:, None] * size + jnp.arange(size)
     slots = (jnp.cumsum(counts) - counts)[classes][:, None] + within
     rows = jnp.argsort(labels)[jnp.minimum(slots, n - 1)]
-    return _Blocks(classes, rows, (within < counts[classes][:, None]) & (found < num_classes)[:, None])
+    return Blocks(classes, rows, (within < counts[classes][:, None]) & (found < num_classes)[:, None])
 
 
 @functools.cache
 def _sums_kernel(num_classes: int, arity: int):
     def local(probs, labels, weights, *log_norm):
-        blocks, by_row = _blocks_of_classes(labels, num_classes), weights.T
+        blocks, by_row = blocks_of_classes(labels, num_classes), weights.T
 
         def add(b, sums):
             rows, k = blocks.rows[b], blocks.classes[b]
@@ -79,7 +80,7 @@ def _sums_kernel(num_classes: int, arity: int):
 def _likelihoods_kernel(arity: int):
     def local(conditionals, probs, labels, *log_norm):
         n, (num_classes, t, _) = len(labels), conditionals.shape
-        blocks = _blocks_of_classes(labels, num_classes)
+        blocks = blocks_of_classes(labels, num_classes)
 
         def read(b, likelihoods):
             rows = blocks.rows[b]

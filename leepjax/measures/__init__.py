@@ -33,6 +33,8 @@ from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
 from leepjax.measures.tmi import tmi
 from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
+from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure
+from leepjax.measures.transrate import transrate, transrate_from_class_moments
 from leepjax.moments import Moments
 
 __all__ = [
@@ -88,6 +90,8 @@ __all__ = [
     "soft_nce",
     "source_accuracy",
     "tmi",
+    "transrate",
+    "transrate_from_class_moments",
 ]
 
 

@@ -27,6 +27,7 @@ from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.tmi import tmi
+from leepjax.measures.transrate import transrate
 from leepjax.moments import Moments
 
 
@@ -321,6 +322,18 @@ _TABLE = (
         passes=400,
         streams=False,
         smooth=False,
+    ),
+    Measure(
+        "transrate",
+        transrate,
+        reads="features",
+        range="(−∞, ∞)",
+        summary="coding rate, less that of each class",
+        paper="Huang et al. 2022",
+        cost="n·d² + c·d³",
+        memory="c·d²",
+        passes=1,
+        streams=True,
     ),
 )
 

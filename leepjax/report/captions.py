@@ -29,6 +29,7 @@ _MEASURES = {
     "pactran_dirichlet": "PACTran-Dirichlet",
     "pactran_gamma": "PACTran-Gamma",
     "pactran_gaussian": "PACTran-Gaussian",
+    "transrate": "TransRate",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
