@@ -71,6 +71,7 @@ ORACLES = {
     "pactran_gamma": lambda p: reference.pactran_gamma(p.probs, p.labels, where=p.where),
     "pactran_gaussian": lambda p: reference.pactran_gaussian(p.features, p.labels, where=p.where),
     "transrate": lambda p: reference.transrate(p.features, p.labels, where=p.where),
+    "gbc": lambda p: reference.gbc(p.features, p.labels, where=p.where),
 }
 
 

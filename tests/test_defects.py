@@ -27,6 +27,7 @@ from leepjax import (
     tmi,
 )
 from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce, transrate
+from leepjax import em_leep, gbc, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce, transrate
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -285,6 +286,27 @@ def test_transrate_says_which_weights_its_classes_have():
     alike, by_size = (transrate(p.features, labels, weighting=w) for w in ("uniform", "frequency"))
     close(alike, published_transrate(p.features.astype(np.float64), labels), rtol=1e-4)
     apart(alike, by_size)
+
+
+def published_spherical_gbc(x, labels, whole_determinant):
+    """Bhattacharyya distances whose log-determinants have one variance for all dimensions, once unless told not to."""
+    classes = [(x[labels == y].mean(axis=0), x[labels == y].var(axis=0).mean()) for y in np.unique(labels)]
+    total = 0
+    for i, (mean_i, var_i) in enumerate(classes):
+        for mean_j, var_j in classes[:i]:
+            mean = (var_i + var_j) / 2
+            times = x.shape[1] if whole_determinant else 1
+            distance = np.sum((mean_i - mean_j) ** 2) / mean / 8 + times * np.log(mean / np.sqrt(var_i * var_j)) / 2
+            total -= 2 * np.exp(-distance)
+    return total
+
+
+def test_spherical_gbc_has_the_whole_determinant():
+    p = problem(2)
+    x = p.features.astype(np.float64) * np.array([1, 3, 9])[p.labels][:, None]
+    true = published_spherical_gbc(x, p.labels, True)
+    close(gbc(x, p.labels, covariance="spherical"), true)
+    apart(published_spherical_gbc(x, p.labels, False), true)
 
 
 BROKEN = {

@@ -8,6 +8,7 @@ from leepjax.measures.em_leep import em_leep
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.further import FURTHER, FurtherMeasure
 from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
+from leepjax.measures.gbc import gbc
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.knn import knn, knn_split
@@ -51,6 +52,7 @@ __all__ = [
     "eep",
     "em_leep",
     "greedy_ensemble",
+    "gbc",
     "h_score",
     "h_score_from_moments",
     "hard_subset",

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from leepjax.measures.calibrated_leep import calibrated_leep
 from leepjax.measures.em_leep import em_leep
+from leepjax.measures.gbc import gbc
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.knn import knn
 from leepjax.measures.lda import lda
@@ -334,6 +335,19 @@ _TABLE = (
         memory="c·d²",
         passes=1,
         streams=True,
+    ),
+    Measure(
+        "gbc",
+        gbc,
+        reads="features",
+        range="[−c(c−1), 0]",
+        summary="overlap of classes as Gaussians",
+        paper="Pándy et al. 2022",
+        cost="n·d² + d³ + c²",
+        memory="n + d²",
+        passes=2,
+        streams=False,
+        smooth=False,
     ),
 )
 

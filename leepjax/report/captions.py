@@ -30,6 +30,7 @@ _MEASURES = {
     "pactran_gamma": "PACTran-Gamma",
     "pactran_gaussian": "PACTran-Gaussian",
     "transrate": "TransRate",
+    "gbc": "GBC",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",

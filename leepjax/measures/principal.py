@@ -1,0 +1,21 @@
+"""Principal components, which several measures look at features through."""
+
+import jax
+import jax.numpy as jnp
+
+from leepjax.moments import HIGHEST, Moments
+
+
+def principal_components(
+    features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None, count: int
+) -> tuple[jax.Array, jax.Array]:
+    """The centred features [n count] along the directions of most variance, and the variances [count], falling.
+
+    Rows that don't count are zero; the variances divide by the sum of the weights, and are never below zero.
+    """
+    moments = Moments.of(features, labels, num_classes, where)
+    n, mean = moments.size, moments.mean
+    values, vectors = jnp.linalg.eigh(moments.central().gram / jnp.where(n > 0, n, 1))
+    centred = features - mean if where is None else jnp.where(where[:, None] > 0, features - mean, 0)
+    projected = jnp.matmul(centred, vectors[:, ::-1][:, :count], precision=HIGHEST)
+    return projected, jnp.maximum(values[::-1][:count], 0)
