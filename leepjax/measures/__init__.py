@@ -22,6 +22,7 @@ from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
+from leepjax.measures.n_leep import n_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
@@ -77,6 +78,7 @@ __all__ = [
     "multilabel_leep",
     "multilabel_logme",
     "multilabel_nce",
+    "n_leep",
     "nce",
     "neg_label_entropy",
     "neg_log_classes",

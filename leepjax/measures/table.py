@@ -19,6 +19,7 @@ from leepjax.measures.lfc import lfc, lfc_from_moments
 from leepjax.measures.linear_probe import linear_probe
 from leepjax.measures.logme import logme, logme_from_moments
 from leepjax.measures.loo_leep import loo_leep
+from leepjax.measures.n_leep import n_leep
 from leepjax.measures.nce import nce
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
@@ -71,6 +72,11 @@ class Measure(NamedTuple):
             return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
         evidence = features if self.reads == "features" else probs
         return self.function(evidence, labels, num_classes=num_classes, where=where)
+
+
+def _n_leep(features: ArrayLike, labels: ArrayLike, **options) -> jax.Array:
+    """N-LEEP from one start, so that a source's score is always the same."""
+    return n_leep(jax.random.key(0), features, labels, **options)
 
 
 _LEEP, _OURS = "Nguyen et al. 2020", "ours, on Nguyen et al. 2020"
@@ -345,6 +351,19 @@ _TABLE = (
         paper="Pándy et al. 2022",
         cost="n·d² + d³ + c²",
         memory="n + d²",
+        passes=2,
+        streams=False,
+        smooth=False,
+    ),
+    Measure(
+        "n_leep",
+        _n_leep,
+        reads="features",
+        range="[−H(Y), 0]",
+        summary="LEEP of clusters of the features",
+        paper="Li et al. 2021",
+        cost="n·d² + d³ + n·d·c",
+        memory="n·(d + c) + d²",
         passes=2,
         streams=False,
         smooth=False,

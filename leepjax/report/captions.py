@@ -31,6 +31,7 @@ _MEASURES = {
     "pactran_gaussian": "PACTran-Gaussian",
     "transrate": "TransRate",
     "gbc": "GBC",
+    "n_leep": "N-LEEP",
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
