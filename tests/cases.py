@@ -105,8 +105,6 @@ EXEMPT = {
     },
     "test_a_cleaner_problem_scores_higher": {
         "tmi": "it rewards spread within classes, which clean features have less of",
-    },
-    "test_a_cleaner_problem_scores_higher": {
         "transrate": "a class's rate holds its offset from the mean of all too, and grows first; see test_transrate",
     },
 }

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from leepjax import (
     em_leep,
+    gbc,
     h_score,
     knn,
     leep,
@@ -25,9 +26,8 @@ from leepjax import (
     shrunk_h_score,
     soft_nce,
     tmi,
+    transrate,
 )
-from leepjax import em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce, transrate
-from leepjax import em_leep, gbc, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce, transrate
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
 LABELS = np.array([0, 0, 1, 1, 1, 2])
@@ -259,6 +259,8 @@ def test_parc_has_two_label_distances_and_signs_that_are_fixed():
     close(parc(p.features, p.labels), true, atol=0.02)
     apart(published_parc(centred @ directions.T, p.labels), true, by=0.02)
     apart(published_parc(centred @ directions.T * [-1, 1, 1, 1, 1], p.labels), true, by=1)
+
+
 def published_coding_rate(z, eps=1e-4):
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.linalg.slogdet(np.eye(z.shape[1]) + z.T @ z / (np.float64(len(z)) * eps))[1] / 2

@@ -15,8 +15,7 @@ PACKAGE = Path(leepjax.__file__).parent
 
 # Module or folder → what it may import of the package: always what stands above it, never below.
 BASE = {"types", "files", "kernels", "validation", "tables"}
-STATISTICS = {"types", "kernels", "validation", "validation_columns", "joint", "moments"}
-STATISTICS = {"types", "kernels", "validation", "joint", "moments", "class_moments"}
+STATISTICS = {"types", "kernels", "validation", "validation_columns", "joint", "moments", "class_moments"}
 ALLOWED = {
     "__init__": set(),
     "types": set(),
@@ -30,9 +29,9 @@ ALLOWED = {
     "streaming": BASE | {"joint", "moments", "class_moments", "batches"},
     "joint": BASE,
     "moments": BASE,
+    "class_moments": BASE | {"moments"},
     "logistic": set(),
     "ridge": set(),
-    "class_moments": BASE | {"moments"},
     "sharding": {"types"},
     "distributed": set(),
     "launch": {"types", "distributed"},

@@ -7,8 +7,8 @@ from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.further import FURTHER, FurtherMeasure
-from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.gbc import gbc
+from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.knn import knn, knn_split
@@ -34,9 +34,8 @@ from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
 from leepjax.measures.tmi import tmi
-from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
-from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure
 from leepjax.measures.transrate import transrate, transrate_from_class_moments
+from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
 from leepjax.moments import Moments
 
 __all__ = [
@@ -52,8 +51,8 @@ __all__ = [
     "e_leep",
     "eep",
     "em_leep",
-    "greedy_ensemble",
     "gbc",
+    "greedy_ensemble",
     "h_score",
     "h_score_from_moments",
     "hard_subset",
