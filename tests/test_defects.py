@@ -27,6 +27,16 @@ from leepjax import (
     soft_nce,
     tmi,
     transrate,
+    classification_score,
+    em_leep,
+    energy_score,
+    h_score,
+    leep,
+    logme,
+    loo_leep,
+    nce,
+    shrunk_h_score,
+    soft_nce,
 )
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])
@@ -156,6 +166,41 @@ def test_logme_does_not_depend_on_the_scale_of_the_features():
     p = problem(2)
     for scale in (1e-4, 1e4):
         close(logme(p.features * np.float32(scale), p.labels), logme(p.features, p.labels))
+
+
+def own_posterior(features, labels, precision):
+    """The mean posterior of the own class of Gaussians about the class means, with the classes' shares as a prior."""
+    means = np.stack([features[labels == y].mean(axis=0) for y in np.unique(labels)])
+    fit = features @ precision @ means.T - np.sum(means @ precision * means, axis=1) / 2
+    fit = np.exp(fit - fit.max(axis=1, keepdims=True)) * np.bincount(labels)
+    return np.mean(fit[np.arange(len(labels)), labels] / fit.sum(axis=1))
+
+
+def test_etran_uses_the_covariance_that_it_estimates():
+    """Its code gives S⁻¹(T − S) to a routine for symmetric matrices: orthonormal vectors, of which S drops out."""
+    p = problem(3)
+    features = p.features.astype(np.float64) @ np.diag([5, 1, 0.1])
+    cov, between = covariances(features, p.labels)
+    within = cov - between
+    strength = max(np.exp(-5 * np.linalg.eigvalsh(within)[-1]), 1e-10)
+    sphere = np.trace(within) / 3 * np.eye(3)
+    within = (1 - strength) * within + strength * sphere
+    vectors = np.linalg.eigh(np.linalg.inv(within) @ (cov - within))[1]
+    defective = own_posterior(features, p.labels, vectors @ vectors.T)
+    close(defective, own_posterior(features, p.labels, np.eye(3)))
+    close(
+        classification_score(features.astype(np.float32), p.labels),
+        own_posterior(features, p.labels, np.linalg.inv(within)),
+    )
+    apart(defective, classification_score(features.astype(np.float32), p.labels))
+
+
+def test_energy_of_few_examples_is_that_of_at_least_a_part_of_one():
+    """Half a percent of fewer than 200 examples, rounded down, is none, and the mean of none NaN."""
+    logits = np.random.default_rng(0).normal(size=(100, 4))
+    energies = np.log(np.exp(logits).sum(axis=1))
+    assert int(0.5 * 10) * len(energies) // 1000 == 0
+    close(energy_score(logits, share=0.005), energies.min())
 
 
 def covariances(features, labels):

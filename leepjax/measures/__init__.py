@@ -6,6 +6,7 @@ from leepjax.measures.calibrated_leep import calibrated_leep, leep_temperature
 from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
+from leepjax.measures.etran import classification_score, energy_score, etran
 from leepjax.measures.further import FURTHER, FurtherMeasure
 from leepjax.measures.gbc import gbc
 from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
@@ -30,6 +31,7 @@ from leepjax.measures.pactran_gaussian import pactran_gaussian
 from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.sfda import sfda
+from leepjax.measures.ncti import NCTITerms, ncti, ncti_terms
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
@@ -53,6 +55,13 @@ __all__ = [
     "em_leep",
     "gbc",
     "greedy_ensemble",
+    "NCTITerms",
+    "classification_score",
+    "e_leep",
+    "eep",
+    "em_leep",
+    "energy_score",
+    "etran",
     "h_score",
     "h_score_from_moments",
     "hard_subset",
@@ -86,6 +95,8 @@ __all__ = [
     "pactran_gamma",
     "pactran_gaussian",
     "parc",
+    "ncti",
+    "ncti_terms",
     "scores_from_moments",
     "sfda",
     "shrunk_h_score",

@@ -9,6 +9,8 @@ from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.regression import label_mse, linear_mse
+from leepjax.measures.etran import etran
+from leepjax.measures.ncti import ncti
 
 
 class FurtherMeasure(NamedTuple):
@@ -138,6 +140,25 @@ _TABLE = (
         summary="the examples that are hard for a source",
         paper="Menta et al. 2023",
         cost="n·d² + c·d³",
+    ),
+    FurtherMeasure(
+        "ncti",
+        ncti,
+        reads="features of m sources, labels",
+        range="[−1, 2], beside the other sources",
+        summary="nearness to neural collapse",
+        paper="Wang et al. 2023",
+        cost="m·(n·d² + d³ + n·c³)",
+        memory="n·d + d²",
+    ),
+    FurtherMeasure(
+        "etran",
+        etran,
+        reads="features and logits of m sources, labels",
+        range="[0, 2], beside the other sources",
+        summary="energy and separability",
+        paper="Gholami et al. 2023",
+        cost="m·(n·d² + d³)",
         memory="n·d + d²",
     ),
 )

@@ -1,0 +1,134 @@
+"""EMMS (Meng et al., NeurIPS 2023): how linearly features give the label embeddings of foundation models."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from leepjax.kernels import accumulator, in_auto_axes
+from leepjax.moments import HIGHEST
+from leepjax.types import InputError
+from leepjax.validation import check_features
+
+
+def emms(
+    features: ArrayLike,
+    label_embeddings: ArrayLike | Sequence[ArrayLike],
+    *,
+    steps: int = 1,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """How well a linear map of the features gives a blend of label embeddings.
+
+    Labels of any kind, of classes or captions or boxes, are embedded by k foundation models, which makes tasks alike
+    and says which labels are close. X [n d] are the features and E_1 … E_k [n e] the embeddings of each example's label,
+    columns standardised. From t = (1/k, …, 1/k), and so many times as there are steps,
+
+        F = X X⁺ Σ_k t_k E_k,   t = sparsemax(argmin_u ‖F − Σ_k u_k E_k‖²),   EMMS = −‖F − Σ_k t_k E_k‖² / (n e)
+
+    sparsemax projects on the simplex, where t stays, and both regressions are least squares of minimum norm.
+
+    Args:
+        features: [n d] finite numbers.
+        label_embeddings: k arrays [n e] of finite numbers, or one [k n e]: an example's label as each model embeds it.
+            For classes embedded as [c e] these are ``[embedding[labels] for embedding in …]``.
+        steps: regressions of either kind. The authors' code takes one.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        A scalar ≤ 0, minus a mean square, higher is better. NaN when no example counts. Features that don't vary explain
+        nothing; directions whose variance isn't resolved in the dtype, beside the largest, are left out.
+
+    Raises:
+        InputError: for less than one step, or embeddings of other shapes; outside jit, for values that aren't finite.
+
+    >>> embeddings = [jnp.array([[0.0], [1], [2], [3]]), jnp.array([[0.0], [1], [2], [4]])]
+    >>> print(f"{emms(jnp.array([[1.0], [2], [3], [5]]), embeddings):.4f}")
+    -0.0020
+
+    Notes:
+        The authors' code divides by n and then multiplies by e, where a mean divides by both; here it does. Its last t
+        isn't the one that F was fitted to, and neither is it here. Takes O(n d² + d³ + n k e (d + k)) time.
+
+    Reference:
+        Meng, Shao, Peng, Xu, Zhang, Qiao, Luo, *Foundation Model is Efficient Multimodal Multitask Model Selector*,
+        NeurIPS 2023, arXiv:2308.06262, algorithm 2.
+    """
+    if steps < 1:
+        raise InputError(f"emms: expected steps >= 1, got {steps}; pass how often to fit both regressions.")
+    nothing = np.zeros(len(features) if np.ndim(features) else 0, int)  # pyright: ignore[reportArgumentType]
+    features, _, weights, _ = check_features("emms", features, nothing, 1, where)
+    embeddings = _check_embeddings(label_embeddings, where, len(features))
+    dtype = jnp.promote_types(features.dtype, embeddings.dtype)
+    return in_auto_axes(partial(_emms, steps=steps), features.astype(dtype), embeddings.astype(dtype), weights)
+
+
+def sparsemax(z: jax.Array) -> jax.Array:
+    """The point [k] of the simplex that is nearest to z [k] (Martins and Astudillo, ICML 2016)."""
+    descending = jnp.sort(z)[::-1]
+    excess = (jnp.cumsum(descending) - 1) / jnp.arange(1, len(z) + 1, dtype=z.dtype)
+    return jnp.maximum(z - excess[(descending > excess).sum() - 1], 0)
+
+
+def _check_embeddings(label_embeddings, where, n):
+    shapes = {np.shape(embedding) for embedding in label_embeddings}
+    if len(shapes) != 1 or len(shape := next(iter(shapes))) != 2 or len(label_embeddings) == 0:
+        raise InputError(
+            f"emms: expected label_embeddings of one shape [{n} e] from at least one model, got {sorted(shapes)}; embed "
+            "each example's label by every model, and bring them to one width."
+        )
+    checked = []
+    for embedding in label_embeddings:
+        try:
+            checked.append(check_features("emms", embedding, np.zeros(n, int), 1, where).evidence)
+        except InputError as error:
+            raise InputError(str(error).replace("features", "label_embeddings")) from None
+    return jnp.stack(checked)
+
+
+@partial(jax.jit, static_argnames="steps")
+def _emms(features, embeddings, weights, steps):
+    weights = jnp.ones(len(features), features.dtype) if weights is None else weights.astype(features.dtype)
+    x = _standardised(features, weights)
+    embeddings = jax.vmap(_standardised, (0, None))(embeddings, weights)
+    basis = _basis(x)
+    k, n, e = embeddings.shape
+    # What Σ t_k E_k becomes by the regression is linear in t.
+    columns = embeddings.transpose(1, 0, 2).reshape(n, k * e)
+    fits = jnp.matmul(basis, jnp.matmul(basis.T, columns, precision=HIGHEST), precision=HIGHEST)
+    fits = fits.reshape(n, k, e).transpose(1, 0, 2)
+    inner = partial(jnp.einsum, "kne,lne->kl", precision=HIGHEST)
+    inverse, overlap = jnp.linalg.pinv(inner(embeddings, embeddings), hermitian=True), inner(embeddings, fits)
+
+    def step(_, blends):
+        t = blends[1]
+        return t, sparsemax(jnp.matmul(inverse, jnp.matmul(overlap, t, precision=HIGHEST), precision=HIGHEST))
+
+    uniform = jnp.full(k, 1 / k, x.dtype)
+    fitted, t = jax.lax.fori_loop(0, steps, step, (uniform, uniform))
+    residual = jnp.tensordot(fitted, fits, 1, precision=HIGHEST) - jnp.tensordot(t, embeddings, 1, precision=HIGHEST)
+    return -(residual**2).sum() / (weights.sum() * e)
+
+
+def _standardised(columns, weights):
+    """√w times columns [n p] of mean 0 and variance 1, or zeros for a constant one."""
+    counted = weights[:, None] > 0
+    share = (weights / weights.sum())[:, None]
+    columns = jnp.where(counted, columns, 0)
+    mean = (share * columns).sum(axis=0)
+    x = jnp.where(counted, columns - mean, 0)
+    x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # what rounding left of the mean
+    variance = (share * x**2).sum(axis=0)
+    varies = variance > (8 * float(jnp.finfo(x.dtype).eps) * mean) ** 2
+    return jnp.sqrt(weights)[:, None] * jnp.where(varies, x * jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0)
+
+
+def _basis(x):
+    """[n d] an orthonormal basis of the columns of x, and zeros for those directions that aren't resolved."""
+    values, vectors = jnp.linalg.eigh(jnp.matmul(x.T, x, precision=HIGHEST))
+    resolved = values > len(values) * float(jnp.finfo(x.dtype).eps) * values[-1]
+    scaled = vectors * jnp.where(resolved, jax.lax.rsqrt(jnp.where(resolved, values, 1)), 0)
+    return jnp.matmul(x, scaled, precision=HIGHEST)

@@ -1,0 +1,170 @@
+"""ETran (Gholami et al., ICCV 2023): energy and separability, beside the other sources of a hub."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from leepjax.kernels import in_auto_axes
+from leepjax.measures.fisher import Classes, shrunk, whitener_of
+from leepjax.measures.relative import in_hub
+from leepjax.types import InputError
+from leepjax.validation import check_features
+
+LEAST_SHRINKAGE = 1e-10
+
+
+def etran(
+    hub_features: Sequence[ArrayLike],
+    hub_logits: Sequence[ArrayLike],
+    labels: ArrayLike,
+    *,
+    weights: tuple[float, float] = (1.0, 1.0),
+    num_classes: int | None = None,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """How familiar and how separable each source of a hub finds the target, relative to the others.
+
+    The energy of its logits tells whether a source takes the examples for its own data (`energy_score`), and a linear
+    discriminant analysis of its features whether they separate the classes (`classification_score`). Each is scaled by
+    the hub, s(v) = (v − min v) / (max v − min v), and
+
+        ETran = s(S_energy) + s(S_classification)
+
+    A score compares the sources it was computed with: it changes when one joins or leaves the hub.
+
+    Args:
+        hub_features: m arrays of features [n d_m] that m sources have of the same examples.
+        hub_logits: their m arrays of logits [n z_m]; the features again for sources without a head.
+        labels: [n] integer target classes in [0, num_classes).
+        weights: of the two terms. The paper adds them; its code for classification takes (0.15, 0.85).
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        [m] scores in [0, 2], or up to the sum of the weights, higher is better. NaN for a source with a term that is,
+        which then has no part in the scales. A term on which all agree adds nothing, so that a hub of one scores 0.
+
+    Raises:
+        InputError: for an empty hub, or one with another number of logits than of features; outside jit, for evidence
+            that isn't finite, labels out of range or shapes that don't fit.
+
+    >>> labels = jnp.arange(6) % 2
+    >>> near, far = jnp.array([0.0, 9, 1, 8, 0, 9])[:, None], jnp.array([0.0, 1, 1, 2, 2, 0])[:, None]
+    >>> print([f"{score:.3f}" for score in etran([near, far], [near, far], labels)])
+    ['2.000', '0.000']
+
+    Reference:
+        Gholami, Akbari, Wang, Kamranian, Zhang, *ETran: Energy-Based Transferability Estimation*, ICCV 2023,
+        arXiv:2308.02027, section 3. Its regression score is of boxes, for object detection, and isn't here.
+    """
+    if not 0 < len(hub_features) == len(hub_logits):
+        raise InputError(
+            "etran: expected features and logits of the same sources, at least one, got "
+            f"{len(hub_features)} and {len(hub_logits)}; pass a list of each."
+        )
+    energies = [_checked_energy("etran", logits, labels, 1.0, num_classes, where) for logits in hub_logits]
+    separations = [_checked_classification("etran", features, labels, num_classes, where) for features in hub_features]
+    energy, separation = weights
+    return energy * in_hub(jnp.stack(energies)) + separation * in_hub(jnp.stack(separations))
+
+
+def energy_score(logits: ArrayLike, *, share: float = 1.0, where: ArrayLike | None = None) -> jax.Array:
+    """How much a source takes the examples for its own kind of data: the mean of minus their energy.
+
+        S_energy = (1/n) Σ_i log Σ_z exp(logit_iz)
+
+    Args:
+        logits: [n z] finite numbers.
+        share: in (0, 1]; of the examples, those that score the lowest. The authors' code takes 0.005, which is no
+            example at all with fewer than 200.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        A scalar, higher is better; it has no bounds. NaN when no example counts.
+
+    Raises:
+        InputError: for a share outside (0, 1]; outside jit, for logits that aren't finite or shapes that don't fit.
+
+    >>> print(f"{energy_score(jnp.array([[0.0, 0.0], [1.0, 3.0]])):.4f}")
+    1.9100
+
+    Notes:
+        The authors' code gives it features instead of logits. Takes O(n z) time, and O(n log n) for the order.
+    """
+    return _checked_energy("energy_score", logits, None, share, 1, where)
+
+
+def classification_score(
+    features: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
+) -> jax.Array:
+    """Mean posterior of the own class in a regularised linear discriminant analysis of the examples themselves.
+
+    With W the covariance within classes, λ = max(exp(−5 λ_max(W)), 1e-10), S = (1 − λ) W + λ (tr W / d) I, and μ_y, π_y
+    the mean and share of class y:
+
+        S_classification = (1/n) Σ_i softmax_y(f_iᵀ S⁻¹ μ_y − ½ μ_yᵀ S⁻¹ μ_y + log π_y) at y_i
+
+    Args:
+        features: [n d] finite numbers.
+        labels: [n] integer target classes in [0, num_classes).
+        num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes change nothing.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        A scalar in [0, 1], higher is better. NaN when no example counts, or no feature varies within any class.
+        Directions with less than 1e-5 of the variance that a feature has within classes are left out.
+
+    Raises:
+        InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
+
+    >>> print(f"{classification_score(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    0.9910
+
+    Notes:
+        The authors' code takes the eigenvectors of S⁻¹ (T − S), which isn't symmetric, by a routine for symmetric
+        matrices. They come out orthonormal, S drops out, and what it scores is Gaussians of unit covariance. It finds
+        λ_max by three steps of a power iteration, here it is exact. Takes O(n d² + d³) time, and memory for a few
+        arrays of the features' size.
+    """
+    return _checked_classification("classification_score", features, labels, num_classes, where)
+
+
+def _checked_energy(function, logits, labels, share, num_classes, where):
+    if not 0 < share <= 1:
+        raise InputError(f"{function}: expected share in (0, 1], got {share}; pass the part of the examples to read.")
+    try:
+        labels = np.zeros(len(logits), int) if labels is None else labels
+        logits, _, weights, _ = check_features(function, logits, labels, num_classes, where)
+    except InputError as error:
+        raise InputError(str(error).replace("features", "logits")) from None
+    return in_auto_axes(partial(_energy, share=share), logits, weights)
+
+
+def _checked_classification(function, features, labels, num_classes, where):
+    arguments = check_features(function, features, labels, num_classes, where)
+    return in_auto_axes(partial(_classification, num_classes=arguments.num_classes), *arguments[:3])
+
+
+@partial(jax.jit, static_argnames="share")
+def _energy(logits, weights, share):
+    weights = jnp.ones(len(logits), logits.dtype) if weights is None else weights
+    energies = jax.nn.logsumexp(jnp.where(weights[:, None] > 0, logits, 0), axis=1)
+    if share < 1:
+        order = jnp.argsort(energies)
+        energies, weights = energies[order], weights[order]
+        before = jnp.cumsum(weights) - weights
+        weights = jnp.clip(share * weights.sum() - before, 0, weights)
+    return (weights * energies).sum() / weights.sum()
+
+
+@partial(jax.jit, static_argnames="num_classes")
+def _classification(features, labels, where, num_classes):
+    classes = Classes.of(features, labels, where, num_classes)
+    largest = jnp.linalg.eigvalsh(classes.within)[-1]
+    whitener, kept = whitener_of(shrunk(classes.within, jnp.maximum(jnp.exp(-5 * largest), LEAST_SHRINKAGE)))
+    score = classes.mean_posterior(classes.posteriors(whitener), labels)
+    return jnp.where(kept.any() & (classes.weights.sum() > 0), score, jnp.nan)

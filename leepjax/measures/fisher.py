@@ -1,0 +1,92 @@
+"""Fisher's picture of features by class, on which hub-relative measures stand: scatters, whitening and posteriors."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from leepjax.moments import HIGHEST
+
+# A direction of the within-class correlation matrix, whose eigenvalues are one on average, is left out below this:
+# float32 doesn't tell a smaller one from zero.
+RESOLVED = 1e-5
+
+
+class Classes(NamedTuple):
+    """Centred features, and how they scatter about their class means and about their mean."""
+
+    x: jax.Array
+    """[n p] features less their mean; zero in rows that don't count, and where rounding alone can vary a feature so"""
+    weights: jax.Array
+    """[n]"""
+    counts: jax.Array
+    """[c] the weight of each class"""
+    means: jax.Array
+    """[c p] of the centred features; zero for an absent class"""
+    within: jax.Array
+    """[p p] covariance about the class means, a mean over all examples"""
+    total: jax.Array
+    """[p p] covariance"""
+
+    @classmethod
+    def of(cls, features: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int) -> "Classes":
+        """The scatters of features [n p] with labels [n] and weights [n]."""
+        weights = jnp.ones(len(features), features.dtype) if where is None else where.astype(features.dtype)
+        counted = weights[:, None] > 0
+        share = (weights / weights.sum())[:, None]
+        features = jnp.where(counted, features, 0)
+        mean = (share * features).sum(axis=0)
+        x = jnp.where(counted, features - mean, 0)
+        x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # what rounding left of the mean
+        x = jnp.where((share * x**2).sum(axis=0) > (8 * float(jnp.finfo(x.dtype).eps) * mean) ** 2, x, 0)
+        counts = jax.ops.segment_sum(weights, labels, num_classes)
+        sums = jax.ops.segment_sum(weights[:, None] * x, labels, num_classes)
+        means = sums / jnp.where(counts > 0, counts, 1)[:, None]
+        residuals = jnp.where(counted, x - means[labels], 0)
+        return cls(x, weights, counts, means, _covariance(residuals, share), _covariance(x, share))
+
+    def along(self, directions: jax.Array) -> "Classes":
+        """The same examples in the coordinates of orthonormal directions [p q]."""
+        x, means = (jnp.matmul(rows, directions, precision=HIGHEST) for rows in (self.x, self.means))
+        within, total = (congruent(scatter, directions) for scatter in (self.within, self.total))
+        return Classes(x, self.weights, self.counts, means, within, total)
+
+    def posteriors(self, whitener: jax.Array) -> jax.Array:
+        """[n c] of Gaussians about the class means that share the covariance that `whitener` [p p] makes the unit."""
+        x, means = (jnp.matmul(rows, whitener, precision=HIGHEST) for rows in (self.x, self.means))
+        fit = jnp.matmul(x, means.T, precision=HIGHEST) - (means**2).sum(axis=1) / 2
+        present = self.counts > 0
+        log_prior = jnp.where(present, jnp.log(jnp.where(present, self.counts / self.weights.sum(), 1)), -jnp.inf)
+        return jax.nn.softmax(fit + log_prior, axis=1)
+
+    def mean_posterior(self, posteriors: jax.Array, labels: jax.Array) -> jax.Array:
+        """The mean over examples of what [n c] posteriors give to their own labels [n]."""
+        own = jnp.take_along_axis(posteriors, labels[:, None], axis=1)[:, 0]
+        return (self.weights * own).sum() / self.weights.sum()
+
+
+def shrunk(scatter: jax.Array, strength: jax.Array) -> jax.Array:
+    """(1 − λ) S + λ (tr S / p) I."""
+    sphere = jnp.trace(scatter) / len(scatter) * jnp.eye(len(scatter), dtype=scatter.dtype)
+    return (1 - strength) * scatter + strength * sphere
+
+
+def whitener_of(scatter: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A [p p] with Aᵀ S A the unit on the directions that are resolved, and [p] which of its columns they are.
+
+    Scaled to unit diagonal first, so that features in different units are resolved alike.
+    """
+    variances = jnp.diagonal(scatter)
+    scale = jnp.where(variances > 0, jax.lax.rsqrt(jnp.where(variances > 0, variances, 1)), 0)
+    values, vectors = jnp.linalg.eigh(scatter * scale * scale[:, None])
+    kept = values > RESOLVED
+    return scale[:, None] * vectors * jnp.where(kept, jax.lax.rsqrt(jnp.where(kept, values, 1)), 0), kept
+
+
+def congruent(scatter: jax.Array, directions: jax.Array) -> jax.Array:
+    """[q q] Dᵀ S D."""
+    return jnp.matmul(directions.T, jnp.matmul(scatter, directions, precision=HIGHEST), precision=HIGHEST)
+
+
+def _covariance(rows, share):
+    return jnp.matmul(rows.T, share * rows, precision=HIGHEST)

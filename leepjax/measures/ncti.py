@@ -1,0 +1,157 @@
+"""NCTI (Wang et al., ICCV 2023): how far features are from neural collapse, beside the other sources of a hub."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from leepjax.kernels import in_auto_axes
+from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
+from leepjax.measures.relative import in_hub
+from leepjax.types import InputError
+from leepjax.validation import check_features
+
+COMPONENTS = 64
+SHRINKAGE_COMPONENTS = 32
+LEAST_SHRINKAGE = 1e-10
+
+
+class NCTITerms(NamedTuple):
+    """What neural collapse would bring to its extreme, of one source on one target."""
+
+    collapse: jax.Array
+    """[] log of the sum over classes of the nuclear norm of their posteriors; lower is nearer to collapse"""
+    simplex: jax.Array
+    """[] nuclear norm of the features in Fisher's space; higher is nearer to the simplex that labels span"""
+    center: jax.Array
+    """[] mean posterior of the own class, in [0, 1]; one where the nearest centre is always right"""
+
+
+def ncti(
+    hub: Sequence[ArrayLike], labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
+) -> jax.Array:
+    """How near each source of a hub is to neural collapse on the target, relative to the others.
+
+    Three terms of each source (`ncti_terms`) say how far fine-tuning would have to go: whether a class varies, whether
+    the features span what labels do, and whether the nearest class centre is right. Each is scaled by the hub,
+    s(v) = (v − min v) / (max v − min v), and
+
+        NCTI = s(simplex) + s(center) − s(collapse)
+
+    A score compares the sources it was computed with: it changes when one joins or leaves the hub.
+
+    Args:
+        hub: m arrays of features [n d_m] that m sources have of the same examples.
+        labels: [n] integer target classes in [0, num_classes).
+        num_classes: c; read from the labels when left out, needed under `jax.jit`.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        [m] scores in [−1, 2], higher is better. NaN for a source whose terms are, which then has no part in the scales.
+        A term on which all agree adds nothing, so that a hub of one source scores it 0.
+
+    Raises:
+        InputError: for an empty hub; outside jit, for features that aren't finite, labels out of range or shapes that
+            don't fit.
+
+    >>> labels = jnp.arange(6) % 2
+    >>> near, far = jnp.array([0.0, 9, 1, 8, 0, 9])[:, None], jnp.array([0.0, 1, 1, 2, 2, 0])[:, None]
+    >>> print([f"{score:.3f}" for score in ncti([near, far], labels)])
+    ['1.000', '0.000']
+
+    Notes:
+        Follows the authors' code (BUserName/NCTI): PCA to 64, shrinkage, terms and signs. It fits scikit-learn's LDA by
+        one solver or another as the shrinkage is above its floor or not; here one solver does both, with covariances
+        that divide by n, and with fewer examples than features the directions in which no class varies are left out.
+
+    Reference:
+        Wang, Luo, Zheng, Huang, Baktashmotlagh, *How Far Pre-trained Models Are from Neural Collapse on the Target
+        Dataset Informs their Transferability*, ICCV 2023, section 3.
+    """
+    if len(hub) == 0:
+        raise InputError("ncti: expected the features of at least one source, got none; pass a list of arrays.")
+    terms = [_checked_terms("ncti", features, labels, num_classes, where) for features in hub]
+    collapse, simplex, center = (jnp.stack(term) for term in zip(*terms, strict=True))
+    return in_hub(simplex) + in_hub(center) - in_hub(collapse)
+
+
+def ncti_terms(
+    features: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
+) -> NCTITerms:
+    """The three terms of `ncti` for one source, which don't depend on a hub.
+
+    With p = min(64, d) principal components, λ = max(exp(−Σ of the 32 largest variances), 1e-10) and S(λ) = (1 − λ) S +
+    λ (tr S / p) I of the covariance within classes W and in total T: P [n c] are the posteriors of Gaussians about the
+    class means with covariance W(λ), A the c − 1 leading generalised eigenvectors of (T(λ) − W(λ), W(λ)), and
+
+        collapse = log Σ_y ‖P_y‖_*,   simplex = ‖(f − mean) A‖_*,   center = (1/n) Σ_i P_{i, y_i}
+
+    with P_y the rows of class y and ‖·‖_* the sum of singular values. A weight multiplies a row by its square root, so
+    that an integer weight repeats the row.
+
+    Args:
+        features: [n d] finite numbers.
+        labels: [n] integer target classes in [0, num_classes).
+        num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes change nothing.
+        where: [n] mask of the examples that count, or non-negative weights.
+
+    Returns:
+        Three scalars. NaN when no example counts, or no feature varies within any class. Directions with less than 1e-5
+        of the variance that a feature has within classes are left out.
+
+    Raises:
+        InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
+
+    >>> terms = ncti_terms(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1]))
+    >>> print(f"{terms.collapse:.4f} {terms.simplex:.4f} {terms.center:.4f}")
+    1.0399 4.4721 0.9910
+
+    Takes O(n d² + d³ + n c³) time; memory for a few arrays of the features' size.
+    """
+    return _checked_terms("ncti_terms", features, labels, num_classes, where)
+
+
+def _checked_terms(function, features, labels, num_classes, where) -> NCTITerms:
+    arguments = check_features(function, features, labels, num_classes, where)
+    return NCTITerms(*in_auto_axes(partial(_terms, num_classes=arguments.num_classes), *arguments[:3]))
+
+
+@partial(jax.jit, static_argnames="num_classes")
+def _terms(features, labels, where, num_classes):
+    classes = Classes.of(features, labels, where, num_classes)
+    variances, directions = (array[..., ::-1] for array in jnp.linalg.eigh(classes.total))
+    rounding = len(variances) * float(jnp.finfo(variances.dtype).eps) * variances[0]
+    classes = classes.along(jnp.where(variances > rounding, directions, 0)[:, :COMPONENTS])
+    strength = jnp.maximum(jnp.exp(-variances[:SHRINKAGE_COMPONENTS].sum()), LEAST_SHRINKAGE)
+    within = shrunk(classes.within, strength)
+    whitener, kept = whitener_of(within)
+    posteriors = classes.posteriors(whitener)
+
+    axes = _fisher_axes(shrunk(classes.total, strength) - within, whitener, kept, classes.counts)
+    spread = jnp.linalg.eigvalsh(congruent(classes.total, axes))
+    simplex = jnp.sqrt(jnp.maximum(spread, 0) * classes.weights.sum()).sum()
+    terms = _log_nuclear_norm(posteriors, classes.weights, labels), simplex
+    undefined = ~kept.any() | (classes.weights.sum() == 0)
+    return tuple(jnp.where(undefined, jnp.nan, term) for term in (*terms, classes.mean_posterior(posteriors, labels)))
+
+
+def _fisher_axes(between, whitener, kept, counts):
+    """[p c−1] the axes on which classes lie apart the furthest, of unit variance within; zero beyond their number."""
+    # What isn't resolved comes last.
+    spread = congruent(between, whitener) - jnp.diag(jnp.where(kept, 0, 1).astype(between.dtype))
+    axes = jnp.matmul(whitener, jnp.linalg.eigh(spread)[1][:, ::-1], precision=jax.lax.Precision.HIGHEST)
+    axes = axes[:, : max(len(counts) - 1, 1)]
+    return jnp.where(jnp.arange(axes.shape[1]) < (counts > 0).sum() - 1, axes, 0)
+
+
+def _log_nuclear_norm(posteriors, weights, labels):
+    """Log Σ_y ‖P_y‖_*, one class after another."""
+
+    def norm(label):
+        rows = jnp.sqrt(jnp.where(labels == label, weights, 0))[:, None] * posteriors
+        return jnp.linalg.svd(rows, compute_uv=False).sum()
+
+    return jnp.log(jax.lax.map(norm, jnp.arange(posteriors.shape[1])).sum())

@@ -1,0 +1,142 @@
+"""Measures of a whole hub: scores that compare its sources, and the terms that they are made of."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import problem
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from leepjax import FURTHER, classification_score, energy_score, etran, ncti, ncti_terms
+from leepjax.measures.relative import in_hub
+from leepjax.types import InputError
+
+HUB = [problem(seed, features=kind) for seed, kind in enumerate(("normal", "apart", "rectified"))]
+LABELS = HUB[1].labels
+FEATURES = [np.asarray(p.features) for p in HUB]
+LOGITS = [(2 + seed) * np.log(p.probs) for seed, p in enumerate(HUB)]
+MEASURES = {
+    "ncti": lambda features, logits, labels, **options: ncti(features, labels, **options),
+    "etran": etran,
+}
+every_measure = pytest.mark.parametrize("name", MEASURES)
+
+
+def score(name, rows=slice(None), labels=LABELS, **options):
+    taken = ([evidence[rows] for evidence in hub] for hub in (FEATURES, LOGITS))
+    return np.asarray(MEASURES[name](*taken, labels[rows], num_classes=3, **options))
+
+
+def same(actual, expected, **tolerance):
+    np.testing.assert_allclose(actual, expected, **({"rtol": 2e-4, "atol": 2e-5} | tolerance))
+
+
+def test_they_are_in_the_table():
+    assert set(MEASURES) <= set(FURTHER)
+
+
+@every_measure
+def test_order_of_examples_names_of_classes_and_order_of_sources(name):
+    whole = score(name)
+    assert whole.shape == (3,)
+    same(score(name, np.random.default_rng(0).permutation(len(LABELS))), whole)
+    same(score(name, labels=np.array([2, 0, 1])[LABELS]), whole)
+    same(MEASURES[name](FEATURES[::-1], LOGITS[::-1], LABELS), whole[::-1])
+    same(MEASURES[name](FEATURES, LOGITS, np.array([0, 3, 7])[LABELS]), whole)
+
+
+@every_measure
+def test_weights_hide_and_repeat_rows(name):
+    weights = np.random.default_rng(0).permutation(np.arange(len(LABELS)) % 4)
+    expected = score(name, np.repeat(np.arange(len(LABELS)), weights))
+    same(score(name, where=weights), expected)
+    hidden = np.where(weights[:, None] > 0, 0, np.nan)
+    hub = [[evidence + hidden for evidence in kind] for kind in (FEATURES, LOGITS)]
+    same(MEASURES[name](*hub, np.where(weights > 0, LABELS, -1), num_classes=3, where=weights), expected)
+
+
+@every_measure
+def test_jit_is_eager_and_float32_close_to_float64(name):
+    compiled = jax.jit(lambda *hub: MEASURES[name](*hub, num_classes=3))
+    same(compiled(FEATURES, LOGITS, LABELS), score(name))
+    with jax.enable_x64(True):
+        exact = MEASURES[name](*([x.astype(np.float64) for x in hub] for hub in (FEATURES, LOGITS)), LABELS)
+        assert exact.dtype == np.float64
+    same(score(name), exact)
+
+
+@every_measure
+def test_classes_that_lie_apart_score_higher(name):
+    near = [x + 4 * np.eye(3, dtype=x.dtype)[LABELS] for x in FEATURES[:1]]
+    scores = MEASURES[name]([FEATURES[0], *near], [LOGITS[0], LOGITS[0]], LABELS)
+    assert scores[1] > scores[0]
+
+
+@every_measure
+def test_a_source_without_a_score_has_no_part_in_the_scales(name):
+    constant = np.ones_like(FEATURES[0])
+    scores = MEASURES[name]([*FEATURES, constant], [*LOGITS, LOGITS[0]], LABELS)
+    assert np.isnan(scores[3])
+    same(scores[:3], score(name))
+
+
+@every_measure
+def test_a_hub_of_one_has_nothing_to_compare(name):
+    assert MEASURES[name](FEATURES[:1], LOGITS[:1], LABELS).tolist() == [0]
+    with pytest.raises(InputError, match=f"^{name}: expected"):
+        MEASURES[name]([], [], LABELS)
+    with pytest.raises(InputError, match=f"^{name}: features must be finite"):
+        MEASURES[name]([FEATURES[0] * np.nan], LOGITS[:1], LABELS)
+
+
+def test_in_hub():
+    same(in_hub(jnp.array([1.0, 3.0, 2.0])), [0, 1, 0.5])
+    same(in_hub(jnp.array([5.0, jnp.nan, 5.0])), [0, np.nan, 0])
+    assert np.isnan(in_hub(jnp.array([jnp.nan, jnp.nan]))).all()
+
+
+def nuclear(matrix):
+    return np.linalg.svd(matrix, compute_uv=False).sum()
+
+
+@pytest.mark.parametrize("scale", [0.3, 1])
+def test_ncti_terms_are_those_of_the_authors_pipeline(scale):
+    """PCA, shrinkage by its variances, scikit-learn's LDA and nuclear norms, on few features of small variance."""
+    features = FEATURES[1].astype(np.float64) * scale
+    shrinkage = np.exp(-features.var(axis=0).sum())
+    rotated = (features - features.mean(axis=0)) @ np.linalg.svd(features - features.mean(axis=0))[2].T
+    lda = LinearDiscriminantAnalysis(solver="eigen", shrinkage=shrinkage)
+    projected, posteriors = lda.fit_transform(rotated, LABELS), lda.predict_proba(rotated)
+    terms = ncti_terms(FEATURES[1] * np.float32(scale), LABELS)
+    same(terms.simplex, nuclear(projected - projected.mean(axis=0)))
+    same(terms.center, posteriors[np.arange(len(LABELS)), LABELS].mean())
+    same(terms.collapse, np.log(sum(nuclear(posteriors[y == LABELS]) for y in range(3))))
+
+
+def test_one_class_by_hand():
+    """Its posterior is one; no axis tells classes apart."""
+    terms = ncti_terms(FEATURES[1], np.zeros_like(LABELS))
+    same([terms.center, terms.simplex, terms.collapse], [1, 0, np.log(len(LABELS)) / 2])
+    same(classification_score(FEATURES[1], np.zeros_like(LABELS)), 1)
+
+
+def test_fewer_examples_than_features():
+    p = problem(4, (12, 20, 6, 4))
+    terms = ncti_terms(p.features, p.labels)
+    assert np.isfinite(terms).all()
+    assert 0 <= terms.center <= 1
+    with jax.enable_x64(True):
+        same(ncti_terms(p.features.astype(np.float64), p.labels), terms)
+
+
+def test_energy_of_a_share_by_hand():
+    logits = np.array([[3.0], [1.0], [2.0], [4.0]])
+    same(energy_score(logits), 2.5)
+    same(energy_score(logits, share=0.5), 1.5)
+    same(energy_score(logits, share=0.6), (1 + 2 + 0.4 * 3) / 2.4)
+    same(energy_score(logits, share=0.5, where=[0, 1, 0, 3]), (1 + 4) / 2)
+    assert energy_score(np.array([[1e4, 0.0]])) == 1e4
+    with pytest.raises(InputError, match=r"^energy_score: expected share in \(0, 1\], got 0"):
+        energy_score(logits, share=0)
+    with pytest.raises(InputError, match=r"^energy_score: logits must be finite"):
+        energy_score(np.array([[np.nan, 1.0]]))
