@@ -5,6 +5,7 @@ import jax
 from leepjax.measures.calibrated_leep import calibrated_leep, leep_temperature
 from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
 from leepjax.measures.em_leep import em_leep
+from leepjax.measures.emms import emms
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.etran import classification_score, energy_score, etran
 from leepjax.measures.further import FURTHER, FurtherMeasure
@@ -32,6 +33,7 @@ from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.sfda import sfda
 from leepjax.measures.ncti import NCTITerms, ncti, ncti_terms
+from leepjax.measures.ped import ped, ped_features
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
@@ -60,6 +62,7 @@ __all__ = [
     "e_leep",
     "eep",
     "em_leep",
+    "emms",
     "energy_score",
     "etran",
     "h_score",
@@ -97,6 +100,8 @@ __all__ = [
     "parc",
     "ncti",
     "ncti_terms",
+    "ped",
+    "ped_features",
     "scores_from_moments",
     "sfda",
     "shrunk_h_score",

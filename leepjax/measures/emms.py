@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import accumulator, in_auto_axes
+from leepjax.kernels import in_auto_axes
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -24,8 +24,8 @@ def emms(
     """How well a linear map of the features gives a blend of label embeddings.
 
     Labels of any kind, of classes or captions or boxes, are embedded by k foundation models, which makes tasks alike
-    and says which labels are close. X [n d] are the features and E_1 … E_k [n e] the embeddings of each example's label,
-    columns standardised. From t = (1/k, …, 1/k), and so many times as there are steps,
+    and says which labels are close. X [n d] are the features and E_1 … E_k [n e] the embeddings of each example's
+    label, columns standardised. From t = (1/k, …, 1/k), and so many times as there are steps,
 
         F = X X⁺ Σ_k t_k E_k,   t = sparsemax(argmin_u ‖F − Σ_k u_k E_k‖²),   EMMS = −‖F − Σ_k t_k E_k‖² / (n e)
 
@@ -39,15 +39,15 @@ def emms(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar ≤ 0, minus a mean square, higher is better. NaN when no example counts. Features that don't vary explain
-        nothing; directions whose variance isn't resolved in the dtype, beside the largest, are left out.
+        A scalar ≤ 0, minus a mean square, higher is better. NaN when no example counts. Features that don't vary
+        explain nothing; directions whose variance isn't resolved in the dtype, beside the largest, are left out.
 
     Raises:
         InputError: for less than one step, or embeddings of other shapes; outside jit, for values that aren't finite.
 
-    >>> embeddings = [jnp.array([[0.0], [1], [2], [3]]), jnp.array([[0.0], [1], [2], [4]])]
+    >>> embeddings = [jnp.array([[0.0], [1], [2], [3]]), jnp.array([[0.0], [3], [2], [4]])]
     >>> print(f"{emms(jnp.array([[1.0], [2], [3], [5]]), embeddings):.4f}")
-    -0.0020
+    -0.0377
 
     Notes:
         The authors' code divides by n and then multiplies by e, where a mean divides by both; here it does. Its last t
@@ -75,10 +75,10 @@ def sparsemax(z: jax.Array) -> jax.Array:
 
 def _check_embeddings(label_embeddings, where, n):
     shapes = {np.shape(embedding) for embedding in label_embeddings}
-    if len(shapes) != 1 or len(shape := next(iter(shapes))) != 2 or len(label_embeddings) == 0:
+    if len(shapes) != 1 or len(shape := next(iter(shapes))) != 2 or shape[0] != n:
         raise InputError(
-            f"emms: expected label_embeddings of one shape [{n} e] from at least one model, got {sorted(shapes)}; embed "
-            "each example's label by every model, and bring them to one width."
+            f"emms: expected label_embeddings of one shape [{n} e] from at least one model, got {sorted(shapes)}; "
+            "embed each example's label by every model, and bring them to one width."
         )
     checked = []
     for embedding in label_embeddings:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from leepjax.measures.emms import emms
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
 from leepjax.measures.greedy_ensemble import greedy_ensemble
 from leepjax.measures.hard_subset import hard_subset
@@ -11,6 +12,7 @@ from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, mul
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.etran import etran
 from leepjax.measures.ncti import ncti
+from leepjax.measures.ped import ped
 
 
 class FurtherMeasure(NamedTuple):
@@ -159,6 +161,26 @@ _TABLE = (
         summary="energy and separability",
         paper="Gholami et al. 2023",
         cost="m·(n·d² + d³)",
+        memory="n·d + d²",
+    ),
+    FurtherMeasure(
+        "emms",
+        emms,
+        reads="features, k embeddings [n e] of each label",
+        range="(−∞, 0]",
+        summary="regression of blended label embeddings",
+        paper="Meng et al. 2023",
+        cost="n·d² + d³ + n·k·e·(d + k)",
+        memory="n·(d + k·e)",
+    ),
+    FurtherMeasure(
+        "ped",
+        ped,
+        reads="features, labels, any measure",
+        range="the measure's",
+        summary="a measure after classes have pushed apart",
+        paper="Li et al. 2023",
+        cost="n·d² + c²·d, and the measure's",
         memory="n·d + d²",
     ),
 )
