@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import reference
 from scipy.optimize import minimize
 
 from leepjax import emms
@@ -41,6 +42,17 @@ SIMPLEX = {"type": "eq", "fun": lambda t: t.sum() - 1}
 @pytest.mark.parametrize("steps", [1, 3])
 def test_it_is_the_published_algorithm(steps):
     same(emms(FEATURES, EMBEDDINGS, steps=steps), -by_least_squares(FEATURES, EMBEDDINGS, steps))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("steps", [1, 4])
+def test_the_score_is_the_oracles(steps, weighted):
+    where = rng.permutation(np.arange(24) % 4) if weighted else None
+    for level in (0, 1, 5):  # of an embedding that no feature gives
+        embeddings = EMBEDDINGS + level * np.eye(3, dtype=np.float32)[0][:, None, None] * rng.normal(size=(24, 4))
+        embeddings = embeddings.astype(np.float32)
+        oracle = reference.emms(FEATURES.astype(np.float64), list(embeddings.astype(np.float64)), steps, where)
+        same(emms(FEATURES, embeddings, steps=steps, where=where), oracle)
 
 
 def test_order_units_and_kinds_change_nothing():

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import problem
+import reference
+from cases import TALL, WIDE, problem
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from leepjax import FURTHER, classification_score, energy_score, etran, ncti, ncti_terms
@@ -87,6 +88,21 @@ def test_a_hub_of_one_has_nothing_to_compare(name):
         MEASURES[name]([], [], LABELS)
     with pytest.raises(InputError, match=f"^{name}: features must be finite"):
         MEASURES[name]([FEATURES[0] * np.nan], LOGITS[:1], LABELS)
+
+
+@pytest.mark.parametrize("where", ["all", "weights"])
+@pytest.mark.parametrize("shape", [TALL, WIDE])
+@pytest.mark.parametrize("name", MEASURES)
+def test_the_scores_are_the_oracles(name, shape, where):
+    kinds = ("normal", "apart", "rectified", "in mixed units", "a constant column")
+    hub = [problem(seed, shape, features=kind, where=where) for seed, kind in enumerate(kinds)]
+    labels, weights, c = hub[0].labels, hub[0].where, hub[0].num_classes
+    features, logits = [p.features for p in hub], [3 * np.log(p.probs) for p in hub]
+    exact = [[x.astype(np.float64) for x in kind] for kind in (features, logits)]
+    oracle = (
+        reference.ncti(exact[0], labels, weights) if name == "ncti" else reference.etran(*exact, labels, where=weights)
+    )
+    same(MEASURES[name](features, logits, labels, num_classes=c, where=weights), oracle, rtol=1e-3, atol=1e-4)
 
 
 def test_in_hub():

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from cases import problem
+import reference
+from cases import FEATURES, WHERE, problem
 
 from leepjax import FURTHER, h_score, logme, ped, ped_features
 from leepjax.types import InputError
@@ -48,6 +49,17 @@ def test_the_motion_is_the_papers(time_step, steps):
     assert np.abs(expected - P.features).max() > 1e-3
     own, _ = simulated(P.features.astype(np.float64), P.labels, P.features.astype(np.float64), **options)
     same(ped_features(P.features, P.labels, **options), own)
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("features", FEATURES)
+def test_the_features_are_the_oracles(features, where):
+    p = problem(2, features=features, labels="a missing class", where=where)
+    counted = np.ones(24, bool) if p.where is None else p.where > 0
+    options = {"radius": 0.9, "time_step": 0.7}
+    moved = ped_features(p.features, p.labels, **options, num_classes=3, where=p.where)
+    oracle = reference.ped_features(p.features.astype(np.float64), p.labels, **options, where=p.where)
+    same(moved[counted], oracle, rtol=1e-4, atol=1e-5 * np.abs(p.features).max())
 
 
 def test_it_is_the_measure_of_the_moved_features():

@@ -15,6 +15,7 @@ from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.hard_subset import hard_subset
 from leepjax.measures.knn import knn, knn_split
 from leepjax.measures.lda import lda
+from leepjax.measures.jc_nce import jc_nce
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
@@ -33,6 +34,7 @@ from leepjax.measures.parc import parc
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.sfda import sfda
 from leepjax.measures.ncti import NCTITerms, ncti, ncti_terms
+from leepjax.measures.otce import OTCETerms, otce, otce_terms
 from leepjax.measures.ped import ped, ped_features
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
@@ -58,6 +60,7 @@ __all__ = [
     "gbc",
     "greedy_ensemble",
     "NCTITerms",
+    "OTCETerms",
     "classification_score",
     "e_leep",
     "eep",
@@ -72,6 +75,7 @@ __all__ = [
     "knn_split",
     "label_mse",
     "lda",
+    "jc_nce",
     "leep",
     "leep_lift",
     "leep_tasks",
@@ -100,6 +104,8 @@ __all__ = [
     "parc",
     "ncti",
     "ncti_terms",
+    "otce",
+    "otce_terms",
     "ped",
     "ped_features",
     "scores_from_moments",

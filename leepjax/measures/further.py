@@ -11,7 +11,9 @@ from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.etran import etran
+from leepjax.measures.jc_nce import jc_nce
 from leepjax.measures.ncti import ncti
+from leepjax.measures.otce import otce
 from leepjax.measures.ped import ped
 
 
@@ -182,6 +184,26 @@ _TABLE = (
         paper="Li et al. 2023",
         cost="n·d² + c²·d, and the measure's",
         memory="n·d + d²",
+    ),
+    FurtherMeasure(
+        "otce",
+        otce,
+        reads="features and labels of the source's data and of the target",
+        range="[−H(Y), 0]",
+        summary="−H(Y|Z) of examples paired by transport",
+        paper="Tan et al. 2021",
+        cost="n²·d + n³",
+        memory="n²",
+    ),
+    FurtherMeasure(
+        "jc_nce",
+        jc_nce,
+        reads="features and labels of the source's data and of the target",
+        range="[−H(Y), 0]",
+        summary="OTCE that pairs like classes",
+        paper="Tan et al. 2021",
+        cost="n²·d + n³",
+        memory="n²",
     ),
 )
 
