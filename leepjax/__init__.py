@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from leepjax.transfer.metrics import metrics
     from leepjax.transfer.recipe import FineTuning, Recipe
     from leepjax.transfer.ridge import fit_ridge
+    from leepjax.transfer.task2vec import task2vec, task2vec_asymmetric, task2vec_distance
 
 __version__ = "0.1.0"
 
@@ -173,6 +174,9 @@ __all__ = [
     "sweep",
     "tmi",
     "transrate",
+    "task2vec",
+    "task2vec_asymmetric",
+    "task2vec_distance",
 ]
 
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
@@ -196,6 +200,9 @@ _HOMES = {
     "metrics": "transfer.metrics",
     "retrain_head": "transfer.head",
     "retrain_heads": "transfer.head_tasks",
+    "task2vec": "transfer.task2vec",
+    "task2vec_asymmetric": "transfer.task2vec",
+    "task2vec_distance": "transfer.task2vec",
     "extract": "experiments.extract",
     "rank": "experiments.rank",
     "accumulate": "streaming",

@@ -115,8 +115,8 @@ def ped_features(
         InputError: as `ped`.
 
     >>> features, labels = jnp.array([[-1.0], [1], [0], [2]]), jnp.array([0, 0, 1, 1])
-    >>> print(ped_features(features, labels, time_step=1).ravel().round(2))
-    [-1.1  0.9  0.1  2.1]
+    >>> print([f"{x:.1f}" for x in ped_features(features, labels, time_step=1).ravel()])
+    ['-1.1', '0.9', '0.1', '2.1']
 
     Notes:
         Follows the authors' code (lixiaotong97/PED), which needs a reference. Two classes of one mean have no line

@@ -1,0 +1,192 @@
+"""Task2Vec (Achille et al., ICCV 2019): a task as what a probe network's filters matter for it."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from leepjax.data.target import Target
+from leepjax.extraction.forward import forward_all
+from leepjax.models.source import Source, forward
+from leepjax.transfer.head import retrain_head
+from leepjax.types import InputError
+
+ALPHA = 0.15
+
+
+def task2vec(
+    source: Source, target: Target, *, l2: float | None = None, seed: int = 0, batch_size: int = 64
+) -> jax.Array:
+    """How much each filter of a source matters for a target: the diagonal of the Fisher information, filter by filter.
+
+    The source is the probe, with a head re-trained for the target. With θ its weights and p(y|x) what it predicts,
+
+        F = (1/n) Σ_i Σ_y p(y|x_i) (∂ log p(y|x_i) / ∂θ)²,   embedding = the mean of F over each filter's weights
+
+    Tasks are compared by `task2vec_distance` of embeddings by one source; which source suits a task is told by how near
+    the tasks are that it is known to suit. The size of an embedding grows with how hard the task is for the probe.
+
+    Args:
+        source: the probe, the same for all tasks that are to be compared.
+        target: labelled images; `Target.subset` takes fewer.
+        l2: of the head, as in `retrain_head`.
+        seed: of the head's folds.
+        batch_size: images that are read at once.
+
+    Returns:
+        [filters] numbers ≥ 0. A filter is what a weight of two or more axes keeps for one entry of the last: an output
+        of a convolution or of a linear layer. Weights that don't reach the features, as those of the source's own head,
+        have none.
+
+    Raises:
+        InputError: where an image can't be decoded.
+
+    >>> from leepjax import Preprocessing, as_source, read_target
+    >>> def apply(params, images):
+    ...     features = images[:, ::4, ::4].reshape(len(images), -1) @ params
+    ...     return features, features
+    >>> eight = Preprocessing(image_size=8)
+    >>> probe = as_source(apply, jnp.ones((12, 5)), name="sum", preprocessing=eight, num_classes=5)
+    >>> task2vec(probe, read_target("digits").subset(np.arange(20)), l2=1.0).shape
+    (5,)
+
+    Notes:
+        The expectation over y is taken, where the authors' code (awslabs/aws-cv-task2vec) draws one label for each
+        image and squares the gradient of a batch's mean, which is F over the batch's size but for noise. It puts norms
+        into training mode under a comment that says the opposite; here they use their running statistics. Scales of
+        norms aren't filters here. Takes n·c gradients, one after another, and memory for one.
+
+    Reference:
+        Achille, Lam, Tewari, Ravichandran, Maji, Fowlkes, Soatto, Perona, *Task2Vec: Task Embedding for Meta-Learning*,
+        ICCV 2019, arXiv:1902.03545, section 2.
+    """
+    preprocessing, (apply, params) = source.card.preprocessing, source.opened
+    outputs = forward_all(source, target, preprocessing, batch_size=batch_size)
+    num_classes = len(target.classes)
+    head = retrain_head(outputs.features, target.labels, num_classes, seed=seed, l2=l2).head
+    compute = partial(_fisher, apply, preprocessing, source.dtype, _reaching(source, target.images([0], preprocessing)))
+    sums: list[jax.Array] | None = None
+    for start in range(0, len(target), batch_size):
+        rows = np.arange(start, start + batch_size)
+        images = target.images(np.minimum(rows, len(target) - 1), preprocessing)
+        batch = compute(params, head, images, jnp.asarray(rows < len(target)))
+        sums = batch if sums is None else jax.tree.map(jnp.add, sums, batch)
+    return jnp.concatenate([jnp.asarray(total) for total in sums or []]) / len(target)
+
+
+def task2vec_distance(embedding: ArrayLike, other: ArrayLike) -> jax.Array:
+    """How unlike two tasks are to a probe: one minus the cosine of their embeddings, each over the sum of both.
+
+    Dividing by the sum brings filters of every layer to one scale.
+
+    Args:
+        embedding: [filters] of `task2vec`.
+        other: [filters] by the same source.
+
+    Returns:
+        A scalar in [0, 1], lower is nearer; 0 for tasks whose embeddings are proportional. Filters that matter for
+        neither have no part; NaN where one embedding is zero everywhere.
+
+    Raises:
+        InputError: for embeddings that aren't [filters] of one length.
+
+    >>> print(f"{task2vec_distance([1.0, 2.0, 0.0], [1.0, 0.0, 4.0]):.4f}")
+    0.8000
+
+    Reference:
+        As `task2vec`, section 3: the symmetric distance.
+    """
+    a, b = _check_embeddings("task2vec_distance", embedding, other)
+    total = jnp.where(a + b > 0, a + b, 1)
+    a, b = a / total, b / total
+    return 1 - (a @ b) / jnp.sqrt((a @ a) * (b @ b))
+
+
+def task2vec_asymmetric(embedding: ArrayLike, other: ArrayLike, *, alpha: float = ALPHA) -> jax.Array:
+    """How far it is from one task to another, where what has been learned on a complex task goes further.
+
+        d(a → b) = d(a, b) − α d(a, 1)
+
+    with d `task2vec_distance` and 1 the trivial embedding, as the authors' code has it.
+
+    Args:
+        embedding: [filters] of the task that is left, by `task2vec`.
+        other: [filters] of the task that is gone to, by the same source.
+        alpha: how much complexity counts.
+
+    Returns:
+        A scalar in [−α, 1], lower is nearer.
+
+    Raises:
+        InputError: for embeddings that aren't [filters] of one length.
+
+    >>> print(f"{task2vec_asymmetric([1.0, 2.0, 0.0], [1.0, 0.0, 4.0]):.4f}")
+    0.7229
+
+    Reference:
+        As `task2vec`, section 3: the asymmetric distance.
+    """
+    a, b = _check_embeddings("task2vec_asymmetric", embedding, other)
+    return task2vec_distance(a, b) - alpha * task2vec_distance(a, jnp.ones_like(a))
+
+
+def _check_embeddings(function, *embeddings):
+    arrays = [jnp.asarray(embedding, float) for embedding in embeddings]
+    if arrays[0].ndim != 1 or arrays[0].shape != arrays[1].shape:
+        shapes = " and ".join(str(array.shape) for array in arrays)
+        raise InputError(
+            f"{function}: expected two embeddings of one length, got shapes {shapes}; embed both by one source."
+        )
+    return arrays
+
+
+def _is_weight(leaf):
+    return jnp.ndim(leaf) > 1 and jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _reaching(source: Source, image: np.ndarray) -> tuple[bool, ...]:
+    """Which leaves of the parameters are weights that the features depend on: they change where a leaf is spoilt."""
+    apply, params = source.opened
+    leaves, structure = jax.tree.flatten(params)
+
+    def features(spoilt):
+        given = [jnp.full_like(leaf, jnp.nan) if i == spoilt else leaf for i, leaf in enumerate(leaves)]
+        return np.asarray(
+            forward(apply, structure.unflatten(given), image, source.card.preprocessing, source.dtype).features
+        )
+
+    whole = features(None)
+    return tuple(_is_weight(leaf) and bool((features(i) != whole).any()) for i, leaf in enumerate(leaves))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _fisher(apply, preprocessing, dtype, reaching, params, head, images, counted):
+    """For each weight that reaches the features, the sum over images of its filters' Fisher information."""
+    leaves, structure = jax.tree.flatten(params)
+    weights = [leaf for leaf, reaches in zip(leaves, reaching, strict=True) if reaches]
+
+    def log_probs(weights, image):
+        given = iter(weights)
+        merged = [next(given) if reaches else leaf for leaf, reaches in zip(leaves, reaching, strict=True)]
+        features = forward(apply, structure.unflatten(merged), image[None], preprocessing, dtype).features
+        return jax.nn.log_softmax(head.logits(features)[0])
+
+    def of_image(sums, example):
+        image, counts = example
+        logs, pullback = jax.vjp(lambda weights: log_probs(weights, image), weights)
+
+        def of_class(sums, label):
+            share = jnp.where(counts, jnp.exp(logs[label]), 0)
+            (gradient,) = pullback(jax.nn.one_hot(label, len(logs), dtype=logs.dtype))
+            return jax.tree.map(lambda total, g: total + share * _by_filter(g), sums, gradient), None
+
+        return jax.lax.scan(of_class, sums, jnp.arange(len(logs)))[0], None
+
+    nothing = [jnp.zeros(weight.shape[-1]) for weight in weights]
+    return jax.lax.scan(of_image, nothing, (images, counted))[0]
+
+
+def _by_filter(gradient):
+    return (gradient**2).mean(axis=tuple(range(gradient.ndim - 1)))
