@@ -29,12 +29,14 @@ from leepjax import (
     transrate,
     classification_score,
     em_leep,
+    emms,
     energy_score,
     h_score,
     leep,
     logme,
     loo_leep,
     nce,
+    ped_features,
     shrunk_h_score,
     soft_nce,
 )
@@ -201,6 +203,23 @@ def test_energy_of_few_examples_is_that_of_at_least_a_part_of_one():
     energies = np.log(np.exp(logits).sum(axis=1))
     assert int(0.5 * 10) * len(energies) // 1000 == 0
     close(energy_score(logits, share=0.005), energies.min())
+
+
+def test_emms_is_a_mean_over_the_columns_of_embeddings():
+    """`/ N*D2` divides by the first and multiplies by the second: copies of the columns count with their square."""
+    p = problem(4)
+    embedding = np.random.default_rng(0).normal(size=(3, 2))[p.labels].astype(np.float32)
+    once, thrice = (emms(p.features, [np.tile(embedding, copies)]) for copies in (1, 3))
+    close(thrice, once)
+    apart(9 * once, thrice)
+
+
+def test_ped_of_two_classes_of_one_mean_is_no_division_by_zero():
+    features = np.array([[-1.0], [1.0], [-2.0], [2.0]], np.float32)
+    line = features[:2].mean(axis=0) - features[2:].mean(axis=0)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(line / np.sqrt(np.sum(line**2))).all()
+    close(ped_features(features, [0, 0, 1, 1]), features)
 
 
 def covariances(features, labels):
