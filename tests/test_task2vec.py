@@ -57,6 +57,16 @@ def test_batches_change_nothing(embeddings):
     same(task2vec(small_source(), coloured(4, 0), l2=0.1, batch_size=64), embeddings[0])
 
 
+def test_drawn_labels_have_the_expectation(embeddings):
+    drawn = task2vec(small_source(), coloured(4, 0), l2=0.1, batch_size=7, draws=300)
+    same(drawn, embeddings[0], rtol=0.1)
+    assert (drawn != embeddings[0]).any()
+    one = [task2vec(small_source(), coloured(4, 0), l2=0.1, batch_size=size, draws=1) for size in (7, 24)]
+    same(one[0], one[1])
+    with pytest.raises(InputError, match=r"^task2vec: expected draws >= 1, got 0; leave it out for the expectation"):
+        task2vec(small_source(), coloured(4, 0), draws=0)
+
+
 def test_the_same_task_is_nearer_than_another(embeddings):
     same_task, another = (task2vec_distance(embeddings[0], other) for other in embeddings[1:])
     assert same_task < another

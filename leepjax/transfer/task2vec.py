@@ -17,7 +17,13 @@ ALPHA = 0.15
 
 
 def task2vec(
-    source: Source, target: Target, *, l2: float | None = None, seed: int = 0, batch_size: int = 64
+    source: Source,
+    target: Target,
+    *,
+    draws: int | None = None,
+    l2: float | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
 ) -> jax.Array:
     """How much each filter of a source matters for a target: the diagonal of the Fisher information, filter by filter.
 
@@ -31,8 +37,9 @@ def task2vec(
     Args:
         source: the probe, the same for all tasks that are to be compared.
         target: labelled images; `Target.subset` takes fewer.
+        draws: labels that are drawn from p(y|x_i) for each image, in place of the sum over all; the authors draw one.
         l2: of the head, as in `retrain_head`.
-        seed: of the head's folds.
+        seed: of the head's folds, and of the draws.
         batch_size: images that are read at once.
 
     Returns:
@@ -41,7 +48,7 @@ def task2vec(
         have none.
 
     Raises:
-        InputError: where an image can't be decoded.
+        InputError: for less than one draw, or where an image can't be decoded.
 
     >>> from leepjax import Preprocessing, as_source, read_target
     >>> def apply(params, images):
@@ -53,25 +60,29 @@ def task2vec(
     (5,)
 
     Notes:
-        The expectation over y is taken, where the authors' code (awslabs/aws-cv-task2vec) draws one label for each
-        image and squares the gradient of a batch's mean, which is F over the batch's size but for noise. It puts norms
-        into training mode under a comment that says the opposite; here they use their running statistics. Scales of
-        norms aren't filters here. Takes n·c gradients, one after another, and memory for one.
+        The authors' code (awslabs/aws-cv-task2vec) squares the gradient of a batch's mean, which is F over the batch's
+        size but for noise. It puts norms into training mode under a comment that says the opposite; here they use their
+        running statistics. Scales of norms aren't filters here. Takes c gradients for each image, or as many as draws,
+        one after another, and memory for one.
 
     Reference:
         Achille, Lam, Tewari, Ravichandran, Maji, Fowlkes, Soatto, Perona, *Task2Vec: Task Embedding for Meta-Learning*,
         ICCV 2019, arXiv:1902.03545, section 2.
     """
+    if draws is not None and draws < 1:
+        raise InputError(f"task2vec: expected draws >= 1, got {draws}; leave it out for the expectation.")
     preprocessing, (apply, params) = source.card.preprocessing, source.opened
     outputs = forward_all(source, target, preprocessing, batch_size=batch_size)
     num_classes = len(target.classes)
     head = retrain_head(outputs.features, target.labels, num_classes, seed=seed, l2=l2).head
-    compute = partial(_fisher, apply, preprocessing, source.dtype, _reaching(source, target.images([0], preprocessing)))
+    reaching = _reaching(source, target.images([0], preprocessing))
+    compute = partial(_fisher, apply, preprocessing, source.dtype, reaching, draws)
     sums: list[jax.Array] | None = None
     for start in range(0, len(target), batch_size):
         rows = np.arange(start, start + batch_size)
         images = target.images(np.minimum(rows, len(target) - 1), preprocessing)
-        batch = compute(params, head, images, jnp.asarray(rows < len(target)))
+        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(rows)
+        batch = compute(params, head, images, jnp.asarray(rows < len(target)), keys)
         sums = batch if sums is None else jax.tree.map(jnp.add, sums, batch)
     return jnp.concatenate([jnp.asarray(total) for total in sums or []]) / len(target)
 
@@ -161,8 +172,8 @@ def _reaching(source: Source, image: np.ndarray) -> tuple[bool, ...]:
     return tuple(_is_weight(leaf) and bool((features(i) != whole).any()) for i, leaf in enumerate(leaves))
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _fisher(apply, preprocessing, dtype, reaching, params, head, images, counted):
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _fisher(apply, preprocessing, dtype, reaching, draws, params, head, images, counted, keys):
     """For each weight that reaches the features, the sum over images of its filters' Fisher information."""
     leaves, structure = jax.tree.flatten(params)
     weights = [leaf for leaf, reaches in zip(leaves, reaching, strict=True) if reaches]
@@ -174,18 +185,23 @@ def _fisher(apply, preprocessing, dtype, reaching, params, head, images, counted
         return jax.nn.log_softmax(head.logits(features)[0])
 
     def of_image(sums, example):
-        image, counts = example
+        image, counts, key = example
         logs, pullback = jax.vjp(lambda weights: log_probs(weights, image), weights)
 
-        def of_class(sums, label):
-            share = jnp.where(counts, jnp.exp(logs[label]), 0)
+        if draws is None:
+            labels, shares = jnp.arange(len(logs)), jnp.exp(logs)
+        else:
+            labels, shares = jax.random.categorical(key, logs, shape=(draws,)), jnp.full(draws, 1 / draws)
+
+        def of_label(sums, label_and_share):
+            label, share = label_and_share
             (gradient,) = pullback(jax.nn.one_hot(label, len(logs), dtype=logs.dtype))
             return jax.tree.map(lambda total, g: total + share * _by_filter(g), sums, gradient), None
 
-        return jax.lax.scan(of_class, sums, jnp.arange(len(logs)))[0], None
+        return jax.lax.scan(of_label, sums, (labels, jnp.where(counts, shares, 0)))[0], None
 
     nothing = [jnp.zeros(weight.shape[-1]) for weight in weights]
-    return jax.lax.scan(of_image, nothing, (images, counted))[0]
+    return jax.lax.scan(of_image, nothing, (images, counted, keys))[0]
 
 
 def _by_filter(gradient):
