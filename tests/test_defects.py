@@ -10,7 +10,10 @@ from scipy.special import digamma, gammaln
 from scipy.stats import spearmanr
 
 from leepjax import (
+    classification_score,
     em_leep,
+    emms,
+    energy_score,
     gbc,
     h_score,
     knn,
@@ -22,23 +25,12 @@ from leepjax import (
     pactran_dirichlet,
     pactran_gaussian,
     parc,
+    ped_features,
     sfda,
     shrunk_h_score,
     soft_nce,
     tmi,
     transrate,
-    classification_score,
-    em_leep,
-    emms,
-    energy_score,
-    h_score,
-    leep,
-    logme,
-    loo_leep,
-    nce,
-    ped_features,
-    shrunk_h_score,
-    soft_nce,
 )
 
 THETA = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3], [0.1, 0.2, 0.7], [0.3, 0.3, 0.4]])

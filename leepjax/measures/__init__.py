@@ -13,9 +13,9 @@ from leepjax.measures.gbc import gbc
 from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
 from leepjax.measures.h_score import h_score, h_score_from_moments
 from leepjax.measures.hard_subset import hard_subset
+from leepjax.measures.jc_nce import jc_nce
 from leepjax.measures.knn import knn, knn_split
 from leepjax.measures.lda import lda
-from leepjax.measures.jc_nce import jc_nce
 from leepjax.measures.leep import leep
 from leepjax.measures.leep_lift import leep_lift
 from leepjax.measures.leep_tasks import leep_tasks
@@ -27,15 +27,15 @@ from leepjax.measures.loo_leep import loo_leep
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
 from leepjax.measures.n_leep import n_leep
 from leepjax.measures.nce import nce
+from leepjax.measures.ncti import NCTITerms, ncti, ncti_terms
+from leepjax.measures.otce import OTCETerms, otce, otce_terms
 from leepjax.measures.pactran_dirichlet import pactran_dirichlet
 from leepjax.measures.pactran_gamma import pactran_gamma
 from leepjax.measures.pactran_gaussian import pactran_gaussian
 from leepjax.measures.parc import parc
+from leepjax.measures.ped import ped, ped_features
 from leepjax.measures.regression import label_mse, linear_mse
 from leepjax.measures.sfda import sfda
-from leepjax.measures.ncti import NCTITerms, ncti, ncti_terms
-from leepjax.measures.otce import OTCETerms, otce, otce_terms
-from leepjax.measures.ped import ped, ped_features
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
@@ -52,15 +52,10 @@ __all__ = [
     "ExpectedEmpiricalPredictor",
     "FurtherMeasure",
     "Measure",
-    "calibrated_leep",
-    "chosen",
-    "e_leep",
-    "eep",
-    "em_leep",
-    "gbc",
-    "greedy_ensemble",
     "NCTITerms",
     "OTCETerms",
+    "calibrated_leep",
+    "chosen",
     "classification_score",
     "e_leep",
     "eep",
@@ -68,14 +63,16 @@ __all__ = [
     "emms",
     "energy_score",
     "etran",
+    "gbc",
+    "greedy_ensemble",
     "h_score",
     "h_score_from_moments",
     "hard_subset",
+    "jc_nce",
     "knn",
     "knn_split",
     "label_mse",
     "lda",
-    "jc_nce",
     "leep",
     "leep_lift",
     "leep_tasks",
@@ -95,17 +92,17 @@ __all__ = [
     "multilabel_nce",
     "n_leep",
     "nce",
+    "ncti",
+    "ncti_terms",
     "neg_label_entropy",
     "neg_log_classes",
     "num_parameters",
+    "otce",
+    "otce_terms",
     "pactran_dirichlet",
     "pactran_gamma",
     "pactran_gaussian",
     "parc",
-    "ncti",
-    "ncti_terms",
-    "otce",
-    "otce_terms",
     "ped",
     "ped_features",
     "scores_from_moments",

@@ -5,16 +5,16 @@ from typing import Any, NamedTuple
 
 from leepjax.measures.emms import emms
 from leepjax.measures.ensemble_leep import e_leep, ms_leep
+from leepjax.measures.etran import etran
 from leepjax.measures.greedy_ensemble import greedy_ensemble
 from leepjax.measures.hard_subset import hard_subset
+from leepjax.measures.jc_nce import jc_nce
 from leepjax.measures.logme_regression import logme_regression
 from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
-from leepjax.measures.regression import label_mse, linear_mse
-from leepjax.measures.etran import etran
-from leepjax.measures.jc_nce import jc_nce
 from leepjax.measures.ncti import ncti
 from leepjax.measures.otce import otce
 from leepjax.measures.ped import ped
+from leepjax.measures.regression import label_mse, linear_mse
 
 
 class FurtherMeasure(NamedTuple):
