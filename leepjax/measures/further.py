@@ -144,6 +144,7 @@ _TABLE = (
         summary="the examples that are hard for a source",
         paper="Menta et al. 2023",
         cost="n·d² + c·d³",
+        memory="n·d + d²",
     ),
     FurtherMeasure(
         "ncti",
