@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from leepjax.measures import MEASURES
-from leepjax.types import unknown_name
+from leepjax.types import InputError, unknown_name
 
 
 class TransferabilityScorer(BaseEstimator):
@@ -57,6 +57,8 @@ class TransferabilityScorer(BaseEstimator):
         checked: Any = validate_data(self, X, y, reset=reset, dtype=(np.float32, np.float64))
         X, y = checked
         classes, labels = np.unique(y, return_inverse=True)
+        if sample_weight is not None and not np.any(sample_weight):
+            raise InputError("TransferabilityScorer: expected a weight above zero, got none; check sample_weight.")
         score = MEASURES[self.measure].score(X, X, labels, num_classes=len(classes), where=sample_weight)
         return float(score), classes
 

@@ -56,8 +56,9 @@ class ClassGaussians(NamedTuple):
         return jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
 
     def average(self, values: jax.Array) -> jax.Array:
-        """The mean of values [n] over the examples, NaN without any."""
+        """The mean of values [n] over the examples, NaN without any; what others have may be infinite."""
         n = self.counts.sum()
+        values = jnp.where(self.weights > 0, values, 0)
         return jnp.where(n > 0, (self.weights * values).sum() / positive(n), jnp.nan)
 
 

@@ -86,7 +86,8 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
         shares = weights / positive(n)
         x = jnp.where(counting, features, 0)
         x = jnp.where(counting, x - shares @ x, 0)
-        one_hot = jax.nn.one_hot(labels, num_classes, axis=0, dtype=dtype)
+        # A hidden row may be of a class that has no example; it is of none.
+        one_hot = jnp.where(counting[:, 0], jax.nn.one_hot(labels, num_classes, axis=0, dtype=dtype), 0)
         present = one_hot @ weights > 0
 
         mass, spread = weight * d * n, weight * prior_variance * positive(n)  # λ and λσ²
