@@ -26,6 +26,18 @@ def counted(name: str) -> Cell:
     return lambda line: f"{line[name]} of {line['targets']}"
 
 
+def by_target(name: str) -> Cell:
+    """A count of values, and of those in each target unless it is all of them."""
+
+    def cell(line: dict[str, Any]) -> str:
+        found = line[name]
+        total = sum(found.values())
+        each = ", ".join(f"{target} {number}" for target, number in found.items())
+        return "" if not found else str(total) if total == line["values"] else f"{total}: {each}"
+
+    return cell
+
+
 TABLES: dict[str, Table] = {
     "published_pearson": (
         "published_cells",
@@ -58,5 +70,23 @@ TABLES: dict[str, Table] = {
         "published_ranks",
         {"of": lambda line: f"{line['kind']}s", "ranks": number("ranks"), "Kendall τ": number("kendall")}
         | {"weighted τ": number("weighted_tau"), "its absolute value": number("absolute weighted_tau")},
+    ),
+    "public_values": (
+        "public_values",
+        {"file": lambda line: f"`{line['file']}` ({line['origin']})", "column": number("column", "")}
+        | {"values": number("values"), "can be": number("ends", ""), "can't be": by_target("beyond")}
+        | {"the farthest": lambda line: "" if line["farthest"] is None else f"{line['farthest']:,.4g}"}
+        | {"at the better end": by_target("at_the_better_end")},
+    ),
+    "public_logme": (
+        "public_logme",
+        {"file": lambda line: f"`{line['file']}`", "table": number("table", ""), "values": number("values")}
+        | {"above 2 nats": number("above_2"), "below what float64 can tell from 0": number("below_float64")}
+        | {"highest": number("largest", ".4g"), "noise that it needs": number("noise", ".1e")},
+    ),
+    "public_twice": (
+        "public_twice",
+        {"data set": number("target", "")}
+        | {name: lambda line, name=name: f"{line['apart'][name]:.2%}" for name in PRINTED},
     ),
 }

@@ -5,6 +5,7 @@ python benchmarks/tables.py --size full     # writes them; `small` only checks
 
 import re
 
+import agreement_tables
 import published_tables
 import source_tables
 import speed_tables
@@ -16,13 +17,16 @@ from results import HERE, lines
 PAGES = [HERE / "README.md", HERE / "PUBLISHED.md", HERE / "STUDIES.md"]
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 TABLES = speed_tables.TABLES | source_tables.TABLES | published_tables.TABLES
+# Of these the columns depend on the results, too.
+ROWS = study_tables.TABLES | agreement_tables.TABLES
 
 
 def markdown(name: str) -> str:
     if name == "targets":
         head, rows = ("what", "target", "reached (medians)", ""), list(targets.rows())
-    elif name in study_tables.TABLES:
-        head, rows = study_tables.table(name)
+    elif name in ROWS:
+        found = list(ROWS[name]())
+        head, rows = (list(found[0]) if found else []), [row.values() for row in found]
     else:
         benchmark, columns = TABLES[name]
         head, rows = columns, [[cell(line) for cell in columns.values()] for line in lines(benchmark)]
