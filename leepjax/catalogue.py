@@ -1,7 +1,7 @@
 """What there is to choose from, as rows for ``leepjax ls``."""
 
 from leepjax.data.readers import EMBEDDED
-from leepjax.measures import MEASURES
+from leepjax.measures import FURTHER, MEASURES
 from leepjax.models.opening import load_source, plugins, shipped_sources
 from leepjax.models.published import PUBLISHED
 from leepjax.tables import Row
@@ -29,10 +29,13 @@ def sources() -> list[Row]:
 
 
 def measures() -> list[Row]:
-    """The table of measures."""
+    """The tables of measures: those that rankings and scores are asked for by name, and the others, for Python."""
+    asked_by = [(MEASURES, "rank, score"), (FURTHER, "Python")]
     return [
-        {"measure": m.name, "reads": m.reads, "range": m.range, "what": m.summary, "paper": m.paper}
-        for m in MEASURES.values()
+        {"measure": m.name, "reads": m.reads, "range": m.range, "what": m.summary, "cost": m.cost, "paper": m.paper}
+        | {"asked by": where}
+        for table, where in asked_by
+        for m in table.values()
     ]
 
 

@@ -14,6 +14,7 @@ from leepjax import DEFAULT_MEASURES, MEASURES, cli
 from leepjax.cli import studies
 from leepjax.extraction.table import read_table
 from leepjax.files import digest
+from leepjax.measures import FURTHER
 from leepjax.models import opening
 from leepjax.models.opening import load_source, shipped_sources
 
@@ -89,7 +90,7 @@ def test_version(run):
 @pytest.mark.parametrize("format", ["json", "csv", "md"])
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("sources", shipped_sources()), ("measures", tuple(MEASURES)), ("targets", ("digits", "FOLDER"))],
+    [("sources", shipped_sources()), ("measures", (*MEASURES, *FURTHER)), ("targets", ("digits", "FOLDER"))],
 )
 def test_ls_in_every_format(run, what, names, format):
     code, out, err = run("ls", what, "--format", format)

@@ -4,13 +4,14 @@ One program of a measure in float32 and one in float64 serve most of them: label
 """
 
 import functools
+import re
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import WHERE
+from cases import WHERE, problem
 from further_cases import CASES
 
 import leepjax
@@ -170,3 +171,24 @@ def test_degenerate_evidence_has_the_oracles_score_and_a_finite_gradient(name, k
     agree(leaves(value)[-1], leaves(expected)[-1], rtol=1e-5, atol=2e-6)  # which of equal sources is chosen is nothing
     if not np.isnan(leaves(value)[-1]).any():
         chex.assert_tree_all_finite(slopes)
+
+
+OF_FEATURES = {
+    "ncti_terms": lambda features, labels: leepjax.ncti_terms(features, labels, num_classes=3),
+    "classification_score": lambda features, labels: leepjax.classification_score(features, labels, num_classes=3),
+    "ped_features": lambda features, labels: leepjax.ped_features(features, labels, num_classes=3),
+    "emms": lambda features, labels: leepjax.emms(features, [jnp.eye(3)[labels]]),
+}
+
+
+@pytest.mark.parametrize("name", [*CASES, *OF_FEATURES])
+def test_it_is_a_program_for_accelerators(name):
+    if name in OF_FEATURES:
+        function, arguments = OF_FEATURES[name], (problem(0).features, problem(0).labels)
+    else:
+        asked = CASES[name].ask(0)
+        function, arguments = lambda *two: CASES[name].score(*two, None), (list(asked.evidence), asked.labels)
+    shapes = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, jnp.asarray(array).dtype), arguments)
+    module = jax.export.export(jax.jit(function), platforms=["cuda", "tpu"])(*shapes).mlir_module()
+    products = re.findall(r"stablehlo\.dot_general.*", module)
+    assert all("HIGHEST, HIGHEST" in product for product in products), "a GPU would round operands to TF32"

@@ -14,7 +14,7 @@ from leepjax.sklearn import TransferabilityScorer
 X, Y = (array[:300] for array in load_digits(return_X_y=True))
 
 
-@parametrize_with_checks([TransferabilityScorer("h_score")])
+@parametrize_with_checks([TransferabilityScorer("lfc")])
 def test_conventions(estimator, check):
     check(estimator)
 
