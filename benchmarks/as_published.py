@@ -11,7 +11,7 @@ import scipy.stats
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import RidgeClassifierCV
+from sklearn.linear_model import RidgeCV
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
@@ -124,14 +124,11 @@ def knn(features, labels, c):
 
 
 def linear_probe(features, labels, c):
-    """scikit-learn's ridge with leave-one-out in closed form."""
+    """scikit-learn's ridge with leave-one-out in closed form; given a scorer, it keeps predictions and not errors."""
     x = (features - features.mean(axis=0)) / features.std(axis=0)
     l2s = x.size * 10.0 ** (-np.arange(11) / 2)
-    ridge = RidgeClassifierCV(l2s, store_cv_results=True, scoring=None).fit(x, labels)
-    errors = ridge.cv_results_[:, :, list(l2s).index(ridge.alpha_)].reshape(len(x), -1)
-    targets = 2 * np.eye(c)[labels] - 1
-    residuals = np.sqrt(errors)
-    return np.mean((targets * (1 - targets * residuals)).argmax(axis=1) == labels)
+    ridge = RidgeCV(l2s, store_cv_results=True, scoring="neg_mean_squared_error").fit(x, 2 * np.eye(c)[labels] - 1)
+    return np.mean(ridge.cv_results_[:, :, list(l2s).index(ridge.alpha_)].argmax(axis=1) == labels)
 
 
 def lda(features, labels, c):

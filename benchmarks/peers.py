@@ -121,6 +121,14 @@ def tmlr() -> list[Setting]:
     return list(_settings("TMLR benchmark", rows, "dataset", "test_acc", ("model",)))
 
 
+def parc_accuracies() -> dict[str, np.ndarray]:
+    """Target → accuracies of networks after transfer, without scores (dbolya/parc)."""
+    found: dict[str, list[float]] = {}
+    for row in _rows("parc_oracle_all.csv"):
+        found.setdefault(row["Target Dataset"], []).append(float(row["Oracle"]))
+    return {target: np.array(values) for target, values in found.items()}
+
+
 def every() -> list[Setting]:
     return [*tllib(), *model_spider(), *transrate(), *glue(), *medmnist(), *transfergraph(), *tmlr()]
 

@@ -1,7 +1,7 @@
 """What the committed records of the studies say: the tables of STUDIES.md."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -111,12 +111,6 @@ TABLES = {
     "study_levels": level_rows,
     "study_convergence": convergence_rows,
 }
-
-
-def table(name: str) -> tuple[Iterable[str], list[Iterable[str]]]:
-    """The head and the rows of a table."""
-    rows = list(TABLES[name]())
-    return list(rows[0]) if rows else [], [list(row.values()) for row in rows]
 
 
 def _r(value: float) -> str:

@@ -1,0 +1,35 @@
+"""Which measure would have told the best source of each real target: a row a measure, whatever targets there are."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from results import lines
+
+
+def measure_rows() -> Iterator[dict[str, str]]:
+    """For each target r and τ with the accuracies, the first choice, and how far it falls short of the best."""
+    agreements = lines("real_sources_agreement")
+    accuracies: dict[str, dict[str, float]] = {}
+    for line in lines("real_sources"):
+        accuracies.setdefault(line["target"], {})[line["source"]] = line["head_accuracy"]
+    most = max((line["sources"] for line in agreements), default=0)
+    for measure in dict.fromkeys(line["measure"] for line in agreements):
+        row = {"measure": measure}
+        for line in agreements:
+            if line["measure"] == measure:
+                row |= cells(line, accuracies[line["target"]], most)
+        yield row
+
+
+def cells(line: dict[str, Any], accuracies: dict[str, float], most: int) -> dict[str, str]:
+    """The columns of one target; a measure that is undefined for some sources says for how many it isn't."""
+    target, few = line["target"], f" ({line['sources']} sources)" if line["sources"] < most else ""
+    correlations = (f"{value:.2f}" if (value := line[name][0]) is not None else "–" for name in ("pearson", "kendall"))
+    return {
+        f"{target}: r / τ": " / ".join(correlations) + few,
+        f"puts first, {target}": line["first"],
+        f"regret, {target}": f"{max(accuracies.values()) - accuracies[line['first']]:.3f}",
+    }
+
+
+TABLES: dict[str, Callable[[], Iterator[dict[str, str]]]] = {"measures_on_real_targets": measure_rows}
