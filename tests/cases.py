@@ -89,7 +89,6 @@ ABSOLUTE = {"transrate": 2e-4}  # a difference of rates ten times as large, of G
 
 # Laws that don't hold for a measure, by the name of the law's test, and why.
 EXEMPT = {
-    "test_jit_is_eager": {"n_leep": "EM one operation at a time takes a minute; of its parts each is the same"},
     "test_order_of_examples": {"n_leep": "the centres that clusters start from are drawn from the rows in their order"},
     "test_integer_weights_repeat_rows": {
         "loo_leep": "the whole weight of an example is left out at once",

@@ -9,6 +9,7 @@ from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
 from leepjax.experiments import cell as job
+from leepjax.experiments.plan import plan
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.preprocessing import Preprocessing
@@ -23,6 +24,7 @@ EIGHT = Preprocessing(image_size=8)
 SOURCES = ("random", "cifar10-animals")
 MEASURES = ("leep", "h_score")
 SMALL = {"limit": 60, "resamples": 20}
+PLAN = {"confidence": 0.95, "test_fraction": 0.2, "strict": False}
 LEEP_ALONE = {"measures": "leep", "verify": "none", "resamples": 20}
 
 
@@ -155,8 +157,10 @@ def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change
         lj.rank(**{"target": "digits", "sources": ["random"], "measures": ["leep"]} | change)
 
 
-def test_all_stands_for_every_measure_and_nothing_for_the_default_ones(tmp_path):
-    options = {"verify": "none", "resamples": 0, "limit": 60, "cache": tmp_path}
-    every, default = (lj.rank("digits", "random", measures, **options).measures for measures in ("all", None))
+def test_all_stands_for_every_measure_and_nothing_for_the_default_ones():
+    every, default = (
+        plan("rank", "digits", measures, verify="none", limit=20, seed=0, resamples=0, **PLAN).measures
+        for measures in (["all"], None)
+    )
     assert every == tuple(lj.MEASURES)
     assert default == lj.DEFAULT_MEASURES
