@@ -66,11 +66,11 @@ def test_rows_are_read_where_they_lie(kind):
 def test_whatever_can_not_be_borrowed_is_copied(kind):
     rows = kind[1](aligned((N, D)))
     labels = LABELS[: len(rows.array)]
-    assert lj.h_score(rows, labels) == lj.h_score(jnp.asarray(rows.array), labels)
+    assert lj.lfc(rows, labels) == lj.lfc(jnp.asarray(rows.array), labels)
 
 
 def test_a_score_is_done_with_borrowed_rows_when_it_returns():
-    for measure in (lj.h_score, lj.logme):
+    for measure in (lj.h_score, lj.lfc):
         features = aligned((N, D))
         expected = measure(jnp.array(features), LABELS)
         score = measure(features, LABELS)
