@@ -1,5 +1,7 @@
 """Measures of a whole hub: scores that compare its sources, and the terms that they are made of."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -134,6 +136,25 @@ def test_one_class_by_hand():
     terms = ncti_terms(FEATURES[1], np.zeros_like(LABELS), num_classes=8)
     same([terms.center, terms.simplex, terms.collapse], [1, 0, np.log(len(LABELS)) / 2])
     same(classification_score(FEATURES[1], np.zeros_like(LABELS), num_classes=8), 1)
+
+
+def test_classes_of_any_size_have_their_own_nuclear_norms():
+    """A class goes by the least block that holds it: of one row, of nine and of hundreds, with hidden rows between."""
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 4, 6], [1, 9, 8, 300, 182]))
+    features = np.random.default_rng(1).normal(size=(500, 6)) + np.random.default_rng(2).normal(size=(7, 6))[labels]
+    weights = np.random.default_rng(3).integers(0, 3, 500)
+    terms = ncti_terms(features.astype(np.float32), labels, num_classes=7, where=weights)
+    same(terms, reference.ncti_terms(features.astype(np.float32).astype(np.float64), labels, weights))
+
+
+def test_many_classes_take_no_pass_over_all_rows_each():
+    """An SVD of [2000 50] for every class took 4.5 s; those of a class's own rows take a hundredth of a second."""
+    labels = np.arange(2000) % 50
+    features = np.random.default_rng(0).normal(size=(2000, 4)).astype(np.float32)
+    jax.block_until_ready(ncti_terms(features, labels))
+    start = time.perf_counter()
+    jax.block_until_ready(ncti_terms(features, labels))
+    assert time.perf_counter() - start < 1
 
 
 def test_energy_of_a_share_by_hand():
