@@ -157,6 +157,25 @@ def test_many_classes_take_no_pass_over_all_rows_each():
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.parametrize("offset", [0, 1000])
+@pytest.mark.parametrize(("labels", "where"), [(np.repeat(range(3), 50), None), (np.arange(3), np.full(3, 3))])
+def test_features_that_are_constant_within_classes_have_no_terms(labels, where, offset):
+    """Rounding alone varies them there: divided by, it made a simplex of 1e8."""
+    features = np.random.default_rng(0).normal(offset, 1, size=(3, 7)).astype(np.float32)[labels]
+    assert np.isnan(ncti_terms(features, labels, where=where)).all()
+    assert np.isnan(classification_score(features, labels, where=where))
+
+
+@pytest.mark.parametrize("scale", [1, 50])
+def test_features_that_vary_within_classes_along_one_direction_alone(scale):
+    """The others have the variance that shrinkage gives them, which is far below rounding of the largest."""
+    labels, draw = np.repeat(range(3), 50), np.random.default_rng(0)
+    features = scale * draw.normal(size=(3, 7))[labels]
+    features[:, 2] += draw.normal(size=150)
+    features = features.astype(np.float32)
+    same(ncti_terms(features, labels), reference.ncti_terms(features.astype(np.float64), labels))
+
+
 def test_energy_of_a_share_by_hand():
     logits = np.array([[3.0], [1.0], [2.0], [4.0]])
     same(energy_score(logits), 2.5)

@@ -154,8 +154,7 @@ def _move(features, labels, where, reference, radius, push, num_classes):
     classes = Classes.of(features, labels, where, num_classes)
     std = jnp.sqrt(jnp.diagonal(classes.total)) if reference is None else reference.std(axis=0)
     std = jnp.maximum(std, LEAST_STD)
-    residuals = jnp.where(classes.weights[:, None] > 0, (classes.x - classes.means[labels]) / std, 0)
-    squares = jax.ops.segment_sum(classes.weights * (residuals**2).sum(axis=1), labels, num_classes)
+    squares = jax.ops.segment_sum(classes.weights * ((classes.residuals / std) ** 2).sum(axis=1), labels, num_classes)
     present = classes.counts > 0
     radii = radius * jnp.sqrt(squares / jnp.where(present, classes.counts, 1))
     moves = _pushed_apart(classes.means / std, radii, present, push) * std
