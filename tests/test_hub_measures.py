@@ -113,6 +113,14 @@ def test_in_hub():
     assert np.isnan(in_hub(jnp.array([jnp.nan, jnp.nan]))).all()
 
 
+def test_sources_that_differ_by_rounding_alone_stand_alike():
+    same(in_hub(jnp.array([1.0, 1 - 1e-7, jnp.nan])), [0, 0, np.nan])
+    same(in_hub(jnp.array([-3e4, -3e4 + 0.01])), [0, 0])
+    same(in_hub(jnp.array([1.0, 1 - 2e-5])), [1, 0])
+    apart = FEATURES[1] + 50 * np.eye(3, dtype=np.float32)[LABELS]
+    same(ncti([apart, apart[:, ::-1]], LABELS, num_classes=8), [0, 0])
+
+
 def nuclear(matrix):
     return np.linalg.svd(matrix, compute_uv=False).sum()
 

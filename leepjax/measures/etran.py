@@ -46,7 +46,8 @@ def etran(
 
     Returns:
         [m] scores in [0, 2], or up to the sum of the weights, higher is better. NaN for a source with a term that is,
-        which then has no part in the scales. A term on which all agree adds nothing, so that a hub of one scores 0.
+        which then has no part in the scales. A term on which all agree to one part in 100,000 adds nothing, so that a
+        hub of one scores 0.
 
     Raises:
         InputError: for an empty hub, or one with another number of logits than of features; outside jit, for evidence

@@ -51,7 +51,7 @@ def ncti(
 
     Returns:
         [m] scores in [−1, 2], higher is better. NaN for a source whose terms are, which then has no part in the scales.
-        A term on which all agree adds nothing, so that a hub of one source scores it 0.
+        A term on which all agree to one part in 100,000 adds nothing, so that a hub of one source scores it 0.
 
     Raises:
         InputError: for an empty hub; outside jit, for features that aren't finite, labels out of range or shapes that
