@@ -117,7 +117,9 @@ def classification_score(
 
     Returns:
         A scalar in [0, 1], higher is better. NaN when no example counts, or no feature varies within any class.
-        Directions with less than 1e-5 of the variance that a feature has within classes are left out.
+        Directions with less than 1e-3 of the variance that a feature has within classes, features in units of it, are
+        left out, which float32 doesn't resolve where d is in the hundreds. The score moves with that threshold: 1500
+        examples of noise in 256 features, of variances 1/i³, scored 0.39 at 1e-5 and 0.13 at 1e-3.
 
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.

@@ -99,8 +99,9 @@ def ncti_terms(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        Three scalars. NaN when no example counts, or no feature varies within any class. Directions with less than 1e-5
-        of the variance that a feature has within classes are left out.
+        Three scalars. NaN when no example counts, or no feature varies within any class. Directions with less than 1e-3
+        of the variance that a feature has within classes, features in units of it, are left out, which float32 doesn't
+        resolve where there are hundreds; the terms move with that threshold.
 
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
