@@ -60,7 +60,7 @@ def etran(
 
     Reference:
         Gholami, Akbari, Wang, Kamranian, Zhang, *ETran: Energy-Based Transferability Estimation*, ICCV 2023,
-        arXiv:2308.02027, section 3. Its regression score is of boxes, for object detection, and isn't here.
+        arXiv:2308.02027. Its regression score is of boxes, for object detection, and isn't here.
     """
     if not 0 < len(hub_features) == len(hub_logits):
         raise InputError(

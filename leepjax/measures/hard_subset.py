@@ -69,8 +69,9 @@ def hard_subset(
     Notes:
         Class-agnostic: n·d + m·d, for the mean of cosines is the product with the mean of unit rows. Class-specific:
         n·d² + c·d³, each row whitened by its own class alone; a copy of the features and d² numbers of memory. The
-        paper proposes a class-agnostic way by the network's internal representations and a class-specific one; no
-        public code was found. The formulae above, one layer's features, shrinkage and shares are choices made here.
+        paper proposes a class-agnostic way by the network's internal representations and a class-specific one; its
+        abstract says that code is available, but none was found, nor was the paper's text at hand. The formulae above,
+        one layer's features, shrinkage and shares are choices made here.
 
     >>> features, labels = jnp.array([[0.0], [0.1], [0.9], [5.0], [5.1], [4.2]]), jnp.array([0, 0, 0, 1, 1, 1])
     >>> hard_subset(features, labels, fraction=0.3).tolist()

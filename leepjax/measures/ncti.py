@@ -69,7 +69,7 @@ def ncti(
 
     Reference:
         Wang, Luo, Zheng, Huang, Baktashmotlagh, *How Far Pre-trained Models Are from Neural Collapse on the Target
-        Dataset Informs their Transferability*, ICCV 2023, section 3.
+        Dataset Informs their Transferability*, ICCV 2023.
     """
     if len(hub) == 0:
         raise InputError("ncti: expected the features of at least one source, got none; pass a list of arrays.")

@@ -68,7 +68,7 @@ def task2vec(
 
     Reference:
         Achille, Lam, Tewari, Ravichandran, Maji, Fowlkes, Soatto, Perona, *Task2Vec: Task Embedding for Meta-Learning*,
-        ICCV 2019, arXiv:1902.03545, section 2.
+        ICCV 2019, arXiv:1902.03545.
     """
     if draws is not None and draws < 1:
         raise InputError(f"task2vec: expected draws >= 1, got {draws}; leave it out for the expectation.")
@@ -108,7 +108,7 @@ def task2vec_distance(embedding: ArrayLike, other: ArrayLike) -> jax.Array:
     0.8000
 
     Reference:
-        As `task2vec`, section 3: the symmetric distance.
+        As `task2vec`: the symmetric distance.
     """
     a, b = _check_embeddings("task2vec_distance", embedding, other)
     total = jnp.where(a + b > 0, a + b, 1)
@@ -148,7 +148,7 @@ def task2vec_asymmetric(
         Here embeddings are of the Fisher information alone, so that no λ² is known: t stands for it.
 
     Reference:
-        As `task2vec`, section 3: the asymmetric distance.
+        As `task2vec`: the asymmetric distance.
     """
     a, b = _check_embeddings("task2vec_asymmetric", embedding, other)
     if not trivial > 0:
