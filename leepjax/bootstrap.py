@@ -7,8 +7,8 @@ import numpy as np
 
 from leepjax.measures import MEASURES
 
-# Numbers of temporaries that a batch of resamples may take beside the evidence: 64 MiB in float32.
-_BUDGET = 2**24
+# Numbers of temporaries that a batch of resamples may take beside the evidence: 256 MiB in float32.
+_BUDGET = 2**26
 # Measures whose resamples share the reading of the evidence: each holds a table and a number an example of its own.
 _SHARING = {"leep", "leep_lift", "em_leep", "soft_nce", "nce"}
 
@@ -35,11 +35,21 @@ def score_with_draws(
     features, probs = (features, None) if MEASURES[measure].reads == "features" else (None, probs)
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
-    evidence = np.shape(probs if features is None else features)
-    numbers = num_classes * evidence[1] + evidence[0] if measure in _SHARING else evidence[0] * evidence[1]
-    batch_size = int(np.clip(_BUDGET // numbers, 1, len(weights)))
+    held = _numbers_held(measure, np.shape(probs if features is None else features), num_classes)
+    batch_size = int(np.clip(_BUDGET // held, 1, len(weights)))
     values = np.asarray(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
     return float(values[0]), values[1:]
+
+
+def _numbers_held(measure: str, shape: tuple[int, ...], num_classes: int) -> int:
+    """About how many temporaries a resample of evidence [n width] takes, as XLA's account of the programs has it."""
+    (n, width), c = shape, num_classes
+    if measure in _SHARING:
+        return 4 * (c * width + n)
+    if MEASURES[measure].reads != "features":
+        return 6 * n * width
+    own = {"transrate": 2 * c * width**2, "n_leep": 3 * n * min(5 * c, n), "parc": 8 * min(n, 500) ** 2}
+    return 4 * (n * (width + c) + width**2) + own.get(measure, 0)
 
 
 def interval(value: float, draws: np.ndarray, confidence: float) -> tuple[float, float]:

@@ -63,8 +63,8 @@ class Moments:
         return _add(self, features, labels, where)
 
     def merge(self, other: Self) -> Self:
-        """The moments of both sets of examples, anchored where these are (where the other are, if these are empty)."""
-        anchor = jnp.where(self.size > 0, self.anchor, other.anchor)
+        """The moments of both sets of examples, anchored where the larger set is, and so nearer to the mean of both."""
+        anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
         return replace(jax.tree.map(jnp.add, self.anchored_at(anchor), other.anchored_at(anchor)), anchor=anchor)
 
     def anchored_at(self, anchor: jax.Array) -> Self:

@@ -1,5 +1,6 @@
 """Bootstrap: weights stand for resampled examples, one program scores them all, intervals lie about the score."""
 
+import jax
 import numpy as np
 import pytest
 from cases import EXEMPT, ORACLES, PLACES, Problem
@@ -55,8 +56,27 @@ def test_draws_are_the_scores_of_resampled_examples(measure):
 
 def test_batches_of_resamples_change_nothing(monkeypatch):
     whole = draw("leep")[1]
-    monkeypatch.setattr(bootstrap, "_BUDGET", 5 * N * WIDTH)
+    monkeypatch.setattr(bootstrap, "_BUDGET", 20 * (CLASSES * WIDTH + N))
     np.testing.assert_allclose(draw("leep")[1], whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("measure", ["transrate", "n_leep"])
+def test_batches_of_resamples_keep_to_their_budget(measure, monkeypatch):
+    """Those of measures that hold more than the evidence, too: what XLA says that the program takes beside it."""
+    n, width, classes, budget = 200, 32, 20, 10**6
+    shape, weights = (n, width), bootstrap_weights(n, 63, 0)
+    sizes = []
+    monkeypatch.setattr(bootstrap, "_BUDGET", budget)
+    monkeypatch.setattr(bootstrap, "_score_each", lambda *args: sizes.append(args[2]) or np.zeros(64))
+    score_with_draws(measure, np.zeros(shape), None, np.arange(n) % classes, classes, weights)
+    monkeypatch.undo()
+    structs = [jax.ShapeDtypeStruct(shape, "float32"), None, jax.ShapeDtypeStruct((n,), "int32")]
+    lowered = bootstrap._score_each.lower(
+        measure, classes, sizes[0], *structs, jax.ShapeDtypeStruct((64, n), "float32")
+    )
+    taken = lowered.compile().memory_analysis().temp_size_in_bytes / 4
+    assert 1 < sizes[0] < 64
+    assert budget / 8 < taken < 2 * budget
 
 
 def test_no_resamples_leave_the_score():

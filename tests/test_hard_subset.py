@@ -150,6 +150,21 @@ def test_shares(name, value):
     rejects(message, p.features, p.labels, **{name: value})
 
 
+def test_shrinkage_that_the_type_does_not_resolve():
+    """At 1e-7 a Cholesky factor of ten examples in forty features was NaN, and half the rows kept were others."""
+    draw = np.random.default_rng(0)
+    features, labels = draw.normal(size=(60, 40)).astype(np.float32), np.arange(60) % 6
+    message = "shrinkage must be at least 0.001 in float32, got 1e-07; take more, or features in float64."
+    rejects(message, features, labels, shrinkage=1e-7)
+    hard_subset(features, labels, features, shrinkage=1e-7)  # isn't read
+    with jax.enable_x64(True):
+        exact = features.astype(np.float64)
+        expected = reference.hard_subset(exact, labels, shrinkage=1e-7)
+        np.testing.assert_array_equal(hard_subset(exact, labels, shrinkage=1e-7), expected)
+    expected = reference.hard_subset(exact, labels, shrinkage=1e-3)
+    np.testing.assert_array_equal(hard_subset(features, labels, shrinkage=1e-3), expected)
+
+
 def test_source_features():
     p = problem(0)
     message = "expected source_features of 3 columns, got 2; take both from one layer of one network."

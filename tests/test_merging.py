@@ -12,6 +12,9 @@ from cases import ABSOLUTE, FEATURES, MEASURES, SEEDS, STREAMS, problem, score
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leepjax.class_moments import ClassMoments
+from leepjax.moments import Moments
+
 
 def same(actual, expected, atol=5e-6):
     np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=atol)
@@ -45,6 +48,15 @@ def test_an_empty_chunk_adds_nothing(name):
     hidden = whole.update(*read(p), where=np.zeros(len(p.labels)))
     for merged in (nothing.merge(whole), whole.merge(nothing), hidden):
         same(finish(merged, p), score(name, p))
+
+
+@pytest.mark.parametrize("kind", [Moments, ClassMoments])
+def test_the_larger_set_keeps_its_anchor(kind):
+    """Whichever is merged into the other: a single example far away, read first, isn't what all are summed about."""
+    p = problem(0)
+    far, rest = kind.of(100 + p.features[:1], p.labels[:1], 3), kind.of(p.features[1:], p.labels[1:], 3)
+    for merged in (far.merge(rest), rest.merge(far)):
+        np.testing.assert_array_equal(merged.anchor, rest.anchor)
 
 
 @pytest.mark.parametrize("name", [n for n in STREAMS if MEASURES[n].reads == "features"])

@@ -93,6 +93,27 @@ def test_distances_are_the_oracles(seed):
     same(task2vec_distance(a, a), 0, atol=1e-6)
 
 
+def test_distances_of_tasks_that_are_all_but_the_same_are_not_below_zero():
+    """One minus a cosine of 1 + 1e-7 was −1e-7."""
+    for seed in range(20):
+        embedding = np.random.default_rng(seed).exponential(size=50)
+        assert 0 <= task2vec_distance(embedding, embedding) < 1e-12
+    nearly = task2vec_distance(embedding, embedding * (1 + 1e-4 * np.arange(50)))
+    same(nearly, reference.task2vec_distance(embedding, embedding * (1 + 1e-4 * np.arange(50))), rtol=1e-2)
+
+
+def test_the_trivial_task_by_hand():
+    a, b = np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 0.5])
+    expected = reference.task2vec_distance(a, b) - 0.15 * reference.task2vec_distance(a, np.full(3, 0.01))
+    same(task2vec_asymmetric(a, b, trivial=0.01), expected, atol=1e-6)
+    # Ten times as much information, beside a trivial task of ten times as much.
+    same(task2vec_asymmetric(10 * a, 10 * b, trivial=0.1), expected, atol=1e-6)
+    with pytest.raises(
+        InputError, match=r"^task2vec_asymmetric: expected trivial > 0, got 0; pass a prior's precision"
+    ):
+        task2vec_asymmetric(a, b, trivial=0)
+
+
 def test_degenerate_embeddings():
     assert np.isnan(task2vec_distance([0.0, 0.0], [1.0, 2.0]))
     same(task2vec_distance([1.0, 0.0], [0.0, 2.0]), 1)

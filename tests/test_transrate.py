@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from leepjax import Batches, ClassMoments, accumulate, transrate
 from leepjax.kernels.class_grams import class_grams
 from leepjax.measures import transrate_from_class_moments
+from leepjax.measures.transrate import _log_det_plus_one
 from leepjax.types import InputError
 
 
@@ -108,6 +109,14 @@ def test_a_weighting_that_is_unknown():
         transrate([[1.0]], [0], weighting="equal")
     with pytest.raises(InputError, match="weighting must be"):
         transrate_from_class_moments(ClassMoments.init(2, 3), weighting="equal")
+
+
+def test_resamples_pay_for_eigenvalues_only_where_they_need_them():
+    """A batched condition would become a choice between results, both computed for every class and resample."""
+    mapped = jax.vmap(_log_det_plus_one)
+    matrices = jnp.stack([jnp.eye(4), 1e9 * jnp.ones((4, 4))])
+    assert " scan[" in str(jax.make_jaxpr(mapped)(matrices))
+    close(mapped(matrices), [4 * np.log(2), np.log(1 + 4e9)], rtol=1e-6)
 
 
 def test_no_array_of_all_examples_grams():

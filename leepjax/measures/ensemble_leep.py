@@ -42,7 +42,8 @@ def ms_leep(
 
     Notes:
         Two reads of each source's probs, and m·n numbers beside the memory of `leep`. The sources' numbers of classes
-        may differ; each shape compiles once.
+        may differ; each shape compiles once. The definition follows the paper's abstract and what works on ensembles
+        commonly mean by the name: neither its text nor its code was at hand.
 
     >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
     >>> print(f"{ms_leep(sources, labels):.4f}")
@@ -83,7 +84,8 @@ def e_leep(
 
     Notes:
         Two reads of each source's probs, and m·n numbers beside the memory of `leep`. The sources' numbers of classes
-        may differ; each shape compiles once.
+        may differ; each shape compiles once. The definition follows the paper's abstract and what works on ensembles
+        commonly mean by the name: neither its text nor its code was at hand.
 
     >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
     >>> print(f"{e_leep(sources, labels):.4f}")

@@ -46,7 +46,8 @@ def etran(
 
     Returns:
         [m] scores in [0, 2], or up to the sum of the weights, higher is better. NaN for a source with a term that is,
-        which then has no part in the scales. A term on which all agree adds nothing, so that a hub of one scores 0.
+        which then has no part in the scales. A term on which all agree to one part in 100,000 adds nothing, so that a
+        hub of one scores 0.
 
     Raises:
         InputError: for an empty hub, or one with another number of logits than of features; outside jit, for evidence
@@ -59,7 +60,7 @@ def etran(
 
     Reference:
         Gholami, Akbari, Wang, Kamranian, Zhang, *ETran: Energy-Based Transferability Estimation*, ICCV 2023,
-        arXiv:2308.02027, section 3. Its regression score is of boxes, for object detection, and isn't here.
+        arXiv:2308.02027. Its regression score is of boxes, for object detection, and isn't here.
     """
     if not 0 < len(hub_features) == len(hub_logits):
         raise InputError(
@@ -116,7 +117,9 @@ def classification_score(
 
     Returns:
         A scalar in [0, 1], higher is better. NaN when no example counts, or no feature varies within any class.
-        Directions with less than 1e-5 of the variance that a feature has within classes are left out.
+        Directions with less than 1e-3 of the variance that a feature has within classes, features in units of it, are
+        left out, which float32 doesn't resolve where d is in the hundreds. The score moves with that threshold: 1500
+        examples of noise in 256 features, of variances 1/i³, scored 0.39 at 1e-5 and 0.13 at 1e-3.
 
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.

@@ -16,6 +16,9 @@ from leepjax.validation_columns import check_unlabelled
 
 # Rows of one class that are whitened at once.
 _BLOCK = 256
+# The least shrinkage, in roundings of the type: 0.001 in float32. Rounding of a covariance is that of its largest
+# direction, which can be d times the level that shrinkage adds to each.
+_LEAST_SHRINKAGE = 2**13
 
 
 def hard_subset(
@@ -49,7 +52,8 @@ def hard_subset(
         source_features: [m d] features of the source's own data, by the same network; or None for the class-specific
             form.
         fraction: in (0, 1], the share of the examples that count, or of a class's, that is kept, rounded up.
-        shrinkage: s in (0, 1], what makes a class's covariance invertible when it has fewer examples than features.
+        shrinkage: s in (0, 1], what makes a class's covariance invertible when it has fewer examples than features; at
+            least 0.001 in float32, which doesn't resolve less.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights. A row counts as one example in the share,
             whatever its weight.
@@ -59,14 +63,15 @@ def hard_subset(
         has a derivative in `where` alone, the choice held fixed.
 
     Raises:
-        ValueError: for a `fraction` or `shrinkage` outside (0, 1]; outside jit, for features that aren't finite, labels
-            out of range or shapes that don't fit.
+        ValueError: for a `fraction` or `shrinkage` outside (0, 1], or a shrinkage too small for the type; outside jit,
+            for features that aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
         Class-agnostic: n·d + m·d, for the mean of cosines is the product with the mean of unit rows. Class-specific:
         n·d² + c·d³, each row whitened by its own class alone; a copy of the features and d² numbers of memory. The
         paper proposes a class-agnostic way by the network's internal representations and a class-specific one; its
-        code isn't public. The formulae above, one layer's features, shrinkage and shares are choices made here.
+        abstract says that code is available, but none was found, nor was the paper's text at hand. The formulae above,
+        one layer's features, shrinkage and shares are choices made here.
 
     >>> features, labels = jnp.array([[0.0], [0.1], [0.9], [5.0], [5.1], [4.2]]), jnp.array([0, 0, 0, 1, 1, 1])
     >>> hard_subset(features, labels, fraction=0.3).tolist()
@@ -81,6 +86,7 @@ def hard_subset(
             raise InputError(f"hard_subset: {name} must be a number in (0, 1], got {value}; pass a share.")
     features, labels, where, c = check_features("hard_subset", features, labels, num_classes, where)
     if source_features is None:
+        _check_resolved(shrinkage, features.dtype)
         compute = partial(_far_from_class, num_classes=c, fraction=float(fraction), shrinkage=float(shrinkage))
         return in_auto_axes(compute, features, labels, where)
     known = check_unlabelled("hard_subset", source_features, name="source_features")
@@ -90,6 +96,15 @@ def hard_subset(
             "take both from one layer of one network."
         )
     return in_auto_axes(partial(_unlike_source, fraction=float(fraction)), features, known, where)
+
+
+def _check_resolved(shrinkage, dtype):
+    least = _LEAST_SHRINKAGE * float(jnp.finfo(dtype).eps)
+    if shrinkage < least:
+        raise InputError(
+            f"hard_subset: shrinkage must be at least {least:.1g} in {dtype}, got {shrinkage}; "
+            "take more, or features in float64."
+        )
 
 
 @partial(jax.jit, static_argnames="fraction")

@@ -61,7 +61,7 @@ def knn(
     References:
         Cover, Hart, *Nearest neighbor pattern classification*, IEEE Trans. Inf. Theory 1967; as a measure: Bolya,
         Mittapalli, Hoffman, *Scalable Diverse Model Selection for Accessible Transfer Learning*, NeurIPS 2021,
-        section 4, and Sorkhei et al., *k-NN as a Simple and Effective Estimator of Transferability*, 2025.
+        and Sorkhei et al., *k-NN as a Simple and Effective Estimator of Transferability*, 2025.
     """
     _check_options("knn", k, metric)
     arguments = check_features("knn", features, labels, num_classes, where)

@@ -47,7 +47,7 @@ def lfc(
 
     Reference:
         Deshpande, Achille, Ravichandran, Li, Zancato, Fowlkes, Bhotika, Soatto, Perona, *A linearized framework and a
-        new benchmark for model selection for fine-tuning*, 2021, arXiv:2102.00084, section 4.
+        new benchmark for model selection for fine-tuning*, 2021, arXiv:2102.00084.
     """
     arguments = check_features("lfc", features, labels, num_classes, where)
     return in_auto_axes(partial(_lfc, num_classes=arguments.num_classes), *arguments[:3])

@@ -58,7 +58,7 @@ def linear_probe(
 
     References:
         Allen, *The relationship between variable selection and data augmentation and a method for prediction*,
-        Technometrics 1974. Rifkin, Lippert, *Notes on regularized least squares*, MIT CSAIL 2007, section 4.
+        Technometrics 1974. Rifkin, Lippert, *Notes on regularized least squares*, MIT CSAIL 2007.
     """
     if score not in SCORES:
         raise InputError(f"linear_probe: expected score to be one of {', '.join(SCORES)}, got {score!r}; choose one.")

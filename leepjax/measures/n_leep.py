@@ -65,7 +65,7 @@ def n_leep(
     -0.1733
 
     Reference:
-        Li, Jia, Sang, Zhu, Green, Wang, Gong, *Ranking Neural Checkpoints*, CVPR 2021, arXiv:2011.11200, section 3.
+        Li, Jia, Sang, Zhu, Green, Wang, Gong, *Ranking Neural Checkpoints*, CVPR 2021, arXiv:2011.11200.
     """
     _check(num_components, covariance, energy)
     arguments = check_features("n_leep", features, labels, num_classes, where)

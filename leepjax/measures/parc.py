@@ -65,7 +65,7 @@ def parc(
 
     Reference:
         Bolya, Mittapalli, Hoffman, *Scalable Diverse Model Selection for Accessible Transfer Learning*, NeurIPS 2021,
-        arXiv:2111.06977, section 4.
+        arXiv:2111.06977.
     """
     for name, value, least in (("num_components", num_components, 2), ("probe", probe, 3)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= MOST:

@@ -12,7 +12,7 @@ from leepjax.kernels import in_auto_axes
 from leepjax.measures.fisher import Classes
 from leepjax.measures.logme import logme
 from leepjax.types import InputError
-from leepjax.validation import check_features
+from leepjax.validation import check_features, check_finite
 
 # The least deviation that a feature is divided by, as in the authors' code.
 LEAST_STD = 1e-3
@@ -63,7 +63,7 @@ def ped(
 
     Raises:
         InputError: for a radius, time step or stiffness that isn't positive, or a reference of another width; outside
-            jit, for features that aren't finite, labels out of range or shapes that don't fit.
+            jit, for features or a reference that aren't finite, labels out of range or shapes that don't fit.
 
     >>> features, labels = jnp.array([[-1.0], [-2], [1], [2], [0], [0.5]]), jnp.array([0, 0, 1, 1, 0, 1])
     >>> print(f"{logme(features, labels):.4f} {ped(features, labels, radius=2, time_step=1):.4f}")
@@ -139,6 +139,7 @@ def _checked(function, features, labels, num_classes, where, reference, **positi
                 f"{function}: expected reference of {arguments.evidence.shape[1]} features a row, got shape "
                 f"{reference.shape}; pass what the same source says of its own data."
             )
+        check_finite(function, "reference", reference, None)
     push = positive["time_step"] ** 2 / 2 * positive["stiffness"]
     return arguments, reference, positive["radius"], min(push, 1.0)
 
@@ -154,8 +155,7 @@ def _move(features, labels, where, reference, radius, push, num_classes):
     classes = Classes.of(features, labels, where, num_classes)
     std = jnp.sqrt(jnp.diagonal(classes.total)) if reference is None else reference.std(axis=0)
     std = jnp.maximum(std, LEAST_STD)
-    residuals = jnp.where(classes.weights[:, None] > 0, (classes.x - classes.means[labels]) / std, 0)
-    squares = jax.ops.segment_sum(classes.weights * (residuals**2).sum(axis=1), labels, num_classes)
+    squares = jax.ops.segment_sum(classes.weights * ((classes.residuals / std) ** 2).sum(axis=1), labels, num_classes)
     present = classes.counts > 0
     radii = radius * jnp.sqrt(squares / jnp.where(present, classes.counts, 1))
     moves = _pushed_apart(classes.means / std, radii, present, push) * std

@@ -6,6 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
 from leepjax.class_moments import ClassMoments
@@ -59,9 +60,9 @@ def transrate(
     Notes:
         n·d² + c·d³ operations and c·d² numbers beside the evidence; classes are factorised one after another. A
         Cholesky factor gives the determinant unless rounding would change it by more than 5e-6 of its logarithm, as it
-        does where features are large and a class's examples few; then eigenvalues do, at twenty times the cost, and
-        those that rounding alone could make count as zero. The score is a difference of such rates and is as exact as
-        they are.
+        does where features are large and a class's examples fewer than d; then eigenvalues do, at twenty times the
+        cost, and those that rounding alone could make count as zero. Under `jax.vmap` matrices go one after another, so
+        that only those pay for it. The score is a difference of such rates and is as exact as they are.
         Published code differs in ω_c, which changes the order of sources where classes are imbalanced.
 
     >>> print(f"{transrate(jnp.array([[0.0, 0], [0, 1], [2, 0], [3, 1]]), jnp.array([0, 0, 1, 1])):.4f}")
@@ -114,6 +115,12 @@ def _transrate(features, labels, where, eps, weighting, num_classes):
 @jax.custom_jvp
 def _log_det_plus_one(a):
     """Log det(I + A) of a positive semi-definite A [d d]."""
+    return _log_det_of_one(a)
+
+
+@sequential_vmap
+def _log_det_of_one(a):
+    """As above; under `jax.vmap` it is a loop, where a batched condition would compute eigenvalues of every matrix."""
     diagonal, eps = 1 + jnp.diagonal(a), float(jnp.finfo(a.dtype).eps)
     scale = jax.lax.rsqrt(diagonal)
     whole = (a + jnp.eye(len(a), dtype=a.dtype)) * scale * scale[:, None]

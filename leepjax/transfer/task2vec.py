@@ -44,8 +44,9 @@ def task2vec(
 
     Returns:
         [filters] numbers ≥ 0. A filter is what a weight of two or more axes keeps for one entry of the last: an output
-        of a convolution or of a linear layer. Weights that don't reach the features, as those of the source's own head,
-        have none.
+        of a convolution or of a linear layer. A user's function that keeps the queries of attention as [d heads width]
+        gives a filter to each entry of the width, a mean over heads: give it [d heads·width] for one an output. Weights
+        that don't reach the features, as those of the source's own head, have none.
 
     Raises:
         InputError: for less than one draw, or where an image can't be decoded.
@@ -67,7 +68,7 @@ def task2vec(
 
     Reference:
         Achille, Lam, Tewari, Ravichandran, Maji, Fowlkes, Soatto, Perona, *Task2Vec: Task Embedding for Meta-Learning*,
-        ICCV 2019, arXiv:1902.03545, section 2.
+        ICCV 2019, arXiv:1902.03545.
     """
     if draws is not None and draws < 1:
         raise InputError(f"task2vec: expected draws >= 1, got {draws}; leave it out for the expectation.")
@@ -107,40 +108,52 @@ def task2vec_distance(embedding: ArrayLike, other: ArrayLike) -> jax.Array:
     0.8000
 
     Reference:
-        As `task2vec`, section 3: the symmetric distance.
+        As `task2vec`: the symmetric distance.
     """
     a, b = _check_embeddings("task2vec_distance", embedding, other)
     total = jnp.where(a + b > 0, a + b, 1)
-    a, b = a / total, b / total
-    return 1 - (a @ b) / jnp.sqrt((a @ a) * (b @ b))
+    a, b = (share / jnp.sqrt(share @ share) for share in (a / total, b / total))
+    # One minus the cosine, without the rounding of a difference of two ones; it may be a bit above one.
+    return jnp.minimum(((a - b) ** 2).sum() / 2, 1)
 
 
-def task2vec_asymmetric(embedding: ArrayLike, other: ArrayLike, *, alpha: float = ALPHA) -> jax.Array:
+def task2vec_asymmetric(
+    embedding: ArrayLike, other: ArrayLike, *, alpha: float = ALPHA, trivial: float = 1.0
+) -> jax.Array:
     """How far it is from one task to another, where what has been learned on a complex task goes further.
 
-        d(a → b) = d(a, b) − α d(a, 1)
+        d(a → b) = d(a, b) − α d(a, t)
 
-    with d `task2vec_distance` and 1 the trivial embedding, as the authors' code has it.
+    with d `task2vec_distance` and t the embedding of a trivial task, the same number for each filter.
 
     Args:
         embedding: [filters] of the task that is left, by `task2vec`.
         other: [filters] of the task that is gone to, by the same source.
         alpha: how much complexity counts.
+        trivial: t > 0. d(a, t) depends on the size of a beside it: where a ≪ t, as it is with t = 1 for most probes, it
+            tells how unevenly a task uses the filters, and not how complex it is.
 
     Returns:
         A scalar in [−α, 1], lower is nearer.
 
     Raises:
-        InputError: for embeddings that aren't [filters] of one length.
+        InputError: for embeddings that aren't [filters] of one length, or a `trivial` that isn't positive.
 
     >>> print(f"{task2vec_asymmetric([1.0, 2.0, 0.0], [1.0, 0.0, 4.0]):.4f}")
     0.7229
 
+    Notes:
+        The authors' embeddings hold the precision λ² of a prior on the weights beside the Fisher information, of which
+        a trivial task has none: its embedding is λ². Their code has that embedding, and no function of this distance.
+        Here embeddings are of the Fisher information alone, so that no λ² is known: t stands for it.
+
     Reference:
-        As `task2vec`, section 3: the asymmetric distance.
+        As `task2vec`: the asymmetric distance.
     """
     a, b = _check_embeddings("task2vec_asymmetric", embedding, other)
-    return task2vec_distance(a, b) - alpha * task2vec_distance(a, jnp.ones_like(a))
+    if not trivial > 0:
+        raise InputError(f"task2vec_asymmetric: expected trivial > 0, got {trivial}; pass a prior's precision.")
+    return task2vec_distance(a, b) - alpha * task2vec_distance(a, jnp.full_like(a, trivial))
 
 
 def _check_embeddings(function, *embeddings):

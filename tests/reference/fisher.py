@@ -5,7 +5,8 @@ from scipy.special import log_softmax
 
 from reference.sums import Array, centred, class_means
 
-RESOLVED = 1e-5  # eigenvalues of a correlation matrix, and relative differences, up to this are not told from zero
+RESOLVED = 1e-3  # eigenvalues of a correlation matrix up to this are left out
+ALIKE = 1e-5  # relative differences of sources up to this are not told from zero
 
 
 def scatter(x: Array, w: Array) -> Array:
@@ -61,4 +62,4 @@ def standing(values: Array) -> Array:
     values = np.asarray(values, np.float64)
     defined = values[~np.isnan(values)]
     span = np.ptp(defined) if len(defined) else 0.0
-    return (values - defined.min()) / span if span > RESOLVED * np.abs(defined).max(initial=0.0) else 0 * values
+    return (values - defined.min()) / span if span > ALIKE * np.abs(defined).max(initial=0.0) else 0 * values
