@@ -57,7 +57,7 @@ class TransferabilityScorer(BaseEstimator):
         checked: Any = validate_data(self, X, y, reset=reset, dtype=(np.float32, np.float64))
         X, y = checked
         classes, labels = np.unique(y, return_inverse=True)
-        if sample_weight is not None and not np.any(sample_weight):
+        if sample_weight is not None and not np.asarray(sample_weight).any():
             raise InputError("TransferabilityScorer: expected a weight above zero, got none; check sample_weight.")
         score = MEASURES[self.measure].score(X, X, labels, num_classes=len(classes), where=sample_weight)
         return float(score), classes
