@@ -39,7 +39,7 @@ def scores(limit: int | None, **options: str) -> dict[str, dict[str, float]]:
 def main() -> None:
     limit = None if size() == "full" else 100
     exact = scores(limit)
-    for case, options in CASES.items():
+    for case, options in list(CASES.items())[: None if size() == "full" else 1]:
         rounded = scores(limit, **options)
         for measure, of_sources in exact.items():
             values = np.array(list(of_sources.values()))

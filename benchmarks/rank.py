@@ -19,8 +19,9 @@ OPTIONS = {"small": {"sources": ["random"], "limit": 100, "resamples": 10}, "ful
 
 def assert_right(source: str) -> None:
     """Correct before fast: what `rank` says of a source is what the oracle says of the same rows."""
-    ranking = lj.rank("digits", [source], ["leep", "h_score"], verify="none", resamples=0)
-    table = extract(lj.load_source(source), digits())
+    few = digits().subset(np.arange(200))
+    ranking = lj.rank(few, [source], ["leep", "h_score"], verify="none", resamples=0)
+    table = extract(lj.load_source(source), few)
     leep = reference.leep(table.probs, table.labels, 10)
     np.testing.assert_allclose(ranking.scores("leep")[source], leep, rtol=1e-5)
     np.testing.assert_allclose(

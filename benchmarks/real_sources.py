@@ -23,7 +23,7 @@ from leepjax.data.target import Target, from_arrays
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import shared_sources as shared
 
-SMALL = ("cifar10_resnet20", "mobilenet_v1_0.25_128")
+SMALL = ("cifar10_resnet20", "cifar10_resnet32")
 FULL = ("cifar10_resnet20", "cifar10_resnet56", "pqf_resnet18", "pqf_resnet50_large", *shared.MOBILENETS)
 
 

@@ -19,7 +19,7 @@ STUDY = Config(
     sources=("random",),
     targets=(("digits", "digits"),),  # one set twice: its halves
     profiles=(Profile(num_classes=(3, 3), sizes=Between(5, 15)),),
-    num_tasks=12,
+    num_tasks=6,
     methods=("head",),
 )
 

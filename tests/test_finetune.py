@@ -1,10 +1,9 @@
-"""A whole ResNet-20 learns: it can fit fifty images exactly, from a source's weights and from fresh ones."""
+"""A whole ResNet-20 learns: from a source's weights it fits fifty images exactly."""
 
 import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,11 @@ from leepjax.types import InputError
 
 FIFTY = digits().subset(np.arange(50))
 # Without augmentation, so that the fifty are always the same.
-RECIPE = FineTuning(epochs=30, batch_size=25, learning_rate=0.1, weight_decay=0, crop=False, seed=1)
+RECIPE = FineTuning(epochs=20, batch_size=25, learning_rate=0.1, weight_decay=0, crop=False, seed=1)
 
 
-@pytest.mark.parametrize(("train", "epochs"), [(fine_tune, 20), (from_scratch, 30)])
-def test_fifty_images_are_learned_by_heart(train, epochs):
-    recipe = replace(RECIPE, epochs=epochs)
-    trained = train(load_source("cifar10"), FIFTY, FIFTY, recipe=recipe, per_epoch=False)
+def test_fifty_images_are_learned_by_heart():
+    trained = fine_tune(load_source("cifar10"), FIFTY, FIFTY, recipe=RECIPE, per_epoch=False)
     np.testing.assert_array_equal(trained.logits.argmax(axis=1), FIFTY.labels)
     assert trained.curve[-1].accuracy == 1
     assert trained.curve[-1].log_loss < 0.1
