@@ -200,6 +200,15 @@ def test_a_share_says_certain_only_where_it_is(value, said):
     assert share(value) == said
 
 
+def test_many_measures_are_rows():
+    names = [f"m{i}" for i in range(13)]
+    records = [record(source, name, i / 8) for i, name in enumerate(names) for source in "ab"]
+    few, many = Ranking(tuple(records), tuple(names[:3])), Ranking(tuple(records), tuple(names))
+    assert "| source | m0 | m1 | m2 |" in few.render("md")
+    assert "| measure | a | b |" in many.render("md")
+    assert "| m12 | 1.500 | 1.500 |" in many.render("md")
+
+
 def test_to_records_ranks_within_each_measure():
     rows = ranking([None, -2.0, -1.0, -2.0], [0.5, 0.6, 0.7, 0.8]).to_records()
     ranks = {(row["measure"], row["source"]): row["rank"] for row in rows}

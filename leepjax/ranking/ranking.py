@@ -12,6 +12,9 @@ from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.records import Record
 from leepjax.tables import Format, Row, render
 
+MOST_COLUMNS = 12
+"""A table of more measures has a row for each of them, and a column for each source."""
+
 
 class Agreement(NamedTuple):
     """How well one measure's scores order the sources by verified accuracy."""
@@ -150,6 +153,8 @@ class Ranking:
 
     def _score_rows(self) -> list[Row]:
         scores = {measure.replace("_", " "): self.scores(measure) for measure in self.measures}
+        if len(scores) > MOST_COLUMNS:
+            return [{"measure": name} | {source: s[source] for source in self.sources} for name, s in scores.items()]
         return [{"source": source, **{name: s[source] for name, s in scores.items()}} for source in self.sources]
 
     def _agreement_rows(self) -> list[Row]:
