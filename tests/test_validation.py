@@ -210,6 +210,14 @@ def test_hidden_rows_may_hold_anything(name, hidden, hidden_label):
         assert not gradient[~p.where].any()
 
 
+@pytest.mark.parametrize("name", MEASURES)
+def test_hidden_rows_may_be_of_a_class_that_no_example_has(name):
+    p = problem(0, where="mask")
+    labels = np.where(p.where, p.labels % 2, 0)
+    alone = p._replace(labels=np.where(p.where, labels, 2))
+    np.testing.assert_allclose(score(name, alone), score(name, p._replace(labels=labels)), rtol=1e-6)
+
+
 def test_hidden_source_labels_may_be_out_of_range():
     labels = np.array([0, 1, -3, 1])
     np.testing.assert_allclose(
