@@ -45,10 +45,8 @@ def rank(
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals, which helps where measures are
-            slow. Each resample is scored anew: of 2000 examples in 512 features and 10 classes, on two CPU cores,
-            in up to 5 ms by LEEP and what shares its joint, 0.04 s by H-score and LogME, 0.03 s by ``knn`` and ``tmi``
-            (a search that grows with the square of the examples), 0.15 s by ``transrate``, 0.18 s by
-            ``calibrated_leep``, 0.4 s by ``pactran_gaussian`` and 0.5 s by ``n_leep``.
+            slow. Each resample is scored anew: little work for LEEP and what shares its joint, while ``knn`` and
+            ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and ``calibrated_leep`` iterate.
         confidence: of the intervals, in (0, 1).
         test_fraction: share of the examples kept for verification, in (0, 1).
         strict: images that can't be decoded are an error; they are left out and counted in a warning otherwise.
