@@ -1,0 +1,29 @@
+"""Text that came from a file's name or contents, made safe to store and to print."""
+
+import re
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# C0 and C1 controls, line and paragraph separators, and the marks that reverse the direction of writing.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def valid_unicode(name: str) -> str:
+    r"""A name of the file system as valid Unicode: a byte that isn't UTF-8 becomes ``\\xe9``."""
+    return _SURROGATE.sub(_escaped_surrogate, name)
+
+
+def printable(text: str) -> str:
+    r"""One line of text without characters that act on a terminal: ESC becomes ``\x1b``, a newline ``\n``."""
+    return _CONTROL.sub(_escaped_control, valid_unicode(text))
+
+
+def _escaped_surrogate(match: re.Match[str]) -> str:
+    # Python reads the byte 0xE9 of a name that isn't UTF-8 as U+DCE9.
+    code = ord(match[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def _escaped_control(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return _SHORT.get(match[0]) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
