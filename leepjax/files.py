@@ -1,27 +1,153 @@
 """Files that are either whole or not there, and digests of what they hold."""
 
+import contextlib
+import errno
+import functools
 import hashlib
 import os
-import tempfile
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from leepjax.printable import printable
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 if TYPE_CHECKING:  # the command line reads this module, and --help needs no NumPy
     import numpy as np
 
+_PREFIX, _SUFFIX = ".leepjax-", ".tmp"
+"""Of temporary files. They don't contain the final name, which may be as long as the file system allows."""
+_ABANDONED = 86_400.0
+"""Seconds after which a temporary file is taken for abandoned where the file system has no locks to tell."""
+_ADVICE = {
+    errno.ENOSPC: "free some space, or choose another folder",
+    errno.EDQUOT: "free some of your quota, or choose another folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+class WriteError(OSError):
+    """A file that couldn't be written, as one sentence; what was there before is unchanged."""
+
+    def __str__(self) -> str:
+        advice = _ADVICE.get(self.errno or 0, "check its permissions, or choose another folder")
+        return f"write: expected to write {printable(str(self.filename))}, got {self.strerror}; {advice}."
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses while `path` is being written into a `WriteError` that names it."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
+
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` through a temporary file beside it, so that no reader ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write `content` to `path` through a temporary file beside it, so that no reader ever sees half of it.
+
+    The file gets the mode that ``open`` would give it: the umask's, or the one that it already has. A symbolic link is
+    followed.
+
+    Raises:
+        WriteError: when it can't be written; what was there before is unchanged.
+    """
+    with writing(path):
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
+        descriptor, temporary = _temporary(target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)  # where blocks are allocated late, a full disk says so here
+                os.replace(temporary, target)  # before the lock on the temporary file ends
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder; once per folder and process."""
+    _sweep_once(os.path.realpath(folder))
+
+
+@functools.cache
+def _sweep_once(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        for each in Path(folder).glob(f"{_PREFIX}*{_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                _remove_if_abandoned(each)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder as a whole: a process killed on the way leaves it under a temporary name, to be swept."""
+    temporary = folder.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+    with contextlib.suppress(OSError):
+        os.replace(folder, temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(folder: Path) -> tuple[int, Path]:
+    """A new temporary file, open and locked for as long as its writer lives."""
+    while True:
+        path = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the umask
+        # Another process that sweeps the folder may have removed the file before it was locked.
+        if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+            return descriptor, path
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether this process now holds the file's lock; None where the file system has no locks."""
+    if fcntl is None:
+        return None
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    """Remove a temporary file whose lock nobody holds, or a folder that was being removed."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        locked = _lock(descriptor)
+        if locked or (locked is None and time.time() - os.fstat(descriptor).st_mtime > _ABANDONED):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, so that a new one can be written and nothing of it is lost. Returns its new path."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    with writing(aside):
+        os.replace(path, aside)
+    return aside
 
 
 def digest(*parts: "bytes | np.ndarray") -> str:

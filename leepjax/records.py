@@ -1,13 +1,17 @@
 """Flat records: one JSON line for each number that was measured, with all that is needed to measure it again."""
 
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 
-from leepjax.files import write_atomically
+from leepjax.files import sweep, write_atomically, writing
+from leepjax.locks import locked
+
+log = logging.getLogger("leepjax")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,34 +44,119 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
-def read_records(path: Path) -> list[Record]:
-    """The records of a JSON-lines file; none if there is no file. Lines that aren't records are left out, and told."""
-    return read_lines(path, Record, "a record", "measuring it again")
+def read_records(path: Path, *, mend: bool = False) -> list[Record]:
+    """The records of a JSON-lines file, the last one of each key; none if there is no file. See `read_lines`."""
+    return list({record.key: record for record in read_lines(path, Record, "a record", mend=mend)}.values())
+
+
+def append_records(path: Path, records: Iterable[Record]) -> None:
+    """Add records to a JSON-lines file, which other processes may do at the same time. See `append_lines`."""
+    append_lines(path, records)
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write records as JSON lines, atomically."""
+    """Write records as JSON lines, atomically, in place of what the file held."""
     write_lines(path, records)
 
 
 Line = TypeVar("Line")
 
 
-def read_lines(path: Path, kind: type[Line], what: str, so: str) -> list[Line]:
-    """The lines of a file that are of one kind, none if there is no file; others are left out, and told."""
-    read = []
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return read
-    for number, line in enumerate(lines, start=1):
+def read_lines(path: Path, kind: type[Line], what: str, *, mend: bool = False) -> list[Line]:
+    """The lines of a file that are of one kind; none if there is no file. Each other line is a warning.
+
+    With `mend`, lines that aren't JSON at all, such as half a line that a killed process left, are moved to
+    ``<path>.damaged``, so that the next reader finds none.
+    """
+    read, num_damaged = [], 0
+    for number, line in enumerate(_lines(path), start=1):
         try:
             read.append(msgspec.json.decode(line, type=kind))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            logging.getLogger("leepjax").warning("%s line %d isn't %s (%s); %s.", path, number, what, error, so)
+            num_damaged += 1
+            log.warning("%s line %d isn't %s (%s); it is left out.", path, number, what, error)
+    if num_damaged and mend:
+        with locked(path) as held:
+            if held:
+                _mend(path)
     return read
 
 
 def write_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
     """Write a JSON-lines file, atomically."""
-    write_atomically(path, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    write_atomically(path, _encoded(lines))
+
+
+def append_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
+    """Add lines to a JSON-lines file under its lock; they are on the disk when this returns.
+
+    Raises:
+        WriteError: when they can't be written; the file is then as it was before.
+    """
+    if not (content := _encoded(lines)):
+        return
+    with locked(path) as held, writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        if held and not _ends_with_a_line(path):
+            _mend(path)
+        # Without a lock another process may be about to end its line.
+        _append(path, content if _ends_with_a_line(path) else b"\n" + content)
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Write all of `content` at the end of a file, or nothing."""
+    existed = path.exists()
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(before)
+            if not existed:
+                path.unlink()
+            raise
+
+
+def _mend(path: Path) -> None:
+    """Move the lines that aren't JSON to ``<path>.damaged`` and end the last one; the caller holds the lock."""
+    sound, damaged = [], []
+    for line in _lines(path):
+        (sound if _is_json(line) else damaged).append(line + b"\n")
+    if damaged:
+        aside = path.with_name(f"{path.name}.damaged")
+        _append(aside, b"".join(damaged))
+        log.warning("%s: moved %d damaged lines to %s.", path, len(damaged), aside)
+    write_atomically(path, b"".join(sound))
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    """Whether the last line is whole; so it is where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            return file.read(1) in (b"", b"\n")
+    except FileNotFoundError:
+        return True
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _encoded(lines: Iterable[msgspec.Struct]) -> bytes:
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)

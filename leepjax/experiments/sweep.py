@@ -1,9 +1,8 @@
 """Sources × targets: every cell measured, by this process or by Ray's workers, and a ranking for each target."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +10,7 @@ from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study, Ver
 from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, plan, several, twice
 from leepjax.models.source import Source
 from leepjax.ranking import Ranking
-from leepjax.records import Record, read_records, write_records
+from leepjax.records import Record, append_records, read_records
 from leepjax.types import InputError, unknown_name
 
 Engine = Literal["serial", "ray"]
@@ -102,18 +101,17 @@ def carry_out(
 ) -> list[Ranking]:
     """Measure every source on every target; what comes is written at once, so that an interrupt loses nothing of it."""
     path = Path(out) / "results.jsonl" if out is not None else None
-    before = read_records(path) if path else []
-    known = {record.key: record for record in before}
+    known = {record.key: record for record in (read_records(path, mend=True) if path else ())}
     cells = [Cell(study, source) for study in studies for source in sources]
     measured: dict[Cell, list[Record]] = {cell: [] for cell in cells}
     with closing(run(cells, known, Path(cache).absolute() if cache else None, on_progress)) as results:
         for cell, records in results:
             measured[cell] += records
-            news = {record.key: record for record in records if record.key not in known}
+            # Sources of the same weights share their records: the first of each key is written.
+            news = {record.key: record for record in reversed(records) if record.key not in known}
             known |= news
-            if path and news:
-                # In the order of the cells, whichever came first: every engine writes the same file.
-                write_records(path, _distinct(chain(before, *measured.values())))
+            if path:
+                append_records(path, reversed(news.values()))
     return [
         Ranking(
             tuple(record for cell in cells if cell.study is study for record in measured[cell]),
@@ -131,14 +129,6 @@ def serial(cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | Non
         prefix = f"{cell.study.target.name}: " if several_targets else ""
         for record in cell.measure(known, cache, lambda what, *at, prefix=prefix: on_progress(prefix + what, *at)):
             yield cell, [record]
-
-
-def _distinct(records: Iterable[Record]) -> Iterable[Record]:
-    """The first record of each key: sources of the same weights share theirs."""
-    first: dict[str, Record] = {}
-    for record in records:
-        first.setdefault(record.key, record)
-    return first.values()
 
 
 def _open_engine(engine: Engine) -> Run:

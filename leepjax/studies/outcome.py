@@ -82,7 +82,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_outcomes(path: Path) -> list[Outcome]:
     """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are left out, and told."""
-    return read_lines(path, Outcome, "an outcome", "it is left out")
+    return read_lines(path, Outcome, "an outcome")
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
