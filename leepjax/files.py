@@ -158,6 +158,14 @@ def digest(*parts: "bytes | np.ndarray") -> str:
     return state.hexdigest()
 
 
+def shortened(name: str, most: int = 120) -> str:
+    """A file name of at most `most` bytes: the end of a longer one is replaced by a digest of it."""
+    encoded = name.encode()
+    if len(encoded) <= most:
+        return name
+    return f"{encoded[: most - 17].decode(errors='ignore')}-{digest(encoded)[:16]}"
+
+
 def cache_folder() -> Path:
     """$LEEPJAX_CACHE, or the place that the system gives caches."""
     import platformdirs

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from leepjax.printable import printable
+
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
@@ -15,11 +17,18 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     if not console.is_terminal:
         yield _PlainLines(console)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bars:
         tasks = {}
 
         def report(what: str, done: int, total: int) -> None:
+            what = printable(what)
             source = what.partition(":")[0]
             if source not in tasks:
                 tasks[source] = bars.add_task(what, total=total)
@@ -45,5 +54,5 @@ class _PlainLines:
     def __call__(self, what: str, done: int, total: int) -> None:
         stage = what.partition(":")[0] + what.rpartition(" ")[2]
         if stage != self._last or done == total:
-            self._console.print(f"{what} {done}/{total}", highlight=False, soft_wrap=True)
+            self._console.print(Text(f"{printable(what)} {done}/{total}"), soft_wrap=True)
         self._last = stage

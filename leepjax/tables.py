@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
+from leepjax.printable import printable
 from leepjax.types import InputError, unknown_name
 
 Format = Literal["table", "json", "csv", "md"]
@@ -20,12 +21,24 @@ Row = dict[str, Any]
 
 
 def render(rows: Sequence[Row], format: Format, title: str = "") -> str:
-    """Rows with the same columns as a table in `format`; numbers keep full precision in JSON and CSV."""
+    """Rows with the same columns as a table in `format`; numbers keep full precision in JSON and CSV.
+
+    Control characters are shown escaped. In CSV, texts that a spreadsheet would compute as a formula begin with ``'``.
+    """
+    title = printable(title)
     if format == "json":
-        return json.dumps(list(rows), ensure_ascii=False, indent=2)
+        return _UNSAFE.sub(_escaped, json.dumps(list(rows), ensure_ascii=False, indent=2))
     if format == "csv":
         return _csv(rows)
     return _markdown(rows, title) if format == "md" else _table(rows, title)
+
+
+# What JSON may hold as it is and a terminal acts on, or no encoding has.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 _CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(<=|>=|<|>|=)\s*([^<>=]+?)\s*")
@@ -63,17 +76,50 @@ def _meets(row: Row, condition: str) -> bool:
 
 def _csv(rows: Sequence[Row]) -> str:
     file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([_csv_cell(column) for column in (rows[0] if rows else ())])
+    writer.writerows([_csv_cell(value) for value in row.values()] for row in rows)
     return file.getvalue().rstrip("\n")
+
+
+_FORMULA = re.compile(r"'*\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")  # the last four are the same signs in full width
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = _text(value)
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def text_of_csv_cell(cell: str) -> str:
+    """The text that `render` wrote as this cell of a CSV."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(value: Any) -> str:
+    """One line; a mapping or a list as JSON."""
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _markdown(rows: Sequence[Row], title: str) -> str:
     columns = list(rows[0]) if rows else []
     lines = [columns, ["---"] * len(columns), *([_cell(row[column]) for column in columns] for row in rows)]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    table = "\n".join("| " + " | ".join(map(_markdown_cell, line)) + " |" for line in lines)
     return f"### {title}\n\n{table}\n" if title else table
+
+
+def _markdown_cell(text: str) -> str:
+    # A backslash before a bar is doubled, or it would escape the bar's own backslash.
+    return re.sub(r"(\\*)\|", r"\1\1\\|", printable(text)).replace("<", "&lt;")
 
 
 def _table(rows: Sequence[Row], title: str) -> str:
@@ -85,7 +131,7 @@ def _table(rows: Sequence[Row], title: str) -> str:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in rows[0] if rows else ():
         numeric = all(isinstance(row[column], (int, float, type(None))) for row in rows)
-        table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(printable(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))  # as Text, or [x] and :x: would be markup
     # On a terminal as wide as that is; elsewhere wide enough for every table, so that nothing is folded in a file.
@@ -101,4 +147,4 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _text(value)

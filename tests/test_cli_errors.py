@@ -1,6 +1,7 @@
 """What goes wrong at the command line ends in one sentence on stderr and an exit code, never in a traceback."""
 
 import gc
+import logging
 import os
 import signal
 import subprocess
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 
 from leepjax import cli
+from leepjax.progress import progress
 from leepjax.records import read_records
+from leepjax.types import InputError
 
 
 @pytest.fixture
@@ -117,6 +120,27 @@ def test_bad_input_is_one_sentence(fails, arguments):
     assert err.startswith("leepjax: ")
     assert err.count("\n") == 1
     assert ONE_SENTENCE[arguments] in err
+
+
+def test_control_characters_reach_stderr_escaped(monkeypatch, capsys):
+    """In an error, a warning and a line of progress."""
+
+    def app():
+        logging.getLogger("leepjax").warning("read %s", "a\x1b[2Jb")
+        with progress() as on_progress:
+            on_progress("[/b]\x1b[2J:cat: images", 1, 2)
+        raise InputError("expected c, got d\x1b[2J\ne")
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with pytest.raises(SystemExit):
+        cli.main()
+    err = capsys.readouterr().err
+    assert err.splitlines() == [
+        "read a\\x1b[2Jb",
+        "[/b]\\x1b[2J:cat: images 1/2",
+        "leepjax: expected c, got d\\x1b[2J\\ne",
+    ]
 
 
 @pytest.mark.usefixtures("files")

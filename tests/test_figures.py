@@ -244,3 +244,21 @@ def test_equal_curves_lie_on_the_zero_line():
     (axes,) = convergence_curves(convergence(pair, 1)).axes
     low, high = axes.get_ylim()
     assert low < 0 < high
+
+
+@pytest.mark.parametrize(
+    "name", ["cost$5_{", "a$\\undefined{$b", "[/b]", "n" * 300, "\x1b[2J", "🐈", "שלום", "caf\udce9"]
+)
+def test_any_name_can_be_drawn_and_makes_a_file(name, tmp_path):
+    found = [outcome(f"t{i}", 0.5 + i / 20, source=name, target=name, scores={"leep": i / 9}) for i in range(5)]
+    found += [outcome(f"{name}-1", 0.5, study="source-selection", source=f"{name}{i}", target=name) for i in range(4)]
+    studies = [Study(provenance=provenance("small-balanced"), outcomes=found)]
+    drawn = draw_all(studies, tmp_path, ("png", "svg"))
+    assert len({path for it in drawn for path in it.files}) == 2 * len(drawn) == 6
+    assert all(path.stat().st_size > 1000 for it in drawn for path in it.files)
+
+
+def test_names_that_differ_in_signs_alone_have_figures_of_their_own(tmp_path):
+    found = [outcome(f"t{i}", 0.5 + i / 20, source=name) for name in ("a/b", "a-b") for i in range(5)]
+    drawn = draw_all([Study(provenance=provenance("small-balanced"), outcomes=found)], tmp_path, ("svg",))
+    assert len({it.files for it in drawn}) == len({it.name for it in drawn}) == len(drawn) == 3

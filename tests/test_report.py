@@ -46,6 +46,13 @@ def test_names_are_escaped_wherever_they_stand():
     assert not re.search(r'="[^"]*<script', html)
 
 
+def test_control_characters_are_shown_escaped():
+    name = "a\x1b[2Jb\u202ec\nd"
+    html = render_page(Report(name, [name], [(name, name)], [Section(name, [name], origins=[Origin(name)])]))
+    assert "a\\x1b[2Jb\\u202ec\\nd" in html
+    assert all(c.isprintable() or c == "\n" for c in html)
+
+
 def test_the_one_script_is_the_one_that_the_policy_allows():
     html = render_page(page())
     script = re.search(r"<script>(.*?)</script>", html, re.DOTALL).group(1)

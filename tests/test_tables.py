@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
 from leepjax.ranking import Ranking
 from leepjax.records import Record
-from leepjax.tables import FORMATS, render
+from leepjax.tables import FORMATS, render, text_of_csv_cell
 
 ROWS = [{"source": "a", "score": -0.123456789, "note": None}, {"source": "b", "score": 2.0, "note": "x"}]
 
@@ -81,6 +82,52 @@ def test_a_name_is_shown_as_it_is(name, format):
         assert next(csv.DictReader(io.StringIO(text)))["source"] == name
     else:
         assert name in text.replace("\\|", "|")
+
+
+CONTROL = ["\x1b]0;taken\x07", "\x9b2J", "a\rb", "a\nb", "\u202egnp", "\x00", "a\u2028b", "caf\udce9"]
+
+
+@pytest.mark.parametrize("name", CONTROL)
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_character_that_acts_on_a_terminal_is_in_any_format(name, format):
+    """Neither from a cell, a column nor a title; JSON keeps the text itself, by its own escapes."""
+    rows = [{"source": name, name: 1.0}]
+    text = render(rows, format, f"Sources for {name}")
+    acting = [c for c in text if c != "\n" and not c.isprintable()]
+    assert not acting
+    assert len(text.splitlines()) == len(render([{"source": "x", "y": 1.0}], format, "z").splitlines())
+    if format == "json":
+        assert json.loads(text) == rows
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1-cmd", "-x", "@SUM(A1)", "\t=1", " =1", "＝1", "'=1"])
+def test_no_cell_of_csv_is_a_formula_and_verify_reads_the_name_back(name):
+    rows = list(csv.reader(io.StringIO(render([{name: name, "n": -1.5}], "csv"))))
+    for cell in (rows[0][0], rows[1][0]):
+        assert cell.lstrip()[0] not in "=+-@＝"
+    assert rows[1][1] == "-1.5"
+    if name.strip() == name:
+        assert text_of_csv_cell(rows[1][0]) == name
+
+
+@pytest.mark.parametrize("text", ["-1.5", "+3", "-inf", "a=b", "-", "1"])
+def test_numbers_and_plain_texts_stand_in_csv_as_they_are(text):
+    (row,) = csv.DictReader(io.StringIO(render([{"a": text}], "csv")))
+    assert row["a"] == ("'-" if text == "-" else text)
+
+
+def test_a_mapping_in_csv_is_json():
+    (row,) = csv.DictReader(io.StringIO(render([{"versions": {"jax": "0.9", "a'b": '"'}}], "csv")))
+    assert json.loads(row["versions"]) == {"jax": "0.9", "a'b": '"'}
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\\|b", "a\\", "a\n| b |", "<img src=x>"])
+def test_a_row_of_markdown_has_as_many_cells_as_its_header(name):
+    """As GitHub reads them: a backslash takes the meaning of the character behind it."""
+    header, _, row = render([{"source": name, "score": 1.0}], "md").splitlines()
+    cells = [re.findall(r"(?:\\.|[^|\\])+", line.strip("| ")) for line in (header, row)]
+    assert [len(line) for line in cells] == [2, 2]
+    assert "<" not in row
 
 
 @pytest.mark.parametrize("format", ["table", "md"])

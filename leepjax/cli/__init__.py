@@ -6,6 +6,7 @@ Heavy imports stand inside the commands, so that ``leepjax --help`` answers at o
 """
 
 import io
+import logging
 import os
 import sys
 
@@ -21,6 +22,7 @@ from leepjax.cli.study import study
 from leepjax.cli.training import pretrain
 from leepjax.cli.transfer import finetune, retrain
 from leepjax.cli.verify import verify
+from leepjax.printable import printable
 from leepjax.types import InputError
 
 app = cyclopts.App(
@@ -42,6 +44,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
+    assert logging.lastResort  # prints the warnings of a program that configures no logging, as this one
+    logging.lastResort.setFormatter(_PrintableMessages())
     try:
         app()
     except (InputError, FloatingPointError, MemoryError, OSError) as error:
@@ -55,5 +59,12 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"leepjax: {message}", file=sys.stderr)  # noqa: T201
+    print(f"leepjax: {printable(message)}", file=sys.stderr)  # noqa: T201
     return code
+
+
+class _PrintableMessages(logging.Formatter):
+    """Names in warnings may hold control characters."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(record.message)

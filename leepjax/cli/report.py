@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from leepjax.cli.options import names_of
+from leepjax.printable import printable
 
 
 def report(folder: Path, /, *, out: Path | None = None, formats: str = "png,svg,pdf") -> None:
@@ -19,4 +20,4 @@ def report(folder: Path, /, *, out: Path | None = None, formats: str = "png,svg,
     """
     from leepjax.report.make import make_report
 
-    print(make_report(folder, out, names_of(formats) or ()))  # noqa: T201
+    print(printable(str(make_report(folder, out, names_of(formats) or ()))))  # noqa: T201

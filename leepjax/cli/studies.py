@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import cache_compilations, command_line, names_of
 from leepjax.files import cache_folder
+from leepjax.printable import printable
 from leepjax.tables import Format
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _write_page(study: str, rankings: "Sequence[Ranking]", out: Path, seconds: f
     from leepjax.studies.provenance import this_run
 
     page = write_rankings(out, rankings, this_run(study, "", {}, command_line(), seconds))
-    print(f"leepjax: wrote {page}", file=sys.stderr)  # noqa: T201
+    print(f"leepjax: wrote {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 
 def _estimate(target: str, sources: str | None, limit: int | None, strict: bool, format: Format) -> None:

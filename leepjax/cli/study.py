@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import cache_compilations, command_line, names_of
 from leepjax.files import cache_folder
+from leepjax.printable import printable
 from leepjax.types import InputError
 
 
@@ -106,4 +107,4 @@ def study(
             command=command_line(),
             on_progress=on_progress,
         )
-    print(f"{len(outcomes)} outcomes in {out / name}")  # noqa: T201
+    print(f"{len(outcomes)} outcomes in {printable(str(out / name))}")  # noqa: T201

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import Examples, cache_compilations, command_line, told
 from leepjax.files import cache_folder
+from leepjax.printable import printable
 from leepjax.tables import Format
 from leepjax.transfer.recipe import FineTuning
 
@@ -123,4 +124,5 @@ def _print(adapted, format: Format) -> None:
 
     print(render(adapted.rows, format))  # noqa: T201
     if adapted.source:
-        print(f"leepjax: wrote the source {adapted.source.network.path}", file=sys.stderr)  # noqa: T201
+        path = printable(str(adapted.source.network.path))
+        print(f"leepjax: wrote the source {path}", file=sys.stderr)  # noqa: T201

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from leepjax.cli.options import names_of
+from leepjax.printable import printable
 from leepjax.tables import Format
 
 
@@ -46,4 +47,4 @@ def verify(
     verification = hold(read_scores(records, chosen, accuracy), read_truth(truth, accuracy), over=over, seed=seed)
     print(verification.render(format))  # noqa: T201
     if format in ("json", "csv"):
-        print("\n".join(verification.remarks()), file=sys.stderr)  # noqa: T201
+        print("\n".join(map(printable, verification.remarks())), file=sys.stderr)  # noqa: T201

@@ -8,6 +8,7 @@ from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.experiments.written import training
+from leepjax.files import shortened
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
 from leepjax.tables import Row
@@ -98,7 +99,7 @@ def weights_path(
     plain = (
         re.sub(r"[^\w.+-]+", "-", text.removesuffix(".npz")).strip("-") for text in (source.name, target.train.name)
     )
-    path = out / f"{name or '-'.join((*plain, how))}.safetensors"
+    path = out / f"{name or shortened('-'.join((*plain, how)))}.safetensors"
     if (beside := path.with_suffix(".json")).exists():
         made = read_card(beside).training
         if made is None or made.command != command:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leepjax.bootstrap import about, interval
+from leepjax.printable import printable
 from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
 from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.records import Record
@@ -117,7 +118,7 @@ class Ranking:
             parts.append(render(self._score_rows(), format, "All measures, higher is better"))
         if self.verified_by:
             parts.append(render(self._agreement_rows(), format, f"Agreement with {self.verified_by} accuracy"))
-        return "\n\n".join([*parts, *self.remarks()])
+        return "\n\n".join([*parts, *map(printable, self.remarks())])
 
     def remarks(self) -> list[str]:
         """What a reader must know to not over-read the tables, in sentences."""

@@ -11,6 +11,7 @@ import msgspec
 
 from leepjax.ranking.truth import Accuracy, Score
 from leepjax.records import Record
+from leepjax.tables import text_of_csv_cell
 from leepjax.types import InputError, unknown_name
 
 RECORDED = ("results.jsonl", "outcomes.jsonl")
@@ -164,7 +165,11 @@ def _read_csv(path: Path) -> _Sheet:
             raise InputError(
                 f"verify: expected {len(columns)} cells in row {line} of {path}, got {len(row)}; quote commas in cells."
             )
-    return _Sheet(path, columns, [dict(zip(columns, map(str.strip, row), strict=True)) for row in rows])
+    return _Sheet(path, columns, [dict(zip(columns, map(_cell, row), strict=True)) for row in rows])
+
+
+def _cell(text: str) -> str:
+    return text_of_csv_cell(text.strip())
 
 
 def _places(sheet: _Sheet) -> list[tuple[str, str]]:

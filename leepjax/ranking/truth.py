@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from leepjax.printable import printable
 from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
 from leepjax.ranking.statistics import STATISTICS, p_value
 from leepjax.tables import Format, Row, render
@@ -78,7 +79,7 @@ class Verification:
             of_group = [comparison for comparison in self.comparisons if comparison.group == group]
             for title, row in (("agreement with accuracy", _agreement_row), ("what choosing by it gives", _choice_row)):
                 parts.append(render([row(c) for c in of_group], format, f"{group or 'Scores'}: {title}"))
-        return "\n\n".join([*parts, *self.remarks()])
+        return "\n\n".join([*parts, *map(printable, self.remarks())])
 
     def remarks(self) -> list[str]:
         """What a reader must know to not over-read the tables, in sentences."""

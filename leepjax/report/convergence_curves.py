@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from leepjax.report.captions import measure_name, number
-from leepjax.report.drawing import COLOURS, INK, MARKERS, Axes, Figure, MaxNLocator, panels, style
+from leepjax.report.drawing import COLOURS, INK, MARKERS, Axes, Figure, MaxNLocator, panels, short, style
 from leepjax.studies.by_level import Against, Convergence, LevelCurve
 
 _TITLES: dict[Against, str] = {
@@ -35,7 +35,7 @@ def _panel(axes: Axes, found: Convergence) -> None:
             look = round(4 * place / max(count - 1, 1)) if count <= 5 else place % len(COLOURS)
             _curve(axes, level, f"level {place + 1} (≥ {number(level.low)}), n = {level.n}", look)
     _fit(axes, found)
-    axes.set_title(found.pairing)
+    axes.set_title(short(found.pairing))
     axes.set_xlabel("epoch")
     axes.set_ylabel("accuracy: fine-tuned − from scratch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

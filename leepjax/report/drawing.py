@@ -4,12 +4,14 @@ import html
 import io
 import math
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from leepjax.files import write_atomically
+from leepjax.printable import printable
 from leepjax.types import InputError
 
 try:
@@ -23,7 +25,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Axes", "Figure", "MaxNLocator", "encode", "inline_svg", "panels", "save", "style"]
+__all__ = ["Axes", "Figure", "MaxNLocator", "encode", "inline_svg", "panels", "save", "short", "style"]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -37,6 +39,7 @@ MARKERS = ("v", "s", "o", "D", "^", "P")
 """Colour and marker of level 1, 2, …: never the colour alone."""
 
 _STYLE = {
+    "text.parse_math": False,  # names may hold $
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.titlesize": 11,
@@ -69,10 +72,21 @@ _METADATA = {
 }
 
 
-def style(**more: Any) -> AbstractContextManager[None]:
+@contextmanager
+def style(**more: Any) -> Iterator[None]:
     """The house's looks for whatever is drawn inside the ``with``, whatever the user's own are."""
     looks: Any = {**mpl.rcParamsDefault, **_STYLE, **more}
-    return mpl.rc_context(looks)
+    with mpl.rc_context(looks), warnings.catch_warnings():
+        # Names may hold what the font lacks; a PNG or PDF then shows a box, an SVG the text.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from|Matplotlib currently does not support")
+        yield
+
+
+def short(name: str, most: int = 60) -> str:
+    """A name as figures show it: printable, and its middle left out where it is long."""
+    name = printable(name)
+    half = most // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 
 
 def panels(count: int, width: float = 4.6, height: float = 3.7, most_columns: int = 2) -> tuple[Figure, list[Axes]]:

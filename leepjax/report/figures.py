@@ -1,5 +1,6 @@
 """Every figure that the records of studies allow, with captions."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -57,9 +58,12 @@ def draw_all(
     Returns:
         The figures, study by study. The same records give the same files.
     """
-    drawn = []
+    drawn, names = [], Counter()
     outcomes = [outcome for study in studies for outcome in study.outcomes]
-    for name, study, words, figure in _plans(outcomes, num_levels, kind):
+    for plain, study, words, figure in _plans(outcomes, num_levels, kind):
+        # Names that differ in signs alone make the same file name.
+        name = plain if (count := names[plain]) == 0 else f"{plain}-{count + 1}"
+        names[plain] += 1
         files = save(figure, folder / name, formats)
         svg = files[formats.index("svg")].read_bytes() if "svg" in formats else encode(figure, "svg")
         drawn.append(

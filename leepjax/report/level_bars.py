@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from leepjax.report.captions import measure_name, metric_name, number
-from leepjax.report.drawing import BLUE, INK, SKY, Axes, Figure, panels, style
+from leepjax.report.drawing import BLUE, INK, SKY, Axes, Figure, panels, short, style
 from leepjax.studies.by_level import LevelMeans, level_means
 from leepjax.studies.levels import Kind, levels
 from leepjax.studies.settings import Setting
@@ -25,12 +25,12 @@ def level_bars(
             means = level_means(setting, num_levels, kind, measure)
             _dots(axes, means, num_levels)
             _bars(axes, means)
-            axes.set_title(f"({letter}) {setting.pairing}")
+            axes.set_title(f"({letter}) {short(setting.pairing)}")
             axes.set_ylim(0, top)
             axes.set_ylabel(f"mean {metric_name(setting)}")
             axes.set_xlabel(f"level of {measure_name(measure)} (lower end of each)")
             axes.grid(visible=False, axis="x")
-        figure.suptitle(f"{settings[0].kind_of_task}, {settings[0].how}", x=0.01, ha="left")
+        figure.suptitle(f"{short(settings[0].kind_of_task)}, {settings[0].how}", x=0.01, ha="left")
     return figure
 
 

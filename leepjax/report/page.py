@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from leepjax.printable import printable
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -168,9 +170,15 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_printable,
     )
     environment.filters["duration"] = duration
     return environment
+
+
+def _printable(value: Any) -> Any:
+    """Text from records without control characters; markup is the page's own."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _part(name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 from leepjax.report.captions import measure_name, metric_name, summary_of
-from leepjax.report.drawing import BLUE, GREY, INK, SHADES, Axes, Figure, panels, style
+from leepjax.report.drawing import BLUE, GREY, INK, SHADES, Axes, Figure, panels, short, style
 from leepjax.studies.settings import Setting
 
 
@@ -22,7 +22,7 @@ def scatter(setting: Setting, measure: str = "leep") -> Figure:
         points = _points(axes, setting, measure)
         if np.ptp(setting.num_classes) > 0:
             figure.colorbar(points, ax=axes, label="classes c of the task", shrink=0.9, pad=0.02)
-        axes.set_title(f"{setting.pairing}, {setting.how}\n{summary_of(setting, measure)}")
+        axes.set_title(f"{short(setting.pairing)}, {setting.how}\n{summary_of(setting, measure)}")
     return figure
 
 
@@ -42,7 +42,7 @@ def selection(setting: Setting, measures: Sequence[str] | None = None) -> Figure
             _points(axes, setting, measure)
             axes.margins(x=0.2, y=0.14)
             axes.set_title(f"{measure_name(measure)}\n{summary_of(setting, measure)}", fontsize=10)
-        figure.suptitle(f"{setting.pairing}, {setting.how}", x=0.01, ha="left")
+        figure.suptitle(f"{short(setting.pairing)}, {setting.how}", x=0.01, ha="left")
         figure.draw_without_rendering()  # from here on it is known where points lie
         for axes, measure in zip(all_axes, measures, strict=True):
             _name_points(figure, axes, setting, measure)
@@ -85,7 +85,7 @@ def band(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.n
 def _name_points(figure: Figure, axes: Axes, setting: Setting, measure: str) -> None:
     """A label at each point, where it covers the least of other points and labels."""
     x, y = setting.scores(measure), setting.accuracies
-    places = [(a, b, text) for a, b, text in zip(x, y, setting.labels, strict=True) if not math.isnan(a)]
+    places = [(a, b, short(text, 30)) for a, b, text in zip(x, y, setting.labels, strict=True) if not math.isnan(a)]
     pixels = axes.transData.transform([(a, b) for a, b, _ in places]) if places else []
     taken = [_box(px - 5, py - 5, 10, 10) for px, py in pixels]
     if line := axes.get_lines():

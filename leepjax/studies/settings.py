@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from leepjax.files import shortened
 from leepjax.studies.outcome import Method, Outcome
 
 SELECTION = "source-selection"
@@ -122,8 +123,9 @@ def label(outcome: Outcome) -> str:
 
 
 def slug(*parts: str) -> str:
-    """Parts as one word of small letters, digits and hyphens; empty parts are left out."""
-    return "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)))
+    """Parts as one word of small letters, digits and hyphens; empty parts are left out, long words end in a digest."""
+    word = "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)))
+    return shortened(word)
 
 
 def _place(outcome: Outcome) -> _Place:
