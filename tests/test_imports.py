@@ -54,8 +54,8 @@ ALLOWED = {
     "studies": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
-    | {"__init__", "experiments", "studies"},
-    "report": {"types", "files", "tables", "records", "ranking", "studies", "report"},
+    | {"__init__", "locks", "experiments", "studies"},
+    "report": {"types", "files", "locks", "tables", "records", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},

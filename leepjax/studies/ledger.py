@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from leepjax.locks import locked
 from leepjax.studies.config import Config
 from leepjax.studies.datasets import Tell
 from leepjax.studies.outcome import OUTCOMES, Method, Outcome, read_outcomes, write_outcomes
@@ -23,10 +24,11 @@ class Ledger:
         self._path, self._config, self._tell = folder / OUTCOMES, config, tell
         self._transfers = [(transfer.key(config), transfer) for transfer in transfers]
         # Studies share transfers, so what a neighbour's folder holds needn't be made again.
-        paths = sorted(folder.parent.glob(f"*/{OUTCOMES}"))
+        paths = sorted({*folder.parent.glob(f"*/{OUTCOMES}")} | {self._path})
         known = {outcome.key: outcome for path in paths for outcome in read_outcomes(path)}
         self._outcomes = {key: known[key] for key, _ in self._transfers if key in known}
-        self._before = read_outcomes(self._path)
+        read_outcomes(self._path, mend=True)
+        self._unwritten = set(self._outcomes)
         self._count = len({key for key, _ in self._transfers})
         self.expect(0)
 
@@ -59,6 +61,7 @@ class Ledger:
         for transfer, values in scores.items():
             if (outcome := self._outcomes.get(key := transfer.key(self._config))) is not None:
                 self._outcomes[key] = msgspec.structs.replace(outcome, scores=_shortened(values))
+                self._unwritten.add(key)
         self.write()
 
     def expect(self, count: int) -> None:
@@ -82,16 +85,25 @@ class Ledger:
             seconds=round(transferred.seconds, 2),
             **self._names(transfer),
         )
+        self._unwritten.add(key)
         made = len(self._outcomes) - self._at_start
         left = (time.monotonic() - self._started) / made * max(0, self._expected - made) / 60
         what = f"{self._config.study}: {left:.0f} min left, {transfer.source.name}, {transfer.method}, {task.name}"
         self._tell(what, len(self._outcomes), self._count)
 
     def write(self) -> None:
-        """Keep what there is beside what the file held: a run of fewer tasks, sources or methods loses nothing."""
-        made = self.outcomes
-        places = set(map(_place, made))
-        write_outcomes(self._path, [*made, *(old for old in self._before if _place(old) not in places)])
+        """Keep what is new here beside what the file holds by now: other processes write to it as well.
+
+        A run of fewer tasks, sources or methods loses nothing of what others made.
+        """
+        with locked(self._path):
+            kept = {_place(outcome): outcome for outcome in read_outcomes(self._path)}
+            mine = {_place(outcome): outcome for outcome in self.outcomes}
+            new = {place: each for place, each in mine.items() if each.key in self._unwritten or place not in kept}
+            merged = kept | new
+            # In the order of the transfers, whoever made them.
+            write_outcomes(self._path, [merged.pop(place) for place in mine] + list(merged.values()))
+        self._unwritten.clear()
 
     def _names(self, transfer: Transfer) -> dict[str, Any]:
         """What a transfer is called in this study; what it gives is known by its content."""

@@ -80,9 +80,12 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: list[Outcome]
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
-    """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are left out, and told."""
-    return read_lines(path, Outcome, "an outcome")
+def read_outcomes(path: Path, *, mend: bool = False) -> list[Outcome]:
+    """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are warnings.
+
+    With `mend`, damaged lines are moved out of the file, as `leepjax.records.read_lines` does.
+    """
+    return read_lines(path, Outcome, "an outcome", mend=mend)
 
 
 def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:

@@ -1,7 +1,7 @@
 """Where a study's outcomes come from: command, commit, versions, hardware."""
 
-import contextlib
 import datetime
+import logging
 import os
 import platform
 import re
@@ -16,24 +16,70 @@ import jax
 import msgspec
 
 import leepjax
-from leepjax.files import write_atomically
+from leepjax.files import set_aside, write_atomically
+from leepjax.locks import locked
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import PROVENANCE, Provenance
 
 
 def write_provenance(folder: Path, config: Config, scale: str, command: str, seconds: float) -> None:
-    """Write a study's provenance; commands, commits and seconds of the runs before are kept."""
+    """Write a study's provenance; commands, commits and seconds of all runs are kept, those of other processes too.
+
+    A damaged file is set aside, and its commands, commits and seconds are taken over where they can still be read.
+    """
     path = folder / PROVENANCE
-    provenance = this_run(config.study, scale, _told(config), command, seconds)
-    with contextlib.suppress(OSError, msgspec.DecodeError):  # there is none of the first run
-        before = msgspec.json.decode(path.read_bytes(), type=Provenance)
+    with locked(path):
+        before = _before(path)
+        now = this_run(config.study, scale, _told(config), command, seconds)
         provenance = msgspec.structs.replace(
-            provenance,
+            now,
             command=_joined(before.command, command, " && "),
-            commit=_joined(before.commit, provenance.commit, ", "),
+            commit=_joined(before.commit, now.commit, ", "),
             seconds=round(before.seconds + seconds, 1),
         )
-    write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(provenance), indent=2) + b"\n")
+
+
+class _Before(msgspec.Struct):
+    """What the runs before left to add to."""
+
+    command: str = ""
+    commit: str = ""
+    seconds: float = 0.0
+
+
+def _before(path: Path) -> _Before:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return _Before()
+    try:
+        msgspec.json.decode(content, type=Provenance)
+        return msgspec.json.decode(content, type=_Before)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        before = _readable(content)
+        aside = set_aside(path)
+        logging.getLogger("leepjax").warning(
+            "%s isn't a study's provenance (%s); it is kept as %s, and %s of its commands could be read.",
+            path,
+            error,
+            aside,
+            len(before.command.split(" && ")) if before.command else "none",
+        )
+        return before
+
+
+def _readable(content: bytes) -> _Before:
+    """The fields of a damaged file that are still whole, and the whole commands of a list that breaks off."""
+    text = content.decode(errors="replace")
+    found = {name: re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.)*)("?)', text) for name in ("command", "commit")}
+    texts = {name: match[1] if match[2] else match[1].rpartition(" && ")[0] for name, match in found.items() if match}
+    seconds = re.search(r'"seconds"\s*:\s*([\d.]+)\s*}', text)
+    try:
+        decoded = {name: msgspec.json.decode(f'"{value}"', type=str) for name, value in texts.items()}
+        return _Before(**decoded, seconds=float(seconds[1]) if seconds else 0.0)
+    except (msgspec.DecodeError, ValueError):
+        return _Before()
 
 
 def _joined(before: str, now: str, by: str) -> str:

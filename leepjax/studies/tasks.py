@@ -1,6 +1,8 @@
 """The target tasks of a study: random classes of a labelled set, with so many examples of each, kept as indices."""
 
+import contextlib
 import gzip
+import logging
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -12,8 +14,11 @@ import msgspec
 import numpy as np
 
 from leepjax.data.target import Target
-from leepjax.files import write_atomically
+from leepjax.files import set_aside, write_atomically
+from leepjax.locks import locked
 from leepjax.types import InputError
+
+log = logging.getLogger("leepjax")
 
 ClassSizes = Callable[[int, np.random.Generator], np.ndarray | None]
 """Number of classes, chance → [c] training examples of each; None for all that there are."""
@@ -173,11 +178,37 @@ def indices(text: str) -> np.ndarray:
 
 
 def keep_tasks(path: Path, tasks: Iterable[Task]) -> None:
-    """Write tasks as compressed JSON lines, atomically, beside those of other names that the file holds."""
-    before = read_tasks(path) if path.exists() else ()
-    kept = {task.name: task for task in (*before, *tasks)}
-    lines = (msgspec.json.encode(kept[name]) + b"\n" for name in sorted(kept))
-    write_atomically(path, gzip.compress(b"".join(lines), mtime=0))
+    """Write tasks as compressed JSON lines, atomically, beside those of other names that the file holds.
+
+    A damaged file is set aside; the tasks that can still be read from it are kept, which is a warning.
+    """
+    with locked(path):
+        kept = {task.name: task for task in (*_read_before(path), *tasks)}
+        lines = (msgspec.json.encode(kept[name]) + b"\n" for name in sorted(kept))
+        write_atomically(path, gzip.compress(b"".join(lines), mtime=0))
+
+
+def _read_before(path: Path) -> list[Task]:
+    if not path.exists():
+        return []
+    try:
+        return list(read_tasks(path))
+    except InputError as error:
+        sound = list(_sound_tasks(path.read_bytes()))
+        aside = set_aside(path)
+        log.warning("%s The file is kept as %s; %d of its tasks could be read.", error, aside, len(sound))
+        return sound
+
+
+def _sound_tasks(compressed: bytes) -> Iterator[Task]:
+    """The tasks in what can still be decompressed of a damaged file."""
+    stream, text = zlib.decompressobj(zlib.MAX_WBITS | 16), b""
+    with contextlib.suppress(zlib.error):
+        for start in range(0, len(compressed), 64):
+            text += stream.decompress(compressed[start : start + 64])
+    for line in text.splitlines():
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            yield msgspec.json.decode(line, type=Task)
 
 
 def read_tasks(path: Path) -> Iterator[Task]:
