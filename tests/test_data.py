@@ -145,9 +145,14 @@ def test_digest_is_the_same_on_every_machine():
 @pytest.mark.parametrize(
     ("images", "labels", "classes", "message"),
     [
-        (IMAGES / 255, LABELS, None, r"arrays: expected uint8 images \[n h w\] or \[n h w 3\], got float64 \[6, 8, 8"),
-        (IMAGES.astype(np.int64), LABELS, None, r"expected uint8 images .* got int64"),
-        (IMAGES[..., :2], LABELS, None, r"got uint8 \[6, 8, 8, 2\]; convert\."),
+        (
+            IMAGES / 2,
+            LABELS,
+            None,
+            r"arrays: expected pixels of uint8, uint16 or floats in \[0, 1\], got float64 between",
+        ),
+        (IMAGES.astype(np.int64), LABELS, None, r"expected pixels of uint8, .* got int64"),
+        (IMAGES[..., :2], LABELS, None, r"got uint8 \[6, 8, 8, 2\]; move or add axes\."),
         (IMAGES[0, 0], LABELS, None, r"got uint8 \[8, 3\]"),
         (IMAGES[:, :0], LABELS, None, r"arrays: expected .*0"),
         (IMAGES, LABELS[:5], None, r"arrays: expected 6 integer labels, got int64 \[5\]; give one label an image\."),

@@ -162,7 +162,7 @@ def test_a_corrupt_image_is_named_and_no_file_stays_open(folder, suffix, kept):
             r"x\.npz: expected arrays 'images' and 'labels', got no 'labels'; add it with numpy\.savez",
         ),
         ({"labels": LABELS}, r"got no 'images'"),
-        ({"images": IMAGES / 2, "labels": LABELS}, r"x: expected uint8 images .* got float64"),
+        ({"images": IMAGES / 2, "labels": LABELS}, r"x: expected pixels of uint8, .* got float64 between"),
         ({"images": IMAGES, "labels": LABELS / 2}, r"x: expected 4 integer labels, got float64"),
         ({"images": IMAGES, "labels": LABELS - 1}, r"x: labels must lie in \[0, 1\), got -1\.\.0"),
         ({"images": IMAGES, "labels": LABELS, "classes": ["a"]}, r"x: labels must lie in \[0, 1\), got 0\.\.1"),

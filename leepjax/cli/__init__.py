@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 
 import cyclopts
 
@@ -46,6 +47,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
     assert logging.lastResort  # prints the warnings of a program that configures no logging, as this one
     logging.lastResort.setFormatter(_PrintableMessages())
+    # Of damaged metadata, which doesn't change pixels; images that can't be decoded are counted and reported.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         app()
     except (InputError, FloatingPointError, MemoryError, OSError) as error:

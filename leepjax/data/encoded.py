@@ -2,17 +2,19 @@
 
 import hashlib
 import io
-import struct
-import zlib
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from leepjax.data.columns import class_numbers, one_line
+from leepjax.data.image_formats import image_formats
+from leepjax.data.orientation import upright_by
+from leepjax.data.pixels import to_pixels, to_rgb
 from leepjax.data.target import Target
 from leepjax.files import digest
 from leepjax.types import InputError
@@ -20,8 +22,13 @@ from leepjax.types import InputError
 Content = bytes | Path | np.ndarray | None
 """What holds an image: an encoded file's bytes or path, pixels, or nothing where there should be one."""
 
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""What Pillow raises for files that are no images, or cut short."""
+ANIMATED = "animated"
+"""In a decoded image's `info` where its file has further frames, which weren't decoded."""
+
+_PARTS_AS_FRAMES = ("MPO", "PSD")
+"""Formats whose further frames are previews or layers of the first one."""
+
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -36,31 +43,57 @@ class Decoder:
 
 
 def decode(content: Content, where: str) -> Image.Image:
-    """The upright RGB image.
+    """The upright RGB image: the first frame of an animation, transparency over white (see `leepjax.data.pixels`).
 
     Raises:
-        InputError: when it isn't one, or isn't whole; it begins with `where`.
+        InputError: when it isn't an image, isn't whole, has more than Pillow's limit of 89 million pixels, or has
+            pixels of an unknown range; it begins with `where`.
     """
     if content is None:
         raise InputError(f"{where}: expected an image, got none; replace or remove it.")
     if isinstance(content, np.ndarray):
-        return Image.fromarray(content).convert("RGB")
+        return Image.fromarray(to_pixels(content, where)).convert("RGB")
     try:
-        with Image.open(content if isinstance(content, Path) else io.BytesIO(content)) as image:
-            return to_rgb(image)
-    except _UNREADABLE as error:
-        # Pillow would go on with the address of a buffer.
-        said = "cannot identify image file" if isinstance(error, UnidentifiedImageError) else one_line(error)
-        raise InputError(f"{where}: expected an image, got {said}; replace or remove it.") from None
+        if isinstance(content, Path):
+            _check_regular(content)
+        with Image.open(content if isinstance(content, Path) else io.BytesIO(content), "r", image_formats()) as image:
+            return decoded(image, where)
+    except InputError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the warning, where it is made an error
+        raise _too_large(where) from None
+    except Exception as error:  # the decoders of some 30 formats raise nearly every kind for damaged files
+        # Pillow's own sentence would include the address of a buffer.
+        reason = "cannot identify image file" if isinstance(error, UnidentifiedImageError) else one_line(error)
+        raise InputError(f"{where}: expected an image, got {reason}; replace or remove it.") from None
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode as RGB, upright; reads the file if that wasn't done."""
-    if image.mode.startswith("I;16"):  # converting clips 16 bits at 255 instead of scaling them
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    image = ImageOps.exif_transpose(image)  # photographs lie on their side until this is done
-    # A palette's transparency is dropped like any other, by way of RGBA.
-    return (image.convert("RGBA") if "transparency" in image.info else image).convert("RGB")
+def decoded(image: Image.Image, where: str) -> Image.Image:
+    """An opened image as upright RGB; its `info` has `ANIMATED` where there are further frames.
+
+    Raises:
+        InputError: for too many pixels, or pixels of an unknown range; it begins with `where`.
+        Exception: whatever Pillow raises while it decodes the file.
+    """
+    if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise _too_large(where)
+    further = image.format not in _PARTS_AS_FRAMES and getattr(image, "is_animated", False)
+    rgb = to_rgb(image, where)
+    method = upright_by(image)
+    upright = rgb if method is None else rgb.transpose(method)
+    upright.info = {ANIMATED: True} if further else {}
+    return upright
+
+
+def _too_large(where: str) -> InputError:
+    # A small file can claim to hold pixels that fill the memory.
+    return InputError(f"{where}: expected an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels, got more; resize it.")
+
+
+def _check_regular(path: Path) -> None:
+    """Raise OSError for what isn't a regular file: a device may never end, and a named pipe may never begin."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("a device, pipe or folder")
 
 
 def from_rows(
@@ -110,12 +143,22 @@ def digest_stream(parts: Iterable[bytes | np.ndarray]) -> str:
     return state.hexdigest()
 
 
-def _parts(content: Content) -> tuple[bytes | np.ndarray, ...]:
+def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
     if isinstance(content, Path):
-        try:
-            content = content.read_bytes()
-        except OSError:  # decoding says what is wrong with it
-            content = None
-    if isinstance(content, np.ndarray):
-        return str(content.shape).encode(), b"\0", np.ascontiguousarray(content)
-    return str(-1 if content is None else len(content)).encode(), b"\0", content or b""
+        yield from _file_parts(content)
+    elif isinstance(content, np.ndarray):
+        yield from (str(content.shape).encode(), b"\0", np.ascontiguousarray(content))
+    else:
+        yield from (str(-1 if content is None else len(content)).encode(), b"\0", content or b"")
+
+
+def _file_parts(path: Path) -> Iterator[bytes]:
+    """As the parts of the file's bytes, but a chunk at a time; as of None where it can't be read."""
+    try:
+        _check_regular(path)
+        with path.open("rb") as file:
+            yield from (str(path.stat().st_size).encode(), b"\0")
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    except OSError:  # decoding reports what is wrong with it
+        yield from (b"-1", b"\0")

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from leepjax.data.columns import one_line
-from leepjax.data.encoded import Content, from_rows, to_rgb
+from leepjax.data.encoded import Content, decoded, from_rows
+from leepjax.data.pixels import to_pixels
 from leepjax.data.target import Pixels, Target
 from leepjax.types import InputError
 
@@ -16,8 +17,9 @@ from leepjax.types import InputError
 def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, name: str = "iterable") -> Target:
     """A target of (image, label) pairs, which are gone through once and kept in memory.
 
-    An image is a PIL image, a uint8 array [h w] or [h w 3] of whatever size, or an encoded file's bytes, which stay
-    encoded. Labels are integers from zero or strings; strings are numbered as in `classes`, else in sorted order.
+    An image is a PIL image; an array [h w], [h w 1], [h w 3] or [h w 4] (with alpha) of uint8, uint16, booleans or
+    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. Labels are integers from zero or
+    strings; strings are numbered as in `classes`, else in sorted order.
 
     Raises:
         InputError: when it is empty, or an image or a label is something else.
@@ -44,18 +46,20 @@ def _content(image: Any, where: str) -> bytes | np.ndarray:
     if isinstance(image, Image.Image):
         return _pixels(image, where)
     array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
+    if array.dtype.kind not in "biuf":
         raise InputError(
-            f"{where}: expected a PIL image, a uint8 array [h w] or [h w 3], or an encoded image's bytes, "
+            f"{where}: expected a PIL image, an array of pixels, or an encoded image's bytes, "
             f"got {array.dtype} {list(array.shape)}; convert it."
         )
-    return array.copy()  # a loader may fill the same array again
+    return to_pixels(array, where).copy()  # a loader may fill the same array again
 
 
 def _pixels(image: Image.Image, where: str) -> np.ndarray:
     try:
-        return np.asarray(to_rgb(image))
-    except (OSError, SyntaxError, ValueError) as error:
+        return np.asarray(decoded(image, where))
+    except InputError:
+        raise
+    except Exception as error:  # as for encoded files, which are decoded here and now
         raise InputError(f"{where}: expected an image, got {one_line(error)}; replace or remove it.") from None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from leepjax.data.columns import MOST_CLASSES
+from leepjax.data.pixels import to_pixels
 from leepjax.files import digest
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, unknown_name
@@ -120,18 +121,15 @@ def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None
 def from_arrays(
     images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None, name: str = "arrays"
 ) -> Target:
-    """A target of uint8 images [n h w] or [n h w 3] and integer labels [n] in [0, number of classes).
+    """A target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and integer labels [n] in [0, number of classes).
+
+    Pixels are uint8, uint16, booleans or floats in [0, 1]; a fourth channel is alpha, composited over white.
 
     Raises:
         InputError: when shapes, dtypes, the label range or the number of class names don't fit.
     """
     images, labels = np.asarray(images), np.asarray(labels)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
-        raise InputError(
-            f"{name}: expected uint8 images [n h w] or [n h w 3], got {images.dtype} {list(images.shape)}; convert."
-        )
-    if 0 in images.shape[1:3]:
-        raise InputError(f"{name}: expected images of at least one pixel, got {list(images.shape)}; check them.")
+    images = to_pixels(images, name, one=False)
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"{name}: expected {len(images)} integer labels, got {labels.dtype} {list(labels.shape)}; "

@@ -17,7 +17,7 @@ from leepjax.files import digest
 from leepjax.models.source import Source
 from leepjax.types import Outputs
 
-REVISION = b"2"
+REVISION = b"3"
 """Raise this when decoding, resizing or a forward pass changes what a table holds: old caches are then not read."""
 
 

@@ -1,0 +1,119 @@
+"""One rule, for every reader, that turns pixels of any kind into RGB bytes.
+
+Numbers: uint8 stays; uint16 is divided by 257; floats in [0, 1] are multiplied by 255; booleans become 0 and 255; any
+other number is refused, because its range can't be known. Colours: transparency is composited over white; palettes,
+CMYK, YCbCr, HSV and Lab are converted without a colour profile.
+"""
+
+import numpy as np
+from PIL import Image
+
+from leepjax.types import InputError
+
+_SIXTEEN_BITS = 65535
+_OF_SIXTEEN_BITS = ("PPM", "PNG")
+"""Formats whose mode I always holds 16 bits: Pillow scales a PGM of any depth to them, and PNG has no deeper one."""
+
+
+def to_rgb(image: Image.Image, where: str) -> Image.Image:
+    """An opened image of any mode as 8-bit RGB.
+
+    Raises:
+        InputError: for numbers that the rule refuses; it begins with `where`.
+        Exception: whatever Pillow raises while it decodes the file.
+    """
+    image.load()
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        return Image.fromarray(to_bytes(_numbers(image), where)).convert("RGB")
+    if image.mode == "LAB":
+        return _lab_to_rgb(image)
+    if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        return _over_white(image)
+    return image.convert("RGB")
+
+
+def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
+    """An array of one image, or of several [n ...], as uint8 [(n) h w] or [(n) h w 3].
+
+    Args:
+        array: (n) images [h w], [h w 1], [h w 3] or, with alpha, [h w 4], of numbers that the rule takes.
+        where: what errors begin with.
+        one: whether it is one image, without the axis n.
+
+    Raises:
+        InputError: for another shape, no pixel, or numbers that the rule refuses.
+    """
+    axes = 2 if one else 3
+    if array.ndim < axes or array.shape[axes:] not in ((), (1,), (3,), (4,)) or 0 in array.shape[axes - 2 : axes]:
+        forms = "an image [h w], [h w 3] or [h w 4]" if one else "images [n h w], [n h w 3] or [n h w 4]"
+        raise InputError(f"{where}: expected {forms}, got {array.dtype} {list(array.shape)}; move or add axes.")
+    pixels = to_bytes(array, where)
+    if pixels.shape[axes:] == (1,):
+        return pixels[..., 0]
+    if pixels.shape[axes:] == (4,):
+        # Compositing looks at one pixel at a time, so that all images may be one tall image.
+        tall = Image.fromarray(np.ascontiguousarray(pixels).reshape(-1, *pixels.shape[-2:]), "RGBA")
+        return np.asarray(_over_white(tall)).reshape(*pixels.shape[:-1], 3)
+    return pixels
+
+
+def to_bytes(numbers: np.ndarray, where: str) -> np.ndarray:
+    """Numbers of any shape as uint8, by the rule.
+
+    Raises:
+        InputError: for numbers that it refuses.
+    """
+    kind = numbers.dtype
+    if kind == np.uint8:
+        return numbers
+    if kind == np.bool_:
+        return numbers.astype(np.uint8) * np.uint8(255)
+    if kind.kind == "u" and kind.itemsize == 2:
+        return ((numbers.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if kind.kind == "f" and (not numbers.size or (numbers.min() >= 0 and numbers.max() <= 1)):  # False for NaN
+        return np.rint(numbers.astype(np.float32) * 255).astype(np.uint8)
+    raise InputError(
+        f"{where}: expected pixels of uint8, uint16 or floats in [0, 1], got {_described(numbers)}; "
+        "convert them to one of these."
+    )
+
+
+def _described(numbers: np.ndarray) -> str:
+    if numbers.dtype.kind not in "iuf" or not numbers.size:
+        return f"{numbers.dtype} {list(numbers.shape)}"
+    return f"{numbers.dtype} between {numbers.min()} and {numbers.max()}"
+
+
+def _numbers(image: Image.Image) -> np.ndarray:
+    """The numbers of a grey image of more than eight bits."""
+    array = np.asarray(image)
+    if image.mode == "I" and image.format in _OF_SIXTEEN_BITS:
+        return array.astype(np.uint16)
+    if image.format == "TIFF" and image.mode.startswith("I;16"):
+        return _tiff_numbers(image, array)
+    return array
+
+
+def _tiff_numbers(image: Image.Image, array: np.ndarray) -> np.ndarray:
+    """16-bit numbers from a TIFF, which may hold 12 bits, and may have white as its zero."""
+    tags = getattr(image, "tag_v2", {})
+    largest = 2 ** int(tags.get(258, (16,))[0]) - 1
+    scaled = array if largest == _SIXTEEN_BITS else (array.astype(np.uint32) * _SIXTEEN_BITS // largest).astype("u2")
+    return _SIXTEEN_BITS - scaled if tags.get(262) == 0 else scaled
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")  # Pillow has no direct way from La
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=rgba.getchannel("A"))
+    return white
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms  # here, because Lab is rare
+
+    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+    if converted is None:
+        raise ValueError("a Lab image that can't be converted")
+    return converted
