@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
 from leepjax.distributed import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, NUM_PROCESSES, PROCESS_ID, TIMEOUT
+from leepjax.interrupts import interruptible
 from leepjax.types import InputError
 
 # From this line on, the JAX runtime reports on its way to abort(), and nobody reads stack traces.
@@ -119,9 +120,8 @@ def launch(
         ChildProcessError: a process failed, was killed or lost its peers; the message says which and how.
     """
     roles = _roles(processes, devices_per_process, coordinator, process_id, timeout)
-    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     children: list[_Child] = []
-    with TemporaryDirectory(prefix="leepjax-") as folder:
+    with interruptible(), TemporaryDirectory(prefix="leepjax-") as folder:
         try:
             for i, role in enumerate(roles):
                 tag = f"[{i}] " if len(roles) > 1 else ""
@@ -135,8 +135,6 @@ def launch(
             for child in children:
                 child.kill()
             raise
-        finally:
-            signal.signal(signal.SIGTERM, handler)
 
 
 def _roles(processes, devices_per_process, coordinator, process_id, timeout):

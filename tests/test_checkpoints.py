@@ -170,7 +170,7 @@ def on_step(at):
 try:
     train(model, DATA, EXPECTED, RECIPE, checkpoints=Path(sys.argv[1]), on_step=on_step)
 except KeyboardInterrupt as interrupt:
-    sys.exit(f"130: {interrupt}")
+    sys.exit(f"{interrupt.number}: {interrupt}")
 np.savez(sys.argv[2], **leaves(model))
 """
 
@@ -207,14 +207,16 @@ def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
             np.testing.assert_array_equal(weights[name], leaf)
 
 
-def test_ctrl_c_saves_and_says_where_it_stopped(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_a_checkpoint_and_says_where_the_training_stopped(sent, tmp_path):
     process = started(tmp_path / "states", tmp_path / "weights.npz", seconds="1000", pause="0.1")
     while step_of(process) < 4:
         pass
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     stopped = int(errors.rpartition("interrupted at step ")[2].partition(" ")[0])
-    assert errors.strip().endswith(f"130: interrupted at step {stopped} of 12; the same command goes on from there.")
+    message = f"{sent.value}: interrupted at step {stopped} of 12; the same command goes on from there."
+    assert errors.strip().endswith(message)
     process = started(tmp_path / "states", tmp_path / "weights.npz")
     assert step_of(process) == stopped
     process.kill()

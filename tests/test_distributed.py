@@ -138,7 +138,7 @@ def test_an_interrupt_stops_all(sent, tmp_path):
         pids = started.pids()
         started.send_signal(sent)
         code, out, err = started.end()
-    assert (code, out) == (130, "")
+    assert (code, out) == (128 + sent, "")
     assert err == (
         "leepjax: launch: interrupted, and all processes started here stopped; run the same command again.\n"
     )

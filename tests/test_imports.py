@@ -38,7 +38,8 @@ ALLOWED = {
     "ridge": set(),
     "sharding": {"types"},
     "distributed": set(),
-    "launch": {"types", "distributed"},
+    "interrupts": set(),
+    "launch": {"types", "interrupts", "distributed"},
     "measures": STATISTICS | {"batches", "streaming", "logistic", "ridge", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files", "locks"},
@@ -46,7 +47,8 @@ ALLOWED = {
     "data": BASE | {"preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
-    "transfer": BASE | {"logistic", "ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
+    "transfer": BASE
+    | {"interrupts", "logistic", "ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
@@ -59,7 +61,7 @@ ALLOWED = {
     "sklearn": {"types", "measures"},
     "progress": {"types"},
     "catalogue": BASE | {"measures", "data", "models", "experiments"},
-    "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch"}
+    "cli": {"__init__", "types", "files", "tables", "progress", "catalogue", "launch", "interrupts"}
     | {"ranking", "data", "transfer", "experiments", "studies", "report", "cli"},
     "__main__": {"cli"},
 }
@@ -144,7 +146,7 @@ HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
     [
         ("", (*HEAVY, "jax", "numpy")),
         ("; lj.leep([[0.9, 0.1], [0.2, 0.8]], [0, 1])", HEAVY),
-        ("; import leepjax.cli", (*HEAVY, "jax", "numpy", "scipy")),
+        ("; import leepjax.cli.commands", (*HEAVY, "jax", "numpy", "scipy")),
         ("; import leepjax.report.make", HEAVY),
     ],
     ids=["import", "leep", "cli", "page of a ranking"],

@@ -1,47 +1,36 @@
-"""The command line: ``leepjax rank | sweep | score | verify | extract | retrain | finetune | study | report | …``.
+"""The command line's entry: how a command ends, whatever ends it.
 
-Results go to stdout, all else to stderr.
-
-Heavy imports stand inside the commands, so that ``leepjax --help`` answers at once.
+Results go to stdout, all else to stderr. Nothing heavy is imported before signals are handled.
 """
 
 import io
 import logging
 import os
+import signal
 import sys
 import warnings
+from contextlib import suppress
 
-import cyclopts
-
-from leepjax import __version__
-from leepjax.cli.arrays import list_, score
-from leepjax.cli.extraction import extract
-from leepjax.cli.processes import launch
-from leepjax.cli.report import report
-from leepjax.cli.studies import rank, sweep
-from leepjax.cli.study import study
-from leepjax.cli.training import pretrain
-from leepjax.cli.transfer import finetune, retrain
-from leepjax.cli.verify import verify
+from leepjax.interrupts import interruptible
 from leepjax.printable import printable
 from leepjax.types import InputError
 
-app = cyclopts.App(
-    name="leepjax",
-    version=__version__,
-    help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
-    help_format="plaintext",
-    suppress_keyboard_interrupt=False,  # `main` tells it in a sentence
-)
-for command in (rank, sweep, score, verify, extract, retrain, finetune, study, report):
-    app.command(command)
-app.command(list_, name="ls")
-for command in (pretrain, launch):
-    app.command(command)
+_ADVICE = {
+    "rank": "with --out, the same command goes on from what is already measured.",
+    "sweep": "with --out, the same command goes on from what is already measured.",
+    "extract": "the same command goes on from what is already extracted.",
+    "finetune": "with --out, the same command goes on from the last checkpoint.",
+    "pretrain": "the same command goes on from the last checkpoint.",
+    "study": "the same command goes on from what is already recorded.",
+}
+"""What to do after an interrupt, by command; any other command starts again."""
 
 
 def main() -> None:
-    """Run the command line: bad input ends in one sentence and exit code 2, Ctrl-C in 130."""
+    """Run the command line: bad input ends in one sentence and exit code 2, a signal in 128 + its number.
+
+    Ctrl-C ends in 130, SIGTERM in 143, SIGHUP in 129.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
@@ -50,19 +39,24 @@ def main() -> None:
     # Of damaged metadata, which doesn't change pixels; images that can't be decoded are counted and reported.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
-        app()
+        with interruptible():
+            from leepjax.cli.commands import app
+
+            app()
     except (InputError, FloatingPointError, MemoryError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
             sys.exit(0)
         sys.exit(_fail(str(error), 2 if isinstance(error, InputError) else 1))
     except KeyboardInterrupt as interrupt:
-        advice = "interrupted; with --out, the same command goes on from what is already measured."
-        sys.exit(_fail(str(interrupt) or advice, 130))
+        advice = _ADVICE.get(sys.argv[1] if len(sys.argv) > 1 else "", "run the same command again.")
+        number = getattr(interrupt, "number", signal.SIGINT)
+        sys.exit(_fail(str(interrupt) or f"interrupted; {advice}", 128 + number))
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"leepjax: {printable(message)}", file=sys.stderr)  # noqa: T201
+    with suppress(OSError):  # a closed terminal reads no message
+        print(f"leepjax: {printable(message)}", file=sys.stderr)  # noqa: T201
     return code
 
 

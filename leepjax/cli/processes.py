@@ -54,7 +54,6 @@ def launch(
             process_id=process_id,
             timeout=timeout,
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "launch: interrupted, and all processes started here stopped; run the same command again."
-        ) from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("launch: interrupted, and all processes started here stopped; run the same command again.",)
+        raise

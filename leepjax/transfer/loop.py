@@ -14,12 +14,12 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from leepjax.data.target import Target
+from leepjax.interrupts import Interrupted, postponed
 from leepjax.models.source import Merged
 from leepjax.preprocessing import Preprocessing
 from leepjax.sharding import local_rows
 from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.curve import Epoch, Position
-from leepjax.transfer.interrupts import postponed_interrupt
 from leepjax.transfer.metrics import Metrics, metrics
 from leepjax.transfer.optimizer import learning_rates
 from leepjax.transfer.predict import predict
@@ -103,22 +103,21 @@ class Loop:
             position = msgspec.convert(progress["position"], Position)
         learning, best = jax.device_put((learning, best), everywhere)
 
-        with postponed_interrupt(saved is not None) as interrupt:
+        with postponed(saved is not None) as request:
 
             def pause() -> bool:
-                return saved is not None and (saved.due or interrupt.wanted)
+                return saved is not None and (saved.due or request.number is not None)
 
             while not position.finished:
                 learning = self._steps(learning, position, pause)
                 if position.step % self.steps_per_epoch == 0:
                     best = self._end_epoch(learning, best, position)
-                stop = interrupt.wanted
-                if saved and (stop or saved.due or position.finished):
+                stop = request.number
+                if saved and (stop is not None or saved.due or position.finished):
                     saved.save(position.step, (learning, best), {"position": msgspec.to_builtins(position)})
-                if stop and not position.finished:
-                    raise KeyboardInterrupt(
-                        f"interrupted at step {position.step} of {self.num_steps}; the same command goes on from there."
-                    )
+                if stop is not None and not position.finished:
+                    at = f"step {position.step} of {self.num_steps}"
+                    raise Interrupted(stop, f"interrupted at {at}; the same command goes on from there.")
         return best or learning, position.curve
 
     def _steps(self, learning: Learner, position: Position, pause: Callable[[], bool]) -> Learner:

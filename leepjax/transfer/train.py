@@ -50,8 +50,8 @@ def train(
         test: what to measure the network on; nothing is chosen by it.
         per_epoch: whether to measure after each epoch, or only after the last.
         dtype: what is computed in; parameters and BatchNorm's averages stay float32.
-        checkpoints: a folder for the state, written every 30 seconds and at Ctrl-C. The same call with the same
-            folder goes on from there, to the very weights of a training that wasn't stopped.
+        checkpoints: a folder for the state, written every 30 seconds and at Ctrl-C or SIGTERM. The same call with
+            the same folder goes on from there, to the very weights of a training that wasn't stopped.
         on_step: told of every step, and thereby that the training lives.
         on_epoch: told of every epoch.
 

@@ -1,0 +1,30 @@
+"""The commands: ``leepjax rank | sweep | score | verify | extract | retrain | finetune | study | report | …``.
+
+Heavy imports stand inside the commands, so that ``leepjax --help`` answers at once.
+"""
+
+import cyclopts
+
+from leepjax import __version__
+from leepjax.cli.arrays import list_, score
+from leepjax.cli.extraction import extract
+from leepjax.cli.processes import launch
+from leepjax.cli.report import report
+from leepjax.cli.studies import rank, sweep
+from leepjax.cli.study import study
+from leepjax.cli.training import pretrain
+from leepjax.cli.transfer import finetune, retrain
+from leepjax.cli.verify import verify
+
+app = cyclopts.App(
+    name="leepjax",
+    version=__version__,
+    help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `leepjax.cli.main` reports it
+)
+for command in (rank, sweep, score, verify, extract, retrain, finetune, study, report):
+    app.command(command)
+app.command(list_, name="ls")
+for command in (pretrain, launch):
+    app.command(command)

@@ -1,0 +1,182 @@
+"""Ctrl-C, SIGTERM and SIGHUP ask a program to end: each becomes one exception, which a training may postpone.
+
+Python runs signal handlers in the main thread only, and not while that thread is inside a compilation or a collective.
+A thread of its own therefore watches what the system delivers, and ends the process where the main thread doesn't.
+"""
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask a program to end: a terminal's Ctrl-C, a cluster's notice, a closed terminal."""
+SAME = 0.2
+"""Seconds within which a second signal repeats the first: ``timeout`` signals its command and then the whole group."""
+GRACE = 15.0
+"""Seconds that the main thread has to react to a signal; schedulers kill after 30."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the program to end.
+
+    Attributes:
+        number: the signal; a shell expects the exit code 128 + `number`.
+    """
+
+    def __init__(self, number: int, message: str = ""):
+        super().__init__(message)
+        self.number = number
+
+
+class Request:
+    """A signal that was noted instead of raised; `number` is None until there is one."""
+
+    number: int | None = None
+
+
+_postponed = False
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once.
+
+    Where the main thread doesn't react within `GRACE` seconds, and no training postpones the end, the process ends as
+    well. Signals that the process ignores, as under ``nohup``, stay ignored. In another thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread() or _handled_already():
+        yield
+        return
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    handlers = _set_handlers(_RaiseFirst())
+    threading.Thread(target=_watch, args=(ours,), daemon=True).start()
+    try:
+        yield
+    finally:
+        _restore(handlers)
+        signal.set_wakeup_fd(wakeup)
+        theirs.close()
+
+
+@contextmanager
+def postponed(postpone: bool) -> Iterator[Request]:
+    """Note a first signal, for a loop to stop where nothing is lost; a second one raises `Interrupted`.
+
+    Without `postpone`, and in other threads than the main one, everything stays as it is.
+    """
+    global _postponed
+    request = Request()
+    if not postpone or threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    since = 0.0
+
+    def note(number: int, frame: object) -> None:
+        nonlocal since
+        if request.number is None:
+            request.number, since = number, time.monotonic()
+        elif time.monotonic() - since > SAME:
+            raise Interrupted(number)
+
+    handlers, _postponed = _set_handlers(note), True
+    try:
+        yield request
+    finally:
+        _postponed = False
+        _restore(handlers)
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Hold signals back, also from processes that are started meanwhile: they inherit the mask and never see them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def kept_handlers() -> Iterator[None]:
+    """Undo what a library does to the handlers of these signals: Ray takes SIGTERM for itself."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            _restore(handlers)
+
+
+class _RaiseFirst:
+    """A handler that raises once; what follows is the watching thread's to judge."""
+
+    _raised = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        if not self._raised:
+            self._raised = True
+            raise Interrupted(number)
+
+
+def _handled_already() -> bool:
+    return any(isinstance(signal.getsignal(number), _RaiseFirst) for number in SIGNALS)
+
+
+def _set_handlers(handler):
+    """Set a handler for every signal that isn't ignored; the handlers before."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: kept for number, kept in before.items() if kept is not signal.SIG_IGN}
+    for number in handlers:
+        signal.signal(number, handler)
+    return handlers
+
+
+def _restore(handlers) -> None:
+    for number, handler in handlers.items():
+        if handler is not None:  # a handler that isn't Python's can't be set again
+            signal.signal(number, handler)
+
+
+def _watch(delivered: socket.socket) -> None:
+    """Read the numbers of delivered signals until the other end is closed."""
+    with delivered:
+        first = _next_signal(delivered, None)
+        since = time.monotonic()
+        while first:
+            second = _next_signal(delivered, max(since + GRACE - time.monotonic(), 1))
+            if second is None:
+                return
+            if second and time.monotonic() - since > SAME:
+                _end(second, "interrupted a second time, and ended at once.")
+            if not second and not _postponed:
+                _end(first, "interrupted, and ended in the middle of a computation; the same command starts it again.")
+
+
+def _next_signal(delivered: socket.socket, seconds: float | None) -> int | None:
+    """The next of our signals; 0 when none came in time, None when the other end is closed."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        left = None if deadline is None else max(deadline - time.monotonic(), 0)
+        if not select.select([delivered], [], [], left)[0]:
+            return 0
+        received = delivered.recv(1)
+        if not received:
+            return None
+        if received[0] in SIGNALS:
+            return received[0]
+
+
+def _end(number: int, message: str) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, f"leepjax: {message}\n".encode())
+    os._exit(128 + number)
