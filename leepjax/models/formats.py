@@ -6,6 +6,8 @@ readers raise says in a few words what they got instead; ``read_tensors`` makes 
 
 import io
 import json
+import math
+import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from leepjax.models.torch_files import ContentError, archive_members, plain, read_torch, torch_place
+from leepjax.models.archives import archive_place, open_archive
+from leepjax.models.content import Content, ContentError
+from leepjax.models.torch_files import plain, read_torch, torch_place
 from leepjax.types import InputError
 
 Tensors = Iterator[tuple[str, Callable[[], np.ndarray]]]
@@ -55,14 +59,14 @@ def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarr
     """
     path = Path(path)
     reader, kind, advice = _format(path)
-    content = _content(path) if content is None else content
+    content = read_content(path) if content is None else content
     if not content:
         raise InputError(f"read_tensors: expected {kind} in {path}, got an empty file; fetch it again.")
     if reader is None:
         return read_tensors(*_unzipped(path, content))
     tensors, name = {}, None
     try:
-        for name, read in reader(content):
+        for name, read in reader(Content(content, str(path))):
             tensors[name] = _numbers(read())
             name = None
     except Exception as error:  # a corrupt file may make a parser raise anything
@@ -72,11 +76,11 @@ def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarr
     return tensors
 
 
-def _safetensors(content: bytes) -> Tensors:
+def _safetensors(content: Content) -> Tensors:
     try:
-        entries = safetensors.deserialize(content)
+        entries = safetensors.deserialize(content.data)
     except safetensors.SafetensorError as error:
-        raise ContentError(_safetensors_place(content) or _words(error)) from None
+        raise ContentError(_safetensors_place(content.data) or _words(error)) from None
     for name, entry in entries:
         yield name, partial(_safetensor, entry)
 
@@ -102,54 +106,66 @@ def _safetensors_place(content: bytes) -> str | None:
     return f"a file that ends at byte {len(content):,} where tensor {name}, of {size} bytes, ends at {stop}"
 
 
-def _npz(content: bytes) -> Tensors:
-    if not content.startswith(b"PK"):
+def _npz(content: Content) -> Tensors:
+    if not content.data.startswith(b"PK"):
         raise ContentError("another kind of file")
     try:
-        archive = np.load(io.BytesIO(content), allow_pickle=False)
+        archive = open_archive(content)
     except zipfile.BadZipFile as error:
-        raise ContentError(_archive_place(content, lambda _, member: f"member {member}") or _words(error)) from None
-    for name in archive.files:
-        yield name, partial(archive.__getitem__, name)
+        raise ContentError(archive_place(content.data, lambda _, member: f"member {member}") or _words(error)) from None
+    for name in archive.namelist():
+        yield name.removesuffix(".npy"), lambda name=name: _npy(archive.read(name))
 
 
-def _torch(content: bytes) -> Tensors:
+def _npy(member: bytes) -> np.ndarray:
+    """The array of a ``.npy`` file whose header and size agree; NumPy's reader allocates what the header says."""
+    stream = io.BytesIO(member)
+    version = np.lib.format.read_magic(stream)
+    if version not in _NPY_HEADERS:
+        raise ContentError(f"an array in version {version} of NumPy's format")
+    shape, fortran, dtype = _NPY_HEADERS[version](stream)
+    begin = stream.tell()
+    _require_numbers(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or size != len(member) - begin:
+        raise ContentError(f"an array {shape} of {dtype} in {len(member) - begin:,} bytes")
+    return np.frombuffer(member, dtype, offset=begin).reshape(shape, order="F" if fortran else "C")
+
+
+_NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def _torch(content: Content) -> Tensors:
     try:
         yield from read_torch(content)
     except zipfile.BadZipFile as error:
-        raise ContentError(_archive_place(content, torch_place) or _words(error)) from None
+        raise ContentError(archive_place(content.data, torch_place) or _words(error)) from None
 
 
-def _archive_place(content: bytes, describe: Callable[[bytes, str], str]) -> str | None:
-    """Where a zip archive without the list at its end breaks off: in the last member that it begins."""
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        return None
-    members = [name for name, _ in archive_members(content)]
-    try:
-        return f"an archive that breaks off at {describe(content, members[-1])}" if members else None
-    except Exception:  # what would say more is cut off too
-        return f"an archive that breaks off at member {members[-1]}"
-
-
-def _h5(content: bytes) -> Tensors:
+def _h5(content: Content) -> Tensors:
     import h5py
 
-    with h5py.File(io.BytesIO(content), "r") as file:
+    with h5py.File(io.BytesIO(content.data), "r") as file:
         datasets: dict[str, h5py.Dataset] = {}
         file.visititems(lambda name, item: datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
         for name, dataset in datasets.items():
-            yield name, partial(_dataset, dataset, len(content))
+            yield name, partial(_dataset, dataset, content)
 
 
-def _dataset(dataset, limit: int) -> np.ndarray:
-    if dataset.chunks is None and dataset.nbytes > limit:
+def _dataset(dataset, content: Content) -> np.ndarray:
+    """The array of a dataset that lies in the file itself, and takes no more memory than the file can stand for."""
+    _require_numbers(dataset.dtype)
+    if dataset.is_virtual or dataset.external:
+        raise ContentError("a dataset that lies in other files")
+    if dataset.chunks is None and dataset.nbytes > len(content.data):
         raise ContentError(f"a shape {dataset.shape} that the file is too short for")
+    content.take(max(dataset.nbytes, math.prod(dataset.chunks or ()) * dataset.dtype.itemsize))
     return dataset[()]
 
 
 def _unzipped(path: Path, content: bytes) -> tuple[Path, bytes]:
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
+        archive = open_archive(Content(content, str(path)))
         members = [info.filename for info in archive.infolist() if not info.is_dir()]
         if len(members) != 1:
             raise ContentError(f"{len(members)} files")
@@ -164,11 +180,11 @@ def _unzipped(path: Path, content: bytes) -> tuple[Path, bytes]:
 
 
 _AGAIN = "fetch it again"
-_FORMATS: dict[str, tuple[Callable[[bytes], Tensors] | None, str, str]] = {
+_FORMATS: dict[str, tuple[Callable[[Content], Tensors] | None, str, str]] = {
     ".safetensors": (_safetensors, "safetensors", _AGAIN),
     ".npz": (_npz, "NumPy's arrays", _AGAIN),
     **dict.fromkeys(
-        (".pth", ".pt", ".bin", ".th"),
+        (".pth", ".pt", ".bin", ".th", ".ckpt", ".tar"),
         (_torch, "a PyTorch state dict", f"{_AGAIN}, or save the state_dict() alone with torch.save"),
     ),
     **dict.fromkeys((".h5", ".hdf5"), (_h5, "Keras' HDF5", _AGAIN)),
@@ -180,7 +196,7 @@ SUFFIXES = tuple(_FORMATS)
 """Of the files that can be read."""
 
 
-def _format(path: Path) -> tuple[Callable[[bytes], Tensors] | None, str, str]:
+def _format(path: Path) -> tuple[Callable[[Content], Tensors] | None, str, str]:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         raise InputError(
@@ -190,8 +206,17 @@ def _format(path: Path) -> tuple[Callable[[bytes], Tensors] | None, str, str]:
     return _FORMATS[suffix]
 
 
-def _content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """The bytes of a file of weights.
+
+    Raises:
+        InputError: when there is none; a device or a pipe, which may have no end, isn't read.
+    """
     try:
+        if not (stat.S_ISREG(path.stat().st_mode) or path.is_dir()):
+            raise InputError(
+                f"read_tensors: expected a file of weights at {path}, got a device or pipe; check the path."
+            )
         return path.read_bytes()
     except OSError as error:
         raise InputError(
@@ -201,9 +226,13 @@ def _content(path: Path) -> bytes:
 
 def _numbers(value: np.ndarray) -> np.ndarray:
     array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise ContentError(f"{array.dtype} where numbers belong")
+    _require_numbers(array.dtype)
     return array
+
+
+def _require_numbers(dtype: np.dtype) -> None:
+    if dtype.kind not in "fiub":
+        raise ContentError(f"{dtype} where numbers belong")
 
 
 def _foreign(content: bytes) -> str | None:

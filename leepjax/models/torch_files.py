@@ -1,28 +1,32 @@
 """State dicts in files that ``torch.save`` wrote, read without PyTorch and without running what a pickle asks for.
 
 Such a file is a pickle of nested dicts, whose tensors are views (offset, size, stride) of storages that lie beside it:
-members ``data/0``, ``data/1`` … of a zip archive, or, in files older than PyTorch 1.6, after the pickle one by one. The
-pickle may call four functions, which here only note what they are given; any other name in it is refused.
+members ``data/0``, ``data/1`` … of a zip archive, or, in files older than PyTorch 1.6, after the pickle one by one. A
+tensor is a call of ``torch._utils._rebuild_tensor_v2`` in the pickle, which is read as its arguments. Whatever else the
+pickle would call (``argparse.Namespace``, a configuration, NumPy's numbers) is left out.
 """
 
 import io
-import pickle
-import struct
-import zipfile
-from collections import OrderedDict
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-
-class ContentError(ValueError):
-    """What a file holds in place of what it should, in a few words."""
-
+from leepjax.models.archives import archive_members, open_archive
+from leepjax.models.content import Content, ContentError
+from leepjax.models.pickles import Call, Global, Pickle, Reference, read_pickle
+from leepjax.printable import printable
 
 _LEGACY_START = b"\x80\x02\x8a\n"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_WRAPPERS = ("state_dict", "model", "model_state")
+_EMA = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "params_ema", "ema")
+_WRAPPERS = (
+    *_EMA,  # timm's choice: averaged weights before the raw ones
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params"),
+    *("module", "shadow", "teacher", "student"),
+)
+"""Keys under which checkpoints keep a state dict, the preferred first."""
 _DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -43,9 +47,16 @@ class _Storage(NamedTuple):
     numel: int
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        if self.dtype.startswith("torch."):
+            raise ContentError(f"numbers of type {printable(self.dtype)[:80]}")
+        return 2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize
+
+    @property
     def size(self) -> int:
         """Bytes."""
-        return self.numel * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
+        return self.numel * self.itemsize
 
 
 class _Tensor(NamedTuple):
@@ -54,57 +65,72 @@ class _Tensor(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def of(self, buffer: bytes) -> np.ndarray:
+    @property
+    def size(self) -> int:
+        """Bytes of the numbers that it shows, which may be the same ones many times."""
+        size = 4 if self.storage.dtype == "bfloat16" else self.storage.itemsize
+        for length in self.shape:
+            size *= length
+        return size
+
+    @property
+    def end(self) -> int:
+        """The number of its storage behind the last that it shows; ContentError when that is beyond the end."""
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or len(self.shape) != len(self.strides):
+            raise ContentError(f"sizes {self.shape} with strides {self.strides} at {self.offset}")
+        if 0 in self.shape:
+            return self.offset
+        last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+        if last >= self.storage.numel:
+            raise ContentError(f"a storage of {self.storage.numel:,} numbers where it wants {last + 1:,}")
+        return last + 1
+
+    def of(self, buffer: memoryview) -> np.ndarray:
         """The tensor as a view of its storage's bytes; ContentError when it reaches beyond them."""
         if len(buffer) != self.storage.size:
             raise ContentError(f"{len(buffer):,} bytes where its storage wants {self.storage.size:,}")
-        if min(self.offset, *self.shape, *self.strides, 0) < 0 or len(self.shape) != len(self.strides):
-            raise ContentError(f"sizes {self.shape} with strides {self.strides} at {self.offset}")
-        last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        if 0 not in self.shape and last >= self.storage.numel:
-            raise ContentError(f"a storage of {self.storage.numel:,} numbers where it wants {last + 1:,}")
-        values = plain(buffer, self.storage.dtype)[self.offset :]
+        itemsize = self.storage.itemsize
+        values = plain(buffer[self.offset * itemsize : self.end * itemsize], self.storage.dtype)
         strides = [stride * values.itemsize for stride in self.strides]
         return np.lib.stride_tricks.as_strided(values, self.shape, strides, writeable=False)
 
 
-def plain(buffer: bytes, dtype: str) -> np.ndarray:
+def plain(buffer: bytes | memoryview, dtype: str) -> np.ndarray:
     """The numbers in a buffer; bfloat16, which NumPy lacks, as float32: its first two bytes are the same."""
     if dtype == "bfloat16":
         return (np.frombuffer(buffer, "<u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(buffer, dtype)
 
 
-def read_torch(content: bytes) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
+def read_torch(content: Content) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
     """Each tensor's name, and a function that reads it, so that whatever fails in there has a name."""
-    if not content.startswith((b"PK\x03\x04", _LEGACY_START)):
+    if not content.data.startswith((b"PK\x03\x04", _LEGACY_START)):
         raise ContentError("another kind of file")
-    pickled, buffer_of = _zipped(content) if content.startswith(b"PK") else _legacy(content)
-    for name, tensor in _state_dict(pickled).items():
-        yield name, lambda tensor=tensor: tensor.of(buffer_of(tensor.storage))
+    pickled, buffer_of = _zipped(content) if content.data.startswith(b"PK") else _legacy(content)
+    buffers: dict[str, memoryview] = {}
+
+    def read(value: Call) -> np.ndarray:
+        tensor = _tensor(value)
+        content.take(tensor.size)
+        if tensor.storage.key not in buffers:
+            buffers[tensor.storage.key] = memoryview(buffer_of(tensor.storage))
+        return tensor.of(buffers[tensor.storage.key])
+
+    for name, value in _state_dict(pickled.value, content.name).items():
+        yield name, lambda value=value: read(value)
 
 
 def torch_place(content: bytes, member: str) -> str:
     """What lies in a member of an archive that breaks off there: the tensors' names and the bytes they want."""
     _, begin = next(archive_members(content))
-    state = _state_dict(_Unpickler(io.BytesIO(content[begin:])).load())
-    lost = [name for name, tensor in state.items() if member.endswith(f"/data/{tensor.storage.key}")]
-    return f"tensor {lost[0]}, which wants {state[lost[0]].storage.size:,} bytes" if lost else f"member {member}"
+    state = _state_dict(read_pickle(io.BytesIO(content[begin:])).value, "")
+    tensors = {name: _tensor(value) for name, value in state.items()}
+    lost = [name for name, tensor in tensors.items() if member.endswith(f"/data/{tensor.storage.key}")]
+    return f"tensor {lost[0]}, which wants {tensors[lost[0]].storage.size:,} bytes" if lost else f"member {member}"
 
 
-def archive_members(content: bytes) -> Iterator[tuple[str, int]]:
-    """Name and beginning of each member of a zip archive, found without the list at its end."""
-    found = content.find(b"PK\x03\x04")
-    while found >= 0 and found + 30 <= len(content):
-        name_size, extra_size = struct.unpack_from("<HH", content, found + 26)
-        end = found + 30 + name_size
-        if end <= len(content):
-            yield content[found + 30 : end].decode("utf-8", "replace"), end + extra_size
-        found = content.find(b"PK\x03\x04", end)
-
-
-def _zipped(content: bytes) -> tuple[Any, Callable[[_Storage], bytes]]:
-    archive = zipfile.ZipFile(io.BytesIO(content))
+def _zipped(content: Content) -> tuple[Pickle, Callable[[_Storage], bytes]]:
+    archive = open_archive(content)
     pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
     if len(pickles) != 1:
         raise ContentError(f"an archive with {len(pickles)} data.pkl")
@@ -118,71 +144,110 @@ def _zipped(content: bytes) -> tuple[Any, Callable[[_Storage], bytes]]:
             raise ContentError(f"{member.file_size:,} bytes where its storage wants {storage.size:,}")
         return archive.read(member)
 
-    return _Unpickler(io.BytesIO(archive.read(pickles[0]))).load(), buffer_of
+    return read_pickle(io.BytesIO(archive.read(pickles[0]))), buffer_of
 
 
-def _legacy(content: bytes) -> tuple[Any, Callable[[_Storage], bytes]]:
-    stream = io.BytesIO(content)
-    if _Unpickler(stream).load() != _LEGACY_MAGIC:
+def _legacy(content: Content) -> tuple[Pickle, Callable[[_Storage], memoryview]]:
+    stream, data = io.BytesIO(content.data), memoryview(content.data)
+    if read_pickle(stream).value != _LEGACY_MAGIC:
         raise ContentError("a pickle that torch.save didn't write")
-    _protocol, system = _Unpickler(stream).load(), _Unpickler(stream).load()
-    if not system["little_endian"]:
+    _protocol, system = read_pickle(stream), read_pickle(stream).value
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise ContentError("big-endian numbers")
-    unpickler = _Unpickler(stream)
-    pickled, keys = unpickler.load(), _Unpickler(stream).load()
+    pickled, keys = read_pickle(stream), read_pickle(stream).value
+    storages = {storage.key: storage for storage in map(_storage, pickled.references)}
     begins, begin = {}, stream.tell()
     for key in keys:  # each after its count in eight bytes
+        if not isinstance(key, str):
+            raise ContentError("a storage whose name isn't text")
         begins[key] = begin + 8
-        begin += 8 + unpickler.storages[key].size
-    return pickled, lambda storage: content[begins[storage.key] : begins[storage.key] + storage.size]
+        begin += 8 + storages[key].size
+    return pickled, lambda storage: data[begins[storage.key] : begins[storage.key] + storage.size]
 
 
-def _state_dict(pickled: Any) -> dict[str, _Tensor]:
-    for _ in range(3):  # {"model": {"state_dict": …}} is as deep as they come; a dict may hold itself
-        inner = [pickled[key] for key in _WRAPPERS if isinstance(pickled, dict) and isinstance(pickled.get(key), dict)]
-        pickled = inner[0] if inner else pickled
-    entries = pickled.items() if isinstance(pickled, dict) else ()
-    state = {name: value for name, value in entries if isinstance(name, str) and isinstance(value, _Tensor)}
+def _state_dict(pickled: Any, origin: str) -> dict[str, Call]:
+    """The tensors by name, in the dict itself or in the one that a training loop put around it."""
+    found = pickled
+    for _ in range(4):  # {"model": {"state_dict": …}} is as deep as they come; a dict may hold itself
+        entries = _entries(found)
+        keys = [key for key in _WRAPPERS if key in entries and _holds_tensors(entries[key], set())]
+        if not keys:
+            break
+        if len(keys) > 1 and origin:
+            logging.getLogger("leepjax").warning(
+                "%s holds weights as %s; %s is taken.", origin, " and ".join(keys), keys[0]
+            )
+        found = entries[keys[0]]
+    state = {name: value for name, value in _entries(found).items() if isinstance(name, str) and _is_tensor(value)}
     if not state:
-        keys = ", ".join(str(name)[:40] for name, _ in list(entries)[:3])
-        raise ContentError(f"a dict of {keys}" if keys else f"a pickled {type(pickled).__name__}")
+        raise ContentError(_without_tensors(pickled))
     return state
 
 
-def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any) -> _Tensor:
-    if not isinstance(storage, _Storage):
-        raise ContentError(f"a tensor without a storage: {storage!r:.40}")
-    return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
+def _entries(value: Any) -> dict[str | int, Any]:
+    if isinstance(value, Call):
+        return value.entries
+    return value if isinstance(value, dict) else {}
 
 
-def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
-    return tensor
+def _holds_tensors(value: Any, seen: set[int]) -> bool:
+    entries = _entries(value)
+    if id(entries) in seen:
+        return False
+    seen.add(id(entries))
+    if any(isinstance(name, str) and _is_tensor(each) for name, each in entries.items()):
+        return True
+    return any(_holds_tensors(entries[key], seen) for key in _WRAPPERS if key in entries)
 
 
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-} | {("torch", name): dtype for name, dtype in _DTYPES.items()}
+def _without_tensors(pickled: Any) -> str:
+    if isinstance(pickled, Call) and not pickled.entries:
+        return f"a pickled {printable(pickled.function)[:80]}"
+    entries = _entries(pickled)
+    keys = ", ".join(printable(str(name))[:40] for name in list(entries)[:3])
+    calls = [printable(value.function)[:80] for value in entries.values() if isinstance(value, Call)]
+    objects = f" with a {calls[0]} that isn't read" if calls else ""
+    return f"a dict of {keys}{objects}" if keys else f"a pickled {type(pickled).__name__}"
 
 
-class _Unpickler(pickle._Unpickler):
-    """The one written in Python: that in C reserves as much memory as a corrupt file tells it to."""
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Call) and value.function.startswith("torch.") and "._rebuild_" in value.function
 
-    def __init__(self, stream: io.BytesIO):
-        super().__init__(stream, encoding="utf-8")
-        self.storages: dict[str, _Storage] = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise ContentError(f"a pickle that wants to call {module}.{name}") from None
+def _tensor(value: Any) -> _Tensor:
+    """The arguments of the call that rebuilds a tensor, inside those of a parameter or of a subclass of tensors."""
+    for _ in range(4):
+        if not (isinstance(value, Call) and _is_tensor(value)):
+            break
+        arguments = value.arguments
+        if value.function in ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"):
+            return _Tensor(_storage(arguments[0]), _whole(arguments[1]), _sizes(arguments[2]), _sizes(arguments[3]))
+        if value.function.startswith("torch._utils._rebuild_parameter"):
+            value = arguments[0]
+        elif value.function == "torch._tensor._rebuild_from_type_v2" and isinstance(arguments[0], Global):
+            value = Call(arguments[0].name, arguments[2])
+        else:
+            raise ContentError(f"a tensor of {printable(value.function)[:80]}, of which leepjax reads no numbers")
+    raise ContentError("a parameter without a tensor")
 
-    def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _location, numel = pid[:5]
-        if kind != "storage" or dtype not in _DTYPES.values() or not isinstance(key, str):
-            raise ContentError("a reference to something else than a storage")
-        self.storages[key] = _Storage(key, dtype, int(numel))
-        return self.storages[key]
+
+def _storage(reference: Any) -> _Storage:
+    """From the persistent identifier ("storage", type, key, device, number of elements)."""
+    if not isinstance(reference, Reference):
+        raise ContentError("a tensor without a storage")
+    match reference.identifier:
+        case (str("storage"), Global(name=kind), str(key), _, int(numel), *_):
+            return _Storage(key, _DTYPES.get(kind.rpartition(".")[2], f"torch.{kind.rpartition('.')[2]}"), numel)
+    raise ContentError("a reference to something else than a storage")
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or len(value) > 32:
+        raise ContentError("a tensor without sizes and strides")
+    return tuple(map(_whole, value))
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or abs(value) >= 1 << 63:
+        raise ContentError("a tensor whose sizes and strides aren't integers")
+    return value

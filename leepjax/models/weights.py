@@ -3,6 +3,7 @@
 In our files a tensor is called by its path in the model (``layer1.0.conv1.kernel``) and keeps Flax's layout.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from flax import nnx
 from leepjax.files import write_atomically
 from leepjax.models.formats import read_tensors
 from leepjax.models.layouts import to_timm
+from leepjax.models.wrappers import unwrapped
 from leepjax.types import InputError
 
 _TORCH_LEAF = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -29,40 +31,47 @@ def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
     """Fill `model` with the values of a weights file, or of its `content` where that was sent.
 
     It may be a file that `save` wrote, or a PyTorch-layout state dict in any format that ``read_tensors`` knows, under
-    timm's, torchvision's, pytorchcv's, Keras' or EfficientNet-PyTorch's names.
+    timm's, torchvision's, pytorchcv's, Keras' or EfficientNet-PyTorch's names, after any prefixes of wrappers.
 
     Raises:
-        InputError: when the file can't be read, or a tensor is missing, unknown or of another shape.
+        InputError: when the file can't be read, or a tensor is missing, unknown, of another shape, not of real numbers,
+            or not finite.
     """
     tensors = read_tensors(path, content)
     if any(name.endswith(".kernel") for name in tensors):
         _fill(model, tensors, str(path))
     else:
-        load_torch(model, to_timm(tensors), str(path))
+        bare, outside = unwrapped(tensors, str(path))
+        _fill_torch(model, to_timm(bare), outside, str(path))
 
 
 def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: str = "state dict") -> None:
     """Fill `model` from a PyTorch-layout state dict (convolutions O I H W, linear layers out × in).
 
     The names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as torchvision's,
-    timm's and the common CIFAR ResNets' are; ``num_batches_tracked`` is ignored and a leading ``module.`` is dropped.
-    A parameter that is no layer's (``cls_token``) keeps its name and its layout.
+    timm's and the common CIFAR ResNets' are, after the prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``
+    and their nests); ``num_batches_tracked`` is ignored. A parameter that is no layer's (``cls_token``) keeps its name
+    and its layout.
 
     Raises:
-        InputError: when a tensor is missing, unknown or of another shape.
+        InputError: when a tensor is missing, unknown, of another shape, not of real numbers, or not finite.
     """
-    theirs = {
-        name.removeprefix("module."): np.asarray(value)
-        for name, value in state_dict.items()
-        if not name.endswith("num_batches_tracked")
-    }
-    ours = {}
+    bare, outside = unwrapped(state_dict, origin)
+    _fill_torch(model, bare, outside, origin)
+
+
+def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside: set[str], origin: str) -> None:
+    theirs, ours = {name: np.asarray(value) for name, value in state_dict.items()}, {}
     for name in _leaves(model):
         path, _, leaf = name.rpartition(".")
         torch_name = f"{path}.{_TORCH_LEAF[leaf]}" if leaf in _TORCH_LEAF else name
         if torch_name in theirs:
             ours[name] = _from_torch(theirs.pop(torch_name))
-    _fill(model, ours | theirs, origin)
+    if strangers := sorted(outside & theirs.keys()):
+        logging.getLogger("leepjax").warning(
+            "%s: tensors beside the network are left out: %d, such as %s.", origin, len(strangers), strangers[0]
+        )
+    _fill(model, ours | {name: value for name, value in theirs.items() if name not in outside}, origin)
 
 
 def num_parameters(model: nnx.Module) -> int:
@@ -94,8 +103,24 @@ def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> 
                 f"load: expected shape {leaf.shape} for {name}, got {tensors[name].shape} in {origin}; "
                 "check the number of classes and the architecture."
             )
-    filled = [(_path(name), leaf.replace(np.asarray(tensors[name], np.float32))) for name, leaf in leaves.items()]
+    filled = [(_path(name), leaf.replace(_float32(tensors[name], name, origin))) for name, leaf in leaves.items()]
     nnx.update(model, nnx.from_flat_state(filled))
+
+
+def _float32(tensor: np.ndarray, name: str, origin: str) -> np.ndarray:
+    if tensor.dtype.kind != "f":
+        raise InputError(
+            f"load: expected real numbers for {name}, got {tensor.dtype} in {origin}; quantised weights mean nothing "
+            "without their scale: dequantise them and save them as floats."
+        )
+    with np.errstate(over="ignore"):
+        array = np.asarray(tensor, np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(
+            f"load: expected finite float32 for {name}, got NaN or infinity in {origin}; save the weights of a "
+            "training that converged."
+        )
+    return array
 
 
 def _path(name: str) -> tuple[str | int, ...]:

@@ -1,0 +1,55 @@
+"""Names of tensors without the prefixes that wrappers around a network put before them."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from leepjax.types import InputError
+
+T = TypeVar("T")
+# PyTorch's compiler, FSDP and activation checkpointing put these before any part of a name.
+_ANYWHERE = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_WRAPPERS = ("module.", "model.", "net.", "network.", "backbone.", "encoder.")
+_NETWORKS = ("model_ema.", "ema_model.", "ema.", "teacher.", "student.")
+"""Prefixes of one network among several, the preferred first: as in timm, averaged weights before the raw ones."""
+_COUNTERS = ("num_batches_tracked", "n_averaged")
+"""Tensors that count training steps: of BatchNorm and of averaged weights."""
+
+
+def unwrapped(tensors: Mapping[str, T], origin: str) -> tuple[dict[str, T], set[str]]:
+    """The tensors under their names in the network itself, and those names that had no prefix where others had one.
+
+    Prefixes may be nested (``module.model.``). Of several networks one is taken, with a warning. Counters of training
+    steps are dropped.
+
+    Raises:
+        InputError: when two tensors get one name.
+
+    >>> unwrapped({"module._orig_mod.conv1.weight": 1, "loss.weight": 2}, "x")
+    ({'conv1.weight': 1, 'loss.weight': 2}, {'loss.weight'})
+    """
+    bare = [(_ANYWHERE.sub("", name), value) for name, value in tensors.items() if not name.endswith(_COUNTERS)]
+    outside: set[str] = set()
+    while prefixes := _present((name for name, _ in bare), origin):
+        outside |= {name for name, _ in bare if not name.startswith(prefixes[0])}
+        bare = [(name.removeprefix(prefixes[0]), value) for name, value in bare if not name.startswith(prefixes[1:])]
+    name, times = Counter(name for name, _ in bare).most_common(1)[0] if bare else ("", 0)
+    if times > 1:
+        raise InputError(f"load: expected one tensor {name} in {origin}, got {times}; save one network's state_dict().")
+    return dict(bare), outside
+
+
+def _present(names: Iterable[str], origin: str) -> tuple[str, ...]:
+    """The prefix to remove, and those of the networks that aren't taken."""
+    names = list(names)
+    networks = tuple(prefix for prefix in _NETWORKS if any(name.startswith(prefix) for name in names))
+    wrappers = tuple(prefix for prefix in _WRAPPERS if any(name.startswith(prefix) for name in names))
+    if not networks:
+        return wrappers[:1]
+    if others := networks[1:] + wrappers:
+        logging.getLogger("leepjax").warning(
+            "%s holds weights as %s; those of %s are taken.", origin, " and ".join((networks[0], *others)), networks[0]
+        )
+    return networks[:1] + others
