@@ -5,6 +5,7 @@ import mmap
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.files import digest
+from leepjax.sealed import check_seal
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -59,8 +61,10 @@ class Batches:
     def of_table(cls, path: str | PathLike, evidence: str = "logits", *, batch_size: int = 4096) -> Self:
         """The evidence and labels of a `Table` that `leepjax.extract` wrote: `evidence` is logits or features.
 
+        The file's content is first compared with the digest that it carries, once per process and state of the file.
+
         Raises:
-            InputError: for a file that isn't a safetensors table, or has no such tensor.
+            InputError: for a file that isn't a safetensors table, is damaged, or has no such tensor.
         """
         arrays = _mapped_tensors(path)
         for name in (evidence, "labels"):
@@ -181,6 +185,7 @@ def _aligned(size: int, to: int = 64) -> np.ndarray:
 def _mapped_tensors(path: str | PathLike) -> dict[str, np.memmap]:
     """The tensors of a safetensors file, mapped: its header is a length, then JSON with dtypes, shapes and offsets."""
     try:
+        check_seal(Path(path), required=False)
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length))

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -53,8 +54,8 @@ def writing(path: Path) -> Iterator[None]:
         raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path` through a temporary file beside it, so that no reader ever sees half of it.
+def write_atomically(path: Path, *content: bytes | memoryview) -> None:
+    """Write the parts of `content` to `path` through a temporary file beside it: no reader ever sees half of it.
 
     The file gets the mode that ``open`` would give it: the umask's, or the one that it already has. A symbolic link is
     followed.
@@ -71,7 +72,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 with contextlib.suppress(FileNotFoundError, PermissionError):
                     os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
-                file.write(content)
+                file.writelines(content)
                 file.flush()
                 os.fsync(descriptor)  # where blocks are allocated late, a full disk says so here
                 os.replace(temporary, target)  # before the lock on the temporary file ends
@@ -166,8 +167,48 @@ def shortened(name: str, most: int = 120) -> str:
     return f"{encoded[: most - 17].decode(errors='ignore')}-{digest(encoded)[:16]}"
 
 
-def cache_folder() -> Path:
-    """$LEEPJAX_CACHE, or the place that the system gives caches."""
+def cache_folder() -> Path | None:
+    """$LEEPJAX_CACHE, or the place that the system gives caches; None, with a warning, for a user without a home."""
     import platformdirs
 
-    return Path(os.environ.get("LEEPJAX_CACHE") or platformdirs.user_cache_dir("leepjax"))
+    try:
+        folder = Path(os.environ.get("LEEPJAX_CACHE") or platformdirs.user_cache_dir("leepjax"))
+    except RuntimeError as error:  # neither $HOME nor an entry of the user
+        warn_unkept("the cache", str(error))
+        return None
+    if folder.parts[:1] == ("~",):  # what older versions of platformdirs give then
+        warn_unkept("the cache", "the user has no home")
+        return None
+    return folder
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be made in a folder, and make it if there is none.
+
+    Raises:
+        WriteError: when they can't.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = _temporary(folder)
+        os.close(descriptor)
+        temporary.unlink()
+
+
+@contextlib.contextmanager
+def unkept_if(optional: bool, cache: Path) -> Iterator[None]:
+    """Where what is written is `optional`, because it is a cache, let a failure be a warning."""
+    try:
+        yield
+    except WriteError as error:
+        if not optional:
+            raise
+        warn_unkept(str(cache), error.strerror or "")
+
+
+@functools.cache
+def warn_unkept(what: str, reason: str) -> None:
+    """Warn, once, that a cache can't be written: results are the same, and are computed again next time."""
+    logging.getLogger("leepjax").warning(
+        "%s can't be written (%s), so nothing is kept there; set LEEPJAX_CACHE to a folder that can.", what, reason
+    )

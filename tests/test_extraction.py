@@ -25,6 +25,7 @@ from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.table import read_table, write_table
 from leepjax.models.source import as_source
 from leepjax.preprocessing import Preprocessing
+from leepjax.sealed import write_sealed
 from leepjax.types import InputError, Outputs
 
 RNG = np.random.default_rng(0)
@@ -88,15 +89,24 @@ class Watched:
         return self.apply(images)
 
 
-def test_a_damaged_shard_and_what_follows_are_computed_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-9], lambda whole: flipped(whole, len(whole) - 40)])
+def test_a_damaged_shard_and_what_follows_are_computed_again(tmp_path, monkeypatch, caplog, damage):
     monkeypatch.setattr(shards, "SECONDS", 0.0)
     kept = shards.Shards(tmp_path)
     batches = [Outputs(MEANS[i : i + 10], MEANS[i : i + 10]) for i in range(0, 50, 10)]
     assert list(kept.keep(batches, 0)) == batches
     assert len(list(kept.read())) == 5
     damaged = tmp_path / "20-30.safetensors"
-    damaged.write_bytes(damaged.read_bytes()[:-9])
+    damaged.write_bytes(damage(damaged.read_bytes()))
     assert sum(len(outputs.features) for outputs in kept.read()) == 20
+    assert "20-30.safetensors: expected a part of a table, got " in caplog.text
+    assert "computing again from row 20 on" in caplog.text
+
+
+def flipped(content, byte):
+    content = bytearray(content)
+    content[byte] ^= 1
+    return bytes(content)
 
 
 SLOW = """
@@ -236,6 +246,11 @@ def test_no_table(tmp_path):
     with pytest.raises(InputError, match=r"table: expected a table at .*x\.safetensors, got no file; extract it first"):
         read_table(tmp_path / "x.safetensors")
     safetensors.numpy.save_file({"features": MEANS}, tmp_path / "x.safetensors")
+    with pytest.raises(
+        InputError, match=r"table: expected a table in .*x\.safetensors, got a file without a digest of "
+    ):
+        read_table(tmp_path / "x.safetensors")
+    write_sealed(tmp_path / "x.safetensors", {"features": MEANS}, {})
     with pytest.raises(InputError, match=r"table: expected a table in .*x\.safetensors, got 'logits'; extract it aga"):
         read_table(tmp_path / "x.safetensors")
 

@@ -16,7 +16,7 @@ PACKAGE = Path(leepjax.__file__).parent
 # Text, which every module may make safe.
 EVERYWHERE = {"printable"}
 # Module or folder → what it may import of the package: always what stands above it, never below.
-BASE = {"types", "files", "kernels", "validation", "tables"}
+BASE = {"types", "files", "locks", "sealed", "kernels", "validation", "tables"}
 STATISTICS = {"types", "kernels", "validation", "validation_columns", "joint", "moments", "class_moments"}
 ALLOWED = {
     "__init__": set(),
@@ -24,12 +24,13 @@ ALLOWED = {
     "printable": set(),
     "files": set(),
     "locks": set(),
+    "sealed": {"files"},
     "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
     "validation": {"types", "kernels"},
     "validation_columns": {"types", "kernels", "validation"},
     "tables": {"types"},
-    "batches": {"types", "files"},
+    "batches": {"types", "files", "sealed"},
     "streaming": BASE | {"joint", "moments", "class_moments", "batches"},
     "joint": BASE,
     "moments": BASE,

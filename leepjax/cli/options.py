@@ -2,11 +2,14 @@
 
 import shlex
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+from leepjax.files import check_writable, unkept_if
 
 if TYPE_CHECKING:
     from leepjax.transfer.loop import Progress
@@ -32,12 +35,17 @@ def names_of(names: str | None) -> list[str] | None:
 
 
 def cache_compilations(folder: Path | None) -> None:
-    """Let XLA keep what it compiles: a second run of the same shapes starts at once."""
+    """Let XLA keep what it compiles, where it can: a second run of the same shapes starts at once."""
     import jax
 
-    if folder:
+    if folder is None:
+        return
+    with unkept_if(True, folder):
+        check_writable(folder / "xla")
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        # JAX warns of each program that it can't keep, and goes on; a full disk needn't be reported that often.
+        warnings.filterwarnings("ignore", "Error (writing|reading) persistent compilation cache", UserWarning)
 
 
 def command_line() -> str:

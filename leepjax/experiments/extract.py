@@ -12,6 +12,7 @@ from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, open_ta
 from leepjax.extraction.extract import extract as extract_one
 from leepjax.extraction.extract import table_path
 from leepjax.extraction.table import Evidence, Storage, Table
+from leepjax.files import check_writable
 from leepjax.models.source import DType
 from leepjax.types import InputError, unknown_name
 
@@ -63,6 +64,7 @@ def extract(
 
     Raises:
         ValueError: for a target or a name that isn't there, or arguments out of range.
+        OSError: when `out` can't be written to.
         MemoryError: when a single image doesn't fit in the device's memory.
     """
     for name, value, known in (("evidence", evidence, Evidence), ("storage", storage, Storage)):
@@ -72,6 +74,7 @@ def extract(
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
     examples = open_target("extract", target, limit, seed, strict)
     opened = open_sources("extract", sources)
+    check_writable(Path(out))
     extracted = {}
     for source in opened:
         source, started = replace(source, dtype=dtype or source.dtype), time.monotonic()
@@ -82,6 +85,7 @@ def extract(
             cache=Path(out),
             evidence=evidence,
             storage=storage,
+            required=True,
             on_batch=counted(f"{source.name}: images", len(examples), on_progress),
         )
         path = table_path(Path(out), table.key, evidence, storage)

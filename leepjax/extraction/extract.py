@@ -13,7 +13,8 @@ from leepjax.data.target import Target
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table, read_table, write_table
-from leepjax.files import digest
+from leepjax.files import digest, unkept_if
+from leepjax.locks import locked
 from leepjax.models.source import Source
 from leepjax.types import Outputs
 
@@ -29,12 +30,14 @@ def extract(
     cache: Path | None = None,
     evidence: Evidence = "logits",
     storage: Storage = "float32",
+    required: bool = False,
     on_batch: Callable[[int], None] = lambda examples: None,
 ) -> Table:
     """Run `source` over `target`, or read what it said before from `cache`.
 
     Images are decoded by threads while the device computes; batches are spread over this process's devices, and halved
-    where they don't fit in memory. With a cache, a pass that is killed goes on from where it was, less 20 seconds.
+    where they don't fit in memory. With a cache, a pass that is killed goes on from where it was, less 20 seconds, and
+    while another process extracts the same table into it, this one waits, and then reads that table.
 
     Args:
         source: what looks at the images.
@@ -44,31 +47,44 @@ def extract(
         evidence: what the file keeps of the source's classes; the table that is returned has logits.
         storage: of features and evidence in the file; ``float16`` halves it, at 1e-3 relative, and probabilities below
             6e-8 become 0.
+        required: whether a table that can't be written is an error; by default it is a warning.
         on_batch: told the number of examples done since it was last called.
 
     Raises:
         InputError: when an image can't be decoded, or a number is too large for float16.
+        WriteError: when a `required` table can't be written.
         MemoryError: when a single image doesn't fit in the device's memory.
     """
     key = table_key(source, target)
-    path = table_path(cache, key, evidence, storage) if cache else None
-    table = cached_table(path) if path else None
-    if table is not None:
-        on_batch(len(target))
-        # What was computed is known by its content; the names are today's.
-        return replace(table, provenance=table.provenance | {"source": source.name, "target": target.name})
-    shards = Shards(path.with_suffix(".parts")) if path else None
+    if cache is None:
+        return _compute(source, target, key, batch_size, None, on_batch)
+    path = table_path(cache, key, evidence, storage)
+    shards = Shards(path.with_suffix(".parts"), optional=not required)
+    table = cached_table(path)
+    if table is None:
+        with locked(path, "is extracting it"):
+            table = cached_table(path)  # another process may have written it while this one waited
+            if table is None:
+                table = _compute(source, target, key, batch_size, shards, on_batch)
+                with unkept_if(not required, cache):
+                    write_table(path, table, evidence, storage)
+                    table = read_table(path)  # rounded or not, it is what the next run will get
+                shards.clear()
+                return table
+    shards.clear()  # of a process that was killed after it had written the table
+    on_batch(len(target))
+    # What was computed is known by its content; the names are today's.
+    return replace(table, provenance=table.provenance | {"source": source.name, "target": target.name})
+
+
+def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
+    """The table of a pass, which begins with the rows that there are shards of."""
     kept = list(shards.read()) if shards else []
     new = _forward(source, target, batch_size, shards, kept, on_batch)
     features, logits = (np.concatenate(arrays) for arrays in zip(*kept, *new, strict=True))
     # The last batch may be a smaller one, and the first ones may have come before a halving.
     used = max((len(outputs.features) for outputs in new[-2:]), default=batch_size)
-    table = Table(features, logits, target.labels, key, target.ids, _provenance(source, target, used))
-    if path and shards:
-        write_table(path, table, evidence, storage)
-        shards.clear()
-        return read_table(path)  # what the file holds, rounded or not, is what the next run will get
-    return table
+    return Table(features, logits, target.labels, key, target.ids, _provenance(source, target, used))
 
 
 def table_key(source: Source, target: Target) -> str:

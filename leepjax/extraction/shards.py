@@ -1,6 +1,6 @@
 """A pass that was interrupted goes on: outputs are put aside every few seconds, in files beside the table to come."""
 
-import shutil
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,7 +9,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from leepjax.files import write_atomically
+from leepjax.files import remove_folder, unkept_if
+from leepjax.sealed import check_seal, write_sealed
 from leepjax.types import Outputs
 
 SECONDS = 20.0
@@ -19,8 +20,9 @@ SECONDS = 20.0
 class Shards:
     """The part of a table that is already computed: files ``<first row>-<row after the last>.safetensors``."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path, optional: bool = False):
+        """The shards in a folder; with `optional`, a folder that can't be written to is a warning, and none is kept."""
+        self._folder, self._optional = folder, optional
 
     def read(self) -> Iterator[Outputs]:
         """The outputs of the rows from the first on, as far as there are files that can be read without a gap."""
@@ -28,9 +30,13 @@ class Shards:
         row = 0
         while row in files:
             try:
+                check_seal(files[row])
                 tensors = safetensors.numpy.load_file(files[row])
                 outputs = Outputs(tensors["features"], tensors["logits"])
-            except (safetensors.SafetensorError, OSError, KeyError):
+            except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+                logging.getLogger("leepjax").warning(
+                    "%s: expected a part of a table, got %s; computing again from row %d on.", files[row], error, row
+                )
                 return
             yield outputs
             row += len(outputs.features)
@@ -48,10 +54,12 @@ class Shards:
 
     def clear(self) -> None:
         """Remove the files: the table is written."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.is_dir():
+            remove_folder(self._folder)
 
     def _write(self, batches: list[Outputs], row: int) -> int:
         tensors = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in Outputs._fields}
         end = row + len(tensors["features"])
-        write_atomically(self._folder / f"{row}-{end}.safetensors", safetensors.numpy.save(tensors))
+        with unkept_if(self._optional, self._folder.parent):
+            write_sealed(self._folder / f"{row}-{end}.safetensors", tensors, {})
         return end

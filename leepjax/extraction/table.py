@@ -1,7 +1,9 @@
 """The table: what a source says of every example of a target, in memory and as a safetensors file."""
 
+import contextlib
 import json
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -9,9 +11,8 @@ from typing import Literal
 import jax
 import numpy as np
 import safetensors
-import safetensors.numpy
 
-from leepjax.files import write_atomically
+from leepjax.sealed import check_seal, write_sealed
 from leepjax.types import InputError
 
 Evidence = Literal["logits", "probs"]
@@ -47,10 +48,11 @@ class Table:
 
 
 def write_table(path: Path, table: Table, evidence: Evidence = "logits", storage: Storage = "float32") -> None:
-    """Write a table, atomically.
+    """Write a table with a digest of its content, atomically.
 
     Raises:
         InputError: when a feature or logit is too large for float16.
+        WriteError: when the file can't be written.
     """
     arrays = {"features": table.features, evidence: getattr(table, evidence)}
     with np.errstate(over="ignore"):
@@ -59,19 +61,23 @@ def write_table(path: Path, table: Table, evidence: Evidence = "logits", storage
         if np.isinf(tensors[name]).any() and not np.isinf(array).any():
             raise InputError(f"extract: expected {name} below 65504, got {np.abs(array).max():.0f}; store float32.")
     tensors |= {"labels": table.labels, "ids": _to_bytes(table.ids)}
-    write_atomically(path, safetensors.numpy.save(tensors, table.provenance | {"key": table.key}))
+    write_sealed(path, tensors, table.provenance | {"key": table.key})
 
 
 def read_table(path: Path) -> Table:
     """The table in a file that `write_table` wrote; probabilities come back as their logarithms.
 
+    Its content is compared with its digest, once per process and state of the file.
+
     Raises:
-        InputError: when there is none, or it can't be read.
+        InputError: when there is none, it can't be read, or it is damaged.
     """
     try:
+        check_seal(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             provenance = dict(file.metadata() or {})
+        del provenance["digest"]
         if "probs" in tensors:
             with np.errstate(divide="ignore"):
                 tensors["logits"] = np.log(tensors["probs"].astype(np.float32))
@@ -90,14 +96,18 @@ def read_table(path: Path) -> Table:
 
 
 def cached_table(path: Path) -> Table | None:
-    """The table at `path`; None where there is none, or none that can be read, which is told."""
-    if not path.exists():
+    """The table at `path`; None where there is none. A damaged one is removed, with a warning."""
+    if not os.path.exists(path):
         return None
     try:
         return read_table(path)
     except InputError as error:
-        logging.getLogger("leepjax").warning("%s", error)
-        return None
+        if os.path.exists(path):  # another process may have removed it in between
+            logging.getLogger("leepjax").warning("%s", error)
+        if os.access(path, os.R_OK):  # another user's file needn't be damaged
+            with contextlib.suppress(OSError):
+                path.unlink()
+    return None
 
 
 def _to_bytes(ids: tuple[str, ...]) -> np.ndarray:

@@ -1,13 +1,15 @@
 """From what a user names to a `Source`: shipped, published, on a hub, in a folder, or from another package."""
 
+import functools
 import os
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import msgspec
 
-from leepjax.files import cache_folder, digest
+from leepjax.files import cache_folder, check_writable, digest, unkept_if
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.card import Card, read_card
 from leepjax.models.formats import SUFFIXES
@@ -86,7 +88,7 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
         return _card(config, text, weights_hash=""), hub.hub_size(repo, _WEIGHTS, revision=revision)
     if row.weights.startswith("timm/"):
         return row.card(), hub.hub_size(row.weights, _WEIGHTS)
-    size = urls.url_size(row.weights, sha256=row.sha256, cache=_downloads(), offline=hub.is_offline())
+    size = urls.url_size(row.weights, sha256=row.sha256, cache=_downloads(row), offline=hub.is_offline())
     return row.card(), size
 
 
@@ -146,14 +148,27 @@ def _open_published(row: Published) -> Source:
         licence = source.card.licence or row.licence
         accuracy = row.accuracy if source.card.accuracy is None else source.card.accuracy
         return _with(source, name=row.name, accuracy=accuracy, data=row.data, licence=licence)
-    path = urls.url_file(row.weights, sha256=row.sha256, cache=_downloads(), offline=hub.is_offline())
+    path = urls.url_file(row.weights, sha256=row.sha256, cache=_downloads(row), offline=hub.is_offline())
     card = row.card()
     source = Source(card, WeightsFile(card.model, card.num_classes, path))
     return _with(source, weights_hash=digest(path.read_bytes()))
 
 
-def _downloads() -> Path:
-    return cache_folder() / "weights"
+def _downloads(row: Published) -> Path:
+    """The folder to fetch a published file into: the cache's, or a temporary one where that can't be written to."""
+    if folder := cache_folder():
+        cache = folder / "weights"
+        if urls.url_size(row.weights, sha256=row.sha256, cache=cache, offline=True) == 0:
+            return cache
+        with unkept_if(True, folder):
+            check_writable(cache)
+            return cache
+    return Path(_temporary_downloads().name)
+
+
+@functools.cache
+def _temporary_downloads() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="leepjax-")  # removed when the process ends
 
 
 def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -> Source:
