@@ -1,7 +1,7 @@
 """From an image of any size to the square that a source expects, on the host (Pillow) and on a device (JAX)."""
 
 from functools import partial
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,9 @@ from leepjax.types import InputError, unknown_name
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Mode = Literal["center", "squash"]
 
+LARGEST_SIDE = 8192
+"""Pixels of the side of the largest square that images are resized to."""
+
 _PILLOW = {name: Image.Resampling[name.upper()] for name in get_args(Interpolation)}
 
 
@@ -25,7 +28,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     sides are resized, whatever the image's shape.
     """
 
-    image_size: int
+    image_size: Annotated[int, msgspec.Meta(le=1 << 31)]
     crop: float = 1.0
     """The share of the resized short side that the crop keeps, in (0, 1]."""
     interpolation: Interpolation = "bicubic"
@@ -37,15 +40,22 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         for name, known in (("interpolation", Interpolation), ("mode", Mode)):
             if getattr(self, name) not in get_args(known):
                 raise unknown_name(f"preprocessing: {name}", getattr(self, name), get_args(known))
-        if not all(isinstance(each, tuple) and len(each) == 3 for each in (self.mean, self.std)) or min(self.std) <= 0:
+        three = all(isinstance(each, tuple) and len(each) == 3 for each in (self.mean, self.std))
+        # So that normalised pixels are finite in float32 and bfloat16.
+        if not (three and all(abs(m) <= 1e6 for m in self.mean) and all(1e-6 <= s <= 1e6 for s in self.std)):
             raise InputError(
-                f"preprocessing: expected mean and std of three channels as tuples, std > 0, got {self.mean} and "
-                f"{self.std}; check the model's configuration."
+                "preprocessing: expected mean and std of three channels as tuples, |mean| <= 1e6, 1e-6 <= std <= 1e6, "
+                f"got {self.mean} and {self.std}; check the model's configuration."
             )
         if self.image_size != int(self.image_size) or self.image_size < 1 or not 0 < self.crop <= 1:
             raise InputError(
                 f"preprocessing: expected image_size >= 1 and crop in (0, 1], got {self.image_size} and {self.crop}; "
                 "check the model's configuration."
+            )
+        if self.image_size > LARGEST_SIDE * self.crop:
+            raise InputError(
+                f"preprocessing: expected images resized to at most {LARGEST_SIDE:,} pixels a side, got image_size "
+                f"{self.image_size} with crop {self.crop}; check the model's configuration."
             )
 
     def resized(self, height: int, width: int) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """The table of architectures: name → how to build a freshly initialised network."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flax import nnx
 
 from leepjax.models import cifar_resnet, darknet, efficientnet, resnet, vit
+from leepjax.models.layers import POOLS
 from leepjax.types import unknown_name
 
 ARCHITECTURES: Mapping[str, Callable[..., Any]] = {
@@ -18,15 +20,39 @@ ARCHITECTURES: Mapping[str, Callable[..., Any]] = {
 """Name → a function of ``num_classes`` and ``rngs``: an NNX module from normalised images [n h w 3] to ``Outputs``."""
 
 
+def builder(model: str) -> Callable[..., Any]:
+    """The function that builds a network, by its name in the table or by one that ``with_pool`` made.
+
+    Raises:
+        InputError: for any other name.
+    """
+    name, _, pool = model.partition(":")
+    if name not in ARCHITECTURES or (pool and not (pool in POOLS and has_pool(name))) or model.endswith(":"):
+        raise unknown_name("model", model, ARCHITECTURES)
+    return partial(ARCHITECTURES[name], pool=pool) if pool else ARCHITECTURES[name]
+
+
+def has_pool(name: str) -> bool:
+    """Whether the features are a pooled feature map, as they are but in a vision transformer."""
+    return name not in vit.ARCHITECTURES
+
+
+def with_pool(name: str, pool: str) -> str:
+    """The name of a network with another global pool than the average.
+
+    >>> with_pool("resnet18", "max"), with_pool("resnet18", "avg")
+    ('resnet18:max', 'resnet18')
+    """
+    return name if pool == "avg" else f"{name}:{pool}"
+
+
 def build(model: str, num_classes: int, seed: int = 0) -> Any:
-    """A freshly initialised network by the name of its architecture.
+    """A freshly initialised network by the name of its architecture (``resnet18``, or ``resnet18:max``).
 
     Raises:
         InputError: for a name that isn't in the table.
     """
-    if model not in ARCHITECTURES:
-        raise unknown_name("model", model, ARCHITECTURES)
-    return ARCHITECTURES[model](num_classes, rngs=nnx.Rngs(seed))
+    return builder(model)(num_classes, rngs=nnx.Rngs(seed))
 
 
 def abstract(model: str, num_classes: int) -> Any:

@@ -1,12 +1,17 @@
 """What a user needs to know of a source before trusting it; stored as JSON beside the weights."""
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from leepjax.files import write_atomically
+from leepjax.models.json_files import JsonError, read_json
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
+
+MOST_CLASSES = 10_000_000
+"""What a card or a configuration may say; far more than any classifier has."""
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +32,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     model: str
     """A name in the table of architectures, or how the user's own function is called."""
-    num_classes: int
+    num_classes: Annotated[int, msgspec.Meta(ge=1, le=MOST_CLASSES)]
     preprocessing: Preprocessing
     num_parameters: int
     weights_hash: str
@@ -52,10 +57,10 @@ def read_card(path: Path) -> Card:
         InputError: when there is none.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Card)
+        return read_json(path.read_bytes(), Card)
     except OSError:
         raise InputError(f"source: expected a model card at {path}, got none; check the path.") from None
-    except msgspec.DecodeError as error:
+    except JsonError as error:
         raise InputError(f"source: expected a model card in {path}, got {error}; train it again.") from None
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from leepjax.models.layers import global_pool
 from leepjax.types import Outputs
 
 WIDTHS = (16, 32, 64)
@@ -42,7 +43,7 @@ class Block(nnx.Module):
 class CifarResNet(nnx.Module):
     """ResNet-(6m + 2) for 32 × 32 images: normalised images [n 32 32 3] → ``Outputs``.
 
-    The features [n 64] are the globally averaged last feature map, the input of the linear head.
+    The features [n 64] are the last feature map after the global `pool`, the input of the linear head.
 
     Reference:
         He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016, section 4.2.
@@ -50,20 +51,21 @@ class CifarResNet(nnx.Module):
 
     HEAD = "linear"
 
-    def __init__(self, depth: int, num_classes: int, *, rngs: nnx.Rngs):
+    def __init__(self, depth: int, num_classes: int, *, pool: str = "avg", rngs: nnx.Rngs):
         self.conv1 = _conv(3, WIDTHS[0], 1, rngs)
         self.bn1 = _batch_norm(WIDTHS[0], rngs=rngs)
         self.layer1 = _stage(WIDTHS[0], WIDTHS[0], depth, rngs)
         self.layer2 = _stage(WIDTHS[0], WIDTHS[1], depth, rngs)
         self.layer3 = _stage(WIDTHS[1], WIDTHS[2], depth, rngs)
         self.linear = nnx.Linear(WIDTHS[2], num_classes, rngs=rngs)
+        self.pool = pool
 
     def __call__(self, images: jax.Array) -> Outputs:
         x = nnx.relu(self.bn1(self.conv1(images)))
         for stage in (self.layer1, self.layer2, self.layer3):
             for block in stage:
                 x = block(x)
-        features = x.mean(axis=(1, 2))
+        features = global_pool(x, self.pool)
         return Outputs(features, self.linear(features))
 
     def replace_head(self, num_classes: int, seed: int) -> None:

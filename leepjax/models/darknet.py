@@ -5,7 +5,7 @@ from functools import partial
 import jax
 from flax import nnx
 
-from leepjax.models.layers import batch_norm, conv
+from leepjax.models.layers import batch_norm, conv, global_pool
 from leepjax.types import Outputs
 
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -51,7 +51,7 @@ class Stage(nnx.Module):
 class DarkNet(nnx.Module):
     """The backbone of YOLOv3 as a classifier: normalised images [n h w 3] → ``Outputs``.
 
-    The features [n 1024] are the globally averaged last feature map, the input of the linear head.
+    The features [n 1024] are the last feature map after the global `pool`, the input of the linear head.
 
     Reference:
         Redmon, Farhadi, *YOLOv3: An Incremental Improvement*, 2018, table 1.
@@ -59,17 +59,18 @@ class DarkNet(nnx.Module):
 
     HEAD = "head"
 
-    def __init__(self, depths: tuple[int, ...], num_classes: int, *, rngs: nnx.Rngs):
+    def __init__(self, depths: tuple[int, ...], num_classes: int, *, pool: str = "avg", rngs: nnx.Rngs):
         self.stem = nnx.Dict(conv1=ConvNorm(3, 32, 3, rngs=rngs))
         inputs = (32, *WIDTHS)
         self.stages = nnx.List(Stage(*sizes, rngs=rngs) for sizes in zip(inputs, WIDTHS, depths, strict=False))
         self.head = nnx.Dict(fc=nnx.Linear(WIDTHS[-1], num_classes, rngs=rngs))
+        self.pool = pool
 
     def __call__(self, images: jax.Array) -> Outputs:
         x = self.stem["conv1"](images)
         for stage in self.stages:
             x = stage(x)
-        features = x.mean(axis=(1, 2))
+        features = global_pool(x, self.pool)
         return Outputs(features, self.head["fc"](features))
 
     def replace_head(self, num_classes: int, seed: int) -> None:

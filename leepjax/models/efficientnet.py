@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 from flax import nnx
 
-from leepjax.models.layers import batch_norm, conv
+from leepjax.models.layers import batch_norm, conv, global_pool
 from leepjax.types import Outputs
 
 
@@ -95,7 +95,8 @@ class EfficientNet(nnx.Module):
 
     `width` scales the channels, to multiples of 8, and `depth` the blocks of each stage. EfficientNet-Lite has
     `fixed_ends`: the stem and the first and last stage's number of blocks aren't scaled. The features [n d] are the
-    globally averaged last map: that of a 1 × 1 convolution to `head` channels, or without one that of the last stage.
+    last map after the global `pool`: that of a 1 × 1 convolution to `head` channels, or without one that of the last
+    stage.
 
     Weights that were trained in TensorFlow need `tensorflow`: its padding, and its epsilon in BatchNorm.
 
@@ -117,6 +118,7 @@ class EfficientNet(nnx.Module):
         fixed_ends: bool = False,
         head: int = 0,
         tensorflow: bool = False,
+        pool: str = "avg",
         rngs: nnx.Rngs,
     ):
         norm = partial(batch_norm, epsilon=1e-3) if tensorflow else batch_norm
@@ -140,6 +142,7 @@ class EfficientNet(nnx.Module):
         self.conv_head = conv(channels, head, 1, rngs=rngs) if head else None
         self.bn2 = norm(head, rngs=rngs) if head else None
         self.classifier = nnx.Linear(head or channels, num_classes, rngs=rngs)
+        self.pool = pool
 
     def __call__(self, images: jax.Array) -> Outputs:
         x = nnx.relu6(self.bn1(self.conv_stem(images)))
@@ -148,7 +151,7 @@ class EfficientNet(nnx.Module):
                 x = block(x)
         if self.conv_head is not None and self.bn2 is not None:
             x = nnx.relu6(self.bn2(self.conv_head(x)))
-        features = x.mean(axis=(1, 2))
+        features = global_pool(x, self.pool)
         return Outputs(features, self.classifier(features))
 
     def replace_head(self, num_classes: int, seed: int) -> None:

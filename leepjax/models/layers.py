@@ -38,6 +38,18 @@ def conv(
     )
 
 
+POOLS = ("avg", "max", "avgmax")
+"""How a feature map [n h w c] becomes features [n c]; ``avgmax`` is the mean of the other two."""
+
+
+def global_pool(x: jax.Array, pool: str) -> jax.Array:
+    """The features [n c] of a map [n h w c], by one of `POOLS`."""
+    if pool == "avg":
+        return x.mean(axis=(1, 2))
+    largest = x.max(axis=(1, 2))
+    return largest if pool == "max" else (x.mean(axis=(1, 2)) + largest) / 2
+
+
 def max_pool(x: jax.Array) -> jax.Array:
     """The maximum of 3 × 3 windows, two apart: of columns and then of rows, which a CPU does faster."""
     for axis in (2, 1):

@@ -99,8 +99,7 @@ def open_card(path: Path) -> Source:
         InputError: when one of the two isn't there, or they aren't of one training.
     """
     card = read_card(path.with_suffix(".json"))
-    if card.model not in architectures.ARCHITECTURES:
-        raise unknown_name(f"source {card.name}: model", card.model, architectures.ARCHITECTURES)
+    architectures.builder(card.model)
     try:
         weights_hash = digest(path.read_bytes())
     except OSError:
@@ -180,12 +179,24 @@ def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -
 
 
 def _card(config: Config, name: str, weights_hash: str) -> Card:
+    network = architectures.abstract(config.model, config.num_classes)
+    if config.num_features not in (None, width := weights.num_features(network)):
+        raise InputError(
+            f"{name}: expected num_features {width} for {config.model}, got {config.num_features}; choose another "
+            "model."
+        )
+    size = config.preprocessing.image_size
+    if (fixed := getattr(network, "image_size", size)) != size:
+        raise InputError(
+            f"{name}: expected input_size {[3, fixed, fixed]} for {config.model}, got {[3, size, size]}; "
+            "choose another model."
+        )
     return Card(
         name=name,
         model=config.model,
         num_classes=config.num_classes,
         preprocessing=config.preprocessing,
-        num_parameters=weights.num_parameters(architectures.abstract(config.model, config.num_classes)),
+        num_parameters=weights.num_parameters(network),
         weights_hash=weights_hash,
         classes=config.classes,
         licence=config.licence,

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 from flax import nnx
 
-from leepjax.models.layers import batch_norm, conv, max_pool
+from leepjax.models.layers import batch_norm, conv, global_pool, max_pool
 from leepjax.types import Outputs
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
@@ -88,8 +88,8 @@ class Bottleneck(nnx.Module):
 class ResNet(nnx.Module):
     """A residual network of four stages: normalised images [n h w 3] → ``Outputs``.
 
-    The features [n d] are the globally averaged last feature map, the input of the linear head. The stem is the paper's
-    7 × 7 convolution, or with `deep_stem` SENet's three of 3 × 3; `down` is the size of the shortcuts' strided
+    The features [n d] are the last feature map after the global `pool`, the input of the linear head. The stem is the
+    paper's 7 × 7 convolution, or with `deep_stem` SENet's three of 3 × 3; `down` is the size of the shortcuts' strided
     convolutions; further options go to the blocks.
 
     References:
@@ -106,6 +106,7 @@ class ResNet(nnx.Module):
         num_classes: int,
         *,
         deep_stem: bool = False,
+        pool: str = "avg",
         rngs: nnx.Rngs,
         **options: int,
     ):
@@ -118,6 +119,7 @@ class ResNet(nnx.Module):
         self.layer3 = _stage(make, 128 * block.expansion, 256, 2, depths[2])
         self.layer4 = _stage(make, 256 * block.expansion, 512, 2, depths[3])
         self.fc = nnx.Linear(512 * block.expansion, num_classes, rngs=rngs)
+        self.pool = pool
 
     def __call__(self, images: jax.Array) -> Outputs:
         x, last = images, self.conv1
@@ -129,7 +131,7 @@ class ResNet(nnx.Module):
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             for block in stage:
                 x = block(x)
-        features = x.mean(axis=(1, 2))
+        features = global_pool(x, self.pool)
         return Outputs(features, self.fc(features))
 
     def replace_head(self, num_classes: int, seed: int) -> None:

@@ -1,78 +1,149 @@
 """timm's ``config.json``: which architecture a checkpoint is of, and what images it expects."""
 
-from typing import Annotated
+import logging
+from typing import Annotated, Any
 
 import msgspec
 
 from leepjax.models.architectures import ARCHITECTURES
+from leepjax.models.card import MOST_CLASSES
+from leepjax.models.json_files import JsonError, convert, read_json
+from leepjax.models.model_args import apply_model_args
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, unknown_name
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_CLASSES)]
+_LabelNames = tuple[str, ...] | dict[str, str] | None
+
 
 class Config(msgspec.Struct, frozen=True):
-    """What we need of it."""
+    """What leepjax needs of it."""
 
     model: str
+    """A name that ``architectures.build`` knows."""
     num_classes: int
     preprocessing: Preprocessing
     licence: str
     origin: str
     classes: tuple[str, ...]
     accuracy: float | None
+    num_features: int | None
 
 
 class _Pretrained(msgspec.Struct, frozen=True):
-    """timm's names, and its own defaults for what isn't there."""
+    """timm's ``PretrainedCfg`` with its defaults, which ``null`` stands for as well."""
 
-    input_size: tuple[int, int, int]
-    num_classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    crop_pct: float = 0.875
-    crop_mode: str = "center"
-    interpolation: str = "bilinear"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    input_size: tuple[int, int, int] | None = None
+    num_classes: _Count | None = None
+    crop_pct: float | None = None
+    crop_mode: str | None = None
+    interpolation: str | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
     license: str | None = None
     origin_url: str | None = None
+    label_names: _LabelNames = None
+    labels: _LabelNames = None
+    """What ``label_names`` was called before 2023."""
+    label_offset: int | None = None
 
 
 class _File(msgspec.Struct, frozen=True):
     architecture: str
     pretrained_cfg: _Pretrained
-    num_classes: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    label_names: tuple[str, ...] = ()
+    num_classes: _Count | None = None
+    num_features: int | None = None
+    global_pool: str | None = None
+    model_args: dict[str, Any] | None = None
+    label_names: _LabelNames = None
     accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     """timm doesn't write it; whoever makes a folder may."""
 
 
 def read_config(content: bytes, origin: str) -> Config:
-    """What a ``config.json`` says.
+    """What a ``config.json`` says; what it leaves out is as in timm: 3 × 224 × 224 pixels, bicubic, 1000 classes.
+
+    Args:
+        content: of the file. Before 2023 the fields of ``pretrained_cfg`` stood beside the architecture.
+        origin: what messages call the source.
 
     Raises:
-        InputError: when it isn't one, its architecture isn't ours, or it asks for a preprocessing we don't have.
+        InputError: when it isn't one, its architecture isn't one of ours, or it asks for another computation or
+            preprocessing than leepjax has.
     """
     try:
-        file = msgspec.json.decode(content, type=_File)
-    except msgspec.DecodeError as error:
+        file = _file(content)
+    except JsonError as error:
         raise InputError(f"{origin}: expected timm's config.json, got {error}; check the repository.") from None
     if file.architecture not in ARCHITECTURES:
         raise unknown_name(f"{origin}: architecture", file.architecture, ARCHITECTURES)
     pretrained = file.pretrained_cfg
-    channels, height, width = pretrained.input_size
-    if channels != 3 or height != width:
+    num_classes = _num_classes(file, origin)
+    if pretrained.label_offset:
         raise InputError(
-            f"{origin}: expected square RGB images, got input_size {list(pretrained.input_size)}; choose another model."
+            f"{origin}: expected a classifier of the classes alone, got label_offset {pretrained.label_offset}; save "
+            "the network again with the num_classes it has."
         )
-    num_classes = file.num_classes or pretrained.num_classes
-    if num_classes is None:
-        raise InputError(f"{origin}: expected num_classes in config.json, got none; check the repository.")
-    settings = {name: getattr(pretrained, name) for name in ("interpolation", "mean", "std")}
-    settings |= {"image_size": height, "crop": pretrained.crop_pct, "mode": pretrained.crop_mode}
     return Config(
-        file.architecture,
+        apply_model_args(file.architecture, file.model_args or {}, num_classes, file.global_pool or None, origin),
         num_classes,
-        Preprocessing(**settings),
+        _preprocessing(pretrained, origin),
         licence=pretrained.license or "",
         origin=pretrained.origin_url or "",
-        classes=file.label_names,
+        classes=_classes(file.label_names or pretrained.label_names or pretrained.labels, num_classes, origin),
         accuracy=file.accuracy,
+        num_features=file.num_features,
     )
+
+
+def _file(content: bytes) -> _File:
+    fields = read_json(content, dict[str, Any])
+    if "pretrained_cfg" not in fields:
+        fields["pretrained_cfg"] = dict(fields)
+    return convert(fields, _File)
+
+
+def _num_classes(file: _File, origin: str) -> int:
+    stated = file.num_classes if file.num_classes is not None else file.pretrained_cfg.num_classes
+    num_classes = 1000 if stated is None else stated
+    if not num_classes:
+        raise InputError(
+            f"{origin}: expected a network with a classifier, got num_classes 0; choose one that was saved with its "
+            "head."
+        )
+    return num_classes
+
+
+def _preprocessing(pretrained: _Pretrained, origin: str) -> Preprocessing:
+    channels, height, width = pretrained.input_size or (3, 224, 224)
+    if channels != 3 or height != width:
+        raise InputError(
+            f"{origin}: expected square RGB images, got input_size {[channels, height, width]}; choose another model."
+        )
+    return Preprocessing(
+        image_size=height,
+        crop=0.875 if pretrained.crop_pct is None else pretrained.crop_pct,
+        interpolation=pretrained.interpolation or "bicubic",  # pyright: ignore[reportArgumentType]
+        mode=pretrained.crop_mode or "center",  # pyright: ignore[reportArgumentType]
+        mean=pretrained.mean or (0.485, 0.456, 0.406),
+        std=pretrained.std or (0.229, 0.224, 0.225),
+    )
+
+
+def _classes(label_names: _LabelNames, num_classes: int, origin: str) -> tuple[str, ...]:
+    """The classes' names in the order of the logits; timm writes a dict where some classes have no name."""
+    if isinstance(label_names, dict):
+        numbers = [str(number) for number in range(num_classes)]
+        if not label_names.keys() <= set(numbers):
+            stranger = next(key for key in label_names if key not in set(numbers))
+            raise InputError(
+                f"{origin}: expected label_names to map the numbers of {num_classes} classes to names, got "
+                f"{stranger[:80]!r}; correct config.json."
+            )
+        return tuple(label_names.get(number, number) for number in numbers)
+    if label_names and len(label_names) != num_classes:
+        logging.getLogger("leepjax").warning(
+            "%s: config.json names %d classes of %d; the names are left out.", origin, len(label_names), num_classes
+        )
+        return ()
+    return label_names or ()

@@ -79,6 +79,12 @@ def num_parameters(model: nnx.Module) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
+def num_features(model: nnx.Module) -> int:
+    """The width d of the features, which the linear head reads."""
+    head = f"{model.HEAD}."  # pyright: ignore[reportAttributeAccessIssue]
+    return next(leaf.shape[0] for name, leaf in _leaves(model).items() if name.startswith(head) and leaf.ndim == 2)
+
+
 def _from_torch(value: np.ndarray) -> np.ndarray:
     if value.ndim == 4:
         return value.transpose(2, 3, 1, 0)

@@ -1,0 +1,252 @@
+"""What timm's ``config.json`` leaves out, says in an older form, or asks of the network."""
+
+import json
+import logging
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from flax import nnx
+from timm_layout import CONFIG, torch_layout
+
+from leepjax.models.architectures import abstract, build
+from leepjax.models.card import Card, read_card
+from leepjax.models.opening import load_source
+from leepjax.models.timm_config import read_config
+from leepjax.preprocessing import Preprocessing
+from leepjax.types import InputError
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def config(**change):
+    return read_config(json.dumps({"architecture": "resnet18"} | change).encode(), "x")
+
+
+def refused(**change):
+    with pytest.raises(InputError) as caught:
+        config(**change)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "nothing", [{}, dict.fromkeys(("input_size", "interpolation", "crop_pct", "mean", "num_classes"))]
+)
+def test_what_is_left_out_is_as_in_timm(nothing):
+    read = config(pretrained_cfg=nothing)
+    expected = Preprocessing(image_size=224, crop=0.875, interpolation="bicubic", mode="center", **IMAGENET)
+    assert (read.preprocessing, read.num_classes, read.classes) == (expected, 1000, ())
+
+
+def test_the_flat_form_before_2023():
+    read = config(num_classes=2, input_size=[3, 64, 64], interpolation="bilinear", crop_pct=0.9, labels=["a", "b"])
+    expected = Preprocessing(image_size=64, crop=0.9, interpolation="bilinear", **IMAGENET)
+    assert (read.preprocessing, read.num_classes, read.classes) == (expected, 2, ("a", "b"))
+
+
+def test_the_number_of_classes_beside_pretrained_cfg_takes_precedence():
+    assert config(num_classes=9, pretrained_cfg={"num_classes": 0}).num_classes == 9
+    assert "got num_classes 0; choose one that was saved with its head" in refused(num_classes=0)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_is_skipped(mark):
+    assert read_config(mark + b'{"architecture": "resnet18"}', "x").model == "resnet18"
+
+
+def test_names_of_classes():
+    assert config(num_classes=2, label_names=["a", "b"]).classes == ("a", "b")
+    assert config(num_classes=3, label_names={"2": "c", "0": "a"}).classes == ("a", "1", "c")
+    assert config(num_classes=2, pretrained_cfg={"label_names": ["a", "b"]}).classes == ("a", "b")
+    assert "expected label_names to map the numbers of 2 classes to names, got '2'; " in refused(
+        num_classes=2, label_names={"2": "c"}
+    )
+
+
+def test_too_few_names_of_classes_are_left_out(caplog):
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        assert config(num_classes=3, label_names=["a"]).classes == ()
+    assert "x: config.json names 1 classes of 3; the names are left out." in caplog.text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"drop_path_rate": 0.1, "drop_rate": 0.2, "zero_init_last": False},
+        {
+            "global_pool": "avg",
+            "output_stride": 32,
+            "in_chans": 3,
+            "block_args": {},
+            "aa_layer": None,
+            "num_classes": 1000,
+        },
+        {"global_pool": "fast", "act_layer": None, "aa_layer": None},
+    ],
+)
+def test_arguments_that_change_nothing(arguments):
+    assert config(model_args=arguments).model == "resnet18"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("output_stride", 8),
+        ("act_layer", "silu"),
+        ("aa_layer", "blurpool"),
+        ("block_args", {"attn_layer": "se"}),
+        ("norm_layer", "groupnorm"),
+        ("in_chans", 1),
+        ("in_chans", True),
+        ("num_classes", 10),
+        ("global_pool", "catavgmax"),
+        ("global_pool", ""),
+        ("global_pool", "token"),
+        ("global_pool", ["max"]),
+        ("features_only", True),
+        ("img_size", 224),
+        ("an_argument_of_the_future", 1),
+        ("stem\x1b[31m", "deep"),
+    ],
+)
+def test_an_argument_that_changes_the_network_is_refused_by_name(name, value):
+    message = refused(model_args={name: value})
+    assert message.startswith(f"x: expected model_args that leepjax's networks can follow, got {name[:4]}")
+
+
+def test_arguments_of_a_vision_transformer():
+    size = {"architecture": "vit_small_patch16_224"}
+    assert config(**size, model_args={"img_size": 224, "global_pool": "token"}).model == "vit_small_patch16_224"
+    assert "img_size = 384" in refused(**size, model_args={"img_size": 384})
+    assert "global_pool = 'avg'" in refused(**size, model_args={"global_pool": "avg"})
+    assert "num_heads = 3" in refused(**size, model_args={"num_heads": 3})
+
+
+def test_the_pool_beside_model_args_is_carried_out_as_well():
+    assert config(global_pool="max").model == "resnet18:max"
+    assert config(global_pool="max", model_args={"global_pool": "max"}).model == "resnet18:max"
+    assert "'avg' in model_args and 'max' beside them" in refused(global_pool="max", model_args={"global_pool": "avg"})
+
+
+@pytest.mark.parametrize("name", ["resnet20", "darknet53", "mobilenetv2_100", "senet154"])
+def test_every_convolutional_network_has_the_other_pools(name):
+    for pool in ("max", "avgmax"):
+        assert abstract(f"{name}:{pool}", 3).pool == pool
+
+
+@pytest.mark.parametrize("name", ["vit_small_patch16_224:max", "resnet20:median", "resnet20:", "nothing:max"])
+def test_a_pool_that_there_is_not(name):
+    with pytest.raises(InputError, match=r"model: expected one of \d+ known names"):
+        abstract(name, 3)
+
+
+def folder(path, network, **change):
+    (path / "config.json").write_text(json.dumps(CONFIG | change))
+    safetensors.numpy.save_file(torch_layout(network), path / "model.safetensors")
+    return f"local-dir:{path}"
+
+
+@pytest.mark.parametrize(("pool", "of"), [("max", lambda m, x: x), ("avgmax", lambda m, x: (m + x) / 2)])
+def test_another_pool_reads_the_last_map_otherwise(tmp_path, pool, of):
+    network = build("resnet20", 10, seed=3)
+    network.eval()
+    source = load_source(folder(tmp_path, network, model_args={"global_pool": pool}))
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    x = nnx.relu(network.bn1(network.conv1(source.card.preprocessing.normalise(images))))
+    for stage in (network.layer1, network.layer2, network.layer3):
+        for block in stage:
+            x = block(x)
+    expected = of(x.mean((1, 2)), jnp.max(x, (1, 2)))
+    np.testing.assert_allclose(source(images).features, expected, rtol=1e-4, atol=1e-5)
+    assert source.card.model == f"resnet20:{pool}"
+
+
+def test_the_width_and_the_size_of_images_must_be_the_network_s(tmp_path):
+    name = folder(tmp_path, build("resnet20", 10), num_features=128)
+    with pytest.raises(InputError, match="expected num_features 64 for resnet20, got 128; choose another model"):
+        load_source(name)
+    vit = {"architecture": "vit_small_patch16_224", "pretrained_cfg": {"input_size": [3, 384, 384]}}
+    (tmp_path / "config.json").write_text(json.dumps(vit))
+    with pytest.raises(
+        InputError, match=r"expected input_size \[3, 224, 224\] for vit_small_patch16_224, got \[3, 384"
+    ):
+        load_source(name)
+
+
+@pytest.mark.parametrize(
+    "pretrained",
+    [
+        {"crop_pct": 1e-9},
+        {"crop_pct": -1},
+        {"crop_pct": 0},
+        {"crop_pct": True},
+        {"crop_pct": "0.9"},
+        {"input_size": [3, 200_000, 200_000]},
+        {"input_size": [3, -8, -8]},
+        {"input_size": [3, 0, 0]},
+        {"input_size": [1, 32, 32]},
+        {"input_size": [3, 10**400, 10**400]},
+        {"input_size": [3, True, True]},
+        {"mean": [0.5]},
+        {"std": [0, 0, 0]},
+        {"std": [1e-300] * 3},
+        {"mean": [1e300] * 3},
+        {"interpolation": "random"},
+        {"crop_mode": "border"},
+        {"num_classes": -5},
+        {"num_classes": 10**12},
+        {"label_offset": 1},
+        [],
+        None,
+    ],
+)
+def test_values_that_cannot_be_followed_are_refused(pretrained):
+    refused(pretrained_cfg=pretrained)
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (b'{"architecture": "\xff"}', "text that isn't UTF-8 at byte 18"),
+        ('{"architecture": "resnet18"}'.encode("utf-16"), "text that isn't UTF-8 at byte 0"),
+        (b'{"architecture": "resnet18", "a": ' + b"[" * 100_000, "JSON that is nested too deeply"),
+        (b'{"architecture": "resnet18", "crop_pct": NaN}', "JSON is malformed"),
+        (b'{"architecture": "resnet18", "crop_pct": 1e999}', "Number out of range"),
+        (b"\x00" * 100, "JSON is malformed"),
+        (b'["resnet18"]', "Expected `object`, got `array`"),
+    ],
+)
+def test_content_that_is_no_configuration(content, got):
+    with pytest.raises(InputError, match=r"x: expected timm's config\.json, got .*; check the repository\.") as caught:
+        read_config(content, "x")
+    assert got in str(caught.value)
+
+
+CARD = {"name": "n", "model": "resnet20", "num_classes": 2, "num_parameters": 1, "weights_hash": "h"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_classes": -1}, "source: expected a model card in .*, got Expected `int` >= 1"),
+        ({"preprocessing": {"image_size": 0}}, "preprocessing: expected image_size >= 1 and crop in"),
+        ({"preprocessing": {"image_size": 8, "crop": 1e-9}}, "preprocessing: expected images resized to at most 8,192"),
+    ],
+)
+def test_a_card_with_values_that_cannot_be(tmp_path, change, message):
+    (tmp_path / "n.json").write_text(json.dumps(CARD | {"preprocessing": {"image_size": 8}} | change))
+    with pytest.raises(InputError, match=message):
+        read_card(tmp_path / "n.json")
+
+
+def test_a_card_that_is_not_utf_8(tmp_path):
+    content = json.dumps(CARD | {"preprocessing": {"image_size": 8}}).encode()
+    (tmp_path / "n.json").write_bytes(b"\xef\xbb\xbf" + content)
+    assert isinstance(read_card(tmp_path / "n.json"), Card)
+    (tmp_path / "n.json").write_bytes(content.replace(b'"n"', b'"\xff"'))
+    with pytest.raises(
+        InputError, match=r"expected a model card in .*, got text that isn't UTF-8 at byte 10; train it"
+    ):
+        read_card(tmp_path / "n.json")
