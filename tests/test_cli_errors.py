@@ -189,7 +189,9 @@ def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
     results = tmp_path / "results.jsonl"
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
-        while not results.exists() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not (results.exists() and results.stat().st_size) and process.poll() is None and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)

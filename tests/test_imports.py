@@ -53,11 +53,11 @@ ALLOWED = {
     "experiments": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
-    | {"experiments"},
+    | {"interrupts", "experiments"},
     "studies": BASE
     | STATISTICS
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
-    | {"__init__", "locks", "experiments", "studies"},
+    | {"__init__", "locks", "interrupts", "experiments", "studies"},
     "report": {"types", "files", "locks", "tables", "records", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
     "progress": {"types"},

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -22,6 +21,7 @@ from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
 from leepjax.experiments import cell as job
 from leepjax.experiments import ray_engine
+from leepjax.experiments.ray_start import start_ray
 from leepjax.models.opening import load_source
 from leepjax.records import read_records
 from leepjax.types import InputError
@@ -59,11 +59,10 @@ def compilations(tmp_path_factory):
 @pytest.fixture(scope="module")
 def workers(compilations):
     """Ray with two workers, for all tests that don't start their own."""
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in compilations.items():
             patch.setenv(name, value)
-        warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
-        ray.init("local", num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
+        start_ray("sweep", ray, num_tasks=2)
     yield
     ray.shutdown()
 
@@ -181,18 +180,30 @@ def test_a_worker_that_keeps_dying_is_told_and_loses_nothing_of_the_others(targe
     assert tuple(read_records(tmp_path / "results.jsonl")) == done.records
 
 
-def test_ctrl_c_stops_ray_and_keeps_what_is_measured(compilations, tmp_path):
+@pytest.mark.usefixtures("workers")
+def test_no_process_of_ray_listens_to_other_machines():
+    psutil = pytest.importorskip("psutil")
+    processes = psutil.Process().children(recursive=True)
+    connections = [each for process in processes for each in process.net_connections("tcp") if each.status == "LISTEN"]
+    assert len(connections) >= 3
+    assert {each.laddr.ip for each in connections} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_ray_and_keeps_what_is_measured(sent, compilations, tmp_path):
     command = [sys.executable, "-m", "leepjax", "sweep", "digits", "--engine", "ray", "--limit", "60", "--no-cache"]
     command += ["--measures", "leep", "--verify", "none", "--out", str(tmp_path)]
     results = tmp_path / "results.jsonl"
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen(command, env=os.environ | compilations, **options) as process:
         deadline = time.monotonic() + 120
-        while not results.exists() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not (results.exists() and results.stat().st_size) and process.poll() is None and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(process.pid, sent)  # as a terminal and a cluster do
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, ""), err
+    assert (process.returncode, out) == (128 + sent, ""), err
     *progress, last = err.splitlines()
     assert last.startswith("leepjax: interrupted; ")
     assert all(line.startswith("sweep: ") for line in progress)

@@ -1,9 +1,7 @@
 """The Ray engine of `sweep`: a task for each cell; Ray's workers measure, and the driver alone collects."""
 
-import os
 import pickle
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import jax
 
 from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study
+from leepjax.experiments.ray_start import check_cluster, start_ray
 from leepjax.models.source import Source
 from leepjax.records import Record
 from leepjax.types import InputError
@@ -32,12 +31,13 @@ def ray_engine() -> Run:
     """The engine.
 
     Raises:
-        InputError: without Ray.
+        InputError: without Ray, or without a cluster at RAY_ADDRESS where that is set.
     """
     try:
         import ray
     except ImportError:
         raise InputError("sweep: expected Ray for engine 'ray', got none; pip install 'leepjax[ray]'.") from None
+    check_cluster("sweep", ray)
     return partial(_measure_all, ray)
 
 
@@ -55,7 +55,7 @@ def _measure_all(
 
 
 def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
-    started = start_ray(ray, len(cells))
+    started = start_ray("sweep", ray, len(cells))
     tasks: dict[Any, Cell] = {}
     try:
         tasks |= _submit(ray, cells, known, cache)
@@ -71,24 +71,6 @@ def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
         else:
             for task in tasks:  # there are some after an interrupt or an error
                 ray.cancel(task, force=True)
-
-
-def start_ray(ray: Any, num_cells: int) -> bool:
-    """Join the cluster that RAY_ADDRESS names or start Ray on this machine; False if this process is connected."""
-    if ray.is_initialized():
-        return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-        return True
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    num_cpus = min(num_cells, os.cpu_count() or 1)
-    with warnings.catch_warnings():
-        # JAX warns of the forks by which Ray starts its processes; they execute another program at once.
-        warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
-        # Nothing else needs to reach it; some versions of Ray take the machine's own address all the same.
-        ray.init("local", num_cpus=num_cpus, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-    return True
 
 
 def _submit(ray: Any, cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | None) -> Iterator[Any]:

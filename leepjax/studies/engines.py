@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 
 import jax
 
-from leepjax.experiments.ray_engine import SETTINGS, start_ray
+from leepjax.experiments.ray_engine import SETTINGS
+from leepjax.experiments.ray_start import check_cluster, start_ray
 from leepjax.types import InputError, unknown_name
 
 Engine = Literal["serial", "processes", "ray"]
@@ -30,7 +31,8 @@ def open_engine(engine: Engine, workers: int | None = None) -> Run:
         workers: how many processes; one for each core by default.
 
     Raises:
-        InputError: for an engine that isn't there, Ray where it isn't installed, or fewer than one worker.
+        InputError: for an unknown engine, fewer than one worker, Ray where it isn't installed, or RAY_ADDRESS without
+            a cluster.
     """
     if engine not in get_args(Engine):
         raise unknown_name("engine", engine, get_args(Engine))
@@ -101,13 +103,14 @@ def _import_ray():
         import ray
     except ImportError:
         raise InputError("study: expected Ray for engine 'ray', got none; pip install 'leepjax[ray]'.") from None
+    check_cluster("study", ray)
     return ray
 
 
 def _ray(ray, work, units):
     if not units:  # starting Ray takes longer than nothing
         return
-    started = start_ray(ray, len(units))
+    started = start_ray("study", ray, len(units))
     num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
     remote = ray.remote(num_cpus=1, num_gpus=num_gpus)(_in_ray)
     tasks = {}
