@@ -2,11 +2,14 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
     import jax
     import numpy as np
+
+SplitChoice = Literal["train", "val", "test", "all"]
+"""One part of a set that comes in splits, or all parts as one set."""
 
 
 class InputError(ValueError):

@@ -12,6 +12,7 @@ from PIL import Image
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
 from leepjax.data.readers import digits, from_folder
+from leepjax.data.split import stratified_limit
 from leepjax.data.target import from_arrays
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
@@ -124,3 +125,44 @@ def test_targets_can_be_sent(folder, monkeypatch, tmp_path):
     sent, _, iterable = pickle.loads(content)
     assert sent.ids == ("cats/004.jpg", "cats/002.jpg")
     assert sent.images([0, 1], SQUARE).shape == iterable.images([0, 1], SQUARE).shape
+
+
+def counting(target):
+    """The target, and a list of the indices that are read of it."""
+    reads = []
+
+    def read(i):
+        reads.append(i)
+        return target.read(i)
+
+    return replace(target, read=read), reads
+
+
+def test_only_what_a_limit_draws_is_decoded(folder):
+    target, reads = counting(from_folder(folder))
+    kept, _ = readable(target, limit=20, seed=3)
+    assert len(kept) == 20
+    assert len(reads) <= 23
+    assert np.bincount(kept.labels).tolist() in ([13, 7], [14, 6])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_that_fail_are_replaced_by_others_of_their_class(folder, seed):
+    for name in ("dogs/100", "dogs/101", "dogs/102", "cats/000"):
+        (folder / f"{name}.jpg").write_bytes(b"")
+    target = from_folder(folder)
+    kept, bad = readable(target, limit=75, seed=seed)
+    drawn = target.subset(stratified_limit(target.labels, 75, seed))
+    assert set(bad) >= set(drawn.ids) & set(BAD)
+    assert not set(kept.ids) & set(bad)
+    assert np.bincount(kept.labels).tolist() == np.bincount(drawn.labels).tolist()
+    assert readable(target, limit=75, seed=seed)[0].ids == kept.ids
+
+
+def test_a_class_that_loses_all_its_images_is_named(folder, caplog):
+    make = folder / "cow"
+    make.mkdir()
+    (make / "1.jpg").write_bytes(b"text")
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        readable(from_folder(folder))
+    assert "No image is left of the class cow." in [record.getMessage() for record in caplog.records]

@@ -135,9 +135,7 @@ def test_a_file_that_is_neither(folder):
 @pytest.mark.parametrize("inside", ["", "cat", "1.txt"])
 def test_a_folder_without_images(tmp_path, inside):
     (tmp_path / "x" / inside).mkdir(parents=True)
-    with pytest.raises(
-        InputError, match=r"x: expected images at <class>/<image>\.png\|\.jpg.*, got none; make one folder"
-    ):
+    with pytest.raises(InputError, match=r"x: expected images at <class>/<image>, got none; make one folder"):
         read_target(str(tmp_path / "x"))
 
 

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from leepjax.cli.options import cache_compilations, names_of
 from leepjax.files import cache_folder
 from leepjax.tables import Format
+from leepjax.types import SplitChoice
 
 
 def extract(
@@ -23,6 +24,7 @@ def extract(
     limit: int | None = None,
     seed: int = 0,
     strict: Annotated[bool, Parameter(negative=())] = False,
+    split: SplitChoice | None = None,
     format: Format = "table",
 ) -> None:
     """Run sources over a target and keep their features and logits: one safetensors table a source.
@@ -48,7 +50,11 @@ def extract(
     seed
         Of the limit.
     strict
-        Stop at an image that can't be decoded; such are left out and counted otherwise.
+        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
+        otherwise.
+    split
+        Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default the training
+        part.
     format
         What stdout gets.
     """
@@ -69,6 +75,7 @@ def extract(
             limit=limit,
             seed=seed,
             strict=strict,
+            split=split,
             on_progress=on_progress,
         )
     rows = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from leepjax.files import check_writable, unkept_if
+from leepjax.types import SplitChoice
 
 if TYPE_CHECKING:
     from leepjax.transfer.loop import Progress
@@ -26,7 +27,11 @@ class Examples:
     limit: int | None = None
     """Use at most this many examples, stratified by class."""
     strict: Annotated[bool, Parameter(negative=())] = False
-    """Stop at an image that can't be decoded; such are left out and counted otherwise."""
+    """Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
+    otherwise."""
+    split: SplitChoice | None = None
+    """Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default the training
+    part is learned from, and the test part, else the validation part, is measured on."""
 
 
 def names_of(names: str | None) -> list[str] | None:

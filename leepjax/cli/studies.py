@@ -12,6 +12,7 @@ from leepjax.cli.options import cache_compilations, command_line, names_of
 from leepjax.files import cache_folder
 from leepjax.printable import printable
 from leepjax.tables import Format
+from leepjax.types import SplitChoice
 
 if TYPE_CHECKING:
     from leepjax.ranking import Ranking
@@ -30,6 +31,7 @@ def rank(
     out: Path | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
     strict: Annotated[bool, Parameter(negative=())] = False,
+    split: SplitChoice | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
@@ -38,8 +40,8 @@ def rank(
     Parameters
     ----------
     target
-        digits, a folder class/image.png|jpg|webp, an .npz with images and labels, a .parquet, tfds:NAME[:SPLIT], or
-        hf:NAME_OR_PATH[:SPLIT] (leepjax ls targets).
+        digits, a folder class/image or split/class/image, an .npz with images and labels, a .parquet,
+        tfds:NAME[:SPLIT], or hf:NAME_OR_PATH[:SPLIT] (leepjax ls targets).
     sources
         Names (leepjax ls sources), sets (shipped, paper9), timm/<id>, local-dir:PATH, or .safetensors paths,
         separated by commas; all shipped sources by default.
@@ -60,7 +62,11 @@ def rank(
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     strict
-        Stop at an image that can't be decoded; such are left out and counted otherwise.
+        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
+        otherwise.
+    split
+        Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default scores see
+        the training part, and accuracy is verified on the test part, else on the validation part.
     dry_run
         Only tell what there is to fetch, and how long the images would take each source here.
     format
@@ -72,7 +78,7 @@ def rank(
     folder = cache_folder() if cache else None
     cache_compilations(folder)
     if dry_run:
-        _estimate(target, sources, limit, strict, format)
+        _estimate(target, sources, limit, strict, split, format)
         return
     started = time.monotonic()
     with progress() as on_progress:
@@ -87,6 +93,7 @@ def rank(
             out=out,
             cache=folder,
             strict=strict,
+            split=split,
             on_progress=on_progress,
         )
     print(ranking.render(format))  # noqa: T201
@@ -102,12 +109,15 @@ def _write_page(study: str, rankings: "Sequence[Ranking]", out: Path, seconds: f
     print(f"leepjax: wrote {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 
-def _estimate(target: str, sources: str | None, limit: int | None, strict: bool, format: Format) -> None:
+def _estimate(
+    target: str, sources: str | None, limit: int | None, strict: bool, split: SplitChoice | None, format: Format
+) -> None:
     from leepjax.experiments.estimate import estimate
     from leepjax.experiments.plan import open_target
     from leepjax.tables import render
 
-    num_examples = len(open_target("rank", target, limit, 0, strict))
+    opened = open_target("rank", target, limit, 0, strict, split, with_test=True)
+    num_examples = len(opened) + len(opened.test or ())
     rows = estimate(num_examples, names_of(sources))
     print(render(rows, format, f"What {num_examples} images would take"))  # noqa: T201
 
@@ -126,6 +136,7 @@ def sweep(
     out: Path | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
     strict: Annotated[bool, Parameter(negative=())] = False,
+    split: SplitChoice | None = None,
     format: Format = "table",
 ) -> None:
     """Rank source models for each of several targets, in this process or by Ray.
@@ -158,7 +169,11 @@ def sweep(
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     strict
-        Stop at an image that can't be decoded; such are left out and counted otherwise.
+        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
+        otherwise.
+    split
+        Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default scores see
+        the training part, and accuracy is verified on the test part, else on the validation part.
     format
         What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
     """
@@ -182,6 +197,7 @@ def sweep(
             out=out,
             cache=folder,
             strict=strict,
+            split=split,
             on_progress=on_progress,
         ).values()
     if format in ("json", "csv"):

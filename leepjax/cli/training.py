@@ -7,20 +7,23 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import command_line, names_of, told
 from leepjax.transfer.recipe import Recipe
+from leepjax.types import SplitChoice
 
 
 def pretrain(
     target: str,
     /,
     *,
-    test: str,
     name: str,
+    test: str | None = None,
     out: Path = Path(),
     classes: str | None = None,
     model: Literal["resnet20", "resnet32", "resnet44", "resnet56"] = "resnet20",
     recipe: Annotated[Recipe, Parameter(name="*")] = Recipe(),
     data: str = "",
     licence: str = "",
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    split: SplitChoice | None = None,
 ) -> None:
     """Train a source model and write its weights and model card.
 
@@ -29,7 +32,7 @@ def pretrain(
     target
         The training images: a folder, an .npz, or digits.
     test
-        The images that its accuracy is measured on, likewise.
+        The images that its accuracy is measured on, likewise; left out where the training images come in splits.
     name
         The source's name: NAME.safetensors and NAME.json are written.
     out
@@ -42,15 +45,18 @@ def pretrain(
         What the images are, for the model card.
     licence
         Of the images, for the model card.
+    strict
+        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
+        otherwise.
+    split
+        Of a folder that comes in splits (train, val, test): the part to train on, or all as one set; needs a test set.
     """
-    from leepjax.data.readers import read_target
+    from leepjax.experiments.pretrain import open_sets
     from leepjax.experiments.pretrain import pretrain as run_pretrain
     from leepjax.progress import progress
     from leepjax.tables import render
 
-    train_set, test_set = read_target(target), read_target(test)
-    if classes:
-        train_set, test_set = (each.of_classes(names_of(classes) or []) for each in (train_set, test_set))
+    train_set, test_set = open_sets(target, test, names_of(classes), strict=strict, split=split)
     with progress() as on_progress:
         source = run_pretrain(
             train_set,

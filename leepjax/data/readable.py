@@ -2,11 +2,16 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
+from leepjax.data.encoded import ANIMATED
+from leepjax.data.split import stratified_limit, stratified_order
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
@@ -14,54 +19,115 @@ _AT_A_TIME = 64
 """Images that a thread decodes in a row: neighbours lie in the same part of a file."""
 
 
-def readable(target: Target, *, strict: bool = False, threads: int | None = None) -> tuple[Target, tuple[str, ...]]:
+@dataclass
+class _Checked:
+    """What decoding some images of a target showed."""
+
+    failures: dict[int, InputError] = field(default_factory=dict)
+    animated: list[int] = field(default_factory=list)
+
+
+def readable(
+    target: Target, *, limit: int | None = None, seed: int = 0, strict: bool = False, threads: int | None = None
+) -> tuple[Target, tuple[str, ...]]:
     """The target without the images that can't be decoded, and the ids of those; one warning says how many.
 
-    Every image is decoded, by `threads` threads (one a core if left out): 1,000 JPEGs of 224 × 224 take 0.28 s with
-    one, 0.22 s with two. Decoding at an eighth of the size would halve that, but another decoder's verdict isn't this
-    one's. Images that are pixels in memory can't fail, and the target is returned at once.
+    With a `limit`, that many examples are drawn by their labels, stratified, and only these are decoded; one that can't
+    be decoded is replaced by the next of its class, as long as there is one. Without a limit every image is decoded.
+    Images that are pixels in memory can't fail, and aren't read.
+
+    Args:
+        target: n labelled images.
+        limit: the number of examples to draw, at most.
+        seed: of the draw.
+        strict: whether an image that can't be decoded is an error.
+        threads: that decode; left out, one for each core.
 
     Raises:
         InputError: when no image can be decoded, or, if `strict`, when one can't: the first.
     """
+    drawn = stratified_limit(target.labels, limit, seed)
     if target.is_pixels:
-        return target, ()
-    failures = _all_failures(target, strict, threads)
-    if not failures:
-        return target, ()
-    bad = sorted(failures)
-    first = bad[0]
-    if len(bad) == len(target):
-        raise InputError(f"{target.name}: expected images, got none that can be decoded; the first: {failures[first]}")
-    logging.getLogger("leepjax").warning(
-        "%s of %s images can't be decoded and are left out, the first: %s (%s).",
-        f"{len(bad):,}",
-        f"{len(target):,}",
-        target.id(first),
-        str(failures[first]).removesuffix("."),
+        return target.subset(drawn), ()
+    checked = _Checked()
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        # Images of too many pixels are refused, for which Pillow's warning of them isn't needed.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        fresh = drawn
+        while len(fresh):
+            failed = _check(target, fresh, pool, strict, checked)
+            fresh = _replacements(target, drawn, failed, seed)
+            drawn = np.sort(np.concatenate([drawn, fresh]))
+    bad = sorted(checked.failures)
+    _report(target, len(drawn), checked)
+    if not bad:
+        return target.subset(drawn), ()
+    return target.subset(drawn[~np.isin(drawn, bad)]), tuple(map(target.id, bad))
+
+
+def _check(target: Target, indices: np.ndarray, pool: ThreadPoolExecutor, strict: bool, checked: _Checked) -> list[int]:
+    """Decode these images, add the findings to `checked`, and give the indices of those that fail."""
+    failed: dict[int, InputError] = {}
+    for part in pool.map(lambda some: _decode(target, some), _parts(indices)):
+        if strict and part.failures:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise part.failures[min(part.failures)]
+        failed |= part.failures
+        checked.animated += part.animated
+    checked.failures |= failed
+    return sorted(failed)
+
+
+def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed: int) -> np.ndarray:
+    """For each example that failed the next of its class, in the order of the draw, that isn't drawn yet."""
+    if not len(failed) or len(drawn) == len(target):
+        return np.arange(0)
+    order = stratified_order(target.labels, seed)
+    left = order[~np.isin(order, drawn)]
+    missing = np.bincount(target.labels[np.asarray(failed)], minlength=len(target.classes))
+    return np.concatenate([left[target.labels[left] == label][:count] for label, count in enumerate(missing) if count])
+
+
+def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
+    """Warn of images that can't be decoded, of classes that lose all of theirs, and of animations.
+
+    Raises:
+        InputError: when no image can be decoded.
+    """
+    warn = logging.getLogger("leepjax").warning
+    if checked.animated:
+        first = target.id(min(checked.animated))
+        warn(f"{len(checked.animated):,} images have several frames, of which the first is used; the first: {first}.")
+    if not checked.failures:
+        return
+    bad = sorted(checked.failures)
+    first = checked.failures[bad[0]]
+    if len(bad) == num_decoded:
+        raise InputError(f"{target.name}: expected images, got none that can be decoded; the first: {first}")
+    reason = str(first).removesuffix(".")
+    lost = [target.classes[label] for label in np.unique(target.labels[bad]) if not _has_others(target, label, bad)]
+    warn(
+        f"{len(bad):,} of {num_decoded:,} images can't be decoded and are left out, "
+        f"the first: {target.id(bad[0])} ({reason})."
     )
-    return target.subset(np.delete(np.arange(len(target)), bad)), tuple(map(target.id, bad))
+    if lost:
+        warn(f"No image is left of the {'class' if len(lost) == 1 else 'classes'} {', '.join(lost)}.")
 
 
-def _all_failures(target: Target, strict: bool, threads: int | None) -> dict[int, InputError]:
-    """Index → error of the images that can't be decoded; the first one is raised if `strict`."""
-    failures = {}
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        for found in pool.map(lambda part: dict(_failures(target, part)), _parts(len(target))):
-            if strict and found:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise found[min(found)]
-            failures |= found
-    return failures
+def _has_others(target: Target, label: int, bad: Sequence[int]) -> bool:
+    return int((target.labels == label).sum()) > int((target.labels[np.asarray(bad)] == label).sum())
 
 
-def _parts(number: int) -> Sequence[range]:
-    return [range(start, min(start + _AT_A_TIME, number)) for start in range(0, number, _AT_A_TIME)]
+def _parts(indices: np.ndarray) -> Sequence[np.ndarray]:
+    return [indices[start : start + _AT_A_TIME] for start in range(0, len(indices), _AT_A_TIME)]
 
 
-def _failures(target: Target, part: range) -> Iterator[tuple[int, InputError]]:
-    for i in part:
+def _decode(target: Target, indices: np.ndarray) -> _Checked:
+    checked = _Checked()
+    for i in map(int, indices):
         try:
-            target.read(i)
+            if target.read(i).info.get(ANIMATED):
+                checked.animated.append(i)
         except InputError as error:
-            yield i, error
+            checked.failures[i] = error
+    return checked

@@ -5,49 +5,57 @@ import re
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from leepjax.data.encoded import decode, digest_stream
+from leepjax.data.encoded import decode
+from leepjax.data.folder import Part, read_parts
+from leepjax.data.folder_tree import is_hidden
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.parquet import from_parquet
 from leepjax.data.target import Target, from_arrays
 from leepjax.data.tfds import from_tfds
-from leepjax.types import InputError
+from leepjax.printable import valid_unicode
+from leepjax.types import InputError, SplitChoice
 
 _HUBS = {"tfds": from_tfds, "hf": from_hugging_face}
 
 _COLON = re.compile(r":(?![^\[]*\]|\d+\.\d+\.\d+(?::|$))")
 """Between the parts of a hub's name: neither that in ``train[:10%]`` nor that before a version."""
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
-
-def read_target(name: str) -> Target:
+def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = False) -> Target:
     """Open a target by name or path.
 
     Args:
         name: ``digits``; a folder ``class/image.png``; an ``.npz``; a ``.parquet``, a folder or a glob of them;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
             Hugging Face, where the name may be a path.
+        split: of a folder that comes in splits, the part to read, or ``all`` as one set; left out, the training part,
+            with the part to verify on as the target's `test`.
+        strict: whether files of a folder that aren't used are an error; they are counted in a warning otherwise.
 
     Raises:
         InputError: when it isn't there, or can't be read as labelled images.
     """
+    path = Path(name)
+    if _is_image_folder(path):
+        return from_folder(path, split, strict=strict)
+    if split is not None:
+        raise InputError(
+            f"target: expected a folder of splits for the split {split!r}, got {name!r}; leave the split out, or name "
+            "it in tfds:NAME:SPLIT or hf:NAME:SPLIT."
+        )
     if name in EMBEDDED:
         return EMBEDDED[name]()
     kind, _, rest = name.partition(":")
     if kind in _HUBS:
         return _from_hub(kind, rest)
-    path = Path(name)
     if (path.suffix == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
         return from_parquet(name)
-    if path.is_dir():
-        return from_folder(path)
     if path.is_file() and path.suffix == ".npz":
         return from_npz(path)
     if path.is_file():
@@ -68,13 +76,17 @@ def _from_hub(kind: str, rest: str) -> Target:
     return _HUBS[kind](name, split or None, label=label or None)
 
 
+def _is_image_folder(path: Path) -> bool:
+    return path.is_dir() and not _has_parquet(path) and str(path) not in EMBEDDED
+
+
 def _has_parquet(path: Path) -> bool:
     """Whether a folder holds Parquet files rather than class folders."""
     return path.is_dir() and any(path.glob("*.parquet")) and not any(_class_folders(path))
 
 
 def _class_folders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_hidden(entry.name))
 
 
 def from_npz(path: Path) -> Target:
@@ -91,29 +103,34 @@ def from_npz(path: Path) -> Target:
     return from_arrays(arrays["images"], arrays["labels"], arrays.get("classes"), name=path.stem)
 
 
-def from_folder(path: Path) -> Target:
-    """A target from ``path/<class>/<image>``; classes are the folders' names in order, hidden files are left out."""
-    folders = _class_folders(path)
-    files = [
-        (label, file)
-        for label, folder in enumerate(folders)
-        for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not _is_hidden(file.relative_to(folder))
-    ]
-    if not files:
-        raise InputError(
-            f"{path}: expected images at <class>/<image>{'|'.join(IMAGE_SUFFIXES)}, got none; "
-            "make one folder a class and put its images there."
-        )
-    paths = [file for _, file in files]
-    ids = [file.relative_to(path).as_posix() for file in paths]
+def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = False) -> Target:
+    """A target from ``path/<class>/<image>``, or from ``path/<split>/<class>/<image>``.
+
+    The classes are the folders' names in order. Of a folder that comes in splits the target is the training part, and
+    its `test` the part to verify on. The rules are those of `leepjax.data.folder_layout`; hidden files and those of
+    operating systems are ignored.
+
+    Args:
+        path: the folder.
+        split: read this part instead, or all of them as one set.
+        strict: whether files that aren't used are an error; they are counted in a warning otherwise.
+
+    Raises:
+        InputError: when there are no images, there is no such split, the splits have other classes, or, if `strict`,
+            a file isn't used.
+    """
+    train, test = read_parts(path, split, strict=strict)
+    return replace(_of_part(path, train), test=None if test is None else _of_part(path, test))
+
+
+def _of_part(root: Path, part: Part) -> Target:
     return Target(
-        name=path.resolve().name,
-        labels=np.array([label for label, _ in files], np.int32),
-        classes=tuple(folder.name for folder in folders),
-        fingerprint=_folder_digest(folders, paths, ids),
-        read=_Files(paths, Path.cwd()),
-        id=ids.__getitem__,
+        name=valid_unicode(root.resolve().name),
+        labels=np.array(part.labels, np.int32),
+        classes=part.classes,
+        fingerprint=part.fingerprint(root),
+        read=_Files(part.paths, Path.cwd()),
+        id=part.ids(root).__getitem__,
     )
 
 
@@ -125,18 +142,7 @@ class _Files:
     here: Path
 
     def __call__(self, i: int) -> Image.Image:
-        return decode(self.here / self.paths[i], str(self.paths[i]))
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _folder_digest(folders: Sequence[Path], files: Sequence[Path], ids: Sequence[str]) -> str:
-    # The folders too: one without images has a class, and so a label, all the same.
-    names = "\0".join(folder.name for folder in folders).encode()
-    contents = (part for id, file in zip(ids, files, strict=True) for part in (id.encode(), b"\0", file.read_bytes()))
-    return digest_stream(chain((names, b"\0\0"), contents))
+        return decode(self.here / self.paths[i], valid_unicode(str(self.paths[i])))
 
 
 def digits() -> Target:

@@ -36,6 +36,18 @@ class _Chosen:
 
 
 @dataclass(frozen=True)
+class _Joined:
+    """A function of an index, for the examples of two targets; `start` is the second one's first index."""
+
+    first: Callable[[int], Any]
+    second: Callable[[int], Any]
+    start: int
+
+    def __call__(self, i: int) -> Any:
+        return self.first(i) if i < self.start else self.second(i - self.start)
+
+
+@dataclass(frozen=True)
 class Target:
     """Labelled images, decoded when they are asked for.
 
@@ -51,6 +63,9 @@ class Target:
     """Index → RGB image; raises InputError when the image can't be decoded."""
     id: Callable[[int], str] = str
     """Index → what the image is called where it is kept: a path below the folder, else its number."""
+
+    test: "Target | None" = None
+    """The part to verify on of a set that comes in splits: of the same classes, and no example is in both."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -102,6 +117,18 @@ class Target:
             labels=new_label[kept.labels],
             classes=tuple(names),
             fingerprint=digest(kept.fingerprint.encode(), "\0".join(names).encode()),
+            test=self.test and self.test.of_classes(names),
+        )
+
+    def joined(self, other: Self) -> Self:
+        """The target of this one's examples and then the other's, which has the same classes."""
+        return replace(
+            self,
+            labels=np.concatenate([self.labels, other.labels]),
+            fingerprint=digest(b"joined", self.fingerprint.encode(), other.fingerprint.encode()),
+            read=_Joined(self.read, other.read, len(self)),
+            id=_Joined(self.id, other.id, len(self)),
+            test=None,
         )
 
 

@@ -1,6 +1,7 @@
 """What adapting a source to a target begins with and ends in, whatever is trained."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from leepjax.models.source import Source
 from leepjax.tables import Row
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.metrics import Metrics
-from leepjax.types import InputError
+from leepjax.types import InputError, SplitChoice
 
 
 class Parts(NamedTuple):
@@ -44,17 +45,21 @@ def parts(
     limit: int | None = None,
     seed: int = 0,
     strict: bool = False,
+    split: SplitChoice | None = None,
 ) -> Parts:
-    """Open a target and split it, or open the test set that it comes with.
+    """Open a target in two parts: with `test` as the second, else by its own splits, else by splitting it.
 
     Raises:
         InputError: for a target that isn't there, a part without examples, or other classes in the test set.
     """
-    examples = open_target(caller, target, limit, seed, strict)
+    examples = open_target(caller, target, limit, seed, strict, split, with_test=test is None)
     if test is not None:
-        held = open_target(caller, test, None, seed, strict)
+        held = open_target(caller, test, None, seed, strict, with_test=True)
+        held = held.test or held  # of a set that comes in splits it is the test part
         check_same_classes(caller, examples, held)
         return Parts(examples, held)
+    if examples.test is not None:
+        return Parts(replace(examples, test=None), examples.test)
     if not 0 < test_fraction < 1:
         raise InputError(f"{caller}: test_fraction must lie between 0 and 1, got {test_fraction}; pass a fraction.")
     chosen = train_test_split(examples.labels, test_fraction, seed)

@@ -14,7 +14,7 @@ from leepjax.extraction.extract import table_path
 from leepjax.extraction.table import Evidence, Storage, Table
 from leepjax.files import check_writable
 from leepjax.models.source import DType
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError, SplitChoice, unknown_name
 
 
 class Extracted(NamedTuple):
@@ -37,6 +37,7 @@ def extract(
     limit: int | None = None,
     seed: int = 0,
     strict: bool = False,
+    split: SplitChoice | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> dict[str, Extracted]:
     """Run sources over a target and keep what they say: one `Table` a source, ``<out>/<content key>.safetensors``.
@@ -56,7 +57,10 @@ def extract(
         batch_size: images at a time, at most; halved where they don't fit in the device's memory.
         limit: use at most this many examples, stratified by class.
         seed: of the limit.
-        strict: images that can't be decoded are an error; they are left out and counted otherwise.
+        strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
+            left out and counted in a warning otherwise.
+        split: of a folder that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
+            set. By default the training part.
         on_progress: called with what is under way, the number done and the total.
 
     Returns:
@@ -72,7 +76,7 @@ def extract(
             raise unknown_name(f"extract: {name}", value, get_args(known))
     if batch_size < 1:
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
-    examples = open_target("extract", target, limit, seed, strict)
+    examples = open_target("extract", target, limit, seed, strict, split)
     opened = open_sources("extract", sources)
     check_writable(Path(out))
     extracted = {}

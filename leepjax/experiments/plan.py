@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -9,13 +10,13 @@ import numpy as np
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
 from leepjax.data.readers import read_target
-from leepjax.data.split import stratified_limit, train_test_split
+from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, from_arrays
 from leepjax.experiments.cell import CARD_MEASURES, Study, Verify
 from leepjax.measures import MEASURES, chosen
 from leepjax.models.opening import load_source, sets
 from leepjax.models.source import Source
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError, SplitChoice, unknown_name
 
 AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
 """What `read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
@@ -35,13 +36,14 @@ def plan(
     confidence: float,
     test_fraction: float,
     strict: bool,
+    split: SplitChoice | None = None,
 ) -> Study:
-    """Open a target, choose its examples and split them.
+    """Open a target, choose its examples and split them; one that comes in splits keeps its own.
 
     Raises:
         InputError: for a name that isn't there, one class only, or arguments out of range; it begins with `caller`.
     """
-    target = open_target(caller, target, limit, seed, strict)
+    target = open_target(caller, target, limit, seed, strict, split, with_test=verify != "none")
     names = _check_measures(caller, measures)
     if verify not in get_args(Verify):
         raise unknown_name("verify", verify, get_args(Verify))
@@ -52,6 +54,9 @@ def plan(
             raise InputError(f"{caller}: {name} must lie between 0 and 1, got {value}; pass a fraction.")
     if verify == "none":
         train, test = np.arange(len(target)), np.arange(0)
+    elif target.test is not None:
+        train, test = np.arange(len(target)), len(target) + np.arange(len(target.test))
+        target = target.joined(target.test)
     else:
         train, test = train_test_split(target.labels, test_fraction, seed)
         if not len(train) or not len(test):
@@ -100,30 +105,54 @@ def twice(names: Sequence[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
 
-def open_target(caller: str, target: AnyTarget, limit: int | None, seed: int, strict: bool) -> Target:
-    """Open a target, leave out what can't be decoded, and take at most `limit` of the rest.
+def open_target(
+    caller: str,
+    target: AnyTarget,
+    limit: int | None,
+    seed: int,
+    strict: bool,
+    split: SplitChoice | None = None,
+    *,
+    with_test: bool = False,
+) -> Target:
+    """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
+
+    With `with_test`, the test part of a target that comes in splits is kept; then the two parts have `limit` examples
+    together, in the proportion of their sizes.
 
     Raises:
-        InputError: when it isn't there, has only one class, or, if `strict`, an image can't be decoded.
+        InputError: when it isn't there, has only one class or no such split, or, if `strict`, an image can't be
+            decoded or a file of a folder isn't used.
     """
-    if isinstance(target, tuple):
-        images, labels = target
-        target = from_arrays(np.asarray(images), np.asarray(labels))
-    elif isinstance(target, (str, os.PathLike)):
-        target = read_target(os.fspath(target))
-    elif not isinstance(target, Target):
-        target = from_iterable(target)
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; raise it.")
-    target, _ = readable(target, strict=strict)
-    target = target.subset(stratified_limit(target.labels, limit, seed))
-    present = np.unique(target.labels)
+    opened = _opened(caller, target, strict, split)
+    test = opened.test if with_test else None
+    for_test = 0
+    if test is not None and limit is not None:
+        for_test = max(1, round(limit * len(test) / (len(opened) + len(test))))
+        limit -= for_test
+    found, _ = readable(opened, limit=limit, seed=seed, strict=strict)
+    if test is not None:
+        test, _ = readable(test, limit=for_test or None, seed=seed, strict=strict)
+    present = np.unique(found.labels)
     if len(present) < 2:
         raise InputError(
-            f"{caller}: expected at least two classes in {target.name}, got only {target.classes[present[0]]!r}; "
+            f"{caller}: expected at least two classes in {found.name}, got only {found.classes[present[0]]!r}; "
             "add images of another class."
         )
-    return target
+    return replace(found, test=test)
+
+
+def _opened(caller: str, target: AnyTarget, strict: bool, split: SplitChoice | None) -> Target:
+    if isinstance(target, (str, os.PathLike)):
+        return read_target(os.fspath(target), split, strict=strict)
+    if split is not None:
+        raise InputError(f"{caller}: expected a folder of splits for the split {split!r}, got data; leave it out.")
+    if isinstance(target, tuple):
+        images, labels = target
+        return from_arrays(np.asarray(images), np.asarray(labels))
+    return target if isinstance(target, Target) else from_iterable(target)
 
 
 def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """Train a source model from labelled images and write its weights and model card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from leepjax.data.target import Target, check_same_classes
+from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.experiments.written import checkpoints_of, training, write_source
 from leepjax.models import architectures
 from leepjax.models.card import Card
@@ -15,9 +17,36 @@ from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Progress, in_memory
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.train import train
+from leepjax.types import InputError, SplitChoice
 
 IMAGE_SIZE = 32
 DEFAULT_RECIPE = Recipe()
+
+
+def open_sets(
+    target: AnyTarget,
+    test: AnyTarget | None,
+    classes: Sequence[str] | None = None,
+    *,
+    strict: bool = False,
+    split: SplitChoice | None = None,
+) -> tuple[Target, Target]:
+    """Open the images to train on and those to test on, of these classes only.
+
+    Raises:
+        InputError: when one isn't there, or there is no test set and the target doesn't come in splits.
+    """
+    train_set = open_target("pretrain", target, None, 0, strict, split, with_test=True)
+    test_set = train_set.test
+    if test is not None:
+        opened = open_target("pretrain", test, None, 0, strict, with_test=True)
+        test_set = opened.test or opened
+    if test_set is None:
+        raise InputError("pretrain: expected a test set, got none; pass one, or a folder of train and test.")
+    train_set, test_set = (replace(each, test=None) for each in (train_set, test_set))
+    if classes:
+        return train_set.of_classes(classes), test_set.of_classes(classes)
+    return train_set, test_set
 
 
 def pretrain(

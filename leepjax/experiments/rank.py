@@ -7,6 +7,7 @@ from leepjax.experiments.cell import OnProgress, Verify
 from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, plan
 from leepjax.experiments.sweep import carry_out, serial
 from leepjax.ranking import Ranking
+from leepjax.types import SplitChoice
 
 
 def rank(
@@ -21,6 +22,7 @@ def rank(
     confidence: float = 0.95,
     test_fraction: float = 0.2,
     strict: bool = False,
+    split: SplitChoice | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -49,7 +51,11 @@ def rank(
             ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and ``calibrated_leep`` iterate.
         confidence: of the intervals, in (0, 1).
         test_fraction: share of the examples kept for verification, in (0, 1).
-        strict: images that can't be decoded are an error; they are left out and counted in a warning otherwise.
+        strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
+            left out and counted in a warning otherwise.
+        split: of a folder that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
+            set. By default measures see the
+            training part, and accuracy is verified on the test part, else on the validation part.
         out: folder for ``results.jsonl``; what it already holds isn't measured again.
         cache: folder for extracted features; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
@@ -71,6 +77,7 @@ def rank(
         confidence=confidence,
         test_fraction=test_fraction,
         strict=strict,
+        split=split,
     )
     opened = open_sources("rank", sources)
     (ranking,) = carry_out([study], opened, serial, out=out, cache=cache, on_progress=on_progress)

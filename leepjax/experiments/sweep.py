@@ -11,7 +11,7 @@ from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, plan, s
 from leepjax.models.source import Source
 from leepjax.ranking import Ranking
 from leepjax.records import Record, append_records, read_records
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError, SplitChoice, unknown_name
 
 Engine = Literal["serial", "ray"]
 
@@ -29,6 +29,7 @@ def sweep(
     confidence: float = 0.95,
     test_fraction: float = 0.2,
     strict: bool = False,
+    split: SplitChoice | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -51,7 +52,11 @@ def sweep(
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals.
         confidence: of the intervals, in (0, 1).
         test_fraction: share of the examples kept for verification, in (0, 1).
-        strict: images that can't be decoded are an error; they are left out and counted in a warning otherwise.
+        strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
+            left out and counted in a warning otherwise.
+        split: of a folder that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
+            set. By default measures see the
+            training part, and accuracy is verified on the test part, else on the validation part.
         out: folder for ``results.jsonl``, the same that `rank` writes; what it already holds isn't measured again.
         cache: folder for extracted features, one on each machine; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
@@ -77,6 +82,7 @@ def sweep(
             confidence=confidence,
             test_fraction=test_fraction,
             strict=strict,
+            split=split,
         )
         for target in several(targets)
     ]

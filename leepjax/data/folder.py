@@ -1,0 +1,176 @@
+"""Image folders: which split is read, what of the folder isn't used, and what is reported of both."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from leepjax.data.encoded import digest_contents, digest_stream
+from leepjax.data.folder_layout import SPLITS, Classes, Layout, lay_out
+from leepjax.data.folder_tree import read_tree
+from leepjax.printable import valid_unicode
+from leepjax.types import InputError, SplitChoice
+
+
+@dataclass(frozen=True)
+class Part:
+    """The images of a split, or of a whole folder."""
+
+    classes: tuple[str, ...]
+    labels: tuple[int, ...]
+    paths: tuple[Path, ...]
+
+    def ids(self, root: Path) -> list[str]:
+        """The images' paths below the folder, as valid Unicode."""
+        return [valid_unicode(path.relative_to(root).as_posix()) for path in self.paths]
+
+    def fingerprint(self, root: Path) -> str:
+        """A digest of class names, paths and contents."""
+        names = "\0".join(self.classes).encode()
+        images = (
+            each
+            for id, label, path in zip(self.ids(root), self.labels, self.paths, strict=True)
+            for each in (f"{id}\0{label}\0".encode(), digest_contents([path]).encode())
+        )
+        return digest_stream(chain((names, b"\0\0"), images))
+
+
+def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[Part, Part | None]:
+    """The part of a folder to score and train on, and the part to verify on where the folder comes in splits.
+
+    Args:
+        root: the folder.
+        split: the part to read instead; there is no part to verify on then.
+        strict: whether files that aren't used are an error; they are counted in a warning otherwise.
+
+    Raises:
+        InputError: when there are no images, there is no such split, a class of the part to verify on isn't in the
+            other, or, if `strict`, a file isn't used.
+    """
+    tree = read_tree(root)
+    layout = lay_out(tree)
+    others = [path for folder in tree.walk() for path in folder.others]
+    again = [path for folder in tree.walk() for path in folder.again]
+    _report(root, list(_unused(root, layout, others, again)), strict=strict)
+    if not any(images for classes in layout.parts.values() for images in classes.values()):
+        raise InputError(
+            f"{_shown(root)}: expected images at <class>/<image>, got none; "
+            "make one folder for each class and put its images there."
+        )
+    train, test = _chosen(root, layout, split)
+    for each in _readings(root, layout, train):
+        logging.getLogger("leepjax").warning(each)
+    return train, test
+
+
+def _chosen(root: Path, layout: Layout, split: SplitChoice | None) -> tuple[Part, Part | None]:
+    parts = layout.parts
+    if None in parts:
+        if split is not None:
+            raise InputError(
+                f"{_shown(root)}: expected split folders (train, val, test) for the split {split!r}, got none; "
+                "leave the split out."
+            )
+        return _part(parts[None]), None
+    if split is None:
+        return _train_and_test(root, parts)
+    if split == "all":
+        return _part(_merged(list(parts.values()))), None
+    if split not in parts:
+        names = ", ".join(map(str, _in_order(parts)))
+        raise InputError(f"{_shown(root)}: expected a split of {names}, got {split!r}; choose one of them.")
+    first = next(iter(_in_order(parts).values()))
+    # The classes of the training part, if it has all of them, so that a label means the same in each split.
+    return _part(parts[split], tuple(first) if parts[split].keys() <= first.keys() else None), None
+
+
+def _train_and_test(root: Path, parts: dict[str | None, Classes]) -> tuple[Part, Part | None]:
+    ordered = _in_order(parts)
+    name, first = next(iter(ordered.items()))
+    held = next((each for each in reversed(SPLITS) if each in parts and each != name), None)
+    used = f"{name} is scored and trained on" + (f", {held} is kept to verify on" if held else "")
+    unused = [str(each) for each in ordered if each not in (name, held)]
+    logging.getLogger("leepjax").warning(
+        f"{_shown(root)}: {_listed(list(map(str, ordered)))} are read as splits, not as classes: {used}"
+        f"{f', {_listed(unused)} is not used' if unused else ''} (--split chooses otherwise)."
+        if len(ordered) > 1
+        else f"{_shown(root)}: {name} is read as a split, not as a class."
+    )
+    if held is None:
+        return _part(first), None
+    if unknown := sorted(parts[held].keys() - first.keys()):
+        raise InputError(
+            f"{_shown(root)}: expected the classes of {name} in {held}, got {unknown[0]!r} as well; "
+            f"rename or remove it, or choose one split."
+        )
+    return _part(first), _part(parts[held], tuple(first))
+
+
+def _in_order(parts: dict[str | None, Classes]) -> dict[str | None, Classes]:
+    """The parts, the one to train on first."""
+    return {split: parts[split] for split in SPLITS if split in parts}
+
+
+def _part(classes: Classes, names: tuple[str, ...] | None = None) -> Part:
+    names = names or tuple(classes)
+    numbers = {name: number for number, name in enumerate(names)}
+    pairs = [(numbers[name], path) for name, images in classes.items() for path in images]
+    labels, paths = zip(*sorted(pairs), strict=True) if pairs else ((), ())
+    return Part(names, labels, paths)
+
+
+def _merged(parts: Sequence[Classes]) -> Classes:
+    names = sorted({name for part in parts for name in part})
+    return {name: [image for part in parts for image in part.get(name, ())] for name in names}
+
+
+def _readings(root: Path, layout: Layout, train: Part) -> Iterator[str]:
+    """What a reader of the folder might take otherwise."""
+    if layout.below:
+        below = layout.below.relative_to(root)
+        yield f"{_shown(root)}: images in folders below a class folder belong to that class, for example {below}."
+    for path in layout.called_like_splits:
+        yield f"{_shown(root)}: {path.name} is read as a class, as the folders beside it are."
+    present = set(train.labels)
+    if missing := [name for label, name in enumerate(train.classes) if label not in present]:
+        yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no image."
+
+
+def _unused(root: Path, layout: Layout, others: Sequence[Path], again: Sequence[Path]) -> Iterator[str]:
+    """What of the folder isn't used, a sentence for each kind."""
+    if others:
+        by_suffix = Counter(path.suffix.lower() or "without a suffix" for path in others)
+        heic = " (pip install pillow-heif to read .heic)" if by_suffix.keys() & {".heic", ".heif"} else ""
+        counts = ", ".join(f"{count:,} {suffix}" for suffix, count in by_suffix.most_common())
+        yield _left_out(len(others), "file", "no image", f"{counts}{heic}", others[0].relative_to(root))
+    if paths := layout.without_class:
+        yield _left_out(len(paths), "image", "in no class folder", "", paths[0].relative_to(root))
+    if paths := layout.unused:
+        yield _left_out(len(paths), "folder", "no split, but lie beside splits", "", paths[0].relative_to(root))
+    if again:
+        yield _left_out(len(again), "link", "to a folder that is read already", "", again[0].relative_to(root))
+
+
+def _left_out(count: int, noun: str, what: str, counts: str, first: Path) -> str:
+    found = f"{count:,} {noun}s are" if count > 1 else f"one {noun} is"
+    return f"{found} {what} and left out{f': {counts}' if counts else ''}; the first: {first}"
+
+
+def _report(root: Path, unused: list[str], *, strict: bool) -> None:
+    if strict and unused:
+        raise InputError(
+            f"{_shown(root)}: expected only images in class folders, got others: {unused[0]}; remove what isn't an "
+            "image of a class, or don't be strict."
+        )
+    for each in unused:
+        logging.getLogger("leepjax").warning(f"{_shown(root)}: {each}.")
+
+
+def _shown(path: Path) -> str:
+    return valid_unicode(str(path))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,158 @@
+"""Which images of a folder belong to which class and split.
+
+The rules, in order:
+
+1. A folder whose only content with images is one folder, itself without images of its own, stands for that folder
+   (``photos/images/…``, an archive in a folder of its name).
+2. Folders called train, training, val, valid, validation, dev, test or testing, in any case, are splits if they hold
+   class folders and either no other folder beside them holds images, or two of them are different splits with a class
+   in common. Otherwise they are classes like the folders beside them.
+3. Where every class folder holds nothing else than such folders (``photos/cat/train/…``), these are the splits.
+4. Every other folder is a class, with all images below it at any depth.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from unicodedata import normalize
+
+from leepjax.data.folder_tree import Folder
+from leepjax.printable import valid_unicode
+from leepjax.types import InputError
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+_SPLITS: Mapping[str, str] = {name: split for split, names in _NAMES.items() for name in names}
+
+SPLITS: tuple[str, ...] = tuple(_NAMES)
+"""In the order in which one is chosen to train on."""
+
+Classes = dict[str, list[Path]]
+"""Class name → its images, classes in the order of their names."""
+
+
+@dataclass
+class Layout:
+    """The images of a folder by split and class."""
+
+    parts: dict[str | None, Classes]
+    """None is the only key where there are no splits."""
+    without_class: list[Path] = field(default_factory=list)
+    """Images beside class folders."""
+    unused: list[Path] = field(default_factory=list)
+    """Folders with images beside the splits."""
+    below: Path | None = None
+    """An image in a folder below its class folder, if there is one."""
+    called_like_splits: list[Path] = field(default_factory=list)
+    """Folders that are called like a split, but are classes."""
+
+
+def lay_out(root: Folder) -> Layout:
+    """Find the splits and classes of a folder.
+
+    Raises:
+        InputError: for two folders of one split, and for splits without class folders.
+    """
+    layout = Layout({})
+    root = _unwrapped(root)
+    splits = _split_folders(root, layout)
+    if splits:
+        for split, folder in splits.items():
+            layout.parts[split] = _classes(_unwrapped(folder), layout)
+        layout.without_class += root.images
+    elif _holds_splits_in_classes(root):
+        layout.parts = _splits_in_classes(root)
+        layout.without_class += root.images
+    else:
+        layout.called_like_splits = [folder.path for folder in root.folders if _split(folder) and folder.has_images()]
+        layout.parts = {None: _classes(root, layout)}
+    return layout
+
+
+def class_name(folder: Folder) -> str:
+    """A folder's name as valid Unicode, composed: archives made on macOS decompose é into e and an accent."""
+    return normalize("NFC", valid_unicode(folder.name))
+
+
+def _split(folder: Folder) -> str | None:
+    return _SPLITS.get(folder.name.casefold())
+
+
+def _unwrapped(folder: Folder) -> Folder:
+    inside = [each for each in folder.folders if each.has_images()]
+    if folder.images or len(inside) != 1 or inside[0].images or _split(inside[0]):
+        return folder
+    return _unwrapped(inside[0])
+
+
+def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
+    """The folders that are splits; none where those so called are classes."""
+    called = [folder for folder in root.folders if _split(folder) and folder.has_images()]
+    holding_classes = [folder for folder in called if any(each.has_images() for each in folder.folders)]
+    others = [folder for folder in root.folders if not _split(folder) and folder.has_images()]
+    if others and not _share_a_class(holding_classes):
+        return {}
+    if called and not holding_classes:
+        raise InputError(
+            f"{root.path}: expected class folders in {called[0].name}, got images without a class; "
+            "make one folder a class and put its images there."
+        )
+    layout.unused += [folder.path for folder in others]
+    bare = [folder for folder in called if not any(each.has_images() for each in folder.folders)]
+    layout.without_class += [image for folder in bare for image in folder.images]
+    splits: dict[str, Folder] = {}
+    for folder in holding_classes:
+        split = _SPLITS[folder.name.casefold()]
+        if split in splits:
+            raise InputError(
+                f"{root.path}: expected one folder for each split, got {splits[split].name} and {folder.name}; "
+                "merge or remove one."
+            )
+        splits[split] = folder
+    return splits
+
+
+def _share_a_class(folders: list[Folder]) -> bool:
+    """Whether folders are of two splits that have a class in common."""
+    classes: dict[str | None, set[str]] = {}
+    for folder in folders:
+        named = {class_name(each) for each in _unwrapped(folder).folders}
+        if any(named & those for split, those in classes.items() if split != _split(folder)):
+            return True
+        classes.setdefault(_split(folder), set()).update(named)
+    return False
+
+
+def _holds_splits_in_classes(root: Folder) -> bool:
+    classes = [folder for folder in root.folders if folder.has_images()]
+    return bool(classes) and all(
+        not folder.images and all(_split(each) for each in folder.folders if each.has_images()) for folder in classes
+    )
+
+
+def _splits_in_classes(root: Folder) -> dict[str | None, Classes]:
+    parts: dict[str | None, Classes] = {}
+    for split in SPLITS:
+        found = {class_name(folder): list(_images_of(folder, split)) for folder in root.folders}
+        if any(found.values()):
+            parts[split] = found
+    return parts
+
+
+def _images_of(folder: Folder, split: str) -> Iterator[Path]:
+    for each in folder.folders:
+        if _split(each) == split:
+            yield from each.all_images()
+
+
+def _classes(folder: Folder, layout: Layout) -> Classes:
+    layout.without_class += folder.images
+    classes: Classes = {}
+    for each in folder.folders:
+        images = each.all_images()
+        classes.setdefault(class_name(each), []).extend(images)
+        layout.below = layout.below or next((image for image in images if image.parent != each.path), None)
+    return {name: sorted(classes[name]) for name in sorted(classes)}

@@ -1,0 +1,97 @@
+"""What lies in a folder, at any depth: images, other files, folders; symbolic links are followed, loops are not."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from leepjax.data.image_formats import is_image
+from leepjax.types import InputError
+
+_SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle", "$recycle.bin"}
+_SYSTEM |= {"system volume information", "lost+found", "__pycache__"}
+"""What operating systems leave beside a user's files, besides hidden entries."""
+
+_Identity = tuple[int, int]
+"""Device and inode: what a folder is, by whatever path it is reached."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as it was reached; hidden and system entries are left out."""
+
+    path: Path
+    images: tuple[Path, ...] = ()
+    others: tuple[Path, ...] = ()
+    """Files that are no images."""
+    again: tuple[Path, ...] = ()
+    """Links to folders that contain this one, or that were read already."""
+    folders: tuple["Folder", ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def walk(self) -> Iterator["Folder"]:
+        """The folder and all those in it."""
+        yield self
+        for folder in self.folders:
+            yield from folder.walk()
+
+    def all_images(self) -> list[Path]:
+        """The images in it at any depth, in the order of their paths."""
+        return sorted(image for folder in self.walk() for image in folder.images)
+
+    def has_images(self) -> bool:
+        return any(folder.images for folder in self.walk())
+
+
+def read_tree(path: Path) -> Folder:
+    """Read a folder. Below each of its folders, every folder is read once, however many links lead to it.
+
+    Raises:
+        InputError: for a folder that can't be listed.
+    """
+    real = path.resolve()
+    around = {_identity(each) for each in (real, *real.parents)}
+    return _read(path, around, each_anew=True)
+
+
+def _read(path: Path, seen: set[_Identity], *, each_anew: bool = False) -> Folder:
+    """A folder, without those that were seen; with `each_anew`, what one of its folders has seen the next may read."""
+    images, others, links, again, folders = [], [], [], [], []
+    for entry in _entries(path):
+        here = path / entry.name
+        if entry.is_dir():
+            links.append((entry.is_symlink(), here))
+        else:
+            (images if is_image(here) else others).append(here)
+    for _, folder in sorted(links):  # links last: a folder keeps the path by which it isn't linked
+        identity, known = _identity(folder), set(seen) if each_anew else seen
+        if identity in known:
+            again.append(folder)
+        else:
+            known.add(identity)
+            folders.append(_read(folder, known))
+    return Folder(path, *map(tuple, (images, others, again, sorted(folders, key=lambda each: each.path))))
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            shown = [entry for entry in entries if not is_hidden(entry.name)]
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a folder that can be read, got {error.strerror}; change its permissions or remove it."
+        ) from None
+    return sorted(shown, key=lambda entry: entry.name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether an entry is hidden, or was left by an operating system."""
+    return name.startswith(".") or name.casefold() in _SYSTEM
+
+
+def _identity(path: Path) -> _Identity:
+    status = path.stat()
+    return status.st_dev, status.st_ino
