@@ -1,5 +1,6 @@
-"""Files of the Hugging Face Hub, through its own library and in the cache of that: what arrives is whole, or told."""
+"""Files of the Hugging Face Hub, through its own library and its cache: verified, and failures are reported."""
 
+import hashlib
 import logging
 import re
 from pathlib import Path
@@ -27,7 +28,7 @@ def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool 
     for _ in range(2):
         path = Path(_hub(repo, filename, revision, offline))
         blob = path.resolve()
-        if not re.fullmatch("[0-9a-f]{64}", blob.name) or sha256_of(blob) == blob.name:
+        if _is_whole(blob):
             return path
         if offline:
             raise InputError(f"hub_file: expected {what}, got other content in {blob}; delete it and go online.")
@@ -35,6 +36,16 @@ def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool 
         blob.unlink()
         path.unlink(missing_ok=True)
     raise InputError(f"hub_file: expected {what} as its SHA-256 says, got other content twice; try again later.")
+
+
+def _is_whole(blob: Path) -> bool:
+    """Whether the content is that of its name: a SHA-256 of large files, Git's SHA-1 of small ones."""
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        return sha256_of(blob) == blob.name
+    if re.fullmatch("[0-9a-f]{40}", blob.name):
+        content = blob.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == blob.name
+    return True
 
 
 def hub_revision(path: Path) -> str:

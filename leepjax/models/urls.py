@@ -1,22 +1,26 @@
-"""Files by their URLs: fetched once, checked, and gone on with where a download was interrupted."""
+"""Files by their URLs: download once, verify, resume."""
 
 import hashlib
 import os
-import shutil
 import ssl
 import time
 import urllib.error
-import urllib.request
+from functools import lru_cache
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from leepjax.files import digest
+from leepjax.models.requests import open_url
 from leepjax.types import InputError
 
 _PAUSES = (0.0, 0.5, 2.0)
 """Seconds before each attempt."""
 _TIMEOUT = 30.0
+"""Seconds within which headers and each part of a body arrive."""
+_SLOWEST = 1024
+"""Bytes per second, on average over `_TIMEOUT`, below which a download ends."""
 _DROPPED = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 _REFUSALS = {
@@ -30,11 +34,12 @@ _REFUSALS = {
 def url_file(url: str, *, sha256: str | None = None, cache: Path, offline: bool = False) -> Path:
     """The file at a URL, fetched into `cache` unless it is there already.
 
-    What was interrupted goes on where it stopped, if the server can do so and the file is still the same.
+    A download that was interrupted goes on where it stopped, if the server can do so and the file is still the same.
 
     Args:
         url: of http or https.
         sha256: hexadecimal, or its beginning as in torch hub's file names; a file that differs is fetched once again.
+            Left out, a cached file is compared with what was downloaded.
         cache: folder for the file, in one of its own there.
         offline: use only what is in the cache.
 
@@ -73,17 +78,22 @@ def url_size(url: str, *, sha256: str | None = None, cache: Path, offline: bool 
         return None
     try:
         with _open(url, {}, "HEAD") as response:
-            length = response.headers["Content-Length"]
+            return _length(response)
     except _DROPPED as error:
         _close(error)
         if (code := getattr(error, "code", None)) in _REFUSALS:
             raise _refused(url, code) from None
         return None
-    return int(length) if length else None
 
 
 def sha256_of(path: Path) -> str:
-    """In hexadecimal, of a file's content."""
+    """In hexadecimal, of a file's content; read once per size and time of modification."""
+    status = path.stat()
+    return _sha256(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, _modified: int, _size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -108,6 +118,7 @@ def _fetch(url: str, path: Path, sha256: str | None) -> Path:
     for _ in range(2):
         _persist(url, part, etag)
         if _intact(part, sha256):
+            _stated(path).write_text(sha256_of(part))
             os.replace(part, path)
             etag.unlink(missing_ok=True)
             return path
@@ -124,6 +135,12 @@ def _persist(url: str, part: Path, etag: Path) -> None:
         time.sleep(pause)
         try:
             return _receive(url, part, etag)
+        except _TooSlowError as error:
+            kept, _ = _kept(part, etag)
+            raise InputError(
+                f"url_file: expected {url} at {_SLOWEST:,} bytes per second or more, got {error}; run it again later "
+                f"({kept:,} bytes are kept)."
+            ) from None
         except _DROPPED as error:
             _close(error)
             code = getattr(error, "code", None)
@@ -143,6 +160,7 @@ def _receive(url: str, part: Path, etag: Path) -> None:
     """One request for what is missing of the part, or for the whole if that is no longer part of the same file."""
     have, tag = _kept(part, etag)
     with _open(url, {"Range": f"bytes={have}-", "If-Range": tag} if have else {}) as response:
+        length = _length(response)
         partial = response.status == 206
         if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             part.unlink(missing_ok=True)
@@ -151,11 +169,35 @@ def _receive(url: str, part: Path, etag: Path) -> None:
             tag = response.headers.get("ETag", "")
             etag.write_text("" if tag.startswith("W/") else tag)  # a weak one doesn't promise the same bytes
             begin = file.tell()
-            shutil.copyfileobj(response, file, 1 << 16)  # what is lost when the connection is, at most
+            _copy(response, file)
             received = file.tell() - begin
+    if length is not None and received != length:
+        raise ConnectionError(f"a connection that closed after {received:,} of {length:,} bytes")
+
+
+class _TooSlowError(Exception):
+    """How much of a body arrived in which time."""
+
+
+def _copy(response: HTTPResponse, file: BinaryIO) -> None:
+    """Write the body to the file as it arrives, so that an interrupted download keeps it."""
+    began, received = time.monotonic(), 0
+    while block := response.read1(1 << 16):
+        file.write(block)
+        file.flush()
+        received += len(block)
+        if (seconds := time.monotonic() - began) > _TIMEOUT:
+            if received < _SLOWEST * seconds:
+                raise _TooSlowError(f"{received:,} bytes in {seconds:.0f} seconds")
+            began, received = time.monotonic(), 0
+
+
+def _length(response: HTTPResponse) -> int | None:
+    """Bytes of the body, None where the server doesn't say."""
     length = response.headers["Content-Length"]
-    if length and received != int(length):
-        raise ConnectionError(f"a connection that closed after {received:,} of {int(length):,} bytes")
+    if length is not None and not (length.isascii() and length.isdigit() and len(length) < 19):
+        raise ConnectionError(f"a Content-Length of {length[:40]!r}")
+    return None if length is None else int(length)
 
 
 def _kept(part: Path, etag: Path) -> tuple[int, str]:
@@ -166,7 +208,7 @@ def _kept(part: Path, etag: Path) -> tuple[int, str]:
 
 def _open(url: str, headers: dict[str, str], method: str = "GET") -> HTTPResponse:
     headers = {"User-Agent": "leepjax", "Accept-Encoding": "identity"} | headers
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=_TIMEOUT)
+    return open_url(url, headers, method, _TIMEOUT)
 
 
 def _refused(url: str, code: int) -> InputError:
@@ -180,4 +222,11 @@ def _close(error: BaseException) -> None:
 
 
 def _intact(path: Path, sha256: str | None) -> bool:
-    return path.exists() and (sha256 is None or sha256_of(path).startswith(sha256.lower()))
+    if sha256 is None:
+        sha256 = _stated(path).read_text() if _stated(path).exists() else ""
+    return path.exists() and sha256_of(path).startswith(sha256.lower())
+
+
+def _stated(path: Path) -> Path:
+    """The file with the SHA-256 of what was downloaded."""
+    return path.with_name(f"{path.name}.sha256")
