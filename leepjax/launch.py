@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
+from leepjax import guardian
 from leepjax.distributed import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, NUM_PROCESSES, PROCESS_ID, TIMEOUT
 from leepjax.interrupts import interruptible
 from leepjax.types import InputError
@@ -26,6 +27,25 @@ from leepjax.types import InputError
 _ABORTING = re.compile(r"[EF]\d{4} \S+ +\d+ (coordination_service\w*\.cc|client\.h):\d+\]")
 # Gloo announces its connections, from several threads at once, which cuts its lines into pieces of each other.
 _CHATTER = re.compile(r"(\[Gloo\] Rank |\d+| is connected to | peer ranks\. |Expected number of .+ ranks is : |\n)+")
+
+
+class _Guardian:
+    """The process that ends the children of a launcher that was killed, by SIGKILL for example."""
+
+    def __init__(self, folder: str):
+        command = [sys.executable, "-I", "-S", guardian.__file__, folder]
+        # A session of its own: whoever kills the launcher's group must not kill it too.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+
+    def tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def dismiss(self) -> None:
+        self.tell(".")
+        self._process.communicate()
 
 
 class _Role(NamedTuple):
@@ -105,7 +125,7 @@ def launch(
 
     Of processes that start here together, process 0's stdout passes through, and the others' goes to stderr, where
     each line tells whose it is; so does what subprocesses print. When one fails, all others are killed, with their
-    children.
+    children; so are all of them when the launcher itself is killed.
 
     Args:
         command: what each process executes.
@@ -122,10 +142,12 @@ def launch(
     roles = _roles(processes, devices_per_process, coordinator, process_id, timeout)
     children: list[_Child] = []
     with interruptible(), TemporaryDirectory(prefix="leepjax-") as folder:
+        watching = _Guardian(folder)
         try:
             for i, role in enumerate(roles):
                 tag = f"[{i}] " if len(roles) > 1 else ""
                 children.append(_Child(command, role, tag, quiet=i > 0, connected=Path(folder, str(i))))
+                watching.tell(f"+{children[-1].process.pid}")
             failed = _wait(children)
             if failed:
                 raise ChildProcessError(_explain(failed, processes, timeout))
@@ -135,6 +157,8 @@ def launch(
             for child in children:
                 child.kill()
             raise
+        finally:
+            watching.dismiss()
 
 
 def _roles(processes, devices_per_process, coordinator, process_id, timeout):

@@ -146,6 +146,35 @@ def test_an_interrupt_stops_all(sent, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_processes_end_with_a_launcher_that_is_killed_and_so_do_their_children(whole_group, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
+        "place = os.path.join(os.path.dirname(__file__), os.environ['LEEPJAX_PROCESS_ID'])\n"
+        "open(place + '.new', 'w').write(f'{os.getpid()} {child.pid}')\n"
+        "os.rename(place + '.new', place)\n"
+        "child.wait()\n"
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [*LAUNCH, "--processes", "2", str(program)]
+    with subprocess.Popen(command, env=ENVIRONMENT | {"TMPDIR": str(scratch)}, start_new_session=True) as launcher:
+        wait_until(lambda: all((tmp_path / name).exists() for name in "01"))
+        pids = [int(pid) for name in "01" for pid in (tmp_path / name).read_text().split()]
+        assert not any(gone([pid]) for pid in pids)
+        (os.killpg if whole_group else os.kill)(launcher.pid, signal.SIGKILL)
+    wait_until(lambda: gone(pids) and not any(scratch.iterdir()))
+
+
+def wait_until(reached):
+    deadline = time.monotonic() + SECONDS
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def gone(pids):
     return not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids)
 

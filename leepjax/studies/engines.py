@@ -13,6 +13,7 @@ import jax
 
 from leepjax.experiments.ray_engine import SETTINGS
 from leepjax.experiments.ray_start import check_cluster, start_ray
+from leepjax.interrupts import blocked
 from leepjax.types import InputError, unknown_name
 
 Engine = Literal["serial", "processes", "ray"]
@@ -57,7 +58,8 @@ def _processes(work, units, cores, count):
         shares.put(cores[number::count])
     pool = ProcessPoolExecutor(count, context, _begin, (work, shares, _settings()))
     try:
-        futures = {pool.submit(_there, unit): unit for unit in units}
+        with blocked():  # a signal to the whole group, as a terminal's or a cluster's, is this process's to handle
+            futures = {pool.submit(_there, unit): unit for unit in units}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -67,7 +69,7 @@ def _processes(work, units, cores, count):
         ) from error
     finally:
         for process in list(pool._processes.values()):  # what still trains isn't waited for
-            process.terminate()
+            process.kill()
         pool.shutdown(cancel_futures=True)
 
 
@@ -85,7 +87,7 @@ def _begin(work, shares, settings):
 
 
 def _end_with_parent():
-    """A worker whose study was killed has nobody to work for."""
+    """End as soon as the study's process has ended, however it did."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

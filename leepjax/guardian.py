@@ -1,0 +1,31 @@
+"""A process that outlives the launcher for a moment, to end what the launcher started. It is run by its path.
+
+Its stdin is a pipe that only the launcher writes to. A line ``+PID`` names a process group that was started. When the
+launcher dies, however it dies, the pipe closes, and these groups are killed with all that they started. A line ``.``
+says that the launcher has ended them itself.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from contextlib import suppress
+
+
+def guard(folder: str) -> None:
+    """Follow stdin to its end; then kill the process groups that are left, and remove the launcher's folder."""
+    groups: set[int] = set()
+    for line in sys.stdin:
+        if line.startswith("."):
+            return
+        groups.add(int(line[1:]))
+    for group in groups:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)  # the launcher decides when to end
+    guard(sys.argv[1])
