@@ -25,6 +25,7 @@ ALLOWED = {
     "files": set(),
     "locks": set(),
     "sealed": {"files"},
+    "npy": {"types"},
     "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
     "validation": {"types", "kernels"},
@@ -46,13 +47,14 @@ ALLOWED = {
     "bootstrap": {"types", "measures"},
     "records": {"types", "files", "locks"},
     "ranking": {"types", "tables", "measures", "bootstrap", "records", "ranking"},
-    "data": BASE | {"preprocessing", "data"},
+    "data": BASE | {"npy", "preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
     "transfer": BASE
     | {"interrupts", "logistic", "ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
+    | {"npy"}
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"interrupts", "experiments"},
     "studies": BASE

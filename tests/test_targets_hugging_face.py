@@ -114,11 +114,11 @@ def test_neither_pytorch_nor_tensorflow_is_loaded():
         ("pets:val", r"hf:pets: expected the split 'val', got train, test; name it: hf:NAME:SPLIT"),
         ("two", r"hf:two: expected one split, got a, b; name it"),
         ("one:test", r"hf:one: expected the split 'test', got None; leave the split out"),
-        ("pets::size", r"hf:pets: expected the label column 'size', got label; name it: hf:NAME:SPLIT:LABEL"),
+        ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name one"),
         ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for image 1; label it, or take a spl"),
         ("text", r"hf:text: expected one image column, got none; take a set of images"),
         ("nowhere", r"hf:nowhere: expected a set that can be loaded, got .*nowhere.*; check name and split"),
-        (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got another form"),
+        (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write it"),
     ],
 )
 def test_what_is_not_there_is_named(name, message):

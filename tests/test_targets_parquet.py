@@ -61,7 +61,7 @@ def test_images_and_numbers(tmp_path, images):
 def test_strings_are_sorted_classes(tmp_path):
     names = np.array(CLASSES)[LABELS]
     for column in (names.tolist(), pa.array(names.tolist()).dictionary_encode()):
-        target = from_parquet(write(tmp_path / "x.parquet", {"photo": PNGS, "kind": column}))
+        target = from_parquet(write(tmp_path / "x.parquet", {"photo": PNGS, "category": column}))
         assert target.classes == ("cat", "cow", "dog")
         assert [target.classes[label] for label in target.labels] == names.tolist()
 
@@ -135,13 +135,17 @@ def test_images_without_bytes_are_read_from_their_path_or_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "features", "message"),
     [
-        ({"label": LABELS}, None, r"x\.parquet: expected one image column, got none; pass from_parquet its name"),
-        ({"image": PNGS}, None, r"x\.parquet: expected one label column, got none"),
+        ({"label": LABELS}, None, r"x\.parquet: expected one image column, got none; name it with --image-column"),
+        ({"image": PNGS}, None, r"x\.parquet: expected one label column .*, got image; name it with"),
         ({"a": PNGS, "b": PNGS, "label": LABELS}, None, r"expected one image column, got a, b"),
-        ({"image": PNGS, "fine": LABELS, "coarse": LABELS}, None, r"expected one label column, got fine, coarse"),
-        ({"image": PNGS, "label": LABELS / 2}, None, r"expected one label column, got none"),
+        (
+            {"image": PNGS, "fine": LABELS, "coarse": LABELS},
+            None,
+            r"expected one label column \(.*\), got image, fine, coarse; name it with --label-column",
+        ),
+        ({"image": PNGS, "label": LABELS / 2}, None, r"that are whole and below 2\^31, got 0\.5 for image 1"),
         ({"image": PNGS, "label": LABELS - 1}, FEATURES, r"expected class numbers from zero, got -1 for image 0"),
-        ({"image": PNGS, "label": LABELS + 1}, FEATURES, r"labels must lie in \[0, 3\), got 3 for image 2"),
+        ({"image": PNGS, "label": LABELS + 1}, FEATURES, r"x\.parquet: labels must lie in \[0, 3\), got 3"),
         (
             {"image": PNGS, "label": [None, *LABELS[1:]]},
             None,
@@ -158,8 +162,76 @@ def test_tables_without_labelled_images(tmp_path, columns, features, message):
 def test_columns_can_be_asked_for(tmp_path):
     path = write(tmp_path / "x.parquet", {"a": PNGS[::-1], "b": PNGS, "fine": LABELS[::-1], "coarse": LABELS})
     assert_holds_all(from_parquet(path, image="b", label="coarse"))
-    with pytest.raises(InputError, match=r"x\.parquet: expected the label column 'big', got fine, coarse; pass"):
+    with pytest.raises(InputError, match=r"expected labels in the column 'big', got the columns a, b, fine, coarse"):
         from_parquet(path, image="b", label="big")
+
+
+def test_each_file_names_its_own_classes(tmp_path):
+    orders = [["cat", "dog", "owl"], ["owl", "dog", "cat"], ["dog", "elk"]]
+    truth = []
+    for i, names in enumerate(orders):
+        labels = np.arange(3) % len(names)
+        features = FEATURES | {"label": {"_type": "ClassLabel", "names": names}}
+        write(tmp_path / f"{i}.parquet", {"image": STRUCTS[:3], "label": labels}, features)
+        truth += [names[label] for label in labels]
+    write(tmp_path / "3.parquet", {"image": STRUCTS[:2], "label": ["elk", "cat"]})
+    target = read_target(str(tmp_path))
+    assert target.classes == ("cat", "dog", "owl", "elk")
+    assert [target.classes[label] for label in target.labels] == [*truth, "elk", "cat"]
+
+
+def test_files_with_and_without_names_for_their_numbers_disagree(tmp_path):
+    write(tmp_path / "a.parquet", {"image": STRUCTS, "label": LABELS}, FEATURES)
+    write(tmp_path / "b.parquet", {"image": STRUCTS, "label": LABELS})
+    with pytest.raises(InputError, match=r"b\.parquet: expected class names as in a\.parquet, got numbers without nam"):
+        read_target(str(tmp_path))
+
+
+@pytest.mark.parametrize("column", ["id", "file_name", "caption", "breed", "fine", "coarse_label"])
+def test_a_column_is_not_taken_for_labels_because_of_its_type(tmp_path, column):
+    path = write(tmp_path / "x.parquet", {"image": STRUCTS, column: LABELS})
+    with pytest.raises(InputError, match=rf"expected one label column \(.*\), got image, {column}; name it with"):
+        read_target(str(path))
+    assert_holds_all(from_parquet(path, label=column))
+
+
+@pytest.mark.parametrize("column", ["Label", "TARGET", "category", "fine_label", "class"])
+def test_a_column_named_like_labels_is_found(tmp_path, column):
+    assert_holds_all(from_parquet(write(tmp_path / "x.parquet", {"id": LABELS, "image": STRUCTS, column: LABELS})))
+
+
+def test_a_guessed_column_of_identifiers_is_refused(tmp_path):
+    path = write(tmp_path / "x.parquet", {"image": STRUCTS, "label": [f"photograph {i}" for i in range(10)]})
+    with pytest.raises(InputError, match=r"in the column 'label', got 10 different values in as many rows; name"):
+        read_target(str(path))
+    assert len(from_parquet(path, label="label").classes) == 10
+
+
+def test_the_first_usual_name_counts_and_the_others_are_reported(tmp_path, caplog):
+    columns = {"image": STRUCTS, "target": LABELS[::-1], "label": LABELS}
+    assert_holds_all(from_parquet(write(tmp_path / "x.parquet", columns)))
+    assert "took the labels from the column 'label'; others are target" in caplog.text
+
+
+def test_a_cloned_repository_of_the_hub_is_its_training_part(tmp_path):
+    data = tmp_path / "pets" / "data"
+    data.mkdir(parents=True)
+    (tmp_path / "pets" / "README.md").write_text("---\nlicense: mit\n---\n")
+    write(data / "train-00000-of-00001.parquet", {"image": STRUCTS, "label": LABELS})
+    write(data / "test-00000-of-00001.parquet", {"image": STRUCTS[:4], "label": LABELS[:4]})
+    target = read_target(str(tmp_path / "pets"))
+    assert target.name == "pets"
+    assert_holds_all(target)
+    assert len(from_parquet(data, split="test")) == 4
+    assert len(from_parquet(data, split="all")) == 14
+    with pytest.raises(InputError, match=r"data: expected files of the split 'val', got splits test, train; name one"):
+        from_parquet(data, split="validation")
+
+
+def test_a_suffix_in_capitals(tmp_path):
+    path = write(tmp_path / "X.PARQUET", {"image": STRUCTS, "label": LABELS})
+    assert_holds_all(read_target(str(path)))
+    assert_holds_all(read_target(str(tmp_path)))
 
 
 def test_files_that_are_not_there_or_not_whole(tmp_path):

@@ -1,18 +1,16 @@
-"""Tables of images: which columns hold images and labels, and labels as class numbers."""
+"""Tables of images: which column holds the images, and which one the labels."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+import logging
+from collections.abc import Collection, Sequence
 
 from leepjax.types import InputError
 
 IMAGES = ("image", "img", "images")
-LABELS = ("label", "labels", "class", "target")
-"""Names that decide between several columns of the right kind."""
+"""Names that decide between several columns of images."""
+LABELS = ("label", "labels", "class", "classes", "target", "targets", "category", "fine_label")
+"""Names, in any case, of columns that are taken for labels without being asked for; the first one counts."""
 
-MOST_CLASSES = 1_000_000
-"""Labels beyond this are taken for identifiers: a name would be made for every number below them."""
+_ADVICE = "name it with --label-column, or label_column= in Python"
 
 
 def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], advice: str) -> str:
@@ -31,56 +29,51 @@ def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usu
     raise InputError(f"{where}: expected {sought}, got {', '.join(columns) or 'none'}; {advice}.")
 
 
-def class_numbers(where: str, labels: list[Any], classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels [n] as int32 and the classes' names: numbers count from zero, strings are classes in sorted order.
+def choose_label(
+    where: str, columns: Sequence[str], *, declared: Collection[str], possible: Collection[str], asked: str | None
+) -> str:
+    """The column of labels: the one that was asked for, else one declared as such, else one with a usual name.
+
+    An id, a file name or a caption has the type of a label as well, so a column is never taken for its type alone.
 
     Args:
         where: what errors begin with.
-        labels: integers or strings; None where an image has no label.
-        classes: the names in order; left out, those that occur.
+        columns: all columns, for the message.
+        declared: those that the file declares to be class labels.
+        possible: those whose type may be a label's, the declared ones included.
+        asked: the name that the caller gave.
 
     Raises:
-        InputError: when there are none, one is missing or negative, or they fit neither kind nor the names.
+        InputError: when there is no such column, or several are as good.
     """
-    if not labels:
-        raise InputError(f"{where}: expected at least one image, got none; give a set that isn't empty.")
-    if None in labels:
-        row = labels.index(None)
-        raise InputError(f"{where}: expected a label for every image, got none for image {row}; label or remove it.")
-    kinds = {type(label) for label in labels}
-    if kinds == {str}:
-        return _of_strings(where, labels, sorted(set(labels)) if classes is None else list(classes))
-    if not all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in kinds):
-        names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise InputError(f"{where}: expected integer or string labels, got {names}; convert them.")
-    return _of_integers(where, labels, classes)
-
-
-def _of_strings(where: str, labels: list[str], classes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    numbers = {name: number for number, name in enumerate(classes)}
-    for label in labels:
-        if label not in numbers:
-            raise InputError(f"{where}: expected labels among the classes, got {label!r}; name every class.")
-    return np.array([numbers[label] for label in labels], np.int32), tuple(classes)
-
-
-def _of_integers(where: str, labels: list[int], classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    lowest, highest = min(labels), max(labels)
-    if lowest < 0:
-        raise InputError(
-            f"{where}: expected class numbers from zero, got {lowest} for image {labels.index(lowest)}; "
-            "label it, or take a split that is labelled."
+    listed = ", ".join(columns) or "none"
+    if asked is not None:
+        if asked in possible:
+            return asked
+        got = f"the columns {listed}" if asked not in columns else f"{asked} of another type"
+        raise InputError(f"{where}: expected labels in the column {asked!r}, got {got}; name one that has classes.")
+    among = [name for name in columns if name in (declared or possible)]
+    usual = sorted((name for name in among if name.lower() in LABELS), key=lambda name: LABELS.index(name.lower()))
+    if len(usual) > 1:
+        logging.getLogger("leepjax").warning(
+            "%s: took the labels from the column %r; others are %s.", where, usual[0], ", ".join(usual[1:])
         )
-    if classes is None and highest >= MOST_CLASSES:
-        raise InputError(f"{where}: expected class numbers from zero, got the label {highest}; remap the labels.")
-    if classes is None:
-        classes = [str(label) for label in range(highest + 1)]
-    if highest >= len(classes):
+    if usual or (declared and len(among) == 1):
+        return (usual or among)[0]
+    raise InputError(f"{where}: expected one label column ({', '.join(LABELS)}), got {listed}; {_ADVICE}.")
+
+
+def check_guess(where: str, column: str, labels: Sequence[object]) -> None:
+    """Refuse a guessed column of labels that has as many values as rows: those are identifiers.
+
+    Raises:
+        InputError: when no value occurs twice, in three rows or more.
+    """
+    if len(labels) > 2 and len(set(map(str, labels))) == len(labels):
         raise InputError(
-            f"{where}: labels must lie in [0, {len(classes)}), got {highest} for image {labels.index(highest)}; "
-            "remap them or name every class."
+            f"{where}: expected classes of several images in the column {column!r}, got {len(labels)} different values "
+            f"in as many rows; {_ADVICE}."
         )
-    return np.array(labels, np.int32), tuple(map(str, classes))
 
 
 def one_line(error: Exception) -> str:

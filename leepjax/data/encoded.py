@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from leepjax.data.columns import class_numbers, one_line
+from leepjax.data.columns import check_guess, one_line
 from leepjax.data.image_formats import image_formats
+from leepjax.data.labels import class_numbers
 from leepjax.data.orientation import upright_by
 from leepjax.data.pixels import to_pixels, to_rgb
 from leepjax.data.target import Target
@@ -102,14 +103,16 @@ def from_rows(
     content: Callable[[int], Content],
     classes: Sequence[str] | None = None,
     where: str | None = None,
+    guessed: str | None = None,
 ) -> Target:
     """A target of (content, label) rows, which are gone through once, and decoded later from what `content` gives.
 
     The fingerprint is a digest of contents and labels: equal for equal encoded bytes in equal order, whatever kind of
-    file they lie in. Errors begin with `where`, the name if left out.
+    file they lie in. Errors begin with `where`, the name if left out. `guessed` names the column of labels where nobody
+    named or declared it.
 
     Raises:
-        InputError: when there is no row, or a label isn't one.
+        InputError: when there is no row, a label isn't one, or the guessed column has a value of its own in every row.
     """
     where = where or name
     labels = []
@@ -120,6 +123,8 @@ def from_rows(
             yield each
 
     images = digest_contents(contents())
+    if guessed is not None:
+        check_guess(where, guessed, labels)
     numbers, names = class_numbers(where, labels, classes)
     return Target(
         name=name,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leepjax.data.columns import IMAGES, LABELS, choose, one_line
+from leepjax.data.columns import IMAGES, choose, choose_label, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.target import Target
 from leepjax.types import InputError
@@ -21,7 +21,7 @@ def from_hugging_face(
         name: a name of the hub or a path.
         split: as `datasets` takes it; left out, ``train`` or the only split there is.
         image: the column of images; left out, the only one.
-        label: the column of labels; left out, the only ClassLabel, else integers or strings named ``label``.
+        label: the column of labels; left out, the only ClassLabel, else one that is named like labels.
 
     Raises:
         InputError: without `datasets`, and when the set isn't there or has no labelled images.
@@ -34,18 +34,19 @@ def from_hugging_face(
 
     table = _load(where, datasets, name, split)
     images = [key for key, feature in table.features.items() if isinstance(feature, datasets.Image)]
-    labels = [key for key, feature in table.features.items() if isinstance(feature, datasets.ClassLabel)]
-    labels = labels or [key for key, feature in table.features.items() if _may_be_label(feature)]
-    image = choose(where, "image column", images, image, IMAGES, "take a set of images")
-    label = choose(where, "label column", labels, label, LABELS, "name it: hf:NAME:SPLIT:LABEL")
-    encoded = table.select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
-    rows = _Rows(encoded, image)
+    declared = [key for key, feature in table.features.items() if isinstance(feature, datasets.ClassLabel)]
+    possible = [key for key, feature in table.features.items() if key in declared or _may_be_label(feature)]
+    image_column = choose(where, "image column", images, image, IMAGES, "take a set of images")
+    label_column = choose_label(where, list(table.features), declared=declared, possible=possible, asked=label)
+    encoded = table.select_columns([image_column, label_column]).cast_column(image_column, datasets.Image(decode=False))
+    rows = _Rows(encoded, image_column)
     return from_rows(
         name=":".join(part for part in (Path(name).absolute().name, split) if part),
-        rows=((_content(row[image]), row[label]) for row in encoded),
+        rows=((_content(row[image_column]), row[label_column]) for row in encoded),
         content=rows,
-        classes=getattr(table.features[label], "names", None),
+        classes=getattr(table.features[label_column], "names", None),
         where=where,
+        guessed=None if label or label_column in declared else label_column,
     )
 
 
@@ -84,4 +85,4 @@ def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
 
 def _may_be_label(feature: Any) -> bool:
     kind = getattr(feature, "dtype", "")
-    return kind in ("string", "large_string") or kind.startswith(("int", "uint"))
+    return kind in ("string", "large_string", "bool", "binary") or kind.startswith(("int", "uint", "float"))

@@ -1,6 +1,7 @@
 """Targets from any iterable of labelled images: a generator, a PyTorch data set, a list."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from leepjax.data.columns import one_line
 from leepjax.data.encoded import Content, decoded, from_rows
+from leepjax.data.labels import plain_scalar
 from leepjax.data.pixels import to_pixels
 from leepjax.data.target import Pixels, Target
 from leepjax.types import InputError
@@ -18,8 +20,8 @@ def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, na
     """A target of (image, label) pairs, which are gone through once and kept in memory.
 
     An image is a PIL image; an array [h w], [h w 1], [h w 3] or [h w 4] (with alpha) of uint8, uint16, booleans or
-    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. Labels are integers from zero or
-    strings; strings are numbered as in `classes`, else in sorted order.
+    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. Labels are as `class_numbers`
+    reads them: integers from zero, or strings, which are numbered as in `classes`, else in sorted order.
 
     Raises:
         InputError: when it is empty, or an image or a label is something else.
@@ -27,20 +29,33 @@ def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, na
     contents: list[Content] = []
     labels = []
     for i, pair in enumerate(pairs):
-        try:
-            image, label = pair
-        except (TypeError, ValueError):
+        parts = _parts(pair)
+        if len(parts) != 2:
             raise InputError(
-                f"{name}: expected pairs (image, label), got {type(pair).__name__} at {i}; give one label an image."
-            ) from None
+                f"{name}: expected pairs (image, label), got {_described(pair)} at {i}; pass one label with each image."
+            )
+        image, label = parts
         contents.append(_content(image, f"{name}: image {i}"))
-        labels.append(_label(label))
+        labels.append(plain_scalar(label))  # a loader may fill the same array again
     target = from_rows(name, zip(contents, labels, strict=True), contents.__getitem__, classes)
     pixels = [content for content in contents if isinstance(content, np.ndarray)]
     return replace(target, read=Pixels(pixels)) if len(pixels) == len(contents) else target
 
 
+def _parts(pair: Any) -> tuple[Any, ...]:
+    """What a pair consists of; a text, or a row with names, is no pair, though it may have two letters or two cells."""
+    if isinstance(pair, (str, bytes, Mapping)) or not isinstance(pair, Iterable):
+        return (pair,)
+    return tuple(pair)
+
+
+def _described(pair: Any) -> str:
+    return f"a dict of {', '.join(map(str, pair))}" if isinstance(pair, Mapping) else type(pair).__name__
+
+
 def _content(image: Any, where: str) -> bytes | np.ndarray:
+    if isinstance(image, (str, os.PathLike)):
+        raise InputError(f"{where}: expected an image, got the path {str(image)!r}; open it with PIL.Image.open.")
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, Image.Image):
@@ -61,7 +76,3 @@ def _pixels(image: Image.Image, where: str) -> np.ndarray:
         raise
     except Exception as error:  # as for encoded files, which are decoded here and now
         raise InputError(f"{where}: expected an image, got {one_line(error)}; replace or remove it.") from None
-
-
-def _label(label: Any) -> Any:
-    return label.item() if hasattr(label, "item") else label  # a scalar of NumPy, JAX or PyTorch

@@ -4,13 +4,14 @@ import bisect
 import glob
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from leepjax.data.columns import IMAGES, LABELS, choose, one_line
+from leepjax.data.columns import IMAGES, LABELS, choose, choose_label, one_line
 from leepjax.data.encoded import Content, from_rows
+from leepjax.data.parquet_parts import of_split, unified
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
@@ -18,40 +19,49 @@ _KEPT = 2
 """Row groups in memory: threads that read neighbouring images may be on both sides of a border."""
 
 
-def from_parquet(path: str | Path, *, image: str | None = None, label: str | None = None) -> Target:
+def from_parquet(
+    path: str | Path, *, image: str | None = None, label: str | None = None, split: str | None = None
+) -> Target:
     """A target from a ``.parquet``, from all of a folder, or from those that a glob like ``train-*.parquet`` gives.
 
-    Images are encoded bytes, or Hugging Face's struct of `bytes` and `path`; labels are integers or strings, which
-    are classes in sorted order. The class names that Hugging Face writes into a file are used. Opening goes through
-    the images once, undecoded, for the fingerprint; later a row group at a time is in memory.
+    Images are encoded bytes, or Hugging Face's struct of `bytes` and `path`; labels are as `class_numbers` reads them.
+    The class names that Hugging Face writes into a file are that file's: where files name the classes in different
+    orders, labels are matched by name. Opening goes through the images once, undecoded, for the fingerprint; later a
+    row group at a time is in memory.
 
     Args:
-        path: a file, a folder, or a glob; several files are one set, in the order of their names.
-        image: the column of images; left out, the only one.
-        label: the column of labels; left out, the only one that can be, or the one named ``label``.
+        path: a file, a folder (or its ``data/``, as repositories of the hub have it), or a glob; several files are one
+            set, in the order of their names.
+        image: the column of images; left out, the only one, or the one named ``image``.
+        label: the column of labels; left out, the one declared as class labels, or named like one.
+        split: of files that are named after their splits (``train-00000-of-00002.parquet``), those to read; left out,
+            the training part.
 
     Raises:
-        InputError: when no file is there or can be read, or there are no labelled images in it.
+        InputError: when no file is there or can be read, there are no labelled images in it, or files disagree.
     """
     where = str(path)
-    paths = _files(where)
+    paths = _files(where, split)
     schemas = [_open(file).schema_arrow for file in paths]
-    features = _hugging_face(schemas[0])
-    images, labels = _candidates(schemas[0], features)
-    image = choose(where, "image column", images, image, IMAGES, "pass from_parquet its name")
-    label = choose(where, "label column", labels, label, LABELS, "pass from_parquet its name")
+    declared = [_hugging_face(schema) for schema in schemas]
+    images, labels, class_labels = _candidates(schemas[0], declared[0])
+    image_column = choose(where, "image column", images, image, IMAGES, "name it with --image-column")
+    label_column = choose_label(where, schemas[0].names, declared=class_labels, possible=labels, asked=label)
     for file, schema in zip(paths, schemas, strict=True):
-        if missing := {image, label} - set(schema.names):
+        if missing := {image_column, label_column} - set(schema.names):
             raise InputError(
                 f"{file}: expected the columns of {paths[0].name}, got no {min(missing)!r}; leave the file out."
             )
-    groups = RowGroups(paths, image)
+    names = [features.get(label_column, {}).get("names") for features in declared]
+    classes, numbering = unified(paths, names, [schema.field(label_column).type for schema in schemas])
+    groups = RowGroups(paths, image_column)
     return from_rows(
-        name=paths[0].stem if Path(where).is_file() else paths[0].parent.name,
-        rows=groups.rows(label),
+        name=paths[0].stem if Path(where).is_file() else _folder_name(paths[0]),
+        rows=groups.rows(label_column, numbering),
         content=groups,
-        classes=features.get(label, {}).get("names"),
+        classes=classes,
         where=where,
+        guessed=None if label or label_column in class_labels else label_column,
     )
 
 
@@ -83,12 +93,12 @@ class RowGroups:
         start = self._ends[group - 1] if group else 0
         return _content(column[i - start].as_py(), self._groups[group][0])
 
-    def rows(self, label: str) -> Iterator[tuple[Content, Any]]:
-        """All images and labels, a row group at a time."""
+    def rows(self, label: str, numbering: Mapping[Path, Callable[[Any], Any]]) -> Iterator[tuple[Content, Any]]:
+        """All images and labels, a row group at a time; `numbering` makes a file's labels those of the set."""
         for group, (path, _) in enumerate(self._groups):
             table = self._read(group, [self._column, label])
             for value, number in zip(table.column(self._column), table.column(label).to_pylist(), strict=True):
-                yield _content(value.as_py(), path), number
+                yield _content(value.as_py(), path), numbering[path](number)
 
     def _read(self, group: int, columns: Sequence[str]) -> Any:
         path, index = self._groups[group]
@@ -106,15 +116,32 @@ class RowGroups:
         self.__dict__.update(state, _lock=threading.Lock())
 
 
-def _files(where: str) -> list[Path]:
+def _files(where: str, split: str | None) -> list[Path]:
     path = Path(where)
     if path.is_file():
-        return [path.absolute()]  # a worker to which the target is sent may run elsewhere
-    found = path.glob("*.parquet") if path.is_dir() else map(Path, glob.glob(where))
+        found: Iterable[Path] = [path]
+    elif path.is_dir():
+        found = parquet_files(path)
+    else:
+        found = map(Path, glob.glob(where))
+    # Absolute, because a worker to which the target is sent may run elsewhere.
     paths = sorted(file.absolute() for file in found if file.is_file() and not file.name.startswith("."))
     if not paths:
         raise InputError(f"{where}: expected at least one .parquet, got none; check the path.")
-    return paths
+    return paths if path.is_file() else of_split(where, paths, split)
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files of a folder, or of its ``data/``, where a clone of a hub's repository has them."""
+    return _in(folder) or _in(folder / "data")
+
+
+def _in(folder: Path) -> list[Path]:
+    return [file for file in folder.glob("*") if file.suffix.lower() == ".parquet"]
+
+
+def _folder_name(file: Path) -> str:
+    return (file.parent.parent if file.parent.name == "data" else file.parent).name
 
 
 def _open(path: Path) -> Any:
@@ -135,21 +162,33 @@ def _hugging_face(schema: Any) -> dict[str, Any]:
         return {}
 
 
-def _candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The columns that may hold images, and those that may hold labels."""
+def _candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """The columns that may hold images, those that may hold labels, and those declared as class labels."""
     from pyarrow import types
 
-    said = {name: feature.get("_type") for name, feature in features.items()}
+    declared = {name: feature.get("_type") for name, feature in features.items()}
     images, labels = [], []
     for field in schema:
         kind = field.type.value_type if types.is_dictionary(field.type) else field.type
         in_struct = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-        if said.get(field.name) == "Image" or in_struct or types.is_binary(kind) or types.is_large_binary(kind):
+        binary = any(is_kind(kind) for is_kind in (types.is_binary, types.is_large_binary, types.is_binary_view))
+        if declared.get(field.name) == "Image" or in_struct or (binary and field.name.lower() not in LABELS):
             images.append(field.name)
-        elif types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind):
+        elif binary or any(is_kind(kind) for is_kind in _label_kinds(types)):
             labels.append(field.name)
-    images = [name for name in images if said.get(name) == "Image"] or images
-    return images, [name for name in labels if said.get(name) == "ClassLabel"] or labels
+    images = [name for name in images if declared.get(name) == "Image"] or images
+    return images, labels, [name for name in labels if declared.get(name) == "ClassLabel"]
+
+
+def _label_kinds(types: Any) -> Iterable[Callable[[Any], bool]]:
+    return (
+        types.is_integer,
+        types.is_floating,
+        types.is_boolean,
+        types.is_string,
+        types.is_large_string,
+        types.is_string_view,
+    )
 
 
 def _content(value: Any, path: Path) -> Content:

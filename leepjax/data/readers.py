@@ -2,8 +2,6 @@
 
 import glob
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +13,10 @@ from leepjax.data.encoded import decode
 from leepjax.data.folder import Part, read_parts
 from leepjax.data.folder_tree import is_hidden
 from leepjax.data.hugging_face import from_hugging_face
-from leepjax.data.parquet import from_parquet
+from leepjax.data.parquet import from_parquet, parquet_files
 from leepjax.data.target import Target, from_arrays
 from leepjax.data.tfds import from_tfds
+from leepjax.npy import read_npz
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError, SplitChoice
 
@@ -54,7 +53,7 @@ def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = F
     kind, _, rest = name.partition(":")
     if kind in _HUBS:
         return _from_hub(kind, rest)
-    if (path.suffix == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
+    if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
         return from_parquet(name)
     if path.is_file() and path.suffix == ".npz":
         return from_npz(path)
@@ -71,7 +70,7 @@ def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = F
 def _from_hub(kind: str, rest: str) -> Target:
     name, *more = _COLON.split(rest)
     if not name or len(more) > 2:
-        raise InputError(f"{kind}:{rest}: expected {kind}:NAME[:SPLIT[:LABEL]], got another form; write it so.")
+        raise InputError(f"{kind}:{rest}: expected {kind}:NAME[:SPLIT[:LABEL]], got {rest!r}; write it in this form.")
     split, label, *_ = (*more, "", "")
     return _HUBS[kind](name, split or None, label=label or None)
 
@@ -81,8 +80,12 @@ def _is_image_folder(path: Path) -> bool:
 
 
 def _has_parquet(path: Path) -> bool:
-    """Whether a folder holds Parquet files rather than class folders."""
-    return path.is_dir() and any(path.glob("*.parquet")) and not any(_class_folders(path))
+    """Whether a folder, or its ``data/``, holds Parquet files rather than class folders."""
+    return (
+        path.is_dir()
+        and bool(parquet_files(path))
+        and all(folder.name == "data" and parquet_files(folder) for folder in _class_folders(path))
+    )
 
 
 def _class_folders(path: Path) -> list[Path]:
@@ -90,12 +93,12 @@ def _class_folders(path: Path) -> list[Path]:
 
 
 def from_npz(path: Path) -> Target:
-    """A target from an ``.npz`` with `images` (uint8), `labels` (integers) and, if you like, `classes` (names)."""
-    try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("images", "labels", "classes") if name in file}
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: expected an .npz of arrays, got {error}; write it with numpy.savez.") from None
+    """A target from an ``.npz`` with the arrays `images` and `labels` and, if there are names, `classes`.
+
+    Raises:
+        InputError: when it isn't one, lacks one of the first two, or they don't fit (see `from_arrays`).
+    """
+    arrays = read_npz("target", path, ("images", "labels", "classes"))
     if missing := {"images", "labels"} - arrays.keys():
         raise InputError(
             f"{path}: expected arrays 'images' and 'labels', got no {sorted(missing)[0]!r}; add it with numpy.savez."

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from leepjax.data.columns import MOST_CLASSES
+from leepjax.data.labels import class_numbers
 from leepjax.data.pixels import to_pixels
 from leepjax.files import digest
 from leepjax.preprocessing import Preprocessing
@@ -148,37 +148,25 @@ def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None
 def from_arrays(
     images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None, name: str = "arrays"
 ) -> Target:
-    """A target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and integer labels [n] in [0, number of classes).
+    """A target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n].
 
     Pixels are uint8, uint16, booleans or floats in [0, 1]; a fourth channel is alpha, composited over white.
 
     Raises:
-        InputError: when shapes, dtypes, the label range or the number of class names don't fit.
+        InputError: when shapes, dtypes, labels (see `class_numbers`) or the number of class names don't fit.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     images = to_pixels(images, name, one=False)
-    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim != 1 or len(labels) != len(images):
         raise InputError(
-            f"{name}: expected {len(images)} integer labels, got {labels.dtype} {list(labels.shape)}; "
-            "give one label an image."
+            f"{name}: expected {len(images)} labels, one for each image, got {labels.dtype} {list(labels.shape)}; "
+            "pass class numbers, of one-hot rows their argmax."
         )
-    if not len(images):
-        raise InputError(f"{name}: expected at least one image, got none; give a set that isn't empty.")
-    if classes is None and labels.max() >= MOST_CLASSES:
-        raise InputError(f"{name}: expected class numbers from zero, got the label {labels.max()}; remap the labels.")
-    if classes is None:
-        classes = [str(label) for label in range(int(labels.max()) + 1)]
-    if np.ndim(classes) != 1:
-        raise InputError(f"{name}: expected a list of class names, got {classes!r}; name each class.")
-    if labels.min() < 0 or labels.max() >= len(classes):
-        raise InputError(
-            f"{name}: labels must lie in [0, {len(classes)}), got {labels.min()}..{labels.max()}; "
-            "remap them or name every class."
-        )
+    numbers, names = class_numbers(name, labels, classes)
     return Target(
         name=name,
-        labels=labels.astype(np.int32),
-        classes=tuple(map(str, classes)),
-        fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), labels.astype(np.int32).tobytes()),
+        labels=numbers,
+        classes=names,
+        fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), numbers.tobytes()),
         read=Pixels(images),
     )

@@ -44,7 +44,7 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
         for kind in (tfds.features.Image, tfds.features.ClassLabel)
     )
     image = choose(where, "image feature", images, image, (*supervised, *IMAGES), "take a set of images")
-    label = choose(where, "label feature", labels, label, (*supervised, *LABELS), "name it: tfds:NAME:SPLIT:LABEL")
+    label = choose(where, "label feature", labels, label, (*supervised, *LABELS), "name it with --label-column")
     records = _Records(
         source=_source(where, tfds, builder, split),
         features=tfds.features.FeaturesDict({image: features[image], label: features[label]}),

@@ -150,9 +150,26 @@ def _opened(caller: str, target: AnyTarget, strict: bool, split: SplitChoice | N
     if split is not None:
         raise InputError(f"{caller}: expected a folder of splits for the split {split!r}, got data; leave it out.")
     if isinstance(target, tuple):
-        images, labels = target
-        return from_arrays(np.asarray(images), np.asarray(labels))
+        return _of_tuple(caller, target)
     return target if isinstance(target, Target) else from_iterable(target)
+
+
+def _of_tuple(caller: str, target: tuple[Any, ...]) -> Target:
+    """The target of images and labels; a tuple of pairs, which a list of pairs was meant to be, is refused."""
+    if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
+        raise InputError(
+            f"{caller}: expected the target as (images, labels), got a tuple of {len(target)}; "
+            "pass pairs of image and label in a list."
+        )
+    images, labels = target
+    try:
+        return from_arrays(np.asarray(images), np.asarray(labels))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{caller}: expected images of one shape and a label for each, got {error}; pass pairs in a list."
+        ) from None
 
 
 def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,0 +1,138 @@
+"""Labels of any origin as class numbers: one rule for every reader."""
+
+import logging
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from leepjax.printable import valid_unicode
+from leepjax.types import InputError
+
+_MOST = np.iinfo(np.int32).max
+_SPARSE = 100
+"""Labels without names may leave this many numbers unused, and as many again as there are classes."""
+
+
+def class_name(name: Any) -> str:
+    """A class's name as text, in the composed normal form (NFC): equal names may be stored in different forms."""
+    text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
+    return unicodedata.normalize("NFC", valid_unicode(text))
+
+
+def class_numbers(
+    where: str, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels [n] as int32 numbers, and the classes' names.
+
+    Integers, and floats that are whole, count from zero; booleans are the classes False and True; strings, and bytes in
+    UTF-8, are classes in sorted order. Without names, numbers with large gaps are the classes that occur, in order.
+
+    Args:
+        where: what errors begin with.
+        labels: one for each image; None or NaN where there is none.
+        classes: the names in order; left out, those that occur.
+
+    Raises:
+        InputError: when there are no labels, one is missing, negative, a row of several numbers or of another kind, or
+            they don't fit the names.
+    """
+    if not len(labels):
+        raise InputError(f"{where}: expected at least one image, got none; give a set that isn't empty.")
+    names = None if classes is None else _checked_names(where, classes)
+    values = _values(where, labels)
+    if isinstance(values, list):
+        return _of_names(where, values, sorted(set(values)) if names is None else names)
+    if values.dtype == bool and names is None:
+        names = ["False", "True"]
+    return _of_numbers(where, values.astype(np.int64), names)
+
+
+def _checked_names(where: str, classes: Sequence[Any]) -> list[str]:
+    if isinstance(classes, (str, bytes)) or np.ndim(classes) != 1:
+        raise InputError(f"{where}: expected a list of class names, got {classes!r}; name each class.")
+    names = [class_name(each) for each in classes]
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{where}: expected distinct class names, got {name!r} twice; rename one of the classes.")
+    return names
+
+
+def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list[str]:
+    """Labels [n] as an array of booleans or integers, or as a list of names."""
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "biuf" and labels.ndim == 1:
+        return _whole(where, labels)
+    plain = [plain_scalar(label) for label in labels]
+    for row, label in enumerate(plain):
+        if isinstance(label, (list, tuple, dict, np.ndarray)) or np.ndim(label):
+            raise InputError(
+                f"{where}: expected one label for each image, got {type(label).__name__} for image {row}; "
+                "pass class numbers, of one-hot rows their argmax."
+            )
+        if label is None or label != label:
+            raise _missing(where, row)
+    kinds = {type(label) for label in plain}
+    if kinds <= {str, bytes}:
+        return [class_name(label) for label in plain]
+    if kinds == {bool} or kinds <= {int, float}:
+        return _whole(where, np.array(plain))
+    found = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise InputError(f"{where}: expected labels that are all integers or all strings, got {found}; convert them.")
+
+
+def plain_scalar(label: Any) -> Any:
+    """A scalar of NumPy, JAX or PyTorch as Python's; anything else as it is."""
+    return label.item() if hasattr(label, "item") and np.size(label) == 1 and np.ndim(label) == 0 else label
+
+
+def _whole(where: str, numbers: np.ndarray) -> np.ndarray:
+    """Numbers [n] as booleans or integers; floats must be whole."""
+    if numbers.dtype.kind == "b":
+        return numbers
+    for row in np.flatnonzero(np.isnan(numbers))[:1]:
+        raise _missing(where, row)
+    for row in np.flatnonzero(
+        ~np.isfinite(numbers) | (numbers != np.rint(numbers)) | (abs(numbers.astype(float)) > _MOST)
+    )[:1]:
+        raise InputError(
+            f"{where}: expected class numbers that are whole and below 2^31, got {numbers[row]} for image {row}; "
+            "remap them."
+        )
+    return numbers.astype(np.int64)
+
+
+def _missing(where: str, row: int) -> InputError:
+    return InputError(f"{where}: expected a label for every image, got none for image {row}; label or remove it.")
+
+
+def _of_names(where: str, labels: Sequence[str], classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    for label in labels:
+        if label not in numbers:
+            raise InputError(f"{where}: expected labels among the classes, got {label!r}; name every class.")
+    return np.array([numbers[label] for label in labels], np.int32), tuple(classes)
+
+
+def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    lowest, highest = int(labels.argmin()), int(labels.argmax())
+    if labels[lowest] < 0:
+        raise InputError(
+            f"{where}: expected class numbers from zero, got {labels[lowest]} for image {lowest}; "
+            "label it, or take a split that is labelled."
+        )
+    if names is not None:
+        if labels[highest] >= len(names):
+            raise InputError(
+                f"{where}: labels must lie in [0, {len(names)}), got {labels[highest]} for image {highest}; "
+                "remap them or name every class."
+            )
+        return labels.astype(np.int32), tuple(names)
+    present = np.unique(labels)
+    count = int(labels[highest]) + 1
+    if count > 2 * len(present) + _SPARSE:
+        logging.getLogger("leepjax").warning(
+            "%s: labels go up to %d, but only %d numbers occur; these are the classes.", where, count - 1, len(present)
+        )
+        return np.searchsorted(present, labels).astype(np.int32), tuple(map(str, present.tolist()))
+    return labels.astype(np.int32), tuple(map(str, range(count)))

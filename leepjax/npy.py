@@ -1,0 +1,106 @@
+"""NumPy's files: their headers are checked before memory is allocated for what they declare, and no pickle is read."""
+
+import contextlib
+import math
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from leepjax.printable import printable
+from leepjax.types import InputError
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    RuntimeError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    tokenize.TokenError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+"""What NumPy and zipfile raise for damaged files."""
+
+_MOST_COMPRESSED = 200
+"""An array that is this many times smaller in its file than in memory isn't read, if it is large."""
+_LARGE = 1 << 28
+
+
+def read_npy(caller: str, path: Path, *, mapped: bool = False) -> np.ndarray:
+    """The array in an ``.npy`` file; `mapped`, its pages are read when they are used.
+
+    A mapped array may be written to, which doesn't change the file: JAX takes only such arrays without a copy.
+
+    Raises:
+        InputError: for a file that isn't there, isn't one, is cut short, or holds Python objects.
+    """
+    with _refusing(caller, path, "an .npy array", "numpy.save"):
+        if zipfile.is_zipfile(path):
+            raise ValueError("an .npz of several arrays")
+        with path.open("rb") as file:
+            _check(file, os.fstat(file.fileno()).st_size)
+        return np.load(path, mmap_mode="c" if mapped else None, allow_pickle=False)
+
+
+def read_npz(caller: str, path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Those arrays of an ``.npz`` file that have one of `names`.
+
+    Raises:
+        InputError: for a file that isn't there, isn't one, is damaged, or holds Python objects.
+    """
+    with _refusing(caller, path, "an .npz of arrays", "numpy.savez"), zipfile.ZipFile(path) as archive:
+        members = {name: f"{name}.npy" for name in names if f"{name}.npy" in archive.namelist()}
+        return {name: _member(archive, member) for name, member in members.items()}
+
+
+def _member(archive: zipfile.ZipFile, member: str) -> np.ndarray:
+    info = archive.getinfo(member)
+    if info.file_size > max(_LARGE, _MOST_COMPRESSED * info.compress_size):
+        raise ValueError(f"{info.compress_size:,} bytes that unpack to {info.file_size:,}")
+    with archive.open(member) as file:
+        _check(file, info.file_size)
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _check(file: IO[bytes], size: int) -> None:
+    """Raise ValueError where a header declares Python objects, or more bytes than the file has."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("an array of Python objects")
+    if any(not isinstance(length, int) or length < 0 for length in shape):
+        raise ValueError(f"the shape {shape}")
+    declared, there = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if declared > there:
+        raise ValueError(f"{there:,} of {declared:,} bytes")
+
+
+@contextlib.contextmanager
+def _refusing(caller: str, path: Path, what: str, writer: str) -> Iterator[None]:
+    shown = printable(str(path))
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{caller}: expected {what} at {shown}, got no file; check the path.") from None
+    except IsADirectoryError:
+        raise InputError(f"{caller}: expected {what} at {shown}, got a folder; name the file.") from None
+    except _DAMAGED as error:
+        reason = printable(str(error).strip().partition("\n")[0].rstrip(".: ")) or type(error).__name__
+        # NumPy advises to allow pickles, which run code.
+        reason = "an array of Python objects" if "pickle" in reason else reason[:200]
+        raise InputError(f"{caller}: expected {what} in {shown}, got {reason}; write it with {writer}.") from None
