@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -130,6 +131,35 @@ def test_images_without_bytes_are_read_from_their_path_or_left_out(tmp_path):
     np.testing.assert_array_equal(
         kept.images([0, 1], SQUARE), from_iterable([(PNGS[0], 0), (PNGS[3], 0)]).images([0, 1], SQUARE)
     )
+
+
+def test_a_path_outside_the_folder_of_the_file_is_not_followed(tmp_path):
+    """Nor is one that leads there by a link, nor is a device or pipe in the folder opened."""
+    inside = tmp_path / "set"
+    inside.mkdir()
+    for path in (tmp_path / "secret.png", inside / "own.png"):
+        path.write_bytes(PNGS[0])
+    (inside / "link.png").symlink_to(tmp_path / "secret.png")
+    (inside / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(inside / "pipe.png")
+    outside = [
+        str(tmp_path / "secret.png"),
+        "../secret.png",
+        "link.png",
+        "/dev/zero",
+        "zero.png",
+        "a\0b.png",
+        "x" * 5000,
+    ]
+    paths = [*outside, "pipe.png", ".", "own.png", str(inside / "own.png")]
+    images = [{"bytes": None, "path": path} for path in paths]
+    target = from_parquet(write(inside / "x.parquet", {"image": images, "label": [0, 1] * 5 + [0]}))
+    kept, bad = readable(target)
+    assert kept.ids == ("9", "10")
+    assert len(bad) == 9
+    for i in range(5):
+        with pytest.raises(InputError, match=r"image \d: expected an image in the set's own folder, got the path '"):
+            target.read(i)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from leepjax.files import check_writable, unkept_if
+from leepjax.printable import valid_unicode
 from leepjax.types import SplitChoice
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def cache_compilations(folder: Path | None) -> None:
 
 def command_line() -> str:
     """What was typed, for cards that say how a network was made."""
-    return shlex.join(["leepjax", *sys.argv[1:]])
+    return valid_unicode(shlex.join(["leepjax", *sys.argv[1:]]))
 
 
 def told(at: "Progress") -> str:

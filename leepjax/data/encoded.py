@@ -15,13 +15,14 @@ from leepjax.data.columns import check_guess, one_line
 from leepjax.data.image_formats import image_formats
 from leepjax.data.labels import class_numbers
 from leepjax.data.orientation import upright_by
+from leepjax.data.path_column import Outside
 from leepjax.data.pixels import to_pixels, to_rgb
 from leepjax.data.target import Target
 from leepjax.files import digest
 from leepjax.types import InputError
 
-Content = bytes | Path | np.ndarray | None
-"""What holds an image: an encoded file's bytes or path, pixels, or nothing where there should be one."""
+Content = bytes | Path | Outside | np.ndarray | None
+"""What holds an image: an encoded file's bytes or path, a path that isn't followed, pixels, or nothing."""
 
 ANIMATED = "animated"
 """In a decoded image's `info` where its file has further frames, which weren't decoded."""
@@ -52,6 +53,10 @@ def decode(content: Content, where: str) -> Image.Image:
     """
     if content is None:
         raise InputError(f"{where}: expected an image, got none; replace or remove it.")
+    if isinstance(content, Outside):
+        raise InputError(
+            f"{where}: expected an image in the set's own folder, got the path {content.path!r}; copy it there."
+        )
     if isinstance(content, np.ndarray):
         return Image.fromarray(to_pixels(content, where)).convert("RGB")
     try:
@@ -154,7 +159,8 @@ def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
     elif isinstance(content, np.ndarray):
         yield from (str(content.shape).encode(), b"\0", np.ascontiguousarray(content))
     else:
-        yield from (str(-1 if content is None else len(content)).encode(), b"\0", content or b"")
+        held = content if isinstance(content, bytes) else None
+        yield from (str(-1 if held is None else len(held)).encode(), b"\0", held or b"")
 
 
 def _file_parts(path: Path) -> Iterator[bytes]:

@@ -1,11 +1,13 @@
 """Targets from Hugging Face `datasets`: a set of the hub, one saved to disk, or whatever ``load_dataset`` reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leepjax.data.columns import IMAGES, choose, choose_label, one_line
 from leepjax.data.encoded import Content, from_rows
+from leepjax.data.path_column import within
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
@@ -39,10 +41,10 @@ def from_hugging_face(
     image_column = choose(where, "image column", images, image, IMAGES, "take a set of images")
     label_column = choose_label(where, list(table.features), declared=declared, possible=possible, asked=label)
     encoded = table.select_columns([image_column, label_column]).cast_column(image_column, datasets.Image(decode=False))
-    rows = _Rows(encoded, image_column)
+    rows = _Rows(encoded, image_column, _folders(datasets, name))
     return from_rows(
         name=":".join(part for part in (Path(name).absolute().name, split) if part),
-        rows=((_content(row[image_column]), row[label_column]) for row in encoded),
+        rows=((rows.content(row[image_column]), row[label_column]) for row in encoded),
         content=rows,
         classes=getattr(table.features[label_column], "names", None),
         where=where,
@@ -54,15 +56,24 @@ def from_hugging_face(
 class _Rows:
     table: Any
     image: str
+    folders: Sequence[Path]
+    """Where the set's files may lie."""
 
     def __call__(self, i: int) -> Content:
-        return _content(self.table[i][self.image])
+        return self.content(self.table[i][self.image])
+
+    def content(self, value: Any) -> Content:
+        if value is None or value["bytes"] is not None:
+            return value and value["bytes"]
+        return within(self.folders, value["path"]) if value["path"] else None
 
 
-def _content(value: Any) -> Content:
-    if value is None or value["bytes"] is not None:
-        return value and value["bytes"]
-    return Path(value["path"]) if value["path"] else None
+def _folders(datasets: Any, name: str) -> list[Path]:
+    """The set's own folder, and those in which `datasets` keeps what it downloads and unpacks."""
+    config = datasets.config
+    kept = [config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH]
+    own = [Path(name).absolute()] if Path(name).exists() else []
+    return own + [Path(each) for each in kept]
 
 
 def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:

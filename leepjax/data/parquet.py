@@ -12,6 +12,7 @@ from typing import Any
 from leepjax.data.columns import IMAGES, LABELS, choose, choose_label, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.parquet_parts import of_split, unified
+from leepjax.data.path_column import within
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
@@ -194,6 +195,6 @@ def _label_kinds(types: Any) -> Iterable[Callable[[Any], bool]]:
 def _content(value: Any, path: Path) -> Content:
     if isinstance(value, dict):
         if value.get("bytes") is None and value.get("path"):
-            return path.parent / value["path"]
+            return within([path.parent], value["path"])
         return value.get("bytes")
     return value
