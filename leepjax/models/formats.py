@@ -192,12 +192,14 @@ _FORMATS: dict[str, tuple[Callable[[Content], Tensors] | None, str, str]] = {
 }
 
 
+INDEX = ".index.json"
+"""How the name of a file ends that lists the shards of a network's weights."""
 SUFFIXES = tuple(_FORMATS)
 """Of the files that can be read."""
 
 
 def _format(path: Path) -> tuple[Callable[[Content], Tensors] | None, str, str]:
-    suffix = path.suffix.lower()
+    suffix = ".safetensors" if path.name.endswith(INDEX) else path.suffix.lower()
     if suffix not in _FORMATS:
         raise InputError(
             f"read_tensors: expected a file whose suffix is one of {' '.join(_FORMATS)}, got {path}; save its tensors "

@@ -12,8 +12,9 @@ import msgspec
 from leepjax.files import cache_folder, check_writable, digest, unkept_if
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.card import Card, read_card
-from leepjax.models.formats import SUFFIXES
+from leepjax.models.formats import INDEX, SUFFIXES, read_content
 from leepjax.models.published import PAPER9, PUBLISHED, Published
+from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.timm_config import Config, read_config
 from leepjax.types import InputError, unknown_name
@@ -100,10 +101,9 @@ def open_card(path: Path) -> Source:
     """
     card = read_card(path.with_suffix(".json"))
     architectures.builder(card.model)
-    try:
-        weights_hash = digest(path.read_bytes())
-    except OSError:
-        raise InputError(f"source: expected weights at {path}, beside their card, got none; check the path.") from None
+    if not path.exists():
+        raise InputError(f"source: expected weights at {path}, beside their card, got none; check the path.")
+    weights_hash = digest(read_content(path))
     if weights_hash != card.weights_hash:
         raise InputError(
             f"source: expected the weights that the card of {card.name} was written for, got others in {path}; "
@@ -126,8 +126,10 @@ def _repo(name: str) -> tuple[str, str]:
 
 def _open_local_dir(name: str) -> Source:
     path = Path(name.removeprefix("local-dir:"))
-    files = sorted(file for file in path.glob("*") if file.suffix in SUFFIXES)
-    files = [file for file in files if file.name == _WEIGHTS] or files
+    listed = sorted(path.glob("*")) if path.is_dir() else []
+    files = [file for file in listed if file.suffix.lower() in SUFFIXES]
+    indices = [file for file in listed if file.name.endswith(INDEX)]
+    files = [file for file in files if file.name == _WEIGHTS] or indices or files
     if not (path / "config.json").is_file() or len(files) != 1:
         raise InputError(
             f"source: expected config.json and one file of weights in {path}, got {_listing(path)}; check the path."
@@ -174,7 +176,7 @@ def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -
     """The configuration is read first: the weights of a model that isn't ours needn't be fetched."""
     config = read_config(config_path.read_bytes(), name)
     path = find_weights()
-    card = _card(config, name, digest(path.read_bytes()))
+    card = _card(config, name, digest(read_weights(path)))
     return Source(card, WeightsFile(config.model, config.num_classes, path))
 
 

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from leepjax.files import digest
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
+from leepjax.models.shards import read_weights
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, Outputs, unknown_name
 
@@ -50,11 +51,12 @@ class WeightsFile:
     """The bytes of the file, where a source was sent to: there may be no such file."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"content": self.path.read_bytes() if self.content is None else self.content}
+        return self.__dict__ | {"content": read_weights(self.path) if self.content is None else self.content}
 
     def model(self) -> Any:
         network = architectures.abstract(self.architecture, self.num_classes)
-        weights.load(network, self.path, self.content)
+        content = read_weights(self.path) if self.content is None else self.content
+        weights.load(network, self.path, content)
         network.eval()
         return network
 
