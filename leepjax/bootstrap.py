@@ -37,7 +37,11 @@ def score_with_draws(
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
     held = _numbers_held(measure, np.shape(probs if features is None else features), num_classes)
     batch_size = int(np.clip(_BUDGET // held, 1, len(weights)))
-    values = np.asarray(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
+    values = np.array(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
+    if (unresolved := np.isnan(values)).any():
+        wide = (None if x is None else np.asarray(x, np.float64) for x in (features, probs))
+        with jax.enable_x64(True):
+            values[unresolved] = _score_each(measure, num_classes, 1, *wide, labels, weights[unresolved])
     return float(values[0]), values[1:]
 
 

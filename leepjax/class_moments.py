@@ -14,15 +14,15 @@ from leepjax.moments import choose_anchor
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("anchor", "counts", "sums", "grams"),
+    data_fields=("anchor", "counts", "sums", "grams", "unit"),
     meta_fields=(),
 )
 @dataclass(frozen=True)
 class ClassMoments:
-    """Sums over the examples of each class of the anchored features x = f − anchor: c·d² numbers.
+    """Sums over the examples of each class of the anchored features x = (f − anchor) / unit: c·d² numbers.
 
-    As with `Moments`, the anchor is near the mean of the first batch, every other leaf is a sum, and `merge` moves the
-    other anchor where they differ.
+    As with `Moments`, the anchor is near the mean of the first batch and the unit near its size, every other
+    leaf is a sum, and `merge` moves the other anchor and unit where they differ.
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = ClassMoments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
@@ -38,12 +38,14 @@ class ClassMoments:
     """[c d] Σ x over the examples of a class"""
     grams: jax.Array
     """[c d d] Σ x xᵀ over the examples of a class"""
+    unit: jax.Array
+    """[] what the anchored features are divided by, a power of two; 0 before there is any example"""
 
     @classmethod
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
         """The moments of no examples; the first `update` chooses the anchor."""
         c, d = num_classes, num_features
-        return cls(*(jnp.zeros(shape, dtype) for shape in ((d,), (c,), (c, d), (c, d, d))))
+        return cls(*(jnp.zeros(shape, dtype) for shape in ((d,), (c,), (c, d), (c, d, d), ())))
 
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
@@ -57,11 +59,18 @@ class ClassMoments:
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, anchored where the larger set is, and so nearer to the mean of both."""
         anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
-        return replace(jax.tree.map(jnp.add, self.anchored_at(anchor), other.anchored_at(anchor)), anchor=anchor)
+        unit = jnp.maximum(self.unit, other.unit)
+        both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
+        return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
+
+    def in_units_of(self, unit: jax.Array) -> Self:
+        """The same examples' moments with another power of two for unit."""
+        ratio = self.unit / jnp.where(unit > 0, unit, 1)
+        return replace(self, unit=unit, sums=self.sums * ratio, grams=self.grams * ratio**2)
 
     def anchored_at(self, anchor: jax.Array) -> Self:
         """The same examples' moments about another point; at zero they are raw."""
-        return self._moved(self.anchor - anchor, anchor)
+        return self._moved((self.anchor - anchor) / self.divisor, anchor)
 
     def central(self) -> Self:
         """The same examples' moments about the mean of all."""
@@ -69,10 +78,10 @@ class ClassMoments:
         return self._moved(-self._mean_of_anchored, self.mean)
 
     def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
-        """The moments of x + δ."""
+        """The moments of x + δ, which is in units as x is."""
         n, across = self.counts[:, None], self.sums[:, :, None] * δ
         grams = self.grams + across + across.mT + n[:, :, None] * jnp.outer(δ, δ)
-        return type(self)(anchor, self.counts, self.sums + n * δ, grams)
+        return type(self)(anchor, self.counts, self.sums + n * δ, grams, self.unit)
 
     @property
     def size(self) -> jax.Array:
@@ -82,18 +91,24 @@ class ClassMoments:
     @property
     def mean(self) -> jax.Array:
         """[d] the mean feature."""
-        return self.anchor + self._mean_of_anchored
+        return self.anchor + self._mean_of_anchored * self.divisor
 
     @property
     def _mean_of_anchored(self) -> jax.Array:
         n = self.size
         return self.sums.sum(axis=0) / jnp.where(n > 0, n, 1)
 
+    @property
+    def divisor(self) -> jax.Array:
+        """[] the unit, or 1 before there is any."""
+        return jnp.where(self.unit > 0, self.unit, 1)
+
 
 @jax.jit
 def _add(moments, features, labels, where):
     dtype = moments.grams.dtype
     weights = jnp.ones(len(labels), dtype) if where is None else where.astype(dtype)
-    anchor = choose_anchor(*jax.lax.stop_gradient((moments, features, where)))
-    sums = class_grams(features.astype(dtype), labels, weights, anchor, len(moments.counts))
-    return replace(jax.tree.map(jnp.add, moments, type(moments)(anchor, *sums)), anchor=anchor)
+    anchor, unit = choose_anchor(*jax.lax.stop_gradient((moments, features, where)))
+    scale = 1 / jnp.where(unit > 0, unit, 1)
+    sums = class_grams(features.astype(dtype), labels, weights, anchor, len(moments.counts), scale)
+    return replace(jax.tree.map(jnp.add, moments, type(moments)(anchor, *sums, unit)), anchor=anchor, unit=unit)

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from leepjax.kernels.precision import power_of_two
+
 HIGHEST = jax.lax.Precision.HIGHEST
 # Rows that a CPU sums up at once, and columns from which half of a Gram's multiplications are worth leaving out.
 BLOCK_ROWS = 2048
@@ -16,16 +18,17 @@ BLOCK_COLUMNS = 128
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("anchor", "counts", "sums", "gram", "cubic", "quartic"),
+    data_fields=("anchor", "counts", "sums", "gram", "cubic", "quartic", "unit"),
     meta_fields=(),
 )
 @dataclass(frozen=True)
 class Moments:
-    """Sums over examples of the anchored features x = f − anchor, by class where a measure needs the class.
+    """Sums over examples of the anchored features x = (f − anchor) / unit, by class where a measure needs the class.
 
     The anchor is near the mean of the first batch: raw float32 sums of squares of features that are far from zero lose
-    the answer. Every other leaf is a sum, so batches that share an anchor merge by adding (``jax.lax.psum`` over
-    devices); `merge` moves the other anchor first where they differ.
+    the answer. The unit is a power of two near its size: fourth powers of features of 1e-12 or 1e12 are
+    beyond float32. Every other leaf is a sum, so batches that share both merge by adding (``jax.lax.psum`` over
+    devices); `merge` brings the other batch to one anchor and unit first where they differ.
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
@@ -45,12 +48,14 @@ class Moments:
     """[d] Σ ‖x‖² x"""
     quartic: jax.Array
     """[] Σ ‖x‖⁴; with `cubic` it moves to another anchor, and Ledoit–Wolf's shrinkage needs it at the mean"""
+    unit: jax.Array
+    """[] what the anchored features are divided by, a power of two; 0 before there is any example"""
 
     @classmethod
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
         """The moments of no examples; the first `update` chooses the anchor."""
         d = num_features
-        shapes = ((d,), (num_classes,), (num_classes, d), (d, d), (d,), ())
+        shapes = ((d,), (num_classes,), (num_classes, d), (d, d), (d,), (), ())
         return cls(*(jnp.zeros(shape, dtype) for shape in shapes))
 
     @classmethod
@@ -65,11 +70,19 @@ class Moments:
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, anchored where the larger set is, and so nearer to the mean of both."""
         anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
-        return replace(jax.tree.map(jnp.add, self.anchored_at(anchor), other.anchored_at(anchor)), anchor=anchor)
+        unit = jnp.maximum(self.unit, other.unit)
+        both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
+        return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
+
+    def in_units_of(self, unit: jax.Array) -> Self:
+        """The same examples' moments with another power of two for unit."""
+        ratio = self.unit / jnp.where(unit > 0, unit, 1)
+        by_power = {"sums": 1, "gram": 2, "cubic": 3, "quartic": 4}
+        return replace(self, unit=unit, **{name: getattr(self, name) * ratio**k for name, k in by_power.items()})
 
     def anchored_at(self, anchor: jax.Array) -> Self:
         """The same examples' moments about another point; at zero they are raw."""
-        return self._moved(self.anchor - anchor, anchor)
+        return self._moved((self.anchor - anchor) / self.divisor, anchor)
 
     def central(self) -> Self:
         """The same examples' moments about their mean."""
@@ -78,7 +91,7 @@ class Moments:
         return self._moved(-self.sums.sum(axis=0) / jnp.where(n > 0, n, 1), self.mean)
 
     def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
-        """The moments of x + δ."""
+        """The moments of x + δ, which is in units as x is."""
         n, s, G, q = self.size, self.sums.sum(axis=0), self.gram, jnp.trace(self.gram)
         dot = partial(jnp.matmul, precision=HIGHEST)
         δδ, sδ, Gδ = dot(δ, δ), dot(s, δ), dot(G, δ)
@@ -89,6 +102,7 @@ class Moments:
             G + jnp.outer(s, δ) + jnp.outer(δ, s) + n * jnp.outer(δ, δ),
             self.cubic + q * δ + 2 * Gδ + 2 * sδ * δ + δδ * s + n * δδ * δ,
             self.quartic + 4 * dot(δ, Gδ) + n * δδ**2 + 4 * dot(δ, self.cubic) + 2 * q * δδ + 4 * δδ * sδ,
+            self.unit,
         )
 
     @property
@@ -100,44 +114,58 @@ class Moments:
     def mean(self) -> jax.Array:
         """[d] the mean feature."""
         n = self.size
-        return self.anchor + self.sums.sum(axis=0) / jnp.where(n > 0, n, 1)
+        return self.anchor + self.sums.sum(axis=0) / jnp.where(n > 0, n, 1) * self.divisor
+
+    @property
+    def mean_in_units(self) -> jax.Array:
+        """[d] the mean feature, in units as the sums are."""
+        return self.mean / self.divisor
 
     @property
     def rounding(self) -> jax.Array:
-        """[d] the central sum of squares that rounding alone can give a constant feature."""
+        """[d] the central sum of squares, in units, that rounding alone can give a constant feature."""
         eps = float(jnp.finfo(self.gram.dtype).eps)
-        return self.size * (8 * eps * self.mean) ** 2
+        return self.size * (8 * eps * self.mean_in_units) ** 2
+
+    @property
+    def divisor(self) -> jax.Array:
+        """[] the unit, or 1 before there is any."""
+        return jnp.where(self.unit > 0, self.unit, 1)
 
 
 @jax.jit
 def _add(moments, features, labels, where):
     weights = None if where is None else where.astype(moments.gram.dtype)
-    anchor = choose_anchor(*jax.lax.stop_gradient((moments, features, weights)))
-    sums = _sums(features, labels, weights, anchor, len(moments.counts))
-    return replace(jax.tree.map(jnp.add, moments, sums), anchor=anchor)
+    anchor, unit = choose_anchor(*jax.lax.stop_gradient((moments, features, weights)))
+    sums = _sums(features, labels, weights, anchor, unit, len(moments.counts))
+    return replace(jax.tree.map(jnp.add, moments, sums), anchor=anchor, unit=unit)
 
 
-def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) -> jax.Array:
-    """[d] the anchor there is, or the mean of the first examples that count."""
+def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """[d] the anchor and [] the unit there are, or the mean of the first examples that count and near their size."""
+    dtype = moments.anchor.dtype
     if weights is None and jax.device_count() == 1:  # Some of them, spread over all, have a mean that is near enough.
         features = features[:: max(len(features) // BLOCK_ROWS, 1)]
 
-    def mean():
-        total, n = _over_rows(partial(_total, dtype=moments.anchor.dtype), features, weights)
-        return total / jnp.where(n > 0, n, 1)
+    def first():
+        total, size, n = _over_rows(partial(_total, dtype=dtype), features, weights)
+        return total / jnp.where(n > 0, n, 1), power_of_two(size.max() / jnp.where(n > 0, n, 1))
 
-    return jax.lax.cond(moments.size > 0, lambda: moments.anchor, mean)
+    known = moments.anchor, moments.unit
+    return jax.lax.cond((moments.size > 0) & (moments.unit > 0), lambda: known, first)
 
 
 def _total(features, weights, dtype):
     counting = jnp.ones(len(features), bool) if weights is None else weights > 0
-    return jnp.where(counting[:, None], features, 0).astype(dtype).sum(axis=0), counting.sum()
+    counted = jnp.where(counting[:, None], features, 0).astype(dtype)
+    return counted.sum(axis=0), jnp.abs(counted).sum(axis=0), counting.sum()
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _sums(features, labels, weights, anchor, num_classes):
-    """The moments of a batch about an anchor."""
-    upper = _over_rows(partial(_upper_sums, anchor=anchor, num_classes=num_classes), features, labels, weights)
+@partial(jax.custom_jvp, nondiff_argnums=(5,))
+def _sums(features, labels, weights, anchor, unit, num_classes):
+    """The moments of a batch about an anchor, in a unit."""
+    sum_up = partial(_upper_sums, anchor=anchor, unit=unit, num_classes=num_classes)
+    upper = _over_rows(sum_up, features, labels, weights)
     return replace(upper, gram=_mirror(upper.gram))
 
 
@@ -152,9 +180,9 @@ def _sums_jvp(num_classes, primals, tangents):
     return jax.jvp(at_once, primals, tangents)
 
 
-def _upper_sums(features, labels, weights, anchor, num_classes):
+def _upper_sums(features, labels, weights, anchor, unit, num_classes):
     """The moments of a batch, of whose Gram only what `_upper_gram` says."""
-    x = features.astype(anchor.dtype) - anchor
+    x = (features.astype(anchor.dtype) - anchor) * (1 / jnp.where(unit > 0, unit, 1))
     if weights is None:
         weighted, weights = x, jnp.ones(len(labels), x.dtype)
     else:
@@ -168,6 +196,7 @@ def _upper_sums(features, labels, weights, anchor, num_classes):
         _upper_gram(x, weighted),
         jnp.matmul(squared_norm, weighted, precision=HIGHEST),
         (weights * squared_norm**2).sum(),
+        jnp.zeros_like(unit),
     )
 
 

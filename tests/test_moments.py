@@ -35,7 +35,8 @@ def test_blocks_sum_up_to_the_whole(n, weighted):
         where, features[w == 0] = jnp.asarray(w, np.float32), np.nan
     summed = Moments.of(jnp.asarray(features), jnp.asarray(labels), 3, where)
 
-    x = np.where(w[:, None] > 0, features.astype(np.float64) - np.asarray(summed.anchor), 0)
+    unit = float(summed.unit)
+    x = np.where(w[:, None] > 0, features.astype(np.float64) - np.asarray(summed.anchor), 0) / unit
     norm = (x * x).sum(axis=1)
     expected = Moments(
         np.asarray(summed.anchor),
@@ -44,7 +45,9 @@ def test_blocks_sum_up_to_the_whole(n, weighted):
         x.T @ (w[:, None] * x),
         (w * norm) @ x,
         w @ norm**2,
+        unit,
     )
+    assert np.log2(unit) == np.floor(np.log2(features[w > 0].mean(axis=0).max()))
     np.testing.assert_allclose(summed.anchor, features[w > 0].mean(axis=0), atol=0.1)
     for leaf, truth in zip(jax.tree.leaves(summed), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(leaf, truth, rtol=1e-5, atol=1e-6 * np.abs(truth).max())
@@ -95,7 +98,8 @@ def test_gradient_of_several_blocks():
     features, labels = drawn(n, 4, 2)
 
     def variance(f):
-        return jnp.trace(Moments.of(f, jnp.asarray(labels), 2).central().gram)
+        moments = Moments.of(f, jnp.asarray(labels), 2)
+        return jnp.trace(moments.central().gram) * moments.unit**2
 
     np.testing.assert_allclose(jax.grad(variance)(features), 2 * (features - features.mean(axis=0)), atol=1e-4)
 

@@ -9,6 +9,21 @@ from leepjax.kernels.axes import in_auto_axes, told_by_type
 from leepjax.kernels.class_sums import class_sums
 from leepjax.kernels.likelihood import own_likelihood
 from leepjax.kernels.logits import log_normalizer
+from leepjax.kernels.precision import TOLERANCE, of_features, power_of_two, resolution, resolved, unit_of
 from leepjax.kernels.rows import accumulator, theta
 
-__all__ = ["accumulator", "class_sums", "in_auto_axes", "log_normalizer", "own_likelihood", "theta", "told_by_type"]
+__all__ = [
+    "TOLERANCE",
+    "accumulator",
+    "class_sums",
+    "in_auto_axes",
+    "log_normalizer",
+    "of_features",
+    "own_likelihood",
+    "power_of_two",
+    "resolution",
+    "resolved",
+    "theta",
+    "told_by_type",
+    "unit_of",
+]

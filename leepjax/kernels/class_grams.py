@@ -14,9 +14,14 @@ _FEWEST, _MOST = 8, 256
 
 
 def class_grams(
-    features: jax.Array, labels: jax.Array, weights: jax.Array, anchor: jax.Array, num_classes: int
+    features: jax.Array,
+    labels: jax.Array,
+    weights: jax.Array,
+    anchor: jax.Array,
+    num_classes: int,
+    scale: jax.Array | float = 1.0,
 ) -> Arrays:
-    """Σ w [c], Σ w x [c d] and Σ w x xᵀ [c d d] over the examples of each class, of x = features − anchor.
+    """Σ w [c], Σ w x [c d] and Σ w x xᵀ [c d d] over the examples of each class, of x = (features − anchor) · scale.
 
     Rows are multiplied in blocks of one class: n·d² multiplications, at most d² more for each empty place in a class's
     last block, and no array of [n d d].
@@ -27,8 +32,10 @@ def class_grams(
         weights: [n] how often each row counts, ≥ 0; a row of weight zero isn't looked at.
         anchor: [d] what is subtracted from each row.
         num_classes: c.
+        scale: [] what that is multiplied by.
     """
-    return _kernel(num_classes)(features, labels, weights, anchor)
+    scales = jnp.broadcast_to(jnp.asarray(scale, anchor.dtype), anchor.shape)
+    return _kernel(num_classes)(features, labels, weights, anchor, scales)
 
 
 @functools.cache
@@ -37,10 +44,10 @@ def _kernel(num_classes: int):
         return one_by_one(_kernel(num_classes), in_batched, operands)
 
     local, plain = (functools.partial(_by_blocks, num_classes, copy) for copy in (False, True))
-    return row_kernel("n d, n, n, d -> c, c e, c e f", local, plain=plain, vmapped=vmapped)
+    return row_kernel("n d, n, n, d, d -> c, c e, c e f", local, plain=plain, vmapped=vmapped)
 
 
-def _by_blocks(num_classes, copy, features, labels, weights, anchor):
+def _by_blocks(num_classes, copy, features, labels, weights, anchor, scale):
     """Block by block; all rows are put in order first if told to `copy`, or else each block's when it is read.
 
     The transpose of a gather within the loop would add an array as large as the features for each block.
@@ -51,7 +58,7 @@ def _by_blocks(num_classes, copy, features, labels, weights, anchor):
 
     def add(sums, block):
         label, share, rows = block
-        x = jnp.where((share > 0)[:, None], (rows if copy else features[rows]) - anchor, 0)
+        x = jnp.where((share > 0)[:, None], ((rows if copy else features[rows]) - anchor) * scale, 0)
         weighted = x * share[:, None]
         here = share.sum(), weighted.sum(axis=0), jnp.matmul(x.T, weighted, precision=lax.Precision.HIGHEST)
         return tuple(total.at[label].add(found) for total, found in zip(sums, here, strict=True)), None

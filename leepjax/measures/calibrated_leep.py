@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import accumulator, in_auto_axes
+from leepjax.kernels import accumulator, resolved
 from leepjax.measures.eep import log_likelihood
 from leepjax.measures.loo_leep import left_out_log_likelihood
 from leepjax.validation import Arguments, check_probs, check_rows
@@ -108,7 +108,7 @@ def _check(function, probs, labels, num_classes, where, from_logits) -> Argument
 
 def _computed(arguments, from_logits):
     compute = partial(_calibrated_leep, num_classes=arguments.num_classes, from_logits=from_logits)
-    return in_auto_axes(compute, *arguments[:3])
+    return resolved(compute, *arguments[:3])
 
 
 @partial(jax.jit, static_argnames=("num_classes", "from_logits"))

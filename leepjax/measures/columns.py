@@ -13,12 +13,10 @@ class Columns(NamedTuple):
 
     moments: Moments
     """of the features, as of a single class, about their mean"""
-    mean: jax.Array
-    """[d] of the features"""
     weights: jax.Array
     """[n]"""
     x: jax.Array
-    """[n d] the centred features, zero where hidden"""
+    """[n d] the centred features in the unit of the moments, zero where hidden"""
     y: jax.Array
     """[n t] the centred columns, zero where hidden"""
     totals: jax.Array
@@ -31,15 +29,15 @@ class Columns(NamedTuple):
         """The sums of features [n d] and columns [n t]."""
         weights = jnp.ones(len(features), features.dtype) if where is None else where
         moments = Moments.of(features, jnp.zeros(len(features), jnp.int32), 1, weights)
-        mean, n, counting = moments.mean, moments.size, weights[:, None] > 0
+        n, counting = moments.size, weights[:, None] > 0
         columns = jnp.where(counting, columns, 0)
         totals = jnp.matmul(weights, columns, precision=HIGHEST)
         # Centred once more: of columns far from zero the first mean is rounded.
         y = jnp.where(counting, columns - totals / n, 0)
         y = jnp.where(counting, y - jnp.matmul(weights, y, precision=HIGHEST) / n, 0)
-        x = jnp.where(counting, features - mean, 0)
+        x = jnp.where(counting, (features - moments.mean) / moments.divisor, 0)
         projections = jnp.matmul((weights[:, None] * y).T, x, precision=HIGHEST)
-        return cls(moments.central(), mean, weights, x, y, totals, projections)
+        return cls(moments.central(), weights, x, y, totals, projections)
 
     @property
     def size(self) -> jax.Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -63,7 +63,7 @@ def emms(
     features, _, weights, _ = check_features("emms", features, nothing, 1, where)
     embeddings = _check_embeddings(label_embeddings, where, len(features))
     dtype = jnp.promote_types(features.dtype, embeddings.dtype)
-    return in_auto_axes(partial(_emms, steps=steps), features.astype(dtype), embeddings.astype(dtype), weights)
+    return resolved(partial(_emms, steps=steps), features.astype(dtype), embeddings.astype(dtype), weights)
 
 
 def sparsemax(z: jax.Array) -> jax.Array:

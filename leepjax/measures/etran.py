@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.measures.fisher import Classes, shrunk, whitener_of
 from leepjax.measures.relative import in_hub
 from leepjax.types import InputError
@@ -144,12 +144,12 @@ def _checked_energy(function, logits, labels, share, num_classes, where):
         logits, _, weights, _ = check_features(function, logits, labels, num_classes, where)
     except InputError as error:
         raise InputError(str(error).replace("features", "logits")) from None
-    return in_auto_axes(partial(_energy, share=share), logits, weights)
+    return resolved(partial(_energy, share=share), logits, weights)
 
 
 def _checked_classification(function, features, labels, num_classes, where):
     arguments = check_features(function, features, labels, num_classes, where)
-    return in_auto_axes(partial(_classification, num_classes=arguments.num_classes), *arguments[:3])
+    return resolved(partial(_classification, num_classes=arguments.num_classes), *arguments[:3])
 
 
 @partial(jax.jit, static_argnames="share")

@@ -49,7 +49,7 @@ def fit_gaussian_mixture(
     start: GaussianMixture | None = None,
     tolerance: float = 1e-3,
     max_steps: int = 100,
-    floor: float = 1e-6,
+    floor: jax.Array | float = 1e-6,
 ) -> Fit:
     """The mixture of Gaussians that EM reaches from a k-means++ start.
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features, resolution, unit_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.measures.principal import principal_components
 from leepjax.types import InputError
@@ -68,7 +68,7 @@ def gbc(
     _check(covariance, num_components, floor)
     arguments = check_features("gbc", features, labels, num_classes, where)
     options = {"covariance": covariance, "num_components": int(num_components), "floor": float(floor)}
-    return in_auto_axes(partial(_gbc, num_classes=arguments.num_classes, **options), *arguments[:3])
+    return of_features(partial(_gbc, num_classes=arguments.num_classes, **options), *arguments[:3])
 
 
 def _check(covariance, num_components, floor):
@@ -84,7 +84,10 @@ def _check(covariance, num_components, floor):
 def _gbc(features, labels, where, num_classes, covariance, num_components, floor):
     weights = jnp.ones(len(labels), features.dtype) if where is None else where.astype(features.dtype)
     count = min(num_components, features.shape[1])
-    x, _ = principal_components(features, labels, num_classes, where, count)
+    unit = unit_of(features, where)
+    floor = floor / unit**2
+    x, variances = principal_components(features * (1 / unit), labels, num_classes, where, count)
+    x, known = _resolved_components(x, variances, weights, floor)
     counts = jax.ops.segment_sum(weights, labels, num_classes)
     present = counts > 0
     some = jnp.where(present, counts, 1)
@@ -101,7 +104,20 @@ def _gbc(features, labels, where, num_classes, covariance, num_components, floor
         return jnp.where(others, jnp.exp(-distances(means - means[i], spread, spread[i])), 0).sum()
 
     overlaps = jax.lax.map(overlap, jnp.arange(num_classes))
-    return jnp.where(present.any(), -jnp.where(present, overlaps, 0).sum(), jnp.nan)
+    return jnp.where(present.any() & known, -jnp.where(present, overlaps, 0).sum(), jnp.nan)
+
+
+def _resolved_components(x, variances, weights, floor):
+    """The components [n k] without what rounding makes of those that don't vary, and whether all others are known.
+
+    A component has a direction where its variance is beyond the rounding of the covariance. One that varies without
+    such a direction matters where it is more than the floor.
+    """
+    eps, n = float(jnp.finfo(x.dtype).eps), jnp.where(weights.sum() > 0, weights.sum(), 1)
+    squares = jax.lax.stop_gradient((weights[:, None] * x**2).sum(axis=0) / n)
+    constant = squares <= (8 * eps) ** 2 * squares.sum()
+    directed = variances > resolution(x.shape[1], x.dtype) * variances[0]
+    return jnp.where(constant, 0, x), ~(~constant & ~directed & (squares > floor / 100)).any()
 
 
 def _diagonal(residuals, weights, labels, counts, _):

@@ -8,7 +8,7 @@ from jax import lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -88,14 +88,14 @@ def hard_subset(
     if source_features is None:
         _check_resolved(shrinkage, features.dtype)
         compute = partial(_far_from_class, num_classes=c, fraction=float(fraction), shrinkage=float(shrinkage))
-        return in_auto_axes(compute, features, labels, where)
+        return resolved(compute, features, labels, where)
     known = check_unlabelled("hard_subset", source_features, name="source_features")
     if known.shape[1] != features.shape[1]:
         raise InputError(
             f"hard_subset: expected source_features of {features.shape[1]} columns, got {known.shape[1]}; "
             "take both from one layer of one network."
         )
-    return in_auto_axes(partial(_unlike_source, fraction=float(fraction)), features, known, where)
+    return resolved(partial(_unlike_source, fraction=float(fraction)), features, known, where)
 
 
 def _check_resolved(shrinkage, dtype):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features, resolved, unit_of
 from leepjax.kernels.nearest import nearest
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -65,7 +65,7 @@ def knn(
     """
     _check_options("knn", k, metric)
     arguments = check_features("knn", features, labels, num_classes, where)
-    return in_auto_axes(partial(_knn, k=int(k), metric=metric), *arguments[:3])
+    return of_features(partial(_knn, k=int(k), metric=metric), *arguments[:3])
 
 
 def knn_split(
@@ -114,7 +114,7 @@ def knn_split(
             f"knn_split: expected features of {widths[0]} columns, as train_features have, got {widths[1]}; "
             "pass those of one source."
         )
-    return in_auto_axes(partial(_knn_split, k=int(k), metric=metric), *train[:3], *test[:3])
+    return resolved(partial(_knn_split, k=int(k), metric=metric), *train[:3], *test[:3])
 
 
 def _check_options(function, k, metric):
@@ -127,6 +127,7 @@ def _check_options(function, k, metric):
 @partial(jax.jit, static_argnames=("k", "metric"))
 def _knn(features, labels, where, k, metric):
     weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    features = features * (1 / unit_of(features, weights))
     rows, offsets = placed(features, weights, centre_of(features, weights), metric)
     most = min(k, max(len(labels) - 1, 1))
     neighbours = nearest(rows, rows, offsets, most, counting=weights > 0, leave_one_out=True)
@@ -138,6 +139,8 @@ def _knn(features, labels, where, k, metric):
 def _knn_split(train_features, train_labels, train_where, features, labels, where, k, metric):
     train_weights = jnp.ones(len(train_labels), train_features.dtype) if train_where is None else train_where
     weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    scale = 1 / unit_of(train_features, train_weights)
+    train_features, features = train_features * scale, features * scale
     centre = centre_of(train_features, train_weights)
     rows, offsets = placed(train_features, train_weights, centre, metric)
     queries, _ = placed(features, weights, centre, metric)

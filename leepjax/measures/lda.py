@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved, unit_of
 from leepjax.measures.class_gaussians import ClassGaussians, positive
 from leepjax.measures.shrunk_h_score import ledoit_wolf_shrinkage
 from leepjax.validation import check_features
@@ -50,11 +50,12 @@ def lda(
         Ledoit, Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, JMVA 2004.
     """
     arguments = check_features("lda", features, labels, num_classes, where)
-    return in_auto_axes(partial(_lda, num_classes=arguments.num_classes), *arguments[:3])
+    return resolved(partial(_lda, num_classes=arguments.num_classes), *arguments[:3])
 
 
 @partial(jax.jit, static_argnames="num_classes")
 def _lda(features, labels, where, num_classes):
+    features = features * (1 / unit_of(features, where))
     classes = ClassGaussians.of(features, labels, where, num_classes)
     within, n = classes.within, positive(classes.counts.sum())
     target = jnp.trace(within) / len(within)

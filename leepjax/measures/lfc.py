@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.moments import Moments
 from leepjax.validation import check_features
 
@@ -50,7 +50,7 @@ def lfc(
         new benchmark for model selection for fine-tuning*, 2021, arXiv:2102.00084.
     """
     arguments = check_features("lfc", features, labels, num_classes, where)
-    return in_auto_axes(partial(_lfc, num_classes=arguments.num_classes), *arguments[:3])
+    return resolved(partial(_lfc, num_classes=arguments.num_classes), *arguments[:3])
 
 
 def lfc_from_moments(moments: Moments) -> jax.Array:

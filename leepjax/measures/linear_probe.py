@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features, unit_of
 from leepjax.ridge import ridge, squared_error
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -64,11 +64,12 @@ def linear_probe(
         raise InputError(f"linear_probe: expected score to be one of {', '.join(SCORES)}, got {score!r}; choose one.")
     arguments = check_features("linear_probe", features, labels, num_classes, where)
     compute = partial(_linear_probe, num_classes=arguments.num_classes, score=score)
-    return in_auto_axes(compute, *arguments[:3])
+    return of_features(compute, *arguments[:3])
 
 
 @partial(jax.jit, static_argnames=("num_classes", "score"))
 def _linear_probe(features, labels, where, num_classes, score):
+    features = features * (1 / unit_of(features, where))
     probe = ridge(features, labels, num_classes, where)
     if score == "accuracy":
         return probe.accuracy

@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import TOLERANCE, of_features, resolution, unit_of
 from leepjax.moments import HIGHEST, Moments
 from leepjax.validation import check_features
 
 GRID = 256
 NEWTON_STEPS = 6
+# By how many roundings an eigenvalue of a Gram is taken to be off, in units of the largest.
+ROUNDINGS = 8
 
 
 def logme(
@@ -56,14 +58,15 @@ def logme(
         arXiv:2102.11005, equation 2; *Ranking and Tuning Pre-trained Models*, JMLR 2022.
     """
     arguments = check_features("logme", features, labels, num_classes, where)
-    return in_auto_axes(partial(_logme, num_classes=arguments.num_classes), *arguments[:3])
+    compute, exact = (partial(form, num_classes=arguments.num_classes) for form in (_logme, _logme_by_svd))
+    return of_features(compute, *arguments[:3], exact=exact)
 
 
 def logme_from_moments(moments: Moments) -> jax.Array:
     """LogME of features that were summed up in `Moments`."""
     central, n, counts = moments.central(), moments.size, moments.counts
     spread = counts * (n - counts) / jnp.where(n > 0, n, 1)
-    evidence = max_evidence(central.gram, central.sums, moments.mean, n, counts, spread)
+    evidence = max_evidence(central.gram, central.sums, moments.mean_in_units, n, counts, spread)
     present = counts > 0
     return jnp.where(present, evidence, 0).sum() / present.sum() / n
 
@@ -71,6 +74,52 @@ def logme_from_moments(moments: Moments) -> jax.Array:
 @partial(jax.jit, static_argnames="num_classes")
 def _logme(features, labels, where, num_classes):
     return logme_from_moments(Moments.of(features, labels, num_classes, where))
+
+
+@partial(jax.jit, static_argnames="num_classes")
+def _logme_by_svd(features, labels, where, num_classes):
+    """LogME by the singular values of the features, which a Gram holds the squares of: half as many digits."""
+    weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    n, counting = weights.sum(), weights[:, None] > 0
+    one_hot = jnp.where(counting, jax.nn.one_hot(labels, num_classes, dtype=features.dtype), 0)
+    unit = unit_of(features, weights)
+    features = jnp.where(counting, features / unit, 0)
+    mean = weights @ features / n
+    x = jnp.where(counting, features - mean, 0)
+    counts, root = weights @ one_hot, jnp.sqrt(weights)[:, None]
+    problem = _problem_by_svd(root * (x - weights @ x / n), root * one_hot, mean, n, counts)
+    return jnp.where(counts > 0, _maximise(problem)[0], 0).sum() / (counts > 0).sum() / n
+
+
+def _problem_by_svd(x, columns, mean, n, totals) -> "_Problem":
+    """Of rows [n d] and columns [n c], both times the roots of the weights; all else as for `_problem`."""
+    left_vectors, sizes, right = jnp.linalg.svd(x, full_matrices=False)
+    eps = max(x.shape) * float(jnp.finfo(x.dtype).eps)
+    known = sizes > eps * jnp.maximum(sizes[0], jnp.sqrt(n) * jnp.abs(mean).max())
+    squares = (columns**2).sum(axis=0)
+    spread = squares - totals**2 / n
+    targets = jnp.where(known, columns.T @ left_vectors, 0)
+    left = spread - (targets**2).sum(axis=1)
+    left = jnp.where((known.sum() >= n - 1) | (left <= eps * spread), 0, left)
+    # What of the mean lies outside all directions is one more, without variance.
+    along = jnp.where(known, right @ mean, 0)
+    outside = jnp.linalg.norm(mean - along @ right)
+    outside = jnp.where(outside > eps * jnp.linalg.norm(mean), outside, 0)
+    values, targets = jnp.append(jnp.where(known, sizes**2, 0), 0), jnp.pad(targets, ((0, 0), (0, 1)))
+    zero = jnp.zeros((), x.dtype)
+    return _Problem(
+        n,
+        totals,
+        squares,
+        values,
+        right,
+        jnp.append(along, outside),
+        targets,
+        jnp.where(squares > 0, left, 1),
+        zero,
+        jnp.zeros_like(targets),
+        zero,
+    )
 
 
 class _Problem(NamedTuple):
@@ -95,25 +144,36 @@ class _Problem(NamedTuple):
     """[c d] what the centred observations ask of each direction: √λ_j w_j ≈ target_j"""
     left: jax.Array
     """[c] the part of ‖y‖² that no w explains, mean and directions aside"""
+    rounding: jax.Array
+    """[] how far off an eigenvalue may be"""
+    lost: jax.Array
+    """[c d] squares of what the centred observations ask of directions that have a variance, but none that is known"""
+    null: jax.Array
+    """[] directions that aren't resolved, and may have a variance"""
 
 
 def _problem(gram, projections, mean, n, totals, spread) -> _Problem:
-    eps = float(jnp.finfo(gram.dtype).eps)
-    rounding = n * (8 * eps) ** 2 * (mean**2).sum()  # what constant features can seem to vary by
-    eps = len(gram) * eps
+    d, eps = len(gram), float(jnp.finfo(gram.dtype).eps)
+    of_constants = n * (8 * eps) ** 2 * (mean**2).sum()  # what constant features can seem to vary by
     values, vectors = jnp.linalg.eigh(gram)
-    resolved = values > jnp.maximum(eps * values[-1], rounding)
-    values = jnp.where(resolved, values, 0)
+    least = jnp.maximum(resolution(d, gram.dtype) * values[-1], of_constants)
+    known = values > least
+    values = jnp.where(known, values, 0)
     along = jnp.matmul(projections, vectors, precision=HIGHEST)
-    targets = jnp.where(resolved, along / jnp.sqrt(jnp.where(resolved, values, 1)), 0)
+    targets = jnp.where(known, along / jnp.sqrt(jnp.where(known, values, 1)), 0)
     left = spread - (targets**2).sum(axis=1)
-    spans = resolved.sum() >= n - 1  # as many independent rows as examples: any labels are fitted
-    left = jnp.where(spans | (left <= eps * spread), 0, left)
+    spans = known.sum() >= n - 1  # as many independent rows as examples: any labels are fitted
+    left = jnp.where(spans | (left <= d * eps * spread), 0, left)
     squares = spread + totals**2 / n
     # An absent class isn't averaged; it only must not divide by zero.
     left = jnp.where(squares > 0, left, 1)
-    mean = jnp.matmul(mean, vectors, precision=HIGHEST)
-    return _Problem(n, totals, squares, values, vectors, mean, targets, left)
+    # Along directions without variance the mean is zero, too, or rounding would be a feature that is constant.
+    size, mean = jnp.abs(mean).max(), jnp.matmul(mean, vectors, precision=HIGHEST)
+    mean = jnp.where(known | (jnp.abs(mean) > ROUNDINGS * eps * d**0.5 * size), mean, 0)
+    rounding = (ROUNDINGS * eps) ** 2 * d * (projections**2).sum(axis=1, keepdims=True)
+    lost = jnp.where(spans | known | (along**2 <= rounding), 0, along**2)
+    null = jnp.where(spans, 0, d - known.sum())
+    return _Problem(n, totals, squares, values, vectors, mean, targets, left, ROUNDINGS * eps * values[-1], lost, null)
 
 
 def _ridge(problem, t, total, targets, left):
@@ -154,7 +214,35 @@ def _maximise(problem) -> tuple[jax.Array, jax.Array]:
     # Without a maximum L rises by at least half of what log t falls, for ever.
     unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (squares > 0)
     t = jnp.where(best < zero_head, jnp.inf, jnp.exp(log_t))
-    return jnp.where(unbounded, jnp.nan, jnp.maximum(best, zero_head)), t
+    error = _error(problem, jnp.exp(log_t))
+    # A head along lost directions may be better than none, or, where these are the most, than the one that was found.
+    asked = (problem.lost > 0).sum(axis=1)
+    error = jnp.where((asked > 0) & (jnp.isinf(t) | (asked > (problem.values > 0).sum())), jnp.inf, error)
+    undefined = unbounded | ~(error <= TOLERANCE * n)
+    return jnp.where(undefined & (squares > 0), jnp.nan, jnp.maximum(best, zero_head)), t
+
+
+def _error(problem, t):
+    """[c] how far rounding of the Gram may move the largest L, by its derivative (see `_max_evidence_jvp`)."""
+    n, squares, values = problem.n, problem.squares, problem.values
+    residual, w, inverse = _head(problem, t)
+    residual = jnp.where(squares > 0, residual, 1)
+    of_values = problem.rounding * jnp.where(values > 0, inverse, 0).sum(axis=1)
+    of_head = n * problem.rounding * (w**2).sum(axis=1) / residual
+    # An exact fit has R = t ‖w‖², which follows the least eigenvalue.
+    of_fit = n * problem.rounding / jnp.where(values > 0, values, jnp.inf).min()
+    of_head = jnp.where(problem.left > 0, of_head, jnp.minimum(of_head, of_fit))
+    # A direction of variance λ explains what is asked of it, squared, by t + λ.
+    of_lost = n * problem.lost.sum(axis=1) / t / residual
+    of_null = problem.null * jnp.log1p(problem.rounding / t)
+    return (of_values + of_head + of_lost + of_null) / 2
+
+
+def _head(problem, t):
+    """[c] R, [c d] the head w, and [c d] 1/(t + λ), at t [c]."""
+    residual, pull, _ = jax.vmap(partial(_ridge, problem))(t, problem.totals, problem.targets, problem.left)
+    inverse = 1 / (t[:, None] + problem.values)
+    return residual, (jnp.sqrt(problem.values) * problem.targets + pull[:, None] * problem.mean) * inverse, inverse
 
 
 def _newton(f, low, high, *args):
@@ -208,9 +296,7 @@ def _max_evidence_jvp(primals, tangents):
 
     zero_head = jnp.isinf(t)
     t = jnp.where(zero_head, 1, t)
-    residual, pull, _ = jax.vmap(partial(_ridge, problem))(t, totals, problem.targets, problem.left)
-    inverse = 1 / (t[:, None] + problem.values)
-    w = (jnp.sqrt(problem.values) * problem.targets + pull[:, None] * mean) * inverse
+    residual, w, inverse = _head(problem, t)
     residual, w = jnp.where(zero_head, squares, residual), jnp.where(zero_head[:, None], 0, w)
     w_mean = w @ mean
     d_gram_term = ((w @ d_gram) * w).sum(axis=1) + 2 * n * w_mean * (w @ d_mean) + d_n * w_mean**2

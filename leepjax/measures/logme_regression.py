@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features
 from leepjax.measures.columns import Columns
 from leepjax.measures.logme import max_evidence
 from leepjax.validation_columns import check_targets
@@ -37,12 +37,12 @@ def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLik
         arXiv:2102.11005, equation 2.
     """
     features, targets, where, _ = check_targets("logme_regression", features, targets, where)
-    return in_auto_axes(_logme_regression, features, targets, where)
+    return of_features(_logme_regression, features, targets, where)
 
 
 @jax.jit
 def _logme_regression(features, targets, where):
     columns = Columns.of(features, targets, where)
     n, totals, spread = columns.size, columns.totals, columns.spread
-    evidence = max_evidence(columns.moments.gram, columns.projections, columns.mean, n, totals, spread)
+    evidence = max_evidence(columns.moments.gram, columns.projections, columns.moments.mean_in_units, n, totals, spread)
     return jnp.where(spread + totals**2 > 0, evidence, jnp.nan).mean() / n

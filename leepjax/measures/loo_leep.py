@@ -8,7 +8,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import accumulator, in_auto_axes, theta
+from leepjax.kernels import accumulator, resolved, theta
 from leepjax.types import InputError
 from leepjax.validation import check_probs
 
@@ -55,7 +55,7 @@ def loo_leep(
         raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
     arguments = check_probs("loo_leep", probs, labels, num_classes, where)
     compute = partial(left_out_log_likelihood, num_classes=arguments.num_classes, smoothing=smoothing)
-    return in_auto_axes(compute, *arguments[:3])
+    return resolved(compute, *arguments[:3])
 
 
 @partial(jax.jit, static_argnames="num_classes")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import accumulator, in_auto_axes, theta
+from leepjax.kernels import accumulator, of_features, resolved, theta
 from leepjax.measures.columns import Columns
 from leepjax.measures.h_score import whitened_trace
 from leepjax.measures.logme import max_evidence
@@ -42,7 +42,7 @@ def multilabel_leep(probs: ArrayLike, labels: ArrayLike, *, where: ArrayLike | N
         Nguyen et al., ICML 2020, equation 2, of each label alone.
     """
     probs, labels, where, _ = check_multilabel("multilabel_leep", "probs", probs, labels, where)
-    return in_auto_axes(_multilabel_leep, probs, labels, where)
+    return resolved(_multilabel_leep, probs, labels, where)
 
 
 def multilabel_nce(
@@ -74,7 +74,7 @@ def multilabel_nce(
         Tran, Nguyen, Hassner, ICCV 2019, equation 8, of each label alone.
     """
     arguments, z = check_multilabel_source_labels("multilabel_nce", source_labels, labels, num_source_classes, where)
-    return in_auto_axes(partial(_multilabel_nce, num_source_classes=z), *arguments[:3])
+    return resolved(partial(_multilabel_nce, num_source_classes=z), *arguments[:3])
 
 
 def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
@@ -102,7 +102,7 @@ def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike
         You et al., ICML 2021, equation 2, of each label alone.
     """
     features, labels, where, _ = check_multilabel("multilabel_logme", "features", features, labels, where)
-    return in_auto_axes(_multilabel_logme, features, labels, where)
+    return of_features(_multilabel_logme, features, labels, where)
 
 
 def multilabel_h_score(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
@@ -129,7 +129,7 @@ def multilabel_h_score(features: ArrayLike, labels: ArrayLike, *, where: ArrayLi
         Bao et al., ICIP 2019, definition 2, of each label alone.
     """
     features, labels, where, _ = check_multilabel("multilabel_h_score", "features", features, labels, where)
-    return in_auto_axes(_multilabel_h_score, features, labels, where)
+    return of_features(_multilabel_h_score, features, labels, where)
 
 
 @jax.jit
@@ -160,7 +160,9 @@ def _multilabel_logme(features, labels, where):
     n, counts = columns.size, jnp.concatenate([absent, present])
     projections = jnp.concatenate([-columns.projections, columns.projections])
     spread = jnp.tile(absent * present / n, 2)
-    evidence = max_evidence(columns.moments.gram, projections, columns.mean, n, counts, spread).reshape(2, -1)
+    evidence = max_evidence(
+        columns.moments.gram, projections, columns.moments.mean_in_units, n, counts, spread
+    ).reshape(2, -1)
     counted = counts.reshape(2, -1) > 0
     return (jnp.where(counted, evidence, 0).sum(axis=0) / counted.sum(axis=0)).mean() / n
 

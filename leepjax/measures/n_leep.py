@@ -9,13 +9,14 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved, unit_of
 from leepjax.measures.gaussian_mixture import Covariance, fit_gaussian_mixture
 from leepjax.measures.principal import principal_components
 from leepjax.types import InputError
 from leepjax.validation import check_features
 
 COMPONENTS_PER_CLASS = 5
+FLOOR = 1e-6  # what scikit-learn adds to each variance
 
 
 def n_leep(
@@ -71,7 +72,7 @@ def n_leep(
     arguments = check_features("n_leep", features, labels, num_classes, where)
     options = {"num_components": num_components, "covariance": covariance, "energy": float(energy)}
     compute = partial(_n_leep, num_classes=arguments.num_classes, **options)
-    return in_auto_axes(compute, _checked_key(key), *arguments[:3])
+    return resolved(compute, _checked_key(key), *arguments[:3])
 
 
 def _check(num_components, covariance, energy):
@@ -97,7 +98,8 @@ def _checked_key(key):
 def _n_leep(key, features, labels, where, num_components, covariance, energy, num_classes):
     n, d = features.shape
     weights = jnp.ones(n, features.dtype) if where is None else where.astype(features.dtype)
-    x, variances = principal_components(features, labels, num_classes, where, min(n, d))
+    unit = unit_of(features, where)
+    x, variances = principal_components(features * (1 / unit), labels, num_classes, where, min(n, d))
     kept = 1 + (jnp.cumsum(variances)[:-1] < energy * variances.sum()).sum()
     if num_components is None:
         num_components = max(min(COMPONENTS_PER_CLASS * num_classes, n // 2), 1)
@@ -105,7 +107,8 @@ def _n_leep(key, features, labels, where, num_components, covariance, energy, nu
         active = jnp.maximum(jnp.minimum(COMPONENTS_PER_CLASS * present, (weights > 0).sum() // 2), 1)
     else:
         active = num_components
-    fit = fit_gaussian_mixture(key, x, num_components, covariance=covariance, where=weights, active=active, kept=kept)
+    options = {"covariance": covariance, "where": weights, "active": active, "kept": kept}
+    fit = fit_gaussian_mixture(key, x, num_components, **options, floor=FLOOR / unit**2)
     # LEEP in plain operations: its kernels are for evidence of other sizes, and take longer to compile than all this.
     table, counts = (
         jax.ops.segment_sum(terms, labels, num_classes) for terms in (weights[:, None] * fit.posterior, weights)

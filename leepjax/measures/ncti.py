@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
 from leepjax.measures.relative import in_hub
 from leepjax.types import InputError
@@ -118,7 +118,7 @@ def ncti_terms(
 
 def _checked_terms(function, features, labels, num_classes, where) -> NCTITerms:
     arguments = check_features(function, features, labels, num_classes, where)
-    return NCTITerms(*in_auto_axes(partial(_terms, num_classes=arguments.num_classes), *arguments[:3]))
+    return NCTITerms(*resolved(partial(_terms, num_classes=arguments.num_classes), *arguments[:3]))
 
 
 @partial(jax.jit, static_argnames="num_classes")

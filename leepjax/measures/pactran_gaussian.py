@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features, unit_of
 from leepjax.logistic import logits_of, minimise, with_ones
 from leepjax.measures.class_gaussians import positive
 from leepjax.measures.source_choices import check_positive
@@ -15,6 +15,11 @@ from leepjax.validation import check_features
 # Up to where the minimum is followed: the bound's curvature, unlike its loss, feels the parameters' first-order error.
 TOLERANCE = {"float32": 1e-12, "float64": 1e-24}
 STAGES = (10, 30, 100, 400)
+# The least penalty, of features near one, that a head is fitted to from zero, and the steps to smaller ones.
+EASY = 1e-6
+EASIER = 0.1
+# With a smaller penalty than that float32 doesn't know so small a loss: it is the difference of logits.
+LEAST_LOSS = 0.05
 
 
 def pactran_gaussian(
@@ -74,7 +79,7 @@ def pactran_gaussian(
     compute = partial(
         _pactran_gaussian, num_classes=arguments.num_classes, weight=weight, prior_variance=prior_variance
     )
-    return in_auto_axes(compute, *arguments[:3])
+    return of_features(compute, *arguments[:3])
 
 
 @partial(jax.jit, static_argnames="num_classes")
@@ -86,23 +91,46 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
         shares = weights / positive(n)
         x = jnp.where(counting, features, 0)
         x = jnp.where(counting, x - shares @ x, 0)
+        # In a unit in which the step's curvatures along features and bias are of one size; W is then in units, too.
+        unit = unit_of(x)
+        x = x * (1 / unit)
         # A hidden row may be of a class that has no example; it is of none.
         one_hot = jnp.where(counting[:, 0], jax.nn.one_hot(labels, num_classes, axis=0, dtype=dtype), 0)
         present = one_hot @ weights > 0
 
         mass, spread = weight * d * n, weight * prior_variance * positive(n)  # λ and λσ²
-        head = _fit(with_ones(x), one_hot, shares, 1 / spread)
+        head = _fit(with_ones(x), one_hot, shares, 1 / spread / unit**2)
         logits = jnp.where(present[:, None], logits_of(with_ones(x), head[None])[0], -jnp.inf)
         log_p = jax.nn.log_softmax(logits, axis=0)
-        loss = -(shares * jnp.where(one_hot > 0, log_p, 0).sum(axis=0)).sum() + (head[:, :-1] ** 2).sum() / (2 * spread)
-        curvature = (shares * ((x**2).sum(axis=1) + 1) * (jnp.exp(log_p) * -jnp.expm1(log_p)).sum(axis=0)).sum()
+        cross_entropy = -(shares * jnp.where(one_hot > 0, log_p, 0).sum(axis=0)).sum()
+        loss = cross_entropy + ((head[:, :-1] / unit) ** 2).sum() / (2 * spread)
+        curvature = (
+            shares * ((x**2).sum(axis=1) * unit**2 + 1) * (jnp.exp(log_p) * -jnp.expm1(log_p)).sum(axis=0)
+        ).sum()
         size = present.sum() * d
         bound = loss + size / (2 * mass) * jnp.log1p(spread / positive(size) * curvature)
-        return jnp.where(n > 0, -bound, jnp.nan)
+        unknown = (1 / spread / unit**2 < EASY) & (cross_entropy < LEAST_LOSS) & (dtype == jnp.float32)
+        unknown = unknown & (present.sum() > 1)
+        return jnp.where((n > 0) & jnp.isfinite(bound) & ~unknown, -bound, jnp.nan)
 
 
 def _fit(x, one_hot, shares, l2):
-    """[c d+1] the head that has the least loss, the biases in the last column."""
-    start = jnp.zeros((1, len(one_hot), x.shape[1]), x.dtype)
+    """[c d+1] the head that has the least loss, the biases in the last column.
+
+    A penalty below `EASY` is come to in steps: where classes are separable the curvature at the start tells nothing of
+    that at the minimum, where only exp(−logits) is left of it.
+    """
     tolerance = TOLERANCE[x.dtype.name]
-    return minimise(x, one_hot, shares[None], l2, start, tolerance=tolerance, stages=STAGES)[0]
+
+    def next_penalty(state):
+        _, penalty, _ = state
+        return jnp.maximum(penalty * EASIER, l2)
+
+    def step(state):
+        penalty = next_penalty(state)
+        head = minimise(x, one_hot, shares[None], penalty, state[0], tolerance=tolerance, stages=STAGES)
+        return head, penalty, penalty > l2
+
+    start = jnp.zeros((1, len(one_hot), x.shape[1]), x.dtype)
+    first = jnp.maximum(l2, EASY).astype(x.dtype) / EASIER
+    return jax.lax.while_loop(lambda state: state[2], step, (start, first, jnp.array(True)))[0][0]

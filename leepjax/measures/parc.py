@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features, unit_of
 from leepjax.types import InputError
 from leepjax.validation import check_features
 
 # More examples have more pairs than float32 counts exactly.
 MOST = 4096
+# By how many roundings of the largest deviation a component that doesn't vary may seem to.
+LOST = 8
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -72,7 +74,7 @@ def parc(
             raise InputError(f"parc: {name} must be an int in [{least}, {MOST}], got {value!r}; change it.")
     arguments = check_features("parc", features, labels, num_classes, where)
     options = {"num_classes": arguments.num_classes, "num_components": int(num_components), "probe": int(probe)}
-    return in_auto_axes(partial(_parc, **options), *arguments[:3])
+    return of_features(partial(_parc, **options), *arguments[:3])
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_components", "probe"))
@@ -81,12 +83,12 @@ def _parc(features, labels, where, num_classes, num_components, probe):
     if len(labels) > probe:
         rows, there = _probed(labels, weights > 0, num_classes, probe)
         features, labels, weights = features[rows], labels[rows], jnp.where(there, weights[rows], 0)
-    features = jnp.where(weights[:, None] > 0, features, 0)
-    components, varies = _standardised_components(features, weights, num_components)
+    features = jnp.where(weights[:, None] > 0, features * (1 / unit_of(features, weights)), 0)
+    components, varies, known = _standardised_components(features, weights, num_components)
     differ = labels[:, None] != labels
     pairs = jnp.outer(weights, weights) * (1 - jnp.eye(len(labels), dtype=weights.dtype))
     rho = _spearman(-_row_correlations(components, varies), differ, pairs)
-    return jnp.where(varies.sum() > 1, 100 * rho, jnp.nan)
+    return jnp.where((varies.sum() > 1) & known, 100 * rho, jnp.nan)
 
 
 def _probed(labels, counting, num_classes, probe):
@@ -99,7 +101,10 @@ def _probed(labels, counting, num_classes, probe):
 
 
 def _standardised_components(features, weights, num_components):
-    """Principal components [n p] of unit variance, and [p] which of them vary: those that don't are zero."""
+    """Principal components [n p] of unit variance, [p] which of them vary, and whether that is known.
+
+    Those that don't vary are zero.
+    """
     n, d = features.shape
     p, eps = min(num_components, n, d), float(jnp.finfo(features.dtype).eps)
     shares = weights / jnp.where(weights.sum() > 0, weights.sum(), 1)
@@ -114,8 +119,11 @@ def _standardised_components(features, weights, num_components):
     # In place of the eigenvalues, of which rounding leaves little where they are small.
     components = _matmul(x, directions)
     deviations = jnp.sqrt(_matmul(shares, components**2))
+    # A component whose variance is beyond the matrix's rounding, but not beyond the features', has no known direction.
+    lost = ~varies & (deviations > LOST * eps * math.sqrt(d) * deviations.max()) if d <= n else False
     largest = jnp.take_along_axis(directions, jnp.abs(directions).argmax(axis=0)[None], axis=0)
-    return jnp.where(varies, components * jnp.sign(largest) / jnp.where(varies, deviations, 1), 0), varies
+    components = jnp.where(varies, components * jnp.sign(largest) / jnp.where(varies, deviations, 1), 0)
+    return components, varies, ~jnp.any(lost)
 
 
 def _row_correlations(components, varies):

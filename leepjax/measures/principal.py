@@ -16,6 +16,7 @@ def principal_components(
     moments = Moments.of(features, labels, num_classes, where)
     n, mean = moments.size, moments.mean
     values, vectors = jnp.linalg.eigh(moments.central().gram / jnp.where(n > 0, n, 1))
+    values = values * moments.divisor**2
     centred = features - mean if where is None else jnp.where(where[:, None] > 0, features - mean, 0)
     projected = jnp.matmul(centred, vectors[:, ::-1][:, :count], precision=HIGHEST)
     return projected, jnp.maximum(values[::-1][:count], 0)

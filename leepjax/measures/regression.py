@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.measures.columns import Columns
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
@@ -91,13 +91,14 @@ def _ridge_score(function, name, features, targets, l2, where):
     if not isinstance(l2, Tracer) and not l2 >= 0:
         raise InputError(f"{function}: l2 must be >= 0, got {l2}; pass the strength of the penalty.")
     features, targets, where, _ = check_targets(function, features, targets, where, name=name)
-    return in_auto_axes(_neg_ridge_loss, features, targets, where, jnp.asarray(l2, features.dtype))
+    return resolved(_neg_ridge_loss, features, targets, where, jnp.asarray(l2, features.dtype))
 
 
 @jax.jit
 def _neg_ridge_loss(features, targets, where, l2):
     columns = Columns.of(features, targets, where)
     # What is minimised doesn't change with the map at its minimum, which so has no part in the gradient.
+    l2 = l2 / columns.moments.divisor**2  # as features in another unit want it
     kernel = _ridge(*jax.lax.stop_gradient((columns, l2)))
     residuals = columns.y - jnp.matmul(columns.x, kernel, precision=HIGHEST)
     squares = jnp.matmul(columns.weights, residuals**2, precision=HIGHEST)
@@ -106,7 +107,7 @@ def _neg_ridge_loss(features, targets, where, l2):
 
 def _ridge(columns, l2):
     """[d t] the best map, zero along directions in which the features don't vary."""
-    covariance, n, d = columns.moments.gram / columns.size, columns.size, len(columns.mean)
+    covariance, n, d = columns.moments.gram / columns.size, columns.size, columns.x.shape[1]
     values, vectors = jnp.linalg.eigh(covariance)
     rounding = (columns.moments.rounding / n).sum()
     resolved = values > jnp.maximum(d * float(jnp.finfo(values.dtype).eps) * values[-1], rounding)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features
 from leepjax.measures.class_gaussians import ClassGaussians, positive
 from leepjax.validation import check_features
 
@@ -64,7 +64,7 @@ def sfda(
         Self-challenging Fisher Space*, ECCV 2022, arXiv:2207.03036.
     """
     arguments = check_features("sfda", features, labels, num_classes, where)
-    return in_auto_axes(partial(_sfda, num_classes=arguments.num_classes, log=log), *arguments[:3])
+    return of_features(partial(_sfda, num_classes=arguments.num_classes, log=log), *arguments[:3])
 
 
 @partial(jax.jit, static_argnames=("num_classes", "log"))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import resolved
 from leepjax.measures.h_score import class_factor, whitened_trace
 from leepjax.moments import Moments
 from leepjax.validation import check_features
@@ -46,7 +46,7 @@ def shrunk_h_score(
         Ledoit, Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, JMVA 2004.
     """
     arguments = check_features("shrunk_h_score", features, labels, num_classes, where)
-    return in_auto_axes(partial(_shrunk_h_score, num_classes=arguments.num_classes), *arguments[:3])
+    return resolved(partial(_shrunk_h_score, num_classes=arguments.num_classes), *arguments[:3])
 
 
 def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features, unit_of
 from leepjax.kernels.nearest import nearest
 from leepjax.measures.knn import centre_of, placed
 from leepjax.types import InputError
@@ -64,19 +64,20 @@ def tmi(
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InputError(f"tmi: k must be an int >= 1, got {k!r}; pass which neighbour to take.")
     arguments = check_features("tmi", features, labels, num_classes, where)
-    return in_auto_axes(partial(_tmi, num_classes=arguments.num_classes, k=int(k)), *arguments[:3])
+    return of_features(partial(_tmi, num_classes=arguments.num_classes, k=int(k)), *arguments[:3])
 
 
 @partial(jax.jit, static_argnames=("num_classes", "k"))
 def _tmi(features, labels, where, num_classes, k):
     n, d = features.shape
     weights = jnp.ones(n, features.dtype) if where is None else where
-    features = jnp.where(weights[:, None] > 0, features, 0)
+    unit = unit_of(features, weights)
+    features = jnp.where(weights[:, None] > 0, features * (1 / unit), 0)
     neighbour, kept = _kth_in_class(features, labels, weights, k)
 
     # By the difference itself: what `nearest` compares has lost small distances to rounding.
     squared = ((features - features[neighbour]) ** 2).sum(axis=1)
-    log_distance = jnp.log(jnp.where(squared > 0, squared, 1)) / 2
+    log_distance = jnp.log(jnp.where(squared > 0, squared, 1)) / 2 + jnp.log(unit)
     members = jax.ops.segment_sum((weights > 0).astype(features.dtype), labels, num_classes)[labels]
     log_ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
     digamma = jax.scipy.special.digamma

@@ -1,5 +1,6 @@
 """TransRate (Huang et al., ICML 2022)."""
 
+import math
 from functools import partial
 from typing import Literal
 
@@ -10,7 +11,7 @@ from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
 from leepjax.class_moments import ClassMoments
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import of_features
 from leepjax.types import InputError
 from leepjax.validation import check_features
 
@@ -19,6 +20,8 @@ Weighting = Literal["uniform", "frequency"]
 _TOLERANCE = 5e-6
 # Eigenvalues below this many roundings of the largest are taken for zero (those of 512 features had 3 at most).
 _ROUNDINGS = 8
+# How much of a log-determinant may be rounding before it is NaN.
+_RELATIVE = 5e-3
 
 
 def transrate(
@@ -75,7 +78,7 @@ def transrate(
     _check(eps, weighting)
     arguments = check_features("transrate", features, labels, num_classes, where)
     compute = partial(_transrate, eps=float(eps), weighting=weighting, num_classes=arguments.num_classes)
-    return in_auto_axes(compute, *arguments[:3])
+    return of_features(compute, *arguments[:3])
 
 
 def transrate_from_class_moments(
@@ -87,13 +90,14 @@ def transrate_from_class_moments(
     present = central.counts > 0
     share = present / present.sum() if weighting == "uniform" else central.counts / n
     whole, c = central.grams.sum(axis=0), len(present)
+    log_scale = 2 * jnp.log(moments.divisor) - math.log(eps)
 
     def coding_rate(k):
         """R of class k, and of all examples after the last one."""
         gram, size = (
             jnp.where(k < c, each[k], of_all) for each, of_all in ((central.grams, whole), (central.counts, n))
         )
-        return _log_det_plus_one(gram / (jnp.where(size > 0, size, 1) * eps)) / 2
+        return _log_det_plus_one(gram / jnp.where(size > 0, size, 1), log_scale, size) / 2
 
     rates = jax.lax.map(coding_rate, jnp.arange(c + 1))
     return jnp.where(n > 0, rates[c] - (jnp.where(present, share, 0) * rates[:c]).sum(), jnp.nan)
@@ -113,33 +117,53 @@ def _transrate(features, labels, where, eps, weighting, num_classes):
 
 
 @jax.custom_jvp
-def _log_det_plus_one(a):
-    """Log det(I + A) of a positive semi-definite A [d d]."""
-    return _log_det_of_one(a)
+def _log_det_plus_one(a, log_scale, rank):
+    """Log det(I + s A) of a positive semi-definite A [d d] of at most this rank; NaN if its type can't tell.
+
+    Of the scale s it takes the logarithm, as it may overflow.
+    """
+    return _log_det_of_one(a, log_scale, rank)
 
 
 @sequential_vmap
-def _log_det_of_one(a):
+def _log_det_of_one(a, log_scale, rank):
     """As above; under `jax.vmap` it is a loop, where a batched condition would compute eigenvalues of every matrix."""
-    diagonal, eps = 1 + jnp.diagonal(a), float(jnp.finfo(a.dtype).eps)
+    identity, scaled, log_factor = _balanced(a, log_scale)
+    diagonal, eps = identity + jnp.diagonal(scaled), float(jnp.finfo(a.dtype).eps)
     scale = jax.lax.rsqrt(diagonal)
-    whole = (a + jnp.eye(len(a), dtype=a.dtype)) * scale * scale[:, None]
+    whole = (scaled + identity * jnp.eye(len(a), dtype=a.dtype)) * scale * scale[:, None]
     # A pivot is the share of a diagonal entry that those before it leave, and is off by about eps; NaN if below zero.
     pivots = jnp.diagonal(jax.lax.linalg.cholesky(whole, symmetrize_input=False)) ** 2
-    log_det = jnp.log(diagonal).sum() + jnp.log(pivots).sum()
+    log_det = (jnp.log(diagonal) + log_factor).sum() + jnp.log(pivots).sum()
     rounding = eps * jnp.sqrt((1 / pivots**2).sum())
 
     def by_eigenvalues():
         values = jnp.linalg.eigvalsh(a)
-        return jnp.log1p(jnp.where(values > _ROUNDINGS * eps * values[-1], values, 0)).sum()
+        least = _ROUNDINGS * eps * values[-1]
+        log_values = jnp.log(jnp.where(values > least, values, 1)) + log_scale
+        rates = jnp.where(values > least, jnp.logaddexp(0, log_values), 0)
+        # Eigenvalues are off by up to the least one; those beyond the rank are known to be zero.
+        log_least = jnp.log(jnp.where(least > 0, least, 1)) + log_scale
+        of_known = jnp.where(values > least, jnp.exp(log_least - jnp.logaddexp(0, log_values)), 0).sum()
+        of_lost = jnp.maximum((values <= least).sum() - jnp.maximum(len(a) - rank, 0), 0) * jnp.logaddexp(0, log_least)
+        error = jnp.where(least > 0, of_known + of_lost, 0)
+        return jnp.where(error <= _RELATIVE * jnp.maximum(rates.sum(), 1), rates.sum(), jnp.nan)
 
     return jax.lax.cond(rounding <= _TOLERANCE * log_det, lambda: log_det, by_eigenvalues)
 
 
+def _balanced(a, log_scale):
+    """I + s A as s (I/s + A) where s > 1: the number before I, what A becomes, and the log of what is taken out."""
+    log_factor = jnp.maximum(log_scale, 0)
+    return jnp.exp(-log_factor), a * jnp.exp(log_scale - log_factor), log_factor
+
+
 @_log_det_plus_one.defjvp
 def _log_det_plus_one_jvp(primals, tangents):
-    """The trace of (I + A)⁻¹ dA, of a finite inverse whatever rounding makes of A."""
-    (a,), (d_a,) = primals, tangents
-    values, vectors = jnp.linalg.eigh(a)
-    inverse = jnp.matmul(vectors / (1 + jnp.maximum(values, 0)), vectors.T, precision=jax.lax.Precision.HIGHEST)
-    return _log_det_plus_one(a), (inverse * d_a).sum()
+    """The trace of (I + s A)⁻¹ s dA, of a finite inverse whatever rounding makes of A."""
+    (a, log_scale, rank), (d_a, *_) = primals, tangents
+    identity, scaled, log_factor = _balanced(a, log_scale)
+    values, vectors = jnp.linalg.eigh(scaled)
+    inverse = jnp.exp(log_scale - log_factor) / (identity + jnp.maximum(values, 0))
+    inverse = jnp.matmul(vectors * inverse, vectors.T, precision=jax.lax.Precision.HIGHEST)
+    return _log_det_plus_one(a, log_scale, rank), (inverse * d_a).sum()

@@ -91,6 +91,25 @@ def _loss(theta: Array, x: Array, targets: Array, w: Array, precision: float) ->
     return float(value), gradient.ravel(), hessian, p
 
 
+def _least(theta: Array, x: Array, targets: Array, w: Array, precision: float) -> tuple[Array, float, Array]:
+    """Newton's method from theta: the minimiser of the loss, its value, and the probabilities."""
+    for _ in range(200):
+        value, gradient, hessian, p = _loss(theta, x, targets, w, precision)
+        step = np.linalg.lstsq(hessian, -gradient, rcond=1e-15)[0]
+        decrement = -gradient @ step
+        if decrement < max(1e-26, 1e-22 * value):
+            return theta, value, p
+        length = 1.0
+        while length > 1e-6 and (
+            _loss(theta + length * step, x, targets, w, precision)[0] > value - length * decrement / 4 + 1e-13
+        ):
+            length /= 2
+        theta = theta + length * step
+    if decrement < 1e-10 * value:
+        return theta, value, p
+    raise RuntimeError("Newton's method did not converge")
+
+
 def pactran_gaussian(
     features: Array, labels: Array, where: Weights = None, weight: float = 0.1, prior_variance: float = 100.0
 ) -> float:
@@ -103,18 +122,9 @@ def pactran_gaussian(
     if k == 1:
         return 0.0
     targets = (labels[:, None] == classes).astype(float)
-    theta = np.zeros((d + 1) * k)
-    for _ in range(200):
-        value, gradient, hessian, p = _loss(theta, x, targets, w, 1 / t)
-        step = np.linalg.lstsq(hessian, -gradient, rcond=1e-13)[0]
-        decrement = -gradient @ step
-        if decrement < 1e-26:
-            break
-        length = 1.0
-        while _loss(theta + length * step, x, targets, w, 1 / t)[0] > value - length * decrement / 4 + 1e-13:
-            length /= 2
-        theta = theta + length * step
-    else:
-        raise RuntimeError("Newton's method did not converge")
+    theta, unit = np.zeros((d + 1) * k), max(np.abs(x).max(), 1e-300)
+    precision = 1 / (t * unit**2)  # of the weights on features of size one
+    for weaker in sorted({precision, *(10.0**-p for p in range(3, 20) if 10.0**-p > precision)}, reverse=True):
+        theta, value, p = _least(theta, x / unit, targets, w, weaker)
     trace = np.sum(w * (np.sum(x**2, axis=1) + 1) * np.sum(p * (1 - p), axis=1)) / w.sum()
     return float(-(value + k * d / (2 * weight * w.sum() * d) * np.log1p(t / (k * d) * trace)))
