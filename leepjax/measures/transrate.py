@@ -53,8 +53,8 @@ def transrate(
 
     Returns:
         A scalar in nats, higher is better; 0 for one class or constant features. In [0, R(F)] by frequency, as log det
-        is concave; uniform weights know no bounds, as a rare class may spread the most. NaN when no example counts. It
-        depends on the features' scale.
+        is concave; uniform weights know no bounds, as a rare class may spread the most. NaN when no example counts, or
+        where float32 can't resolve it and there are no values to look at in float64. It depends on the features' scale.
 
     Raises:
         ValueError: for an `eps` that isn't positive or an unknown weighting; outside jit, for features that aren't
