@@ -202,13 +202,12 @@ def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
     assert os.listdir(tmp_path) == ["results.jsonl"]
 
 
-def test_a_reader_who_has_seen_enough_is_no_error():
+@pytest.mark.parametrize("arguments", [["ls", "measures"], ["--help"], ["rank", "--help"]])
+def test_a_reader_who_has_seen_enough_is_no_error(arguments):
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as closed:
-        done = subprocess.run(
-            [*COMMAND, "ls", "measures"], stdout=closed, stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run([*COMMAND, *arguments], stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 import leepjax
 from leepjax.data.target import from_arrays
 from leepjax.extraction import shards
-from leepjax.extraction.extract import extract, table_path
+from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.table import read_table, write_table
 from leepjax.models.source import as_source
@@ -284,3 +284,10 @@ def test_a_batch_is_spread_over_all_devices(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (50, 32, 32, 3), np.uint8)
     features = leepjax.load_source("random")(images).features
     np.testing.assert_allclose(np.load(path), features, rtol=1e-4, atol=1e-5)
+
+
+def test_the_key_of_a_table_depends_on_the_class_names():
+    names = [["cat", "dog", "eel"], ["lynx", "dog", "eel"], ["cat", "dog", "eel", "fox"], ["cat", "dog", "e", "l"]]
+    targets = [from_arrays(IMAGES, LABELS, each) for each in names]
+    assert len({table_key(SOURCE, target) for target in targets}) == len(names)
+    assert table_key(SOURCE, targets[0]) == table_key(SOURCE, TARGET)

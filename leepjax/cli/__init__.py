@@ -42,7 +42,10 @@ def main() -> None:
         with interruptible():
             from leepjax.cli.commands import app
 
-            app()
+            try:
+                app()
+            finally:
+                sys.stdout.flush()  # here, where a reader who closed the pipe is no error
     except (InputError, FloatingPointError, MemoryError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough

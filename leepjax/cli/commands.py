@@ -4,6 +4,7 @@ Heavy imports stand inside the commands, so that ``leepjax --help`` answers at o
 """
 
 import cyclopts
+from rich.console import Console
 
 from leepjax import __version__
 from leepjax.cli.arrays import list_, score
@@ -16,11 +17,20 @@ from leepjax.cli.training import pretrain
 from leepjax.cli.transfer import finetune, retrain
 from leepjax.cli.verify import verify
 
+
+class _Console(Console):
+    """Where the help is printed; a reader who closes the pipe has read enough, which Rich makes exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 app = cyclopts.App(
     name="leepjax",
     version=__version__,
     help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
     help_format="plaintext",
+    console=_Console(),
     suppress_keyboard_interrupt=False,  # `leepjax.cli.main` reports it
 )
 for command in (rank, sweep, score, verify, extract, retrain, finetune, study, report):

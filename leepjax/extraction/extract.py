@@ -89,7 +89,10 @@ def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
 
 def table_key(source: Source, target: Target) -> str:
     """The content key of the table that `extract` gives: known before the images are looked at."""
-    return digest(REVISION, source.identity.encode(), target.fingerprint.encode())
+    # The class names too: the table holds them, and equal images and labels may be of other classes.
+    return digest(
+        REVISION, source.identity.encode(), target.fingerprint.encode(), b"\0", json.dumps(target.classes).encode()
+    )
 
 
 def table_path(folder: Path, key: str, evidence: Evidence = "logits", storage: Storage = "float32") -> Path:
