@@ -243,7 +243,7 @@ def test_the_first_usual_name_counts_and_the_others_are_reported(tmp_path, caplo
     assert "took the labels from the column 'label'; others are target" in caplog.text
 
 
-def test_a_cloned_repository_of_the_hub_is_its_training_part(tmp_path):
+def test_a_cloned_repository_of_the_hub_comes_in_splits(tmp_path, caplog):
     data = tmp_path / "pets" / "data"
     data.mkdir(parents=True)
     (tmp_path / "pets" / "README.md").write_text("---\nlicense: mit\n---\n")
@@ -252,10 +252,14 @@ def test_a_cloned_repository_of_the_hub_is_its_training_part(tmp_path):
     target = read_target(str(tmp_path / "pets"))
     assert target.name == "pets"
     assert_holds_all(target)
+    assert target.test is not None
+    np.testing.assert_array_equal(target.test.labels, LABELS[:4])
+    assert target.test.classes == target.classes
+    assert "train is scored and trained on, test is kept to verify on" in caplog.text
     assert len(from_parquet(data, split="test")) == 4
     assert len(from_parquet(data, split="all")) == 14
-    with pytest.raises(InputError, match=r"data: expected files of the split 'val', got splits test, train; name one"):
-        from_parquet(data, split="validation")
+    with pytest.raises(InputError, match=r"data: expected files of the split 'val', got train, test; choose one"):
+        from_parquet(data, split="val")
 
 
 def test_a_suffix_in_capitals(tmp_path):

@@ -8,8 +8,9 @@ from itertools import chain
 from pathlib import Path
 
 from leepjax.data.encoded import digest_contents, digest_stream
-from leepjax.data.folder_layout import SPLITS, Classes, Layout, lay_out
+from leepjax.data.folder_layout import Classes, Layout, lay_out
 from leepjax.data.folder_tree import read_tree
+from leepjax.data.split import SPLITS
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError, SplitChoice
 

@@ -11,24 +11,15 @@ The rules, in order:
 4. Every other folder is a class, with all images below it at any depth.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
 from leepjax.data.folder_tree import Folder
+from leepjax.data.split import SPLITS, split_called
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError
-
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing"),
-}
-_SPLITS: Mapping[str, str] = {name: split for split, names in _NAMES.items() for name in names}
-
-SPLITS: tuple[str, ...] = tuple(_NAMES)
-"""In the order in which one is chosen to train on."""
 
 Classes = dict[str, list[Path]]
 """Class name → its images, classes in the order of their names."""
@@ -78,7 +69,7 @@ def class_name(folder: Folder) -> str:
 
 
 def _split(folder: Folder) -> str | None:
-    return _SPLITS.get(folder.name.casefold())
+    return split_called(folder.name)
 
 
 def _unwrapped(folder: Folder) -> Folder:
@@ -105,7 +96,7 @@ def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
     layout.without_class += [image for folder in bare for image in folder.images]
     splits: dict[str, Folder] = {}
     for folder in holding_classes:
-        split = _SPLITS[folder.name.casefold()]
+        split = split_called(folder.name)
         if split in splits:
             raise InputError(
                 f"{root.path}: expected one folder for each split, got {splits[split].name} and {folder.name}; "

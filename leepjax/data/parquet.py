@@ -5,23 +5,24 @@ import glob
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from leepjax.data.columns import IMAGES, LABELS, choose, choose_label, one_line
 from leepjax.data.encoded import Content, from_rows
-from leepjax.data.parquet_parts import of_split, unified
+from leepjax.data.parquet_parts import in_splits, unified
 from leepjax.data.path_column import within
 from leepjax.data.target import Target
-from leepjax.types import InputError
+from leepjax.types import InputError, SplitChoice
 
 _KEPT = 2
 """Row groups in memory: threads that read neighbouring images may be on both sides of a border."""
 
 
 def from_parquet(
-    path: str | Path, *, image: str | None = None, label: str | None = None, split: str | None = None
+    path: str | Path, *, image: str | None = None, label: str | None = None, split: SplitChoice | None = None
 ) -> Target:
     """A target from a ``.parquet``, from all of a folder, or from those that a glob like ``train-*.parquet`` gives.
 
@@ -35,14 +36,31 @@ def from_parquet(
             set, in the order of their names.
         image: the column of images; left out, the only one, or the one named ``image``.
         label: the column of labels; left out, the one declared as class labels, or named like one.
-        split: of files that are named after their splits (``train-00000-of-00002.parquet``), those to read; left out,
-            the training part.
+        split: of files that are named after their splits (``train-00000-of-00002.parquet``), those to read, or ``all``
+            as one set; left out, the training part, with the part to verify on as the target's `test`.
 
     Raises:
         InputError: when no file is there or can be read, there are no labelled images in it, or files disagree.
     """
     where = str(path)
-    paths = _files(where, split)
+    paths = _files(where)
+    name = paths[0].stem if Path(where).is_file() else _folder_name(paths[0])
+    train, held = in_splits(where, paths, split)
+    target = _of_files(where, name, train, image, label, None)
+    if held is None:
+        return target
+    return replace(target, test=_of_files(where, name, held, image, label, target.classes))
+
+
+def _of_files(
+    where: str,
+    name: str,
+    paths: Sequence[Path],
+    image: str | None,
+    label: str | None,
+    classes: Sequence[str] | None,
+) -> Target:
+    """The set of these files; `classes` are given where they are another part's."""
     schemas = [_open(file).schema_arrow for file in paths]
     declared = [_hugging_face(schema) for schema in schemas]
     images, labels, class_labels = _candidates(schemas[0], declared[0])
@@ -54,10 +72,11 @@ def from_parquet(
                 f"{file}: expected the columns of {paths[0].name}, got no {min(missing)!r}; leave the file out."
             )
     names = [features.get(label_column, {}).get("names") for features in declared]
-    classes, numbering = unified(paths, names, [schema.field(label_column).type for schema in schemas])
+    types = [schema.field(label_column).type for schema in schemas]
+    classes, numbering = unified(paths, names, types, classes)
     groups = RowGroups(paths, image_column)
     return from_rows(
-        name=paths[0].stem if Path(where).is_file() else _folder_name(paths[0]),
+        name=name,
         rows=groups.rows(label_column, numbering),
         content=groups,
         classes=classes,
@@ -117,7 +136,7 @@ class RowGroups:
         self.__dict__.update(state, _lock=threading.Lock())
 
 
-def _files(where: str, split: str | None) -> list[Path]:
+def _files(where: str) -> list[Path]:
     path = Path(where)
     if path.is_file():
         found: Iterable[Path] = [path]
@@ -129,7 +148,7 @@ def _files(where: str, split: str | None) -> list[Path]:
     paths = sorted(file.absolute() for file in found if file.is_file() and not file.name.startswith("."))
     if not paths:
         raise InputError(f"{where}: expected at least one .parquet, got none; check the path.")
-    return paths if path.is_file() else of_split(where, paths, split)
+    return paths
 
 
 def parquet_files(folder: Path) -> list[Path]:

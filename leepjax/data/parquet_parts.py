@@ -1,58 +1,81 @@
 """What several Parquet files of one set have in common: their split, and the numbers of their classes."""
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from leepjax.data.labels import class_name
-from leepjax.types import InputError
+from leepjax.data.split import SPLITS, split_called
+from leepjax.types import InputError, SplitChoice
 
 # train-00000-of-00002.parquet, test.parquet, validation_1.parquet: the name begins with a split's.
-_SPLIT = re.compile(r"(train|training|validation|valid|val|dev|test|testing)(?=[-_.])", re.IGNORECASE)
-_ONE_NAME = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+_FIRST_WORD = re.compile(r"[^-_.]*")
 
 
-def of_split(where: str, paths: Sequence[Path], split: str | None) -> list[Path]:
-    """The files of a split: the training part if left out, and all files where their names tell of no split.
+def in_splits(
+    where: str, paths: Sequence[Path], split: SplitChoice | None
+) -> tuple[Sequence[Path], Sequence[Path] | None]:
+    """The files to score and train on, and those to verify on where files are named after their splits.
+
+    Args:
+        where: what messages begin with.
+        paths: of the files.
+        split: the part to read instead; there is none to verify on then.
 
     Raises:
-        InputError: for a split that no file belongs to, or without one where there is no training part.
+        InputError: for a split that no file belongs to.
     """
-    splits = {path: _split_of(path) for path in paths}
-    found = sorted({name for name in splits.values() if name})
-    wanted = split and _ONE_NAME.get(split.lower(), split.lower())
-    if wanted == "all" or (wanted is None and len(found) < 2):
-        return list(paths)
-    wanted = wanted or "train"
-    if wanted not in found:
-        listed = ", ".join(found) or "none"
-        raise InputError(f"{where}: expected files of the split {wanted!r}, got splits {listed}; name one of them.")
-    return [path for path in paths if splits[path] == wanted]
-
-
-def _split_of(path: Path) -> str | None:
-    match = _SPLIT.match(path.name)
-    return _ONE_NAME.get(match[1].lower(), match[1].lower()) if match else None
+    of = {path: split_called(_FIRST_WORD.match(path.name)[0]) for path in paths}  # pyright: ignore[reportOptionalSubscript]
+    found = [each for each in SPLITS if each in of.values()]
+    if split == "all" or (split is None and (len(found) < 2 or None in of.values())):
+        return paths, None
+    if split is not None:
+        if split not in found:
+            listed = ", ".join(found) or "none"
+            raise InputError(f"{where}: expected files of the split {split!r}, got {listed}; choose one of these.")
+        return [path for path in paths if of[path] == split], None
+    train, test = found[0], found[-1]
+    logging.getLogger("leepjax").warning(
+        "%s: files are read as the splits %s: %s is scored and trained on, %s is kept to verify on "
+        "(--split chooses otherwise).",
+        where,
+        ", ".join(found),
+        train,
+        test,
+    )
+    return [path for path in paths if of[path] == train], [path for path in paths if of[path] == test]
 
 
 def unified(
-    paths: Sequence[Path], names: Sequence[Sequence[str] | None], types: Sequence[Any]
-) -> tuple[list[str] | None, Mapping[Path, Callable[[Any], Any]]]:
+    paths: Sequence[Path],
+    names: Sequence[Sequence[str] | None],
+    types: Sequence[Any],
+    classes: Sequence[str] | None = None,
+) -> tuple[Sequence[str] | None, Mapping[Path, Callable[[Any], Any]]]:
     """The classes of all files, and for each file what makes its labels those of the set.
 
     Args:
         paths: of the files.
         names: the class names that each file declares, None where it declares none.
         types: Arrow's types of the columns of labels.
+        classes: those of the part to train on, which the part to verify on shares.
 
     Raises:
-        InputError: when one file has names for its class numbers and another one has not.
+        InputError: when one file has names for its class numbers and another one has not, or names a class that isn't
+            among `classes`.
     """
     named = [path for path, declared in zip(paths, names, strict=True) if declared is not None]
     if not named:
-        return None, dict.fromkeys(paths, lambda label: label)
-    classes = list(dict.fromkeys(class_name(name) for declared in names for name in declared or ()))
+        return classes, dict.fromkeys(paths, _unchanged)
+    union = list(dict.fromkeys(class_name(name) for declared in names for name in declared or ()))
+    classes = union if classes is None else classes
+    if unknown := [name for name in union if name not in classes]:
+        raise InputError(
+            f"{named[0]}: expected the classes of the part to train on, got {unknown[0]!r} as well; "
+            "remove it, or choose one split."
+        )
     numbering = {}
     for path, declared, kind in zip(paths, names, types, strict=True):
         if declared is not None:
@@ -65,6 +88,10 @@ def unified(
                 "write the names into its metadata, or leave the file out."
             )
     return classes, numbering
+
+
+def _unchanged(label: Any) -> Any:
+    return label
 
 
 def _is_text(kind: Any) -> bool:

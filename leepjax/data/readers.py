@@ -33,8 +33,8 @@ def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = F
         name: ``digits``; a folder ``class/image.png``; an ``.npz``; a ``.parquet``, a folder or a glob of them;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
             Hugging Face, where the name may be a path.
-        split: of a folder that comes in splits, the part to read, or ``all`` as one set; left out, the training part,
-            with the part to verify on as the target's `test`.
+        split: of images or ``.parquet`` files that come in splits, the part to read, or ``all`` as one set; left out,
+            the training part, with the part to verify on as the target's `test`.
         strict: whether files of a folder that aren't used are an error; they are counted in a warning otherwise.
 
     Raises:
@@ -43,6 +43,8 @@ def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = F
     path = Path(name)
     if _is_image_folder(path):
         return from_folder(path, split, strict=strict)
+    if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
+        return from_parquet(name, split=split)
     if split is not None:
         raise InputError(
             f"target: expected a folder of splits for the split {split!r}, got {name!r}; leave the split out, or name "
@@ -53,8 +55,6 @@ def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = F
     kind, _, rest = name.partition(":")
     if kind in _HUBS:
         return _from_hub(kind, rest)
-    if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
-        return from_parquet(name)
     if path.is_file() and path.suffix == ".npz":
         return from_npz(path)
     if path.is_file():

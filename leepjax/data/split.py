@@ -1,6 +1,21 @@
-"""Stratified orders, splits and limits of labelled examples."""
+"""Splits: what they are called where a set comes in them, and stratified orders, splits and limits of examples."""
 
 import numpy as np
+
+_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+_SPLITS = {name: split for split, names in _NAMES.items() for name in names}
+
+SPLITS: tuple[str, ...] = tuple(_NAMES)
+"""In the order in which one is chosen to train on."""
+
+
+def split_called(name: str) -> str | None:
+    """The split that a folder or file of this name holds, in any case; None where it is no split's name."""
+    return _SPLITS.get(name.casefold())
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
