@@ -75,8 +75,8 @@ ONE_SENTENCE = {
     "sweep tiny.npz,tiny.npz": "sweep: expected targets of different names, got 'tiny' twice; drop or rename one.",
     "sweep digits --sources ,": "sweep: expected at least one source, got none",
     "sweep digits --limit 1": "sweep: limit must be at least 2, got 1",
-    "score nowhere.npy labels.npy": "score: expected an array at nowhere.npy, got no file",
-    "score probs.npy nowhere.npy": "score: expected an array at nowhere.npy, got no file",
+    "score nowhere.npy labels.npy": "score: expected an .npy array at nowhere.npy, got no file",
+    "score probs.npy nowhere.npy": "score: expected an .npy array at nowhere.npy, got no file",
     "score logits.npy labels.npy": "score: each row of probs must be non-negative and sum to one",
     "score nan.npy labels.npy": "score: each row of probs must be non-negative and sum to one, got NaN or infinity at",
     "score nan.npy labels.npy --kind logits": "score: features must be finite, got NaN or infinity at row 0",
@@ -87,7 +87,7 @@ ONE_SENTENCE = {
     "score labels.npy labels.npy": "score: probs must have 2 axes, got shape (4,)",
     "score empty.npy short.npy": "score: expected at least one example and column",
     "score words.npy labels.npy": "score: probs must be an array",
-    "score objects.npy labels.npy": "score: expected an .npy array in objects.npy, got Object arrays",
+    "score objects.npy labels.npy": "score: expected an .npy array in objects.npy, got an array of Python objects",
     "score text.npz labels.npy": "score: expected an .npy array in text.npz",
     "score probs.npy labels.npy --measures leap": "got 'leap'; did you mean leep?",
     "score probs.npy labels.npy --measures h_score": "score: h_score reads features, got probs; pass --kind",
@@ -152,7 +152,9 @@ def test_a_corrupt_image_is_an_error_where_strictness_is_asked_for(fails):
 
 @pytest.mark.usefixtures("files")
 def test_an_npz_where_an_array_is_asked_for_is_closed_again(fails):
-    assert "score: expected one array in tiny.npz, got an .npz of several" in fails("score tiny.npz labels.npy")
+    assert "score: expected an .npy array in tiny.npz, got an .npz of several arrays" in fails(
+        "score tiny.npz labels.npy"
+    )
     gc.collect()
 
 

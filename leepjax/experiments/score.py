@@ -9,6 +9,7 @@ import numpy as np
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
 from leepjax.measures import MEASURES, Measure, chosen
+from leepjax.npy import read_npy
 from leepjax.tables import Row
 from leepjax.types import InputError, unknown_name
 from leepjax.validation import check_features, check_probs
@@ -34,7 +35,7 @@ def score_arrays(
     chosen = _choose(kind, measures)
     if resamples < 0:
         raise InputError(f"score: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
-    array, label_array = _load(evidence), _load(labels)
+    array, label_array = read_npy("score", evidence), read_npy("score", labels)
     if kind == "logits":
         check_features("score", array, label_array, num_classes, None)
         array = np.asarray(jax.nn.softmax(array.astype(np.float32), axis=1))
@@ -66,16 +67,3 @@ def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
         if MEASURES[name].reads not in reads:
             raise InputError(f"score: {name} reads {MEASURES[name].reads}, got {kind}; pass --kind or another measure.")
     return [MEASURES[name] for name in measures]
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"score: expected an array at {path}, got no file; check the path.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"score: expected an .npy array in {path}, got {error}; write it with numpy.save.") from None
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise InputError(f"score: expected one array in {path}, got an .npz of several; save the one with numpy.save.")
-    return array
