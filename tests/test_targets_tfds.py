@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tiny_tfds import CLASSES, IMAGES
 
 from leepjax.data.readers import read_target
-from leepjax.data.tfds import from_tfds
+from leepjax.data.tfds import _check_dtype, from_tfds
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
@@ -183,3 +183,9 @@ def test_fashion_mnist():
         images = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)
         known = {image.tobytes() for image in images}
         assert all(np.asarray(test.read(i).convert("L")).tobytes() in known for i in range(200))
+
+
+def test_images_of_floats_are_refused():
+    _check_dtype("tfds:x", np.uint16)
+    with pytest.raises(InputError, match=r"tfds:x: expected images of uint8 or uint16, got float32; prepare the set"):
+        _check_dtype("tfds:x", np.float32)

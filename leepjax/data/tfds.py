@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from leepjax.data.columns import IMAGES, LABELS, choose, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.target import Target
@@ -45,6 +47,7 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
     )
     image = choose(where, "image feature", images, image, (*supervised, *IMAGES), "take a set of images")
     label = choose(where, "label feature", labels, label, (*supervised, *LABELS), "name it with --label-column")
+    _check_dtype(where, features[image].np_dtype)
     records = _Records(
         source=_source(where, tfds, builder, split),
         features=tfds.features.FeaturesDict({image: features[image], label: features[label]}),
@@ -58,6 +61,14 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
         classes=_names(features[label]),
         where=where,
     )
+
+
+def _check_dtype(where: str, dtype: Any) -> None:
+    """Raise InputError for images of floats, which TensorFlow Datasets writes as PNGs of their bits."""
+    if dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            f"{where}: expected images of uint8 or uint16, got {np.dtype(dtype).name}; prepare the set as one of these."
+        )
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def open_sets(
     if test_set is None:
         raise InputError("pretrain: expected a test set, got none; pass one, or a folder of train and test.")
     train_set, test_set = (replace(each, test=None) for each in (train_set, test_set))
-    if classes:
+    if classes is not None:
         return train_set.of_classes(classes), test_set.of_classes(classes)
     return train_set, test_set
 
