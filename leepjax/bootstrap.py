@@ -59,8 +59,11 @@ def _numbers_held(measure: str, shape: tuple[int, ...], num_classes: int) -> int
 def interval(value: float, draws: np.ndarray, confidence: float) -> tuple[float, float]:
     """The percentile interval of a score's draws, centred on the score; NaN where a draw is undefined or there is none.
 
-    A resample holds duplicates, and they raise every measure that fits a table or a covariance to the examples: so
-    the draws are taken `about` the score.
+    It is for the expected score at this n: the mean over fresh sets of as many examples. That is what sources scored on
+    the same examples are compared by. It isn't for the score of the whole population, from which measures that fit a
+    table or a covariance to the examples differ, by more than the interval's width where classes or features are many
+    for n. A resample holds duplicates, which raise these measures once more: so the draws are taken `about` the score.
+    Of 95 % intervals, 93 to 98 % held the expected score (`benchmarks/coverage.py`).
     """
     if not len(draws) or not np.isfinite(draws).all():
         return float("nan"), float("nan")

@@ -180,9 +180,9 @@ def test_a_higher_confidence_is_a_wider_interval():
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
-def test_an_interval_is_made_of_its_resamples():
-    x, y = related(12, 0.4)
-    draws = np.random.default_rng(5).integers(0, 12, (1000, 12))
+def test_an_interval_of_many_items_is_made_of_its_resamples():
+    x, y = related(30, 0.4)
+    draws = np.random.default_rng(5).integers(0, 30, (1000, 30))
     expected = np.percentile([scipy.stats.kendalltau(x[i], y[i]).statistic for i in draws], (2.5, 97.5))
     assert estimate(kendall, x, y, seed=5)[1:] == pytest.approx(tuple(expected))
 
@@ -193,9 +193,7 @@ def test_intervals_leave_out_what_is_undefined():
     assert estimate(pearson, *with_nan) == estimate(pearson, x, y)
     assert np.isnan(estimate(pearson, x[:2], y[:2])[1:]).all()
     assert np.isnan(estimate(pearson, np.ones(9), y[:9])).all()
-    # A resample of three is one item thrice in a ninth of cases; all others are perfectly correlated.
-    x = np.array([1.0, 2.0, 3.0])
-    assert estimate(pearson, x, 2 * x) == pytest.approx((1, 1, 1))
+    assert np.isnan(estimate(pearson, x[:3], y[:3])[1:]).all()
 
 
 def test_many_items_go_through_scipy_with_the_same_result(monkeypatch):
@@ -203,15 +201,15 @@ def test_many_items_go_through_scipy_with_the_same_result(monkeypatch):
     at_once = [estimate(statistic, x, y, resamples=50) for statistic in STATISTICS.values()]
     monkeypatch.setattr("leepjax.ranking.resampling._MOST_SOURCES", 29)
     for statistic, expected in zip(STATISTICS.values(), at_once, strict=True):
-        assert estimate(statistic, x, y, resamples=50) == pytest.approx(expected)
+        assert estimate(statistic, x, y, resamples=50) == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_statistic_of_the_users_is_resampled_as_well():
-    x, y = related(15, 0.5)
+    x, y = related(30, 0.5)
     assert estimate(lambda a, b: pearson(a, b), x, y) == pytest.approx(estimate(pearson, x, y))
 
 
-@pytest.mark.parametrize("statistic", [pearson, kendall, regret])
+@pytest.mark.parametrize("statistic", [pearson, kendall, weighted_tau])
 def test_a_difference_is_paired(statistic):
     x, y = related(40, 0.7)
     assert difference(statistic, x, x, y) == (0, 0, 0)

@@ -108,11 +108,19 @@ def test_json_and_csv_are_alone_on_stdout(run):
     assert float(rows[0]["pearson"]) == pytest.approx(scipy.stats.pearsonr(LEEP[:5], ACCURACY[:5]).statistic)
 
 
-def test_seed_moves_intervals_and_no_values(run):
-    first, same, other = (rows_of(run, f"--seed {seed} --format json")["nce"] for seed in (0, 0, 1))
+def test_seed_moves_intervals_of_many_sources_and_no_values(run):
+    x, noise = np.random.default_rng(0).normal(size=(2, 30))
+    many = table(("source", "nce", "accuracy"), *((f"s{i}", x[i], x[i] + noise[i]) for i in range(30)))
+    options = "--accuracy accuracy --measures nce --format json"
+    first, same, other = (rows_of(run, f"--seed {s} {options}", scores=many, truth=many)["nce"] for s in (0, 0, 1))
     assert first == same
     assert first["pearson"] == other["pearson"]
     assert first["pearson_low"] != other["pearson_low"]
+
+
+def test_seed_moves_nothing_of_few_sources(run):
+    first, other = (rows_of(run, f"--seed {seed} --format json") for seed in (0, 1))
+    assert first == other
 
 
 def test_measures_and_the_accuracy_column_are_chosen(run):

@@ -6,12 +6,11 @@ same number (`tests/test_statistics.py`).
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.ranking.choices import recall_of_rows, regret_of_rows, rel_of_rows
 from leepjax.ranking.statistics import STATISTICS, Statistic
 
 # Beyond, the [n n] signs of all pairs cost more than SciPy's sorts of each resample.
@@ -71,20 +70,11 @@ def _weighted_tau(x: np.ndarray, y: np.ndarray, resamples: Resamples) -> np.ndar
     return (_tau(_weights(x, y, counts), *pairs) + _tau(_weights(y, x, counts), *pairs)) / 2
 
 
-def _by_rows(of_rows: Callable[..., np.ndarray], x: np.ndarray, y: np.ndarray, resamples: Resamples) -> np.ndarray:
-    return of_rows(x[resamples.draws], y[resamples.draws])
-
-
 _AT_ONCE: dict[Statistic, Callable[[np.ndarray, np.ndarray, Resamples], np.ndarray]] = {
     STATISTICS["pearson"]: _pearson,
     STATISTICS["spearman"]: _spearman,
     STATISTICS["kendall"]: _kendall,
     STATISTICS["weighted_tau"]: _weighted_tau,
-    STATISTICS["rel_at_1"]: partial(_by_rows, partial(rel_of_rows, k=1)),
-    STATISTICS["rel_at_3"]: partial(_by_rows, partial(rel_of_rows, k=3)),
-    STATISTICS["recall_at_1"]: partial(_by_rows, partial(recall_of_rows, k=1)),
-    STATISTICS["recall_at_3"]: partial(_by_rows, partial(recall_of_rows, k=3)),
-    STATISTICS["regret"]: partial(_by_rows, regret_of_rows),
 }
 
 

@@ -81,6 +81,11 @@ STATISTICS: dict[str, Statistic] = {
 }
 
 
+def is_choice(statistic: Statistic) -> bool:
+    """Whether a statistic is Rel@k, Recall@k or regret, of whatever k."""
+    return getattr(statistic, "func", statistic) in (rel_at_k, recall_at_k, regret)
+
+
 def _correlate(correlate: Callable[..., Any], x: np.ndarray, y: np.ndarray, attribute: str = "statistic") -> float:
     if _undefined(x, y):
         return math.nan

@@ -1,0 +1,115 @@
+"""Intervals of a correlation over few sources, where resampled sources say too little about new ones.
+
+Of five sources a resample holds three or four, most of them perfectly ordered where all five are: the percentile
+bootstrap then gives [1, 1]. Here the interval holds every correlation under which the observed value is no surprise: a
+test of each population is inverted. The populations are those in which scores and accuracies are jointly normal, or
+become so by increasing maps, which rank statistics don't see. `benchmarks/coverage.py` measures how often the intervals
+cover, for such populations and for others.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import numpy as np
+import scipy.stats
+
+from leepjax.ranking.statistics import Statistic, kendall, pearson, spearman, weighted_tau
+
+FEWEST = 4
+"""With fewer sources there is no interval: Fisher's z has no variance then."""
+MOST = 29
+"""With more sources the bootstrap covers as it should, and assumes less."""
+
+_HALF = 1000  # simulated sets of sources of each population, less their mirror images
+_Z = np.linspace(-4, 4, 81)  # Fisher's z of the populations; the grid ends at |ρ| = 0.9993
+_SAME = 1e-9  # statistics closer than this differ by rounding
+
+Ends = tuple[float, float]
+
+
+def few_sources_interval(statistic: Statistic, value: float, n: int, confidence: float) -> Ends | None:
+    """The ends for a correlation of n sources with this value; None for other statistics, NaN, and n > `MOST`.
+
+    Pearson's r has Fisher's interval, and NaN at |r| = 1, where nothing is left to judge its error by. The others have
+    the interval of a simulated test, whose tails are never less than half of 1 − confidence. With five sources, which
+    have only eleven values of τ, it covers more often than the confidence.
+    """
+    if n > MOST or math.isnan(value) or statistic not in (pearson, *_TARGETS):
+        return None
+    if n < FEWEST:
+        return math.nan, math.nan
+    if statistic is pearson:
+        return _fisher(value, n, confidence)
+    return _inverted(statistic, value, n, confidence)
+
+
+def difference_interval(values: Ends, ends: tuple[Ends, Ends], correlation: float) -> Ends:
+    """The ends for the difference of two values with these ends, whose errors have this correlation (Zou, 2007)."""
+    (first, second), ((low1, high1), (low2, high2)) = values, ends
+
+    def reach(one: float, other: float) -> float:
+        return math.sqrt(max(0.0, one * one + other * other - 2 * correlation * one * other))
+
+    down, up = reach(first - low1, high2 - second), reach(high1 - first, second - low2)
+    return first - second - down, first - second + up
+
+
+def _fisher(r: float, n: int, confidence: float) -> Ends:
+    if abs(r) > 1 - _SAME:
+        return math.nan, math.nan
+    reach = float(scipy.stats.norm.ppf((1 + confidence) / 2)) / math.sqrt(n - 3)
+    return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)
+
+
+def _inverted(statistic: Statistic, value: float, n: int, confidence: float) -> Ends:
+    """The ends of the populations of which neither tail, the value included, is rarer than (1 − confidence) / 2."""
+    simulated = _simulated(n)[statistic]
+    tail = (1 - confidence) / 2
+    at_least = np.maximum.accumulate((simulated >= value - _SAME).mean(axis=1))
+    above = np.maximum.accumulate((simulated > value + _SAME).mean(axis=1))
+    low = np.interp(tail, at_least, _Z) if at_least[0] <= tail else -math.inf
+    high = np.interp(1 - tail, above, _Z) if above[-1] >= 1 - tail else math.inf
+    low, high = (_TARGETS[statistic](float(z), simulated) for z in (low, high))
+    # A value that ties have moved further out than any population of the grid is still within its own interval.
+    return min(low, value), max(high, value)
+
+
+@lru_cache(maxsize=MOST)
+def _simulated(n: int) -> Mapping[Statistic, np.ndarray]:
+    """[populations, sets] each rank statistic of simulated sets of n sources, the same at every call."""
+    x, noise = np.random.default_rng(0).standard_normal((2, _HALF, n))
+    # Scores fall along each row, so that their ranks are the columns; mirrored noise makes ρ and −ρ mirror images.
+    x = np.tile(-np.sort(-x, axis=1), (2, 1))
+    noise = np.concatenate([noise, -noise])
+    of_populations = [_of_rows(rho * x + math.sqrt(1 - rho * rho) * noise) for rho in np.tanh(_Z)]
+    return {name: np.stack([of_rows[name] for of_rows in of_populations]) for name in _TARGETS}
+
+
+def _of_rows(y: np.ndarray) -> dict[Statistic, np.ndarray]:
+    """[r] each rank statistic of accuracies y [r n] without ties, whose scores fall from the first to the last."""
+    n = y.shape[1]
+    place = np.arange(n)
+    rank = np.argsort(np.argsort(-y, axis=1), axis=1)
+    agreeing = np.einsum("rij,ij->ri", np.sign(y[:, :, None] - y[:, None, :]), np.sign(place - place[:, None]))
+    weights = 1 / (1 + place)
+    weighted = np.einsum("ri,ri->r", weights + weights[rank], agreeing) / (2 * weights.sum() * (n - 1))
+    squares = np.einsum("ri,ri->r", rank - place, rank - place)
+    return {
+        spearman: 1 - 6 * squares / (n * (n * n - 1)),
+        kendall: agreeing.sum(axis=1) / (n * (n - 1)),
+        weighted_tau: weighted,
+    }
+
+
+def _expected(z: float, simulated: np.ndarray) -> float:
+    """The mean of sets of n sources, which is all that weighted τ has: it converges to nothing as n grows."""
+    return math.copysign(1, z) if math.isinf(z) else float(np.interp(z, _Z, simulated.mean(axis=1)))
+
+
+_TARGETS: dict[Statistic, Callable[[float, np.ndarray], float]] = {
+    spearman: lambda z, _: 6 / math.pi * math.asin(math.tanh(z) / 2),
+    kendall: lambda z, _: 2 / math.pi * math.asin(math.tanh(z)),
+    weighted_tau: _expected,
+}
+"""What each interval is to cover in a population of this z: its own value of all sources, or the mean of n."""
