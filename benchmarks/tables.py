@@ -6,6 +6,7 @@ python benchmarks/tables.py --size full     # writes them; `small` only checks
 import re
 
 import agreement_tables
+import coverage_tables
 import published_tables
 import source_tables
 import speed_tables
@@ -16,7 +17,7 @@ from results import HERE, lines
 
 PAGES = [HERE / "README.md", HERE / "PUBLISHED.md", HERE / "STUDIES.md"]
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
-TABLES = speed_tables.TABLES | source_tables.TABLES | published_tables.TABLES
+TABLES = speed_tables.TABLES | source_tables.TABLES | published_tables.TABLES | coverage_tables.TABLES
 # Of these the columns depend on the results, too.
 ROWS = study_tables.TABLES | agreement_tables.TABLES
 
