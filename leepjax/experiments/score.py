@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.data.labels import class_numbers
 from leepjax.measures import MEASURES, Measure, chosen
 from leepjax.npy import read_npy
 from leepjax.tables import Row
@@ -35,7 +36,7 @@ def score_arrays(
     chosen = _choose(kind, measures)
     if resamples < 0:
         raise InputError(f"score: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
-    array, label_array = read_npy("score", evidence), read_npy("score", labels)
+    array, label_array = read_npy("score", evidence, mapped=True), _read_labels(labels, num_classes)
     if kind == "logits":
         check_features("score", array, label_array, num_classes, None)
         array = np.asarray(jax.nn.softmax(array.astype(np.float32), axis=1))
@@ -67,3 +68,16 @@ def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
         if MEASURES[name].reads not in reads:
             raise InputError(f"score: {name} reads {MEASURES[name].reads}, got {kind}; pass --kind or another measure.")
     return [MEASURES[name] for name in measures]
+
+
+def _read_labels(path: Path, num_classes: int | None) -> np.ndarray:
+    """Integer labels; without a number of classes, numbers with wide gaps are renumbered."""
+    labels = read_npy("score", path)
+    if labels.dtype.kind in "US":
+        raise InputError(f"score: labels must be integers, got {labels.dtype} in {path}; pass class numbers.")
+    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.rint(labels)).all()):
+        labels = labels.astype(np.int64)
+    sized = num_classes is None and labels.ndim == 1 and labels.dtype.kind in "iu" and len(labels) > 0
+    if sized and labels.min() >= 0 and labels.max() > len(labels):
+        return class_numbers("score", labels)[0]
+    return labels
