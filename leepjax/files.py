@@ -195,6 +195,22 @@ def check_writable(folder: Path) -> None:
         temporary.unlink()
 
 
+def check_room(folder: Path, size: int) -> None:
+    """Make sure that a folder's disk, and the user's quota of it, have room for so many bytes.
+
+    Raises:
+        WriteError: when they haven't.
+    """
+    with writing(folder):
+        descriptor, temporary = _temporary(folder)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+            temporary.unlink()
+
+
 @contextlib.contextmanager
 def unkept_if(optional: bool, cache: Path) -> Iterator[None]:
     """Where what is written is `optional`, because it is a cache, let a failure be a warning."""

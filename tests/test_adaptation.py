@@ -4,6 +4,8 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import numpy as np
@@ -13,6 +15,7 @@ from leepjax import cli
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.experiments.adaptation import parts
+from leepjax.experiments.finetune import finetune
 from leepjax.experiments.retrain import retrain
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
@@ -20,6 +23,7 @@ from leepjax.models.source import Source, UserFunction
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.metrics import metrics
+from leepjax.transfer.recipe import FineTuning
 from leepjax.types import InputError
 
 LIMIT = 60
@@ -32,7 +36,7 @@ def run(monkeypatch, capsys, tmp_path):
     """Run the command line in this process: exit code, stdout's rows, stderr."""
     monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.transfer, "cache_compilations", lambda folder: None)  # it would outlive the test
+    monkeypatch.setattr("leepjax.cli.transfer.cache_compilations", lambda folder: None)  # it would outlive the test
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["leepjax", *map(str, arguments)])
@@ -94,6 +98,45 @@ def test_finetune_writes_the_network_that_it_measured_and_its_curve(run, tmp_pat
     assert {path.name for path in (tmp_path / "made").iterdir()} == {
         f"mine.{kind}" for kind in ("safetensors", "json", "curve.jsonl")
     }
+
+
+def test_the_same_finetune_again_reads_what_it_wrote_unless_data_or_weights_changed(tmp_path, caplog):
+    chosen, options = parts("finetune", *halves()), {"recipe": FineTuning(epochs=1, batch_size=16), "out": tmp_path}
+    first = finetune("random", chosen, **options)
+    steps = []
+    again = finetune("random", chosen, on_step=steps.append, **options)
+    assert not steps
+    assert "was trained by this very command; it is read, not trained again" in caplog.text
+    assert again.curve == first.curve
+    assert again.source.card == first.source.card
+    for name, value in first.rows[0].items():
+        assert again.rows[0][name] == (pytest.approx(value, abs=1e-6) if isinstance(value, float) else value)
+    other = parts("finetune", chosen.train.subset(np.arange(40)), chosen.test)
+    finetune("random", other, on_step=steps.append, **options)
+    assert steps
+    weights = tmp_path / "random-digits-finetune.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    steps.clear()
+    finetune("random", other, on_step=steps.append, **options)
+    assert steps
+
+
+def test_the_same_finetune_twice_at_once_trains_once(tmp_path, monkeypatch):
+    """Threads stand for processes here: each opens the lock's file for itself."""
+    monkeypatch.setattr("leepjax.locks.PATIENCE", 0.1)
+    chosen, steps, both = parts("finetune", *halves()), [], threading.Barrier(2)
+
+    def run(_):
+        both.wait()
+        recipe = FineTuning(epochs=1, batch_size=16)
+        return finetune("random", chosen, recipe=recipe, out=tmp_path, on_step=lambda at: steps.append(at.step))
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, range(2))
+    assert steps == [0, 1, 2]
+    assert first.curve == second.curve
+    assert first.rows[0]["accuracy"] == second.rows[0]["accuracy"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json", ".jsonl"}
 
 
 def test_without_a_folder_nothing_is_written(run, tmp_path):

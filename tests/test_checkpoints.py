@@ -110,6 +110,37 @@ def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path,
     assert "is set aside; beginning anew" in caplog.text
 
 
+def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_the_ones_before_are_kept(always, tmp_path, caplog):
+    with pytest.raises(KilledError):
+        trained(tmp_path, on_step=killed_at(9))
+    whole, _ = trained()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.posix_fallocate", lambda *at: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        resumed, _ = trained(tmp_path)
+    assert "the checkpoint of step 10 can't be written (No space left on device); the training goes on" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {"8", "9", "training"}
+    for name, leaf in leaves(whole).items():
+        np.testing.assert_array_equal(leaves(resumed)[name], leaf)
+
+
+def test_an_error_of_orbax_leaves_the_checkpoints_before_and_later_ones_are_written(always, tmp_path, caplog):
+    kept = saving.Checkpoints(tmp_path, "this training")
+    assert kept.save(1, {"a": np.ones(3)}, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept._manager, "save", lambda *at, **options: (_ for _ in ()).throw(ValueError("disk\nfull")))
+        assert not kept.save(2, {"a": np.zeros(3)}, {})
+    assert "the checkpoint of step 2 can't be written (disk); the training goes on" in caplog.text
+    np.testing.assert_array_equal(kept.restore({"a": np.zeros(3)})[0]["a"], np.ones(3))
+    assert kept.save(3, {"a": np.zeros(3)}, {})
+    kept.close()
+
+
+def test_a_folder_that_a_process_was_killed_in_before_its_first_mark_is_free(tmp_path):
+    (tmp_path / ".leepjax-0123.tmp").touch()
+    saving.Checkpoints(tmp_path, "this training").close()
+    assert [path.name for path in tmp_path.iterdir()] == ["training"]
+
+
 def test_a_folder_with_anything_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="train: expected an empty folder or checkpoints of this training in"):

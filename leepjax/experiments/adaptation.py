@@ -9,7 +9,7 @@ from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.experiments.written import training
-from leepjax.files import shortened
+from leepjax.files import WriteError, check_writable, shortened
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
 from leepjax.tables import Row
@@ -87,24 +87,30 @@ def rows(source: Source, target: Parts, how: str, seed: int, worth: dict[str, Me
     ]
 
 
-def weights_path(
-    caller: str, out: Path, name: str | None, source: Source, target: Parts, how: str, command: str
-) -> Path:
-    """Where what is trained is to be written: under its name, or one made of what it is made from.
+def weights_path(caller: str, out: Path, name: str | None, source: Source, target: Parts, how: str) -> Path:
+    """Path of the weights: ``NAME.safetensors``, by default SOURCE-TARGET-METHOD.
 
     Raises:
-        InputError: when nothing can be written there, or what is there was made by another command.
+        InputError: when nothing can be written there.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        check_writable(out)
+    except WriteError as error:
         raise InputError(
             f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another."
         ) from None
     plain = (
         re.sub(r"[^\w.+-]+", "-", text.removesuffix(".npz")).strip("-") for text in (source.name, target.train.name)
     )
-    path = out / f"{name or shortened('-'.join((*plain, how)))}.safetensors"
+    return out / f"{name or shortened('-'.join((*plain, how)))}.safetensors"
+
+
+def check_free(caller: str, path: Path, command: str) -> None:
+    """Make sure that what is to be written doesn't replace the network of another command.
+
+    Raises:
+        InputError: when it would.
+    """
     if (beside := path.with_suffix(".json")).exists():
         made = read_card(beside).training
         if made is None or made.command != command:
@@ -112,11 +118,18 @@ def weights_path(
                 f"{caller}: expected no other network at {path}, got one made by "
                 f"{made.command if made else 'others'!r}; pass another name."
             )
-    return path
 
 
 def card(
-    name: str, source: Source, target: Parts, curve: list[Epoch], seed: int, command: str, *, scratch: bool = False
+    name: str,
+    source: Source,
+    target: Parts,
+    curve: list[Epoch],
+    seed: int,
+    command: str,
+    *,
+    scratch: bool = False,
+    identity: str = "",
 ) -> Card:
     """The card of a source that was adapted to a target, but for what only its weights can tell."""
     before = "" if scratch else f"{source.card.data or source.name}; then "
@@ -130,5 +143,5 @@ def card(
         classes=target.train.classes,
         data=before + target.train.name,
         licence="" if scratch else source.card.licence,
-        training=training(target.train, target.test, curve, seed, command),
+        training=training(target.train, target.test, curve, seed, command, identity),
     )

@@ -4,16 +4,20 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
-from leepjax.experiments.written import checkpoints_of, write_source
+from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
+from leepjax.experiments.written import checkpoints_of, finished, identity_of, write_source
+from leepjax.locks import locked
 from leepjax.models.opening import load_source
 from leepjax.models.source import DType, Source
 from leepjax.transfer.curve import Epoch
-from leepjax.transfer.finetune import fine_tune, from_scratch
-from leepjax.transfer.loop import Progress
+from leepjax.transfer.finetune import Trained, fine_tune, from_scratch, logits_of
+from leepjax.transfer.loop import Progress, in_memory
 from leepjax.transfer.metrics import metrics
 from leepjax.transfer.recipe import FineTuning, Recipe
+
+Options = dict[str, Any]
 
 
 def finetune(
@@ -32,7 +36,9 @@ def finetune(
     """Train all of a source on a target, from its weights or, with `scratch`, from fresh ones.
 
     With `out` the network is written there as a source of the target's classes, its curve beside it
-    (``NAME.curve.jsonl``), and, until the training is done, checkpoints to go on from (``NAME.checkpoints``).
+    (``NAME.curve.jsonl``), and, until the training is done, checkpoints to go on from (``NAME.checkpoints``). While
+    another process trains what is to have the same name, this one waits. What this very training has already written
+    is read, and not trained again.
 
     Raises:
         InputError: as `fine_tune`, and for a folder that can't be written to or holds another network of that name.
@@ -41,20 +47,29 @@ def finetune(
     source = source if isinstance(source, Source) else load_source(source)
     source = replace(source, dtype=dtype or source.dtype)
     how = "scratch" if scratch else "finetune"
-    path = weights_path("finetune", out, name, source, target, how, command) if out else None
-    trained = (from_scratch if scratch else fine_tune)(
-        source,
-        *target,
-        recipe=recipe,
-        checkpoints=checkpoints_of(path) if path else None,
-        on_step=on_step,
-        on_epoch=on_epoch,
-    )
-    curve = trained.curve
-    written = None
-    if path:
-        made = card(path.stem, source, target, curve, recipe.seed, command, scratch=scratch)
-        written = write_source(trained.model, path, made, target.test, curve=curve)
-    found = rows(source, target, how, recipe.seed, {"test": metrics(trained.logits, target.test.labels)})
+    options: Options = {"recipe": recipe, "on_step": on_step, "on_epoch": on_epoch}
+    if out is None:
+        trained = _train(scratch, source, target, options)
+        return _adapted(source, target, how, recipe, trained.logits, trained.curve, None)
+    path = weights_path("finetune", out, name, source, target, how)
+    identity = identity_of(*target, how, source.identity, recipe)
+    with locked(path, "is training it"):
+        check_free("finetune", path, command)
+        if found := finished(path, identity):
+            written, curve = found
+            logits = logits_of(written.network.model(), source, in_memory(target.test, source.card.preprocessing))
+            return _adapted(source, target, how, recipe, logits, curve, written)
+        trained = _train(scratch, source, target, options | {"checkpoints": checkpoints_of(path)})
+        made = card(path.stem, source, target, trained.curve, recipe.seed, command, scratch=scratch, identity=identity)
+        written = write_source(trained.model, path, made, target.test, curve=trained.curve)
+    return _adapted(source, target, how, recipe, trained.logits, trained.curve, written)
+
+
+def _train(scratch: bool, source: Source, target: Parts, options: Options) -> Trained:
+    return (from_scratch if scratch else fine_tune)(source, *target, **options)
+
+
+def _adapted(source, target, how, recipe, logits, curve, written) -> Adapted:
+    found = rows(source, target, how, recipe.seed, {"test": metrics(logits, target.test.labels)})
     found[0]["images_per_second"] = curve[-1].images_per_second if curve else None
     return Adapted(found, curve, written)

@@ -8,7 +8,9 @@ import numpy as np
 
 from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
-from leepjax.experiments.written import checkpoints_of, training, write_source
+from leepjax.experiments.written import checkpoints_of, finished, identity_of, training, write_source
+from leepjax.files import check_writable
+from leepjax.locks import locked
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Source
@@ -67,11 +69,13 @@ def pretrain(
 
     Beside them stand the curve (``name.curve.jsonl``, an epoch a line) and, until the training is done, its checkpoints
     (``name.checkpoints``): run again after a kill or Ctrl-C, and it goes on from there. The accuracy is that of the
-    written file (float16), not of the network in memory. Zero epochs leave the random initialisation, the control that
-    every comparison of sources needs.
+    written file (float16), not of the network in memory. While another process trains what is to have the same name,
+    this one waits; what this very training has already written is read, and not trained again. Zero epochs leave the
+    random initialisation, the control that every comparison of sources needs.
 
     Raises:
         InputError: when the two sets don't name the same classes.
+        OSError: when `out` can't be written to.
         FloatingPointError: when the loss is no longer finite.
     """
     check_same_classes("pretrain", train_set, test_set)
@@ -80,28 +84,33 @@ def pretrain(
     preprocessing = Preprocessing(
         image_size=IMAGE_SIZE, mean=tuple(mean.round(6).tolist()), std=tuple(std.round(6).tolist())
     )
-    network = architectures.build(model, len(train_set.classes), recipe.seed)
+    check_writable(out)
     path = out / f"{name}.safetensors"
-    curve = train(
-        network,
-        Images(images, train_set.labels),
-        preprocessing,
-        recipe,
-        test=in_memory(test_set, preprocessing),
-        checkpoints=checkpoints_of(path),
-        on_step=on_step,
-        on_epoch=on_epoch,
-    )
-    card = Card(
-        name=name,
-        model=model,
-        num_classes=len(train_set.classes),
-        preprocessing=preprocessing,
-        num_parameters=0,
-        weights_hash="",
-        classes=train_set.classes,
-        data=data or train_set.name,
-        licence=licence,
-        training=training(train_set, test_set, curve, recipe.seed, command),
-    )
-    return write_source(network, path, card, test_set, curve=curve, dtype=np.float16)
+    identity = identity_of(train_set, test_set, model, recipe, data, licence)
+    with locked(path, "is training it"):
+        if found := finished(path, identity):
+            return found[0]
+        network = architectures.build(model, len(train_set.classes), recipe.seed)
+        curve = train(
+            network,
+            Images(images, train_set.labels),
+            preprocessing,
+            recipe,
+            test=in_memory(test_set, preprocessing),
+            checkpoints=checkpoints_of(path),
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
+        card = Card(
+            name=name,
+            model=model,
+            num_classes=len(train_set.classes),
+            preprocessing=preprocessing,
+            num_parameters=0,
+            weights_hash="",
+            classes=train_set.classes,
+            data=data or train_set.name,
+            licence=licence,
+            training=training(train_set, test_set, curve, recipe.seed, command, identity),
+        )
+        return write_source(network, path, card, test_set, curve=curve, dtype=np.float16)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from leepjax.experiments.adaptation import Adapted, Parts, card, rows, weights_path
+from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
 from leepjax.experiments.cell import OnProgress, counted
 from leepjax.experiments.written import write_source
 from leepjax.extraction.extract import extract
+from leepjax.locks import locked
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 from leepjax.transfer.head import Head, retrain_head
@@ -37,7 +38,9 @@ def retrain(
             source that is a user's function.
     """
     source = source if isinstance(source, Source) else load_source(source)
-    path = weights_path("retrain", out, name, source, target, "head", command) if out else None
+    path = weights_path("retrain", out, name, source, target, "head") if out else None
+    if path:
+        check_free("retrain", path, command)
     network = source.network.model() if path else None
     tables = []
     for part, examples in zip(Parts._fields, target, strict=True):
@@ -54,7 +57,9 @@ def retrain(
     if path and network is not None:
         network.replace_head(num_classes, seed)
         _set_head(network, fitted.head)
-        written = write_source(network, path, card(path.stem, source, target, [], seed, command), target.test)
+        with locked(path):
+            check_free("retrain", path, command)  # another process may have written it since
+            written = write_source(network, path, card(path.stem, source, target, [], seed, command), target.test)
     return Adapted(found, [], written)
 
 

@@ -1,8 +1,8 @@
 """A network that was trained, kept as a source: its weights, its card, and its accuracy."""
 
 import importlib.metadata
+import logging
 import platform
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,15 @@ import numpy as np
 
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
-from leepjax.files import digest
+from leepjax.files import digest, remove_folder
 from leepjax.models import weights
-from leepjax.models.card import Card, Training, save_card
+from leepjax.models.card import Card, Training, read_card, save_card
 from leepjax.models.source import Source, WeightsFile
+from leepjax.records import read_lines
 from leepjax.transfer.curve import Epoch, write_curve
+from leepjax.types import InputError
+
+log = logging.getLogger("leepjax")
 
 
 def write_source(
@@ -38,7 +42,7 @@ def write_source(
     accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
     card = msgspec.structs.replace(card, accuracy=round(accuracy, 6))
     save_card(card, path.with_suffix(".json"))
-    shutil.rmtree(checkpoints_of(path), ignore_errors=True)
+    remove_folder(checkpoints_of(path))
     return Source(card, written)
 
 
@@ -47,9 +51,33 @@ def checkpoints_of(path: Path) -> Path:
     return path.with_suffix(".checkpoints")
 
 
-def training(train_set: Target, test_set: Target, curve: list[Epoch], seed: int, command: str) -> Training:
+def identity_of(train_set: Target, test_set: Target, *choices: object) -> str:
+    """A digest of all that a training depends on: its sets, its choices and the versions of the packages."""
+    sets = [(each.fingerprint, each.classes) for each in (train_set, test_set)]
+    return digest(repr((sets, choices, _packages("leepjax"))).encode())
+
+
+def finished(path: Path, identity: str) -> tuple[Source, list[Epoch]] | None:
+    """The source and the curve that this very training wrote to `path`; None when it hasn't, or not all of it."""
+    try:
+        card = read_card(path.with_suffix(".json"))
+        made, weights_hash = card.training, digest(path.read_bytes())
+    except (InputError, OSError):
+        return None
+    if made is None or made.identity != identity or weights_hash != card.weights_hash:
+        return None
+    curve = read_lines(path.with_suffix(".curve.jsonl"), Epoch, "an epoch")
+    if len(curve) != made.epochs:
+        return None
+    log.warning("%s was trained by this very command; it is read, not trained again.", path)
+    remove_folder(checkpoints_of(path))  # of a process that was killed after it had written everything else
+    return Source(card, WeightsFile(card.model, card.num_classes, path)), curve
+
+
+def training(
+    train_set: Target, test_set: Target, curve: list[Epoch], seed: int, command: str, identity: str = ""
+) -> Training:
     """How a source was made, for its card; the seconds are those of the steps, of all runs that it took."""
-    packages = {package: importlib.metadata.version(package) for package in ("jax", "flax", "optax")}
     return Training(
         examples=len(train_set),
         epochs=len(curve),
@@ -57,5 +85,10 @@ def training(train_set: Target, test_set: Target, curve: list[Epoch], seed: int,
         command=command,
         test_examples=len(test_set),
         seconds=round(sum(epoch.seconds for epoch in curve), 1),
-        versions=packages | {"python": platform.python_version()},
+        versions=_packages() | {"python": platform.python_version()},
+        identity=identity,
     )
+
+
+def _packages(*further: str) -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in ("jax", "flax", "optax", *further)}

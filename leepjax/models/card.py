@@ -24,6 +24,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     test_examples: int
     seconds: float
     versions: dict[str, str]
+    identity: str = ""
+    """A digest of all that the training depends on: the same one needn't be made again."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """States of a training on disk, by Orbax: whole or not there, checked when they are read, the newest that is sound."""
 
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -9,11 +10,15 @@ import jax
 import numpy as np
 from orbax import checkpoint as ocp
 
-from leepjax.files import digest, write_atomically
+from leepjax.files import WriteError, check_room, digest, sweep, write_atomically, writing
 from leepjax.types import InputError
+
+log = logging.getLogger("leepjax")
 
 KEPT = 2
 """The newest, and the one before it, should the newest be damaged."""
+_OVERHEAD = 1 << 18
+"""Bytes of a checkpoint beside its arrays, at most."""
 SECONDS = 30.0
 """How much work a killed training may lose."""
 
@@ -32,23 +37,42 @@ class Checkpoints:
         self.folder = folder.absolute()
         _claim(self.folder, identity)
         self._last = time.monotonic()
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
-        )
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._manager = self._open()
 
     @property
     def due(self) -> bool:
         """Whether so much time has passed that losing it would annoy."""
         return time.monotonic() - self._last >= SECONDS
 
-    def save(self, step: int, state: Any, progress: dict[str, Any]) -> None:
-        """Write a state; until it is whole, a reader sees the one before."""
+    def save(self, step: int, state: Any, progress: dict[str, Any]) -> bool:
+        """Write a state; until it is whole, a reader sees the one before.
+
+        Returns False, after a warning, when it can't be written: the training needn't end for it.
+        """
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
         named = ocp.args.StandardSave({f"{i:05}": leaf for i, leaf in enumerate(leaves)})
         told = ocp.args.JsonSave(progress | {"digest": _digest(leaves)})
-        self._manager.save(step, args=ocp.args.Composite(state=named, progress=told), force=True)
-        self._last = time.monotonic()
+        try:
+            # Orbax's threads print tracebacks of their own where a disk is full, so it isn't asked to then.
+            check_room(self.folder, sum(leaf.nbytes for leaf in leaves) + _OVERHEAD)
+            self._manager.save(step, args=ocp.args.Composite(state=named, progress=told), force=True)
+        except MemoryError:
+            raise
+        except Exception as error:  # Orbax's and TensorStore's own, beside those of the system
+            log.warning(
+                "%s: the checkpoint of step %d can't be written (%s); the training goes on, and the checkpoints "
+                "before it are kept.",
+                self.folder,
+                step,
+                error.strerror if isinstance(error, WriteError) else _first_line(error),
+            )
+            with contextlib.suppress(Exception):
+                self._manager.close()
+            self._manager = self._open()  # which removes what was written of it
+            return False
+        finally:
+            self._last = time.monotonic()
+        return True
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """The newest sound state, as a pytree like `like`, and its progress; None if there is none.
@@ -62,7 +86,7 @@ class Checkpoints:
             except MemoryError:
                 raise
             except Exception as error:  # whatever Orbax makes of a damaged file
-                self._set_aside(step, str(error).partition("\n")[0][:200])
+                self._set_aside(step, _first_line(error))
                 continue
             return jax.tree.unflatten(structure, saved), progress
         return None
@@ -70,6 +94,13 @@ class Checkpoints:
     def close(self) -> None:
         """Let Orbax end its threads."""
         self._manager.close()
+
+    def _open(self) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
+        with writing(self.folder):
+            return ocp.CheckpointManager(self.folder, options=options)
 
     def _read(self, step: int, like: list[Any]) -> tuple[list[np.ndarray], dict[str, Any]]:
         named = {f"{i:05}": np.empty(leaf.shape, leaf.dtype) for i, leaf in enumerate(like)}
@@ -87,7 +118,7 @@ class Checkpoints:
         self._manager.reload()
         left = max(self._manager.all_steps(), default=None)
         then = "beginning anew" if left is None else f"going on from the one before, of step {left}"
-        logging.getLogger("leepjax").warning(
+        log.warning(
             "%s: the checkpoint of step %d can't be restored (%s) and is set aside; %s.", damaged, step, reason, then
         )
 
@@ -95,12 +126,17 @@ class Checkpoints:
 def _claim(folder: Path, identity: str) -> None:
     """Make the folder this training's, unless it is somebody else's."""
     mark = folder / "training"
-    if folder.is_dir() and any(folder.iterdir()) and not (mark.exists() and mark.read_text() == identity):
+    sweep(folder)  # a process that was killed while it wrote the mark leaves a temporary file only
+    if folder.is_dir() and any(folder.iterdir()) and not (mark.exists() and mark.read_bytes() == identity.encode()):
         raise InputError(
             f"train: expected an empty folder or checkpoints of this training in {folder}, got others (data, weights "
             "or recipe differ); pass another folder or name, or empty this one."
         )
     write_atomically(mark, identity.encode())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).partition("\n")[0][:200]
 
 
 def _digest(leaves: list[np.ndarray]) -> str:

@@ -8,7 +8,7 @@ from flax import nnx
 from leepjax.data.target import Target, check_same_classes
 from leepjax.models.source import Merged, Source
 from leepjax.transfer.curve import Epoch
-from leepjax.transfer.loop import in_memory
+from leepjax.transfer.loop import Images, in_memory
 from leepjax.transfer.predict import predict
 from leepjax.transfer.recipe import FineTuning, Recipe
 from leepjax.transfer.train import train
@@ -73,6 +73,10 @@ def _train(
     preprocessing = source.card.preprocessing
     learned, test = (in_memory(each, preprocessing) for each in (train_set, test_set))
     curve = train(model, learned, preprocessing, recipe, test=test, dtype=source.dtype, **options)
+    return Trained(model, logits_of(model, source, test), curve)
+
+
+def logits_of(model: nnx.Module, source: Source, test: Images) -> np.ndarray:
+    """[n c] what a network that was made from `source` says of a test set."""
     graphdef, state = nnx.split(model)
-    logits = predict(Merged(graphdef), state, test.images, preprocessing, source.dtype)
-    return Trained(model, logits, curve)
+    return predict(Merged(graphdef), state, test.images, source.card.preprocessing, source.dtype)

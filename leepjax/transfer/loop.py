@@ -113,11 +113,13 @@ class Loop:
                 if position.step % self.steps_per_epoch == 0:
                     best = self._end_epoch(learning, best, position)
                 stop = request.number
+                kept = True
                 if saved and (stop is not None or saved.due or position.finished):
-                    saved.save(position.step, (learning, best), {"position": msgspec.to_builtins(position)})
+                    kept = saved.save(position.step, (learning, best), {"position": msgspec.to_builtins(position)})
                 if stop is not None and not position.finished:
                     at = f"step {position.step} of {self.num_steps}"
-                    raise Interrupted(stop, f"interrupted at {at}; the same command goes on from there.")
+                    there = "there" if kept else "the checkpoint before, if there is one"
+                    raise Interrupted(stop, f"interrupted at {at}; the same command goes on from {there}.")
         return best or learning, position.curve
 
     def _steps(self, learning: Learner, position: Position, pause: Callable[[], bool]) -> Learner:
