@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from leepjax import cli
+from leepjax.cli import commands
 from leepjax.progress import progress
 from leepjax.records import read_records
 from leepjax.types import InputError
@@ -133,7 +134,7 @@ def test_control_characters_reach_stderr_escaped(monkeypatch, capsys):
             on_progress("[/b]\x1b[2J:cat: images", 1, 2)
         raise InputError("expected c, got d\x1b[2J\ne")
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(commands, "app", app)
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     with pytest.raises(SystemExit):
         cli.main()
