@@ -97,6 +97,7 @@ def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
     splits: dict[str, Folder] = {}
     for folder in holding_classes:
         split = split_called(folder.name)
+        assert split  # or it wouldn't be among them
         if split in splits:
             raise InputError(
                 f"{root.path}: expected one folder for each split, got {splits[split].name} and {folder.name}; "

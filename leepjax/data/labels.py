@@ -22,7 +22,7 @@ def class_name(name: Any) -> str:
 
 
 def class_numbers(
-    where: str, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | None = None
+    where: str, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | np.ndarray | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels [n] as int32 numbers, and the classes' names.
 
@@ -49,7 +49,7 @@ def class_numbers(
     return _of_numbers(where, values.astype(np.int64), names)
 
 
-def _checked_names(where: str, classes: Sequence[Any]) -> list[str]:
+def _checked_names(where: str, classes: Sequence[Any] | np.ndarray) -> list[str]:
     if isinstance(classes, (str, bytes)) or np.ndim(classes) != 1:
         raise InputError(f"{where}: expected a list of class names, got {classes!r}; name each class.")
     names = [class_name(each) for each in classes]

@@ -146,7 +146,7 @@ def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None
 
 
 def from_arrays(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None, name: str = "arrays"
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | np.ndarray | None = None, name: str = "arrays"
 ) -> Target:
     """A target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n].
 
