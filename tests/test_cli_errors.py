@@ -80,7 +80,7 @@ ONE_SENTENCE = {
     "score probs.npy nowhere.npy": "score: expected an .npy array at nowhere.npy, got no file",
     "score logits.npy labels.npy": "score: each row of probs must be non-negative and sum to one",
     "score nan.npy labels.npy": "score: each row of probs must be non-negative and sum to one, got NaN or infinity at",
-    "score nan.npy labels.npy --kind logits": "score: features must be finite, got NaN or infinity at row 0",
+    "score nan.npy labels.npy --kind logits": "score: logits must be finite, got NaN or infinity at row 0",
     "score probs.npy short.npy": "score: expected 4 labels, one an example, got 3",
     "score probs.npy floats.npy": "score: labels must be integers, got float",
     "score probs.npy negative.npy": "score: labels must lie in [0, 1), got -1 at index 0",

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import jax
 import numpy as np
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
 from leepjax.data.labels import class_numbers
 from leepjax.measures import MEASURES, Measure, chosen
+from leepjax.measures.streamed import softmax_of, streamed_scores
 from leepjax.npy import read_npy
 from leepjax.tables import Row
 from leepjax.types import InputError, unknown_name
-from leepjax.validation import check_features, check_probs
+from leepjax.validation import check_features, check_labels, check_probs
 
 
 def score_arrays(
@@ -37,23 +37,58 @@ def score_arrays(
     if resamples < 0:
         raise InputError(f"score: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
     array, label_array = read_npy("score", evidence, mapped=True), _read_labels(labels, num_classes)
+    found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)
+    if rest := [measure for measure in chosen if measure.name not in found]:
+        found |= _held(array, label_array, kind, rest, num_classes, resamples, confidence, seed)
+    return [_row(measure, *found[measure.name]) for measure in chosen]
+
+
+_Numbers = tuple[float, float, float]
+"""A score and the ends of its interval."""
+
+
+def _streamed(
+    array: np.ndarray, labels: np.ndarray, kind: str, measures: Sequence[Measure], num_classes: int | None
+) -> dict[str, _Numbers]:
+    """The scores that one batch after another gives; none where batches are at fault, or float32 isn't enough."""
+    streaming = [measure for measure in measures if measure.streams]
+    if not streaming or array.ndim != 2 or 0 in array.shape or len(array) != len(labels) or array.dtype.kind == "c":
+        return {}
+    _, _, count = check_labels("score", labels, num_classes, None)
+    try:
+        scores = streamed_scores(streaming, array, labels, count, from_logits=kind == "logits")
+    except InputError:  # a look at all rows names the one at fault
+        return {}
+    return {name: (value, np.nan, np.nan) for name, value in scores.items() if not np.isnan(value)}
+
+
+def _held(
+    array: np.ndarray,
+    labels: np.ndarray,
+    kind: str,
+    measures: Sequence[Measure],
+    num_classes: int | None,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, _Numbers]:
+    """The scores of evidence that is in memory, or mapped, as a whole."""
     if kind == "logits":
-        check_features("score", array, label_array, num_classes, None)
-        array = np.asarray(jax.nn.softmax(array.astype(np.float32), axis=1))
+        check_features("score", array, labels, num_classes, None, name="logits")
+        array = softmax_of(array, labels)
     check = check_features if kind == "features" else check_probs
-    array, label_array, _, num_classes = check("score", array, label_array, num_classes, None)
-    weights = bootstrap_weights(len(label_array), resamples, seed)
-    rows = []
-    for measure in chosen:
-        features, probs = (array, None) if kind == "features" else (None, array)
-        value, draws = score_with_draws(measure.name, features, probs, label_array, num_classes, weights)
-        low, high = interval(value, draws, confidence)
-        numbers = {"score": value, "low": low, "high": high}
-        rows.append(
-            {"measure": measure.name, **{k: v if np.isfinite(v) else None for k, v in numbers.items()}}
-            | {"range": measure.range}
-        )
-    return rows
+    evidence, checked, _, count = check("score", array, labels, num_classes, None)
+    features, probs = (evidence, None) if kind == "features" else (None, evidence)
+    weights, found = bootstrap_weights(len(labels), resamples, seed), {}
+    for measure in measures:
+        value, draws = score_with_draws(measure.name, features, probs, checked, count, weights)
+        found[measure.name] = (value, *interval(value, draws, confidence))
+    return found
+
+
+def _row(measure: Measure, *numbers: float) -> Row:
+    shown = (value if np.isfinite(value) else None for value in numbers)
+    return {"measure": measure.name, **dict(zip(("score", "low", "high"), shown, strict=True)), "range": measure.range}
 
 
 def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.class_moments import ClassMoments
+from leepjax.joint import Joint
 from leepjax.measures.calibrated_leep import calibrated_leep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.gbc import gbc
@@ -29,7 +31,7 @@ from leepjax.measures.sfda import sfda
 from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.tmi import tmi
-from leepjax.measures.transrate import transrate
+from leepjax.measures.transrate import transrate, transrate_from_class_moments
 from leepjax.moments import Moments
 
 
@@ -55,6 +57,10 @@ class Measure(NamedTuple):
     """whether it has a gradient in the evidence"""
     from_moments: Callable[[Moments], jax.Array] | None = None
     """the measure of features that were summed up in `Moments`, where it reads no more of them"""
+    from_class_moments: Callable[[ClassMoments], jax.Array] | None = None
+    """likewise of features in `ClassMoments`"""
+    from_joint: Callable[[Joint], jax.Array] | None = None
+    """likewise of probs, or of one-hot source labels, in `Joint`"""
 
     def score(
         self,
@@ -91,15 +97,15 @@ _TABLE = (
     Measure("loo_leep", loo_leep, "probs", "(−∞, 0]", "LEEP, leaving each example out", _OURS,
             cost="n·z", memory="n·z", passes=2, streams=False),
     Measure("leep_lift", leep_lift, "probs", "[0, H(Y)]", "LEEP above an uninformative source", _OURS,
-            cost="n·z", memory="c·z", passes=2, streams=False),
+            cost="n·z", memory="c·z", passes=2, streams=True),
     Measure("calibrated_leep", calibrated_leep, "probs", "[−log n, 0]",
             "LEEP at the best held-out temperature", _OURS,
             cost="n·z", memory="n·z", passes=64, streams=False),
     Measure("soft_nce", soft_nce, "probs", "[−H(Y), 0]",
             "−H(Y|Z) of LEEP's soft joint", "Tran et al. 2019; Nguyen et al. 2020",
-            cost="n·z", memory="c·z", passes=1, streams=True),
+            cost="n·z", memory="c·z", passes=1, streams=True, from_joint=Joint.neg_conditional_entropy),
     Measure("nce", nce, "source_labels", "[−H(Y), 0]", "−H(Y|Z) of predicted source labels", "Tran et al. 2019",
-            cost="n", memory="c·z", passes=1, streams=True),
+            cost="n", memory="c·z", passes=1, streams=True, from_joint=Joint.neg_conditional_entropy),
     Measure("pactran_dirichlet", pactran_dirichlet, "probs", "(−∞, 0]",
             "evidence of a translation of classes", "Ding et al. 2022",
             cost="n·z", memory="n·z + c·z", passes=32, streams=False),
@@ -117,7 +123,8 @@ _TABLE = (
             cost="n·d² + d³", memory="d²", passes=1, streams=True, from_moments=logme_from_moments),
     Measure("transrate", transrate, "features", "(−∞, ∞)",
             "coding rate, less that of each class", "Huang et al. 2022",
-            cost="n·d² + c·d³", memory="c·d²", passes=1, streams=True),
+            cost="n·d² + c·d³", memory="c·d²", passes=1, streams=True,
+            from_class_moments=transrate_from_class_moments),
     Measure("gbc", gbc, "features", "[−c(c−1), 0]", "overlap of classes as Gaussians", "Pándy et al. 2022",
             cost="n·d² + d³ + c²", memory="n + d²", passes=2, streams=False, smooth=False),
     Measure("n_leep", _n_leep, "features", "[−H(Y), 0]", "LEEP of clusters of the features", "Li et al. 2021",
