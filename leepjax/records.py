@@ -4,9 +4,10 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from leepjax.files import sweep, write_atomically, writing
 from leepjax.locks import locked
@@ -14,17 +15,27 @@ from leepjax.locks import locked
 log = logging.getLogger("leepjax")
 
 
+SCHEMA = 2
+"""The version of the records that this leepjax writes: raise it when a field gets another meaning."""
+
+Count = Annotated[int, Meta(ge=0)]
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One number of one source on one target: a measure's score, or the accuracy that verifies the scores."""
 
+    schema: Annotated[int, Meta(ge=1)] = 1
+    """The version of the record's fields (`SCHEMA`); records of version 1 don't say it."""
     key: str
     """Content key of everything the value depends on; a record with this key needn't be measured again."""
     kind: Literal["score", "verify"]
     target: str
     target_hash: str
-    num_examples: int
-    num_classes: int
+    num_examples: Count
+    num_classes: Count
     source: str
+    source_hash: str = ""
+    """Digest of all that the source's outputs depend on but the images; empty in version 1."""
     weights_hash: str
     num_parameters: int | None = None
     """Of the source; it and the licence stand in the tables beside the scores."""
@@ -36,17 +47,39 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     high: float | None
     """The ends of the bootstrap interval over examples; None where it is undefined."""
-    confidence: float
+    confidence: Annotated[float, Meta(gt=0, lt=1)]
     draws: tuple[float | None, ...] = ()
     """The bootstrap's values, drawn alike for every source, so that differences can be judged pair by pair."""
     seed: int
-    seconds: float
+    resamples: Count | None = None
+    """Bootstrap resamples that were asked for; None in version 1, where it is the number of draws."""
+    split: str = ""
+    """Digest of the target's split into examples to score and to verify on; empty in version 1."""
+    revision: str = ""
+    """Values of different revisions of leepjax's measures don't compare; empty in version 1."""
+    seconds: Annotated[float, Meta(ge=0)]
     versions: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if self.draws and self.resamples is not None and len(self.draws) != self.resamples:
+            raise ValueError(f"Expected {self.resamples} draws, got {len(self.draws)}")
 
 
 def read_records(path: Path, *, mend: bool = False) -> list[Record]:
-    """The records of a JSON-lines file, the last one of each key; none if there is no file. See `read_lines`."""
-    return list({record.key: record for record in read_lines(path, Record, "a record", mend=mend)}.values())
+    """The records of a JSON-lines file, the last one of each key and source; none if there is no file.
+
+    Sources of the same weights share a key, and each has its own name and licence. Lines that can't be read, and
+    records that a later leepjax wrote with other meanings, are left out with a warning. See `read_lines`.
+    """
+    records = read_lines(path, Record, "a record", mend=mend)
+    readable = [record for record in records if record.schema <= SCHEMA]
+    if later := len(records) - len(readable):
+        log.warning("%s: left out %d records of a later leepjax; update leepjax to read them.", path, later)
+    newest: dict[tuple[str, str], Record] = {}
+    for record in readable:
+        newest.pop((record.key, record.source), None)  # so that it stands where it was last written
+        newest[record.key, record.source] = record
+    return list(newest.values())
 
 
 def append_records(path: Path, records: Iterable[Record]) -> None:

@@ -146,7 +146,7 @@ def test_appending_is_what_writing_all_at_once_is(tmp_path):
 def test_the_last_record_of_a_key_is_the_one_that_counts(path):
     later = msgspec.structs.replace(RECORD, value=1.0)
     append_records(path, [later])
-    assert read_records(path) == [later, OTHER]
+    assert read_records(path) == [OTHER, later]
 
 
 @pytest.mark.parametrize("line", [b'{"key":"k","kind":"sco', b"\xff\xfe", b"not json"])

@@ -185,21 +185,22 @@ def test_what_ties_with_the_best_is_marked_by_a_sign():
 
 def test_rankings_come_back_from_records():
     both = records() + records(target="dogs", target_hash="d")
-    pets, dogs = rankings_of(both)
+    (pets, dogs), others = rankings_of(both)
+    assert others == []
     assert pets == Ranking(tuple(records()), ("leep", "logme"), "head")
     assert {it.target for it in dogs.records} == {"dogs"}
-    assert rankings_of([]) == []
-    assert rankings_of([it for it in records() if it.kind == "verify"]) == []
+    assert rankings_of([]) == ([], [])
+    assert rankings_of([it for it in records() if it.kind == "verify"]) == ([], [])
 
 
 def test_records_that_lack_a_number_give_the_ranking_that_can_be_given():
-    (ranking,) = rankings_of(
+    (ranking,), _ = rankings_of(
         [it for it in records() if (it.source, it.measure) not in {("far", "head"), ("far", "logme")}]
     )
     assert ranking.measures == ("leep",)
     assert ranking.verified_by is None
     remeasured = record("near", "leep", -0.25, key="another limit")
-    (ranking,) = rankings_of([*records(), remeasured])
+    (ranking,), _ = rankings_of([*records(), remeasured])
     assert ranking.scores("leep")["near"] == -0.25
 
 
@@ -208,7 +209,7 @@ def test_a_folder_of_records_becomes_a_page(tmp_path):
     bare = text_of(make_report(tmp_path).read_text("utf-8"))
     assert "leepjax rank pets --seed 3" in bare
     assert "the run itself wasn't recorded" in bare
-    path = write_rankings(tmp_path, rankings_of(records()), RUN)
+    path = write_rankings(tmp_path, rankings_of(records())[0], RUN)
     assert path == tmp_path / "report.html"
     elsewhere = make_report(tmp_path, tmp_path / "deep" / "er")
     assert elsewhere == tmp_path / "deep" / "er" / "report.html"

@@ -175,8 +175,10 @@ def test_a_worker_that_keeps_dying_is_told_and_loses_nothing_of_the_others(targe
     doomed = deadly(digits(), tmp_path / "died", deaths=99)
     options = {"engine": "ray", "verify": "none", "out": tmp_path, **SMALL}
     done = lj.sweep([targets[1]], "random", "leep", **options)["folder"]
-    with pytest.raises(ChildProcessError, match=r"random on digits, got 2 that died \(WorkerCrashedError\); give it"):
-        lj.sweep([targets[1], doomed], "random", "leep", **options)
+    rankings = lj.sweep([targets[1], doomed], "random", "leep", **options)
+    assert rankings["folder"].records == done.records
+    (failure,) = rankings["digits"].failures
+    assert "random on digits, got 2 that died (WorkerCrashedError); give it" in failure.reason
     assert tuple(read_records(tmp_path / "results.jsonl")) == done.records
 
 
@@ -203,7 +205,8 @@ def test_a_signal_stops_ray_and_keeps_what_is_measured(sent, compilations, tmp_p
             time.sleep(0.02)
         os.killpg(process.pid, sent)  # as a terminal and a cluster do
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (128 + sent, ""), err
+    assert process.returncode == 128 + sent, err
+    assert out.startswith("Sources for digits, best leep first")
     *progress, last = err.splitlines()
     assert last.startswith("leepjax: interrupted; ")
     assert all(line.startswith("sweep: ") for line in progress)

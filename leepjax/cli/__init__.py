@@ -34,8 +34,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
-    assert logging.lastResort  # prints the warnings of a program that configures no logging, as this one
-    logging.lastResort.setFormatter(_PrintableMessages())
+    logging.getLogger("leepjax").addFilter(_make_printable)
     # Of damaged metadata, which doesn't change pixels; images that can't be decoded are counted and reported.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
@@ -63,8 +62,9 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-class _PrintableMessages(logging.Formatter):
-    """Names in warnings may hold control characters."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        return printable(record.message)
+def _make_printable(record: logging.LogRecord) -> bool:
+    """Names in warnings may hold control characters. Whoever handles the warning gets it without them."""
+    message = record.getMessage()
+    if (shown := printable(message)) != message:
+        record.msg, record.args = shown, ()
+    return True

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, names_of
+from leepjax.cli.options import cache_compilations, exit_for_failures, names_of
 from leepjax.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import SplitChoice
@@ -91,3 +91,4 @@ def extract(
         for name, (table, path, seconds) in extracted.items()
     ]
     print(render(rows, format))  # noqa: T201
+    exit_for_failures("extract", extracted.failures)

@@ -3,6 +3,7 @@
 import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from leepjax.files import check_writable, unkept_if
-from leepjax.printable import valid_unicode
+from leepjax.printable import printable, valid_unicode
 from leepjax.types import SplitChoice
 
 if TYPE_CHECKING:
+    from leepjax.ranking import Failure
     from leepjax.transfer.loop import Progress
 
 
@@ -52,6 +54,17 @@ def cache_compilations(folder: Path | None) -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         # JAX warns of each program that it can't keep, and goes on; a full disk needn't be reported that often.
         warnings.filterwarnings("ignore", "Error (writing|reading) persistent compilation cache", UserWarning)
+
+
+def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:
+    """End with exit code 1 and a line on stderr that says which sources failed; go on if none did."""
+    if not failures:
+        return
+    several = len({failure.target for failure in failures}) > 1
+    each = [f"{f.source}{f' on {f.target}' if several else ''}: {f.reason}" for f in failures]
+    line = f"leepjax: {caller}: {len(each)} {'source' if len(each) == 1 else 'sources'} failed. {' '.join(each)}"
+    print(printable(line), file=sys.stderr)  # noqa: T201
+    sys.exit(1)
 
 
 def command_line() -> str:

@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, command_line, names_of
+from leepjax.cli.options import cache_compilations, command_line, exit_for_failures, names_of
 from leepjax.files import cache_folder
 from leepjax.printable import printable
 from leepjax.tables import Format
@@ -81,7 +82,7 @@ def rank(
         _estimate(target, sources, limit, strict, split, format)
         return
     started = time.monotonic()
-    with progress() as on_progress:
+    with _shown_at_interrupt(format), progress() as on_progress:
         ranking = run_rank(
             target,
             names_of(sources),
@@ -96,9 +97,32 @@ def rank(
             split=split,
             on_progress=on_progress,
         )
-    print(ranking.render(format))  # noqa: T201
+    _show([ranking], format)
     if out:
         _write_page("rank", [ranking], out, time.monotonic() - started)
+    exit_for_failures("rank", ranking.failures)
+
+
+def _show(rankings: "Iterable[Ranking]", format: Format) -> None:
+    from leepjax.tables import render
+
+    known = [ranking for ranking in rankings if ranking.records or ranking.failures]
+    if known and format in ("json", "csv"):
+        print(render([row for ranking in known for row in ranking.to_records()], format))  # noqa: T201
+    elif known:
+        print("\n\n".join(ranking.render(format) for ranking in known))  # noqa: T201
+
+
+@contextmanager
+def _shown_at_interrupt(format: Format) -> Iterator[None]:
+    """Print what is known so far when a ranking is interrupted."""
+    from leepjax.experiments.sweep import Interrupt
+
+    try:
+        yield
+    except Interrupt as interrupt:
+        _show(interrupt.rankings, format)
+        raise
 
 
 def _write_page(study: str, rankings: "Sequence[Ranking]", out: Path, seconds: float) -> None:
@@ -179,12 +203,11 @@ def sweep(
     """
     from leepjax.experiments.sweep import sweep as run_sweep
     from leepjax.progress import progress
-    from leepjax.tables import render
 
     folder = cache_folder() if cache else None
     cache_compilations(folder)
     started = time.monotonic()
-    with progress() as on_progress:
+    with _shown_at_interrupt(format), progress() as on_progress:
         rankings = run_sweep(
             names_of(targets) or [],
             names_of(sources),
@@ -200,9 +223,7 @@ def sweep(
             split=split,
             on_progress=on_progress,
         ).values()
-    if format in ("json", "csv"):
-        print(render([row for ranking in rankings for row in ranking.to_records()], format))  # noqa: T201
-    else:
-        print("\n\n".join(ranking.render(format) for ranking in rankings))  # noqa: T201
+    _show(rankings, format)
     if out:
         _write_page("sweep", list(rankings), out, time.monotonic() - started)
+    exit_for_failures("sweep", [failure for ranking in rankings for failure in ranking.failures])

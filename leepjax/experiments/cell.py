@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -22,7 +22,8 @@ from leepjax.files import digest
 from leepjax.measures import num_parameters, source_accuracy
 from leepjax.models.card import Card
 from leepjax.models.source import Source
-from leepjax.records import Record
+from leepjax.printable import valid_unicode
+from leepjax.records import SCHEMA, Record
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.recipe import FineTuning
@@ -91,8 +92,8 @@ class Cell:
         for done, (key, (kind, name)) in enumerate(work.items()):
             on_progress(f"{source.name}: {name}", done, len(work))
             if key in known:
-                # What was measured is known by its content; the names are today's.
-                yield msgspec.structs.replace(known[key], source=source.name, target=study.target.name)
+                # Values are known by their content; names, card and schema are today's.
+                yield msgspec.structs.replace(known[key], **_described(study, source))
                 continue
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and Ray's workers have fewer of them
                 record = _measure(study, source, table, kind, name, key, on_progress)
@@ -100,8 +101,8 @@ class Cell:
         on_progress(f"{source.name}: done", len(work), len(work))
 
 
-Measured = Generator[tuple[Cell, list[Record]]]
-"""Cells with records of theirs, as they come; a cell may come more than once."""
+Measured = Generator[tuple[Cell, list[Record] | Exception]]
+"""Cells with records of theirs, or the error that ended them, as they come; a cell may come more than once."""
 Run = Callable[[Sequence[Cell], Mapping[str, Record], Path | None, OnProgress], Measured]
 """An engine: it measures what isn't known of the cells, and the caller writes what comes."""
 
@@ -118,25 +119,37 @@ def _measure(study, source, table, kind, name, key, on_progress) -> Record:
     return Record(
         key=key,
         kind=kind,
-        target=study.target.name,
-        target_hash=study.target.fingerprint,
         num_examples=len(study.train if kind == "score" else study.test),
-        num_classes=len(study.target.classes),
-        source=source.name,
-        weights_hash=source.card.weights_hash,
-        num_parameters=source.card.num_parameters,
-        licence=source.card.licence,
         measure=name,
         value=_or_none(value),
         low=_or_none(low),
         high=_or_none(high),
-        confidence=study.confidence,
         draws=tuple(map(_or_none, draws)),
-        seed=study.seed,
         seconds=round(time.monotonic() - started, 4),
         versions={package: version(package) for package in ("leepjax", "jax", "numpy")}
         | {"python": platform.python_version()},
+        **_described(study, source),
     )
+
+
+def _described(study: Study, source: Source) -> dict[str, Any]:
+    """The fields of a record that are known before anything is measured."""
+    return {
+        "schema": SCHEMA,
+        "target": valid_unicode(study.target.name),
+        "target_hash": study.target.fingerprint,
+        "num_classes": len(study.target.classes),
+        "split": _split(study),
+        "seed": study.seed,
+        "resamples": study.resamples,
+        "confidence": study.confidence,
+        "revision": REVISION,
+        "source": valid_unicode(source.name),
+        "source_hash": digest(source.identity.encode()),
+        "weights_hash": source.card.weights_hash,
+        "num_parameters": source.card.num_parameters,
+        "licence": valid_unicode(source.card.licence),
+    }
 
 
 def _score(study: Study, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
@@ -168,11 +181,10 @@ def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress)
 
 
 def _key(study: Study, source: Source, kind: str, name: str) -> str:
-    split = digest(study.train.astype(np.int64).tobytes(), study.test.astype(np.int64).tobytes())
     settings = (
         REVISION,
         table_key(source, study.target),
-        split,
+        _split(study),
         kind,
         name,
         study.seed,
@@ -181,6 +193,10 @@ def _key(study: Study, source: Source, kind: str, name: str) -> str:
         CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
     return digest(repr(settings).encode())
+
+
+def _split(study: Study) -> str:
+    return digest(study.train.astype(np.int64).tobytes(), study.test.astype(np.int64).tobytes())
 
 
 def _extract(source: Source, target: Target, cache: Path | None, on_progress: OnProgress) -> Table:

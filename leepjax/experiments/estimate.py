@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.experiments.plan import AnySource, chosen_sources
+from leepjax.experiments.sources import AnySource, chosen_sources
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.opening import describe, load_source, plugins

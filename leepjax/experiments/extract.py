@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from leepjax.experiments.cell import OnProgress, counted
-from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, open_target
+from leepjax.experiments.plan import AnyTarget, open_target
+from leepjax.experiments.sources import NOT_OF_A_SOURCE, AnySource, Failed, open_each, raise_for_all, reason_of
 from leepjax.extraction.extract import extract as extract_one
 from leepjax.extraction.extract import table_path
 from leepjax.extraction.table import Evidence, Storage, Table
 from leepjax.files import check_writable
 from leepjax.models.source import DType
+from leepjax.ranking import Failure
 from leepjax.types import InputError, SplitChoice, unknown_name
 
 
@@ -23,6 +25,13 @@ class Extracted(NamedTuple):
     table: Table
     path: Path
     seconds: float
+
+
+class Extractions(dict[str, Extracted]):
+    """Source's name → what was extracted."""
+
+    failures: tuple[Failure, ...] = ()
+    """The sources that failed."""
 
 
 def extract(
@@ -39,7 +48,7 @@ def extract(
     strict: bool = False,
     split: SplitChoice | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
-) -> dict[str, Extracted]:
+) -> Extractions:
     """Run sources over a target and keep what they say: one `Table` a source, ``<out>/<content key>.safetensors``.
 
     What `out` already holds isn't computed again, and a killed run goes on from where it was, less 20 seconds.
@@ -64,10 +73,12 @@ def extract(
         on_progress: called with what is under way, the number done and the total.
 
     Returns:
-        Source's name → its table, the file, and the seconds it took.
+        Source's name → its table, the file, and the seconds it took; ``.failures`` holds the sources that couldn't be
+        opened or run, with the reason.
 
     Raises:
-        ValueError: for a target or a name that isn't there, or arguments out of range.
+        ValueError: for a target that isn't there, arguments out of range, or when every source fails; of a single
+            source, its own error.
         OSError: when `out` can't be written to.
         MemoryError: when a single image doesn't fit in the device's memory.
     """
@@ -77,21 +88,30 @@ def extract(
     if batch_size < 1:
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
     examples = open_target("extract", target, limit, seed, strict, split)
-    opened = open_sources("extract", sources)
+    opened = open_each("extract", sources)
     check_writable(Path(out))
-    extracted = {}
-    for source in opened:
+    extracted, failed = Extractions(), list(opened.failed)
+    for source in opened.sources:
         source, started = replace(source, dtype=dtype or source.dtype), time.monotonic()
-        table = extract_one(
-            source,
-            examples,
-            batch_size=batch_size,
-            cache=Path(out),
-            evidence=evidence,
-            storage=storage,
-            required=True,
-            on_batch=counted(f"{source.name}: images", len(examples), on_progress),
-        )
+        try:
+            table = extract_one(
+                source,
+                examples,
+                batch_size=batch_size,
+                cache=Path(out),
+                evidence=evidence,
+                storage=storage,
+                required=True,
+                on_batch=counted(f"{source.name}: images", len(examples), on_progress),
+            )
+        except NOT_OF_A_SOURCE:
+            raise
+        except Exception as error:
+            failed.append(Failed(source.name, error))
+            continue
         path = table_path(Path(out), table.key, evidence, storage)
         extracted[source.name] = Extracted(table, path, time.monotonic() - started)
+    if not extracted:
+        raise_for_all("extract", failed)
+    extracted.failures = tuple(Failure(name, examples.name, reason_of(error)) for name, error in failed)
     return extracted

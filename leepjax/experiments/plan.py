@@ -1,4 +1,4 @@
-"""From what a caller names to what can be measured: sources, targets and measures, opened and checked at the door."""
+"""From what a caller names to what can be measured: a target and measures, opened and checked."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,12 @@ from leepjax.data.readers import read_target
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, from_arrays
 from leepjax.experiments.cell import CARD_MEASURES, Study, Verify
+from leepjax.experiments.sources import several
 from leepjax.measures import MEASURES, chosen
-from leepjax.models.opening import load_source, sets
-from leepjax.models.source import Source
 from leepjax.types import InputError, SplitChoice, unknown_name
 
 AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
 """What `read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
-AnySource = str | os.PathLike | Source
-"""What `load_source` takes, the name of a set of sources, or an opened source."""
 
 
 def plan(
@@ -65,44 +62,6 @@ def plan(
                 "add images or verify none."
             )
     return Study(target, train, test, names, verify, seed, resamples, confidence)
-
-
-def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[Source]:
-    """Open sources, all that are shipped by default.
-
-    Raises:
-        InputError: when there is none, one isn't there, or two have the same name.
-    """
-    opened = [each if isinstance(each, Source) else load_source(each) for each in chosen_sources(caller, sources)]
-    if name := twice([source.name for source in opened]):
-        raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one or rename its card.")
-    return opened
-
-
-def chosen_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[AnySource]:
-    """What to open: names of sets stand for their members, and nothing for all that are shipped.
-
-    Raises:
-        InputError: when there is none, or one stands there twice.
-    """
-    chosen = several("shipped" if sources is None else sources)
-    members = sets()
-    all_of = [each for name in chosen for each in (members.get(name, (name,)) if isinstance(name, str) else (name,))]
-    if not all_of:
-        raise InputError(f"{caller}: expected at least one source, got none; name one or leave the choice out.")
-    if name := twice([each for each in all_of if isinstance(each, str)]):
-        raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one.")
-    return all_of
-
-
-def several(names: Any) -> Sequence[Any]:
-    """A single name where several are asked for is a list of one, not of its letters."""
-    return [names] if isinstance(names, (str, os.PathLike, Source, Target)) else names
-
-
-def twice(names: Sequence[str]) -> str | None:
-    """The first name that stands there more than once."""
-    return next((name for name in names if names.count(name) > 1), None)
 
 
 def open_target(

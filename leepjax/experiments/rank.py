@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 
 from leepjax.experiments.cell import OnProgress, Verify
-from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, plan
+from leepjax.experiments.plan import AnyTarget, plan
+from leepjax.experiments.sources import AnySource, open_each
 from leepjax.experiments.sweep import carry_out, serial
 from leepjax.ranking import Ranking
 from leepjax.types import SplitChoice
@@ -61,10 +62,13 @@ def rank(
         on_progress: called with what is under way, the number done and the total.
 
     Returns:
-        A `Ranking`: prints as a table, ``.best``, ``.agreement()``, ``.to_records()``.
+        A `Ranking`: prints as a table, ``.best``, ``.agreement()``, ``.to_records()``; ``.failures`` holds the sources
+        that couldn't be opened or measured, with the reason. Sources of one name are told apart by path, or by hash.
 
     Raises:
-        ValueError: for a target or a name that isn't there, one class only, or arguments out of range.
+        ValueError: for a target or a measure that isn't there, one class only, arguments out of range, or when every
+            source fails; of a single source, its own error.
+        Interrupt: at Ctrl-C, with the ranking of what is known so far.
     """
     study = plan(
         "rank",
@@ -79,6 +83,6 @@ def rank(
         strict=strict,
         split=split,
     )
-    opened = open_sources("rank", sources)
-    (ranking,) = carry_out([study], opened, serial, out=out, cache=cache, on_progress=on_progress)
+    opened = open_each("rank", sources)
+    (ranking,) = carry_out("rank", [study], opened, serial, out=out, cache=cache, on_progress=on_progress)
     return ranking

@@ -11,6 +11,7 @@ import jax
 
 from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study
 from leepjax.experiments.ray_start import check_cluster, start_ray
+from leepjax.experiments.sources import NOT_OF_A_SOURCE
 from leepjax.models.source import Source
 from leepjax.records import Record
 from leepjax.types import InputError
@@ -63,7 +64,7 @@ def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
         while tasks:
             (task,), _ = ray.wait(list(tasks))
             cell = tasks.pop(task)
-            yield cell, _records(ray, task, cell)
+            yield cell, _measured(ray, task, cell)
             on_progress(f"sweep: {cell.source.name}→{cell.study.target.name}", len(cells) - len(tasks), len(cells))
     finally:
         if started:
@@ -105,14 +106,17 @@ def _measure_here(study, source, known, cache, settings) -> list[Record]:
     return list(Cell(study, source).measure(known, cache, lambda what, done, total: None))
 
 
-def _records(ray: Any, task: Any, cell: Cell) -> list[Record]:
+def _measured(ray: Any, task: Any, cell: Cell) -> list[Record] | Exception:
+    """A cell's records, or what ended it: what it raised, as in the serial engine, or the deaths of its workers."""
     try:
         return ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from None  # what the cell raised, as the serial engine would
+        if isinstance(error.cause, NOT_OF_A_SOURCE):
+            raise error.cause from None
+        return error.cause
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
-        raise ChildProcessError(
+        return ChildProcessError(
             f"sweep: expected a worker to live through {cell.source.name} on {cell.study.target.name}, "
             f"got {RETRIES + 1} that died ({type(error).__name__}); give it more memory, or take the serial engine."
-        ) from None
+        )

@@ -1,15 +1,28 @@
 """Sources × targets: every cell measured, by this process or by Ray's workers, and a ranking for each target."""
 
+import logging
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study, Verify
-from leepjax.experiments.plan import AnySource, AnyTarget, open_sources, plan, several, twice
-from leepjax.models.source import Source
-from leepjax.ranking import Ranking
+from leepjax.experiments.plan import AnyTarget, plan
+from leepjax.experiments.sources import (
+    NOT_OF_A_SOURCE,
+    AnySource,
+    Failed,
+    Opened,
+    open_each,
+    raise_for_all,
+    reason_of,
+    several,
+    twice,
+)
+from leepjax.ranking import Failure, Ranking
 from leepjax.records import Record, append_records, read_records
 from leepjax.types import InputError, SplitChoice, unknown_name
 
@@ -62,12 +75,13 @@ def sweep(
         on_progress: called with what is under way, the number done and the total.
 
     Returns:
-        Target's name → its `Ranking`, in the order of `targets`.
+        Target's name → its `Ranking`, in the order of `targets`. What fails of a source on a target is in the
+        ranking's ``failures``, and the others go on.
 
     Raises:
-        ValueError: for a target or a name that isn't there or stands there twice, one class only, arguments out of
-            range, or the Ray engine without Ray.
-        ChildProcessError: when a cell's workers keep dying; what other cells gave is in `out`.
+        ValueError: for a target or a measure that isn't there, a name that stands there twice, one class only,
+            arguments out of range, the Ray engine without Ray, or when every source fails on every target.
+        Interrupt: at Ctrl-C, with the rankings of what is known so far.
     """
     run = _open_engine(engine)
     studies = [
@@ -91,41 +105,105 @@ def sweep(
         raise InputError("sweep: expected at least one target, got none; name one.")
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
-    opened = open_sources("sweep", sources)
-    rankings = carry_out(studies, opened, run, out=out, cache=cache, on_progress=on_progress)
+    opened = open_each("sweep", sources)
+    rankings = carry_out("sweep", studies, opened, run, out=out, cache=cache, on_progress=on_progress)
     return dict(zip(names, rankings, strict=True))
 
 
+class Interrupt(KeyboardInterrupt):
+    """Ctrl-C or another signal ended a command that ranks.
+
+    Attributes:
+        rankings: of what was known then; a ranking may lack sources, measures and accuracies.
+        number: the signal.
+    """
+
+    def __init__(self, rankings: Sequence[Ranking], cause: KeyboardInterrupt):
+        super().__init__(*cause.args)
+        self.rankings = tuple(rankings)
+        self.number = getattr(cause, "number", signal.SIGINT)
+
+
 def carry_out(
+    caller: str,
     studies: Sequence[Study],
-    sources: Sequence[Source],
+    opened: Opened,
     run: Run,
     *,
     out: str | os.PathLike | None,
     cache: str | os.PathLike | None,
     on_progress: OnProgress,
 ) -> list[Ranking]:
-    """Measure every source on every target; what comes is written at once, so that an interrupt loses nothing of it."""
-    path = Path(out) / "results.jsonl" if out is not None else None
-    known = {record.key: record for record in (read_records(path, mend=True) if path else ())}
-    cells = [Cell(study, source) for study in studies for source in sources]
-    measured: dict[Cell, list[Record]] = {cell: [] for cell in cells}
-    with closing(run(cells, known, Path(cache).absolute() if cache else None, on_progress)) as results:
-        for cell, records in results:
-            measured[cell] += records
-            # Sources of the same weights share their records: the first of each key is written.
-            news = {record.key: record for record in reversed(records) if record.key not in known}
-            known |= news
-            if path:
-                append_records(path, reversed(news.values()))
-    return [
-        Ranking(
-            tuple(record for cell in cells if cell.study is study for record in measured[cell]),
-            study.measures,
-            None if study.verify == "none" else study.verify,
-        )
-        for study in studies
-    ]
+    """Measure every source on every target; what comes is written at once, so that an interrupt loses nothing of it.
+
+    Raises:
+        InputError: when nothing could be measured; of a single source, its own error.
+        Interrupt: at Ctrl-C.
+    """
+    results = _Results(Path(out) / "results.jsonl" if out is not None else None, studies, opened)
+    try:
+        with closing(run(results.cells, results.known, Path(cache).absolute() if cache else None, on_progress)) as each:
+            for cell, measured in each:
+                results.add(cell, measured)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupt(results.rankings(), interrupt) from interrupt
+    if not any(results.measured.values()):
+        raise_for_all(caller, results.failed())
+    return results.rankings()
+
+
+class _Results:
+    """What is known of every cell, in the order of the cells; it is written as it comes."""
+
+    def __init__(self, path: Path | None, studies: Sequence[Study], opened: Opened):
+        self._path, self._studies, self._opened = path, studies, opened
+        before = read_records(path, mend=True) if path else []
+        self.known = {record.key: record for record in before}
+        self._written = {(record.key, record.source): record for record in before}
+        self.cells = [Cell(study, source) for study in studies for source in opened.sources]
+        self.measured: dict[Cell, list[Record]] = {cell: [] for cell in self.cells}
+        self._errors: dict[Cell, Exception] = {}
+        for failed in opened.failed:
+            _warn(failed)
+
+    def add(self, cell: Cell, measured: list[Record] | Exception) -> None:
+        if isinstance(measured, Exception):
+            self._errors[cell] = measured
+            _warn(Failed(cell.source.name, measured))
+            return
+        self.measured[cell] += measured
+        # Sources of the same weights share keys, and each has its own name and card.
+        news = {(each.key, each.source): each for each in measured}
+        news = {place: record for place, record in news.items() if self._written.get(place) != record}
+        self.known.update({record.key: record for record in news.values()})
+        self._written |= news
+        if self._path:
+            append_records(self._path, news.values())
+
+    def failed(self) -> list[Failed]:
+        """Every source that failed, once."""
+        errors = [Failed(cell.source.name, error) for cell, error in self._errors.items()]
+        return list({each.source: each for each in (*self._opened.failed, *errors)}.values())
+
+    def rankings(self) -> list[Ranking]:
+        return [
+            Ranking(
+                tuple(record for cell in self.cells if cell.study is study for record in self.measured[cell]),
+                study.measures,
+                None if study.verify == "none" else study.verify,
+                tuple(self._failures(study)),
+            )
+            for study in self._studies
+        ]
+
+    def _failures(self, study: Study) -> Iterator[Failure]:
+        errors = [Failed(cell.source.name, error) for cell, error in self._errors.items() if cell.study is study]
+        for source, error in (*self._opened.failed, *errors):
+            yield Failure(source, study.target.name, reason_of(error))
+
+
+def _warn(failed: Failed) -> None:
+    logging.getLogger("leepjax").warning("%s is left out: %s", failed.source, reason_of(failed.error))
 
 
 def serial(cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress) -> Measured:
@@ -133,8 +211,18 @@ def serial(cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | Non
     several_targets = len({cell.study.target.name for cell in cells}) > 1
     for cell in cells:
         prefix = f"{cell.study.target.name}: " if several_targets else ""
-        for record in cell.measure(known, cache, lambda what, *at, prefix=prefix: on_progress(prefix + what, *at)):
-            yield cell, [record]
+        report = partial(_with_prefix, on_progress, prefix)
+        try:
+            for record in cell.measure(known, cache, report):
+                yield cell, [record]
+        except NOT_OF_A_SOURCE:
+            raise
+        except Exception as error:
+            yield cell, error
+
+
+def _with_prefix(on_progress: OnProgress, prefix: str, what: str, done: int, total: int) -> None:
+    on_progress(prefix + what, done, total)
 
 
 def _open_engine(engine: Engine) -> Run:

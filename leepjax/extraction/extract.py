@@ -53,6 +53,7 @@ def extract(
     Raises:
         InputError: when an image can't be decoded, or a number is too large for float16.
         WriteError: when a `required` table can't be written.
+        FloatingPointError: when features or logits aren't finite.
         MemoryError: when a single image doesn't fit in the device's memory.
     """
     key = table_key(source, target)
@@ -73,8 +74,9 @@ def extract(
                 return table
     shards.clear()  # of a process that was killed after it had written the table
     on_batch(len(target))
-    # What was computed is known by its content; the names are today's.
-    return replace(table, provenance=table.provenance | {"source": source.name, "target": target.name})
+    # What was computed is known by its content; the names and the card are today's.
+    names = {"source": source.name, "target": target.name, "card": msgspec.json.encode(source.card).decode()}
+    return replace(table, provenance=table.provenance | names)
 
 
 def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
@@ -82,9 +84,20 @@ def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
     kept = list(shards.read()) if shards else []
     new = _forward(source, target, batch_size, shards, kept, on_batch)
     features, logits = (np.concatenate(arrays) for arrays in zip(*kept, *new, strict=True))
+    _check_finite(source, features, logits)
     # The last batch may be a smaller one, and the first ones may have come before a halving.
     used = max((len(outputs.features) for outputs in new[-2:]), default=batch_size)
     return Table(features, logits, target.labels, key, target.ids, _provenance(source, target, used))
+
+
+def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> None:
+    """A logit of minus infinity is a class that can't be; any other number that isn't finite is a broken network."""
+    broken = ~np.isfinite(features).all(axis=1) | np.isnan(logits).any(axis=1) | np.isposinf(logits).any(axis=1)
+    if broken.any():
+        raise FloatingPointError(
+            f"source {source.name}: expected finite features and logits, got NaN or infinity for {broken.sum():,} of "
+            f"{len(broken):,} images; check its weights and preprocessing, or compute in float32."
+        )
 
 
 def table_key(source: Source, target: Target) -> str:

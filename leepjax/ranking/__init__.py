@@ -11,7 +11,7 @@ from leepjax.ranking.correlation import (
     significant_digits,
     ties,
 )
-from leepjax.ranking.ranking import Agreement, Ranking, agree
+from leepjax.ranking.ranking import Agreement, Failure, Ranking, agree
 from leepjax.ranking.statistics import (
     STATISTICS,
     kendall,
@@ -27,6 +27,7 @@ from leepjax.ranking.statistics import (
 __all__ = [
     "STATISTICS",
     "Agreement",
+    "Failure",
     "Interval",
     "Ranking",
     "agree",

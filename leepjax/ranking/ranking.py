@@ -1,7 +1,9 @@
 """From records to conclusions: which source is best, which are tied with it, and how right each measure was."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from leepjax.ranking.correlation import Interval, estimate, significance_note, s
 from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.records import Record
 from leepjax.tables import Format, Row, render
+from leepjax.types import InputError
 
 MOST_COLUMNS = 12
 """A table of more measures has a row for each of them, and a column for each source."""
@@ -32,6 +35,15 @@ class Agreement(NamedTuple):
     """Pairs of sources with equal score or equal accuracy."""
 
 
+class Failure(NamedTuple):
+    """A source that couldn't be measured, or not by every measure."""
+
+    source: str
+    target: str
+    reason: str
+    """One sentence."""
+
+
 @dataclass(frozen=True)
 class Ranking:
     """The sources of one target with their scores and, where it was verified, their accuracy.
@@ -43,6 +55,13 @@ class Ranking:
     measures: tuple[str, ...]
     verified_by: str | None = None
     """How accuracy was reached, ``head`` or ``finetune``; None without verification."""
+    failures: tuple[Failure, ...] = ()
+    """The sources that failed; those that the leading measure scored before they failed are ranked nevertheless."""
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        return next(each.target for each in (*self.records, *self.failures))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -52,13 +71,21 @@ class Ranking:
 
     @property
     def best(self) -> str:
-        """The name of the source that the leading measure puts first."""
+        """The name of the source that the leading measure puts first.
+
+        Raises:
+            InputError: when every source failed.
+        """
+        if not self.sources:
+            raise InputError(f"rank: expected a source with a score, got none; {self.failures[0].reason}")
         return self.sources[0]
 
     @property
     def tied_with_best(self) -> tuple[str, ...]:
         """The sources that the leading measure can't tell from the best, by a paired bootstrap."""
         records = {record.source: record for record in self._of(self.measures[0])}
+        if not records:
+            return ()
         best = records[self.best]
         others = [s for s in self.sources if s != self.best and records[s].value is not None]
         return tuple(s for s in others if not _clearly_above(best, records[s]))
@@ -71,7 +98,9 @@ class Ranking:
         """
         records = {record.source: record for record in self._of(measure or self.measures[0])}
         drawn = {source: _draws(record) for source, record in records.items()}
-        defined = [source for source, draws in drawn.items() if len(draws) and np.isfinite(draws).all()]
+        most = max(map(len, drawn.values()), default=0)
+        # Resamples of another number are others, and don't compare.
+        defined = [source for source, draws in drawn.items() if 0 < len(draws) == most and np.isfinite(draws).all()]
         shares = dict.fromkeys(records, math.nan)
         if defined:
             draws = np.stack([drawn[source] for source in defined])
@@ -80,7 +109,7 @@ class Ranking:
         return shares
 
     def scores(self, measure: str) -> dict[str, float]:
-        """Source → score of one measure; NaN where it is undefined."""
+        """Source → score of one measure; NaN where it is undefined, nothing where it wasn't measured."""
         return {record.source: _number(record.value) for record in self._of(measure)}
 
     @property
@@ -96,7 +125,10 @@ class Ranking:
         return [agree(measure, self.scores(measure), accuracies, seed) for measure in self.measures]
 
     def to_records(self) -> list[Row]:
-        """One flat dictionary for each source and measure, with the rank by that measure."""
+        """One flat dictionary for each source and measure, with the rank by that measure, and one for each failure.
+
+        They have the fields of `leepjax.records.Record` but the draws; ``error`` is the reason of a failure or None.
+        """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
             values, p_best = self.scores(measure), self.p_best(measure)
@@ -105,18 +137,18 @@ class Ranking:
                 value = values[record.source]
                 rank = None if math.isnan(value) else 1 + sum(other > value for other in values.values())
                 fields = {name: getattr(record, name) for name in Record.__struct_fields__ if name != "draws"}
-                rows.append({"rank": rank, **fields, "p_best": _or_none(p_best[record.source])})
-        return rows
+                rows.append({"rank": rank, **fields, "p_best": _or_none(p_best[record.source]), "error": None})
+        return rows + [_failed_record(failure) for failure in self.failures]
 
     def render(self, format: Format = "table") -> str:
         """The ranking as text; JSON and CSV hold `to_records`, the others a table for people."""
         if format in ("json", "csv"):
             return render(self.to_records(), format)
-        lead, target = self.measures[0], self.records[0].target
-        parts = [render(self._lead_rows(), format, f"Sources for {target}, best {lead} first")]
-        if len(self.measures) > 1:
+        lead = self.measures[0]
+        parts = [render(self._lead_rows(), format, f"Sources for {self.target}, best {lead} first")]
+        if len(self.measures) > 1 and self.sources:
             parts.append(render(self._score_rows(), format, "All measures, higher is better"))
-        if self.verified_by:
+        if self.accuracies:
             parts.append(render(self._agreement_rows(), format, f"Agreement with {self.verified_by} accuracy"))
         return "\n\n".join([*parts, *map(printable, self.remarks())])
 
@@ -124,7 +156,7 @@ class Ranking:
         """What a reader must know to not over-read the tables, in sentences."""
         remarks = []
         if tied := self.tied_with_best:
-            remarks.append(f"= {self.measures[0]} can't tell {', '.join(tied)} from {self.best} on these examples.")
+            remarks.append(f"= {self.measures[0]} can't tell {some(tied)} from {self.best} on these examples.")
         if self.verified_by and len(self.accuracies) > 1:
             remarks.append(significance_note(len(self.accuracies)))
         return remarks
@@ -133,9 +165,25 @@ class Ranking:
         return self.render()
 
     def _of(self, measure: str) -> list[Record]:
-        return [record for record in self.records if record.measure == measure]
+        return self._by_measure.get(measure, [])
+
+    @cached_property
+    def _by_measure(self) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(record.measure, []).append(record)
+        return found
 
     def _lead_rows(self) -> list[Row]:
+        """The ranked sources, and below them those that failed before the leading measure."""
+        reasons = {failure.source: failure.reason for failure in self.failures}
+        rows = [row | ({"error": reasons.get(row["source"], "")} if reasons else {}) for row in self._ranked_rows()]
+        columns = dict.fromkeys(rows[0], "–") if rows else {"#": "–", "source": "–", "error": "–"}
+        ranked = set(self.sources)
+        failed = [columns | {"source": name, "error": reasons[name]} for name in reasons if name not in ranked]
+        return rows + failed
+
+    def _ranked_rows(self) -> list[Row]:
         lead = {record.source: record for record in self._of(self.measures[0])}
         accuracy = {record.source: record for record in self._of(self.verified_by)} if self.verified_by else {}
         tied, p_best = self.tied_with_best, self.p_best()
@@ -145,7 +193,7 @@ class Ranking:
                 "source": source,
                 self.measures[0]: _with_interval(lead[source]),
                 **({} if all(map(math.isnan, p_best.values())) else {"P(best)": share(p_best[source])}),
-                **({"test accuracy": _with_interval(accuracy[source])} if accuracy else {}),
+                **({"test accuracy": _with_interval(accuracy.get(source))} if accuracy else {}),
                 "parameters": lead[source].num_parameters,
                 "licence": lead[source].licence or "–",
             }
@@ -155,8 +203,8 @@ class Ranking:
     def _score_rows(self) -> list[Row]:
         scores = {measure.replace("_", " "): self.scores(measure) for measure in self.measures}
         if len(scores) > MOST_COLUMNS:
-            return [{"measure": name} | {source: s[source] for source in self.sources} for name, s in scores.items()]
-        return [{"source": source, **{name: s[source] for name, s in scores.items()}} for source in self.sources]
+            return [{"measure": name} | {each: s.get(each) for each in self.sources} for name, s in scores.items()]
+        return [{"source": source, **{name: s.get(source) for name, s in scores.items()}} for source in self.sources]
 
     def _agreement_rows(self) -> list[Row]:
         return [
@@ -174,7 +222,8 @@ class Ranking:
 
 def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], seed: int = 0) -> Agreement:
     """Correlate scores with accuracies over the sources that have both; intervals by a bootstrap over sources."""
-    defined = [source for source in sorted(scores) if not math.isnan(scores[source] + accuracies[source])]
+    common = sorted(scores.keys() & accuracies.keys())
+    defined = [source for source in common if not math.isnan(scores[source] + accuracies[source])]
     x = significant_digits(np.array([scores[source] for source in defined]))
     y = np.array([accuracies[source] for source in defined])
     r, tau, weighted = (estimate(statistic, x, y, seed=seed) for statistic in (pearson, kendall, weighted_tau))
@@ -184,17 +233,33 @@ def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], 
 def _clearly_above(best: Record, other: Record) -> bool:
     """Whether the interval of best − other, drawn on the same resamples of examples, lies above zero."""
     value = _number(best.value) - _number(other.value)
-    if not best.draws:
-        return value > 0  # nothing was drawn, so nothing is known of chance
-    draws = np.array([_number(a) - _number(b) for a, b in zip(best.draws, other.draws, strict=True)])
+    if not best.draws or len(best.draws) != len(other.draws):
+        return value > 0  # nothing was drawn, or on other resamples, so nothing is known of chance
+    draws = _array(best.draws) - _array(other.draws)
     low, _ = interval(value, draws, best.confidence)
     return low > 0
 
 
 def _draws(record: Record) -> np.ndarray:
     """A score's draws, about the score."""
-    draws = np.array([_number(each) for each in record.draws])
+    draws = _array(record.draws)
     return about(_number(record.value), draws) if len(draws) else draws
+
+
+def _array(draws: Sequence[float | None]) -> np.ndarray:
+    return np.array(draws, float)  # None becomes NaN
+
+
+def _failed_record(failure: Failure) -> Row:
+    fields = {name: None for name in Record.__struct_fields__ if name != "draws"}
+    known = {"source": failure.source, "target": failure.target, "error": failure.reason}
+    return {"rank": None, **fields, "p_best": None} | known
+
+
+def some(names: Sequence[str], most: int = 10) -> str:
+    """Names for a sentence, of many the first ones and how many there are more."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def _number(value: float | None) -> float:
@@ -214,5 +279,7 @@ def share(value: float) -> str:
     return ">.99" if 0.995 <= value < 1 else f"{value:.2f}"
 
 
-def _with_interval(record: Record) -> str:
+def _with_interval(record: Record | None) -> str:
+    if record is None:
+        return "–"
     return Interval(*map(_number, (record.value, record.low, record.high))).show()

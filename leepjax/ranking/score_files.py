@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from leepjax.ranking.groups import chosen_groups, groups
+from leepjax.ranking.ranking import some
 from leepjax.ranking.truth import Accuracy, Score
 from leepjax.records import Record
 from leepjax.tables import text_of_csv_cell
@@ -43,6 +46,9 @@ class _Outcome(msgspec.Struct):
 
 def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str = "accuracy") -> list[Score]:
     """The scores in a file: a CSV, the records of rank and sweep, the outcomes of a study, or a folder with either.
+
+    Of records that several commands wrote, those of `leepjax.ranking.groups.chosen_groups` are taken: for each target
+    the newest complete group of records that compare. A warning says which, and which are left out.
 
     A CSV has a column source (or model), may have a column target (or dataset), and either a column for each measure or
     the columns measure and value. `measures` chooses among them; by default all columns but `accuracy` are measures. Of
@@ -98,13 +104,28 @@ def _recorded(folder: Path) -> Path:
 def _from_json_lines(path: Path) -> list[Score]:
     if not path.is_file():
         raise InputError(f"verify: expected scores at {path}, got no file; check the path.")
-    recorded = [
-        Score(r.source, r.target, r.measure, _value(r.value)) for r in _lines(path, Record) if r.kind == "score"
-    ]
-    return recorded or [
+    return _recorded_scores(path, list(_lines(path, Record))) or [
         Score(outcome.source, outcome.task, measure, _value(value))
         for outcome in _scored(_lines(path, _Outcome))
         for measure, value in outcome.scores.items()
+    ]
+
+
+def _recorded_scores(path: Path, records: Sequence[Record]) -> list[Score]:
+    found = groups(records)
+    taken = chosen_groups(found)
+    if left := [group for group in found if group not in taken]:
+        logging.getLogger("leepjax").warning(
+            "verify: %s holds records that don't compare. Taken: %s. Left out: %s.",
+            path,
+            "; ".join(map(str, taken)),
+            some([str(group) for group in reversed(left)]),
+        )
+    return [
+        Score(record.source, group.target, record.measure, _value(record.value))
+        for group in taken
+        for record in group.records
+        if record.kind == "score"
     ]
 
 

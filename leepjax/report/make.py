@@ -67,10 +67,10 @@ def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
 
 
 def _rankings(folder: Path) -> Report:
-    rankings = rankings_of(read_records(folder / RESULTS))
+    rankings, others = rankings_of(read_records(folder / RESULTS))
     if not rankings:
         raise InputError(
             f"report: expected records of studies or rankings in {folder}, got none; "
             "run leepjax study or leepjax rank with --out there."
         )
-    return ranking_report(rankings, [origin_of(run) for run in read_runs(folder)])
+    return ranking_report(rankings, [origin_of(run) for run in read_runs(folder)], others)

@@ -2,24 +2,26 @@
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 
 from leepjax.ranking import Interval, Ranking
+from leepjax.ranking.groups import Group, chosen_groups, groups
 from leepjax.records import Record
 from leepjax.report.page import Cell, Column, Origin, Report, Section, Table, between, duration, number
 from leepjax.types import InputError
 
+_CONDITIONS = ("examples", "sources", "measures", "seed", "resamples", "confidence")
 VERIFICATIONS = {"head": "a re-trained head", "ridge": "a ridge probe", "finetune": "fine-tuning"}
 
 
-def ranking_report(rankings: Sequence[Ranking], origins: Sequence[Origin]) -> Report:
+def ranking_report(rankings: Sequence[Ranking], origins: Sequence[Origin], others: Sequence[Group] = ()) -> Report:
     """The page of one or several rankings.
 
     Args:
         rankings: at least one.
         origins: the commands that measured them.
+        others: records of the same folder that don't compare with those of the rankings.
 
     Raises:
         InputError: without a ranking.
@@ -27,31 +29,34 @@ def ranking_report(rankings: Sequence[Ranking], origins: Sequence[Origin]) -> Re
     if not rankings:
         raise InputError("report: expected at least one ranking, got none; run leepjax rank with --out.")
     records = [record for ranking in rankings for record in ranking.records]
-    targets = [ranking.records[0].target for ranking in rankings]
+    targets = [ranking.target for ranking in rankings]
     facts = [
         ("Targets" if len(targets) > 1 else "Target", ", ".join(targets)),
         ("Sources", f"{len({record.source for record in records})}"),
         ("Measures", f"{len({record.measure for record in records if record.kind == 'score'})}"),
         ("Measuring took", duration(sum(record.seconds for record in records))),
     ]
+    origins = origins or [origin_of_records(records)]
     return Report(
         title=f"Which source transfers to {_listed(targets)}?",
         summary=[_found(ranking) for ranking in rankings],
         facts=facts,
-        sections=[section for ranking in rankings for section in ranking_sections(ranking, origins, len(rankings) > 1)],
+        sections=[
+            *(section for ranking in rankings for section in ranking_sections(ranking, origins, len(rankings) > 1)),
+            *([_others(others, origins)] if others else []),
+        ],
     )
 
 
 def ranking_sections(ranking: Ranking, origins: Sequence[Origin], named: bool) -> list[Section]:
     """A ranking's sections; their titles name the target where there are several."""
     of = f" for {ranking.records[0].target}" if named else ""
-    origins = origins or [origin_of_records(ranking.records)]
     sections = [
         Section(f"Ranking{of}", ranking.remarks(), tables=[_lead_table(ranking)], origins=origins),
         Section(f"All measures{of}", ["Higher is better in all of them."], tables=[_scores(ranking)], origins=origins),
     ]
     if ranking.verified_by:
-        how = VERIFICATIONS[ranking.verified_by]
+        how = VERIFICATIONS.get(ranking.verified_by, ranking.verified_by)
         text = [
             f"How well the order by each measure is that by the test accuracy of {how}. Training was on the examples "
             "that the measures saw, accuracy is on the others. Intervals are a bootstrap over sources."
@@ -60,33 +65,49 @@ def ranking_sections(ranking: Ranking, origins: Sequence[Origin], named: bool) -
     return sections
 
 
-def rankings_of(records: Sequence[Record]) -> list[Ranking]:
-    """The rankings that records hold: one for each target and seed, its measures in the order in which they stand.
-
-    Where a source's number was measured in several ways (with another limit, say), the last counts.
-    """
-
-    def place(record: Record) -> tuple[str, str, int]:
-        return record.target, record.target_hash, record.seed
-
-    places = {place(record): number for number, record in reversed(list(enumerate(records)))}
-    rankings = []
-    for _, group in groupby(sorted(records, key=lambda record: places[place(record)]), place):
-        last = {(record.source, record.measure): record for record in group}
-        scores = dict.fromkeys(record.measure for record in last.values() if record.kind == "score")
-        verified = dict.fromkeys(record.measure for record in last.values() if record.kind == "verify")
-        if scores:
-            rankings += [_complete(last.values(), list(scores), next(reversed(verified), None))]
-    return rankings
+def rankings_of(records: Sequence[Record]) -> tuple[list[Ranking], list[Group]]:
+    """For each target the ranking of the records that `chosen_groups` takes, and the groups that it leaves."""
+    found = groups(records)
+    taken = chosen_groups(found)
+    return [_ranking(group) for group in taken], [group for group in found if group not in taken]
 
 
-def _complete(records, measures: list[str], verified_by: str | None) -> Ranking:
-    """The ranking of the sources that the leading measure scored; accuracy only if all of them have one."""
-    lead = {record.source for record in records if record.measure == measures[0]}
-    kept = [record for record in records if record.source in lead]
-    verified = {record.source for record in kept if record.measure == verified_by}
-    measures = [name for name in measures if {r.source for r in kept if r.measure == name} == lead]
-    return Ranking(tuple(kept), tuple(measures), verified_by if verified == lead else None)
+def _ranking(group: Group) -> Ranking:
+    """The ranking of the sources that the leading measure scored; what not all of them have is left out."""
+    sources_by: dict[str, set[str]] = {}
+    for record in group.records:
+        sources_by.setdefault(record.measure, set()).add(record.source)
+    lead = sources_by[group.measures[0]]
+    measures = [name for name in group.measures if sources_by[name] >= lead]
+    verified = [name for name in group.verifications if sources_by[name] >= lead]
+    kept = tuple(record for record in group.records if record.source in lead)
+    return Ranking(kept, tuple(measures), verified[-1] if verified else None)
+
+
+def _others(others: Sequence[Group], origins: Sequence[Origin]) -> Section:
+    columns = [Column("target"), *(Column(name, numeric=True) for name in _CONDITIONS), Column("verified by")]
+    columns += [Column("complete")]
+    rows = [
+        [
+            Cell(group.target),
+            number(group.num_examples, 0),
+            number(len(group.sources), 0),
+            number(len(group.measures), 0),
+            number(group.conditions.seed, 0),
+            number(group.conditions.resamples, 0),
+            number(group.conditions.confidence, 2),
+            Cell(", ".join(group.verifications) or "–"),
+            Cell("yes" if group.is_complete else "no"),
+        ]
+        for group in reversed(others)
+    ]
+    text = [
+        "The folder holds more records. They are of other examples, or were measured with other options, and don't "
+        "compare with those above. For each target this page shows the newest records that are complete: a number for "
+        "every source by every measure."
+    ]
+    table = Table("Records that this page doesn't show, the newest first", columns, rows)
+    return Section("Other records in this folder", text, tables=[table], origins=origins)
 
 
 def origin_of_records(records: Sequence[Record]) -> Origin:
@@ -111,7 +132,7 @@ def _found(ranking: Ranking) -> str:
     if not accuracies:
         return f"{text}. Nothing was trained to check that."
     truly = max(accuracies, key=lambda source: accuracies[source])
-    how = VERIFICATIONS[ranking.verified_by or ""]
+    how = VERIFICATIONS.get(ranking.verified_by or "", ranking.verified_by)
     if truly == ranking.best:
         return f"{text}. It is also the best by {how}, with a test accuracy of {accuracies[truly]:.3f}."
     return (

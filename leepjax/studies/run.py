@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from leepjax.experiments.plan import open_sources, twice
+from leepjax.experiments.sources import open_sources, twice
 from leepjax.models.source import Source
 from leepjax.studies.config import Config, Scale
 from leepjax.studies.datasets import Pair, Said, Tell, at_size, open_pair, said

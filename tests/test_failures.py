@@ -1,0 +1,83 @@
+"""One bad source doesn't end a ranking, and sources of one name are rows of their own."""
+
+import shutil
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+import leepjax as lj
+from leepjax.experiments import cell as job
+from leepjax.experiments.sources import open_each, open_sources
+from leepjax.experiments.sweep import Interrupt
+from leepjax.models.opening import SHIPPED, load_source
+from leepjax.records import read_records
+from leepjax.types import InputError
+
+RNG = np.random.default_rng(0)
+TARGET = RNG.integers(0, 256, (12, 32, 32, 3), np.uint8), np.repeat([0, 1], 6)
+FAST = {"verify": "none", "resamples": 0}
+
+
+def named(name, **fields):
+    source = load_source("random")
+    return replace(source, card=msgspec.structs.replace(source.card, name=name, **fields))
+
+
+def copied(folder, name="best", **fields):
+    """A shipped source with a card of this name; its path."""
+    folder.mkdir()
+    shutil.copy(SHIPPED / "random.safetensors", folder / "w.safetensors")
+    (folder / "w.json").write_bytes(msgspec.json.encode(named(name, **fields).card))
+    return str(folder / "w.safetensors")
+
+
+def test_sources_of_one_name_are_told_apart_by_path(tmp_path):
+    paths = copied(tmp_path / "a", licence="MIT"), copied(tmp_path / "b", licence="CC-BY-NC-4.0")
+    ranking = lj.rank(TARGET, paths, "leep", out=tmp_path / "out", **FAST)
+    expected = {f"best ({paths[0]})": "MIT", f"best ({paths[1]})": "CC-BY-NC-4.0"}
+    assert {row.source: row.licence for row in ranking.records} == expected
+    # Equal weights share the measuring, and each has its own card in the file.
+    assert {row.source: row.licence for row in read_records(tmp_path / "out" / "results.jsonl")} == expected
+
+
+def test_the_same_source_twice_is_refused(tmp_path):
+    path = copied(tmp_path / "a")
+    with pytest.raises(InputError, match="rank: expected each source once, got 'best' twice"):
+        open_sources("rank", [path, str(tmp_path / "a" / ".." / "a" / "w.safetensors")])
+
+
+def test_a_source_that_cannot_be_opened_is_left_out_with_its_reason():
+    opened = open_each("rank", ["random", "nowhere"])
+    assert [source.name for source in opened.sources] == ["random"]
+    assert [(failed.source, type(failed.error)) for failed in opened.failed] == [("nowhere", InputError)]
+
+
+def test_a_source_that_fails_is_a_row_and_the_others_are_ranked(monkeypatch):
+    plain = job.extract
+
+    def fail(source, *arguments, **options):
+        if source.name == "bad":
+            raise ValueError("boom")
+        return plain(source, *arguments, **options)
+
+    monkeypatch.setattr(job, "extract", fail)
+    ranking = lj.rank(TARGET, [named("bad"), "random"], "leep", **FAST)
+    assert ranking.sources == ("random",)
+    assert [(each.source, each.reason) for each in ranking.failures] == [("bad", "ValueError: boom")]
+    assert "ValueError: boom" in ranking.render()
+    assert [row["error"] for row in ranking.to_records()] == [None, "ValueError: boom"]
+    with pytest.raises(InputError, match=r"rank: expected at least one source .* \(bad: ValueError: boom\)"):
+        lj.rank(TARGET, named("bad"), "leep", **FAST)
+
+
+def test_an_interrupt_gives_what_is_known(monkeypatch):
+    def interrupt(what, done, total):
+        if what == "other: leep":
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupt) as interrupted:
+        lj.rank(TARGET, ["random", named("other")], "leep", on_progress=interrupt, **FAST)
+    assert interrupted.value.rankings[0].sources == ("random",)
+    assert interrupted.value.number == 2
