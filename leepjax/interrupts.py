@@ -55,10 +55,14 @@ def interruptible() -> Iterator[None]:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    handlers = _set_handlers(_RaiseFirst())
+    handlers = _set_handlers(first := _RaiseFirst())
     threading.Thread(target=_watch, args=(ours,), daemon=True).start()
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        if first.number is None or isinstance(interrupt, Interrupted):
+            raise
+        raise Interrupted(first.number, str(interrupt)) from interrupt  # Ray, for one, raises its own in its place
     finally:
         _restore(handlers)
         signal.set_wakeup_fd(wakeup)
@@ -120,11 +124,12 @@ def kept_handlers() -> Iterator[None]:
 class _RaiseFirst:
     """A handler that raises once; what follows is the watching thread's to judge."""
 
-    _raised = False
+    number: int | None = None
+    """The signal, once there was one."""
 
     def __call__(self, number: int, frame: object) -> None:
-        if not self._raised:
-            self._raised = True
+        if self.number is None:
+            self.number = number
             raise Interrupted(number)
 
 

@@ -147,7 +147,9 @@ def _append(path: Path, content: bytes) -> None:
             while rest:
                 rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and not rest:
+                raise  # during fsync: all is written
             file.truncate(before)
             if not existed:
                 path.unlink()

@@ -124,7 +124,7 @@ def test_the_key_follows_weights_preprocessing_and_examples():
 def test_the_key_ignores_names():
     key = extract(Counting(), TARGET).key
     assert extract(Counting(name="other", data="elsewhere", licence="none"), TARGET).key == key
-    assert extract(Counting(), from_arrays(IMAGES, LABELS, ["a", "b", "c"], name="other")).key == key
+    assert extract(Counting(), from_arrays(IMAGES, LABELS, name="other")).key == key
 
 
 def test_an_image_that_cannot_be_decoded_leaves_no_cache(tmp_path):

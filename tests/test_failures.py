@@ -48,10 +48,17 @@ def test_the_same_source_twice_is_refused(tmp_path):
         open_sources("rank", [path, str(tmp_path / "a" / ".." / "a" / "w.safetensors")])
 
 
-def test_a_source_that_cannot_be_opened_is_left_out_with_its_reason():
-    opened = open_each("rank", ["random", "nowhere"])
+def test_a_source_that_cannot_be_opened_is_left_out_with_its_reason(tmp_path):
+    missing = str(tmp_path / "missing.safetensors")
+    opened = open_each("rank", ["random", missing])
     assert [source.name for source in opened.sources] == ["random"]
-    assert [(failed.source, type(failed.error)) for failed in opened.failed] == [("nowhere", InputError)]
+    assert [(failed.source, type(failed.error)) for failed in opened.failed] == [(missing, InputError)]
+
+
+def test_a_name_that_is_not_known_ends_the_command_before_anything_is_opened(monkeypatch):
+    monkeypatch.setattr("leepjax.models.opening.open_card", lambda path: pytest.fail("opened"))
+    with pytest.raises(InputError, match=r"source: expected one of .* known names, got 'randon'; did you mean random"):
+        open_each("rank", ["random", "randon"])
 
 
 def test_a_source_that_fails_is_a_row_and_the_others_are_ranked(monkeypatch):
@@ -80,4 +87,3 @@ def test_an_interrupt_gives_what_is_known(monkeypatch):
     with pytest.raises(Interrupt) as interrupted:
         lj.rank(TARGET, ["random", named("other")], "leep", on_progress=interrupt, **FAST)
     assert interrupted.value.rankings[0].sources == ("random",)
-    assert interrupted.value.number == 2

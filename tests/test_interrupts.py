@@ -153,3 +153,16 @@ def test_a_process_that_is_started_while_signals_are_blocked_never_sees_them():
         os.kill(child.pid, number)
     child.communicate("\n", timeout=20)
     assert child.returncode == 0
+
+
+def test_an_interrupt_that_a_library_raises_in_place_of_the_signal_s_keeps_its_number():
+    def library():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    with pytest.raises(Interrupted) as interrupted, interruptible():
+        library()
+    assert interrupted.value.number == signal.SIGTERM

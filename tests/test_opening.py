@@ -158,9 +158,11 @@ def test_a_user_s_weights_and_revision_are_its_identity():
     assert linen_source().identity != linen_source(revision="2").identity
 
 
-def test_a_user_s_function_cannot_be_fine_tuned():
-    with pytest.raises(InputError, match="expected a network of leepjax's own architectures, got a user's function"):
-        leepjax.rank("digits", [linen_source()], ["leep"], verify="finetune", limit=40, resamples=0)
+def test_a_user_s_function_cannot_be_fine_tuned_but_is_scored():
+    ranking = leepjax.rank("digits", [linen_source()], ["leep"], verify="finetune", limit=40, resamples=0)
+    assert (len(ranking.scores("leep")), ranking.accuracies) == (1, {})
+    (failure,) = ranking.failures
+    assert "expected a network of leepjax's own architectures, got a user's function" in failure.reason
 
 
 def test_outputs_of_other_shapes_are_refused():

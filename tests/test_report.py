@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 from report_pages import HOSTILE, ORIGIN, page, record, records, table
 
-from leepjax.ranking import Ranking
+from leepjax.ranking import Failure, Ranking
 from leepjax.records import write_records
 from leepjax.report.make import make_report, write_rankings
 from leepjax.report.page import Cell, Origin, Report, Section, between, duration, number, render_page
@@ -246,3 +246,18 @@ def test_a_folder_without_records_is_told(tmp_path):
         make_report(tmp_path, formats=("png", "gif"))
     with pytest.raises(InputError, match="report: expected at least one ranking, got none"):
         ranking_report([], [ORIGIN])
+
+
+def test_sources_that_failed_are_on_the_page_with_their_reasons():
+    failures = (Failure("torn", "pets", "source: expected weights, got half of them."),)
+    lacking = [it for it in records() if (it.source, it.measure) not in {("near", "head"), ("far", "logme")}]
+    bare = text_of(render_page(ranking_report([Ranking(tuple(lacking), ("leep", "logme"), "head", failures)], [])))
+    assert "Sources that failed" in bare
+    assert "torn source: expected weights, got half of them." in " ".join(bare.split())
+
+
+def test_a_target_for_which_every_source_failed_is_on_the_page_beside_the_others():
+    nothing = Ranking((), ("leep", "logme"), "head", (Failure("torn", "dogs", "no weights"),))
+    bare = text_of(render_page(ranking_report([nothing, Ranking(tuple(records()), ("leep", "logme"), "head")], [])))
+    assert "No source could be scored for dogs." in bare
+    assert "Sources that failed for dogs" in bare

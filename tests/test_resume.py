@@ -12,6 +12,7 @@ from leepjax.experiments import cell as job
 from leepjax.models.card import save_card
 from leepjax.models.opening import load_source
 from leepjax.records import read_records
+from leepjax.types import InputError
 
 SOURCES = ("random", "cifar10-animals")
 MEASURES = ("leep", "h_score")
@@ -69,7 +70,7 @@ def test_a_second_run_measures_nothing_again(ran, folder, monkeypatch):
 def test_another_seed_or_number_of_resamples_is_measured(folder, monkeypatch):
     forbid(monkeypatch, "score_with_draws")
     for change in ({"seed": 1}, {"resamples": 21}, {"confidence": 0.9}, {"limit": 50}, {"test_fraction": 0.5}):
-        with pytest.raises(AssertionError, match="measured again"):
+        with pytest.raises(InputError, match="AssertionError: measured again"):
             lj.rank("digits", SOURCES, MEASURES, out=folder, cache=folder / "cache", **SMALL | change)
 
 

@@ -229,8 +229,14 @@ def test_a_source_travels_with_its_weights():
 @pytest.mark.usefixtures("workers")
 def test_what_cannot_be_pickled_is_named():
     lock = threading.Lock()
+    plain = digits()
+
+    def read(i):
+        with lock:
+            return plain.read(i)
+
     with pytest.raises(InputError, match="that can be pickled, got 'digits'; take the serial"):
-        lj.sweep([replace(digits(), read=lambda i: lock)], "random", "leep", engine="ray")
+        lj.sweep([replace(plain, read=read)], "random", "leep", engine="ray")
 
 
 @pytest.mark.parametrize(

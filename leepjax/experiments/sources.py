@@ -4,13 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from leepjax.data.target import Target
 from leepjax.files import WriteError, digest
-from leepjax.models.opening import load_source, sets
+from leepjax.models.opening import find_source, sets
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError
@@ -52,15 +53,17 @@ def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -
 
 
 def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None) -> Opened:
-    """The same, but sources that can't be opened are left out.
+    """The same, but sources that can't be opened are left out. Names are checked before anything is opened.
 
     Raises:
-        InputError: when there is none, or one stands there twice.
+        InputError: when there is none, one stands there twice, or a name isn't known.
     """
     opened, failed = [], []
-    for each in chosen_sources(caller, sources):
+    chosen = chosen_sources(caller, sources)
+    openers = [partial(_itself, each) if isinstance(each, Source) else find_source(each) for each in chosen]
+    for each, open_source in zip(chosen, openers, strict=True):
         try:
-            opened.append((each, each if isinstance(each, Source) else load_source(each)))
+            opened.append((each, open_source()))
         except NOT_OF_A_SOURCE:
             raise
         except Exception as error:
@@ -114,6 +117,10 @@ def raise_for_all(caller: str, failed: Sequence[Failed]) -> NoReturn:
     raise InputError(
         f"{caller}: expected at least one source that can be measured, got {len(failed)} that failed ({reasons})."
     ) from failed[0].error
+
+
+def _itself(source: Source) -> Source:
+    return source
 
 
 def _told_apart(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list[Source]:

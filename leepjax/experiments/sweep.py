@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -115,13 +114,11 @@ class Interrupt(KeyboardInterrupt):
 
     Attributes:
         rankings: of what was known then; a ranking may lack sources, measures and accuracies.
-        number: the signal.
     """
 
     def __init__(self, rankings: Sequence[Ranking], cause: KeyboardInterrupt):
         super().__init__(*cause.args)
         self.rankings = tuple(rankings)
-        self.number = getattr(cause, "number", signal.SIGINT)
 
 
 def carry_out(

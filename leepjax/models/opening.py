@@ -58,18 +58,27 @@ def load_source(name: str | os.PathLike) -> Source:
     Raises:
         InputError: when there is no such source, it can't be fetched, or its card and weights don't fit.
     """
+    return find_source(name)()
+
+
+def find_source(name: str | os.PathLike) -> Callable[[], Source]:
+    """What opens a source, by the name alone: no file of its is read yet, and nothing is fetched.
+
+    Raises:
+        InputError: when `name` is neither a known name nor of a form that `load_source` takes.
+    """
     text = os.fspath(name)
     for prefix, opener in _PREFIXES.items():
         if text.startswith(prefix):
-            return opener(text)
+            return functools.partial(opener, text)
     if text in PUBLISHED:
-        return _open_published(PUBLISHED[text])
+        return functools.partial(_open_published, PUBLISHED[text])
     if text in shipped_sources():
-        return open_card(SHIPPED / f"{text}.safetensors")
+        return functools.partial(open_card, SHIPPED / f"{text}.safetensors")
     if Path(text).suffix == ".safetensors":
-        return open_card(Path(text))
+        return functools.partial(open_card, Path(text))
     if text in (others := plugins()):
-        return _open_plugin(others[text])
+        return functools.partial(_open_plugin, others[text])
     raise unknown_name("source", text, named_sources())
 
 

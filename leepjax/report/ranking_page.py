@@ -50,12 +50,18 @@ def ranking_report(rankings: Sequence[Ranking], origins: Sequence[Origin], other
 
 def ranking_sections(ranking: Ranking, origins: Sequence[Origin], named: bool) -> list[Section]:
     """A ranking's sections; their titles name the target where there are several."""
-    of = f" for {ranking.records[0].target}" if named else ""
-    sections = [
-        Section(f"Ranking{of}", ranking.remarks(), tables=[_lead_table(ranking)], origins=origins),
-        Section(f"All measures{of}", ["Higher is better in all of them."], tables=[_scores(ranking)], origins=origins),
-    ]
-    if ranking.verified_by:
+    of = f" for {ranking.target}" if named else ""
+    sections = []
+    if ranking.sources:
+        text = ["Higher is better in all of them."]
+        sections += [
+            Section(f"Ranking{of}", ranking.remarks(), tables=[_lead_table(ranking)], origins=origins),
+            Section(f"All measures{of}", text, tables=[_scores(ranking)], origins=origins),
+        ]
+    if ranking.failures:
+        text = ["They couldn't be opened or run, or not measured by everything that was asked for."]
+        sections.append(Section(f"Sources that failed{of}", text, tables=[_failures(ranking)], origins=origins))
+    if ranking.verified_by and ranking.accuracies:
         how = VERIFICATIONS.get(ranking.verified_by, ranking.verified_by)
         text = [
             f"How well the order by each measure is that by the test accuracy of {how}. Training was on the examples "
@@ -123,6 +129,8 @@ def origin_of_records(records: Sequence[Record]) -> Origin:
 
 def _found(ranking: Ranking) -> str:
     """The result in a sentence or two."""
+    if not ranking.sources:
+        return f"No source could be scored for {ranking.target}."
     lead, target = ranking.measures[0], ranking.records[0]
     text = f"Of {len(ranking.sources)} sources {lead} puts {ranking.best} first for {target.target}"
     text += f" ({target.num_classes} classes, {target.num_examples:,} examples)"
@@ -135,10 +143,10 @@ def _found(ranking: Ranking) -> str:
     how = VERIFICATIONS.get(ranking.verified_by or "", ranking.verified_by)
     if truly == ranking.best:
         return f"{text}. It is also the best by {how}, with a test accuracy of {accuracies[truly]:.3f}."
-    return (
-        f"{text}. By {how} {truly} is best, with a test accuracy of {accuracies[truly]:.3f}; "
-        f"{ranking.best} reaches {accuracies.get(ranking.best, math.nan):.3f}."
-    )
+    text = f"{text}. By {how} {truly} is best, with a test accuracy of {accuracies[truly]:.3f}"
+    if ranking.best not in accuracies:
+        return f"{text}; {ranking.best} has none."
+    return f"{text}; {ranking.best} reaches {accuracies[ranking.best]:.3f}."
 
 
 def _lead_table(ranking: Ranking) -> Table:
@@ -156,7 +164,7 @@ def _lead_table(ranking: Ranking) -> Table:
         mark = {"mark": "=", "meaning": f"not told from {ranking.best}"} if source in tied else {}
         row = [Cell(source), number(place, 0, **mark), _measured(record)]
         row += [number(p_best[source], 2)] if drawn else []
-        row += [_measured(by_source[source, accuracy])] if accuracy else []
+        row += [_measured(by_source.get((source, accuracy)))] if accuracy else []
         rows.append([*row, number(record.num_parameters, 0), Cell(record.licence or "–")])
     confidence = f"{100 * ranking.records[0].confidence:g} %"
     notes = [f"In brackets: {confidence} intervals, of scores by a bootstrap over examples."]
@@ -177,13 +185,18 @@ def _scores(ranking: Ranking) -> Table:
         [
             Cell(source),
             *(
-                number(by[source], 3, **({"mark": "★", "meaning": "best"} if by[source] == best[name] else {}))
+                number(by.get(source), 3, **({"mark": "★", "meaning": "best"} if by.get(source) == best[name] else {}))
                 for name, by in scores.items()
             ),
         ]
         for source in ranking.sources
     ]
     return Table("Every measure's score of every source", columns, rows, ["★ is the best of a column."])
+
+
+def _failures(ranking: Ranking) -> Table:
+    rows = [[Cell(failure.source), Cell(failure.reason)] for failure in ranking.failures]
+    return Table("Why each source failed", [Column("source"), Column("reason")], rows)
 
 
 def _agreement(ranking: Ranking) -> Table:
@@ -206,7 +219,9 @@ def _agreement(ranking: Ranking) -> Table:
     return Table("Correlation of scores with test accuracy over the sources", columns, rows, [note])
 
 
-def _measured(record: Record) -> Cell:
+def _measured(record: Record | None) -> Cell:
+    if record is None:
+        return number(None)
     return number(record.value, 3, detail=between(record.low, record.high, 3))
 
 
