@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
@@ -10,6 +11,22 @@ if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
 
 SplitChoice = Literal["train", "val", "test", "all"]
 """One part of a set that comes in splits, or all parts as one set."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a target is read from where it is kept: options of every command that opens one."""
+
+    strict: bool = False
+    """Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
+    otherwise."""
+    split: SplitChoice | None = None
+    """Of a target that comes in splits (train, val, test): the part to use, or all as one set. By default the training
+    part is scored and trained on, and the test part, else the validation part, is verified on."""
+    image_column: str | None = None
+    """The column of images of a Parquet file, hf: or tfds: set; by default the only one, or the one called image."""
+    label_column: str | None = None
+    """Its column of labels; by default the one declared as such, or called label, class, target or the like."""
 
 
 class InputError(ValueError):

@@ -84,9 +84,7 @@ def test_a_split_can_be_chosen(tmp_path):
         read_target(str(root), "dev")
     with pytest.raises(InputError, match=r"cat: expected split folders .* for the split 'test', got none; leave"):
         read_target(str(make(tmp_path / "cat", "a/1.png", "b/1.png")), "test")
-    with pytest.raises(
-        InputError, match=r"target: expected a folder of splits for the split 'val', got 'digits'; leave"
-    ):
+    with pytest.raises(InputError, match=r"target: expected a set of splits for the split 'val', got 'digits'; leave"):
         read_target("digits", "val")
 
 

@@ -1,14 +1,12 @@
 """``leepjax extract``: what sources say of a target, as files."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from cyclopts import Parameter
-
-from leepjax.cli.options import cache_compilations, exit_for_failures, names_of
+from leepjax.cli.options import Read, cache_compilations, exit_for_failures, names_of
 from leepjax.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import SplitChoice
+from leepjax.types import Reading
 
 
 def extract(
@@ -23,8 +21,7 @@ def extract(
     batch_size: int = 256,
     limit: int | None = None,
     seed: int = 0,
-    strict: Annotated[bool, Parameter(negative=())] = False,
-    split: SplitChoice | None = None,
+    reading: Read = Reading(),
     format: Format = "table",
 ) -> None:
     """Run sources over a target and keep their features and logits: one safetensors table a source.
@@ -49,12 +46,6 @@ def extract(
         Use at most this many examples, stratified by class.
     seed
         Of the limit.
-    strict
-        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
-        otherwise.
-    split
-        Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default the training
-        part.
     format
         What stdout gets.
     """
@@ -74,8 +65,7 @@ def extract(
             batch_size=batch_size,
             limit=limit,
             seed=seed,
-            strict=strict,
-            split=split,
+            **vars(reading),
             on_progress=on_progress,
         )
     rows = [

@@ -12,15 +12,18 @@ from cyclopts import Parameter
 
 from leepjax.files import check_writable, unkept_if
 from leepjax.printable import printable, valid_unicode
-from leepjax.types import SplitChoice
+from leepjax.types import Reading
 
 if TYPE_CHECKING:
     from leepjax.ranking import Failure
     from leepjax.transfer.loop import Progress
 
+Read = Annotated[Reading, Parameter(name="*", negative=())]
+"""The options of reading a target, as options of a command."""
+
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(Reading):
     """Which examples of a target there are to adapt to, and which of them to measure on."""
 
     test: str | None = None
@@ -29,12 +32,6 @@ class Examples:
     """The share that is split off."""
     limit: int | None = None
     """Use at most this many examples, stratified by class."""
-    strict: Annotated[bool, Parameter(negative=())] = False
-    """Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
-    otherwise."""
-    split: SplitChoice | None = None
-    """Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default the training
-    part is learned from, and the test part, else the validation part, is measured on."""
 
 
 def names_of(names: str | None) -> list[str] | None:

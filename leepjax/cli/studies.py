@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, command_line, exit_for_failures, names_of
+from leepjax.cli.options import Read, cache_compilations, command_line, exit_for_failures, names_of
 from leepjax.files import cache_folder
 from leepjax.printable import printable
 from leepjax.tables import Format
-from leepjax.types import SplitChoice
+from leepjax.types import Reading
 
 if TYPE_CHECKING:
     from leepjax.ranking import Ranking
@@ -31,8 +31,7 @@ def rank(
     resamples: int = 200,
     out: Path | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
-    strict: Annotated[bool, Parameter(negative=())] = False,
-    split: SplitChoice | None = None,
+    reading: Read = Reading(),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
@@ -62,12 +61,6 @@ def rank(
         Folder for results.jsonl and report.html; run again, and what is measured isn't measured again.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
-    strict
-        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
-        otherwise.
-    split
-        Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default scores see
-        the training part, and accuracy is verified on the test part, else on the validation part.
     dry_run
         Only tell what there is to fetch, and how long the images would take each source here.
     format
@@ -79,7 +72,7 @@ def rank(
     folder = cache_folder() if cache else None
     cache_compilations(folder)
     if dry_run:
-        _estimate(target, sources, limit, strict, split, format)
+        _estimate(target, sources, limit, reading, format)
         return
     started = time.monotonic()
     with _shown_at_interrupt(format), progress() as on_progress:
@@ -93,8 +86,7 @@ def rank(
             resamples=resamples,
             out=out,
             cache=folder,
-            strict=strict,
-            split=split,
+            **vars(reading),
             on_progress=on_progress,
         )
     _show([ranking], format)
@@ -133,14 +125,12 @@ def _write_page(study: str, rankings: "Sequence[Ranking]", out: Path, seconds: f
     print(f"leepjax: wrote {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 
-def _estimate(
-    target: str, sources: str | None, limit: int | None, strict: bool, split: SplitChoice | None, format: Format
-) -> None:
+def _estimate(target: str, sources: str | None, limit: int | None, reading: Reading, format: Format) -> None:
     from leepjax.experiments.estimate import estimate
     from leepjax.experiments.plan import open_target
     from leepjax.tables import render
 
-    opened = open_target("rank", target, limit, 0, strict, split, with_test=True)
+    opened = open_target("rank", target, limit, 0, **vars(reading), with_test=True)
     num_examples = len(opened) + len(opened.test or ())
     rows = estimate(num_examples, names_of(sources))
     print(render(rows, format, f"What {num_examples} images would take"))  # noqa: T201
@@ -159,8 +149,7 @@ def sweep(
     resamples: int = 200,
     out: Path | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
-    strict: Annotated[bool, Parameter(negative=())] = False,
-    split: SplitChoice | None = None,
+    reading: Read = Reading(),
     format: Format = "table",
 ) -> None:
     """Rank source models for each of several targets, in this process or by Ray.
@@ -192,12 +181,6 @@ def sweep(
         engine or rank it was.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
-    strict
-        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
-        otherwise.
-    split
-        Of a folder that comes in splits (train, val, test): the part to use, or all as one set. By default scores see
-        the training part, and accuracy is verified on the test part, else on the validation part.
     format
         What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
     """
@@ -219,8 +202,7 @@ def sweep(
             resamples=resamples,
             out=out,
             cache=folder,
-            strict=strict,
-            split=split,
+            **vars(reading),
             on_progress=on_progress,
         ).values()
     _show(rankings, format)

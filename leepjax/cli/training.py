@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import command_line, names_of, told
+from leepjax.cli.options import Read, command_line, names_of, told
 from leepjax.transfer.recipe import Recipe
-from leepjax.types import SplitChoice
+from leepjax.types import Reading
 
 
 def pretrain(
@@ -22,8 +22,7 @@ def pretrain(
     recipe: Annotated[Recipe, Parameter(name="*")] = Recipe(),
     data: str = "",
     licence: str = "",
-    strict: Annotated[bool, Parameter(negative=())] = False,
-    split: SplitChoice | None = None,
+    reading: Read = Reading(),
 ) -> None:
     """Train a source model and write its weights and model card.
 
@@ -45,18 +44,13 @@ def pretrain(
         What the images are, for the model card.
     licence
         Of the images, for the model card.
-    strict
-        Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
-        otherwise.
-    split
-        Of a folder that comes in splits (train, val, test): the part to train on, or all as one set; needs a test set.
     """
     from leepjax.experiments.pretrain import open_sets
     from leepjax.experiments.pretrain import pretrain as run_pretrain
     from leepjax.progress import progress
     from leepjax.tables import render
 
-    train_set, test_set = open_sets(target, test, names_of(classes), strict=strict, split=split)
+    train_set, test_set = open_sets(target, test, names_of(classes), **vars(reading))
     with progress() as on_progress:
         source = run_pretrain(
             train_set,

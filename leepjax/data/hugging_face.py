@@ -8,6 +8,7 @@ from typing import Any
 from leepjax.data.columns import IMAGES, choose, choose_label, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.path_column import within
+from leepjax.data.split import SPLITS, own_name
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
@@ -21,7 +22,8 @@ def from_hugging_face(
 
     Args:
         name: a name of the hub or a path.
-        split: as `datasets` takes it; left out, ``train`` or the only split there is.
+        split: as `datasets` takes it, ``all``, or ``val`` for what the set calls validation;
+            left out, ``train`` or the only split there is.
         image: the column of images; left out, the only one.
         label: the column of labels; left out, the only ClassLabel, else one that is named like labels.
 
@@ -82,14 +84,19 @@ def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
     saved = any((path / file).is_file() for file in ("dataset_dict.json", "state.json"))
     name = str(path) if path.exists() else name
     try:
+        if split in SPLITS and not saved:
+            split = own_name(split, datasets.get_dataset_split_names(name))
         loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name, split=split)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
             f"{where}: expected a set that can be loaded, got {one_line(error)}; check name and split."
         ) from None
     if isinstance(loaded, datasets.DatasetDict):
+        if split == "all" and split not in loaded:
+            return datasets.concatenate_datasets(list(loaded.values()))
+        split = None if split is None else own_name(split, list(loaded))
         return loaded[choose(where, "split", list(loaded), split, ("train",), "name it: hf:NAME:SPLIT")]
-    if saved and split not in (None, str(loaded.split)):
+    if saved and split is not None and own_name(split, [str(loaded.split)]) not in ("all", str(loaded.split)):
         raise InputError(f"{where}: expected the split {split!r}, got {loaded.split}; leave the split out.")
     return loaded
 

@@ -26,35 +26,45 @@ _COLON = re.compile(r":(?![^\[]*\]|\d+\.\d+\.\d+(?::|$))")
 """Between the parts of a hub's name: neither that in ``train[:10%]`` nor that before a version."""
 
 
-def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = False) -> Target:
+def read_target(
+    name: str,
+    split: SplitChoice | None = None,
+    *,
+    strict: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+) -> Target:
     """Open a target by name or path.
 
     Args:
         name: ``digits``; a folder ``class/image.png``; an ``.npz``; a ``.parquet``, a folder or a glob of them;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
             Hugging Face, where the name may be a path.
-        split: of images or ``.parquet`` files that come in splits, the part to read, or ``all`` as one set; left out,
-            the training part, with the part to verify on as the target's `test`.
+        split: of a set that comes in splits, the part to read, or ``all`` as one set; left out, the training part, of
+            images and ``.parquet`` files with the part to verify on as the target's `test`.
         strict: whether files of a folder that aren't used are an error; they are counted in a warning otherwise.
+        image_column: of a ``.parquet`` or a hub's set, the column of images.
+        label_column: likewise the column of labels.
 
     Raises:
         InputError: when it isn't there, or can't be read as labelled images.
     """
     path = Path(name)
+    kind, _, rest = name.partition(":")
+    if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
+        return from_parquet(name, split=split, image=image_column, label=label_column)
+    if kind in _HUBS and not path.exists():
+        return _from_hub(kind, rest, split, image_column, label_column)
+    if column := image_column or label_column:
+        raise InputError(
+            f"target: expected a .parquet, hf: or tfds: set for the column {column!r}, got {name!r}; leave it out."
+        )
     if _is_image_folder(path):
         return from_folder(path, split, strict=strict)
-    if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
-        return from_parquet(name, split=split)
     if split is not None:
-        raise InputError(
-            f"target: expected a folder of splits for the split {split!r}, got {name!r}; leave the split out, or name "
-            "it in tfds:NAME:SPLIT or hf:NAME:SPLIT."
-        )
+        raise InputError(f"target: expected a set of splits for the split {split!r}, got {name!r}; leave it out.")
     if name in EMBEDDED:
         return EMBEDDED[name]()
-    kind, _, rest = name.partition(":")
-    if kind in _HUBS:
-        return _from_hub(kind, rest)
     if path.is_file() and path.suffix == ".npz":
         return from_npz(path)
     if path.is_file():
@@ -67,12 +77,24 @@ def read_target(name: str, split: SplitChoice | None = None, *, strict: bool = F
     )
 
 
-def _from_hub(kind: str, rest: str) -> Target:
-    name, *more = _COLON.split(rest)
+def _from_hub(kind: str, rest: str, split: str | None, image: str | None, label: str | None) -> Target:
+    name, *more = _parts(rest)
     if not name or len(more) > 2:
         raise InputError(f"{kind}:{rest}: expected {kind}:NAME[:SPLIT[:LABEL]], got {rest!r}; write it in this form.")
-    split, label, *_ = (*more, "", "")
-    return _HUBS[kind](name, split or None, label=label or None)
+    own_split, own_label, *_ = (*more, "", "")
+    for what, own, asked in (("split", own_split, split), ("label column", own_label, label)):
+        if own and asked:
+            raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {asked!r}; give one of them.")
+    return _HUBS[kind](name, own_split or split, image=image, label=own_label or label)
+
+
+def _parts(rest: str) -> list[str]:
+    """Name, split and label of a hub's set; the longest path that exists is the name, colons included."""
+    parts = _COLON.split(rest)
+    for length in range(len(parts), 1, -1):
+        if Path(name := ":".join(parts[:length])).exists():
+            return [name, *parts[length:]]
+    return parts
 
 
 def _is_image_folder(path: Path) -> bool:

@@ -1,5 +1,7 @@
 """Splits: what they are called where a set comes in them, and stratified orders, splits and limits of examples."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _NAMES = {
@@ -16,6 +18,12 @@ SPLITS: tuple[str, ...] = tuple(_NAMES)
 def split_called(name: str) -> str | None:
     """The split that a folder or file of this name holds, in any case; None where it is no split's name."""
     return _SPLITS.get(name.casefold())
+
+
+def own_name(split: str, names: Sequence[str]) -> str:
+    """What a set calls a split: `split` itself, or the only one of `names` that means the same (``validation``)."""
+    alike = [name for name in names if split_called(name) == split]
+    return alike[0] if split not in names and len(alike) == 1 else split
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from leepjax.data.columns import IMAGES, LABELS, choose, one_line
 from leepjax.data.encoded import Content, from_rows
+from leepjax.data.split import own_name
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
@@ -25,7 +26,8 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
 
     Args:
         name: as ``tfds.builder`` takes it: ``fashion_mnist``, ``name/config:1.0.0``.
-        split: as TFDS takes it, ``train[:10%]`` included; left out, ``train`` or the only split there is.
+        split: as TFDS takes it, ``train[:10%]`` included, or ``val`` for what the set calls
+            validation; left out, ``train`` or the only split there is.
         image: the image feature; left out, the supervised or the only one.
         label: the class label feature; left out, the supervised or the only one.
 
@@ -131,6 +133,7 @@ def _source(where: str, tfds: Any, builder: Any, split: str | None) -> Any:
     splits = list(builder.info.splits)
     if split is None:
         split = choose(where, "split", splits, None, ("train",), "name it: tfds:NAME:SPLIT")
+    split = own_name(split, splits)
     try:
         raw = tfds.decode.DeserializeMethod.RAW_BYTES
         return builder.as_data_source(split=split, deserialize_method=raw)

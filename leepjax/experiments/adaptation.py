@@ -46,15 +46,29 @@ def parts(
     seed: int = 0,
     strict: bool = False,
     split: SplitChoice | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> Parts:
     """Open a target in two parts: with `test` as the second, else by its own splits, else by splitting it.
 
     Raises:
         InputError: for a target that isn't there, a part without examples, or other classes in the test set.
     """
-    examples = open_target(caller, target, limit, seed, strict, split, with_test=test is None)
+    examples = open_target(
+        caller,
+        target,
+        limit,
+        seed,
+        strict,
+        split,
+        image_column=image_column,
+        label_column=label_column,
+        with_test=test is None,
+    )
     if test is not None:
-        held = open_target(caller, test, None, seed, strict, with_test=True)
+        held = open_target(
+            caller, test, None, seed, strict, image_column=image_column, label_column=label_column, with_test=True
+        )
         held = held.test or held  # of a set that comes in splits it is the test part
         check_same_classes(caller, examples, held)
         return Parts(examples, held)

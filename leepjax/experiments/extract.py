@@ -47,6 +47,8 @@ def extract(
     seed: int = 0,
     strict: bool = False,
     split: SplitChoice | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> Extractions:
     """Run sources over a target and keep what they say: one `Table` a source, ``<out>/<content key>.safetensors``.
@@ -68,8 +70,11 @@ def extract(
         seed: of the limit.
         strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
             left out and counted in a warning otherwise.
-        split: of a folder that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
+        split: of a target that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
             set. By default the training part.
+        image_column: of a ``.parquet``, ``hf:`` or ``tfds:`` target, the column of images; by default the only one, or
+            the one called ``image``.
+        label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like.
         on_progress: called with what is under way, the number done and the total.
 
     Returns:
@@ -87,7 +92,9 @@ def extract(
             raise unknown_name(f"extract: {name}", value, get_args(known))
     if batch_size < 1:
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
-    examples = open_target("extract", target, limit, seed, strict, split)
+    examples = open_target(
+        "extract", target, limit, seed, strict, split, image_column=image_column, label_column=label_column
+    )
     opened = open_each("extract", sources)
     check_writable(Path(out))
     extracted, failed = Extractions(), list(opened.failed)

@@ -15,7 +15,7 @@ from leepjax.data.target import Target, from_arrays
 from leepjax.experiments.cell import CARD_MEASURES, Study, Verify
 from leepjax.experiments.sources import several
 from leepjax.measures import MEASURES, chosen
-from leepjax.types import InputError, SplitChoice, unknown_name
+from leepjax.types import InputError, Reading, SplitChoice, unknown_name
 
 AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
 """What `read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
@@ -34,13 +34,25 @@ def plan(
     test_fraction: float,
     strict: bool,
     split: SplitChoice | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> Study:
     """Open a target, choose its examples and split them; one that comes in splits keeps its own.
 
     Raises:
         InputError: for a name that isn't there, one class only, or arguments out of range; it begins with `caller`.
     """
-    target = open_target(caller, target, limit, seed, strict, split, with_test=verify != "none")
+    target = open_target(
+        caller,
+        target,
+        limit,
+        seed,
+        strict,
+        split,
+        image_column=image_column,
+        label_column=label_column,
+        with_test=verify != "none",
+    )
     names = _check_measures(caller, measures)
     if verify not in get_args(Verify):
         raise unknown_name("verify", verify, get_args(Verify))
@@ -72,6 +84,8 @@ def open_target(
     strict: bool,
     split: SplitChoice | None = None,
     *,
+    image_column: str | None = None,
+    label_column: str | None = None,
     with_test: bool = False,
 ) -> Target:
     """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
@@ -85,7 +99,7 @@ def open_target(
     """
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; raise it.")
-    opened = _opened(caller, target, strict, split)
+    opened = _opened(caller, target, Reading(strict, split, image_column, label_column))
     test = opened.test if with_test else None
     for_test = 0
     if test is not None and limit is not None:
@@ -103,11 +117,13 @@ def open_target(
     return replace(found, test=test)
 
 
-def _opened(caller: str, target: AnyTarget, strict: bool, split: SplitChoice | None) -> Target:
+def _opened(caller: str, target: AnyTarget, reading: Reading) -> Target:
     if isinstance(target, (str, os.PathLike)):
-        return read_target(os.fspath(target), split, strict=strict)
-    if split is not None:
-        raise InputError(f"{caller}: expected a folder of splits for the split {split!r}, got data; leave it out.")
+        return read_target(os.fspath(target), **vars(reading))
+    if reading.split is not None:
+        raise InputError(f"{caller}: expected a set of splits for the split {reading.split!r}, got data; leave it out.")
+    if column := reading.image_column or reading.label_column:
+        raise InputError(f"{caller}: expected a table for the column {column!r}, got data; leave it out.")
     if isinstance(target, tuple):
         return _of_tuple(caller, target)
     return target if isinstance(target, Target) else from_iterable(target)

@@ -32,16 +32,22 @@ def open_sets(
     *,
     strict: bool = False,
     split: SplitChoice | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> tuple[Target, Target]:
     """Open the images to train on and those to test on, of these classes only.
 
     Raises:
         InputError: when one isn't there, or there is no test set and the target doesn't come in splits.
     """
-    train_set = open_target("pretrain", target, None, 0, strict, split, with_test=True)
+    train_set = open_target(
+        "pretrain", target, None, 0, strict, split, image_column=image_column, label_column=label_column, with_test=True
+    )
     test_set = train_set.test
     if test is not None:
-        opened = open_target("pretrain", test, None, 0, strict, with_test=True)
+        opened = open_target(
+            "pretrain", test, None, 0, strict, image_column=image_column, label_column=label_column, with_test=True
+        )
         test_set = opened.test or opened
     if test_set is None:
         raise InputError("pretrain: expected a test set, got none; pass one, or a folder of train and test.")

@@ -24,6 +24,8 @@ def rank(
     test_fraction: float = 0.2,
     strict: bool = False,
     split: SplitChoice | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -54,9 +56,12 @@ def rank(
         test_fraction: share of the examples kept for verification, in (0, 1).
         strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
             left out and counted in a warning otherwise.
-        split: of a folder that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
-            set. By default measures see the
-            training part, and accuracy is verified on the test part, else on the validation part.
+        split: of a target that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
+            set. By default measures see the training part, and accuracy is verified on the test part, else on the
+            validation part.
+        image_column: of a ``.parquet``, ``hf:`` or ``tfds:`` target, the column of images; by default the only one, or
+            the one called ``image``.
+        label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like.
         out: folder for ``results.jsonl``; what it already holds isn't measured again.
         cache: folder for extracted features; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
@@ -82,6 +87,8 @@ def rank(
         test_fraction=test_fraction,
         strict=strict,
         split=split,
+        image_column=image_column,
+        label_column=label_column,
     )
     opened = open_each("rank", sources)
     (ranking,) = carry_out("rank", [study], opened, serial, out=out, cache=cache, on_progress=on_progress)
