@@ -18,12 +18,13 @@ from leepjax.measures import transrate_from_class_moments
 
 pytestmark = pytest.mark.usefixtures("compiled_fast")
 N, D, CLASSES = 48, 6, 3
+FEW, MANY = 18, 30  # examples and features
 OF_FEATURES = [name for name, row in MEASURES.items() if row.reads == "features"]
 
 
-def plain():
-    draw, labels = np.random.default_rng(7), np.arange(N) % CLASSES
-    return draw.normal(size=(N, D)) + 0.7 * draw.normal(size=(CLASSES, D))[labels]
+def plain(n=N, d=D):
+    draw, labels = np.random.default_rng(7), np.arange(n) % CLASSES
+    return draw.normal(size=(n, d)) + 0.7 * draw.normal(size=(CLASSES, d))[labels]
 
 
 def one_row(features, factor):
@@ -42,8 +43,8 @@ FEATURES = {
     "of scale 1e5": lambda f: f * 1e5,
     "of scale 1e18": lambda f: f * 1e18,
     "one row 1e4 times the others": lambda f: one_row(f, 1e4),
-    "columns twice": lambda f: np.c_[f[:, :3], f[:, :3]],
-    "columns of scales 1e-5 to 1e5": lambda f: f * 10.0 ** np.linspace(-5, 5, D),
+    "columns twice": lambda f: np.c_[f[:, : len(f.T) // 2], f[:, : len(f.T) // 2]],
+    "columns of scales 1e-5 to 1e5": lambda f: f * 10.0 ** np.linspace(-5, 5, len(f.T)),
     "nearly singular": nearly_singular,
 }
 WEIGHTS = np.where(np.arange(N) % 4 == 0, 1, 2.0**-20).astype(np.float32)
@@ -57,12 +58,14 @@ COARSE = {"knn": 2.5 / N, "linear_probe": 2.5 / N, "parc": 0.5}
 # Newton's method, by which the oracle finds PACTran's head, meets rounding of its own where one row is massive.
 ORACLES = {name: ALL_ORACLES[name] for name in OF_FEATURES}
 UNSURE = {("pactran_gaussian", "one row 1e4 times the others")}
+# With fewer examples than features SFDA's oracle inverts what only a ridge of 1e-10 makes regular.
+UNSURE_WHEN_WIDE = {("sfda", kind) for kind in FEATURES if "of scale 1e" in kind or "row" in kind}
 
 
-def asked(kind):
-    features = FEATURES[kind](plain()) if kind in FEATURES else plain()
-    where = WEIGHTS if kind not in FEATURES else None
-    return Problem(features.astype(np.float32), np.ones((N, 1), np.float32), np.arange(N) % CLASSES, where, CLASSES)
+def asked(kind, n=N, d=D):
+    features = FEATURES[kind](plain(n, d)) if kind in FEATURES else plain(n, d)
+    where = WEIGHTS[:n] if kind not in FEATURES else None
+    return Problem(features.astype(np.float32), np.ones((n, 1), np.float32), np.arange(n) % CLASSES, where, CLASSES)
 
 
 def assert_close_or_nan(name, got, expected):
@@ -84,6 +87,33 @@ def test_close_to_float64_or_nan(name, kind):
     assert_close_or_nan(name, value, expected)
     if "scale" in kind and "columns" not in kind and name in SCALE_FREE:
         assert not np.isnan(value)
+
+
+# Not held yet: GBC of a kind differs from its oracle by 0.1, and the oracle of PACTran doesn't converge.
+NOT_HELD_WHEN_WIDE = {"gbc", "pactran_gaussian"}
+
+
+@pytest.mark.parametrize("name", [name for name in OF_FEATURES if name not in NOT_HELD_WHEN_WIDE])
+def test_wide_features_are_close_to_float64_or_nan(name):
+    for kind in FEATURES:
+        if (name, kind) in UNSURE | UNSURE_WHEN_WIDE:
+            continue
+        p = asked(kind, FEW, MANY)
+        assert_close_or_nan(name, np.asarray(score(name, p)), ORACLES[name](p.astype(np.float64)))
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e18])
+def test_sfda_of_wide_features_is_that_of_classes_apart_or_of_their_shares(scale):
+    p = asked("as they are", FEW, MANY)
+    # Classes lie apart where they don't vary, by a distance over the ridge; tiny features tell nothing.
+    value = lj.sfda((scale * p.features).astype(np.float32), p.labels)
+    np.testing.assert_allclose(value, 1 if scale > 1 else 1 / CLASSES, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["of scale 1e18", "one row 1e4 times the others"])
+def test_transrate_of_wide_features_is_scored(kind):
+    p = asked(kind, FEW, MANY)
+    np.testing.assert_allclose(lj.transrate(p.features, p.labels), ORACLES["transrate"](p.astype(float)), rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", OF_FEATURES)

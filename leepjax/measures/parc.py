@@ -119,8 +119,9 @@ def _standardised_components(features, weights, num_components):
     # In place of the eigenvalues, of which rounding leaves little where they are small.
     components = _matmul(x, directions)
     deviations = jnp.sqrt(_matmul(shares, components**2))
-    # A component whose variance is beyond the matrix's rounding, but not beyond the features', has no known direction.
-    lost = ~varies & (deviations > LOST * eps * math.sqrt(d) * deviations.max()) if d <= n else False
+    # A component whose variance is beyond the features' rounding, but not beyond the matrix's, has no known direction.
+    sizes = deviations if d <= n else jnp.sqrt((directions**2).sum(axis=0))
+    lost = ~varies & (sizes > LOST * eps * math.sqrt(d) * sizes.max()) & (jnp.arange(p) < (weights > 0).sum() - 1)
     largest = jnp.take_along_axis(directions, jnp.abs(directions).argmax(axis=0)[None], axis=0)
     components = jnp.where(varies, components * jnp.sign(largest) / jnp.where(varies, deviations, 1), 0)
     return components, varies, ~jnp.any(lost)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import of_features
+from leepjax.kernels import of_features, unit_of
 from leepjax.measures.class_gaussians import ClassGaussians, positive
 from leepjax.validation import check_features
 
@@ -69,12 +69,15 @@ def sfda(
 
 @partial(jax.jit, static_argnames=("num_classes", "log"))
 def _sfda(features, labels, where, num_classes, log):
-    classes = ClassGaussians.of(features, labels, where, num_classes)
-    λ = jnp.maximum(jnp.exp(-5 * jnp.linalg.eigvalsh(classes.within)[-1]), LEAST_RIDGE)
+    unit = unit_of(features, where)
+    classes = ClassGaussians.of(features * (1 / unit), labels, where, num_classes)
+    λ = jnp.maximum(jnp.exp(-5 * jnp.linalg.eigvalsh(classes.within)[-1] * unit * unit), LEAST_RIDGE)
+    # Of covariances in units. Beyond these bounds it is everything or nothing beside them, and might overflow.
+    ridge = jnp.clip(λ / unit / unit, 1e-30, 1e30)
 
     def fit(features, _):
         fitted = ClassGaussians.of(features, labels, where, num_classes)
-        log_p = fitted.log_posterior(labels, 1 - λ, λ)
+        log_p = fitted.log_posterior(labels, 1 - λ, ridge)
         return _mix(fitted, labels, jnp.exp(log_p)[:, None]), log_p
 
     log_p = jax.lax.scan(fit, classes.centred(labels), length=2)[1][-1]

@@ -97,7 +97,9 @@ def transrate_from_class_moments(
         gram, size = (
             jnp.where(k < c, each[k], of_all) for each, of_all in ((central.grams, whole), (central.counts, n))
         )
-        return _log_det_plus_one(gram / jnp.where(size > 0, size, 1), log_scale, size) / 2
+        # The mean takes one direction from all examples together; a class is about the mean of all, and keeps its own.
+        rank = jnp.where(k < c, size, size - 1)
+        return _log_det_plus_one(gram / jnp.where(size > 0, size, 1), log_scale, rank) / 2
 
     rates = jax.lax.map(coding_rate, jnp.arange(c + 1))
     return jnp.where(n > 0, rates[c] - (jnp.where(present, share, 0) * rates[:c]).sum(), jnp.nan)

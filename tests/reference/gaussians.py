@@ -7,10 +7,9 @@ from reference.sums import Array, Weights, centred, select
 
 def _coding_rate(f: Array, w: Array, eps: float) -> float:
     """R = 1/2 log det(I + F'WF / (N eps)), the rows taken as they are; N is the sum of these rows' weights."""
-    gram = np.zeros((f.shape[1], f.shape[1]))
-    for row, weight in zip(f, w, strict=True):
-        gram += weight * np.outer(row, row)
-    return float(np.linalg.slogdet(np.eye(f.shape[1]) + gram / (w.sum() * eps)).logabsdet / 2)
+    sizes = np.linalg.svd(np.sqrt(w)[:, None] * f, compute_uv=False)
+    sizes = sizes[sizes > max(f.shape) * np.finfo(float).eps * sizes[0]]  # centred rows have one direction less
+    return float(np.log1p(sizes**2 / (w.sum() * eps)).sum() / 2)
 
 
 def transrate(
