@@ -31,6 +31,7 @@ ALLOWED = {
     "validation": {"types", "kernels"},
     "validation_columns": {"types", "kernels", "validation"},
     "tables": {"types"},
+    "sheets": {"types"},
     "batches": {"types", "files", "sealed"},
     "streaming": BASE | {"joint", "moments", "class_moments", "batches"},
     "joint": BASE,
@@ -46,7 +47,7 @@ ALLOWED = {
     "measures": STATISTICS | {"batches", "streaming", "logistic", "ridge", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files", "locks"},
-    "ranking": {"types", "tables", "measures", "bootstrap", "records", "ranking"},
+    "ranking": {"types", "tables", "sheets", "measures", "bootstrap", "records", "ranking"},
     "data": BASE | {"npy", "preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
@@ -54,7 +55,7 @@ ALLOWED = {
     | {"interrupts", "logistic", "ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
-    | {"npy"}
+    | {"npy", "sheets"}
     | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
     | {"interrupts", "experiments"},
     "studies": BASE

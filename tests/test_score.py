@@ -1,5 +1,8 @@
 """Arrays on disk: what is scored batch by batch, what is refused, and the labels beside them."""
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -51,3 +54,66 @@ def test_a_row_that_is_wrong_is_named_by_its_number_in_the_file(kind, arrays, mo
 def test_logits_are_scored_as_their_softmax_whatever_the_measure(arrays):
     for name in ("em_leep", "loo_leep"):
         assert scored(arrays, "logits", [name])[name] == pytest.approx(scored(arrays, "probs", [name])[name], rel=1e-5)
+
+
+FORMS = {
+    "a.csv": ("0.9,0.1\n0.2,0.8\n", "0\n1\n"),
+    "b.csv": ("\ufeffcat;dog\n0.9;0.1\n\n0.2;0.8\n", "label\n0\n1\n"),
+    "c.tsv": ("0.9\t0.1\r\n0.2\t0.8\r\n", "id\tlabel\n7\t0\n8\t1\n"),
+    "d.jsonl": ("[0.9, 0.1]\n\n[0.2, 0.8]\n", '{"label": 0}\n{"label": 1}\n'),
+    "e.jsonl": ('{"probs": [0.9, 0.1], "id": 1}\n{"probs": [0.2, 0.8]}\n', "[0]\n[1]\n"),
+}
+EXPECTED = -0.2911
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_text_is_scored_as_arrays_are(name, tmp_path):
+    (tmp_path / name).write_text(FORMS[name][0], newline="")
+    (tmp_path / f"labels-{name}").write_text(FORMS[name][1])
+    assert score_arrays(tmp_path / name, tmp_path / f"labels-{name}", "probs", ["leep"], resamples=0)[0][
+        "score"
+    ] == pytest.approx(EXPECTED, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text", ["a,label,b\n0.9,0,0.1\n0.2,1,0.8\n", '{"probs":[0.9,0.1],"label":0}\n{"probs":[0.2,0.8],"label":1}']
+)
+def test_one_file_or_stdin_may_hold_both(text, tmp_path, monkeypatch):
+    path = tmp_path / "both.csv"
+    path.write_text(text)
+    for both in (path, Path("-")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        (row,) = score_arrays(both, both, "probs", ["leep"], resamples=0)
+        assert row["score"] == pytest.approx(EXPECTED, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("0.9,0.1\n0.2\n", "2 cells in row 2"),
+        ("0.9,0.1\n\n0.2,x\n", "a number in line 3"),
+        ("a,b\n", "at least one example"),
+        ("", "at least one example"),
+        ("[0.9, 0.1]\n[0.2]\n", "2 numbers in line 2"),
+        ("[0.9, 0.1]\n[0.2,\n", "JSON in line 2"),
+        ('[0.9, null]\n"x"\n', "a number in line 1"),
+    ],
+)
+def test_text_that_is_no_table_of_numbers_is_refused_by_line(text, line, arrays):
+    (arrays / "bad.csv").write_text(text)
+    with pytest.raises(InputError, match=f"^score: expected {line}"):
+        score_arrays(arrays / "bad.csv", arrays / "labels.npy", "probs", ["leep"])
+
+
+def test_labels_of_any_type_that_can_be_classes(arrays):
+    labels = np.load(arrays / "labels.npy")
+    expected = scored(arrays, "probs", ["leep"])
+    for other in (labels.astype(float), labels.astype(np.uint8), labels * 500_000):
+        np.save(arrays / "other.npy", other)
+        assert scored(arrays, "probs", ["leep"], "other.npy") == pytest.approx(expected)
+    np.save(arrays / "bool.npy", labels > 0)
+    np.save(arrays / "two.npy", (labels > 0).astype(int))
+    assert scored(arrays, "probs", ["leep"], "bool.npy") == scored(arrays, "probs", ["leep"], "two.npy")
+    np.save(arrays / "onehot.npy", np.eye(3)[labels])
+    with pytest.raises(InputError, match="of one-hot rows their argmax"):
+        scored(arrays, "probs", ["leep"], "onehot.npy")

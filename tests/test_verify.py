@@ -232,11 +232,19 @@ def test_accuracies_without_targets_do_not_fit_several():
 
 TWICE = TRUTH + "a,0.3\n"
 BAD = {
-    "no scores": ("nowhere.csv --truth truth.csv", {}, "expected a CSV at nowhere.csv, got no file; check the path."),
+    "no scores": (
+        "nowhere.csv --truth truth.csv",
+        {},
+        "expected a CSV or JSON lines at nowhere.csv, got no file",
+    ),
     "no records": ("nowhere.jsonl --truth truth.csv", {}, "expected scores at nowhere.jsonl, got no file; check"),
-    "no truth": ("scores.csv --truth nowhere.csv", {}, "expected a CSV at nowhere.csv, got no file; check the path."),
+    "no truth": (
+        "scores.csv --truth nowhere.csv",
+        {},
+        "expected a CSV or JSON lines at nowhere.csv, got no file",
+    ),
     "empty folder": (". --truth truth.csv", {}, "expected results.jsonl or outcomes.jsonl in ., got neither; pass"),
-    "folder as truth": ("scores.csv --truth .", {}, "expected a CSV at ., got no file"),
+    "folder as truth": ("scores.csv --truth .", {}, "expected a CSV or JSON lines at ., got no file"),
     "no accuracy": (
         "",
         {"truth": SCORES},
@@ -303,7 +311,7 @@ def test_bad_input_ends_in_one_sentence(run, case):
 
 def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / "truth.csv").write_bytes(b"source,accuracy\n\xff,1\n")
-    with pytest.raises(InputError, match=r"expected a CSV in UTF-8 at .*truth.csv, got .*; save it as one"):
+    with pytest.raises(InputError, match=r"expected text in UTF-8 at .*truth.csv, got .*; save it as UTF-8"):
         read_truth(tmp_path / "truth.csv")
     (tmp_path / "results.jsonl").write_bytes(b"\xff\n")
     with pytest.raises(InputError, match=r"expected scores in .*results.jsonl, got none"):
@@ -313,3 +321,25 @@ def test_bytes_that_are_no_text(tmp_path):
 def test_what_spreadsheets_write_is_read(tmp_path):
     (tmp_path / "truth.csv").write_bytes('﻿source,accuracy\r\n"a, b",0.5\r\n\r\n'.encode())
     assert read_truth(tmp_path / "truth.csv") == [Accuracy("a, b", "", 0.5)]
+
+
+@pytest.mark.parametrize("form", ["csv", "semicolons", "tabs", "jsonl"])
+def test_every_form_of_text_gives_the_same_scores_and_accuracies(form, tmp_path):
+    rows = [("a", 1.5, 0.5), ("b", 2.5, 0.25)]
+    separator = {"csv": ",", "semicolons": ";", "tabs": "\t"}.get(form)
+    if separator:
+        lines = ["\ufeff" + separator.join(("source", "leep", "accuracy")), ""]
+        lines += [separator.join(map(str, row)) for row in rows]
+    else:
+        lines = [json.dumps(dict(zip(("source", "leep", "accuracy"), row, strict=True))) for row in rows]
+    path = tmp_path / ("s.jsonl" if form == "jsonl" else "s.csv")
+    path.write_text("\n".join(lines))
+    assert [(s.source, s.measure, s.value) for s in read_scores(path)] == [("a", "leep", 1.5), ("b", "leep", 2.5)]
+    assert [(a.source, a.value) for a in read_truth(path)] == [("a", 0.5), ("b", 0.25)]
+
+
+def test_a_cell_that_is_no_number_is_named_by_its_line(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_text("source,accuracy\n\na,0.5\n\nb,many\n")
+    with pytest.raises(InputError, match="in row 5"):
+        read_truth(path)

@@ -24,9 +24,10 @@ def score(
     Parameters
     ----------
     evidence
-        .npy of source probabilities, logits or features, one row an example.
+        Source probabilities, logits or features, one row per example: .npy, CSV (with or without a header), JSON lines
+        (lists, or objects with probs, logits or features and label), or - for stdin.
     labels
-        .npy of integer target classes.
+        Integer target classes in the same formats; the same file again where it has a column label.
     kind
         What the evidence is.
     measures

@@ -7,6 +7,7 @@ from typing import Literal
 from leepjax.cli.options import names_of
 from leepjax.printable import printable
 from leepjax.tables import Format
+from leepjax.types import InputError
 
 
 def verify(
@@ -28,7 +29,8 @@ def verify(
         What rank or sweep wrote (results.jsonl, its folder, or their CSV), a study's outcomes.jsonl, or a CSV with the
         columns source (or model), target (or dataset) where there are several, and one for each measure.
     truth
-        A CSV with the columns source (or model), target (or dataset) where there are several, and accuracy.
+        A CSV, or JSON lines of objects, with the columns source (or model), target (or dataset) where there are
+        several, and accuracy; - for stdin, here or for the records.
     accuracy
         The column of the accuracies; any number of which more is better.
     measures
@@ -43,6 +45,8 @@ def verify(
     from leepjax.ranking.score_files import read_scores, read_truth
     from leepjax.ranking.truth import verify as hold
 
+    if records == truth == Path("-"):
+        raise InputError("verify: expected one of scores and truth on stdin, got both; pass a file for the other.")
     chosen = names_of(measures)
     verification = hold(read_scores(records, chosen, accuracy), read_truth(truth, accuracy), over=over, seed=seed)
     print(verification.render(format))  # noqa: T201

@@ -8,9 +8,9 @@ import numpy as np
 
 from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
 from leepjax.data.labels import class_numbers
+from leepjax.experiments.score_input import read_evidence_and_labels
 from leepjax.measures import MEASURES, Measure, chosen
 from leepjax.measures.streamed import softmax_of, streamed_scores
-from leepjax.npy import read_npy
 from leepjax.tables import Row
 from leepjax.types import InputError, unknown_name
 from leepjax.validation import check_features, check_labels, check_probs
@@ -30,13 +30,14 @@ def score_arrays(
     """A row for each measure: its score and its bootstrap interval, None where undefined.
 
     Raises:
-        InputError: for files that aren't ``.npy`` arrays, values a measure can't read, or measures that read something
-            else.
+        InputError: for files that aren't ``.npy`` arrays, CSV or JSON lines, values a measure can't read, or measures
+            that read something else.
     """
     chosen = _choose(kind, measures)
     if resamples < 0:
         raise InputError(f"score: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
-    array, label_array = read_npy("score", evidence, mapped=True), _read_labels(labels, num_classes)
+    array, found_labels = read_evidence_and_labels(evidence, labels, kind)
+    label_array = _class_numbers(found_labels, labels, num_classes)
     found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)
     if rest := [measure for measure in chosen if measure.name not in found]:
         found |= _held(array, label_array, kind, rest, num_classes, resamples, confidence, seed)
@@ -105,9 +106,13 @@ def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
     return [MEASURES[name] for name in measures]
 
 
-def _read_labels(path: Path, num_classes: int | None) -> np.ndarray:
+def _class_numbers(labels: np.ndarray, path: Path, num_classes: int | None) -> np.ndarray:
     """Integer labels; without a number of classes, numbers with wide gaps are renumbered."""
-    labels = read_npy("score", path)
+    if labels.ndim == 2:
+        raise InputError(
+            f"score: expected one label for each example, got shape {labels.shape} in {path}; "
+            "pass class numbers, of one-hot rows their argmax."
+        )
     if labels.dtype.kind in "US":
         raise InputError(f"score: labels must be integers, got {labels.dtype} in {path}; pass class numbers.")
     if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.rint(labels)).all()):

@@ -1,7 +1,6 @@
 """Scores and accuracies from files: what leepjax recorded, or a CSV of anybody's."""
 
 import contextlib
-import csv
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from leepjax.ranking.groups import chosen_groups, groups
 from leepjax.ranking.ranking import some
 from leepjax.ranking.truth import Accuracy, Score
 from leepjax.records import Record
+from leepjax.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
 from leepjax.tables import text_of_csv_cell
 from leepjax.types import InputError, unknown_name
 
@@ -30,6 +30,8 @@ class _Sheet(NamedTuple):
     path: Path
     columns: list[str]
     rows: list[dict[str, str]]
+    lines: list[int]
+    """Where each row stands in the file."""
 
     def column(self, names: Sequence[str]) -> str | None:
         return next((name for name in names if name in self.columns), None)
@@ -59,7 +61,10 @@ def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str
             aren't numbers.
     """
     path = _recorded(path) if path.is_dir() else path
-    scores = _from_csv(path, measures, accuracy) if path.suffix.lower() == ".csv" else _from_json_lines(path)
+    sheet = path == STDIN or path.suffix.lower() in (".csv", ".tsv")
+    scores = _from_csv(path, measures, accuracy) if sheet else _from_json_lines(path)
+    if not scores and not sheet and path.name not in RECORDED:
+        scores = _from_csv(path, measures, accuracy)
     known = list(dict.fromkeys(score.measure for score in scores))
     if not known:
         raise InputError(f"verify: expected scores in {path}, got none; pass a CSV, or what rank or a study recorded.")
@@ -83,7 +88,7 @@ def read_truth(path: Path, accuracy: str = "accuracy") -> list[Accuracy]:
             "--accuracy."
         )
     found: dict[tuple[str, str], Accuracy] = {}
-    for line, (place, row) in enumerate(zip(_places(sheet), sheet.rows, strict=True), start=2):
+    for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True):
         value = _number(row[accuracy], accuracy, line, path, there=True)
         if place in found:
             told = " on ".join(filter(None, place))
@@ -155,7 +160,7 @@ def _from_csv(path: Path, measures: Sequence[str] | None, accuracy: str) -> list
     if set(_LONG) <= set(sheet.columns):
         return [
             Score(*place, row["measure"], _number(row["value"], row["measure"], line, path))
-            for line, (place, row) in enumerate(zip(_places(sheet), sheet.rows, strict=True), start=2)
+            for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True)
             if row.get("kind", "score") == "score"
         ]
     others = [name for name in sheet.columns if name not in (*_SOURCE, *_TARGET, accuracy)]
@@ -164,29 +169,33 @@ def _from_csv(path: Path, measures: Sequence[str] | None, accuracy: str) -> list
             raise unknown_name("measures", name, others)
     return [
         Score(*place, name, _number(row[name], name, line, path))
-        for line, (place, row) in enumerate(zip(_places(sheet), sheet.rows, strict=True), start=2)
+        for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True)
         for name in measures or others
     ]
 
 
 def _read_csv(path: Path) -> _Sheet:
-    """A CSV with a header; empty lines don't count."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"verify: expected a CSV at {path}, got no file; check the path.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"verify: expected a CSV in UTF-8 at {path}, got {error}; save it as one.") from None
-    columns = [name.strip() for name in header]
+    """A CSV with a header, or JSON lines of objects; empty lines don't count."""
+    text = read_text("verify", path)
+    if holds_json(text):
+        return _of_json(path, text)
+    (_, columns), *rows = csv_rows("verify", path, text) or [(1, [])]
     if len(set(columns)) < len(columns):
         raise InputError(f"verify: expected distinct columns in {path}, got {', '.join(columns)}; rename one.")
-    for line, row in enumerate(rows, start=2):
-        if len(row) != len(columns):
-            raise InputError(
-                f"verify: expected {len(columns)} cells in row {line} of {path}, got {len(row)}; quote commas in cells."
-            )
-    return _Sheet(path, columns, [dict(zip(columns, map(_cell, row), strict=True)) for row in rows])
+    return _Sheet(
+        path, columns, [dict(zip(columns, map(_cell, row), strict=True)) for _, row in rows], [line for line, _ in rows]
+    )
+
+
+def _of_json(path: Path, text: str) -> _Sheet:
+    """JSON lines of objects as a sheet; a key that a line lacks is an empty cell."""
+    rows = json_rows("verify", path, text)
+    for line, row in rows:
+        if not isinstance(row, dict):
+            raise InputError(f"verify: expected an object in line {line} of {path}, got another value; name its keys.")
+    columns = list(dict.fromkeys(name for _, row in rows for name in row))
+    cells = [{name: "" if row.get(name) is None else str(row[name]) for name in columns} for _, row in rows]
+    return _Sheet(path, columns, cells, [line for line, _ in rows])
 
 
 def _cell(text: str) -> str:

@@ -1,0 +1,76 @@
+"""Rows of text, in a file or on stdin: CSV with commas, semicolons or tabs, and JSON lines."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from leepjax.printable import printable
+from leepjax.types import InputError
+
+STDIN = Path("-")
+
+
+def read_text(caller: str, path: Path) -> str:
+    """A file's text, or that of stdin for ``-``, without a byte-order mark.
+
+    Raises:
+        InputError: for a file that isn't there, or isn't UTF-8.
+    """
+    shown = printable(str(path))
+    try:
+        content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        return content.decode("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"{caller}: expected a CSV or JSON lines at {shown}, got no file; check the path.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{caller}: expected text in UTF-8 at {shown}, got {error}; save it as UTF-8.") from None
+
+
+def holds_json(text: str) -> bool:
+    """Whether text is JSON lines: it begins with a list or an object."""
+    return text.lstrip()[:1] in ("[", "{")
+
+
+def csv_rows(caller: str, path: Path, text: str) -> list[tuple[int, list[str]]]:
+    """The cells of each line that isn't blank, with its number; lines are separated by the first of tab, ; and ,.
+
+    Raises:
+        InputError: for lines that aren't CSV, or have another number of cells than the first.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = next((each for each in "\t;" if each in first), ",")
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise InputError(
+            f"{caller}: expected a CSV at {printable(str(path))}, got {error} in row {reader.line_num}; mend it."
+        ) from None
+    for line, row in rows:
+        if len(row) != len(rows[0][1]):
+            raise InputError(
+                f"{caller}: expected {len(rows[0][1])} cells in row {line} of {printable(str(path))}, got {len(row)}; "
+                "quote commas in cells."
+            )
+    return rows
+
+
+def json_rows(caller: str, path: Path, text: str) -> list[tuple[int, Any]]:
+    """The value of each line that isn't blank, with its number.
+
+    Raises:
+        InputError: for a line that isn't JSON.
+    """
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            if line.strip():
+                rows.append((number, json.loads(line)))
+        except (ValueError, RecursionError):
+            raise InputError(
+                f"{caller}: expected JSON in line {number} of {printable(str(path))}, got "
+                f"{printable(line.strip()[:40])!r}; write one value per line."
+            ) from None
+    return rows
