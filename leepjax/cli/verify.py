@@ -21,7 +21,9 @@ def verify(
     seed: int = 0,
     format: Format = "table",
 ) -> None:
-    """Hold scores against accuracies that you measured: correlations, regret and the like, with bootstrap intervals.
+    """Hold scores against accuracies that you measured: correlations, regret and the like, with intervals.
+
+    Below 30 items, correlations have Fisher's interval (Pearson) or that of an inverted test; all else a bootstrap's.
 
     Parameters
     ----------

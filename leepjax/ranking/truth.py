@@ -97,7 +97,9 @@ class Verification:
 def verify(
     scores: Sequence[Score], truth: Sequence[Accuracy], *, over: Over = "sources", seed: int = 0
 ) -> Verification:
-    """Every measure's scores against accuracies, with bootstrap intervals over the sources (or the targets).
+    """Every measure's scores against accuracies, with intervals over the sources (or the targets).
+
+    A bootstrap's, but for correlations of fewer than 30 items: see `leepjax.ranking.few_sources`.
 
     Scores and accuracies are joined by source and target; where one side names no target, the other must be of one.
 

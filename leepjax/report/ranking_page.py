@@ -65,7 +65,8 @@ def ranking_sections(ranking: Ranking, origins: Sequence[Origin], named: bool) -
         how = VERIFICATIONS.get(ranking.verified_by, ranking.verified_by)
         text = [
             f"How well the order by each measure is that by the test accuracy of {how}. Training was on the examples "
-            "that the measures saw, accuracy is on the others. Intervals are a bootstrap over sources."
+            "that the measures saw, accuracy is on the others. Below 30 sources, intervals are Fisher's for Pearson's "
+            "r and an inverted test's for rank correlations; from 30 on they are a bootstrap over sources."
         ]
         sections.append(Section(f"Agreement with accuracy{of}", text, tables=[_agreement(ranking)], origins=origins))
     return sections

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from leepjax.records import read_lines, write_lines
 from leepjax.types import InputError
@@ -22,6 +23,8 @@ OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl.gz", "study.json"
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One source transferred to one task, and what every measure had said of it before."""
 
+    schema: Annotated[int, Meta(ge=1)] = 1
+    """The version of the fields; lines that don't say it are of version 1."""
     key: str
     """Content key of everything the accuracies depend on; a transfer with this key needn't be made again."""
     study: str
@@ -57,6 +60,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """How a study's outcomes were made: enough to make them again."""
 
+    schema: Annotated[int, Meta(ge=1)] = 1
+    """The version of the fields; files that don't say it are of version 1."""
     study: str
     scale: str
     config: Mapping[str, Any]

@@ -1,0 +1,45 @@
+"""The published JSON schema is that of the records, and what leepjax writes has its fields."""
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import leepjax as lj
+from leepjax.records import SCHEMA, Record
+from leepjax.studies.outcome import Provenance
+from leepjax.studies.provenance import this_run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+from record_schemas import KINDS, PATH, schemas
+
+KINDS_BY_NAME = json.loads(PATH.read_text("utf-8"))["$defs"]
+
+
+def holds(line: str | bytes, kind: type) -> dict:
+    """The fields of a line: those that the published schema names, all that it requires, and its types."""
+    msgspec.json.decode(line, type=kind, strict=True)
+    fields, schema = json.loads(line), KINDS_BY_NAME[kind.__name__]
+    assert set(schema["required"]) <= fields.keys() <= schema["properties"].keys()
+    return fields
+
+
+def test_the_published_schema_is_that_of_the_records():
+    assert PATH.read_text("utf-8") == schemas(), "run python docs/record_schemas.py"
+    assert all("schema" in KINDS_BY_NAME[kind.__name__]["properties"] for kind in KINDS)
+
+
+def test_what_a_ranking_writes_has_the_published_fields(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+    lj.rank((images, np.repeat([0, 1], 6)), "random", "leep", verify="none", resamples=2, out=tmp_path)
+    (line,) = (tmp_path / "results.jsonl").read_text("utf-8").splitlines()
+    fields = holds(line, Record)
+    assert (fields["schema"], fields["resamples"]) == (SCHEMA, 2)
+    older = {name: value for name, value in fields.items() if name not in ("schema", "resamples", "split", "revision")}
+    assert msgspec.convert(older, Record).schema == 1
+
+
+def test_a_run_has_the_published_fields():
+    assert holds(msgspec.json.encode(this_run("rank", "", {}, "leepjax rank", 1.0)), Provenance)["schema"] == 1
