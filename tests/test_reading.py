@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from leepjax.cli.commands import app
+from leepjax.cli.options import names_of
 from leepjax.data.readers import read_target
 from leepjax.experiments.adaptation import parts
 from leepjax.experiments.plan import open_target
@@ -87,3 +88,36 @@ def test_a_colon_in_the_path_of_a_hub_s_set(tmp_path, monkeypatch):
     assert len(read_target(f"hf:{tmp_path}/a:b:test:label")) == 1
     monkeypatch.chdir(tmp_path)
     assert len(read_target("hf:a:b:test")) == 1
+
+
+def test_commas_separate_names_but_not_a_path_that_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a,b").mkdir()
+    assert names_of("a,b") == ["a,b"]
+    assert names_of("digits, a,b,c") == ["digits", "a,b", "c"]
+    assert names_of(r"x\,y,z,") == ["x,y", "z"]
+    assert names_of(None) is None
+
+
+def test_folders_of_one_class_in_two_normal_forms_are_one_class(tmp_path):
+    for layout in ("{0}", "train/{0}", "{0}/train"):
+        root = tmp_path / layout.format("x").replace("/", "-")
+        for number, name in enumerate(("caf\u00e9", "cafe\u0301", "tea", "tea")):
+            folder = root / layout.format(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4)).save(folder / f"{number}.png")
+        target = read_target(str(root), "train" if "train" in layout else None)
+        assert (target.classes, np.bincount(target.labels).tolist()) == (("caf\u00e9", "tea"), [2, 2])
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    path = tmp_path / "train.parquet"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    with pytest.raises(InputError, match="pointer of Git LFS"):
+        read_target(str(path))
+
+
+def test_stdin_is_an_input_of_score_and_verify():
+    for command in ("score - -", "score - labels.npy", "verify - --truth t.csv", "verify s.csv --truth -"):
+        name, *rest = command.split()
+        assert "-" in map(str, app[name].parse_args(rest, exit_on_error=False, print_error=False)[1].arguments.values())

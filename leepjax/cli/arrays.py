@@ -1,15 +1,14 @@
 """``leepjax score`` and ``leepjax ls``: arrays that are there, and what there is to choose from."""
 
-from pathlib import Path
 from typing import Literal
 
-from leepjax.cli.options import names_of
+from leepjax.cli.options import TextPath, names_of
 from leepjax.tables import Format
 
 
 def score(
-    evidence: Path,
-    labels: Path,
+    evidence: TextPath,
+    labels: TextPath,
     /,
     *,
     kind: Literal["probs", "logits", "features"] = "probs",

@@ -1,5 +1,6 @@
 """What the options of several commands mean."""
 
+import re
 import shlex
 import sys
 import warnings
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from leepjax.ranking import Failure
     from leepjax.transfer.loop import Progress
 
+TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
+"""A path, or - for stdin."""
+
 Read = Annotated[Reading, Parameter(name="*", negative=())]
 """The options of reading a target, as options of a command."""
 
@@ -35,8 +39,23 @@ class Examples(Reading):
 
 
 def names_of(names: str | None) -> list[str] | None:
-    """The names in a list separated by commas; None if there is no list."""
-    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    r"""The names in a list separated by commas, except those in a path that exists, or after a backslash (``\\,``)."""
+    if names is None:
+        return None
+    pieces, found = re.split(r"(?<!\\),", names), []
+    while pieces:
+        lengths = range(len(pieces), 1, -1)
+        length = next((n for n in lengths if _exists(",".join(pieces[:n]).strip())), 1)
+        found.append(",".join(pieces[:length]).strip().replace("\\,", ","))
+        pieces = pieces[length:]
+    return [name for name in found if name]
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # longer than a path may be
+        return False
 
 
 def cache_compilations(folder: Path | None) -> None:

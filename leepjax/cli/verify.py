@@ -4,17 +4,17 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from leepjax.cli.options import names_of
+from leepjax.cli.options import TextPath, names_of
 from leepjax.printable import printable
 from leepjax.tables import Format
 from leepjax.types import InputError
 
 
 def verify(
-    records: Path,
+    records: TextPath,
     /,
     *,
-    truth: Path,
+    truth: TextPath,
     accuracy: str = "accuracy",
     measures: str | None = None,
     over: Literal["sources", "targets"] = "sources",

@@ -14,11 +14,10 @@ The rules, in order:
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from unicodedata import normalize
 
 from leepjax.data.folder_tree import Folder
+from leepjax.data.labels import class_name
 from leepjax.data.split import SPLITS, split_called
-from leepjax.printable import valid_unicode
 from leepjax.types import InputError
 
 Classes = dict[str, list[Path]]
@@ -61,11 +60,6 @@ def lay_out(root: Folder) -> Layout:
         layout.called_like_splits = [folder.path for folder in root.folders if _split(folder) and folder.has_images()]
         layout.parts = {None: _classes(root, layout)}
     return layout
-
-
-def class_name(folder: Folder) -> str:
-    """A folder's name as valid Unicode, composed: archives made on macOS decompose é into e and an accent."""
-    return normalize("NFC", valid_unicode(folder.name))
 
 
 def _split(folder: Folder) -> str | None:
@@ -111,7 +105,7 @@ def _share_a_class(folders: list[Folder]) -> bool:
     """Whether folders are of two splits that have a class in common."""
     classes: dict[str | None, set[str]] = {}
     for folder in folders:
-        named = {class_name(each) for each in _unwrapped(folder).folders}
+        named = {class_name(each.name) for each in _unwrapped(folder).folders}
         if any(named & those for split, those in classes.items() if split != _split(folder)):
             return True
         classes.setdefault(_split(folder), set()).update(named)
@@ -128,7 +122,9 @@ def _holds_splits_in_classes(root: Folder) -> bool:
 def _splits_in_classes(root: Folder) -> dict[str | None, Classes]:
     parts: dict[str | None, Classes] = {}
     for split in SPLITS:
-        found = {class_name(folder): list(_images_of(folder, split)) for folder in root.folders}
+        found: Classes = {}
+        for folder in root.folders:
+            found.setdefault(class_name(folder.name), []).extend(_images_of(folder, split))
         if any(found.values()):
             parts[split] = found
     return parts
@@ -145,6 +141,6 @@ def _classes(folder: Folder, layout: Layout) -> Classes:
     classes: Classes = {}
     for each in folder.folders:
         images = each.all_images()
-        classes.setdefault(class_name(each), []).extend(images)
+        classes.setdefault(class_name(each.name), []).extend(images)
         layout.below = layout.below or next((image for image in images if image.parent != each.path), None)
     return {name: sorted(classes[name]) for name in sorted(classes)}

@@ -17,6 +17,8 @@ from leepjax.data.path_column import within
 from leepjax.data.target import Target
 from leepjax.types import InputError, SplitChoice
 
+_POINTER = b"version https://git-lfs"
+
 _KEPT = 2
 """Row groups in memory: threads that read neighbouring images may be on both sides of a border."""
 
@@ -168,6 +170,9 @@ def _open(path: Path) -> Any:
     import pyarrow.parquet as pq  # here, because `import leepjax` doesn't load it
 
     try:
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise ValueError("a pointer of Git LFS, which git lfs pull replaces by the file")
         return pq.ParquetFile(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a Parquet file, got {one_line(error)}; get it again.") from None
