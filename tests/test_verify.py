@@ -6,6 +6,7 @@ import json
 import math
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.stats
@@ -343,3 +344,14 @@ def test_a_cell_that_is_no_number_is_named_by_its_line(tmp_path):
     path.write_text("source,accuracy\n\na,0.5\n\nb,many\n")
     with pytest.raises(InputError, match="in row 5"):
         read_truth(path)
+
+
+def test_lines_that_are_no_records_are_left_out_with_a_warning(tmp_path, caplog):
+    path = tmp_path / "results.jsonl"
+    sound = record("a", "leep", 0.5)
+    write_records(path, [sound])
+    huge = msgspec.json.encode(sound).replace(b'"value":0.5', b'"value":1e400')
+    path.write_bytes(path.read_bytes() + huge + b"\n" + b'{"key": 3}\n')
+    assert [score.value for score in read_scores(path)] == [0.5]
+    assert "line 2 isn't a record" in caplog.text
+    assert "line 3 isn't a record" in caplog.text

@@ -12,7 +12,7 @@ import msgspec
 from leepjax.ranking.groups import chosen_groups, groups
 from leepjax.ranking.ranking import some
 from leepjax.ranking.truth import Accuracy, Score
-from leepjax.records import Record
+from leepjax.records import Record, read_records
 from leepjax.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
 from leepjax.tables import text_of_csv_cell
 from leepjax.types import InputError, unknown_name
@@ -109,7 +109,9 @@ def _recorded(folder: Path) -> Path:
 def _from_json_lines(path: Path) -> list[Score]:
     if not path.is_file():
         raise InputError(f"verify: expected scores at {path}, got no file; check the path.")
-    return _recorded_scores(path, list(_lines(path, Record))) or [
+    # Lines that are no records are warnings, unless the file holds a study's outcomes.
+    records = read_records(path) if any(True for _ in _lines(path, Record)) else []
+    return _recorded_scores(path, records) or [
         Score(outcome.source, outcome.task, measure, _value(value))
         for outcome in _scored(_lines(path, _Outcome))
         for measure, value in outcome.scores.items()
