@@ -71,6 +71,12 @@ def assert_scores_are_right() -> None:
         np.testing.assert_allclose(score, expected, rtol=1e-4, atol=1e-5)
 
 
+def ends_of(setting: Setting) -> tuple[float, float] | None:
+    """The ends of the measure's range, which the interval is given."""
+    ends = lj.MEASURES[setting.measure].ends
+    return ends and ends(setting.width, setting.num_classes)
+
+
 def covered(ends: np.ndarray, truth: float) -> float:
     """Per cent of intervals [s 2] that hold the truth."""
     return float(round(100 * np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])), 1))
@@ -82,7 +88,7 @@ def cover(setting: Setting, simulations: int, fresh: int, population: int) -> No
     values, draws = np.array([value for value, _ in found]), np.stack([of_set for _, of_set in found])
     expected = np.mean([scored(setting, setting.n, 0, rng)[0] for _ in range(fresh)])
     limit = scored(setting, population, 0, rng)[0]
-    ends = np.array([interval(value, of_set, CONFIDENCE) for value, of_set in found])
+    ends = np.array([interval(value, of_set, CONFIDENCE, ends_of(setting)) for value, of_set in found])
     percentile = np.quantile(draws, (0.025, 0.975), axis=1).T
     basic = 2 * values[:, None] - percentile[:, ::-1]
     sd = draws.std(axis=1, ddof=1)[:, None] * scipy.stats.t.ppf(0.975, setting.n - 1)

@@ -7,7 +7,7 @@ from cases import EXEMPT, ORACLES, PLACES, Problem
 
 import leepjax
 from leepjax import bootstrap
-from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 
 RNG = np.random.default_rng(0)
 N, WIDTH, CLASSES, RESAMPLES = 40, 6, 3, 12
@@ -113,3 +113,21 @@ def test_resampled_examples_vary_less_in_larger_sets():
         return np.subtract(*interval(value, draws, 0.95)[::-1])
 
     assert width(1) > 1.5 * width(4)
+
+
+def test_an_interval_near_the_end_of_a_range_is_taken_of_log_odds():
+    draws = 2 - np.array([0.001, 0.01, 0.02, 0.04, 0.1])
+    low, high = interval(1.97, draws, 0.9, (0, 2))
+    assert 0 < low < interval(1.97, draws, 0.9)[0] < 1.97 < high < 2
+    mirrored = interval(0.03, 2 - draws, 0.9, (0, 2))
+    np.testing.assert_allclose(mirrored, (2 - high, 2 - low))
+
+
+@pytest.mark.parametrize("draws", [[1.0, 2.0], [2.5, 1.0], [0.0, 1.0]])
+def test_draws_at_or_beyond_an_end_are_taken_as_they_are(draws):
+    assert interval(1.0, np.array(draws), 0.9, (0, 2)) == interval(1.0, np.array(draws), 0.9)
+
+
+@pytest.mark.parametrize(("measure", "expected"), [("h_score", (0, 2)), ("shrunk_h_score", (0, 2)), ("logme", None)])
+def test_the_ends_are_those_of_the_classes_with_an_example(measure, expected):
+    assert ends_of_range(measure, np.zeros((4, 7)), np.array([0, 5, 5, 9])) == expected

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.stats
 from threadpoolctl import threadpool_limits
 
-from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
@@ -37,7 +37,7 @@ CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
 }
 """What rivals the measures and is known without looking at the target; NaN where the card doesn't say it."""
 
-REVISION = "3"
+REVISION = "4"
 """Raise this when a measure or a verification changes its values: records from before are then measured again."""
 
 OnProgress = Callable[[str, int, int], None]
@@ -156,7 +156,8 @@ def _score(study: Study, table: Table, measure: str) -> tuple[float, float, floa
     features, probs, labels = (array[study.train] for array in (table.features, table.probs, table.labels))
     weights = bootstrap_weights(len(labels), study.resamples, study.seed)
     value, draws = score_with_draws(measure, features, probs, labels, len(study.target.classes), weights)
-    return value, *interval(value, draws, study.confidence), draws.tolist()
+    ends = ends_of_range(measure, features, labels)
+    return value, *interval(value, draws, study.confidence, ends), draws.tolist()
 
 
 def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress) -> tuple[float, float, float]:

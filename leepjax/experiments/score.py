@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.data.labels import class_numbers
 from leepjax.experiments.score_input import read_evidence_and_labels
 from leepjax.measures import MEASURES, Measure, chosen
@@ -83,7 +83,7 @@ def _held(
     weights, found = bootstrap_weights(len(labels), resamples, seed), {}
     for measure in measures:
         value, draws = score_with_draws(measure.name, features, probs, checked, count, weights)
-        found[measure.name] = (value, *interval(value, draws, confidence))
+        found[measure.name] = (value, *interval(value, draws, confidence, ends_of_range(measure.name, array, checked)))
     return found
 
 

@@ -55,6 +55,8 @@ class Measure(NamedTuple):
     """whether batches do, whatever the number of examples"""
     smooth: bool = True
     """whether it has a gradient in the evidence"""
+    ends: Callable[[int, int], tuple[float, float]] | None = None
+    """(d, classes with an example) → the ends of the range, where scores come near both of them"""
     from_moments: Callable[[Moments], jax.Array] | None = None
     """the measure of features that were summed up in `Moments`, where it reads no more of them"""
     from_class_moments: Callable[[ClassMoments], jax.Array] | None = None
@@ -78,6 +80,10 @@ class Measure(NamedTuple):
             return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
         evidence = features if self.reads == "features" else probs
         return self.function(evidence, labels, num_classes=num_classes, where=where)
+
+
+def _ends_of_h_scores(d: int, num_present: int) -> tuple[float, float]:
+    return 0.0, float(min(d, num_present - 1))
 
 
 def _n_leep(features: ArrayLike, labels: ArrayLike, **options) -> jax.Array:
@@ -115,10 +121,12 @@ _TABLE = (
 
     Measure("h_score", h_score, "features", "[0, min(d, c−1)]",
             "variance between classes, whitened", "Bao et al. 2019",
-            cost="n·d² + d³", memory="d²", passes=1, streams=True, from_moments=h_score_from_moments),
+            cost="n·d² + d³", memory="d²", passes=1, streams=True, ends=_ends_of_h_scores,
+            from_moments=h_score_from_moments),
     Measure("shrunk_h_score", shrunk_h_score, "features", "[0, min(d, c−1)]",
             "H-score, Ledoit–Wolf covariance", "Ibrahim et al. 2022",
-            cost="n·d² + d³", memory="d²", passes=1, streams=True, from_moments=shrunk_h_score_from_moments),
+            cost="n·d² + d³", memory="d²", passes=1, streams=True, ends=_ends_of_h_scores,
+            from_moments=shrunk_h_score_from_moments),
     Measure("logme", logme, "features", "(−∞, ∞)", "evidence of a Bayesian linear head", "You et al. 2021",
             cost="n·d² + d³", memory="d²", passes=1, streams=True, from_moments=logme_from_moments),
     Measure("transrate", transrate, "features", "(−∞, ∞)",
