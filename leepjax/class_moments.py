@@ -26,7 +26,7 @@ class ClassMoments:
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = ClassMoments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
-    >>> moments.mean.tolist(), moments.central().grams[1].tolist()
+    >>> moments.mean.tolist(), (moments.central().grams[1] * moments.unit**2).tolist()
     ([2.0, 3.0], [[1.0, 1.0], [1.0, 1.0]])
     """
 

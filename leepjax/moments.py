@@ -32,7 +32,7 @@ class Moments:
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
-    >>> moments.mean.tolist(), moments.central().gram.tolist()
+    >>> moments.mean.tolist(), (moments.central().gram * moments.unit**2).tolist()
     ([2.0, 3.0], [[2.0, 2.0], [2.0, 2.0]])
     """
 

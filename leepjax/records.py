@@ -140,10 +140,10 @@ def append_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
 def _append(path: Path, content: bytes) -> None:
     """Write all of `content` at the end of a file, or nothing."""
     existed = path.exists()
+    rest = memoryview(content)
     with path.open("ab", buffering=0) as file:
         before = file.tell()
         try:
-            rest = memoryview(content)
             while rest:
                 rest = rest[file.write(rest) :]
             os.fsync(file.fileno())

@@ -14,7 +14,7 @@ MOST_CLASSES = 10_000_000
 """What a card or a configuration may say; far more than any classifier has."""
 
 
-class Training(msgspec.Struct, frozen=True, kw_only=True):
+class Training(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How ``leepjax pretrain``, ``finetune`` or ``retrain`` made a source."""
 
     examples: int

@@ -23,7 +23,8 @@ Statistic = Callable[[np.ndarray, np.ndarray], float]
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Pearson's r; NaN when either is constant or infinite."""
-    return _correlate(scipy.stats.pearsonr, x, y) if np.isfinite(x).all() and np.isfinite(y).all() else math.nan
+    finite = np.isfinite(np.asarray(x, float)).all() and np.isfinite(np.asarray(y, float)).all()
+    return _correlate(scipy.stats.pearsonr, x, y) if finite else math.nan
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:

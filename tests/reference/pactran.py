@@ -122,7 +122,7 @@ def pactran_gaussian(
     if k == 1:
         return 0.0
     targets = (labels[:, None] == classes).astype(float)
-    theta, unit = np.zeros((d + 1) * k), max(np.abs(x).max(), 1e-300)
+    theta, unit = np.zeros((d + 1) * k), np.abs(x).max() or 1.0
     precision = 1 / (t * unit**2)  # of the weights on features of size one
     for weaker in sorted({precision, *(10.0**-p for p in range(3, 20) if 10.0**-p > precision)}, reverse=True):
         theta, value, p = _least(theta, x / unit, targets, w, weaker)
