@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """The signals that ask a program to end: a terminal's Ctrl-C, a cluster's notice, a closed terminal."""
+_TWICE = "interrupted a second time, and ended at once."
 SAME = 0.2
 """Seconds within which a second signal repeats the first: ``timeout`` signals its command and then the whole group."""
 GRACE = 15.0
@@ -87,7 +88,7 @@ def postponed(postpone: bool) -> Iterator[Request]:
         if request.number is None:
             request.number, since = number, time.monotonic()
         elif time.monotonic() - since > SAME:
-            raise Interrupted(number)
+            raise Interrupted(number, _TWICE)  # as the watching thread says, if it is there and comes first
 
     handlers, _postponed = _set_handlers(note), True
     try:
@@ -162,7 +163,7 @@ def _watch(delivered: socket.socket) -> None:
             if second is None:
                 return
             if second and time.monotonic() - since > SAME:
-                _end(second, "interrupted a second time, and ended at once.")
+                _end(second, _TWICE)
             if not second and not _postponed:
                 _end(first, "interrupted, and ended in the middle of a computation; the same command starts it again.")
 
