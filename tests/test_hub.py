@@ -23,6 +23,7 @@ import pytest
 import safetensors.numpy
 from huggingface_hub import constants
 from timm_layout import CONFIG, torch_layout
+from torch_pickles import tensor, torch_zip
 
 from leepjax.models import opening, urls, weights
 from leepjax.models.architectures import build
@@ -34,6 +35,7 @@ from leepjax.models.urls import url_file, url_size
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
+pause = time.sleep  # which the tests of repeated attempts replace
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 COMMIT, REPO = "0123456789abcdef0123456789abcdef01234567", "owner/net"
@@ -52,6 +54,8 @@ class Site:
         """Bytes after which the next answers break off."""
         self.stall = None
         """The event for which the next answer waits after these bytes: (bytes, event)."""
+        self.drip = None
+        """Seconds between the bytes of large files."""
         self.seen = []
 
     def gets(self, path="/model.pth"):
@@ -125,6 +129,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             elif site.cuts and status in (200, 206):
                 body = body[: site.cuts.pop(0)]
                 self.close_connection = True
+            elif site.drip and len(body) > 1000:
+                for at in range(len(body)):
+                    self.wfile.write(body[at : at + 1])
+                    pause(site.drip)
             self.wfile.write(body)
 
 
@@ -680,6 +688,65 @@ def test_a_published_url_from_its_name_to_its_logits(server, site, tmp_path, mon
     site.files.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert load_source("theirs").card == source.card
+
+
+def sharded(tensors, count=2):
+    """An index and the shards of a state dict, as transformers saves one that is too large for a file."""
+    names = sorted(tensors)
+    places = {name: f"model-{i % count + 1:05}-of-{count:05}.safetensors" for i, name in enumerate(names)}
+    shards = {place: {n: tensors[n] for n in names if places[n] == place} for place in set(places.values())}
+    return json.dumps({"weight_map": places}).encode(), {k: safetensors.numpy.save(v) for k, v in shards.items()}
+
+
+def torch_state_dict(tensors):
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    entries = {
+        name: tensor(name, "Float", array.size, 0, array.shape, [s // 4 for s in array.strides])
+        for name, array in arrays.items()
+    }
+    return torch_zip(entries, {name: array.tobytes() for name, array in arrays.items()})
+
+
+@pytest.mark.parametrize("form", ["shards", "torch"])
+def test_weights_of_a_repository_in_other_files(hub, site, form, tmp_path):
+    network = build("resnet20", 10, seed=3)
+    network.eval()
+    del site.redirects[f"/{REPO}/resolve/main/model.safetensors"]
+    site.publish("config.json", json.dumps(CONFIG).encode(), large=False)
+    if form == "shards":
+        index, shards = sharded(torch_layout(network))
+        site.publish("model.safetensors.index.json", index, large=False)
+    else:
+        shards = {"pytorch_model.bin": torch_state_dict(torch_layout(network))}
+    for name, content in shards.items():
+        site.publish(name, content)
+    assert describe(f"hf-hub:{REPO}")[1] == sum(map(len, shards.values()))
+    source = load_source(f"hf-hub:{REPO}")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    expected = network(source.card.preprocessing.normalise(images)).logits
+    np.testing.assert_allclose(source(images).logits, expected, rtol=1e-4, atol=1e-5)
+    assert describe(f"hf-hub:{REPO}")[1] == 0
+
+
+def test_a_repository_without_weights(hub, site):
+    del site.redirects[f"/{REPO}/resolve/main/model.safetensors"]
+    site.publish("config.json", json.dumps(CONFIG).encode(), large=False)
+    for open_ in (describe, load_source):
+        with pytest.raises(
+            InputError, match=rf"expected one of model.safetensors, .* in {REPO}, got none of them; choose"
+        ):
+            open_(f"hf-hub:{REPO}")
+
+
+def test_a_download_of_the_hub_that_trickles_ends_in_a_sentence(hub, site, monkeypatch):
+    monkeypatch.setattr(urls, "_TIMEOUT", 0.3)
+    site.drip = 0.05
+    started = time.monotonic()
+    with pytest.raises(InputError, match=r"got \d+ bytes in \d seconds, below 1,024 per second; run it again later"):
+        hub_file(REPO, "model.safetensors")
+    assert time.monotonic() - started < 5
+    site.drip = None
+    assert hub_file(REPO, "model.safetensors").read_bytes() == CONTENT
 
 
 def test_a_source_that_is_not_ours_is_refused_before_its_weights_are_fetched(hub, site):

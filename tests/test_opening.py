@@ -15,7 +15,7 @@ from timm_layout import CONFIG, torch_layout
 
 import leepjax
 from leepjax.data.readers import digits
-from leepjax.models import opening, weights
+from leepjax.models import hub_weights, opening, weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.models.opening import describe, load_source, named_sources, sets
 from leepjax.models.published import PAPER9, PUBLISHED
@@ -204,7 +204,7 @@ def test_bfloat16_is_near_float32_and_another_identity():
 
 
 def test_what_is_known_without_weights(folder, monkeypatch):
-    monkeypatch.setattr(opening.hub, "hub_size", lambda repo, file: 12345)
+    monkeypatch.setattr(hub_weights, "hub_size", lambda repo, file, revision: 12345)
     card, size = describe("resnet18")
     assert (card.model, card.num_parameters, card.accuracy, size) == ("resnet18", 11_689_512, 0.7093, 12345)
     assert describe("random") == (load_source("random").card, 0)

@@ -58,6 +58,8 @@ def read_card(path: Path) -> Card:
     Raises:
         InputError: when there is none.
     """
+    if path.exists() and not path.is_file():  # a pipe has no end
+        raise InputError(f"source: expected a model card at {path}, got no file; check the path.")
     try:
         return read_json(path.read_bytes(), Card)
     except OSError:

@@ -5,8 +5,14 @@ import logging
 import re
 from pathlib import Path
 
-from leepjax.models.urls import sha256_of
+from leepjax.models import urls
+from leepjax.models.hub_pace import watch_pace
+from leepjax.models.requests import SLOWEST, TooSlowError
 from leepjax.types import InputError
+
+
+class AbsentError(InputError):
+    """The repository has no such file, or, offline, the cache hasn't."""
 
 
 def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool | None = None) -> Path:
@@ -21,7 +27,8 @@ def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool 
         offline: use only what is in the cache; left out, as HF_HUB_OFFLINE says.
 
     Raises:
-        InputError: when there is no such file, access or network, or the content stays wrong.
+        AbsentError: when there is no such file.
+        InputError: when there is no such repository, access or network, or the content stays wrong.
     """
     what = f"{filename} of {repo} at {revision}"
     offline = is_offline(offline)
@@ -41,7 +48,7 @@ def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool 
 def _is_whole(blob: Path) -> bool:
     """Whether the content is that of its name: a SHA-256 of large files, Git's SHA-1 of small ones."""
     if re.fullmatch("[0-9a-f]{64}", blob.name):
-        return sha256_of(blob) == blob.name
+        return urls.sha256_of(blob) == blob.name
     if re.fullmatch("[0-9a-f]{40}", blob.name):
         content = blob.read_bytes()
         return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == blob.name
@@ -61,10 +68,11 @@ def hub_revision(path: Path) -> str:
 
 
 def hub_size(repo: str, filename: str, *, revision: str = "main", offline: bool | None = None) -> int | None:
-    """Bytes that ``hub_file`` would fetch: 0 when they are here already, None when that can't be told now.
+    """Bytes that ``hub_file`` would fetch: 0 when they are here already, None when that can't be known now.
 
     Raises:
-        InputError: when there is no such file or no access.
+        AbsentError: when there is no such file.
+        InputError: when there is no such repository or no access.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -76,8 +84,7 @@ def hub_size(repo: str, filename: str, *, revision: str = "main", offline: bool 
             return None
         return get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision)).size
     except (HfHubHTTPError, HFValidationError) as error:
-        got = _reason(error, repo, offline=False)
-        raise InputError(f"hub_file: expected {filename} of {repo} at {revision}, got {got}.") from error
+        raise _error(error, repo, filename, revision, offline=False) from error
     except Exception:  # no network: those of httpx or httpx2, whichever it is built on
         return None
 
@@ -85,17 +92,29 @@ def hub_size(repo: str, filename: str, *, revision: str = "main", offline: bool 
 def _hub(repo: str, filename: str, revision: str, offline: bool) -> str:
     from huggingface_hub import hf_hub_download
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what it tries again needn't be told
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings about attempts that it repeats
     try:
+        watch_pace(urls._TIMEOUT)
         return hf_hub_download(repo, filename, revision=revision, local_files_only=offline)
     except Exception as error:  # its own, the system's, and those of httpx or httpx2, whichever it is built on
-        got = _reason(error, repo, offline)
-        raise InputError(f"hub_file: expected {filename} of {repo} at {revision}, got {got}.") from error
+        raise _error(error, repo, filename, revision, offline) from error
+
+
+def _error(error: Exception, repo: str, filename: str, revision: str, offline: bool) -> InputError:
+    from huggingface_hub import errors
+
+    absent = isinstance(error, errors.EntryNotFoundError) and (
+        offline or not isinstance(error, errors.LocalEntryNotFoundError)
+    )
+    kind = AbsentError if absent else InputError
+    return kind(f"hub_file: expected {filename} of {repo} at {revision}, got {_reason(error, repo, offline)}.")
 
 
 def _reason(error: Exception, repo: str, offline: bool) -> str:
     from huggingface_hub import constants, errors
 
+    if isinstance(error, TooSlowError):
+        return f"{error}, below {SLOWEST:,} per second; run it again later, what arrived is kept"
     if isinstance(error, errors.LocalEntryNotFoundError):
         if offline:
             return f"nothing in the cache {constants.HF_HUB_CACHE}; fetch it online first"

@@ -13,6 +13,7 @@ from leepjax.files import cache_folder, check_writable, digest, unkept_if
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.card import Card, read_card
 from leepjax.models.formats import INDEX, SUFFIXES, read_content
+from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
@@ -23,7 +24,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 ENTRY_POINTS = "leepjax.sources"
 """The group in which packages offer sources: name → a function without arguments that returns a `Source`."""
 _WEIGHTS = "model.safetensors"
-"""The file of a repository or folder that timm wrote."""
+"""The file of a folder that timm wrote."""
 
 
 def shipped_sources() -> tuple[str, ...]:
@@ -83,7 +84,7 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
 
 
 def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
-    """What is known of a source before its weights are fetched, and the bytes to fetch; None where nobody can tell now.
+    """What is known of a source before its weights are fetched, and the bytes to fetch; None where these are unknown.
 
     Raises:
         InputError: when there is no such source.
@@ -95,9 +96,9 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
             return load_source(name).card, 0
         repo, revision = _repo(text)
         config = read_config(hub.hub_file(repo, "config.json", revision=revision).read_bytes(), text)
-        return _card(config, text, weights_hash=""), hub.hub_size(repo, _WEIGHTS, revision=revision)
+        return _card(config, text, weights_hash=""), hub_weights_size(repo, revision=revision)
     if row.weights.startswith("timm/"):
-        return row.card(), hub.hub_size(row.weights, _WEIGHTS)
+        return row.card(), hub_weights_size(row.weights)
     size = urls.url_size(row.weights, sha256=row.sha256, cache=_downloads(row), offline=hub.is_offline())
     return row.card(), size
 
@@ -124,7 +125,7 @@ def open_card(path: Path) -> Source:
 def _open_hub(name: str) -> Source:
     repo, revision = _repo(name)
     config_path = hub.hub_file(repo, "config.json", revision=revision)
-    source = _of_config(config_path, lambda: hub.hub_file(repo, _WEIGHTS, revision=revision), name)
+    source = _of_config(config_path, lambda: hub_weights(repo, revision=revision), name)
     return _with(source, revision=hub.hub_revision(config_path), origin=f"https://huggingface.co/{repo}")
 
 

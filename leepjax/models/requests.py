@@ -1,16 +1,20 @@
-"""HTTP requests that end: a server that trickles, or redirects to where it shouldn't, gets a sentence."""
+"""HTTP requests that end: a server that trickles, or redirects to where it shouldn't, is refused in a sentence."""
 
 import contextlib
 import http.client
 import ipaddress
 import socket
 import threading
+import time
 import urllib.request
 from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
 from leepjax.types import InputError
+
+SLOWEST = 1024
+"""Bytes per second, on average over the timeout, below which a download ends."""
 
 
 def open_url(url: str, headers: dict[str, str], method: str, timeout: float) -> HTTPResponse:
@@ -22,6 +26,31 @@ def open_url(url: str, headers: dict[str, str], method: str, timeout: float) -> 
     """
     opener = urllib.request.build_opener(_Http, _Https, _Redirects)
     return opener.open(urllib.request.Request(url, headers=headers, method=method), timeout=timeout)
+
+
+class TooSlowError(Exception):
+    """How much of a body arrived in which time."""
+
+
+class Pace:
+    """Ends a download of fewer than `SLOWEST` bytes per second: to a socket's timeout, any byte is progress."""
+
+    def __init__(self, timeout: float):
+        self.timeout, self.began, self.received = timeout, time.monotonic(), 0
+
+    def count(self, size: int) -> None:
+        """Count `size` bytes that arrived just now.
+
+        Raises:
+            TooSlowError: when there were too few in the last `timeout` seconds.
+        """
+        self.received += size
+        seconds = time.monotonic() - self.began
+        if seconds <= self.timeout:
+            return
+        if self.received < SLOWEST * seconds:
+            raise TooSlowError(f"{self.received:,} bytes in {seconds:.0f} seconds")
+        self.began, self.received = time.monotonic(), 0
 
 
 class _Deadline(http.client.HTTPConnection):

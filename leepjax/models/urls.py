@@ -12,15 +12,13 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from leepjax.files import digest
-from leepjax.models.requests import open_url
+from leepjax.models.requests import SLOWEST, Pace, TooSlowError, open_url
 from leepjax.types import InputError
 
 _PAUSES = (0.0, 0.5, 2.0)
 """Seconds before each attempt."""
 _TIMEOUT = 30.0
 """Seconds within which headers and each part of a body arrive."""
-_SLOWEST = 1024
-"""Bytes per second, on average over `_TIMEOUT`, below which a download ends."""
 _DROPPED = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 _REFUSALS = {
@@ -135,10 +133,10 @@ def _persist(url: str, part: Path, etag: Path) -> None:
         time.sleep(pause)
         try:
             return _receive(url, part, etag)
-        except _TooSlowError as error:
+        except TooSlowError as error:
             kept, _ = _kept(part, etag)
             raise InputError(
-                f"url_file: expected {url} at {_SLOWEST:,} bytes per second or more, got {error}; run it again later "
+                f"url_file: expected {url} at {SLOWEST:,} bytes per second or more, got {error}; run it again later "
                 f"({kept:,} bytes are kept)."
             ) from None
         except _DROPPED as error:
@@ -175,21 +173,13 @@ def _receive(url: str, part: Path, etag: Path) -> None:
         raise ConnectionError(f"a connection that closed after {received:,} of {length:,} bytes")
 
 
-class _TooSlowError(Exception):
-    """How much of a body arrived in which time."""
-
-
 def _copy(response: HTTPResponse, file: BinaryIO) -> None:
     """Write the body to the file as it arrives, so that an interrupted download keeps it."""
-    began, received = time.monotonic(), 0
+    pace = Pace(_TIMEOUT)
     while block := response.read1(1 << 16):
         file.write(block)
         file.flush()
-        received += len(block)
-        if (seconds := time.monotonic() - began) > _TIMEOUT:
-            if received < _SLOWEST * seconds:
-                raise _TooSlowError(f"{received:,} bytes in {seconds:.0f} seconds")
-            began, received = time.monotonic(), 0
+        pace.count(len(block))
 
 
 def _length(response: HTTPResponse) -> int | None:
