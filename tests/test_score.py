@@ -97,6 +97,8 @@ def test_one_file_or_stdin_may_hold_both(text, tmp_path, monkeypatch):
         ("[0.9, 0.1]\n[0.2]\n", "2 numbers in line 2"),
         ("[0.9, 0.1]\n[0.2,\n", "JSON in line 2"),
         ('[0.9, null]\n"x"\n', "a number in line 1"),
+        ("p,q,label\n0.9,0.1,cat\n", "a class number as label in line 2 .* got 'cat'; number the classes"),
+        ('{"probs": [0.9, 0.1], "label": "cat"}\n', "a class number as label in line 1"),
     ],
 )
 def test_text_that_is_no_table_of_numbers_is_refused_by_line(text, line, arrays):

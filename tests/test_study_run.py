@@ -234,6 +234,11 @@ def test_halves_of_one_set_are_disjoint():
     assert len(set(pixels)) == 120
 
 
+def test_a_set_that_comes_in_splits_keeps_them():
+    both = run.open_pair(*[replace(TRAIN, test=TEST)] * 2)
+    assert (len(both.train), len(both.test)) == (len(TRAIN), len(TEST))
+
+
 def test_sets_of_other_classes_are_told():
     with pytest.raises(InputError, match="study: expected the same classes in both sets"):
         run.open_pair(TRAIN, coloured(5, 0, num_classes=5))

@@ -35,7 +35,8 @@ def score(
     num_classes
         Read from the labels by default.
     resamples
-        Bootstrap resamples for the intervals; 0 for none.
+        Bootstrap resamples for the intervals; 0 for none. Without them a large .npy is read in batches by the measures
+        that stream; with them the evidence is held in memory.
     seed
         Of the bootstrap.
     format

@@ -85,8 +85,8 @@ def _of_csv(path: Path, text: str) -> list[tuple[int, tuple[list[float] | None, 
     at = next((header.index(name) for name in _LABEL if name in header), None) if named else None
     found = []
     for line, cells in rows:
+        label = None if at is None else _label(path, line, cells.pop(at))
         numbers = [_number(path, line, cell) for cell in cells]
-        label = None if at is None else numbers.pop(at)
         found.append((line, (numbers or None, label)))
     if not found:
         raise InputError(f"score: expected at least one example in {_shown(path)}, got a header; check the file.")
@@ -102,10 +102,10 @@ def _of_json(path: Path, text: str, kind: str) -> list[tuple[int, tuple[list[flo
         if (numbers is not None and not isinstance(numbers, list)) or (numbers is None and label is None):
             raise InputError(
                 f"score: expected a list of numbers, or an object with {kind} and label, in line {line} of "
-                f"{_shown(path)}, got {printable(str(value)[:40])!r}; write it so."
+                f"{_shown(path)}, got {printable(str(value)[:40])!r}; correct that line."
             )
         numbers = None if numbers is None else [_number(path, line, each) for each in numbers]
-        found.append((line, (numbers, None if label is None else _number(path, line, label))))
+        found.append((line, (numbers, None if label is None else _label(path, line, label))))
     return found
 
 
@@ -115,6 +115,15 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _label(path: Path, line: int, cell: Any) -> float:
+    if isinstance(cell, str) and not _is_number(cell):
+        raise InputError(
+            f"score: expected a class number as label in line {line} of {_shown(path)}, got {printable(cell[:40])!r}; "
+            "number the classes from 0."
+        )
+    return _number(path, line, cell)
 
 
 def _number(path: Path, line: int, cell: Any) -> float:

@@ -28,7 +28,7 @@ class Pair:
 
 
 def open_pair(train: str | Target, test: str | Target) -> Pair:
-    """Open the two parts of a set; where both are one, its halves.
+    """Open the two parts of a set; where both are one, its own parts if it comes in splits, and its halves if not.
 
     Raises:
         InputError: when one isn't there, or their classes differ.
@@ -36,7 +36,10 @@ def open_pair(train: str | Target, test: str | Target) -> Pair:
     learned = _opened(train)
     # A set's name is what its two parts share: cifar100-train, cifar100:train.
     name = re.sub(r"[-_:/. ]train\w*$", "", learned.name)
-    if train is test or (isinstance(train, str) and train == test):
+    same = train is test or (isinstance(train, str) and train == test)
+    if same and learned.test is not None:
+        tested = learned.test
+    elif same:
         halves = train_test_split(learned.labels, 0.5, seed=0)
         learned, tested = (learned.subset(half) for half in halves)
     else:
