@@ -284,6 +284,19 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
         read_target(str(tmp_path / "broken.parquet"))
 
 
+@pytest.mark.parametrize("bomb", ["image", "rows"])
+def test_a_small_file_that_declares_gigabytes_is_refused(tmp_path, bomb):
+    path = tmp_path / "set.parquet"
+    if bomb == "image":
+        columns = {"image": [bytes(100_000_000)], "label": [0]}
+    else:
+        columns = {"image": pa.repeat(b"", 10_000_000), "label": pa.repeat(0, 10_000_000)}
+    pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=10_000_000)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match=r"expected row groups of at most 16 times the file's .* bytes, got one of"):
+        from_parquet(path)
+
+
 def test_files_of_other_columns(tmp_path):
     write(tmp_path / "0.parquet", {"image": PNGS, "label": LABELS})
     write(tmp_path / "1.parquet", {"image": PNGS, "kind": LABELS})

@@ -19,6 +19,10 @@ from leepjax.types import InputError, SplitChoice
 
 _POINTER = b"version https://git-lfs"
 
+_MOST_EXPANSION = 16
+_ALWAYS_ALLOWED = 1 << 26
+"""Bytes that a row group may take: images hardly compress, but a small file can declare terabytes."""
+
 _KEPT = 2
 """Row groups in memory: threads that read neighbouring images may be on both sides of a border."""
 
@@ -97,8 +101,10 @@ class RowGroups:
         rows = []
         for path in paths:
             metadata = _open(path).metadata
-            self._groups += [(path, group) for group in range(metadata.num_row_groups)]
-            rows += [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+            groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+            _check_sizes(path, groups)
+            self._groups += [(path, group) for group in range(len(groups))]
+            rows += [group.num_rows for group in groups]
         self._ends = list(accumulate(rows))
         self._kept: dict[int, Any] = {}
         self._lock = threading.Lock()
@@ -176,6 +182,18 @@ def _open(path: Path) -> Any:
         return pq.ParquetFile(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a Parquet file, got {one_line(error)}; get it again.") from None
+
+
+def _check_sizes(path: Path, groups: Sequence[Any]) -> None:
+    """Refuse row groups that take far more memory than their file can stand for."""
+    size = path.stat().st_size
+    for group in groups:
+        declared = max(group.total_byte_size, 8 * group.num_rows)
+        if declared > _MOST_EXPANSION * size + _ALWAYS_ALLOWED:
+            raise InputError(
+                f"{path}: expected row groups of at most {_MOST_EXPANSION} times the file's {size:,} bytes, got one of "
+                f"{declared:,}; write it with less compression."
+            )
 
 
 def _hugging_face(schema: Any) -> dict[str, Any]:
