@@ -18,11 +18,9 @@ class Reading:
     """How a target is read from where it is kept: options of every command that opens one."""
 
     strict: bool = False
-    """Stop at an image that can't be decoded, or a file of a folder that isn't used; they are left out and counted
-    otherwise."""
+    """Stop at an image that can't be decoded or a file that isn't used; otherwise they are left out and counted."""
     split: SplitChoice | None = None
-    """Of a target that comes in splits (train, val, test): the part to use, or all as one set. By default the training
-    part is scored and trained on, and the test part, else the validation part, is verified on."""
+    """The part to use of a target that comes in splits; by default train is scored, and test (else val) verifies."""
     image_column: str | None = None
     """The column of images of a Parquet file, hf: or tfds: set; by default the only one, or the one called image."""
     label_column: str | None = None

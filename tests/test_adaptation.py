@@ -36,7 +36,7 @@ def run(monkeypatch, capsys, tmp_path):
     """Run the command line in this process: exit code, stdout's rows, stderr."""
     monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("leepjax.cli.transfer.cache_compilations", lambda folder: None)  # it would outlive the test
+    monkeypatch.setattr("leepjax.cli.finetune.cache_compilations", lambda folder: None)  # it would outlive the test
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["leepjax", *map(str, arguments)])

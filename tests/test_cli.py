@@ -11,11 +11,10 @@ import pytest
 from PIL import Image
 
 from leepjax import DEFAULT_MEASURES, MEASURES, cli
-from leepjax.cli import studies
 from leepjax.extraction.table import read_table
 from leepjax.files import digest
 from leepjax.measures import FURTHER
-from leepjax.models import opening
+from leepjax.models import hub_weights
 from leepjax.models.opening import load_source, shipped_sources
 
 RNG = np.random.default_rng(0)
@@ -203,7 +202,7 @@ def test_verification_by_a_ridge_probe(run, command):
 
 def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(studies, "cache_compilations", lambda folder: None)  # it would outlive this test
+    monkeypatch.setattr("leepjax.cli.rank.cache_compilations", lambda folder: None)  # it would outlive this test
     options = ("digits", "--limit", "60", "--resamples", "0", "--sources", "random", "--measures", "leep")
     assert run("rank", *options, "--verify", "none", "--no-cache")[0] == 0
     assert not (tmp_path / "cache").exists()
@@ -279,7 +278,7 @@ def test_images_that_cannot_be_decoded_are_left_out_and_counted(run, tmp_path, c
 
 
 def test_a_dry_run_fetches_and_measures_nothing(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(opening.hub, "hub_size", lambda repo, file: 1_000_000)
+    monkeypatch.setattr(hub_weights, "hub_size", lambda repo, file, revision: 1_000_000)
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
     code, out, _ = run("rank", "digits", "--sources", "random,mobilenetv2", "--dry-run", "--format", "json")
     assert code == 0

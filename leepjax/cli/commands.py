@@ -7,14 +7,17 @@ import cyclopts
 from rich.console import Console
 
 from leepjax import __version__
-from leepjax.cli.arrays import list_, score
-from leepjax.cli.extraction import extract
-from leepjax.cli.processes import launch
+from leepjax.cli.extract import extract
+from leepjax.cli.finetune import finetune
+from leepjax.cli.launch import launch
+from leepjax.cli.ls import list_
+from leepjax.cli.pretrain import pretrain
+from leepjax.cli.rank import rank
 from leepjax.cli.report import report
-from leepjax.cli.studies import rank, sweep
+from leepjax.cli.retrain import retrain
+from leepjax.cli.score import score
 from leepjax.cli.study import study
-from leepjax.cli.training import pretrain
-from leepjax.cli.transfer import finetune, retrain
+from leepjax.cli.sweep import sweep
 from leepjax.cli.verify import verify
 
 

@@ -4,20 +4,15 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from leepjax.files import check_writable, unkept_if
-from leepjax.printable import printable, valid_unicode
+from leepjax.files import cache_folder, check_writable, unkept_if
+from leepjax.printable import valid_unicode
 from leepjax.types import Reading
-
-if TYPE_CHECKING:
-    from leepjax.ranking import Failure
-    from leepjax.transfer.loop import Progress
 
 TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 """A path, or - for stdin."""
@@ -36,6 +31,36 @@ class Examples(Reading):
     """The share that is split off."""
     limit: int | None = None
     """Use at most this many examples, stratified by class."""
+
+
+@dataclass(frozen=True)
+class RankingOptions:
+    """How sources are ranked, and how the ranking is verified: options of rank and sweep."""
+
+    sources: str | None = None
+    """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
+    measures: str | None = None
+    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one leads."""
+    verify: Literal["head", "ridge", "finetune", "none"] = "head"
+    """What is trained to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
+    limit: int | None = None
+    """Use at most this many examples of a target, stratified by class."""
+    seed: int = 0
+    """Of the limit, the split, the bootstrap and the training."""
+    resamples: int = 200
+    """Bootstrap resamples for the intervals; 0 for none."""
+    out: Path | None = None
+    """Folder for results.jsonl and report.html; run again, and what is measured isn't measured again."""
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True
+    """Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set)."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of ``leepjax.rank`` and ``leepjax.sweep`` that these options stand for."""
+        return vars(self) | {
+            "sources": names_of(self.sources),
+            "measures": names_of(self.measures),
+            "cache": cache_folder() if self.cache else None,
+        }
 
 
 def names_of(names: str | None) -> list[str] | None:
@@ -72,23 +97,6 @@ def cache_compilations(folder: Path | None) -> None:
         warnings.filterwarnings("ignore", "Error (writing|reading) persistent compilation cache", UserWarning)
 
 
-def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:
-    """End with exit code 1 and a line on stderr that says which sources failed; go on if none did."""
-    if not failures:
-        return
-    several = len({failure.target for failure in failures}) > 1
-    each = [f"{f.source}{f' on {f.target}' if several else ''}: {f.reason}" for f in failures]
-    line = f"leepjax: {caller}: {len(each)} {'source' if len(each) == 1 else 'sources'} failed. {' '.join(each)}"
-    print(printable(line), file=sys.stderr)  # noqa: T201
-    sys.exit(1)
-
-
 def command_line() -> str:
     """What was typed, for cards that say how a network was made."""
     return valid_unicode(shlex.join(["leepjax", *sys.argv[1:]]))
-
-
-def told(at: "Progress") -> str:
-    """Where a training stands, in a few words; the last changes once an epoch, and so do lines of a log."""
-    accuracy = "" if at.accuracy is None else f", test accuracy {at.accuracy:.3f}"
-    return f"loss {at.loss:.3f}{accuracy}, epoch {at.epoch + 1}:"

@@ -72,7 +72,7 @@ def study(
     """
     from dataclasses import replace
 
-    from leepjax.progress import progress
+    from leepjax.cli.progress import progress
     from leepjax.studies.catalogue import STUDIES
     from leepjax.studies.run import run_study
 

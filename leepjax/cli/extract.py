@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from leepjax.cli.options import Read, cache_compilations, exit_for_failures, names_of
+from leepjax.cli.options import Read, cache_compilations, names_of
+from leepjax.cli.output import exit_for_failures
 from leepjax.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import Reading
@@ -49,8 +50,8 @@ def extract(
     format
         What stdout gets.
     """
+    from leepjax.cli.progress import progress
     from leepjax.experiments.extract import extract as run_extract
-    from leepjax.progress import progress
     from leepjax.tables import render
 
     cache_compilations(cache_folder())

@@ -1,4 +1,4 @@
-"""``leepjax score`` and ``leepjax ls``: arrays that are there, and what there is to choose from."""
+"""``leepjax score``: score arrays that are on disk already."""
 
 from typing import Literal
 
@@ -49,23 +49,3 @@ def score(
         evidence, labels, kind, names_of(measures), num_classes=num_classes, resamples=resamples, seed=seed
     )
     print(render(rows, format))  # noqa: T201
-
-
-def list_(
-    what: Literal["sources", "measures", "targets"], /, *, filter: str | None = None, format: Format = "table"
-) -> None:
-    """List what there is to choose from.
-
-    Parameters
-    ----------
-    what
-        Sources with their model cards, measures, or kinds of targets.
-    filter
-        Conditions separated by commas: parameters<5e6, licence=Apache*, or a text that a row holds.
-    format
-        What stdout gets.
-    """
-    from leepjax import catalogue
-    from leepjax.tables import render, select
-
-    print(render(select(getattr(catalogue, what)(), names_of(filter) or []), format))  # noqa: T201

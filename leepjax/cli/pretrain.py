@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import Read, command_line, names_of, told
+from leepjax.cli.options import Read, command_line, names_of
+from leepjax.cli.output import training_status
 from leepjax.transfer.recipe import Recipe
 from leepjax.types import Reading
 
@@ -45,9 +46,9 @@ def pretrain(
     licence
         Of the images, for the model card.
     """
+    from leepjax.cli.progress import progress
     from leepjax.experiments.pretrain import open_sets
     from leepjax.experiments.pretrain import pretrain as run_pretrain
-    from leepjax.progress import progress
     from leepjax.tables import render
 
     train_set, test_set = open_sets(target, test, names_of(classes), **vars(reading))
@@ -62,7 +63,7 @@ def pretrain(
             data=data,
             licence=licence,
             command=command_line(),
-            on_step=lambda at: on_progress(f"{name}: {told(at)}", at.step + 1, at.num_steps),
+            on_step=lambda at: on_progress(f"{name}: {training_status(at)}", at.step + 1, at.num_steps),
         )
     row = {"source": name, "weights": str(out / f"{name}.safetensors"), "test accuracy": source.card.accuracy}
     print(render([row], "table"))  # noqa: T201

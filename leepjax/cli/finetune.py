@@ -1,0 +1,66 @@
+"""``leepjax finetune``: train all of a source on a target."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import Examples, cache_compilations, command_line
+from leepjax.cli.output import print_adapted, training_status
+from leepjax.files import cache_folder
+from leepjax.tables import Format
+from leepjax.transfer.recipe import FineTuning
+
+
+def finetune(
+    target: str,
+    /,
+    *,
+    source: str,
+    scratch: Annotated[bool, Parameter(negative=())] = False,
+    examples: Annotated[Examples, Parameter(name="*", negative=())] = Examples(),
+    recipe: Annotated[FineTuning, Parameter(name="*")] = FineTuning(),
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    out: Path | None = None,
+    name: str | None = None,
+    format: Format = "table",
+) -> None:
+    """Train all of a source on a target; with --out, Ctrl-C loses nothing, and the same command goes on.
+
+    Parameters
+    ----------
+    target
+        What rank takes (leepjax ls targets).
+    source
+        A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
+    scratch
+        Begin with fresh weights instead of the source's: what is reached without it.
+    dtype
+        What the network computes in; weights stay float32.
+    out
+        Folder for the network (a source, NAME.safetensors and NAME.json), its curve (NAME.curve.jsonl), and
+        checkpoints while it is trained (NAME.checkpoints).
+    name
+        What it is called; made of the source's and the target's names by default.
+    format
+        What stdout gets.
+    """
+    from leepjax.cli.progress import progress
+    from leepjax.experiments.adaptation import parts
+    from leepjax.experiments.finetune import finetune as run_finetune
+
+    cache_compilations(cache_folder())
+    split = parts("finetune", target, **vars(examples), seed=recipe.seed)
+    with progress() as on_progress:
+        adapted = run_finetune(
+            source,
+            split,
+            scratch=scratch,
+            dtype=dtype,
+            recipe=recipe,
+            out=out,
+            name=name,
+            command=command_line(),
+            on_step=lambda at: on_progress(f"{source}: {training_status(at)}", at.step + 1, at.num_steps),
+        )
+    print_adapted(adapted, format)

@@ -1,0 +1,75 @@
+"""What commands print, and the exit code where sources failed."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leepjax.cli.options import command_line
+from leepjax.printable import printable
+from leepjax.tables import Format
+
+if TYPE_CHECKING:
+    from leepjax.experiments.adaptation import Adapted
+    from leepjax.ranking import Failure, Ranking
+    from leepjax.transfer.loop import Progress
+
+
+def print_rankings(rankings: "Iterable[Ranking]", format: Format) -> None:
+    """Print rankings one after the other, or the records of all as one JSON or CSV document."""
+    from leepjax.tables import render
+
+    known = [ranking for ranking in rankings if ranking.records or ranking.failures]
+    if known and format in ("json", "csv"):
+        print(render([row for ranking in known for row in ranking.to_records()], format))  # noqa: T201
+    elif known:
+        print("\n\n".join(ranking.render(format) for ranking in known))  # noqa: T201
+
+
+@contextmanager
+def printed_at_interrupt(format: Format) -> Iterator[None]:
+    """Print what is known so far when a ranking is interrupted."""
+    from leepjax.experiments.sweep import Interrupt
+
+    try:
+        yield
+    except Interrupt as interrupt:
+        print_rankings(interrupt.rankings, format)
+        raise
+
+
+def write_page(command: str, rankings: "Sequence[Ranking]", out: Path, seconds: float) -> None:
+    """Write the page of the rankings that a command made in some seconds, and say on stderr where it is."""
+    from leepjax.report.make import write_rankings
+    from leepjax.studies.provenance import this_run
+
+    page = write_rankings(out, rankings, this_run(command, "", {}, command_line(), seconds))
+    print(f"leepjax: wrote {printable(str(page))}", file=sys.stderr)  # noqa: T201
+
+
+def print_adapted(adapted: "Adapted", format: Format) -> None:
+    """Print what a source reaches after its adaptation, and on stderr where it was written."""
+    from leepjax.models.source import WeightsFile
+    from leepjax.tables import render
+
+    print(render(adapted.rows, format))  # noqa: T201
+    if adapted.source and isinstance(adapted.source.network, WeightsFile):
+        print(f"leepjax: wrote the source {printable(str(adapted.source.network.path))}", file=sys.stderr)  # noqa: T201
+
+
+def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:
+    """End with exit code 1 and a line on stderr that says which sources failed; go on if none did."""
+    if not failures:
+        return
+    several = len({failure.target for failure in failures}) > 1
+    each = [f"{f.source}{f' on {f.target}' if several else ''}: {f.reason}" for f in failures]
+    line = f"leepjax: {caller}: {len(each)} {'source' if len(each) == 1 else 'sources'} failed. {' '.join(each)}"
+    print(printable(line), file=sys.stderr)  # noqa: T201
+    sys.exit(1)
+
+
+def training_status(at: "Progress") -> str:
+    """How far a training is; the text changes once per epoch, and so a log gets a line per epoch."""
+    accuracy = "" if at.accuracy is None else f", test accuracy {at.accuracy:.3f}"
+    return f"loss {at.loss:.3f}{accuracy}, epoch {at.epoch + 1}:"

@@ -1,0 +1,60 @@
+"""``leepjax rank``: score sources on a target, and verify by training."""
+
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import RankingOptions, Read, cache_compilations, names_of
+from leepjax.cli.output import exit_for_failures, print_rankings, printed_at_interrupt, write_page
+from leepjax.files import cache_folder
+from leepjax.tables import Format
+from leepjax.types import Reading
+
+
+def rank(
+    target: str,
+    /,
+    *,
+    options: Annotated[RankingOptions, Parameter(name="*")] = RankingOptions(),
+    reading: Read = Reading(),
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    format: Format = "table",
+) -> None:
+    """Rank source models for a target, and verify the ranking by training on it.
+
+    Parameters
+    ----------
+    target
+        digits, a folder class/image or split/class/image, an .npz with images and labels, a .parquet,
+        tfds:NAME[:SPLIT], or hf:NAME_OR_PATH[:SPLIT] (leepjax ls targets).
+    dry_run
+        Only estimate what there is to fetch, and how long the images would take each source here.
+    format
+        What stdout gets.
+    """
+    from leepjax.cli.progress import progress
+    from leepjax.experiments.rank import rank as run_rank
+
+    cache_compilations(cache_folder() if options.cache else None)
+    if dry_run:
+        _estimate(target, options, reading, format)
+        return
+    started = time.monotonic()
+    with printed_at_interrupt(format), progress() as on_progress:
+        ranking = run_rank(target, **options.arguments(), **vars(reading), on_progress=on_progress)
+    print_rankings([ranking], format)
+    if options.out:
+        write_page("rank", [ranking], options.out, time.monotonic() - started)
+    exit_for_failures("rank", ranking.failures)
+
+
+def _estimate(target: str, options: RankingOptions, reading: Reading, format: Format) -> None:
+    from leepjax.experiments.estimate import estimate
+    from leepjax.experiments.plan import open_target
+    from leepjax.tables import render
+
+    opened = open_target("rank", target, options.limit, 0, **vars(reading), with_test=True)
+    num_examples = len(opened) + len(opened.test or ())
+    rows = estimate(num_examples, names_of(options.sources))
+    print(render(rows, format, f"What {num_examples} images would take"))  # noqa: T201

@@ -1,0 +1,63 @@
+"""``leepjax retrain``: a new head for a source."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import Examples, cache_compilations, command_line
+from leepjax.cli.output import print_adapted
+from leepjax.files import cache_folder
+from leepjax.tables import Format
+
+
+def retrain(
+    target: str,
+    /,
+    *,
+    source: str,
+    examples: Annotated[Examples, Parameter(name="*", negative=())] = Examples(),
+    seed: int = 0,
+    out: Path | None = None,
+    name: str | None = None,
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    format: Format = "table",
+) -> None:
+    """Re-train the head of a source: logistic regression on its frozen features, L2 chosen on the training part.
+
+    Parameters
+    ----------
+    target
+        What rank takes (leepjax ls targets).
+    source
+        A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
+    seed
+        Of the limit, the split and the folds.
+    out
+        Folder for the network with its new head: a source, NAME.safetensors and NAME.json.
+    name
+        What it is called; made of the source's and the target's names by default.
+    cache
+        Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    format
+        What stdout gets.
+    """
+    from leepjax.cli.progress import progress
+    from leepjax.experiments.adaptation import parts
+    from leepjax.experiments.retrain import retrain as run_retrain
+
+    folder = cache_folder() if cache else None
+    cache_compilations(folder)
+    split = parts("retrain", target, **vars(examples), seed=seed)
+    with progress() as on_progress:
+        adapted = run_retrain(
+            source,
+            split,
+            seed=seed,
+            out=out,
+            name=name,
+            command=command_line(),
+            cache=folder,
+            on_progress=on_progress,
+        )
+    print_adapted(adapted, format)
