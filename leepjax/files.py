@@ -10,7 +10,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,6 +153,11 @@ def set_aside(path: Path) -> Path:
 
 def digest(*parts: "bytes | np.ndarray") -> str:
     """A short content hash, the same on every machine."""
+    return digest_stream(parts)
+
+
+def digest_stream(parts: Iterable["bytes | np.ndarray"]) -> str:
+    """`digest` of parts that needn't be in memory together."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         state.update(part)

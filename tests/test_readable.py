@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import leepjax.data.encoded
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
-from leepjax.data.readers import digits, from_folder
+from leepjax.data.readers import digits, from_folder, list_target
 from leepjax.data.split import stratified_limit
 from leepjax.data.target import from_arrays
+from leepjax.experiments.plan import open_target
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
@@ -166,3 +168,36 @@ def test_a_class_that_loses_all_its_images_is_named(folder, caplog):
     with caplog.at_level(logging.WARNING, "leepjax"):
         readable(from_folder(folder))
     assert "No image is left of the class cow." in [record.getMessage() for record in caplog.records]
+
+
+def drawn_from(folder):
+    return open_target("rank", str(folder), 20, 3, False)
+
+
+def test_a_limited_draw_reads_what_is_drawn_and_no_other_file(folder, monkeypatch):
+    opened, open_file = [], leepjax.data.encoded._regular_file
+    monkeypatch.setattr(leepjax.data.encoded, "_regular_file", lambda path: opened.append(path) or open_file(path))
+    assert len(drawn_from(folder)) == 20
+    assert len(set(opened)) <= 23
+
+
+def test_the_fingerprint_of_a_limited_draw_follows_all_names_and_the_contents_of_what_is_drawn(folder):
+    for name in BAD:
+        (folder / name).unlink()
+    before = drawn_from(folder)
+    used, unused = before.ids[0], next(id for id in from_folder(folder).ids if id not in before.ids)
+    (folder / unused).write_bytes((folder / used).read_bytes())
+    assert drawn_from(folder).fingerprint == before.fingerprint
+    (folder / used).write_bytes((folder / before.ids[1]).read_bytes())
+    changed = drawn_from(folder)
+    assert changed.ids == before.ids
+    (folder / unused).rename(folder / f"{unused[:-4]}0.jpg")
+    assert len({before.fingerprint, changed.fingerprint, drawn_from(folder).fingerprint}) == 3
+
+
+def test_the_contents_of_both_parts_are_in_the_fingerprint_of_joined_targets(folder):
+    first, second = (list_target(str(folder), None, False, None, None) for _ in range(2))
+    before = first.joined(second).fingerprint
+    assert before == from_folder(folder).joined(from_folder(folder)).fingerprint
+    (folder / first.ids[0]).write_bytes((folder / first.ids[1]).read_bytes())
+    assert first.joined(second).fingerprint != before

@@ -1,12 +1,12 @@
 """Images as they are kept: decoded to RGB when they are asked for, digested without decoding, made a target."""
 
-import hashlib
 import io
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -18,7 +18,7 @@ from leepjax.data.orientation import upright_by
 from leepjax.data.path_column import Outside
 from leepjax.data.pixels import to_pixels, to_rgb
 from leepjax.data.target import Target
-from leepjax.files import digest
+from leepjax.files import digest, digest_stream
 from leepjax.types import InputError
 
 Content = bytes | Path | Outside | np.ndarray | None
@@ -60,9 +60,8 @@ def decode(content: Content, where: str) -> Image.Image:
     if isinstance(content, np.ndarray):
         return Image.fromarray(to_pixels(content, where)).convert("RGB")
     try:
-        if isinstance(content, Path):
-            _check_regular(content)
-        with Image.open(content if isinstance(content, Path) else io.BytesIO(content), "r", image_formats()) as image:
+        file = _regular_file(content) if isinstance(content, Path) else io.BytesIO(content)
+        with file, Image.open(file, "r", image_formats()) as image:
             return decoded(image, where)
     except InputError:
         raise
@@ -96,10 +95,24 @@ def _too_large(where: str) -> InputError:
     return InputError(f"{where}: expected an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels, got more; resize it.")
 
 
-def _check_regular(path: Path) -> None:
-    """Raise OSError for what isn't a regular file: a device may never end, and a named pipe may never begin."""
-    if not stat.S_ISREG(path.stat().st_mode):
+def _regular_file(path: Path) -> BinaryIO:
+    """An opened file; OSError for what isn't a regular one: a device may never end, and a named pipe may never begin.
+
+    A small one is read at once, because decoders read it by a few bytes.
+    """
+    file = open(path, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
         raise OSError("a device, pipe or folder")
+    if status.st_size > _CHUNK:
+        return io.BufferedReader(file)
+    with file:
+        return io.BytesIO(file.readall())
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # or opening a named pipe waits for its writer
 
 
 def from_rows(
@@ -145,14 +158,6 @@ def digest_contents(contents: Iterable[Content]) -> str:
     return digest_stream(part for content in contents for part in _parts(content))
 
 
-def digest_stream(parts: Iterable[bytes | np.ndarray]) -> str:
-    """`leepjax.files.digest` of parts that needn't be in memory together."""
-    state = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        state.update(part)
-    return state.hexdigest()
-
-
 def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
     if isinstance(content, Path):
         yield from _file_parts(content)
@@ -166,9 +171,9 @@ def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
 def _file_parts(path: Path) -> Iterator[bytes]:
     """As the parts of the file's bytes, but a chunk at a time; as of None where it can't be read."""
     try:
-        _check_regular(path)
-        with path.open("rb") as file:
-            yield from (str(path.stat().st_size).encode(), b"\0")
+        with _regular_file(path) as file:
+            yield from (str(file.seek(0, os.SEEK_END)).encode(), b"\0")
+            file.seek(0)
             while chunk := file.read(_CHUNK):
                 yield chunk
     except OSError:  # decoding reports what is wrong with it

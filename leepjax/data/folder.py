@@ -4,10 +4,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
-from leepjax.data.encoded import digest_contents, digest_stream
 from leepjax.data.folder_layout import Classes, Layout, lay_out
 from leepjax.data.folder_tree import read_tree
 from leepjax.data.split import SPLITS
@@ -26,16 +24,6 @@ class Part:
     def ids(self, root: Path) -> list[str]:
         """The images' paths below the folder, as valid Unicode."""
         return [valid_unicode(path.relative_to(root).as_posix()) for path in self.paths]
-
-    def fingerprint(self, root: Path) -> str:
-        """A digest of class names, paths and contents."""
-        names = "\0".join(self.classes).encode()
-        images = (
-            each
-            for id, label, path in zip(self.ids(root), self.labels, self.paths, strict=True)
-            for each in (f"{id}\0{label}\0".encode(), digest_contents([path]).encode())
-        )
-        return digest_stream(chain((names, b"\0\0"), images))
 
 
 def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[Part, Part | None]:

@@ -13,11 +13,16 @@ _NOT_DECODED = {"EPS", "MPEG"}
 
 @functools.cache
 def image_formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that it decodes, in the order in which it tries them."""
+    """Pillow's names of the formats that it decodes, in the order in which they are to be tried.
+
+    Those that are known by their first bytes come first. Pillow would parse each image as IM, which isn't, before it
+    looks whether it is a JPEG.
+    """
     Image.init()
     _register_heic()
     named = set(Image.EXTENSION.values())
-    return tuple(name for name in Image.ID if name in named and name not in _NOT_DECODED and not _is_stub(name))
+    decoded = [name for name in Image.ID if name in named and name not in _NOT_DECODED and not _is_stub(name)]
+    return tuple(sorted(decoded, key=_is_known_by_parsing))
 
 
 @functools.cache
@@ -40,6 +45,11 @@ def _content_is_image(path: Path) -> bool:
             return True
     except Exception:  # whatever a decoder raises for a file of another kind
         return False
+
+
+def _is_known_by_parsing(name: str) -> bool:
+    _, accept = Image.OPEN[name]
+    return accept is None
 
 
 def _is_stub(name: str) -> bool:

@@ -1,22 +1,23 @@
 """Which images of a target can be decoded: found out before hours are spent on the others."""
 
 import logging
-import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
+from leepjax.data.decoding import decode_ahead
 from leepjax.data.encoded import ANIMATED
 from leepjax.data.split import stratified_limit, stratified_order
 from leepjax.data.target import Target
 from leepjax.types import InputError
 
-_AT_A_TIME = 64
-"""Images that a thread decodes in a row: neighbours lie in the same part of a file."""
+_AHEAD = 1024
+"""Images that may be decoded before one that failed is looked at."""
 
 
 @dataclass
@@ -41,7 +42,7 @@ def readable(
         limit: the number of examples to draw, at most.
         seed: of the draw.
         strict: whether an image that can't be decoded is an error.
-        threads: that decode; left out, one for each core.
+        threads: that decode; left out, as many as decode such images fastest.
 
     Raises:
         InputError: when no image can be decoded, or, if `strict`, when one can't: the first.
@@ -50,12 +51,12 @@ def readable(
     if target.is_pixels:
         return target.subset(drawn), ()
     checked = _Checked()
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with warnings.catch_warnings():
         # Images of too many pixels are refused, for which Pillow's warning of them isn't needed.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         fresh = drawn
         while len(fresh):
-            failed = _check(target, fresh, pool, strict, checked)
+            failed = _check(target, fresh.tolist(), threads, strict, checked)
             fresh = _replacements(target, drawn, failed, seed)
             drawn = np.sort(np.concatenate([drawn, fresh]))
     bad = sorted(checked.failures)
@@ -65,17 +66,27 @@ def readable(
     return target.subset(drawn[~np.isin(drawn, bad)]), tuple(map(target.id, bad))
 
 
-def _check(target: Target, indices: np.ndarray, pool: ThreadPoolExecutor, strict: bool, checked: _Checked) -> list[int]:
+def _check(target: Target, indices: Sequence[int], threads: int | None, strict: bool, checked: _Checked) -> list[int]:
     """Decode these images, add the findings to `checked`, and give the indices of those that fail."""
-    failed: dict[int, InputError] = {}
-    for part in pool.map(lambda some: _decode(target, some), _parts(indices)):
-        if strict and part.failures:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise part.failures[min(part.failures)]
-        failed |= part.failures
-        checked.animated += part.animated
-    checked.failures |= failed
-    return sorted(failed)
+    failed = []
+    with closing(decode_ahead(partial(_finding, target), indices, _AHEAD, threads)) as findings:
+        for i, found in zip(indices, findings, strict=True):
+            if isinstance(found, InputError):
+                if strict:
+                    raise found
+                checked.failures[i] = found
+                failed.append(i)
+            elif found:
+                checked.animated.append(i)
+    return failed
+
+
+def _finding(target: Target, i: int) -> InputError | bool:
+    """Why an image can't be decoded, or whether it is animated."""
+    try:
+        return ANIMATED in target.read(i).info
+    except InputError as error:
+        return error
 
 
 def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed: int) -> np.ndarray:
@@ -116,18 +127,3 @@ def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
 
 def _has_others(target: Target, label: int, bad: Sequence[int]) -> bool:
     return int((target.labels == label).sum()) > int((target.labels[np.asarray(bad)] == label).sum())
-
-
-def _parts(indices: np.ndarray) -> Sequence[np.ndarray]:
-    return [indices[start : start + _AT_A_TIME] for start in range(0, len(indices), _AT_A_TIME)]
-
-
-def _decode(target: Target, indices: np.ndarray) -> _Checked:
-    checked = _Checked()
-    for i in map(int, indices):
-        try:
-            if target.read(i).info.get(ANIMATED):
-                checked.animated.append(i)
-        except InputError as error:
-            checked.failures[i] = error
-    return checked

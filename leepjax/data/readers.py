@@ -1,6 +1,7 @@
 """Targets from where people keep them, by name or path; folders, an ``.npz`` and the embedded digits are read here."""
 
 import glob
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from leepjax.data.encoded import decode
+from leepjax.data.encoded import decode, digest_contents
 from leepjax.data.folder import Part, read_parts
 from leepjax.data.folder_tree import is_hidden
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.parquet import from_parquet, parquet_files
 from leepjax.data.target import Target, from_arrays
 from leepjax.data.tfds import from_tfds
+from leepjax.files import digest
 from leepjax.npy import read_npz
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError, SplitChoice
@@ -36,6 +38,8 @@ def read_target(
 ) -> Target:
     """Open a target by name or path.
 
+    Its fingerprint covers what the images hold, so that all are read once, undecoded.
+
     Args:
         name: ``digits``; a folder ``class/image.png``; an ``.npz``; a ``.parquet``, a folder or a glob of them;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
@@ -49,6 +53,16 @@ def read_target(
     Raises:
         InputError: when it isn't there, or can't be read as labelled images.
     """
+    return list_target(name, split, strict, image_column, label_column).with_contents()
+
+
+def list_target(
+    name: str, split: SplitChoice | None, strict: bool, image_column: str | None, label_column: str | None
+) -> Target:
+    """As `read_target`, but the fingerprint of a folder doesn't cover its images, which aren't read yet.
+
+    `Target.with_contents` completes it when the images that are used are known.
+    """
     path = Path(name)
     kind, _, rest = name.partition(":")
     if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
@@ -60,7 +74,7 @@ def read_target(
             f"target: expected a .parquet, hf: or tfds: set for the column {column!r}, got {name!r}; leave it out."
         )
     if _is_image_folder(path):
-        return from_folder(path, split, strict=strict)
+        return _listed(path, split, strict=strict)
     if split is not None:
         raise InputError(f"target: expected a set of splits for the split {split!r}, got {name!r}; leave it out.")
     if name in EMBEDDED:
@@ -144,18 +158,24 @@ def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = 
         InputError: when there are no images, there is no such split, the splits have other classes, or, if `strict`,
             a file isn't used.
     """
+    return _listed(path, split, strict=strict).with_contents()
+
+
+def _listed(path: Path, split: SplitChoice | None, *, strict: bool) -> Target:
     train, test = read_parts(path, split, strict=strict)
     return replace(_of_part(path, train), test=None if test is None else _of_part(path, test))
 
 
 def _of_part(root: Path, part: Part) -> Target:
+    files, labels, ids = _Files(part.paths, Path.cwd()), np.array(part.labels, np.int32), part.ids(root)
     return Target(
         name=valid_unicode(root.resolve().name),
-        labels=np.array(part.labels, np.int32),
+        labels=labels,
         classes=part.classes,
-        fingerprint=part.fingerprint(root),
-        read=_Files(part.paths, Path.cwd()),
-        id=part.ids(root).__getitem__,
+        fingerprint=digest(json.dumps([part.classes, ids]).encode(), labels.tobytes()),
+        read=files,
+        id=ids.__getitem__,
+        contents=files.digest,
     )
 
 
@@ -168,6 +188,9 @@ class _Files:
 
     def __call__(self, i: int) -> Image.Image:
         return decode(self.here / self.paths[i], valid_unicode(str(self.paths[i])))
+
+    def digest(self, i: int) -> str:
+        return digest_contents([self.here / self.paths[i]])
 
 
 def digits() -> Target:

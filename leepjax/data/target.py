@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from leepjax.data.labels import class_numbers
 from leepjax.data.pixels import to_pixels
-from leepjax.files import digest
+from leepjax.files import digest, digest_stream
 from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, unknown_name
 
@@ -66,6 +67,8 @@ class Target:
 
     test: "Target | None" = None
     """The part to verify on of a set that comes in splits: of the same classes, and no example is in both."""
+    contents: Callable[[int], str] | None = None
+    """Index → a digest of the image as it is kept, of a target whose `fingerprint` covers names and labels only."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,6 +85,15 @@ class Target:
         while isinstance(read, _Chosen):
             read = read.of
         return isinstance(read, Pixels)
+
+    def with_contents(self) -> Self:
+        """The target whose fingerprint, and that of its test part, covers what the images hold."""
+        test = self.test and self.test.with_contents()
+        if self.contents is None:
+            return self if test is self.test else replace(self, test=test)
+        images = (self.contents(i).encode() for i in range(len(self)))
+        fingerprint = digest_stream(chain([self.fingerprint.encode()], images))
+        return replace(self, fingerprint=fingerprint, test=test, contents=None)
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
         """The images of `indices`, resized and cropped for a source: uint8 [b s s 3]."""
@@ -100,6 +112,7 @@ class Target:
             fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
             read=_Chosen(self.read, indices),
             id=_Chosen(self.id, indices),
+            contents=self.contents and _Chosen(self.contents, indices),
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
@@ -122,10 +135,12 @@ class Target:
 
     def joined(self, other: Self) -> Self:
         """The target of this one's examples and then the other's, which has the same classes."""
+        fingerprints = [target.with_contents().fingerprint.encode() for target in (self, other)]
         return replace(
             self,
             labels=np.concatenate([self.labels, other.labels]),
-            fingerprint=digest(b"joined", self.fingerprint.encode(), other.fingerprint.encode()),
+            fingerprint=digest(b"joined", *fingerprints),
+            contents=None,
             read=_Joined(self.read, other.read, len(self)),
             id=_Joined(self.id, other.id, len(self)),
             test=None,

@@ -37,8 +37,9 @@ CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
 }
 """What rivals the measures and is known without looking at the target; NaN where the card doesn't say it."""
 
-REVISION = "4"
-"""Raise this when a measure or a verification changes its values: records from before are then measured again."""
+REVISION = "5"
+"""Raise this when values of a measure or verification, or the digest of a target, change: records from before are then
+measured again."""
 
 OnProgress = Callable[[str, int, int], None]
 """Told what is under way, and how many examples or steps of how many are done."""

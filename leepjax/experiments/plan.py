@@ -9,7 +9,7 @@ import numpy as np
 
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
-from leepjax.data.readers import read_target
+from leepjax.data.readers import list_target
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, from_arrays
 from leepjax.experiments.cell import CARD_MEASURES, Study, Verify
@@ -18,7 +18,7 @@ from leepjax.measures import MEASURES, chosen
 from leepjax.types import InputError, Reading, SplitChoice, unknown_name
 
 AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
-"""What `read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
+"""What `leepjax.read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
 
 
 def plan(
@@ -90,6 +90,7 @@ def open_target(
 ) -> Target:
     """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
 
+    The fingerprint covers the names of all examples and the contents of those that are used: no other file is read.
     With `with_test`, the test part of a target that comes in splits is kept; then the two parts have `limit` examples
     together, in the proportion of their sizes.
 
@@ -114,12 +115,12 @@ def open_target(
             f"{caller}: expected at least two classes in {found.name}, got only {found.classes[present[0]]!r}; "
             "add images of another class."
         )
-    return replace(found, test=test)
+    return replace(found, test=test).with_contents()
 
 
 def _opened(caller: str, target: AnyTarget, reading: Reading) -> Target:
     if isinstance(target, (str, os.PathLike)):
-        return read_target(os.fspath(target), **vars(reading))
+        return list_target(os.fspath(target), **vars(reading))
     if reading.split is not None:
         raise InputError(f"{caller}: expected a set of splits for the split {reading.split!r}, got data; leave it out.")
     if column := reading.image_column or reading.label_column:

@@ -1,15 +1,15 @@
 """One pass of a source over a target: images decoded by threads while the device computes, batches that fit."""
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import islice
 
 import jax
 import numpy as np
 
+from leepjax.data.decoding import decode_ahead
 from leepjax.data.target import Target
 from leepjax.preprocessing import Preprocessing
 from leepjax.sharding import local_rows
@@ -96,17 +96,10 @@ def _decoded(target: Target, preprocessing: Preprocessing, batch_size: int, star
     def decode(index: int) -> np.ndarray:
         return preprocessing.on_host(target.read(index))
 
-    pool = ThreadPoolExecutor(os.cpu_count(), "leepjax-decode")
-    ahead: deque[list[Future[np.ndarray]]] = deque()
-    try:
-        for first in range(start, len(target), batch_size):
-            ahead.append([pool.submit(decode, i) for i in range(first, min(first + batch_size, len(target)))])
-            if len(ahead) > BATCHES_AHEAD:
-                yield np.stack([image.result() for image in ahead.popleft()])
-        while ahead:
-            yield np.stack([image.result() for image in ahead.popleft()])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    ahead = BATCHES_AHEAD * batch_size
+    with closing(decode_ahead(decode, range(start, len(target)), ahead)) as images:
+        while batch := list(islice(images, batch_size)):
+            yield np.stack(batch)
 
 
 def _multiple(size: int, devices: int) -> int:
