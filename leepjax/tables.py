@@ -20,9 +20,10 @@ FORMATS: tuple[str, ...] = get_args(Format)
 Row = dict[str, Any]
 
 
-def render(rows: Sequence[Row], format: Format, title: str = "") -> str:
+def render(rows: Sequence[Row], format: Format, title: str = "", names: Sequence[str] | None = None) -> str:
     """Rows with the same columns as a table in `format`; numbers keep full precision in JSON and CSV.
 
+    `names` are the heads of the columns of a table for people, where two may be equal; by default the rows' keys.
     Control characters are shown escaped. In CSV, texts that a spreadsheet would compute as a formula begin with ``'``.
     """
     title = printable(title)
@@ -30,7 +31,8 @@ def render(rows: Sequence[Row], format: Format, title: str = "") -> str:
         return _UNSAFE.sub(_escaped, json.dumps(list(rows), ensure_ascii=False, indent=2))
     if format == "csv":
         return _csv(rows)
-    return _markdown(rows, title) if format == "md" else _table(rows, title)
+    heads = list(names or (rows[0] if rows else ()))
+    return _markdown(rows, title, heads) if format == "md" else _table(rows, title, heads)
 
 
 # What JSON may hold as it is and a terminal acts on, or no encoding has.
@@ -110,9 +112,9 @@ def _text(value: Any) -> str:
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _markdown(rows: Sequence[Row], title: str) -> str:
+def _markdown(rows: Sequence[Row], title: str, heads: Sequence[str]) -> str:
     columns = list(rows[0]) if rows else []
-    lines = [columns, ["---"] * len(columns), *([_cell(row[column]) for column in columns] for row in rows)]
+    lines = [heads, ["---"] * len(columns), *([_cell(row[column]) for column in columns] for row in rows)]
     table = "\n".join("| " + " | ".join(map(_markdown_cell, line)) + " |" for line in lines)
     return f"### {title}\n\n{table}\n" if title else table
 
@@ -122,16 +124,16 @@ def _markdown_cell(text: str) -> str:
     return re.sub(r"(\\*)\|", r"\1\1\\|", printable(text)).replace("<", "&lt;")
 
 
-def _table(rows: Sequence[Row], title: str) -> str:
+def _table(rows: Sequence[Row], title: str, heads: Sequence[str]) -> str:
     from rich import box  # rich takes longer to load than all of `leepjax --help`
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in rows[0] if rows else ():
+    for column, head in zip(rows[0] if rows else (), heads, strict=True):
         numeric = all(isinstance(row[column], (int, float, type(None))) for row in rows)
-        table.add_column(Text(printable(column)), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(printable(head)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))  # as Text, or [x] and :x: would be markup
     # On a terminal as wide as that is; elsewhere wide enough for every table, so that nothing is folded in a file.

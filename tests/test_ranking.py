@@ -1,6 +1,7 @@
 """From records to conclusions: correlations are SciPy's, ties and undefined values are told."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -208,6 +209,33 @@ def test_many_measures_are_rows():
     assert "| source | m0 | m1 | m2 |" in few.render("md")
     assert "| measure | a | b |" in many.render("md")
     assert "| m12 | 1.500 | 1.500 |" in many.render("md")
+
+
+def test_a_source_called_measure_has_a_column_of_its_own():
+    names = [f"measure {i}" for i in range(13)]
+    records = [record(source, name, at) for source, at in (("measure", 1.0), ("source", 2.0)) for name in names]
+    text = Ranking(tuple(records), tuple(names)).render("md")
+    assert "| measure | source | measure |" in text
+    assert "| measure 0 | 2.000 | 1.000 |" in text
+
+
+def test_many_sources_by_many_measures_show_the_first_and_say_so():
+    names = [f"m{i}" for i in range(13)]
+    records = [record(f"s{i:02}", name, -i) for i in range(40) for name in names]
+    text = Ranking(tuple(records), tuple(names)).render("md")
+    assert "of 40 sources the first 12, all in --format csv" in text
+    assert "| measure | s00 | s01 | s02 | s03 | s04 | s05 | s06 | s07 | s08 | s09 | s10 | s11 |" in text
+
+
+def test_thousands_of_sources_are_ranked_in_a_moment():
+    records = [record(f"s{i:05}", "leep", i // 2, draws=tuple(DRAWS[:20] + i // 2)) for i in range(6000)]
+    started = time.process_time()
+    found = Ranking(tuple(records), ("leep",))
+    rows = found.to_records()
+    assert (rows[-1]["rank"], rows[-2]["rank"], rows[-3]["rank"]) == (1, 1, 3)
+    assert found.tied_with_best == ("s05999",)
+    assert found.p_best()["s05999"] == 0.5
+    assert time.process_time() - started < 5  # one by one took half a minute
 
 
 def test_to_records_ranks_within_each_measure():

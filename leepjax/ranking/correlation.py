@@ -1,17 +1,20 @@
 """How sure a correlation is: intervals, differences, what a third quantity explains, and what n allows."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
 
 from leepjax.ranking.few_sources import difference_interval, few_sources_interval
-from leepjax.ranking.resampling import Resamples, of_resamples, resample
+from leepjax.ranking.resampling import Resampled, Resamples, of_resamples, resample
 from leepjax.ranking.statistics import Statistic, is_choice, pearson
 
 RESAMPLES = 1000
+# Of many items an interval is narrow and its ends vary little: fewer resamples do, down to the fewest.
+_MOST_DRAWN, _FEWEST_RESAMPLES = 1_000_000, 200
 # Residuals this small beside what was explained are rounding.
 _NOTHING = 1e-10
 
@@ -47,15 +50,34 @@ def estimate(
     says nothing of its spread, and resampled items held the mean in 63 to 99 % of cases. All other intervals are
     percentiles over resampled items, without the resamples in which the statistic is undefined; the ends are NaN where
     fewer than three items are left. Items that lack a score or an accuracy (NaN) are left out. Intervals of the same n
-    and seed use the same resamples.
+    and seed use the same resamples. Of more than 1000 items there are fewer resamples, down to 200 from 5000 items on.
     """
+    (found,) = estimates([statistic], x, y, resamples=resamples, confidence=confidence, seed=seed)
+    return found
+
+
+def estimates(
+    statistics: Iterable[Statistic],
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """`estimate` of several statistics, which share the resamples and the pairs of items that are counted in them."""
     x, y = _complete(x, y)
-    value = statistic(x, y)
-    if is_choice(statistic):
-        return Interval(value, math.nan, math.nan)
-    if ends := few_sources_interval(statistic, value, len(x), confidence):
-        return Interval(value, *ends)
-    return _interval(value, lambda drawn: of_resamples(statistic, x, y, drawn), len(x), resamples, confidence, seed)
+    resampled = cache(lambda: Resampled(x, y, _resample(len(x), resamples, seed)))
+
+    def estimate_one(statistic: Statistic) -> Interval:
+        value = statistic(x, y)
+        if is_choice(statistic):
+            return Interval(value, math.nan, math.nan)
+        if ends := few_sources_interval(statistic, value, len(x), confidence):
+            return Interval(value, *ends)
+        return _interval(value, lambda: resampled().values(statistic), len(x), confidence)
+
+    return [estimate_one(statistic) for statistic in statistics]
 
 
 def difference(
@@ -87,8 +109,8 @@ def difference(
     ends1, ends2 = (few_sources_interval(statistic, each, n, confidence) for each in values)
     # Equal scores differ by nothing for certain, whatever the items.
     if ends1 is None or ends2 is None or math.isnan(value) or np.array_equal(x1, x2):
-        return _interval(value, differences, n, resamples, confidence, seed)
-    drawn = resample(n, resamples, seed)
+        return _interval(value, lambda: differences(_resample(n, resamples, seed)), n, confidence)
+    drawn = _resample(n, resamples, seed)
     together = _complete(*(of_resamples(statistic, x, y, drawn) for x in (x1, x2)))
     correlation = pearson(*together)
     ends = difference_interval(values, (ends1, ends2), 0.0 if math.isnan(correlation) else correlation)
@@ -108,8 +130,14 @@ def partial_correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> floa
 
 def ties(x: np.ndarray, y: np.ndarray) -> int:
     """Pairs of items with equal score or equal accuracy."""
-    equal = np.equal.outer(x, x) | np.equal.outer(y, y)
-    return int(np.sum(equal[np.triu_indices(len(x), 1)]))
+    x, y = (np.unique(values, return_inverse=True, equal_nan=False)[1] for values in (x, y))
+    pairs_x, pairs_y, both = map(_equal_pairs, (x, y, x * (len(y) + 1) + y))
+    return pairs_x + pairs_y - both
+
+
+def _equal_pairs(values: np.ndarray) -> int:
+    counts = np.unique_counts(values).counts
+    return int((counts * (counts - 1)).sum()) // 2
 
 
 def significant_digits(x: np.ndarray, digits: int = 5) -> np.ndarray:
@@ -145,18 +173,20 @@ def significance_note(n: int, items: str = "sources") -> str:
 
 
 def _complete(*columns: np.ndarray) -> list[np.ndarray]:
-    """The columns without the items of which any is NaN."""
+    """Drop the items for which any column is NaN."""
     arrays = [np.asarray(column, float) for column in columns]
     there = ~np.isnan(arrays).any(axis=0)
     return [array[there] for array in arrays]
 
 
-def _interval(
-    value: float, values_of: Callable[[Resamples], np.ndarray], n: int, resamples: int, confidence: float, seed: int
-) -> Interval:
+def _resample(n: int, resamples: int, seed: int) -> Resamples:
+    return resample(n, min(resamples, max(_FEWEST_RESAMPLES, _MOST_DRAWN // max(n, 1))), seed)
+
+
+def _interval(value: float, values_of_resamples: Callable[[], np.ndarray], n: int, confidence: float) -> Interval:
     if n < 3 or math.isnan(value):
         return Interval(value, math.nan, math.nan)
-    values = values_of(resample(n, resamples, seed))
+    values = values_of_resamples()
     values = values[~np.isnan(values)]
     tail = 50 * (1 - confidence)
     low, high = np.percentile(values, (tail, 100 - tail)) if len(values) else (math.nan, math.nan)

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.bootstrap import about, interval
 from leepjax.printable import printable
-from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
+from leepjax.ranking.correlation import Interval, estimates, significance_note, significant_digits, ties
+from leepjax.ranking.draws import clearly_above, shares_of_best
 from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.records import Record
 from leepjax.tables import Format, Row, render
 from leepjax.types import InputError
 
 MOST_COLUMNS = 12
-"""A table of more measures has a row for each of them, and a column for each source."""
+"""A table of more measures has a row for each of them, and a column for each source, but for no more than these."""
 
 
 class Agreement(NamedTuple):
@@ -63,7 +63,7 @@ class Ranking:
         """The name of the target."""
         return next(each.target for each in (*self.records, *self.failures))
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """The sources, best first by the leading measure; undefined scores come last."""
         scores = self.scores(self.measures[0])
@@ -80,7 +80,7 @@ class Ranking:
             raise InputError(f"rank: expected a source with a score, got none; {self.failures[0].reason}")
         return self.sources[0]
 
-    @property
+    @cached_property
     def tied_with_best(self) -> tuple[str, ...]:
         """The sources that the leading measure can't tell from the best, by a paired bootstrap."""
         records = {record.source: record for record in self._of(self.measures[0])}
@@ -88,7 +88,8 @@ class Ranking:
             return ()
         best = records[self.best]
         others = [s for s in self.sources if s != self.best and records[s].value is not None]
-        return tuple(s for s in others if not _clearly_above(best, records[s]))
+        above = clearly_above(best, [records[s] for s in others])
+        return tuple(s for s, is_above in zip(others, above, strict=True) if not is_above)
 
     def p_best(self, measure: str | None = None) -> dict[str, float]:
         """Source → P(best): the share of resamples of the examples, the same for all sources, that put it first.
@@ -96,23 +97,24 @@ class Ranking:
         By the leading measure unless another is named. Equals share a resample; NaN where nothing was drawn, and for a
         source whose score is undefined in a resample.
         """
-        records = {record.source: record for record in self._of(measure or self.measures[0])}
-        drawn = {source: _draws(record) for source, record in records.items()}
-        most = max(map(len, drawn.values()), default=0)
-        # Resamples of another number are others, and don't compare.
-        defined = [source for source, draws in drawn.items() if 0 < len(draws) == most and np.isfinite(draws).all()]
-        shares = dict.fromkeys(records, math.nan)
-        if defined:
-            draws = np.stack([drawn[source] for source in defined])
-            first = draws == draws.max(axis=0)
-            shares |= dict(zip(defined, (first / first.sum(axis=0)).mean(axis=1).tolist(), strict=True))
-        return shares
+        records = list({record.source: record for record in self._of(measure or self.measures[0])}.values())
+        return dict(zip([record.source for record in records], shares_of_best(records), strict=True))
 
     def scores(self, measure: str) -> dict[str, float]:
         """Source → score of one measure; NaN where it is undefined, nothing where it wasn't measured."""
         return {record.source: _number(record.value) for record in self._of(measure)}
 
-    @property
+    def ranks(self, measure: str) -> dict[str, int | None]:
+        """Source → its place by one measure, from 1; equal scores share the better one. None where undefined."""
+        scores = self.scores(measure)
+        values = np.array(list(scores.values()), float)
+        above = np.count_nonzero(~np.isnan(values)) - np.searchsorted(np.sort(values), values, "right")
+        return {
+            source: None if math.isnan(value) else 1 + int(num_above)
+            for (source, value), num_above in zip(scores.items(), above, strict=True)
+        }
+
+    @cached_property
     def accuracies(self) -> dict[str, float]:
         """Source → verified test accuracy; empty without verification."""
         return self.scores(self.verified_by) if self.verified_by else {}
@@ -131,13 +133,12 @@ class Ranking:
         """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
-            values, p_best = self.scores(measure), self.p_best(measure)
+            ranks, p_best = self.ranks(measure), self.p_best(measure)
             for record in self._of(measure):
-                # Competition ranks: equal scores share the better one.
-                value = values[record.source]
-                rank = None if math.isnan(value) else 1 + sum(other > value for other in values.values())
                 fields = {name: getattr(record, name) for name in Record.__struct_fields__ if name != "draws"}
-                rows.append({"rank": rank, **fields, "p_best": _or_none(p_best[record.source]), "error": None})
+                rows.append(
+                    {"rank": ranks[record.source], **fields, "p_best": _or_none(p_best[record.source]), "error": None}
+                )
         return rows + [_failed_record(failure) for failure in self.failures]
 
     def render(self, format: Format = "table") -> str:
@@ -147,7 +148,7 @@ class Ranking:
         lead = self.measures[0]
         parts = [render(self._lead_rows(), format, f"Sources for {self.target}, best {lead} first")]
         if len(self.measures) > 1 and self.sources:
-            parts.append(render(self._score_rows(), format, "All measures, higher is better"))
+            parts.append(self._score_table(format))
         if self.accuracies:
             parts.append(render(self._agreement_rows(), format, f"Agreement with {self.verified_by} accuracy"))
         return "\n\n".join([*parts, *map(printable, self.remarks())])
@@ -186,13 +187,14 @@ class Ranking:
     def _ranked_rows(self) -> list[Row]:
         lead = {record.source: record for record in self._of(self.measures[0])}
         accuracy = {record.source: record for record in self._of(self.verified_by)} if self.verified_by else {}
-        tied, p_best = self.tied_with_best, self.p_best()
+        tied, p_best = set(self.tied_with_best), self.p_best()
+        drawn = not all(map(math.isnan, p_best.values()))
         return [
             {
                 "#": f"{place}{' =' if source in tied else ''}",
                 "source": source,
                 self.measures[0]: _with_interval(lead[source]),
-                **({} if all(map(math.isnan, p_best.values())) else {"P(best)": share(p_best[source])}),
+                **({"P(best)": share(p_best[source])} if drawn else {}),
                 **({"test accuracy": _with_interval(accuracy.get(source))} if accuracy else {}),
                 "parameters": lead[source].num_parameters,
                 "licence": lead[source].licence or "–",
@@ -200,11 +202,19 @@ class Ranking:
             for place, source in enumerate(self.sources, start=1)
         ]
 
-    def _score_rows(self) -> list[Row]:
+    def _score_table(self, format: Format) -> str:
+        """A row for each source; where measures are many, for each measure, with the first sources as columns."""
+        title = "All measures, higher is better"
         scores = {measure.replace("_", " "): self.scores(measure) for measure in self.measures}
-        if len(scores) > MOST_COLUMNS:
-            return [{"measure": name} | {each: s.get(each) for each in self.sources} for name, s in scores.items()]
-        return [{"source": source, **{name: s.get(source) for name, s in scores.items()}} for source in self.sources]
+        if len(scores) <= MOST_COLUMNS:
+            rows = [{"source": each} | {name: by.get(each) for name, by in scores.items()} for each in self.sources]
+            return render(rows, format, title)
+        # Keys are places, for a source may be called "measure".
+        shown = self.sources[:MOST_COLUMNS]
+        rows = [{"measure": name} | {str(at): by.get(s) for at, s in enumerate(shown)} for name, by in scores.items()]
+        if len(shown) < len(self.sources):
+            title += f"; of {len(self.sources):,} sources the first {len(shown)}, all in --format csv"
+        return render(rows, format, title, ["measure", *shown])
 
     def _agreement_rows(self) -> list[Row]:
         return [
@@ -221,33 +231,13 @@ class Ranking:
 
 
 def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], seed: int = 0) -> Agreement:
-    """Correlate scores with accuracies over the sources that have both; intervals by a bootstrap over sources."""
+    """Correlate scores with accuracies over the sources that have both; the intervals are those of `estimate`."""
     common = sorted(scores.keys() & accuracies.keys())
     defined = [source for source in common if not math.isnan(scores[source] + accuracies[source])]
     x = significant_digits(np.array([scores[source] for source in defined]))
     y = np.array([accuracies[source] for source in defined])
-    r, tau, weighted = (estimate(statistic, x, y, seed=seed) for statistic in (pearson, kendall, weighted_tau))
+    r, tau, weighted = estimates((pearson, kendall, weighted_tau), x, y, seed=seed)
     return Agreement(measure, r, tau, weighted, p_value(x, y), len(x), ties(x, y))
-
-
-def _clearly_above(best: Record, other: Record) -> bool:
-    """Whether the interval of best − other, drawn on the same resamples of examples, lies above zero."""
-    value = _number(best.value) - _number(other.value)
-    if not best.draws or len(best.draws) != len(other.draws):
-        return value > 0  # nothing was drawn, or on other resamples, so nothing is known of chance
-    draws = _array(best.draws) - _array(other.draws)
-    low, _ = interval(value, draws, best.confidence)
-    return low > 0
-
-
-def _draws(record: Record) -> np.ndarray:
-    """A score's draws, about the score."""
-    draws = _array(record.draws)
-    return about(_number(record.value), draws) if len(draws) else draws
-
-
-def _array(draws: Sequence[float | None]) -> np.ndarray:
-    return np.array(draws, float)  # None becomes NaN
 
 
 def _failed_record(failure: Failure) -> Row:
@@ -271,7 +261,7 @@ def _or_none(value: float) -> float | None:
 
 
 def share(value: float) -> str:
-    """A probability in two digits, of which none says certain that isn't; – where undefined."""
+    """A probability in two digits, never rounded to 0 or 1; – where undefined."""
     if math.isnan(value):
         return "–"
     if 0 < value < 0.005:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from leepjax.printable import printable
-from leepjax.ranking.correlation import Interval, estimate, significance_note, significant_digits, ties
+from leepjax.ranking.correlation import Interval, estimates, significance_note, significant_digits, ties
 from leepjax.ranking.statistics import STATISTICS, p_value
 from leepjax.tables import Format, Row, render
 from leepjax.types import InputError
@@ -166,10 +166,11 @@ def _group(score: Score, over: Over) -> str:
 
 
 def _compare(group: str, measure: str, pairs: list[tuple[float, float]], seed: int) -> Comparison:
-    x, y = np.array([pair for pair in pairs if not np.isnan(pair).any()]).reshape(-1, 2).T
+    values = np.array(pairs, float).reshape(-1, 2)
+    x, y = values[~np.isnan(values).any(axis=1)].T
     x = significant_digits(x)
-    statistics = {name: estimate(statistic, x, y, seed=seed) for name, statistic in STATISTICS.items()}
-    return Comparison(group, measure, len(x), ties(x, y), p_value(x, y), statistics)
+    found = estimates(STATISTICS.values(), x, y, seed=seed)
+    return Comparison(group, measure, len(x), ties(x, y), p_value(x, y), dict(zip(STATISTICS, found, strict=True)))
 
 
 def _check_enough(comparisons: Sequence[Comparison], over: Over) -> None:
