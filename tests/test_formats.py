@@ -95,6 +95,16 @@ def says(content, name="x.pth"):
     return str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["x.h5", "x.h5.zip"])
+def test_a_file_of_keras_without_h5py_asks_for_the_extra(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    content = FILES["x.h5"] if name == "x.h5" else zipped("x.h5", FILES["x.h5"])
+    member = name.replace(".zip", ".zip/x.h5")
+    assert says(content, name) == (
+        f"read_tensors: expected h5py to read {member}, got none; pip install 'leepjax[keras]'."
+    )
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_gives_the_arrays_that_were_written(tmp_path, name):
     path = tmp_path / name

@@ -55,7 +55,8 @@ def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarr
         Arrays of the dtypes in the file, except that bfloat16 becomes float32. They may be read-only.
 
     Raises:
-        InputError: when the file is missing, empty, cut short, corrupt, of another format, or holds more than tensors.
+        InputError: when the file is missing, empty, cut short, corrupt, of another format, or holds more than tensors,
+            and for Keras' files without h5py.
     """
     path = Path(path)
     reader, kind, advice = _format(path)
@@ -69,6 +70,8 @@ def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarr
         for name, read in reader(Content(content, str(path))):
             tensors[name] = _numbers(read())
             name = None
+    except InputError:  # a package that the format needs isn't installed
+        raise
     except Exception as error:  # a corrupt file may make a parser raise anything
         expected = kind if name is None else f"tensor {_line(name)}"
         got = (name is None and _foreign(content)) or _words(error)
@@ -143,7 +146,12 @@ def _torch(content: Content) -> Tensors:
 
 
 def _h5(content: Content) -> Tensors:
-    import h5py
+    try:
+        import h5py
+    except ImportError:
+        raise InputError(
+            f"read_tensors: expected h5py to read {content.name}, got none; pip install 'leepjax[keras]'."
+        ) from None
 
     with h5py.File(io.BytesIO(content.data), "r") as file:
         datasets: dict[str, h5py.Dataset] = {}
