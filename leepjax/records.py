@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -102,9 +102,10 @@ def read_lines(path: Path, kind: type[Line], what: str, *, mend: bool = False) -
     ``<path>.damaged``, so that the next reader finds none.
     """
     read, num_damaged = [], 0
+    decode = msgspec.json.Decoder(kind).decode
     for number, line in enumerate(_lines(path), start=1):
         try:
-            read.append(msgspec.json.decode(line, type=kind))
+            read.append(decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             num_damaged += 1
             log.warning("%s line %d isn't %s (%s); it is left out.", path, number, what, error)
@@ -186,11 +187,14 @@ def _ends_with_a_line(path: Path) -> bool:
         return True
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines without their ends, one at a time: files of many draws are large."""
     try:
-        return path.read_bytes().splitlines()
+        with path.open("rb") as file:
+            for line in file:
+                yield line.rstrip(b"\r\n")
     except FileNotFoundError:
-        return []
+        return
 
 
 def _encoded(lines: Iterable[msgspec.Struct]) -> bytes:

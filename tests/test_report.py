@@ -4,6 +4,7 @@ import base64
 import hashlib
 import math
 import re
+import time
 from html import unescape
 
 import pytest
@@ -261,3 +262,53 @@ def test_a_target_for_which_every_source_failed_is_on_the_page_beside_the_others
     bare = text_of(render_page(ranking_report([nothing, Ranking(tuple(records()), ("leep", "logme"), "head")], [])))
     assert "No source could be scored for dogs." in bare
     assert "Sources that failed for dogs" in bare
+
+
+def many(num_sources, num_targets, measures=("leep", "logme", "head")):
+    """Records of many sources on many targets."""
+    return [
+        record(f"s{s:05}", measure, s % 97 + at, target=f"t{t}", target_hash=f"t{t}", key=f"{t} {s} {at}", draws=())
+        for t in range(num_targets)
+        for s in range(num_sources)
+        for at, measure in enumerate(measures)
+    ]
+
+
+def test_of_many_sources_the_first_are_shown_the_others_counted_and_the_records_linked(tmp_path):
+    write_records(tmp_path / "results.jsonl", many(700, 1))
+    path = make_report(tmp_path)
+    html = path.read_text("utf-8")
+    assert html.count('<th scope="row">') == 500 + 500 + 2
+    assert "The first 500 of 700 sources are shown, 200 aren't." in text_of(html)
+    (link,) = set(re.findall(r'href="([^"#]*results.jsonl)"', html))
+    assert (path.parent / link).resolve() == tmp_path / "results.jsonl"
+
+
+def test_a_page_has_at_most_so_many_rows_whatever_the_folder_holds(tmp_path):
+    write_records(tmp_path / "results.jsonl", many(20, 600))
+    started = time.process_time()
+    html = make_report(tmp_path).read_text("utf-8")
+    assert time.process_time() - started < 15
+    assert len(html) < 500_000
+    text = text_of(html)
+    assert "Which source transfers to t0, t1, t2 and 597 more?" in text
+    assert "Of 600 targets, the 6 with the most records have sections of their own above." in text
+    assert "The first 500 of 600 targets are shown, 100 aren't." in text
+
+
+def test_a_page_lists_the_newest_runs(tmp_path):
+    for seed in range(40):
+        add_run(tmp_path, replace_run(command=f"leepjax rank pets --seed {seed} --end"))
+    write_records(tmp_path / "results.jsonl", records())
+    text = text_of(make_report(tmp_path).read_text("utf-8"))
+    assert "--seed 39 --end" in text
+    assert "--seed 3 --end" not in text
+    assert "The last of 40 runs; runs.jsonl has the others, too." in text
+
+
+def test_measures_beyond_the_most_are_counted():
+    names = tuple(f"m{i}" for i in range(50))
+    ranking = Ranking(tuple(it for it in many(4, 1, (*names, "head"))), names, "head")
+    _, scores, agreement = (section.tables[0] for section in ranking_report([ranking], [ORIGIN]).sections)
+    assert len(scores.columns) == 41
+    assert scores.rest == agreement.rest == "The first 40 of 50 measures are shown, 10 aren't."

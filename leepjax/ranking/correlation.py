@@ -14,7 +14,7 @@ from leepjax.ranking.statistics import Statistic, is_choice, pearson
 
 RESAMPLES = 1000
 # Of many items an interval is narrow and its ends vary little: fewer resamples do, down to the fewest.
-_MOST_DRAWN, _FEWEST_RESAMPLES = 1_000_000, 200
+_MOST_DRAWN, _FEWEST_RESAMPLES = 400_000, 200
 # Residuals this small beside what was explained are rounding.
 _NOTHING = 1e-10
 
@@ -50,7 +50,7 @@ def estimate(
     says nothing of its spread, and resampled items held the mean in 63 to 99 % of cases. All other intervals are
     percentiles over resampled items, without the resamples in which the statistic is undefined; the ends are NaN where
     fewer than three items are left. Items that lack a score or an accuracy (NaN) are left out. Intervals of the same n
-    and seed use the same resamples. Of more than 1000 items there are fewer resamples, down to 200 from 5000 items on.
+    and seed use the same resamples. Of more than 400 items there are fewer resamples, down to 200 from 2000 items on.
     """
     (found,) = estimates([statistic], x, y, resamples=resamples, confidence=confidence, seed=seed)
     return found

@@ -121,11 +121,12 @@ def _from_json_lines(path: Path) -> list[Score]:
 def _recorded_scores(path: Path, records: Sequence[Record]) -> list[Score]:
     found = groups(records)
     taken = chosen_groups(found)
-    if left := [group for group in found if group not in taken]:
+    of_taken = set(map(id, taken))
+    if left := [group for group in found if id(group) not in of_taken]:
         logging.getLogger("leepjax").warning(
             "verify: %s holds records that don't compare. Taken: %s. Left out: %s.",
             path,
-            "; ".join(map(str, taken)),
+            some([str(group) for group in taken]),
             some([str(group) for group in reversed(left)]),
         )
     return [
@@ -148,9 +149,10 @@ def _scored(outcomes: Iterable[_Outcome]) -> Iterable[_Outcome]:
 
 def _lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:
     """The lines of one kind; the last line of a file may be torn, and results stand beside accuracies."""
-    for line in path.read_bytes().splitlines():
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            yield msgspec.json.decode(line, type=kind)
+    with path.open("rb") as file:
+        for line in file:
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                yield msgspec.json.decode(line, type=kind)
 
 
 def _value(value: float | None) -> float:

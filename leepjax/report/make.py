@@ -1,19 +1,23 @@
 """From a folder of records to a folder of pages and figures."""
 
+import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from leepjax.files import write_atomically
 from leepjax.ranking import Ranking
 from leepjax.records import read_records
-from leepjax.report.page import Report, render_page
+from leepjax.report.page import Origin, Report, render_page
 from leepjax.report.ranking_page import ranking_report, rankings_of
-from leepjax.report.runs import add_run, origin_of, read_runs
+from leepjax.report.runs import RUNS, add_run, origin_of, read_runs
 from leepjax.studies.outcome import PROVENANCE, Provenance, read_studies
 from leepjax.types import InputError
 
 PAGE, RESULTS, FIGURES = "report.html", "results.jsonl", "figures"
+MOST_RUNS = 5
+"""How many commands a page lists below each of its sections."""
 FORMATS = ("png", "svg", "pdf")
 
 
@@ -36,7 +40,7 @@ def make_report(folder: Path, out: Path | None = None, formats: Sequence[str] = 
     if not folder.is_dir():
         raise InputError(f"report: expected a folder that leepjax study, rank or sweep wrote, got {folder}; name one.")
     out = folder / "report" if out is None else out
-    report = _studies(folder, out, formats) if _has_studies(folder) else _rankings(folder)
+    report = _studies(folder, out, formats) if _has_studies(folder) else _rankings(folder, out)
     return write_page(out, report)
 
 
@@ -49,7 +53,7 @@ def write_page(out: Path, report: Report) -> Path:
 
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
     """Write the page of rankings that were just measured, and that they were."""
-    return write_page(out, ranking_report(rankings, [origin_of(each) for each in add_run(out, run)]))
+    return write_page(out, ranking_report(rankings, _origins(add_run(out, run)), records=RESULTS))
 
 
 def _has_studies(folder: Path) -> bool:
@@ -66,11 +70,20 @@ def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
     return studies_report(studies, draw_all(studies, out / FIGURES, formats), command, FIGURES)
 
 
-def _rankings(folder: Path) -> Report:
+def _rankings(folder: Path, out: Path) -> Report:
     rankings, others = rankings_of(read_records(folder / RESULTS))
     if not rankings:
         raise InputError(
             f"report: expected records of studies or rankings in {folder}, got none; "
             "run leepjax study or leepjax rank with --out there."
         )
-    return ranking_report(rankings, [origin_of(run) for run in read_runs(folder)], others)
+    records = Path(os.path.relpath(folder / RESULTS, out)).as_posix()
+    return ranking_report(rankings, _origins(read_runs(folder)), others, records)
+
+
+def _origins(runs: Sequence[Provenance]) -> list[Origin]:
+    """The newest runs; every section of the page lists them."""
+    origins = [origin_of(run) for run in runs[-MOST_RUNS:]]
+    if len(runs) > MOST_RUNS:
+        origins[-1] = replace(origins[-1], what=f"The last of {len(runs):,} runs; {RUNS} has the others, too.")
+    return origins

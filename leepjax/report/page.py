@@ -63,6 +63,8 @@ class Table:
     notes: Sequence[str] = ()
     folded: bool = False
     """Shown when asked for: it is long."""
+    rest: str = ""
+    """How much of it isn't shown, in a sentence; the page's `Report.records` have it."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Report:
     facts: Sequence[tuple[str, str]]
     """What was run in short: names and values."""
     sections: Sequence[Section]
+    records: str = ""
+    """A path from the page to the records, which hold what its tables leave out."""
 
     def __post_init__(self):
         for section in self.sections:
@@ -159,7 +163,8 @@ def render_page(report: Report) -> str:
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """The names, with a number behind those that stood there before."""
-    return [name if name not in names[:i] else f"{name}-{i}" for i, name in enumerate(names)]
+    first = {name: i for i, name in reversed([*enumerate(names)])}
+    return [name if first[name] == i else f"{name}-{i}" for i, name in enumerate(names)]
 
 
 @cache
