@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import shlex
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from leepjax import DEFAULT_MEASURES, MEASURES, cli
+from leepjax.cli.commands import app
 from leepjax.extraction.table import read_table
 from leepjax.files import digest
 from leepjax.measures import FURTHER
@@ -80,6 +83,57 @@ def test_help(run, command, words):
     code, out, err = run(*command, "--help")
     assert (code, err) == (0, "")
     assert all(word in out for word in words)
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in app if not name.startswith("-"))], ids=" ".join)
+def test_a_reader_of_the_first_line_of_help_is_no_error(command):
+    # A reader who closes the pipe at once, before any of the help is written, and so sooner than head.
+    leepjax = [sys.executable, "-m", "leepjax", *command, "--help"]
+    with subprocess.Popen(leepjax, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", 0)
+
+
+def test_options_come_from_the_environment_of_their_command_and_the_command_line_wins(run, monkeypatch, tmp_path):
+    arguments = "score", "probs.npy", "labels.npy"
+    np.save(tmp_path / "probs.npy", RNG.dirichlet(np.ones(3), 20))
+    np.save(tmp_path / "labels.npy", np.arange(20) % 2)
+    monkeypatch.setenv("LEEPJAX_SCORE_MEASURES", "nce")
+    monkeypatch.setenv("LEEPJAX_SCORE_FORMAT", "json")
+    monkeypatch.setenv("LEEPJAX_RANK_FORMAT", "csv")
+    monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))  # the folder, and no command's --cache
+    _, out, _ = run(*arguments)
+    assert [row["measure"] for row in json.loads(out)] == ["nce"]
+    _, out, _ = run(*arguments, "--measures", "leep")
+    assert [row["measure"] for row in json.loads(out)] == ["leep"]
+
+
+SHELLS = {
+    "bash": (".bashrc", ".local/share/bash-completion/completions/leepjax"),
+    "zsh": (".zshrc", ".zsh/completions/_cyclopts_leepjax"),
+    "fish": (None, ".config/fish/completions/leepjax.fish"),
+}
+# What each shell completes `leepjax ls ` to, in the shell itself.
+COMPLETES = {
+    "bash": 'source "$1"; COMP_WORDS=(leepjax ls ""); COMP_CWORD=2; _leepjax; echo "${COMPREPLY[@]}"',
+    "fish": "source $argv[1]; complete -C 'leepjax ls '",
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_installed_for_each_shell_and_completes(run, monkeypatch, tmp_path, shell):
+    for variable in ("ZSH", "ZSH_CUSTOM", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code, _, err = run("--install-completion", "--shell", shell)
+    assert (code, err) == (0, "")
+    startup, script = SHELLS[shell]
+    assert (tmp_path / script).is_file()
+    assert startup is None or ".zsh" in script or script in (tmp_path / startup).read_text()
+    if shell in COMPLETES and shutil.which(shell):
+        flags = ["-c", COMPLETES[shell], *(["bash"] if shell == "bash" else [])]
+        done = subprocess.run([shell, *flags, tmp_path / script], capture_output=True, text=True, check=True)
+        assert set(done.stdout.split()) == {"sources", "measures", "targets"}
 
 
 def test_version(run):

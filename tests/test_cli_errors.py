@@ -183,7 +183,27 @@ USAGE = {
 def test_a_command_line_that_cannot_be_parsed_names_what_is_wrong(fails, arguments):
     err = fails(arguments)
     assert USAGE[arguments] in err
-    assert "Traceback" not in err
+    assert err.startswith("leepjax: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LEEPJAX_RANK_SEED", "many"),
+        ("LEEPJAX_RANK_SEED", ""),
+        ("LEEPJAX_RANK_VERIFY", "heads"),
+        ("LEEPJAX_RANK_CACHE", "maybe"),
+        ("LEEPJAX_RANK_FORMAT", "a\x1b[31mb\nc"),
+    ],
+)
+def test_a_wrong_value_in_the_environment_is_one_sentence_that_names_the_variable(fails, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    err = fails("rank digits --dry-run")
+    assert err.startswith("leepjax: ")
+    assert variable in err
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
 
 
 COMMAND = [sys.executable, "-m", "leepjax"]

@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that ``leepjax --help`` answers at o
 
 import cyclopts
 from rich.console import Console
+from rich.text import Text
 
 from leepjax import __version__
 from leepjax.cli.extract import extract
@@ -19,6 +20,7 @@ from leepjax.cli.score import score
 from leepjax.cli.study import study
 from leepjax.cli.sweep import sweep
 from leepjax.cli.verify import verify
+from leepjax.printable import printable
 
 
 class _Console(Console):
@@ -28,12 +30,20 @@ class _Console(Console):
         raise BrokenPipeError
 
 
+def _one_line(error: cyclopts.CycloptsError) -> Text:
+    """What is wrong with a command line, in the form of all other errors; a pipe gets it on one line."""
+    return Text(f"leepjax: {printable(' '.join(str(error).split()))}")
+
+
 app = cyclopts.App(
     name="leepjax",
     version=__version__,
     help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
     help_format="plaintext",
     console=_Console(),
+    config=cyclopts.config.Env("LEEPJAX_"),  # $LEEPJAX_RANK_SEED is rank's --seed
+    error_formatter=_one_line,
+    error_console=Console(stderr=True, soft_wrap=True),
     suppress_keyboard_interrupt=False,  # `leepjax.cli.main` reports it
 )
 for command in (rank, sweep, score, verify, extract, retrain, finetune, study, report):
@@ -41,3 +51,4 @@ for command in (rank, sweep, score, verify, extract, retrain, finetune, study, r
 app.command(list_, name="ls")
 for command in (pretrain, launch):
     app.command(command)
+app.register_install_completion_command(help="Install completion for the shell in use, or for --shell.")
