@@ -70,6 +70,11 @@ class Study:
     resamples: int
     confidence: float
 
+    @functools.cached_property
+    def split(self) -> str:
+        """Digest of the split into examples to score and to verify on."""
+        return digest(self.train.astype(np.int64).tobytes(), self.test.astype(np.int64).tobytes())
+
 
 @dataclass(frozen=True, eq=False)
 class Cell:
@@ -140,7 +145,7 @@ def _described(study: Study, source: Source) -> dict[str, Any]:
         "target": valid_unicode(study.target.name),
         "target_hash": study.target.fingerprint,
         "num_classes": len(study.target.classes),
-        "split": _split(study),
+        "split": study.split,
         "seed": study.seed,
         "resamples": study.resamples,
         "confidence": study.confidence,
@@ -186,7 +191,7 @@ def _key(study: Study, source: Source, kind: str, name: str) -> str:
     settings = (
         REVISION,
         table_key(source, study.target),
-        _split(study),
+        study.split,
         kind,
         name,
         study.seed,
@@ -195,10 +200,6 @@ def _key(study: Study, source: Source, kind: str, name: str) -> str:
         CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
     return digest(repr(settings).encode())
-
-
-def _split(study: Study) -> str:
-    return digest(study.train.astype(np.int64).tobytes(), study.test.astype(np.int64).tobytes())
 
 
 def _extract(source: Source, target: Target, cache: Path | None, on_progress: OnProgress) -> Table:

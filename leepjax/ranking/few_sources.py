@@ -41,7 +41,9 @@ def few_sources_interval(statistic: Statistic, value: float, n: int, confidence:
         return math.nan, math.nan
     if statistic is pearson:
         return _fisher(value, n, confidence)
-    return _inverted(statistic, value, n, confidence)
+    # Of few sources there are few values: those that differ by rounding alone share an interval.
+    low, high = _inverted(statistic, round(value, 9), n, confidence)
+    return min(low, value), max(high, value)
 
 
 def difference_interval(values: Ends, ends: tuple[Ends, Ends], correlation: float) -> Ends:
@@ -62,6 +64,7 @@ def _fisher(r: float, n: int, confidence: float) -> Ends:
     return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)
 
 
+@lru_cache(maxsize=10_000)
 def _inverted(statistic: Statistic, value: float, n: int, confidence: float) -> Ends:
     """The ends of the populations of which neither tail, the value included, is rarer than (1 − confidence) / 2."""
     simulated = _simulated(n)[statistic]

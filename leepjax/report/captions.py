@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leepjax.ranking import significance_note
+from leepjax.ranking.few_sources import MOST
 from leepjax.studies.by_level import Convergence, LevelMeans
 from leepjax.studies.correlations import Correlation, correlations
 from leepjax.studies.settings import Setting
@@ -84,10 +85,11 @@ class Words(NamedTuple):
 
 def words_of_scatter(setting: Setting) -> Words:
     """Of `scatter` of LEEP."""
-    summary, metric = summary_of(setting, "leep"), metric_name(setting)
+    summary, metric, row = summary_of(setting, "leep"), metric_name(setting), correlation_of(setting, "leep")
+    how = "Fisher's" if row.n <= MOST else "from a bootstrap over tasks"
     caption = (
         f"{setting.name}. LEEP against {metric}, a point for each task, with the least-squares line and its 95 % band: "
-        f"{summary}; the interval is a bootstrap's over tasks."
+        f"{summary}; the interval is {how}."
     )
     if np.ptp(setting.num_classes) > 0:
         alone, given = correlation_of(setting, "neg_log_classes"), correlation_of(setting, "leep").given_classes

@@ -19,7 +19,10 @@ _MARKS = (
     "★ is the best of LEEP, NCE and H-score by more than chance: where LEEP is best, its lead over both excludes zero, "
     "otherwise the winner's lead over LEEP does. ☆ is the best by a margin that may be chance."
 )
-_INTERVALS = "In brackets: 95 % intervals by a bootstrap over tasks, or over sources where sources are compared."
+_INTERVALS = (
+    "In brackets: 95 % intervals over the tasks, or over the sources where sources are compared. Of fewer than 30 of "
+    "them they are Fisher's for r and an inverted test's for rank correlations, otherwise a bootstrap's."
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def control_table(analysed: Sequence[Analysed]) -> Table:
 
 
 def statistics_table(analysed: Sequence[Analysed]) -> Table:
-    """Every correlation statistic of every measure in every setting, for those who look one up."""
+    """Every correlation statistic of every measure in every setting, to look one up."""
     columns = [*_place_columns(), Column("measure"), *_numeric("r", "p", "ρ", "τ", "weighted τ", "r given c", "ties")]
     rows = [
         [

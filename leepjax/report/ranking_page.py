@@ -182,7 +182,7 @@ def _found(ranking: Ranking) -> str:
     if not ranking.sources:
         return f"No source could be scored for {ranking.target}."
     lead, target = ranking.measures[0], ranking.records[0]
-    text = f"Of {len(ranking.sources)} sources {lead} puts {ranking.best} first for {target.target}"
+    text = f"Of {len(ranking.sources):,} sources {lead} puts {ranking.best} first for {target.target}"
     text += f" ({target.num_classes} classes, {target.num_examples:,} examples)"
     if tied := ranking.tied_with_best:
         text += f", and can't tell {_listed(tied) if len(tied) <= 10 else some(tied)} from it"
