@@ -1,9 +1,12 @@
 """Does every benchmark run and agree with its oracle?
 
-``python benchmarks`` runs all of them small, one after the other in one process, which imports and compiles once. The
-exit code is 1 when one of them failed.
+python benchmarks                            # all of them, small: a check of some minutes
+python benchmarks --size full limit memory   # these two, at the size at which numbers are worth reporting
+
+They run one after the other in one process, which imports and compiles once. The exit code is 1 when one failed.
 """
 
+import argparse
 import os
 import runpy
 import sys
@@ -13,6 +16,28 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # as moments.py asks before NumPy is loaded
 
 HERE = Path(__file__).parent
+
+
+def benchmarks():
+    """Name → file of each benchmark; other files here are what they share."""
+    paths = sorted(HERE.glob("[!_]*.py"))
+    return {path.stem: path for path in paths if "__main__" in path.read_text(encoding="utf-8")}
+
+
+def arguments(words=None):
+    """The size, and the files of the benchmarks that are asked for."""
+    known = benchmarks()
+    parser = argparse.ArgumentParser(
+        prog="python benchmarks", description="Run benchmarks and check each one's oracle."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all by default: {', '.join(known)}")
+    parser.add_argument("--size", choices=("small", "full"), default="small", help="full takes hours for all of them")
+    options = parser.parse_args(words)
+    names = [name.removesuffix(".py") for name in options.names] or list(known)
+    for name in names:
+        if name not in known:
+            parser.error(f"expected names of benchmarks, got {name!r}; choose from {', '.join(known)}.")
+    return options.size, [known[name] for name in names]
 
 
 def succeeded(path):
@@ -25,12 +50,11 @@ def succeeded(path):
 
 
 def main():
+    size, paths = arguments()
     sys.path.insert(0, str(HERE))
     failed = []
-    for path in sorted(HERE.glob("[!_]*.py")):
-        if "__main__" not in path.read_text(encoding="utf-8"):
-            continue
-        sys.argv = [str(path), "--size", "small"]
+    for path in paths:
+        sys.argv = [str(path), "--size", size]
         started = time.monotonic()
         if not succeeded(path):
             failed.append(path.name)
