@@ -9,10 +9,11 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from leepjax.printable import printable
 
@@ -24,14 +25,19 @@ except ImportError:  # Windows
 if TYPE_CHECKING:  # the command line reads this module, and --help needs no NumPy
     import numpy as np
 
+Loaded = TypeVar("Loaded")
+
 _PREFIX, _SUFFIX = ".leepjax-", ".tmp"
 """Of temporary files. They don't contain the final name, which may be as long as the file system allows."""
 _ABANDONED = 86_400.0
 """Seconds after which a temporary file is taken for abandoned where the file system has no locks to tell."""
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+"""Errors of a folder in which nothing can be made, or in whose place there is a file."""
 _ADVICE = {
     errno.ENOSPC: "free some space, or choose another folder",
     errno.EDQUOT: "free some of your quota, or choose another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "choose another folder",
 }
 
 
@@ -65,7 +71,7 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
     """
     with writing(path):
         target = Path(os.path.realpath(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         sweep(target.parent)
         descriptor, temporary = _temporary(target.parent)
         try:
@@ -80,6 +86,13 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # the system's text for a file in its place would read as if the folder were there
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def sweep(folder: Path) -> None:
@@ -194,7 +207,7 @@ def check_writable(folder: Path) -> None:
         WriteError: when they can't.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         descriptor, temporary = _temporary(folder)
         os.close(descriptor)
         temporary.unlink()
@@ -228,8 +241,35 @@ def unkept_if(optional: bool, cache: Path) -> Iterator[None]:
 
 
 @functools.cache
-def warn_unkept(what: str, reason: str) -> None:
-    """Warn, once, that a cache can't be written: results are the same, and are computed again next time."""
+def warn_unkept(what: str, reason: str, variable: str = "LEEPJAX_CACHE") -> None:
+    """Warn, once, that a cache can't be written: results are the same, and are computed or fetched again next time."""
     logging.getLogger("leepjax").warning(
-        "%s can't be written (%s), so nothing is kept there; set LEEPJAX_CACHE to a folder that can.", what, reason
+        "%s can't be written (%s), so nothing is kept there; set %s to a folder that can.", what, reason, variable
     )
+
+
+def in_cache_or_temporary(load: Callable[..., Loaded], cache: str, variable: str) -> Loaded:
+    """What a library loads through its own cache; with `cache_dir`, through a temporary one if that can't be written.
+
+    Args:
+        load: called without arguments, and with `cache_dir` where it raises that its cache can't be written.
+        cache: the library's cache, for the warning.
+        variable: which environment variable sets another.
+    """
+    try:
+        return load()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        warn_unkept(cache, error.strerror or "", variable)
+        return load(cache_dir=str(temporary_cache()))
+
+
+def temporary_cache() -> Path:
+    """A folder for what can't be kept; it is removed when the process ends."""
+    return Path(_temporary_cache().name)
+
+
+@functools.cache
+def _temporary_cache() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="leepjax-")

@@ -1,8 +1,11 @@
 """What goes wrong at the command line ends in one sentence on stderr and an exit code, never in a traceback."""
 
+import errno
 import gc
+import io
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -242,3 +245,55 @@ def test_a_terminal_without_greek_letters_is_no_error():
     done = subprocess.run([*COMMAND, "ls", "measures"], capture_output=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"loo_leep" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["rank set.npz", "sweep set.npz", "extract set.npz"])
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_ends_a_command_before_it_opens_a_target(
+    command, out, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setattr("leepjax.experiments.plan.list_target", lambda *_, **__: pytest.fail("a target was opened"))
+    monkeypatch.setattr(sys, "argv", ["leepjax", *command.split(), "--out", out])
+    with pytest.raises(SystemExit) as exited:
+        cli.main()
+    written, err = capsys.readouterr()
+    assert (exited.value.code, written) == (1, "")
+    assert re.fullmatch(r"leepjax: write: expected to write file\S*, got Not a directory; choose [\w ]+\.\n", err)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("arguments", [["ls", "measures"], ["--help"]])
+def test_a_full_stdout_ends_in_one_sentence(arguments):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    sentence = "leepjax: write: expected to write the standard output, got No space left on device; "
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_a_stream_that_is_closed_gets_nothing(descriptor):
+    closing = ["sh", "-c", f'exec "$@" {descriptor}>&-', "sh"]
+    done = subprocess.run([*closing, *COMMAND, "ls", "measures"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("leep" in done.stdout) == (descriptor == 2)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, OSError(errno.ENOSPC, "full")])
+def test_progress_that_cannot_be_written_is_no_error(error, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise error
+
+        def flush(self):
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    with progress() as on_progress:
+        for done in range(3):
+            on_progress("random: images", done, 3)

@@ -25,6 +25,7 @@ from huggingface_hub import constants
 from timm_layout import CONFIG, torch_layout
 from torch_pickles import tensor, torch_zip
 
+from leepjax import files
 from leepjax.models import opening, urls, weights
 from leepjax.models.architectures import build
 from leepjax.models.hub import hub_file, hub_revision, hub_size
@@ -610,6 +611,15 @@ def test_a_full_disk_of_the_hub(hub, monkeypatch):
     monkeypatch.setattr(huggingface_hub.file_download, "http_get", full)
     with pytest.raises(InputError, match=r"got No space left on device; make room in \S+ and run it again\."):
         hub_file(REPO, "model.safetensors")
+
+
+def test_a_cache_of_the_hub_that_cannot_be_written_is_a_warning(hub, monkeypatch, tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(huggingface_hub.file_download, "HF_HUB_CACHE", str(tmp_path / "file"), raising=False)
+    files.warn_unkept.cache_clear()
+    assert hub_file(REPO, "model.safetensors").is_file()
+    assert f"{tmp_path / 'file'} can't be written (Not a directory)" in caplog.text
 
 
 HUB = "from leepjax.models.hub import hub_file; print(hub_file('owner/net', 'model.safetensors'))"

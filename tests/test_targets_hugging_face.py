@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leepjax import files
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.parquet import from_parquet
 from leepjax.data.readers import read_target
@@ -135,3 +136,17 @@ def test_without_the_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(InputError, match=r"hf:pets: expected Hugging Face datasets, got none; .*'leepjax\[hf\]'"):
         read_target("hf:pets")
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch, caplog):
+    for i, picture in enumerate(PICTURES):
+        path = tmp_path / "pets" / CLASSES[LABELS[i]] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "file")
+    files.warn_unkept.cache_clear()
+    target = from_hugging_face("pets")
+    assert sorted(target.labels.tolist()) == [0, 0, 1, 1, 2, 2]
+    assert f"{tmp_path / 'file'} can't be written (" in caplog.text
+    assert "set HF_HOME to a folder that can" in caplog.text

@@ -3,6 +3,7 @@
 Results go to stdout, all else to stderr. Nothing heavy is imported before signals are handled.
 """
 
+import errno
 import io
 import logging
 import os
@@ -11,6 +12,7 @@ import sys
 import warnings
 from contextlib import suppress
 
+from leepjax.files import WriteError
 from leepjax.interrupts import interruptible
 from leepjax.printable import printable
 from leepjax.types import InputError
@@ -25,12 +27,15 @@ _ADVICE = {
 }
 """What to do after an interrupt, by command; any other command starts again."""
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
 
 def main() -> None:
     """Run the command line: bad input ends in one sentence and exit code 2, a signal in 128 + its number.
 
     Ctrl-C ends in 130, SIGTERM in 143, SIGHUP in 129.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
@@ -49,11 +54,29 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
             sys.exit(0)
-        sys.exit(_fail(str(error), 2 if isinstance(error, InputError) else 1))
+        sys.exit(_fail(_sentence(error), 2 if isinstance(error, InputError) else 1))
     except KeyboardInterrupt as interrupt:
         advice = _ADVICE.get(sys.argv[1] if len(sys.argv) > 1 else "", "run the same command again.")
         number = getattr(interrupt, "number", signal.SIGINT)
         sys.exit(_fail(str(interrupt) or f"interrupted; {advice}", 128 + number))
+
+
+def _open_closed_streams() -> None:
+    """Let streams that the caller closed lose what they get: the next file that is opened would receive it."""
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.dup(descriptor)
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for as long as the process runs)
+
+
+def _sentence(error: Exception) -> str:
+    """What to tell of an error; one of the operating system that names no file and isn't a peer's is of stdout."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        return str(WriteError(error.errno, error.strerror, "the standard output"))
+    return str(error)
 
 
 def _fail(message: str, code: int) -> int:

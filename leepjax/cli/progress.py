@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -13,7 +14,7 @@ from leepjax.printable import printable
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A function ``(what, done, total)`` to report with; a new `what` starts a new bar."""
-    console = Console(stderr=True)
+    console = _Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines(console)
         return
@@ -37,6 +38,19 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(tasks[source], description=what, completed=done)
 
         yield report
+
+
+class _Console(Console):
+    """Where progress is printed; a command whose stderr can't be written any more goes on without."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError:  # a full disk
+            self.quiet = True
 
 
 class _Rate(ProgressColumn):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from leepjax.data.encoded import Content, from_rows
 from leepjax.data.path_column import within
 from leepjax.data.split import SPLITS, own_name
 from leepjax.data.target import Target
+from leepjax.files import in_cache_or_temporary
 from leepjax.types import InputError
 
 
@@ -81,12 +83,15 @@ def _folders(datasets: Any, name: str) -> list[Path]:
 def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
     """The table of a split."""
     path = Path(name).absolute()  # a worker to which the target is sent may run elsewhere
+    cache = str(datasets.config.HF_DATASETS_CACHE), "HF_HOME"
     saved = any((path / file).is_file() for file in ("dataset_dict.json", "state.json"))
     name = str(path) if path.exists() else name
     try:
         if split in SPLITS and not saved:
-            split = own_name(split, datasets.get_dataset_split_names(name))
-        loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name, split=split)
+            names = in_cache_or_temporary(partial(datasets.get_dataset_split_names, name), *cache)
+            split = own_name(split, names)
+        load = partial(datasets.load_dataset, name, split=split)
+        loaded = datasets.load_from_disk(name) if saved else in_cache_or_temporary(load, *cache)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
             f"{where}: expected a set that can be loaded, got {one_line(error)}; check name and split."

@@ -92,11 +92,11 @@ def extract(
             raise unknown_name(f"extract: {name}", value, get_args(known))
     if batch_size < 1:
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
+    check_writable(Path(out))
     examples = open_target(
         "extract", target, limit, seed, strict, split, image_column=image_column, label_column=label_column
     )
     opened = open_each("extract", sources)
-    check_writable(Path(out))
     extracted, failed = Extractions(), list(opened.failed)
     for source in opened.sources:
         source, started = replace(source, dtype=dtype or source.dtype), time.monotonic()

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from leepjax.experiments.cell import OnProgress, Verify
 from leepjax.experiments.plan import AnyTarget, plan
 from leepjax.experiments.sources import AnySource, open_each
 from leepjax.experiments.sweep import carry_out, serial
+from leepjax.files import check_writable
 from leepjax.ranking import Ranking
 from leepjax.types import SplitChoice
 
@@ -73,8 +75,11 @@ def rank(
     Raises:
         ValueError: for a target or a measure that isn't there, one class only, arguments out of range, or when every
             source fails; of a single source, its own error.
+        OSError: when `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the ranking of what is known so far.
     """
+    if out is not None:
+        check_writable(Path(out))
     study = plan(
         "rank",
         target,

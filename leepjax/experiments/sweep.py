@@ -21,6 +21,7 @@ from leepjax.experiments.sources import (
     several,
     twice,
 )
+from leepjax.files import check_writable
 from leepjax.ranking import Failure, Ranking
 from leepjax.records import Record, append_records, read_records
 from leepjax.types import InputError, SplitChoice, unknown_name
@@ -85,9 +86,12 @@ def sweep(
     Raises:
         ValueError: for a target or a measure that isn't there, a name that stands there twice, one class only,
             arguments out of range, the Ray engine without Ray, or when every source fails on every target.
+        OSError: when `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the rankings of what is known so far.
     """
     run = _open_engine(engine)
+    if out is not None:
+        check_writable(Path(out))
     studies = [
         plan(
             "sweep",

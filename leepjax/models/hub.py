@@ -3,8 +3,10 @@
 import hashlib
 import logging
 import re
+from functools import partial
 from pathlib import Path
 
+from leepjax.files import in_cache_or_temporary
 from leepjax.models import urls
 from leepjax.models.hub_pace import watch_pace
 from leepjax.models.requests import SLOWEST, TooSlowError
@@ -90,12 +92,13 @@ def hub_size(repo: str, filename: str, *, revision: str = "main", offline: bool 
 
 
 def _hub(repo: str, filename: str, revision: str, offline: bool) -> str:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings about attempts that it repeats
     try:
         watch_pace(urls._TIMEOUT)
-        return hf_hub_download(repo, filename, revision=revision, local_files_only=offline)
+        download = partial(hf_hub_download, repo, filename, revision=revision, local_files_only=offline)
+        return in_cache_or_temporary(download, constants.HF_HUB_CACHE, "HF_HOME")
     except Exception as error:  # its own, the system's, and those of httpx or httpx2, whichever it is built on
         raise _error(error, repo, filename, revision, offline) from error
 

@@ -2,14 +2,13 @@
 
 import functools
 import os
-import tempfile
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import msgspec
 
-from leepjax.files import cache_folder, check_writable, digest, unkept_if
+from leepjax.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.card import Card, read_card
 from leepjax.models.formats import INDEX, SUFFIXES, read_content
@@ -174,12 +173,7 @@ def _downloads(row: Published) -> Path:
         with unkept_if(True, folder):
             check_writable(cache)
             return cache
-    return Path(_temporary_downloads().name)
-
-
-@functools.cache
-def _temporary_downloads() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="leepjax-")  # removed when the process ends
+    return temporary_cache()
 
 
 def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -> Source:
