@@ -89,8 +89,8 @@ def test_close_to_float64_or_nan(name, kind):
         assert not np.isnan(value)
 
 
-# Not held yet: GBC of a kind differs from its oracle by 0.1, and the oracle of PACTran doesn't converge.
-NOT_HELD_WHEN_WIDE = {"gbc", "pactran_gaussian"}
+# Not held yet: the oracle of PACTran doesn't converge.
+NOT_HELD_WHEN_WIDE = {"pactran_gaussian"}
 
 
 @pytest.mark.parametrize("name", [name for name in OF_FEATURES if name not in NOT_HELD_WHEN_WIDE])

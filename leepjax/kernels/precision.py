@@ -31,8 +31,17 @@ def power_of_two(size: jax.Array) -> jax.Array:
 
 def unit_of(features: jax.Array, weights: jax.Array | None = None) -> jax.Array:
     """[] a power of two near the largest number in the rows [n d] that count; 1 where all are zero. No gradient."""
+    return _unit(features, weights, axis=None)
+
+
+def units_of(columns: jax.Array, weights: jax.Array | None = None) -> jax.Array:
+    """[t] as `unit_of`, for each of the columns [n t] its own."""
+    return _unit(columns, weights, axis=0)
+
+
+def _unit(features, weights, axis):
     counted = features if weights is None else jnp.where(weights[:, None] > 0, features, 0)
-    unit = power_of_two(jnp.abs(lax.stop_gradient(counted)).max())
+    unit = power_of_two(jnp.abs(lax.stop_gradient(counted)).max(axis=axis))
     return jnp.where(unit > 0, unit, 1)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from leepjax.kernels import units_of
 from leepjax.moments import HIGHEST, Moments
 
 
@@ -17,10 +18,12 @@ class Columns(NamedTuple):
     """[n]"""
     x: jax.Array
     """[n d] the centred features in the unit of the moments, zero where hidden"""
+    units: jax.Array
+    """[t] powers of two near the size of each column: squares of numbers of 1e-20 or 1e20 are beyond float32"""
     y: jax.Array
-    """[n t] the centred columns, zero where hidden"""
+    """[n t] the centred columns in their units, zero where hidden"""
     totals: jax.Array
-    """[t] Σ of the columns as they were"""
+    """[t] Σ of the columns in their units, not centred"""
     projections: jax.Array
     """[t d] Σ y xᵀ"""
 
@@ -30,14 +33,15 @@ class Columns(NamedTuple):
         weights = jnp.ones(len(features), features.dtype) if where is None else where
         moments = Moments.of(features, jnp.zeros(len(features), jnp.int32), 1, weights)
         n, counting = moments.size, weights[:, None] > 0
-        columns = jnp.where(counting, columns, 0)
+        units = units_of(columns, weights)
+        columns = jnp.where(counting, columns / units, 0)
         totals = jnp.matmul(weights, columns, precision=HIGHEST)
         # Centred once more: of columns far from zero the first mean is rounded.
         y = jnp.where(counting, columns - totals / n, 0)
         y = jnp.where(counting, y - jnp.matmul(weights, y, precision=HIGHEST) / n, 0)
         x = jnp.where(counting, (features - moments.mean) / moments.divisor, 0)
         projections = jnp.matmul((weights[:, None] * y).T, x, precision=HIGHEST)
-        return cls(moments.central(), weights, x, y, totals, projections)
+        return cls(moments.central(), weights, x, units, y, totals, projections)
 
     @property
     def size(self) -> jax.Array:

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import resolved
+from leepjax.kernels import of_features, units_of
+from leepjax.measures.pseudo_inverse import is_resolved, solve
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -39,8 +40,9 @@ def emms(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar ≤ 0, minus a mean square, higher is better. NaN when no example counts. Features that don't vary
-        explain nothing; directions whose variance isn't resolved in the dtype, beside the largest, are left out.
+        A scalar ≤ 0, minus a mean square, higher is better. Features that don't vary explain nothing. NaN when no
+        example counts, or where float32 can't resolve the score and, as under `jax.jit`, no values are there to compute
+        it from in float64.
 
     Raises:
         InputError: for less than one step, or embeddings of other shapes; outside jit, for values that aren't finite.
@@ -63,7 +65,7 @@ def emms(
     features, _, weights, _ = check_features("emms", features, nothing, 1, where)
     embeddings = _check_embeddings(label_embeddings, where, len(features))
     dtype = jnp.promote_types(features.dtype, embeddings.dtype)
-    return resolved(partial(_emms, steps=steps), features.astype(dtype), embeddings.astype(dtype), weights)
+    return of_features(partial(_emms, steps=steps), features.astype(dtype), embeddings.astype(dtype), weights)
 
 
 def sparsemax(z: jax.Array) -> jax.Array:
@@ -92,13 +94,11 @@ def _check_embeddings(label_embeddings, where, n):
 @partial(jax.jit, static_argnames="steps")
 def _emms(features, embeddings, weights, steps):
     weights = jnp.ones(len(features), features.dtype) if weights is None else weights.astype(features.dtype)
-    x = _standardised(features, weights)
     embeddings = jax.vmap(_standardised, (0, None))(embeddings, weights)
-    basis = _basis(x)
     k, n, e = embeddings.shape
     # What Σ t_k E_k becomes by the regression is linear in t.
     columns = embeddings.transpose(1, 0, 2).reshape(n, k * e)
-    fits = jnp.matmul(basis, jnp.matmul(basis.T, columns, precision=HIGHEST), precision=HIGHEST)
+    fits, known = _regressed(_standardised(features, weights), columns, weights.sum())
     fits = fits.reshape(n, k, e).transpose(1, 0, 2)
     inner = partial(jnp.einsum, "kne,lne->kl", precision=HIGHEST)
     inverse, overlap = jnp.linalg.pinv(inner(embeddings, embeddings), hermitian=True), inner(embeddings, fits)
@@ -107,17 +107,17 @@ def _emms(features, embeddings, weights, steps):
         t = blends[1]
         return t, sparsemax(jnp.matmul(inverse, jnp.matmul(overlap, t, precision=HIGHEST), precision=HIGHEST))
 
-    uniform = jnp.full(k, 1 / k, x.dtype)
+    uniform = jnp.full(k, 1 / k, fits.dtype)
     fitted, t = jax.lax.fori_loop(0, steps, step, (uniform, uniform))
     residual = jnp.tensordot(fitted, fits, 1, precision=HIGHEST) - jnp.tensordot(t, embeddings, 1, precision=HIGHEST)
-    return -(residual**2).sum() / (weights.sum() * e)
+    return jnp.where(known, -(residual**2).sum() / (weights.sum() * e), jnp.nan)
 
 
 def _standardised(columns, weights):
     """√w times columns [n p] of mean 0 and variance 1, or zeros for a constant one."""
     counted = weights[:, None] > 0
     share = (weights / weights.sum())[:, None]
-    columns = jnp.where(counted, columns, 0)
+    columns = jnp.where(counted, columns / units_of(columns, weights), 0)
     mean = (share * columns).sum(axis=0)
     x = jnp.where(counted, columns - mean, 0)
     x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # what rounding left of the mean
@@ -126,9 +126,9 @@ def _standardised(columns, weights):
     return jnp.sqrt(weights)[:, None] * jnp.where(varies, x * jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0)
 
 
-def _basis(x):
-    """[n d] an orthonormal basis of the columns of x, and zeros for those directions that aren't resolved."""
-    values, vectors = jnp.linalg.eigh(jnp.matmul(x.T, x, precision=HIGHEST))
-    resolved = values > len(values) * float(jnp.finfo(x.dtype).eps) * values[-1]
-    scaled = vectors * jnp.where(resolved, jax.lax.rsqrt(jnp.where(resolved, values, 1)), 0)
-    return jnp.matmul(x, scaled, precision=HIGHEST)
+def _regressed(x, columns, size):
+    """[n p] least-squares fits of standardised columns [n p] by standardised features [n d], and [] if resolved."""
+    matmul = partial(jnp.matmul, precision=HIGHEST)
+    constant = (x == 0).all(axis=0).astype(x.dtype)
+    solved, lost = solve(matmul(x.T, x) / size + jnp.diag(constant), matmul(columns.T, x) / size)
+    return matmul(x, solved.T), is_resolved(solved, lost, jnp.asarray(len(solved), x.dtype))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.kernels import resolved
+from leepjax.kernels import of_features, resolved, unit_of
 from leepjax.measures.fisher import Classes, shrunk, whitener_of
 from leepjax.measures.relative import in_hub
 from leepjax.types import InputError
@@ -116,10 +116,12 @@ def classification_score(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar in [0, 1], higher is better. NaN when no example counts, or no feature varies within any class.
-        Directions with less than 1e-3 of the variance that a feature has within classes, features in units of it, are
-        left out, which float32 doesn't resolve where d is in the hundreds. The score moves with that threshold: 1500
-        examples of noise in 256 features, of variances 1/i³, scored 0.39 at 1e-5 and 0.13 at 1e-3.
+        A scalar in [0, 1], higher is better. NaN when no example counts, no feature varies within any class, or one row
+        is a thousand times as far from the mean as most and, as under `jax.jit`, no values are there to compute the
+        score from in float64. Directions with less than 1e-3 of the variance that a feature has within classes,
+        features in units of it, are left out, which float32 doesn't resolve where d is in the hundreds. The score moves
+        with that threshold: 1500 examples of noise in 256 features, of variances 1/i³, scored 0.39 at 1e-5 and 0.13 at
+        1e-3.
 
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
@@ -149,7 +151,7 @@ def _checked_energy(function, logits, labels, share, num_classes, where):
 
 def _checked_classification(function, features, labels, num_classes, where):
     arguments = check_features(function, features, labels, num_classes, where)
-    return resolved(partial(_classification, num_classes=arguments.num_classes), *arguments[:3])
+    return of_features(partial(_classification, num_classes=arguments.num_classes), *arguments[:3])
 
 
 @partial(jax.jit, static_argnames="share")
@@ -166,8 +168,9 @@ def _energy(logits, weights, share):
 
 @partial(jax.jit, static_argnames="num_classes")
 def _classification(features, labels, where, num_classes):
-    classes = Classes.of(features, labels, where, num_classes)
-    largest = jnp.linalg.eigvalsh(classes.within)[-1]
+    unit = unit_of(features, where)
+    classes = Classes.of(features * (1 / unit), labels, where, num_classes)
+    largest = jnp.linalg.eigvalsh(classes.within)[-1] * unit * unit
     whitener, kept = whitener_of(shrunk(classes.within, jnp.maximum(jnp.exp(-5 * largest), LEAST_SHRINKAGE)))
     score = classes.mean_posterior(classes.posteriors(whitener), labels)
     return jnp.where(kept.any() & (classes.weights.sum() > 0), score, jnp.nan)

@@ -60,9 +60,19 @@ class Classes(NamedTuple):
         """The same examples in the coordinates of orthonormal directions [p q]."""
         rows = (self.x, self.residuals, self.means)
         x, residuals, means = (jnp.matmul(each, directions, precision=HIGHEST) for each in rows)
-        # Of residuals again: a congruence would leave directions in which no class varies what rounding makes of zero.
-        within = _covariance(residuals, (self.weights / self.weights.sum())[:, None])
-        return Classes(x, self.weights, self.counts, residuals, means, within, congruent(self.total, directions))
+        # Of rows again: a congruence would leave directions in which nothing varies what rounding makes of zero.
+        within, total = (_covariance(each, self.shares[:, None]) for each in (residuals, x))
+        return Classes(x, self.weights, self.counts, residuals, means, within, total)
+
+    @property
+    def shares(self) -> jax.Array:
+        """[n] the weights, which sum to one."""
+        return self.weights / self.weights.sum()
+
+    @property
+    def between(self) -> jax.Array:
+        """[p p] covariance of the class means: total − within, which would cancel where classes lie close together."""
+        return _covariance(self.means, (self.counts / self.weights.sum())[:, None])
 
     def posteriors(self, whitener: jax.Array) -> jax.Array:
         """[n c] of Gaussians about the class means that share the covariance that `whitener` [p p] makes the unit."""

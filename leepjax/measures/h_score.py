@@ -6,12 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import TOLERANCE, of_features, resolution
+from leepjax.kernels import of_features
+from leepjax.measures.pseudo_inverse import is_resolved, solve
 from leepjax.moments import HIGHEST, Moments
 from leepjax.validation import check_features
-
-# By how many roundings an entry of a Gram, or of a product with it, is taken to be off.
-ROUNDINGS = 8
 
 
 def h_score(
@@ -82,14 +80,14 @@ def whitened_trace(scatter: jax.Array, factor: jax.Array, moments: Moments) -> j
 @jax.custom_jvp
 def _trace(correlation, factor):
     """tr(factor correlation⁺ factorᵀ), the rows of the factor in the range of the correlation; NaN if unresolved."""
-    return _trace_of(factor, *_solve(correlation, factor))
+    return _trace_of(factor, *solve(correlation, factor))
 
 
 @_trace.defjvp
 def _trace_jvp(primals, tangents):
     """With W = factor correlation⁺ it is tr(2 W d factorᵀ − W d correlation Wᵀ), whatever the rank."""
     (correlation, factor), (d_correlation, d_factor) = primals, tangents
-    w, lost = _solve(correlation, factor)
+    w, lost = solve(correlation, factor)
     tangent = w * (2 * d_factor - jnp.matmul(w, d_correlation, precision=HIGHEST))
     return _trace_of(factor, w, lost), tangent.sum()
 
@@ -97,32 +95,4 @@ def _trace_jvp(primals, tangents):
 def _trace_of(factor, w, lost):
     """The trace, NaN where rounding of the correlation, or a direction that is lost in it, can change it too much."""
     trace = (w * factor).sum()
-    # The trace changes by −W d correlation Wᵀ, and entries of the correlation round one by one.
-    error = ROUNDINGS * float(jnp.finfo(factor.dtype).eps) * (w**2).sum()
-    return jnp.where((error <= TOLERANCE * jnp.maximum(trace, 1)) & (lost <= 0), trace, jnp.nan)
-
-
-def _solve(correlation, factor):
-    """[c d] factor correlation⁺, and how much more than rounding it leaves out of the factor: Σ of squares.
-
-    By Cholesky at full rank, a tenth of the cost, and by eigenvectors otherwise.
-    """
-    tolerance, eps = resolution(len(correlation), correlation.dtype), float(jnp.finfo(correlation.dtype).eps)
-    lower = jax.lax.linalg.cholesky(correlation, symmetrize_input=False)
-
-    def by_cholesky():
-        return jax.scipy.linalg.cho_solve((lower, True), factor.T).T, jnp.zeros((), factor.dtype)
-
-    def by_eigenvectors():
-        values, vectors = jnp.linalg.eigh(correlation)
-        resolved = values > tolerance * values[-1]
-        inverse = jnp.where(resolved, 1 / jnp.where(resolved, values, 1), 0)
-        along = jnp.matmul(factor, vectors, precision=HIGHEST)
-        solved = jnp.matmul(along * inverse, vectors.T, precision=HIGHEST)
-        # Eigenvectors without variance have a part of the others, by the rounding of the matrix over their eigenvalues.
-        mixed = jnp.maximum((factor**2).sum(), 1 / len(factor)) * len(values) + ((values[-1] * solved) ** 2).sum()
-        return solved, jnp.where(resolved, 0, along**2).sum() - (ROUNDINGS * eps) ** 2 * mixed
-
-    # A pivot squared is the share of a feature's variance that those before it leave unexplained, NaN if below zero.
-    full_rank = (jnp.diagonal(lower) ** 2 > tolerance).all()
-    return jax.lax.cond(full_rank, by_cholesky, by_eigenvectors)
+    return jnp.where(is_resolved(w, lost, jnp.maximum(trace, 1)), trace, jnp.nan)

@@ -8,7 +8,7 @@ from jax import lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.kernels import resolved
+from leepjax.kernels import resolved, unit_of
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation import check_features
@@ -117,7 +117,8 @@ def _unlike_source(features, known, where, fraction):
 @partial(jax.jit, static_argnames=("num_classes", "fraction", "shrinkage"))
 def _far_from_class(features, labels, where, num_classes, fraction, shrinkage):
     weights = jnp.ones(len(features), features.dtype) if where is None else where
-    hardness = _distances(*lax.stop_gradient((features, labels, weights)), num_classes, shrinkage)
+    features = lax.stop_gradient(features) * (1 / unit_of(features, weights))
+    hardness = _distances(features, labels, lax.stop_gradient(weights), num_classes, shrinkage)
     return _hardest(hardness, labels, weights, num_classes, fraction)
 
 

@@ -61,7 +61,7 @@ def jc_nce(
     evidence = source_features, source_labels, features, labels
     source, target = check_samples("jc_nce", *evidence, source_where, where)
     emd = solver("jc_nce")
-    cost = squared_distances(source, target)
+    cost, _ = squared_distances(source, target)
     if share < 1:
         cost = share * cost + (1 - share) * _between_classes(emd, source, target, cost)
     plan = coupling(emd, source, target, cost)

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import resolved
+from leepjax.kernels import of_features, unit_of
 from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
+from leepjax.measures.principal import loses_components
 from leepjax.measures.relative import in_hub
+from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation import check_features
 
@@ -99,9 +101,10 @@ def ncti_terms(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        Three scalars. NaN when no example counts, or no feature varies within any class. Directions with less than 1e-3
-        of the variance that a feature has within classes, features in units of it, are left out, which float32 doesn't
-        resolve where there are hundreds; the terms move with that threshold.
+        Three scalars. NaN when no example counts, no feature varies within any class, or float32 can't resolve the
+        terms and, as under `jax.jit`, no values are there to compute them from in float64. Directions with less than
+        1e-3 of the variance that a feature has within classes, features in units of it, are left out, which float32
+        doesn't resolve where there are hundreds; the terms move with that threshold.
 
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
@@ -118,33 +121,58 @@ def ncti_terms(
 
 def _checked_terms(function, features, labels, num_classes, where) -> NCTITerms:
     arguments = check_features(function, features, labels, num_classes, where)
-    return NCTITerms(*resolved(partial(_terms, num_classes=arguments.num_classes), *arguments[:3]))
+    compute, exact = (partial(_terms, num_classes=arguments.num_classes, by_svd=by_svd) for by_svd in (False, True))
+    return NCTITerms(*of_features(compute, *arguments[:3], exact=exact))
 
 
-@partial(jax.jit, static_argnames="num_classes")
-def _terms(features, labels, where, num_classes):
-    classes = Classes.of(features, labels, where, num_classes)
-    variances, directions = (array[..., ::-1] for array in jnp.linalg.eigh(classes.total))
-    rounding = len(variances) * float(jnp.finfo(variances.dtype).eps) * variances[0]
-    classes = classes.along(jnp.where(variances > rounding, directions, 0)[:, :COMPONENTS])
-    strength = jnp.maximum(jnp.exp(-variances[:SHRINKAGE_COMPONENTS].sum()), LEAST_SHRINKAGE)
-    within = shrunk(classes.within, strength)
-    whitener, kept = whitener_of(within)
+@partial(jax.jit, static_argnames=("num_classes", "by_svd"))
+def _terms(features, labels, where, num_classes, by_svd):
+    unit = unit_of(features, where)
+    classes = Classes.of(features * (1 / unit), labels, where, num_classes)
+    directions, known = _principal(classes, by_svd)
+    classes = classes.along(directions)
+    variances = jnp.diagonal(classes.total)
+    strength = jnp.maximum(jnp.exp(-variances[:SHRINKAGE_COMPONENTS].sum() * unit * unit), LEAST_SHRINKAGE)
+    whitener, kept = whitener_of(shrunk(classes.within, strength))
     posteriors = classes.posteriors(whitener)
 
-    axes = _fisher_axes(shrunk(classes.total, strength) - within, whitener, kept, classes.counts)
+    axes = _fisher_axes(classes, whitener, kept)
     spread = jnp.linalg.eigvalsh(congruent(classes.total, axes))
     simplex = jnp.sqrt(jnp.maximum(spread, 0) * classes.weights.sum()).sum()
     terms = _log_nuclear_norm(posteriors, classes.weights, labels), simplex
-    undefined = ~kept.any() | (classes.weights.sum() == 0)
+    undefined = ~kept.any() | (classes.weights.sum() == 0) | ~known
     return tuple(jnp.where(undefined, jnp.nan, term) for term in (*terms, classes.mean_posterior(posteriors, labels)))
 
 
-def _fisher_axes(between, whitener, kept, counts):
-    """[p c−1] the axes on which classes lie apart the furthest, of unit variance within; zero beyond their number."""
+def _principal(classes, by_svd):
+    """[p q] the directions of most variance, zeros for those without any, and [] whether all of them are known.
+
+    Singular values resolve directions of which a covariance holds the square: half as many digits.
+    """
+    d, dtype = classes.x.shape[1], classes.x.dtype
+    eps, count = float(jnp.finfo(dtype).eps), min(d, COMPONENTS)
+    if by_svd:
+        _, sizes, rows = jnp.linalg.svd(jnp.sqrt(classes.shares)[:, None] * classes.x, full_matrices=False)
+        directions = jnp.where((sizes > max(classes.x.shape) * eps * sizes[0])[:, None], rows, 0)[:count].T
+        return jnp.pad(directions, ((0, 0), (0, count - directions.shape[1]))), jnp.array(True)
+    values, vectors = (array[..., ::-1][..., :count] for array in jnp.linalg.eigh(classes.total))
+    varies = values > d * eps * values[0]
+    components = jnp.matmul(classes.x, vectors, precision=HIGHEST)
+    deviations = jnp.sqrt(jnp.matmul(classes.shares, components**2, precision=HIGHEST))
+    return jnp.where(varies, vectors, 0), ~loses_components(deviations, varies, d, classes.weights)
+
+
+def _fisher_axes(classes, whitener, kept):
+    """[p c−1] the axes on which classes lie apart the furthest, of unit variance within; zero beyond their number.
+
+    With B = T − W, the generalised eigenvectors of (T(λ) − W(λ), W(λ)) are those of (B − (tr B / tr W) W, W(λ)): taking
+    the same multiple of W(λ) from both moves all eigenvalues alike. Where λ is near 1 nothing cancels then.
+    """
+    between, within, counts = classes.between, classes.within, classes.counts
+    spread = congruent(between - jnp.trace(between) / jnp.trace(within) * within, whitener)
     # What isn't resolved comes last.
-    spread = congruent(between, whitener) - jnp.diag(jnp.where(kept, 0, 1).astype(between.dtype))
-    axes = jnp.matmul(whitener, jnp.linalg.eigh(spread)[1][:, ::-1], precision=jax.lax.Precision.HIGHEST)
+    spread = spread - jnp.diag(jnp.where(kept, 0, 1 + jnp.linalg.norm(spread)))
+    axes = jnp.matmul(whitener, jnp.linalg.eigh(spread)[1][:, ::-1], precision=HIGHEST)
     axes = axes[:, : max(len(counts) - 1, 1)]
     return jnp.where(jnp.arange(axes.shape[1]) < (counts > 0).sum() - 1, axes, 0)
 

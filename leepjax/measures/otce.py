@@ -90,6 +90,6 @@ def otce_terms(
 
 def _terms(function, *evidence) -> OTCETerms:
     source, target = check_samples(function, *evidence)
-    cost = squared_distances(source, target)
+    cost, unit = squared_distances(source, target)
     plan = coupling(solver(function), source, target, cost)
-    return OTCETerms(jnp.asarray((plan * cost).sum()), jnp.asarray(conditional_entropy(plan, source, target)))
+    return OTCETerms(jnp.asarray((plan * cost).sum() * unit), jnp.asarray(conditional_entropy(plan, source, target)))

@@ -9,13 +9,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.kernels import of_features, unit_of
+from leepjax.measures.principal import loses_components
 from leepjax.types import InputError
 from leepjax.validation import check_features
 
 # More examples have more pairs than float32 counts exactly.
 MOST = 4096
-# By how many roundings of the largest deviation a component that doesn't vary may seem to.
-LOST = 8
 _matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -119,12 +118,10 @@ def _standardised_components(features, weights, num_components):
     # In place of the eigenvalues, of which rounding leaves little where they are small.
     components = _matmul(x, directions)
     deviations = jnp.sqrt(_matmul(shares, components**2))
-    # A component whose variance is beyond the features' rounding, but not beyond the matrix's, has no known direction.
     sizes = deviations if d <= n else jnp.sqrt((directions**2).sum(axis=0))
-    lost = ~varies & (sizes > LOST * eps * math.sqrt(d) * sizes.max()) & (jnp.arange(p) < (weights > 0).sum() - 1)
     largest = jnp.take_along_axis(directions, jnp.abs(directions).argmax(axis=0)[None], axis=0)
     components = jnp.where(varies, components * jnp.sign(largest) / jnp.where(varies, deviations, 1), 0)
-    return components, varies, ~jnp.any(lost)
+    return components, varies, ~loses_components(sizes, varies, d, weights)
 
 
 def _row_correlations(components, varies):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import in_auto_axes, unit_of
 from leepjax.measures.fisher import Classes
 from leepjax.measures.logme import logme
 from leepjax.types import InputError
@@ -152,14 +152,19 @@ def _moved_features(arguments, reference, radius, push):
 
 @partial(jax.jit, static_argnames="num_classes")
 def _move(features, labels, where, reference, radius, push, num_classes):
-    classes = Classes.of(features, labels, where, num_classes)
-    std = jnp.sqrt(jnp.diagonal(classes.total)) if reference is None else reference.std(axis=0)
-    std = jnp.maximum(std, LEAST_STD)
+    unit = unit_of(features, where)
+    classes = Classes.of(features * (1 / unit), labels, where, num_classes)
+    if reference is None:
+        std = jnp.sqrt(jnp.diagonal(classes.total))
+    else:
+        reference_unit = unit_of(reference)
+        std = (reference * (1 / reference_unit)).std(axis=0) * (reference_unit / unit)
+    std = jnp.maximum(std, LEAST_STD / unit)
     squares = jax.ops.segment_sum(classes.weights * ((classes.residuals / std) ** 2).sum(axis=1), labels, num_classes)
     present = classes.counts > 0
     radii = radius * jnp.sqrt(squares / jnp.where(present, classes.counts, 1))
     moves = _pushed_apart(classes.means / std, radii, present, push) * std
-    return features + jnp.where(classes.weights[:, None] > 0, moves[labels], 0)
+    return features + jnp.where(classes.weights[:, None] > 0, moves[labels] * unit, 0)
 
 
 def _pushed_apart(means, radii, present, push):

@@ -1,9 +1,30 @@
 """Principal components, which several measures look at features through."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from leepjax.moments import HIGHEST, Moments
+
+# By how many roundings of the largest deviation a component that doesn't vary may seem to.
+LOST = 8
+
+
+def loses_components(deviations: jax.Array, known: jax.Array, d: int, weights: jax.Array) -> jax.Array:
+    """[] whether a component varies in a direction that isn't known, by components in falling order of variance.
+
+    That is one whose variance is beyond the rounding of features, but not beyond that of their covariance.
+
+    Args:
+        deviations: [k] of the components.
+        known: [k] whether a component's variance is beyond the rounding of the covariance.
+        d: how many features there are.
+        weights: [n] of the examples.
+    """
+    eps = float(jnp.finfo(deviations.dtype).eps)
+    possible = jnp.arange(len(deviations)) < (weights > 0).sum() - 1
+    return (~known & possible & (deviations > LOST * eps * math.sqrt(d) * deviations.max())).any()
 
 
 def principal_components(

@@ -5,11 +5,15 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.kernels import resolved
+from leepjax.kernels import of_features
 from leepjax.measures.columns import Columns
+from leepjax.measures.pseudo_inverse import is_resolved, solve
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
 from leepjax.validation_columns import check_targets
+
+# A penalty in units of features of size one, above which the map is nothing.
+MOST_L2 = 1e30
 
 
 def linear_mse(
@@ -27,20 +31,21 @@ def linear_mse(
     Args:
         features: [n d] finite numbers, the input of the source's head.
         targets: [n t] finite numbers, or [n] for a single column.
-        l2: λ ≥ 0. With 0, directions that the dtype doesn't resolve are left out, and n ≤ d fits anything: 0.
+        l2: λ ≥ 0. With 0 the map is the least one, and n ≤ d fits anything: 0.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
         A scalar in [−Σ_t var(y_t), 0], higher is better, in the squared units of the targets. NaN when no example
-        counts.
+        counts, or where float32 can't resolve the score and, as under `jax.jit`, no values are there to compute it from
+        in float64.
 
     Raises:
         ValueError: for a negative `l2`; outside jit, for features or targets that aren't finite or shapes that don't
             fit.
 
     Notes:
-        The map comes from the eigenvectors of the covariance, n·d² + d³; the score is that of its residuals, so that no
-        digits are lost where they are small. The gradient is that at the best map (envelope theorem). The definition
+        The map solves the normal equations, n·d² + d³; the score is that of its residuals, so that no digits are lost
+        where they are small. The gradient is that at the best map (envelope theorem). The definition
         follows the paper's abstract, the negative regularised mean squared error of a linear regression; its text
         wasn't at hand. A free intercept, the sum over columns and λ = 1 are choices made here.
 
@@ -71,7 +76,8 @@ def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where:
 
     Returns:
         A scalar in [−Σ_t var(y_t), 0], higher is better, in the squared units of the targets. NaN when no example
-        counts.
+        counts, or where float32 can't resolve the score and, as under `jax.jit`, no values are there to compute it from
+        in float64.
 
     Raises:
         ValueError: for a negative `l2`; outside jit, for outputs or targets that aren't finite or shapes that don't
@@ -91,26 +97,38 @@ def _ridge_score(function, name, features, targets, l2, where):
     if not isinstance(l2, Tracer) and not l2 >= 0:
         raise InputError(f"{function}: l2 must be >= 0, got {l2}; pass the strength of the penalty.")
     features, targets, where, _ = check_targets(function, features, targets, where, name=name)
-    return resolved(_neg_ridge_loss, features, targets, where, jnp.asarray(l2, features.dtype))
+    l2 = jnp.asarray(l2, features.dtype)
+
+    def compute(features, targets, where):
+        return _neg_ridge_loss(features, targets, where, l2.astype(features.dtype))
+
+    return of_features(compute, features, targets, where)
 
 
 @jax.jit
 def _neg_ridge_loss(features, targets, where, l2):
     columns = Columns.of(features, targets, where)
+    # As features in another unit want it; beyond the bound it leaves nothing of the map, and would overflow.
+    l2 = jnp.minimum(l2 / columns.moments.divisor / columns.moments.divisor, MOST_L2)
     # What is minimised doesn't change with the map at its minimum, which so has no part in the gradient.
-    l2 = l2 / columns.moments.divisor**2  # as features in another unit want it
-    kernel = _ridge(*jax.lax.stop_gradient((columns, l2)))
+    kernel, known = _ridge(*jax.lax.stop_gradient((columns, l2)))
     residuals = columns.y - jnp.matmul(columns.x, kernel, precision=HIGHEST)
-    squares = jnp.matmul(columns.weights, residuals**2, precision=HIGHEST)
-    return -squares.sum() / columns.size - l2 * (kernel**2).sum()
+    squares = jnp.matmul(columns.weights, residuals**2, precision=HIGHEST) / columns.size
+    losses = (squares + l2 * (kernel**2).sum(axis=0)) * columns.units**2
+    return jnp.where(known, -losses.sum(), jnp.nan)
 
 
 def _ridge(columns, l2):
-    """[d t] the best map, zero along directions in which the features don't vary."""
-    covariance, n, d = columns.moments.gram / columns.size, columns.size, columns.x.shape[1]
-    values, vectors = jnp.linalg.eigh(covariance)
-    rounding = (columns.moments.rounding / n).sum()
-    resolved = values > jnp.maximum(d * float(jnp.finfo(values.dtype).eps) * values[-1], rounding)
-    inverse = jnp.where(resolved, 1 / jnp.where(resolved, values + l2, 1), 0)
-    along = jnp.matmul(columns.projections / n, vectors, precision=HIGHEST)
-    return jnp.matmul(vectors, (along * inverse).T, precision=HIGHEST)
+    """[d t] the best map, zero along directions in which the features don't vary, and whether rounding leaves it be.
+
+    Features and penalty are brought to unit diagonal, so that features of different scales are resolved alike.
+    """
+    n, moments = columns.size, columns.moments
+    variances = jnp.diagonal(moments.gram) / n
+    varies = variances > moments.rounding / n
+    scale = jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variances + l2, 1)), 0)
+    matrix = moments.gram / n * scale * scale[:, None] + jnp.diag(jnp.where(varies, l2 * scale**2, 1))
+    deviations = jnp.sqrt(columns.spread / n)
+    factor = columns.projections / n * scale / jnp.where(deviations > 0, deviations, 1)[:, None]
+    solved, lost = solve(matrix, factor)
+    return (solved * scale).T * deviations, is_resolved(solved, lost, jnp.asarray(len(deviations), n.dtype))

@@ -70,11 +70,14 @@ def coupling(emd: Callable[..., Any], source: Sample, target: Sample, cost: np.n
     return np.asarray(emd(source.mass, target.mass, np.ascontiguousarray(cost), numItermax=MOST_PIVOTS))
 
 
-def squared_distances(source: Sample, target: Sample) -> np.ndarray:
-    """[n_s n] ‖x − f‖²."""
+def squared_distances(source: Sample, target: Sample) -> tuple[np.ndarray, float]:
+    """[n_s n] ‖x − f‖² in a unit, and that unit: POT compares costs with an absolute tolerance."""
     centre = target.features.mean(axis=0)
     x, f = source.features - centre, target.features - centre
-    return np.maximum((x**2).sum(axis=1)[:, None] + (f**2).sum(axis=1) - 2 * x @ f.T, 0)
+    size = max(np.abs(x).max(), np.abs(f).max())
+    unit = 2.0 ** np.floor(np.log2(size)) if size > 0 else 1.0
+    x, f = x / unit, f / unit
+    return np.maximum((x**2).sum(axis=1)[:, None] + (f**2).sum(axis=1) - 2 * x @ f.T, 0), float(unit**2)
 
 
 def conditional_entropy(plan: np.ndarray, source: Sample, target: Sample) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reference.sums import Array, Weights, centred, select
+from reference.sums import Array, Weights, centred, select, svd
 
 
 def _coding_rate(f: Array, w: Array, eps: float) -> float:
@@ -73,6 +73,7 @@ def gbc(
     `floor`, or full ones plus `floor` times the identity."""
     w, features, labels = select(where, features, labels)
     f, _ = principal_components(features, w, num_components)
+    f[:, len(svd(np.sqrt(w)[:, None] * centred(features, w))[1]) :] = 0  # rounding, which may be more than the floor
     gaussians = []
     for y in np.unique(labels):
         own = labels == y

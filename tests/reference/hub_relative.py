@@ -33,7 +33,9 @@ def ncti_terms(features: Array, labels: Array, where: Weights = None) -> tuple[f
         return float("nan"), float("nan"), float("nan")
     shrinkage = max(np.exp(-np.sum(np.diag(total)[:32])), 1e-10)
     inside = shrunk(s_w, shrinkage)
-    between = shrunk(total, shrinkage) - inside
+    # (T(a) - W(a)) v = r W(a) v has the same v, in the same order, with a multiple of W(a) less on the left, which
+    # leaves (1 - a) (T - W - k W), k = tr(T - W) / tr W: nothing cancels where a is near 1.
+    between = total - s_w - np.trace(total - s_w) / np.trace(s_w) * s_w
     a = whitener(inside)
     ratios, u = np.linalg.eigh(a.T @ between @ a)
     leading = np.argsort(-ratios)[: len(np.unique(labels)) - 1]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reference.sums import Array, Weights, select
+from reference.sums import Array, Weights, centred, select
 
 
 def linear_mse(features: Array, targets: Array, l2: float, where: Weights = None) -> float:
@@ -11,7 +11,10 @@ def linear_mse(features: Array, targets: Array, l2: float, where: Weights = None
     w, features, targets = select(where, features, targets)
     n, d = w.sum(), features.shape[1]
     root = np.sqrt(w / n)[:, None]
-    design = np.vstack([root * np.column_stack([features, np.ones(len(w))]), np.sqrt(l2) * np.eye(d, d + 1)])
+    features, targets = centred(features, w), centred(targets, w)  # by the best b
+    design = np.vstack([root * features, np.sqrt(l2) * np.eye(d)])
+    norms = np.linalg.norm(design, axis=0)
+    design = design / np.where(norms > 0, norms, 1)  # the same fit, at a rank that no scale decides
     wanted = np.vstack([root * targets, np.zeros((d, targets.shape[1]))])
     solution = np.linalg.lstsq(design, wanted, rcond=None)[0]
     return -float(np.sum((wanted - design @ solution) ** 2))

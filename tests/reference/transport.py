@@ -15,7 +15,9 @@ def cheapest_coupling(cost: Array, a: Array, b: Array) -> Array:
     """The coupling of the marginals a and b that minimises sum P C, as a linear program."""
     n, m = cost.shape
     rows, columns = np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))
-    solved = linprog(cost.ravel(), A_eq=np.vstack([rows, columns])[:-1], b_eq=np.concatenate([a, b])[:-1])
+    # Costs of size one, as the solver's tolerances are absolute.
+    scaled = cost.ravel() / (np.median(cost) or 1)
+    solved = linprog(scaled, A_eq=np.vstack([rows, columns])[:-1], b_eq=np.concatenate([a, b])[:-1])
     return np.where(solved.x > 1e-12, solved.x, 0).reshape(n, m)
 
 
