@@ -3,18 +3,8 @@
 import signal
 
 import jax
+import profiles
 import pytest
-from hypothesis import HealthCheck, settings
-
-settings.register_profile(
-    "leepjax",
-    max_examples=20,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("leepjax")
 
 # A background job of a shell ignores Ctrl-C, and so would the programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -23,16 +13,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(autouse=True, scope="module")
 def programs():
-    """Forget a file's programs after it: thousands in one process are more pieces of memory than Linux maps for one."""
+    """Have XLA spend no time on making programs fast, of which most run once or a few times.
+
+    Forget a file's programs after it: thousands in one process are more pieces of memory than Linux maps for one.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
     yield
+    jax.config.update("jax_disable_most_optimizations", False)
     jax.clear_caches()
 
 
 @pytest.fixture(scope="module")
-def compiled_fast():
-    """Have XLA spend no time on making programs fast: for files that compile each measure many times."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
+def optimised(programs):
+    """Compile as users do: for files that hold what the optimised programs compute, and those that compute for long."""
     jax.config.update("jax_disable_most_optimizations", False)
 
 
@@ -40,6 +33,13 @@ def compiled_fast():
 HEAVIEST = ("test_sweep", "test_verified_weights", "test_docs", "test_sharding", "test_families", "test_laws")
 
 
-def pytest_collection_modifyitems(items):
-    """The files that take the longest first; all others in their order."""
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: run only under --hypothesis-profile=long.")
+
+
+def pytest_collection_modifyitems(config, items):
+    """The files that take the longest first, all others in their order; what is for the long profile, only there."""
+    if not profiles.is_long():
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     items.sort(key=lambda item: HEAVIEST.index(item.path.stem) if item.path.stem in HEAVIEST else len(HEAVIEST))

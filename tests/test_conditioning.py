@@ -16,7 +16,6 @@ import leepjax as lj
 from leepjax.bootstrap import score_with_draws
 from leepjax.measures import transrate_from_class_moments
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 N, D, CLASSES = 48, 6, 3
 FEW, MANY = 18, 30  # examples and features
 OF_FEATURES = [name for name, row in MEASURES.items() if row.reads == "features"]

@@ -57,7 +57,6 @@ PROBLEMS = {
     "constant features": with_features(np.tile(base.features[0], (24, 1))),
     "zero features": with_features(np.zeros((24, 3))),
 }
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 every_problem = pytest.mark.parametrize("case", PROBLEMS)
 every_measure = pytest.mark.parametrize("name", MEASURES)
 SMOOTH = [name for name, row in MEASURES.items() if row.smooth and row.reads != "source_labels"]

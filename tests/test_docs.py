@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -55,14 +56,28 @@ def test_every_public_measure_has_an_example():
         assert ">>> " in getattr(leepjax, name).__doc__
 
 
-@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
-def test_example_runs(example):
-    assert len(example.read_text(encoding="utf-8").splitlines()) <= 80
-    run = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:leepjax", example],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.py"))}
+
+
+@pytest.mark.parametrize(
+    "example", [path for name, path in EXAMPLES.items() if name != "score_processes"], ids=lambda path: path.stem
+)
+def test_example_runs(example, monkeypatch, capsys, tmp_path):
+    """In this process, which has imported and compiled already what they share."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(example)])
+    runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out
+
+
+def test_the_example_of_processes_runs_alone():
+    """JAX finds its peers before anything is computed, so it has a process of its own."""
+    command = [sys.executable, "-W", "error::DeprecationWarning:leepjax", EXAMPLES["score_processes"]]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda path: path.stem)
+def test_examples_are_short(example):
+    assert len(example.read_text(encoding="utf-8").splitlines()) <= 80

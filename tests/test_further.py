@@ -17,7 +17,6 @@ from further_cases import CASES
 import leepjax
 from leepjax.measures import DEFAULT_MEASURES, FURTHER, MEASURES
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 every_measure = pytest.mark.parametrize("name", CASES)
 every_smooth_measure = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.smooth])
 

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from leepjax import DEFAULT_MEASURES
 
 every_measure = pytest.mark.parametrize("name", MEASURES)
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 few = settings(max_examples=6)
 tall_problems = st.builds(
     problem, SEEDS, features=st.sampled_from(list(FEATURES)), probs=st.sampled_from(["flat", "sharp", "one-hot"])

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import reference
 from cases import MEASURES, ORACLES, PLACES, TALL, WHERE, WIDE, evidence, problem, problems, score
-from hypothesis import given, settings
+from hypothesis import given
+from profiles import examples, only_long
 from sklearn.datasets import load_iris
 
 from leepjax import DEFAULT_MEASURES, eep, em_leep, h_score, leep, logme, loo_leep, nce, shrunk_h_score, soft_nce
+
+pytestmark = pytest.mark.usefixtures("optimised")
 
 # Relative, and absolute where a score passes zero: a logarithm turns the relative rounding of its argument, and the
 # whitening that of its unit variances, into an absolute error.
@@ -36,22 +39,27 @@ def test_every_measure_has_an_oracle():
     assert set(ORACLES) == set(MEASURES)
 
 
-@pytest.mark.parametrize("where", WHERE)
+# Each kind of weights with one shape, and each shape; all with all in the long profile.
+CASES = [("all", TALL), ("mask", WIDE), ("weights", WIDE)]
+CROSSED = [(where, shape) for where in WHERE for shape in (TALL, WIDE) if (where, shape) not in CASES]
+
+
+@pytest.mark.parametrize(("where", "shape"), [*CASES, *only_long(*CROSSED)], ids=str)
 @pytest.mark.parametrize("name", MEASURES)
-def test_oracle_float32(name, where):
-    @settings(max_examples=EXAMPLES.get(name, 15))
-    @given(problems(shapes=(TALL, WIDE), where=(where,)))
+def test_oracle_float32(name, where, shape):
+    @examples(EXAMPLES[name])
+    @given(problems(shapes=(shape,), where=(where,)))
     def agrees(drawn):
         assert_scores(score(name, drawn), ORACLES[name](drawn.astype(np.float64)), of=name)
 
     agrees()
 
 
-@pytest.mark.parametrize("where", ["weights"])
+@pytest.mark.parametrize("shape", [TALL, *only_long((WIDE,))], ids=str)
 @pytest.mark.parametrize("name", MEASURES)
-def test_oracle_float64(name, where):
-    @settings(max_examples=EXAMPLES.get(name, 15))
-    @given(problems(shapes=(TALL, WIDE), where=(where,)))
+def test_oracle_float64(name, shape):
+    @examples(EXAMPLES[name])
+    @given(problems(shapes=(shape,), where=("weights",)))
     def agrees(drawn):
         drawn = drawn.astype(np.float64)
         drawn = drawn._replace(probs=drawn.probs / drawn.probs.sum(axis=1, keepdims=True))

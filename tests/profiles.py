@@ -1,0 +1,34 @@
+"""How thorough the tests are: quick by default, and with many more examples under ``--hypothesis-profile=long``.
+
+A test or a parameter that is marked ``long`` runs under that profile only: what is left out by default are further
+combinations of choices that don't depend on each other, each of which another test or combination holds.
+"""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "leepjax",
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("long", settings.get_profile("leepjax"), max_examples=200)
+settings.load_profile("leepjax")
+
+
+def is_long():
+    """Whether pytest was asked for the long profile, which it loads before it imports the tests."""
+    return settings.default is settings.get_profile("long")
+
+
+def examples(number):
+    """So many examples where each is dear, and ten times as many under the long profile."""
+    return settings(max_examples=10 * number if is_long() else number)
+
+
+def only_long(*cases):
+    """Cases of a parametrised test, each a tuple of arguments, that only the long profile tries."""
+    return [pytest.param(*arguments, marks=pytest.mark.long) for arguments in cases]
