@@ -1,5 +1,6 @@
 """Every run draws the same examples; compiling takes as long as it takes."""
 
+import os
 import signal
 
 import jax
@@ -11,22 +12,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# XLA spends no time on making programs fast, of which most run once, here and in the processes that tests start.
+# The files that use `optimised` compile as users do, as do the notebooks, studies and benchmarks that `.ci/run` runs.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def programs():
-    """Have XLA spend no time on making programs fast, of which most run once or a few times.
-
-    Forget a file's programs after it: thousands in one process are more pieces of memory than Linux maps for one.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
+    """Forget a file's programs after it: thousands in one process are more pieces of memory than Linux maps for one."""
     yield
-    jax.config.update("jax_disable_most_optimizations", False)
     jax.clear_caches()
 
 
 @pytest.fixture(scope="module")
 def optimised(programs):
-    """Compile as users do: for files that hold what the optimised programs compute, and those that compute for long."""
-    jax.config.update("jax_disable_most_optimizations", False)
+    """Compile as users do: for files that hold what the optimised programs compute."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS")
+        jax.config.update("jax_disable_most_optimizations", False)
+        yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 # They take the longest, and Ray's tests mostly wait: begun last, they would be what a run ends with on one core.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from profiles import only_long
 from small_network import DATA, EXPECTED, Small, leaves
 from small_network import RECIPE as WHOLE
 
@@ -238,7 +239,7 @@ def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
             np.testing.assert_array_equal(weights[name], leaf)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, *only_long((signal.SIGINT,))])
 def test_a_signal_saves_a_checkpoint_and_says_where_the_training_stopped(sent, tmp_path):
     process = started(tmp_path / "states", tmp_path / "weights.npz", seconds="1000", pause="0.1")
     while step_of(process) < 4:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import reference
 from cases import SEEDS, TALL, WIDE, problem
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from leepjax import gbc
 from leepjax.types import InputError
@@ -33,7 +34,7 @@ def test_options_change_it():
 
 
 @every_covariance
-@settings(max_examples=8)
+@examples(8)
 @given(SEEDS, st.sampled_from([TALL, WIDE]), st.sampled_from(["any", "one class", "a missing class"]))
 def test_bounds(covariance, seed, shape, labels):
     p = problem(seed, shape, labels=labels)

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 
 @pytest.mark.parametrize(("dtype", "n"), [("float64", 16_385), ("float32", 32_769)])
 def test_vmapped_matrix_vector_product_under_jit(dtype, n):

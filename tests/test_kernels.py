@@ -8,6 +8,7 @@ import pytest
 from leepjax.kernels import class_sums, log_normalizer, own_likelihood
 from leepjax.kernels.class_sums import _by_matmul, _row_by_row
 
+pytestmark = pytest.mark.usefixtures("optimised")
 # n, z, c: several tables of partial sums, blocks that overlap, one row, rows too wide for the fast path.
 SHAPES = [(5000, 20, 3), (131, 7, 5), (1, 3, 2), (40, 5000, 3), (16, 1, 1)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)

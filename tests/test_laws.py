@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import EXEMPT, FEATURES, MEASURES, PLACES, PROBS, SEEDS, Problem, evidence, problem, score
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples, only_long
 
 from leepjax import DEFAULT_MEASURES
 
 every_measure = pytest.mark.parametrize("name", MEASURES)
-few = settings(max_examples=6)
+OTHERS = [name for name in MEASURES if name not in DEFAULT_MEASURES]
+few = examples(6)
 tall_problems = st.builds(
     problem, SEEDS, features=st.sampled_from(list(FEATURES)), probs=st.sampled_from(["flat", "sharp", "one-hot"])
 )
@@ -117,7 +119,10 @@ def test_vmap_over_weights_is_a_loop(name):
     assert jnp.isnan(nothing).all(), "no example counts"
 
 
-@every_measure
+# Of the others, test_oracle.py compares both with NumPy's float64.
+@pytest.mark.parametrize(
+    "name", [*DEFAULT_MEASURES, *only_long(*((n,) for n in MEASURES if n not in DEFAULT_MEASURES))]
+)
 def test_float32_is_close_to_float64(name):
     def law(name, p):
         with jax.enable_x64(True):

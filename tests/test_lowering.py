@@ -15,6 +15,7 @@ from cases import MEASURES, problem
 
 import leepjax as lj
 
+pytestmark = pytest.mark.usefixtures("optimised")
 N, Z, C = 20_000, 500, 10
 ROWS = jax.ShapeDtypeStruct((N, Z), jnp.float32), jax.ShapeDtypeStruct((N,), jnp.int32)
 MEASURES_OF_PROBS = {

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import ABSOLUTE, FEATURES, MEASURES, SEEDS, STREAMS, problem, score
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from leepjax.class_moments import ClassMoments
 from leepjax.moments import Moments
@@ -25,7 +26,7 @@ def same(actual, expected, atol=5e-6):
 def test_chunked_is_whole(name, bounds):
     start, read, finish = STREAMS[name]
 
-    @settings(max_examples=5)
+    @examples(5)
     @given(SEEDS, st.sampled_from(list(FEATURES)))
     def law(seed, features):
         p = problem(seed, features=features)

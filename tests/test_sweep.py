@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 import ray
+from profiles import only_long
 
 import leepjax as lj
 from leepjax.data.readers import digits
@@ -191,7 +192,7 @@ def test_no_process_of_ray_listens_to_other_machines():
     assert {each.laddr.ip for each in connections} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, *only_long((signal.SIGINT,))])
 def test_a_signal_stops_ray_and_keeps_what_is_measured(sent, compilations, tmp_path):
     command = [sys.executable, "-m", "leepjax", "sweep", "digits", "--engine", "ray", "--limit", "60", "--no-cache"]
     command += ["--measures", "leep", "--verify", "none", "--out", str(tmp_path)]

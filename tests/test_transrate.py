@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference
 from cases import FEATURES, SEEDS, TALL, WIDE, problem, score
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import examples
 
 from leepjax import Batches, ClassMoments, accumulate, transrate
 from leepjax.kernels.class_grams import class_grams
@@ -32,7 +33,7 @@ def test_options_are_the_oracles(weighting, eps, where):
         assert abs(expected - reference.transrate(p.features, p.labels, where=p.where)) > 0.01
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(SEEDS, st.sampled_from([TALL, WIDE]), st.sampled_from(list(FEATURES)))
 def test_by_frequency_it_is_never_negative(seed, shape, features):
     p = problem(seed, shape, features=features)
