@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -205,8 +206,13 @@ def out(tmp_path_factory):
 def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format):
     code, text, err = run("rank", *SMALL, "--no-cache", "--out", out, "--format", format)
     assert code == 0
-    assert "random: leep" in err
-    assert "random: leep" not in text
+    lines = [line for line in err.splitlines() if line.startswith("sources: ")]
+    assert [line.split(" (")[0] for line in lines] == [
+        "sources: random on digits 1/2",
+        "sources: cifar10-animals on digits 2/2",
+    ]
+    assert re.fullmatch(r".* \(\d+ s, about \d+ s left\)", lines[0])
+    assert "sources: " not in text
     if format == "table":
         assert "Sources for digits, best leep first" in text
         assert "With 2 sources no correlation" in text

@@ -13,8 +13,8 @@ import leepjax
 
 PACKAGE = Path(leepjax.__file__).parent
 
-# Text, which every module may make safe.
-EVERYWHERE = {"printable"}
+# What every module may use: text made safe for terminals, and the type of progress callbacks.
+EVERYWHERE = {"printable", "callbacks"}
 # Module or folder → what it may import of the package: always what stands above it, never below.
 BASE = {"types", "files", "locks", "sealed", "kernels", "validation", "tables"}
 STATISTICS = {"types", "kernels", "validation", "validation_columns", "joint", "moments", "class_moments"}
@@ -22,6 +22,7 @@ ALLOWED = {
     "__init__": set(),
     "types": set(),
     "printable": set(),
+    "callbacks": set(),
     "files": set(),
     "locks": set(),
     "sealed": {"files"},

@@ -103,7 +103,7 @@ def test_ray_gives_what_the_serial_engine_gives(targets, serial, tmp_path, monke
     # In the order in which the cells were done.
     assert sorted(written, key=attrgetter("key")) == sorted(expected, key=attrgetter("key"))
     assert [at[1:] for at in told] == [(done, 4) for done in range(5)]
-    assert {what for what, _, _ in told} > {"sweep: random→digits", "sweep: cifar10→folder"}
+    assert {what for what, _, _ in told} > {"sources: random on digits", "sources: cifar10 on folder"}
     assert len(list((tmp_path / "cache").iterdir())) == 4
     assert ray.is_initialized()  # whoever started it shuts it down
 

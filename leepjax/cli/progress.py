@@ -1,5 +1,6 @@
-"""How far a command is, on stderr: a bar with rate and time left on a terminal, a line for each step elsewhere."""
+"""How far a command is, on stderr: bars with rate and time left on a terminal, a line per source elsewhere."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,12 +9,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from leepjax.callbacks import OVERALL
 from leepjax.printable import printable
+
+_SECONDS_BETWEEN_LINES = 15.0
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A function ``(what, done, total)`` to report with; a new `what` starts a new bar."""
+    """A function ``(what, done, total)`` to report with: `what` is "group: stage", and each group has a bar.
+
+    Without a terminal the groups in `OVERALL` get a line per call, and the others one every 15 seconds.
+    """
     console = _Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines(console)
@@ -59,14 +66,30 @@ class _Rate(ProgressColumn):
 
 
 class _PlainLines:
-    """One line when something starts and one when it is complete: a log stays short."""
+    """A line per source that is done, and one every 15 seconds in between: a log stays short."""
 
     def __init__(self, console: Console):
         self._console = console
-        self._last = ""
+        self._began: dict[tuple[str, int], tuple[float, int]] = {}
+        self._last = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        stage = what.partition(":")[0] + what.rpartition(" ")[2]
-        if stage != self._last or done == total:
-            self._console.print(Text(f"{printable(what)} {done}/{total}"), soft_wrap=True)
-        self._last = stage
+        now = time.monotonic()
+        overall = what.startswith(OVERALL)
+        group = what.partition(":")[0], total
+        began, first = self._began.setdefault(group, (self._last, 0) if overall else (now, done))
+        if not overall and now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        elapsed, newly = now - began, done - first
+        left = f", about {_duration(elapsed * (total - done) / newly)} left" if newly and done < total else ""
+        self._console.print(Text(f"{printable(what)} {done}/{total} ({_duration(elapsed)}{left})"), soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    """>>> _duration(8.4), _duration(130), _duration(7300)
+    ('8 s', '2 min', '2.0 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

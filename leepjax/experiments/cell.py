@@ -15,6 +15,7 @@ import scipy.stats
 from threadpoolctl import threadpool_limits
 
 from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.callbacks import OnProgress, counted
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
@@ -40,21 +41,6 @@ CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
 REVISION = "5"
 """Raise this when values of a measure or verification, or the digest of a target, change: records from before are then
 measured again."""
-
-OnProgress = Callable[[str, int, int], None]
-"""Told what is under way, and how many examples or steps of how many are done."""
-
-
-def counted(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:
-    """A function of the size of each batch that tells how many examples are done."""
-    done = 0
-
-    def on_batch(examples: int) -> None:
-        nonlocal done
-        done += examples
-        on_progress(what, done, total)
-
-    return on_batch
 
 
 @dataclass(frozen=True)
@@ -82,6 +68,11 @@ class Cell:
 
     study: Study
     source: Source
+
+    @property
+    def name(self) -> str:
+        """What progress calls it."""
+        return f"{self.source.name} on {self.study.target.name}"
 
     def work(self) -> dict[str, tuple[str, str]]:
         """What there is to measure, in the order of the records: content key → kind and name."""

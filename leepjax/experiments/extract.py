@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from leepjax.experiments.cell import OnProgress, counted
+from leepjax.callbacks import OVERALL, OnProgress, counted
 from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.experiments.sources import NOT_OF_A_SOURCE, AnySource, Failed, open_each, raise_for_all, reason_of
 from leepjax.extraction.extract import extract as extract_one
@@ -98,7 +98,7 @@ def extract(
     )
     opened = open_each("extract", sources)
     extracted, failed = Extractions(), list(opened.failed)
-    for source in opened.sources:
+    for number, source in enumerate(opened.sources, start=1):
         source, started = replace(source, dtype=dtype or source.dtype), time.monotonic()
         try:
             table = extract_one(
@@ -115,9 +115,10 @@ def extract(
             raise
         except Exception as error:
             failed.append(Failed(source.name, error))
-            continue
-        path = table_path(Path(out), table.key, evidence, storage)
-        extracted[source.name] = Extracted(table, path, time.monotonic() - started)
+        else:
+            path = table_path(Path(out), table.key, evidence, storage)
+            extracted[source.name] = Extracted(table, path, time.monotonic() - started)
+        on_progress(f"{OVERALL}: {source.name}", number, len(opened.sources))
     if not extracted:
         raise_for_all("extract", failed)
     extracted.failures = tuple(Failure(name, examples.name, reason_of(error)) for name, error in failed)

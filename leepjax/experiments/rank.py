@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from leepjax.experiments.cell import OnProgress, Verify
+from leepjax.callbacks import OnProgress
+from leepjax.experiments.cell import Verify
 from leepjax.experiments.plan import AnyTarget, plan
 from leepjax.experiments.sources import AnySource, open_each
 from leepjax.experiments.sweep import carry_out, serial

@@ -9,7 +9,8 @@ from typing import Any
 
 import jax
 
-from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study
+from leepjax.callbacks import OVERALL, OnProgress
+from leepjax.experiments.cell import Cell, Measured, Run, Study
 from leepjax.experiments.ray_start import check_cluster, start_ray
 from leepjax.experiments.sources import NOT_OF_A_SOURCE
 from leepjax.models.source import Source
@@ -60,12 +61,12 @@ def _measure_there(ray, cells, known, cache, on_progress) -> Measured:
     tasks: dict[Any, Cell] = {}
     try:
         tasks |= _submit(ray, cells, known, cache)
-        on_progress("sweep: started", 0, len(cells))
+        on_progress(f"{OVERALL}: started", 0, len(cells))
         while tasks:
             (task,), _ = ray.wait(list(tasks))
             cell = tasks.pop(task)
             yield cell, _measured(ray, task, cell)
-            on_progress(f"sweep: {cell.source.name}→{cell.study.target.name}", len(cells) - len(tasks), len(cells))
+            on_progress(f"{OVERALL}: {cell.name}", len(cells) - len(tasks), len(cells))
     finally:
         if started:
             ray.shutdown()  # ends what still runs; cancelling it first may abort Ray, where a task ends at that moment

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from leepjax.callbacks import OnProgress, counted
 from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
-from leepjax.experiments.cell import OnProgress, counted
 from leepjax.experiments.written import write_source
 from leepjax.extraction.extract import extract
 from leepjax.locks import locked

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from leepjax.experiments.cell import Cell, Measured, OnProgress, Run, Study, Verify
+from leepjax.callbacks import OVERALL, OnProgress
+from leepjax.experiments.cell import Cell, Measured, Run, Study, Verify
 from leepjax.experiments.plan import AnyTarget, plan
 from leepjax.experiments.sources import (
     NOT_OF_A_SOURCE,
@@ -217,7 +218,7 @@ def _warn(failed: Failed) -> None:
 def serial(cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress) -> Measured:
     """Measure one cell after the other in this process; each record comes as soon as it is there."""
     several_targets = len({cell.study.target.name for cell in cells}) > 1
-    for cell in cells:
+    for number, cell in enumerate(cells, start=1):
         prefix = f"{cell.study.target.name}: " if several_targets else ""
         report = partial(_with_prefix, on_progress, prefix)
         try:
@@ -227,6 +228,7 @@ def serial(cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | Non
             raise
         except Exception as error:
             yield cell, error
+        on_progress(f"{OVERALL}: {cell.name}", number, len(cells))
 
 
 def _with_prefix(on_progress: OnProgress, prefix: str, what: str, done: int, total: int) -> None:

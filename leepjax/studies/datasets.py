@@ -1,21 +1,19 @@
 """What a study's names stand for: labelled sets in two parts, sources, and what a source says of either part."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from leepjax.callbacks import OnProgress
 from leepjax.data.readers import read_target
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
 from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.models.source import Source
-
-Tell = Callable[[str, int, int], None]
-"""Told what is under way, and how much of how much is done."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,9 @@ class Said:
         return np.searchsorted(self.rows, rows)
 
 
-def said(source: Source, target: Target, wanted: Sequence[np.ndarray], cache: Path | None, tell: Tell) -> Said:
+def said(
+    source: Source, target: Target, wanted: Sequence[np.ndarray], cache: Path | None, on_progress: OnProgress
+) -> Said:
     """Pass the examples that are wanted through a source; all of them where they are many, or kept already."""
     rows = np.unique(np.concatenate(wanted))
     whole = cache is not None and table_path(cache, table_key(source, target)).exists()
@@ -88,7 +88,7 @@ def said(source: Source, target: Target, wanted: Sequence[np.ndarray], cache: Pa
     def on_batch(examples: int) -> None:
         nonlocal done
         done += examples
-        tell(what, done, len(part))
+        on_progress(what, done, len(part))
 
     table = extract(source, part, cache=cache, on_batch=on_batch)
     return Said(rows, table.features, table.probs, table.labels)

@@ -1,15 +1,14 @@
 """A study's outcomes: what is known of them, what is missing, and the file that they are kept in."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from leepjax.callbacks import OnProgress
 from leepjax.locks import locked
 from leepjax.studies.config import Config
-from leepjax.studies.datasets import Tell
 from leepjax.studies.outcome import OUTCOMES, Method, Outcome, read_outcomes, write_outcomes
 from leepjax.studies.scoring import SCORES
 from leepjax.studies.transfers import Transfer, Transferred
@@ -20,8 +19,8 @@ Scores = Mapping[str, float | None]
 class Ledger:
     """Every transfer of a study, in order, with its outcome as soon as there is one; each is written at once."""
 
-    def __init__(self, folder: Path, config: Config, transfers: list[Transfer], tell: Tell):
-        self._path, self._config, self._tell = folder / OUTCOMES, config, tell
+    def __init__(self, folder: Path, config: Config, transfers: list[Transfer], on_progress: OnProgress):
+        self._path, self._config, self._on_progress = folder / OUTCOMES, config, on_progress
         self._transfers = [(transfer.key(config), transfer) for transfer in transfers]
         # Studies share transfers, so what a neighbour's folder holds needn't be made again.
         paths = sorted({*folder.parent.glob(f"*/{OUTCOMES}")} | {self._path})
@@ -29,7 +28,6 @@ class Ledger:
         self._outcomes = {key: known[key] for key, _ in self._transfers if key in known}
         read_outcomes(self._path, mend=True)
         self._unwritten = set(self._outcomes)
-        self._count = len({key for key, _ in self._transfers})
         self.expect(0)
 
     @property
@@ -65,8 +63,8 @@ class Ledger:
         self.write()
 
     def expect(self, count: int) -> None:
-        """Begin with so many transfers of one kind: a head takes a hundredth of what a training does."""
-        self._started, self._at_start, self._expected = time.monotonic(), len(self._outcomes), count
+        """Begin with `count` transfers of one kind; progress counts each kind apart, as a head is 100 times faster."""
+        self._at_start, self._expected = len(self._outcomes), count
 
     def add(self, transfer: Transfer, transferred: Transferred, scores: Scores) -> None:
         """Enter an outcome; `write` keeps it."""
@@ -86,10 +84,8 @@ class Ledger:
             **self._names(transfer),
         )
         self._unwritten.add(key)
-        made = len(self._outcomes) - self._at_start
-        left = (time.monotonic() - self._started) / made * max(0, self._expected - made) / 60
-        what = f"{self._config.study}: {left:.0f} min left, {transfer.source.name}, {transfer.method}, {task.name}"
-        self._tell(what, len(self._outcomes), self._count)
+        what = f"{self._config.study}, {transfer.method}: {transfer.source.name}, {task.name}"
+        self._on_progress(what, len(self._outcomes) - self._at_start, self._expected)
 
     def write(self) -> None:
         """Keep what is new here beside what the file holds by now: other processes write to it as well.

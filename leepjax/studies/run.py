@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from leepjax.callbacks import OnProgress
 from leepjax.experiments.sources import open_sources, twice
 from leepjax.models.source import Source
 from leepjax.studies.config import Config, Scale
-from leepjax.studies.datasets import Pair, Said, Tell, at_size, open_pair, said
+from leepjax.studies.datasets import Pair, Said, at_size, open_pair, said
 from leepjax.studies.engines import Engine, Run, open_engine
 from leepjax.studies.ledger import Ledger, Scores
 from leepjax.studies.outcome import TASKS, Method, Outcome
@@ -36,7 +37,7 @@ def run_study(
     workers: int | None = None,
     cache: Path | None = None,
     command: str = "",
-    on_progress: Tell = lambda what, done, total: None,
+    on_progress: OnProgress = lambda what, done, total: None,
 ) -> list[Outcome]:
     """Run a study, or go on with it: transfers whose outcomes `out` holds, in whatever study, aren't made again.
 
@@ -48,7 +49,7 @@ def run_study(
         workers: of the engine ``processes``; one for each core by default.
         cache: folder for what the sources say of the sets; nothing is kept when left out.
         command: what to run to have the same again, for ``study.json``.
-        on_progress: told what is under way, and how many transfers of how many are done.
+        on_progress: called with what is under way, and how many transfers of one kind are done, of how many.
 
     Returns:
         The outcomes: of a target, a profile and a source, task by task.
@@ -107,7 +108,7 @@ def _seen(transfer: Transfer) -> tuple[str, Task]:
     return transfer.source.identity, transfer.task
 
 
-def _score_and_retrain(ledger, groups, l2, cache, tell) -> dict[tuple[str, Task], Scores]:
+def _score_and_retrain(ledger, groups, l2, cache, on_progress) -> dict[tuple[str, Task], Scores]:
     """Score all that isn't scored, and re-train all heads, one source on one target at a time."""
     places = {(each.source.identity, each.pair.name): (each.source, each.pair) for group in groups for each in group}
     unscored, heads = ledger.unscored(), set(ledger.missing("head"))
@@ -116,24 +117,24 @@ def _score_and_retrain(ledger, groups, l2, cache, tell) -> dict[tuple[str, Task]
         here = [each for each in unscored if (each.source.identity, each.pair.name) == place]
         if not here:
             continue
-        learned = said(source, pair.train, [each.task.train_rows for each in here], cache, tell)
+        learned = said(source, pair.train, [each.task.train_rows for each in here], cache, on_progress)
         most_classes = max(len(each.task.classes) for each in here)
         for number, each in enumerate(here):
-            tell(f"{source.name} on {pair.name}: scores", number, len(here))
+            on_progress(f"{source.name} on {pair.name}: scores", number, len(here))
             if _seen(each) not in scored:
                 scored[_seen(each)] = scores(source.card, learned, each.task, most_classes)
         ledger.rescore({each: scored[_seen(each)] for each in here})
         missing = [each for each in here if each.method == "head" and each in heads]
-        _retrain(ledger, learned, missing, scored, l2, cache, tell)
+        _retrain(ledger, learned, missing, scored, l2, cache, on_progress)
     return scored
 
 
-def _retrain(ledger, learned: Said, transfers: Sequence[Transfer], scored, l2, cache, tell) -> None:
+def _retrain(ledger, learned: Said, transfers: Sequence[Transfer], scored, l2, cache, on_progress) -> None:
     """Re-train heads on one source's features, those of similar sizes together."""
     if not transfers:
         return
     source, pair = transfers[0].source, transfers[0].pair
-    tested = said(source, pair.test, [each.task.test_rows for each in transfers], cache, tell)
+    tested = said(source, pair.test, [each.task.test_rows for each in transfers], cache, on_progress)
     transfers = sorted(transfers, key=lambda each: len(each.task.train_rows) * len(each.task.classes))
     ledger.expect(len(transfers))
     for start in range(0, len(transfers), TOGETHER):
