@@ -11,7 +11,6 @@ from test_conditioning import CLASSES, FEATURES, FEW, MANY, D, N, asked, assert_
 
 import leepjax as lj
 
-pytestmark = pytest.mark.usefixtures("compiled_fast")
 KINDS = [*FEATURES, "tiny weights"]
 
 
