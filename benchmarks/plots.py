@@ -17,6 +17,19 @@ from measuring import size
 from results import HERE, lines, two_reads_from_disk
 
 
+def sources(axes: list[Axes]) -> None:
+    found = lines("real_sources", target="cifar100-superclasses")
+    accuracies = [line["head_accuracy"] for line in found]
+    for ax, (measure, name) in zip(axes, (("calibrated_leep", "calibrated LEEP"), ("leep", "LEEP")), strict=True):
+        scores = [line["scores"][measure] for line in found]
+        (agreement,) = lines("real_sources_agreement", target="cifar100-superclasses", measure=measure)
+        r, low, high = agreement["pearson"]
+        ax.plot(scores, accuracies, "o", color=BLUE)
+        ax.set(title=f"r = {r:.2f} [{low:.2f}, {high:.2f}]", xlabel=f"{name}, before any training")
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("test accuracy of a head trained on it")
+
+
 def limit(axes: list[Axes]) -> None:
     found = [line for line in lines("limit") if line["dtype"] == "float32"]
     varied = {
@@ -178,6 +191,7 @@ def pretraining(axes: list[Axes]) -> None:
 
 # Each plot, and how many panels it has.
 PLOTS: dict[Callable[[list[Axes]], None], int] = {
+    sources: 2,
     limit: 3,
     logits: 1,
     rivals: 1,

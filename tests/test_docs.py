@@ -30,11 +30,20 @@ def test_readme_snippet_prints_what_it_says(capsys):
     assert capsys.readouterr().out.split() == expected
 
 
-def test_readme_lists_every_measure_and_source():
+def test_the_page_of_sources_lists_those_that_come_along():
     from leepjax.models.opening import shipped_sources
 
-    for name in (*leepjax.MEASURES, *shipped_sources()):
-        assert f"`{name}`" in README
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    for name in shipped_sources():
+        assert f"`{name}`" in page
+
+
+def test_readme_is_short_and_its_links_lead_somewhere():
+    assert len(README.encode()) <= 6144
+    places = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert len(places) > 10
+    for place in places:
+        assert (ROOT / place).is_file(), place
 
 
 # What examples of a module need of an extra that may not be installed.
