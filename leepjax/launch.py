@@ -23,6 +23,8 @@ from leepjax.distributed import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, NUM_PRO
 from leepjax.interrupts import interruptible
 from leepjax.types import InputError
 
+GRACE = 5.0
+"""Seconds that the processes have to save their work between a signal to the launcher and SIGKILL."""
 # From this line on, the JAX runtime reports on its way to abort(), and nobody reads stack traces.
 _ABORTING = re.compile(r"[EF]\d{4} \S+ +\d+ (coordination_service\w*\.cc|client\.h):\d+\]")
 # Gloo announces its connections, from several threads at once, which cuts its lines into pieces of each other.
@@ -91,6 +93,11 @@ class _Child:
         """Pass on no more: while its peers are being stopped, it could only complain of losing them."""
         self._muted = True
 
+    def terminate(self) -> None:
+        """Ask it alone to end: its own children are its to end, and what it saves may need them."""
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+
     def kill(self) -> None:
         """Kill it and its children: JAX catches SIGTERM, and a process in a collective reacts to nothing else."""
         with suppress(ProcessLookupError):
@@ -124,8 +131,9 @@ def launch(
     peers: that's for ``srun`` and for TPU pods, which call the launcher once a process.
 
     Of processes that start here together, process 0's stdout passes through, and the others' goes to stderr, where
-    each line tells whose it is; so does what subprocesses print. When one fails, all others are killed, with their
-    children; so are all of them when the launcher itself is killed.
+    each line begins with the number of its process; so does what subprocesses print. When one fails, all others are
+    killed, with their children; so are all of them when the launcher itself is killed. When the launcher gets Ctrl-C,
+    SIGTERM or SIGHUP, each process gets SIGTERM, and is killed if it still runs `GRACE` seconds later.
 
     Args:
         command: what each process executes.
@@ -151,9 +159,11 @@ def launch(
             failed = _wait(children)
             if failed:
                 raise ChildProcessError(_explain(failed, processes, timeout))
-        except BaseException:
+        except BaseException as error:
             for child in children:
                 child.mute()
+            if isinstance(error, KeyboardInterrupt):
+                _end_gently(children)
             for child in children:
                 child.kill()
             raise
@@ -220,6 +230,15 @@ def _wait(children):
     for child in failed or children:
         child.drain()
     return min(failed, key=lambda child: (child.aborting, child.process.returncode > 0), default=None)
+
+
+def _end_gently(children):
+    """Send SIGTERM to all, and wait until they have ended, for `GRACE` seconds at most."""
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + GRACE
+    while any(child.process.poll() is None for child in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _explain(child, processes, timeout):

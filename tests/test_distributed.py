@@ -14,7 +14,7 @@ import pytest
 from profiles import only_long
 
 import leepjax as lj
-from leepjax.launch import launch
+from leepjax.launch import GRACE, launch
 from leepjax.types import InputError
 
 JOB = Path(job.__file__)
@@ -145,6 +145,30 @@ def test_an_interrupt_stops_all(sent, tmp_path):
     )
     assert gone(pids)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_processes_have_time_to_save_their_work_after_a_signal(ignored, tmp_path):
+    handler = "signal.SIG_IGN" if ignored else "save"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, pathlib, signal, sys, time\n"
+        "place = pathlib.Path(__file__).with_name(os.environ['LEEPJAX_PROCESS_ID'])\n"
+        "def save(*_):\n"
+        "    time.sleep(0.5)\n"
+        "    place.with_suffix('.saved').touch()\n"
+        "    sys.exit()\n"
+        f"signal.signal(signal.SIGTERM, {handler})\n"
+        "place.touch()\n"
+        "time.sleep(600)\n"
+    )
+    with Run(*LAUNCH, "--processes", 2, program) as started:
+        wait_until(lambda: all((tmp_path / name).exists() for name in "01"))
+        started.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        assert started.end()[0] == 128 + signal.SIGTERM
+    assert (time.monotonic() - sent > GRACE) == ignored
+    assert all((tmp_path / f"{name}.saved").exists() != ignored for name in "01")
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
