@@ -14,7 +14,7 @@ from leepjax.moments import choose_anchor
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("anchor", "counts", "sums", "grams", "unit"),
+    data_fields=("anchor", "counts", "rows", "sums", "grams", "unit"),
     meta_fields=(),
 )
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class ClassMoments:
     anchor: jax.Array
     """[d] what is subtracted from the features before summing"""
     counts: jax.Array
-    """[c] examples per class"""
+    """[c] examples per class, the sum of their weights"""
+    rows: jax.Array
+    """[c] examples of positive weight per class, which bound the rank of its features whatever the weights are"""
     sums: jax.Array
     """[c d] Σ x over the examples of a class"""
     grams: jax.Array
@@ -45,7 +47,7 @@ class ClassMoments:
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
         """The moments of no examples; the first `update` chooses the anchor."""
         c, d = num_classes, num_features
-        return cls(*(jnp.zeros(shape, dtype) for shape in ((d,), (c,), (c, d), (c, d, d), ())))
+        return cls(*(jnp.zeros(shape, dtype) for shape in ((d,), (c,), (c,), (c, d), (c, d, d), ())))
 
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
@@ -81,7 +83,7 @@ class ClassMoments:
         """The moments of x + δ, which is in units as x is."""
         n, across = self.counts[:, None], self.sums[:, :, None] * δ
         grams = self.grams + across + across.mT + n[:, :, None] * jnp.outer(δ, δ)
-        return type(self)(anchor, self.counts, self.sums + n * δ, grams, self.unit)
+        return type(self)(anchor, self.counts, self.rows, self.sums + n * δ, grams, self.unit)
 
     @property
     def size(self) -> jax.Array:
@@ -110,5 +112,7 @@ def _add(moments, features, labels, where):
     weights = jnp.ones(len(labels), dtype) if where is None else where.astype(dtype)
     anchor, unit = choose_anchor(*jax.lax.stop_gradient((moments, features, where)))
     scale = 1 / jnp.where(unit > 0, unit, 1)
-    sums = class_grams(features.astype(dtype), labels, weights, anchor, len(moments.counts), scale)
-    return replace(jax.tree.map(jnp.add, moments, type(moments)(anchor, *sums, unit)), anchor=anchor, unit=unit)
+    rows = jax.ops.segment_sum((weights > 0).astype(dtype), labels, len(moments.counts))
+    counts, *sums = class_grams(features.astype(dtype), labels, weights, anchor, len(moments.counts), scale)
+    batch = type(moments)(anchor, counts, rows, *sums, unit)
+    return replace(jax.tree.map(jnp.add, moments, batch), anchor=anchor, unit=unit)

@@ -18,7 +18,7 @@ BLOCK_COLUMNS = 128
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=("anchor", "counts", "sums", "gram", "cubic", "quartic", "unit"),
+    data_fields=("anchor", "counts", "rows", "sums", "gram", "cubic", "quartic", "unit"),
     meta_fields=(),
 )
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Moments:
     anchor: jax.Array
     """[d] what is subtracted from the features before summing"""
     counts: jax.Array
-    """[c] examples per class"""
+    """[c] examples per class, the sum of their weights"""
+    rows: jax.Array
+    """[] examples of positive weight, which bound the rank of the features whatever the weights are"""
     sums: jax.Array
     """[c d] Σ x over the examples of a class"""
     gram: jax.Array
@@ -55,7 +57,7 @@ class Moments:
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
         """The moments of no examples; the first `update` chooses the anchor."""
         d = num_features
-        shapes = ((d,), (num_classes,), (num_classes, d), (d, d), (d,), (), ())
+        shapes = ((d,), (num_classes,), (), (num_classes, d), (d, d), (d,), (), ())
         return cls(*(jnp.zeros(shape, dtype) for shape in shapes))
 
     @classmethod
@@ -98,6 +100,7 @@ class Moments:
         return type(self)(
             anchor,
             self.counts,
+            self.rows,
             self.sums + self.counts[:, None] * δ,
             G + jnp.outer(s, δ) + jnp.outer(δ, s) + n * jnp.outer(δ, δ),
             self.cubic + q * δ + 2 * Gδ + 2 * sδ * δ + δδ * s + n * δδ * δ,
@@ -192,6 +195,7 @@ def _upper_sums(features, labels, weights, anchor, unit, num_classes):
     return Moments(
         anchor,
         jax.ops.segment_sum(weights, labels, num_classes),
+        (weights > 0).sum(dtype=x.dtype),
         jax.ops.segment_sum(weighted, labels, num_classes),
         _upper_gram(x, weighted),
         jnp.matmul(squared_norm, weighted, precision=HIGHEST),

@@ -150,6 +150,16 @@ def test_logme_and_h_score_of_deficient_rank(seed):
             )
 
 
+@pytest.mark.parametrize("name", ["logme", "transrate"])
+@pytest.mark.parametrize(("n", "d", "whole"), [(60, 8, 9), (60, 8, 4), (30, 12, 3)])
+def test_examples_of_tiny_weight_still_bound_the_rank(name, n, d, whole):
+    # The weights sum to fewer than there are features, which are of full rank all the same.
+    where = np.where(np.arange(n) < whole, 1, 1e-6).astype(np.float32)
+    features = plain(n, d).astype(np.float32)
+    p = Problem(features, np.ones((n, 1), np.float32), np.arange(n) % CLASSES, where, CLASSES)
+    np.testing.assert_allclose(score(name, p), ORACLES[name](p.astype(np.float64)), rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["h_score", "logme", "transrate", "parc", "knn"])
 def test_massive_activations_are_scored(name):
     p = asked("one row 1e4 times the others")

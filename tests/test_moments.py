@@ -41,6 +41,7 @@ def test_blocks_sum_up_to_the_whole(n, weighted):
     expected = Moments(
         np.asarray(summed.anchor),
         np.bincount(labels, w, 3),
+        np.sum(w > 0),
         np.stack([(w[:, None] * x)[labels == y].sum(axis=0) for y in range(3)]),
         x.T @ (w[:, None] * x),
         (w * norm) @ x,

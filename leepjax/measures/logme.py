@@ -66,7 +66,7 @@ def logme_from_moments(moments: Moments) -> jax.Array:
     """LogME of features that were summed up in `Moments`."""
     central, n, counts = moments.central(), moments.size, moments.counts
     spread = counts * (n - counts) / jnp.where(n > 0, n, 1)
-    evidence = max_evidence(central.gram, central.sums, moments.mean_in_units, n, counts, spread)
+    evidence = max_evidence(central.gram, central.sums, moments.mean_in_units, n, counts, spread, moments.rows)
     present = counts > 0
     return jnp.where(present, evidence, 0).sum() / present.sum() / n
 
@@ -87,11 +87,11 @@ def _logme_by_svd(features, labels, where, num_classes):
     mean = weights @ features / n
     x = jnp.where(counting, features - mean, 0)
     counts, root = weights @ one_hot, jnp.sqrt(weights)[:, None]
-    problem = _problem_by_svd(root * (x - weights @ x / n), root * one_hot, mean, n, counts)
+    problem = _problem_by_svd(root * (x - weights @ x / n), root * one_hot, mean, n, counts, counting.sum())
     return jnp.where(counts > 0, _maximise(problem)[0], 0).sum() / (counts > 0).sum() / n
 
 
-def _problem_by_svd(x, columns, mean, n, totals) -> "_Problem":
+def _problem_by_svd(x, columns, mean, n, totals, rows) -> "_Problem":
     """Of rows [n d] and columns [n c], both times the roots of the weights; all else as for `_problem`."""
     left_vectors, sizes, right = jnp.linalg.svd(x, full_matrices=False)
     eps = max(x.shape) * float(jnp.finfo(x.dtype).eps)
@@ -100,7 +100,7 @@ def _problem_by_svd(x, columns, mean, n, totals) -> "_Problem":
     spread = squares - totals**2 / n
     targets = jnp.where(known, columns.T @ left_vectors, 0)
     left = spread - (targets**2).sum(axis=1)
-    left = jnp.where((known.sum() >= n - 1) | (left <= eps * spread), 0, left)
+    left = jnp.where((known.sum() >= rows - 1) | (left <= eps * spread), 0, left)
     # What of the mean lies outside all directions is one more, without variance.
     along = jnp.where(known, right @ mean, 0)
     outside = jnp.linalg.norm(mean - along @ right)
@@ -152,7 +152,7 @@ class _Problem(NamedTuple):
     """[] directions that aren't resolved, and may have a variance"""
 
 
-def _problem(gram, projections, mean, n, totals, spread) -> _Problem:
+def _problem(gram, projections, mean, n, totals, spread, rows) -> _Problem:
     d, eps = len(gram), float(jnp.finfo(gram.dtype).eps)
     of_constants = n * (8 * eps) ** 2 * (mean**2).sum()  # what constant features can seem to vary by
     values, vectors = jnp.linalg.eigh(gram)
@@ -162,7 +162,7 @@ def _problem(gram, projections, mean, n, totals, spread) -> _Problem:
     along = jnp.matmul(projections, vectors, precision=HIGHEST)
     targets = jnp.where(known, along / jnp.sqrt(jnp.where(known, values, 1)), 0)
     left = spread - (targets**2).sum(axis=1)
-    spans = known.sum() >= n - 1  # as many independent rows as examples: any labels are fitted
+    spans = known.sum() >= rows - 1  # as many independent rows as examples: any labels are fitted
     left = jnp.where(spans | (left <= d * eps * spread), 0, left)
     squares = spread + totals**2 / n
     # An absent class isn't averaged; it only must not divide by zero.
@@ -267,6 +267,7 @@ def max_evidence(
     n: jax.Array,
     totals: jax.Array,
     spread: jax.Array,
+    rows: jax.Array,
 ) -> jax.Array:
     """[c] max L of each column y of a label matrix, 0/1 or real; NaN where there is none; of y = 0 it means nothing.
 
@@ -274,11 +275,12 @@ def max_evidence(
         gram: [d d] of the centred features.
         projections: [c d] Σ y (f − μ), of a class the sum of its centred features.
         mean: [d] μ.
-        n: [] the number of examples.
+        n: [] the sum of the weights.
         totals: [c] Σ y.
         spread: [c] Σ (y − mean of y)².
+        rows: [] the number of examples of positive weight.
     """
-    return _maximise(_problem(gram, projections, mean, n, totals, spread))[0]
+    return _maximise(_problem(gram, projections, mean, n, totals, spread, rows))[0]
 
 
 @max_evidence.defjvp
@@ -290,7 +292,7 @@ def _max_evidence_jvp(primals, tangents):
     problem = _problem(*primals)
     evidence, t = _maximise(problem)
     V, n, mean, totals, squares = problem.vectors, problem.n, problem.mean, problem.totals, problem.squares
-    d_gram, d_projections, d_mean, d_n, d_totals, d_spread = tangents
+    d_gram, d_projections, d_mean, d_n, d_totals, d_spread, _ = tangents
     d_gram, d_projections, d_mean = V.T @ d_gram @ V, d_projections @ V, d_mean @ V
     d_squares = d_spread + 2 * totals * d_totals / n - (totals / n) ** 2 * d_n
 

@@ -44,6 +44,7 @@ def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLik
 def _logme_regression(features, targets, where):
     columns = Columns.of(features, targets, where)
     n, totals, spread = columns.size, columns.totals, columns.spread
-    evidence = max_evidence(columns.moments.gram, columns.projections, columns.moments.mean_in_units, n, totals, spread)
+    moments = columns.moments
+    evidence = max_evidence(moments.gram, columns.projections, moments.mean_in_units, n, totals, spread, moments.rows)
     # The evidence of columns that are measured in units falls by n log of the unit.
     return jnp.where(spread + totals**2 > 0, evidence / n - jnp.log(columns.units), jnp.nan).mean()

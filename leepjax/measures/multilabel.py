@@ -160,9 +160,9 @@ def _multilabel_logme(features, labels, where):
     n, counts = columns.size, jnp.concatenate([absent, present])
     projections = jnp.concatenate([-columns.projections, columns.projections])
     spread = jnp.tile(absent * present / n, 2)
-    evidence = max_evidence(
-        columns.moments.gram, projections, columns.moments.mean_in_units, n, counts, spread
-    ).reshape(2, -1)
+    moments = columns.moments
+    evidence = max_evidence(moments.gram, projections, moments.mean_in_units, n, counts, spread, moments.rows)
+    evidence = evidence.reshape(2, -1)
     counted = counts.reshape(2, -1) > 0
     return (jnp.where(counted, evidence, 0).sum(axis=0) / counted.sum(axis=0)).mean() / n
 

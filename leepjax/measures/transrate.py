@@ -94,11 +94,13 @@ def transrate_from_class_moments(
 
     def coding_rate(k):
         """R of class k, and of all examples after the last one."""
-        gram, size = (
-            jnp.where(k < c, each[k], of_all) for each, of_all in ((central.grams, whole), (central.counts, n))
+        of_classes = central.grams, central.counts, central.rows
+        gram, size, rows = (
+            jnp.where(k < c, each[k], of_all)
+            for each, of_all in zip(of_classes, (whole, n, central.rows.sum()), strict=True)
         )
         # The mean takes one direction from all examples together; a class is about the mean of all, and keeps its own.
-        rank = jnp.where(k < c, size, size - 1)
+        rank = jnp.where(k < c, rows, rows - 1)
         return _log_det_plus_one(gram / jnp.where(size > 0, size, 1), log_scale, rank) / 2
 
     rates = jax.lax.map(coding_rate, jnp.arange(c + 1))
