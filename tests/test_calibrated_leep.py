@@ -88,3 +88,13 @@ def test_memory_is_that_of_one_temperature():
     shapes = jax.ShapeDtypeStruct((n, z), np.float32), jax.ShapeDtypeStruct((n,), np.int32), None
     program = _calibrated_leep.lower(*shapes, num_classes=3, from_logits=False).compile()
     assert program.memory_analysis().temp_size_in_bytes < 8 * n * z * 4
+
+
+def test_temperatures_that_float32_cannot_tell_apart_are_compared_in_float64():
+    # Two examples of weight 1: what the others say of a temperature is less than the rounding of its likelihood.
+    draw, labels = np.random.default_rng(0), np.arange(30) % 3
+    logits = 3 * (draw.normal(size=(30, 12)) + 0.7 * draw.normal(size=(3, 12))[labels])
+    where = np.where(draw.random(30) < 0.08, 1, 1e-6).astype(np.float32)
+    probs = np.asarray(jax.nn.softmax(logits.astype(np.float32)))
+    expected = reference.calibrated_leep(probs.astype(np.float64), labels, 3, where.astype(np.float64))
+    np.testing.assert_allclose(calibrated_leep(probs, labels, num_classes=3, where=where), expected, rtol=1e-3)

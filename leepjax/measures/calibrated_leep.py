@@ -8,13 +8,15 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.joint import Joint
-from leepjax.kernels import accumulator, resolved
+from leepjax.kernels import TOLERANCE, accumulator, resolved
 from leepjax.measures.eep import log_likelihood
 from leepjax.measures.loo_leep import left_out_log_likelihood
 from leepjax.validation import Arguments, check_probs, check_rows
 
 TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())
 """from an eighth to eight in equal ratios; the middle one is 1"""
+# By how many roundings a held-out likelihood is taken to be off.
+ROUNDINGS = 8
 
 
 def calibrated_leep(
@@ -45,8 +47,10 @@ def calibrated_leep(
         where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
 
     Returns:
-        A scalar in [−log n, 0], in nats, higher is better. NaN when no example counts. Its gradient is that at the
-        temperature chosen, held fixed; the score jumps where another temperature of the grid becomes the best.
+        A scalar in [−log n, 0], in nats, higher is better. NaN when no example counts, or, under `jax.jit`, where
+        float32 can't tell which of two temperatures is better and their scores differ by more than 2e-3. Its
+        gradient is that at the temperature chosen, held fixed; the score jumps where another temperature of the grid
+        becomes the best.
 
     Raises:
         ValueError: outside jit, for rows that aren't distributions, logits that aren't finite, labels out of range or
@@ -119,12 +123,22 @@ def _calibrated_leep(evidence, labels, where, num_classes, from_logits):
     evidence = jnp.where(weights[:, None] > 0, evidence, 1)
     logits = evidence if from_logits else _log(evidence)
     fixed = jax.lax.stop_gradient((logits, labels, weights))
-    temperature = jnp.where(weights.sum() > 0, _best_temperature(*fixed, num_classes), jnp.nan)
+    best, lowest, highest = _best_temperatures(*fixed, num_classes)
+    temperature = jnp.where(weights.sum() > 0, best, jnp.nan)
+    score, totals = _leep_at(temperature, logits, labels, weights, num_classes)
+    if evidence.dtype == jnp.float32:
+        ends = [_leep_at(end, *fixed, num_classes)[0] for end in (lowest, highest)]
+        unresolved = jnp.abs(ends[1] - ends[0]) > TOLERANCE * jnp.maximum(1, jnp.abs(score))
+        score, temperature = (jnp.where(unresolved, jnp.nan, x) for x in (score, temperature))
+    return score, temperature, totals
 
+
+def _leep_at(temperature, logits, labels, weights, num_classes):
+    """LEEP at a temperature, and the sums of the rows."""
     probs = jax.nn.softmax(logits / temperature)
     joint = Joint.of(probs, labels, num_classes, weights)
     likelihood, totals = log_likelihood(joint.conditional, probs, labels, weights)
-    return likelihood.mean, temperature, totals
+    return likelihood.mean, totals
 
 
 def _log(probs):
@@ -132,9 +146,16 @@ def _log(probs):
     return jnp.where(probs > 0, jnp.log(jnp.where(probs > 0, probs, 1)), -jnp.inf)
 
 
-def _best_temperature(logits, labels, weights, num_classes):
+def _best_temperatures(logits, labels, weights, num_classes):
+    """The best temperature, and the lowest and the highest of those that rounding can't tell from it."""
+
     def held_out(temperature):
         return left_out_log_likelihood(jax.nn.softmax(logits / temperature), labels, weights, num_classes, 1.0)
 
     temperatures = jnp.asarray(TEMPERATURES, logits.dtype)
-    return temperatures[jax.lax.map(held_out, temperatures).argmax()]
+    likelihoods = jax.lax.map(held_out, temperatures)
+    best = likelihoods.max()
+    rounding = ROUNDINGS * float(jnp.finfo(logits.dtype).eps) * jnp.maximum(1, jnp.abs(best))
+    tied = likelihoods >= best - rounding
+    lowest, highest = tied.argmax(), len(tied) - 1 - tied[::-1].argmax()
+    return temperatures[likelihoods.argmax()], temperatures[lowest], temperatures[highest]
