@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 
 from leepjax.kernels import of_features
 from leepjax.measures.columns import Columns
-from leepjax.measures.logme import max_evidence
+from leepjax.measures.evidence_by_gram import max_evidence
 from leepjax.validation_columns import check_targets
 
 

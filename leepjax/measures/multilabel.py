@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 from leepjax.joint import Joint
 from leepjax.kernels import accumulator, of_features, resolved, theta
 from leepjax.measures.columns import Columns
+from leepjax.measures.evidence_by_gram import max_evidence
 from leepjax.measures.h_score import whitened_trace
-from leepjax.measures.logme import max_evidence
 from leepjax.moments import HIGHEST
 from leepjax.validation_columns import check_multilabel, check_multilabel_source_labels
 
