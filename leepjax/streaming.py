@@ -13,12 +13,12 @@ import safetensors
 import safetensors.numpy
 
 from leepjax.batches import Batch, BatchSource, fingerprint, starting_at
+from leepjax.checks.arrays import Arguments, check_features, check_probs
 from leepjax.class_moments import ClassMoments
 from leepjax.files import write_atomically
 from leepjax.joint import Joint
 from leepjax.moments import Moments
 from leepjax.types import InputError
-from leepjax.validation import Arguments, check_features, check_probs
 
 Statistic = TypeVar("Statistic", Joint, Moments, ClassMoments)
 Step = Callable[[Any, jax.Array, jax.Array, jax.Array], Any]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import leepjax as lj
-from leepjax.validation import check_features
+from leepjax.checks.arrays import check_features
 
 N, D = 4000, 64
 rng = np.random.default_rng(0)

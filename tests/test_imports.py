@@ -16,8 +16,8 @@ PACKAGE = Path(leepjax.__file__).parent
 # What every module may use: text made safe for terminals, and the type of progress callbacks.
 EVERYWHERE = {"printable", "callbacks"}
 # Module or folder → what it may import of the package: always what stands above it, never below.
-BASE = {"types", "files", "locks", "sealed", "kernels", "validation", "tables"}
-STATISTICS = {"types", "kernels", "validation", "validation_columns", "joint", "moments", "class_moments"}
+BASE = {"types", "files", "locks", "sealed", "kernels", "checks", "tables"}
+STATISTICS = {"types", "kernels", "checks", "joint", "moments", "class_moments"}
 ALLOWED = {
     "__init__": set(),
     "types": set(),
@@ -29,8 +29,7 @@ ALLOWED = {
     "npy": {"types"},
     "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
-    "validation": {"types", "kernels"},
-    "validation_columns": {"types", "kernels", "validation"},
+    "checks": {"types", "kernels", "checks"},
     "tables": {"types"},
     "sheets": {"types"},
     "batches": {"types", "files", "sealed"},
@@ -119,7 +118,7 @@ def test_a_module_imports_only_what_stands_above_it(module):
 def test_the_walk_sees_imports_inside_functions_and_of_modules():
     assert "experiments.rank" in GRAPH["cli.rank"]
     assert "cli.catalogue" in GRAPH["cli.ls"]
-    assert GRAPH["measures.leep"] >= {"joint", "validation"}
+    assert GRAPH["measures.leep"] >= {"joint", "checks.arrays"}
 
 
 def test_neither_the_modules_nor_the_layers_form_a_cycle():

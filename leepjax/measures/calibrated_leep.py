@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import Arguments, check_probs, check_rows
 from leepjax.joint import Joint
 from leepjax.kernels import TOLERANCE, accumulator, resolved
 from leepjax.measures.eep import log_likelihood
 from leepjax.measures.loo_leep import left_out_log_likelihood
-from leepjax.validation import Arguments, check_probs, check_rows
 
 TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())
 """from an eighth to eight in equal ratios; the middle one is 1"""

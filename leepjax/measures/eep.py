@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs
 from leepjax.joint import Joint
 from leepjax.kernels import own_likelihood
-from leepjax.validation import check_probs
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("conditional",), meta_fields=())
@@ -104,7 +104,7 @@ def log_likelihood(
 ) -> tuple[LogLikelihood, jax.Array]:
     """LEEP's second pass: the likelihood of labels [n] under a table [c z], and the sums of the rows [n] of probs.
 
-    The sums come for free and tell whether the rows are distributions (`leepjax.validation.check_rows`).
+    The sums come for free and tell whether the rows are distributions (`leepjax.checks.arrays.check_rows`).
     """
     weights = jnp.ones(len(labels), conditional.dtype) if where is None else where
     likelihood, totals = own_likelihood(conditional, probs, labels, weights, log_norm)

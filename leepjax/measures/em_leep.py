@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.joint import Joint
 from leepjax.kernels import accumulator, class_sums, own_likelihood
 from leepjax.measures.eep import log_likelihood
 from leepjax.types import InputError
-from leepjax.validation import check_probs, check_rows
 
 
 def em_leep(

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.joint import Joint
 from leepjax.kernels import in_auto_axes, own_likelihood
 from leepjax.types import InputError
-from leepjax.validation import check_probs, check_rows
 
 
 def ms_leep(

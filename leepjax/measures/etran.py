@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, resolved, unit_of
 from leepjax.measures.fisher import Classes, shrunk, whitener_of
 from leepjax.measures.relative import in_hub
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 LEAST_SHRINKAGE = 1e-10
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, resolution, unit_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.measures.principal import principal_components
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 Covariance = Literal["diagonal", "spherical", "full"]
 

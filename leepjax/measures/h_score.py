@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features
 from leepjax.measures.pseudo_inverse import is_resolved, solve
 from leepjax.moments import HIGHEST, Moments
-from leepjax.validation import check_features
 
 
 def h_score(

@@ -8,11 +8,11 @@ from jax import lax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
+from leepjax.checks.columns import check_unlabelled
 from leepjax.kernels import resolved, unit_of
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
-from leepjax.validation import check_features
-from leepjax.validation_columns import check_unlabelled
 
 # Rows of one class that are whitened at once.
 _BLOCK = 256

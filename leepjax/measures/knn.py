@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, resolved, unit_of
 from leepjax.kernels.nearest import nearest
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 METRICS = ("euclidean", "cosine")
 Metric = Literal["euclidean", "cosine"]

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from leepjax.batches import BatchSource, first_batch
+from leepjax.checks.arrays import check_probs, wrong_rows
 from leepjax.joint import Joint
 from leepjax.kernels import accumulator, log_normalizer
 from leepjax.measures.eep import LogLikelihood, log_likelihood
 from leepjax.streaming import run_sweeps
 from leepjax.types import InputError
-from leepjax.validation import check_probs, wrong_rows
 
 
 def leep_of_batches(

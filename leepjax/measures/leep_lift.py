@@ -5,9 +5,9 @@ from functools import partial
 import jax
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.joint import Joint
 from leepjax.measures.eep import log_likelihood
-from leepjax.validation import check_probs, check_rows
 
 
 def leep_lift(

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.joint import Joint
 from leepjax.kernels.tasks import tasks_log_likelihoods
 from leepjax.types import InputError
-from leepjax.validation import check_probs, check_rows
 
 HIGHEST = jax.lax.Precision.HIGHEST
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved
 from leepjax.moments import Moments
-from leepjax.validation import check_features
 
 
 def lfc(

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
 from leepjax.ridge import ridge, squared_error
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 SCORES = ("accuracy", "neg_squared_error")
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs
 from leepjax.joint import Joint
 from leepjax.kernels import accumulator, resolved, theta
 from leepjax.types import InputError
-from leepjax.validation import check_probs
 
 
 def loo_leep(

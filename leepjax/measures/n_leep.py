@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.joint import Joint
 from leepjax.kernels import resolved, unit_of
 from leepjax.measures.gaussian_mixture import Covariance, fit_gaussian_mixture
 from leepjax.measures.principal import principal_components
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 COMPONENTS_PER_CLASS = 5
 FLOOR = 1e-6  # what scikit-learn adds to each variance

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_source_labels
 from leepjax.joint import Joint
 from leepjax.kernels import in_auto_axes
-from leepjax.validation import check_source_labels
 
 
 def nce(

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
 from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
 from leepjax.measures.principal import loses_components
 from leepjax.measures.relative import in_hub
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 COMPONENTS = 64
 SHRINKAGE_COMPONENTS = 32

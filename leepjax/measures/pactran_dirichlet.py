@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma, gammaln
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs
 from leepjax.kernels import in_auto_axes
 from leepjax.measures.source_choices import Examples, check_positive, check_steps
-from leepjax.validation import check_probs
 
 
 def pactran_dirichlet(

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
 from leepjax.measures.principal import loses_components
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 # More examples have more pairs than float32 counts exactly.
 MOST = 4096

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features, check_finite
 from leepjax.kernels import in_auto_axes, unit_of
 from leepjax.measures.fisher import Classes
 from leepjax.measures.logme import logme
 from leepjax.types import InputError
-from leepjax.validation import check_features, check_finite
 
 # The least deviation that a feature is divided by, as in the authors' code.
 LEAST_STD = 1e-3

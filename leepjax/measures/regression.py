@@ -5,12 +5,12 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from leepjax.checks.columns import check_targets
 from leepjax.kernels import of_features
 from leepjax.measures.columns import Columns
 from leepjax.measures.pseudo_inverse import is_resolved, solve
 from leepjax.moments import HIGHEST
 from leepjax.types import InputError
-from leepjax.validation_columns import check_targets
 
 # A penalty in units of features of size one, above which the map is nothing.
 MOST_L2 = 1e30

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
 from leepjax.measures.class_gaussians import ClassGaussians, positive
-from leepjax.validation import check_features
 
 LEAST_RIDGE = 1e-10  # the paper's
 

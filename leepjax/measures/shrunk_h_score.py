@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved
 from leepjax.measures.h_score import class_factor, whitened_trace
 from leepjax.moments import Moments
-from leepjax.validation import check_features
 
 
 def shrunk_h_score(

@@ -5,8 +5,8 @@ from functools import partial
 import jax
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_probs
 from leepjax.joint import Joint
-from leepjax.validation import check_probs
 
 
 def soft_nce(

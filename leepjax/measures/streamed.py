@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from leepjax.batches import Batch, Batches
+from leepjax.checks.arrays import check_features
 from leepjax.class_moments import ClassMoments
 from leepjax.joint import Joint
 from leepjax.measures.leep import leep
 from leepjax.measures.table import Measure
 from leepjax.moments import Moments
 from leepjax.streaming import accumulate
-from leepjax.validation import check_features
 
 _BATCH_BYTES = 1 << 24
 _MOST_ROWS = 1 << 16

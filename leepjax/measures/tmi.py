@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
 from leepjax.kernels.nearest import nearest
 from leepjax.measures.knn import centre_of, placed
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 
 def tmi(

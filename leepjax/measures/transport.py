@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import Arguments, check_features, on_host
 from leepjax.types import InputError
-from leepjax.validation import Arguments, check_features, on_host
 
 # Pivots of the network simplex: far more than a few thousand examples take.
 MOST_PIVOTS = 10_000_000

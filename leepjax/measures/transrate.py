@@ -10,10 +10,10 @@ import numpy as np
 from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.class_moments import ClassMoments
 from leepjax.kernels import of_features
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 Weighting = Literal["uniform", "frequency"]
 # By how much of a log-determinant rounding may be seen to change it before eigenvalues are asked.

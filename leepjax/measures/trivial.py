@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_labels
 from leepjax.kernels import in_auto_axes
-from leepjax.validation import check_labels
 
 
 def neg_log_classes(labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None) -> jax.Array:

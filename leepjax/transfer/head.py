@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.data.split import stratified_order
 from leepjax.logistic import NEVER, logits_of, minimise, with_ones
 from leepjax.transfer.minibatches import Minibatches, descend
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 L2_GRID = tuple(10.0**power for power in range(-4, 2))
 NUM_FOLDS = 5

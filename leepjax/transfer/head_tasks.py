@@ -11,10 +11,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
+from leepjax.checks.arrays import check_features
 from leepjax.logistic import NEVER
 from leepjax.transfer.head import Head, check_l2, fit_head, fold_of
 from leepjax.types import InputError
-from leepjax.validation import check_features
 
 TOLERANCE = 1e-5
 """How far above its minimum an objective may end, relative to itself."""

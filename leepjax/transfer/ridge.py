@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.ridge import ridge
 from leepjax.transfer.head import Head
-from leepjax.validation import check_features
 
 
 class Ridge(NamedTuple):

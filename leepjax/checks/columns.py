@@ -1,4 +1,4 @@
-"""The door of label columns [n t]: real targets, and labels that are 0 or 1. It is part of `leepjax.validation`."""
+"""Checks of label columns [n t]: real targets, and labels that are 0 or 1; arrays.py checks all else."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.kernels import accumulator, told_by_type
-from leepjax.types import InputError
-from leepjax.validation import (
+from leepjax.checks.arrays import (
     Arguments,
     _array,
     check_features,
@@ -17,6 +15,8 @@ from leepjax.validation import (
     check_source_labels,
     on_host,
 )
+from leepjax.kernels import accumulator, told_by_type
+from leepjax.types import InputError
 
 
 def check_targets(
