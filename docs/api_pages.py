@@ -15,8 +15,8 @@ GROUPS = {
     "statistics": (
         "Statistics, streaming and sharding",
         (
-            "leepjax.joint",
-            "leepjax.moments",
+            "leepjax.statistics.joint",
+            "leepjax.statistics.moments",
             "leepjax.batches",
             "leepjax.streaming",
             "leepjax.sharding",

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leepjax.batches import Batches
-    from leepjax.class_moments import ClassMoments
     from leepjax.data.readers import read_target
     from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
     from leepjax.experiments.sweep import sweep
-    from leepjax.joint import Joint
     from leepjax.measures import (
         DEFAULT_MEASURES,
         FURTHER,
@@ -76,10 +74,12 @@ if TYPE_CHECKING:
     )
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
-    from leepjax.moments import Moments
     from leepjax.preprocessing import Preprocessing
     from leepjax.ranking import Ranking
     from leepjax.sharding import shard_rows
+    from leepjax.statistics.class_moments import ClassMoments
+    from leepjax.statistics.joint import Joint
+    from leepjax.statistics.moments import Moments
     from leepjax.streaming import accumulate
     from leepjax.transfer.finetune import fine_tune, from_scratch
     from leepjax.transfer.head import retrain_head
@@ -180,9 +180,9 @@ __all__ = [
 # JAX, and the measures need neither Flax nor Optax.
 _HOMES = {
     "Batches": "batches",
-    "ClassMoments": "class_moments",
-    "Joint": "joint",
-    "Moments": "moments",
+    "ClassMoments": "statistics.class_moments",
+    "Joint": "statistics.joint",
+    "Moments": "statistics.moments",
     "Ranking": "ranking",
     "Preprocessing": "preprocessing",
     "Source": "models.source",

@@ -14,10 +14,10 @@ import safetensors.numpy
 
 from leepjax.batches import Batch, BatchSource, fingerprint, starting_at
 from leepjax.checks.arrays import Arguments, check_features, check_probs
-from leepjax.class_moments import ClassMoments
 from leepjax.files import write_atomically
-from leepjax.joint import Joint
-from leepjax.moments import Moments
+from leepjax.statistics.class_moments import ClassMoments
+from leepjax.statistics.joint import Joint
+from leepjax.statistics.moments import Moments
 from leepjax.types import InputError
 
 Statistic = TypeVar("Statistic", Joint, Moments, ClassMoments)

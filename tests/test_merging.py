@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import examples
 
-from leepjax.class_moments import ClassMoments
-from leepjax.moments import Moments
+from leepjax.statistics.class_moments import ClassMoments
+from leepjax.statistics.moments import Moments
 
 
 def same(actual, expected, atol=5e-6):

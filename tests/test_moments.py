@@ -9,8 +9,9 @@ import pytest
 import reference
 from cases import MEASURES, ORACLES, Problem
 
-from leepjax import Moments, h_score, moments
+from leepjax import Moments, h_score
 from leepjax.measures import scores_from_moments
+from leepjax.statistics import moments
 
 NAMES = [row.name for row in MEASURES.values() if row.from_moments is not None]
 every_measure = pytest.mark.parametrize("name", NAMES)

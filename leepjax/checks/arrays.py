@@ -1,4 +1,4 @@
-"""The door: arguments are checked here once, on the host, so that the kernels can trust them.
+"""Checks of arguments, once and on the host, so that kernels can trust them.
 
 Under `jax.jit`, `jax.vmap` and `jax.grad` there are no values to look at: then shapes and dtypes alone are checked.
 """

@@ -42,7 +42,7 @@ from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
 from leepjax.measures.tmi import tmi
 from leepjax.measures.transrate import transrate, transrate_from_class_moments
 from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
-from leepjax.moments import Moments
+from leepjax.statistics.moments import Moments
 
 __all__ = [
     "DEFAULT_MEASURES",

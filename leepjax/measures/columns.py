@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import units_of
-from leepjax.moments import HIGHEST, Moments
+from leepjax.statistics.moments import HIGHEST, Moments
 
 
 class Columns(NamedTuple):

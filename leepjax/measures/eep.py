@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
-from leepjax.joint import Joint
 from leepjax.kernels import own_likelihood
+from leepjax.statistics.joint import Joint
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("conditional",), meta_fields=())

@@ -8,9 +8,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.joint import Joint
 from leepjax.kernels import accumulator, class_sums, own_likelihood
 from leepjax.measures.eep import log_likelihood
+from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
 

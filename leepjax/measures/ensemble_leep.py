@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.joint import Joint
 from leepjax.kernels import in_auto_axes, own_likelihood
+from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.moments import HIGHEST
+from leepjax.statistics.moments import HIGHEST
 
 Covariance = Literal["diagonal", "spherical", "full"]
 

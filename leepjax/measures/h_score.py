@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features
 from leepjax.measures.pseudo_inverse import is_resolved, solve
-from leepjax.moments import HIGHEST, Moments
+from leepjax.statistics.moments import HIGHEST, Moments
 
 
 def h_score(

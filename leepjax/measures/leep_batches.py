@@ -10,9 +10,9 @@ import numpy as np
 
 from leepjax.batches import BatchSource, first_batch
 from leepjax.checks.arrays import check_probs, wrong_rows
-from leepjax.joint import Joint
 from leepjax.kernels import accumulator, log_normalizer
 from leepjax.measures.eep import LogLikelihood, log_likelihood
+from leepjax.statistics.joint import Joint
 from leepjax.streaming import run_sweeps
 from leepjax.types import InputError
 

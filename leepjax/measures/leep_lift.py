@@ -6,8 +6,8 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.joint import Joint
 from leepjax.measures.eep import log_likelihood
+from leepjax.statistics.joint import Joint
 
 
 def leep_lift(

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.joint import Joint
 from leepjax.kernels.tasks import tasks_log_likelihoods
+from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
 HIGHEST = jax.lax.Precision.HIGHEST

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved
-from leepjax.moments import Moments
+from leepjax.statistics.moments import Moments
 
 
 def lfc(

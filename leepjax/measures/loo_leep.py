@@ -8,8 +8,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
-from leepjax.joint import Joint
 from leepjax.kernels import accumulator, resolved, theta
+from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
 

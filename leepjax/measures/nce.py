@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_source_labels
-from leepjax.joint import Joint
 from leepjax.kernels import in_auto_axes
+from leepjax.statistics.joint import Joint
 
 
 def nce(

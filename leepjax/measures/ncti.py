@@ -13,7 +13,7 @@ from leepjax.kernels import of_features, unit_of
 from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
 from leepjax.measures.principal import loses_components
 from leepjax.measures.relative import in_hub
-from leepjax.moments import HIGHEST
+from leepjax.statistics.moments import HIGHEST
 from leepjax.types import InputError
 
 COMPONENTS = 64

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from leepjax.moments import HIGHEST, Moments
+from leepjax.statistics.moments import HIGHEST, Moments
 
 # By how many roundings of the largest deviation a component that doesn't vary may seem to.
 LOST = 8

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved
 from leepjax.measures.h_score import class_factor, whitened_trace
-from leepjax.moments import Moments
+from leepjax.statistics.moments import Moments
 
 
 def shrunk_h_score(

@@ -6,7 +6,7 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
-from leepjax.joint import Joint
+from leepjax.statistics.joint import Joint
 
 
 def soft_nce(

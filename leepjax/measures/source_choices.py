@@ -9,7 +9,7 @@ from jax.core import Tracer
 
 from leepjax.kernels import accumulator, class_sums, theta
 from leepjax.measures.class_gaussians import positive
-from leepjax.moments import HIGHEST
+from leepjax.statistics.moments import HIGHEST
 from leepjax.types import InputError
 
 

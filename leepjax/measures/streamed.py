@@ -8,11 +8,11 @@ import numpy as np
 
 from leepjax.batches import Batch, Batches
 from leepjax.checks.arrays import check_features
-from leepjax.class_moments import ClassMoments
-from leepjax.joint import Joint
 from leepjax.measures.leep import leep
 from leepjax.measures.table import Measure
-from leepjax.moments import Moments
+from leepjax.statistics.class_moments import ClassMoments
+from leepjax.statistics.joint import Joint
+from leepjax.statistics.moments import Moments
 from leepjax.streaming import accumulate
 
 _BATCH_BYTES = 1 << 24

@@ -7,8 +7,6 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.class_moments import ClassMoments
-from leepjax.joint import Joint
 from leepjax.measures.calibrated_leep import calibrated_leep
 from leepjax.measures.em_leep import em_leep
 from leepjax.measures.gbc import gbc
@@ -32,7 +30,9 @@ from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_
 from leepjax.measures.soft_nce import soft_nce
 from leepjax.measures.tmi import tmi
 from leepjax.measures.transrate import transrate, transrate_from_class_moments
-from leepjax.moments import Moments
+from leepjax.statistics.class_moments import ClassMoments
+from leepjax.statistics.joint import Joint
+from leepjax.statistics.moments import Moments
 
 
 class Measure(NamedTuple):

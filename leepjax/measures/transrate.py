@@ -11,8 +11,8 @@ from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.class_moments import ClassMoments
 from leepjax.kernels import of_features
+from leepjax.statistics.class_moments import ClassMoments
 from leepjax.types import InputError
 
 Weighting = Literal["uniform", "frequency"]

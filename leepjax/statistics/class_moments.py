@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from leepjax.kernels.class_grams import class_grams
-from leepjax.moments import choose_anchor
+from leepjax.statistics.moments import choose_anchor
 
 
 @partial(
