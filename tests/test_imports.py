@@ -35,14 +35,13 @@ ALLOWED = {
     "batches": {"types", "files", "sealed"},
     "streaming": BASE | {"statistics", "batches"},
     "statistics": BASE | {"statistics"},
-    "logistic": set(),
-    "ridge": set(),
+    "solvers": set(),
     "sharding": {"types"},
     "distributed": set(),
     "interrupts": set(),
     "guardian": set(),
     "launch": {"__init__", "types", "interrupts", "guardian", "distributed"},
-    "measures": STATISTICS | {"batches", "streaming", "logistic", "ridge", "measures"},
+    "measures": STATISTICS | {"batches", "streaming", "solvers", "measures"},
     "bootstrap": {"types", "measures"},
     "records": {"types", "files", "locks"},
     "ranking": {"types", "tables", "sheets", "measures", "bootstrap", "records", "ranking"},
@@ -50,7 +49,7 @@ ALLOWED = {
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
     "transfer": BASE
-    | {"interrupts", "logistic", "ridge", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
+    | {"interrupts", "solvers", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
     | {"npy", "sheets"}

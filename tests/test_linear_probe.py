@@ -8,7 +8,7 @@ import reference
 from cases import TALL, WHERE, WIDE, problem
 
 from leepjax import fit_ridge, linear_probe
-from leepjax.ridge import L2_GRID, solver
+from leepjax.solvers.ridge import L2_GRID, solver
 from leepjax.types import InputError
 
 

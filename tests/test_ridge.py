@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge, RidgeClassifierCV
 from leepjax.data.readers import digits
 from leepjax.data.split import train_test_split
 from leepjax.preprocessing import Preprocessing
-from leepjax.ridge import L2_GRID, solver
+from leepjax.solvers.ridge import L2_GRID, solver
 from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError
 

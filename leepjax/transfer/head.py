@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.data.split import stratified_order
-from leepjax.logistic import NEVER, logits_of, minimise, with_ones
+from leepjax.solvers.logistic import NEVER, logits_of, minimise, with_ones
 from leepjax.transfer.minibatches import Minibatches, descend
 from leepjax.types import InputError
 

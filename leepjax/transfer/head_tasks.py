@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from leepjax.checks.arrays import check_features
-from leepjax.logistic import NEVER
+from leepjax.solvers.logistic import NEVER
 from leepjax.transfer.head import Head, check_l2, fit_head, fold_of
 from leepjax.types import InputError
 

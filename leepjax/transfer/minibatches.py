@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from leepjax.logistic import NEVER
+from leepjax.solvers.logistic import NEVER
 from leepjax.types import InputError
 
 

@@ -7,7 +7,7 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.ridge import ridge
+from leepjax.solvers.ridge import ridge
 from leepjax.transfer.head import Head
 
 
@@ -25,7 +25,7 @@ def fit_ridge(features: ArrayLike, labels: ArrayLike, num_classes: int) -> Ridge
     """Fit a ridge probe to training features [n d] and labels [n], with L2 chosen by leave-one-out on them.
 
     Minimises ``mean ‖one_hot(label) − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x, which is
-    scikit-learn's ridge at α = n · l2, in closed form (`leepjax.ridge.ridge`).
+    scikit-learn's ridge at α = n · l2, in closed form (`leepjax.solvers.ridge.ridge`).
 
     The L2 of least squared leave-one-out error is chosen, as scikit-learn does, the strongest of equals. Chosen by
     leave-one-out accuracy, which is coarse and often ties, probes of digits were right less often on other examples,

@@ -1,0 +1,1 @@
+"""Solvers that measures and heads share: least squares with L2, and logistic regression."""
