@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from leepjax.extraction.table import read_table
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 from leepjax.studies.outcome import read_outcomes
 
 SOURCES = ("random", "fashion-mnist", "cifar10", "cifar10-animals")

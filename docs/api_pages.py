@@ -17,8 +17,8 @@ GROUPS = {
         (
             "leepjax.statistics.joint",
             "leepjax.statistics.moments",
-            "leepjax.batches",
-            "leepjax.streaming",
+            "leepjax.streaming.batches",
+            "leepjax.streaming.sweeps",
             "leepjax.sharding",
             "leepjax.distributed",
         ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from leepjax.records import Record
+from leepjax.storage.records import Record
 from leepjax.studies.outcome import Outcome, Provenance
 
 PATH = Path(__file__).parent / "_static" / "records.schema.json"

@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 
 import leepjax as lj
 from leepjax.distributed import initialize
-from leepjax.files import write_atomically
+from leepjax.storage.files import write_atomically
 
 NUM_CLASSES = 10
 

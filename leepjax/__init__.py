@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leepjax.batches import Batches
     from leepjax.data.readers import read_target
     from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
@@ -80,7 +79,8 @@ if TYPE_CHECKING:
     from leepjax.statistics.class_moments import ClassMoments
     from leepjax.statistics.joint import Joint
     from leepjax.statistics.moments import Moments
-    from leepjax.streaming import accumulate
+    from leepjax.streaming.batches import Batches
+    from leepjax.streaming.sweeps import accumulate
     from leepjax.transfer.finetune import fine_tune, from_scratch
     from leepjax.transfer.head import retrain_head
     from leepjax.transfer.head_tasks import retrain_heads
@@ -179,7 +179,7 @@ __all__ = [
 # Where a public name lives, when that isn't `measures`. Names load when they are first used: `leepjax --help` needs no
 # JAX, and the measures need neither Flax nor Optax.
 _HOMES = {
-    "Batches": "batches",
+    "Batches": "streaming.batches",
     "ClassMoments": "statistics.class_moments",
     "Joint": "statistics.joint",
     "Moments": "statistics.moments",
@@ -202,7 +202,7 @@ _HOMES = {
     "task2vec_distance": "transfer.task2vec",
     "extract": "experiments.extract",
     "rank": "experiments.rank",
-    "accumulate": "streaming",
+    "accumulate": "streaming.sweeps",
     "shard_rows": "sharding",
     "sweep": "experiments.sweep",
 }

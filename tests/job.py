@@ -12,7 +12,7 @@ import numpy as np
 
 import leepjax as lj
 from leepjax.distributed import initialize
-from leepjax.files import write_atomically
+from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
 NUM_CLASSES = 3

@@ -1,7 +1,7 @@
 """Reports for tests of pages: what people may name things, numbers that are undefined, a wide table and a drawing."""
 
-from leepjax.records import Record
 from leepjax.report.page import Cell, Column, Figure, Origin, Report, Section, Table, Verdict, between, number
+from leepjax.storage.records import Record
 
 HOSTILE = """<script>document.title = 'taken'</script> "quoted" & 'so'"""
 ORIGIN = Origin("leepjax study large --out 'my studies'", "abc1234", "jax 0.12", "cpu × 1", "2026-11-25", 7234.0)

@@ -123,7 +123,7 @@ def test_the_same_finetune_again_reads_what_it_wrote_unless_data_or_weights_chan
 
 def test_the_same_finetune_twice_at_once_trains_once(tmp_path, monkeypatch):
     """Threads stand for processes here: each opens the lock's file for itself."""
-    monkeypatch.setattr("leepjax.locks.PATIENCE", 0.1)
+    monkeypatch.setattr("leepjax.storage.locks.PATIENCE", 0.1)
     chosen, steps, both = parts("finetune", *halves()), [], threading.Barrier(2)
 
     def run(_):

@@ -16,10 +16,10 @@ from PIL import Image
 from leepjax import DEFAULT_MEASURES, MEASURES, cli
 from leepjax.cli.commands import app
 from leepjax.extraction.table import read_table
-from leepjax.files import digest
 from leepjax.measures import FURTHER
 from leepjax.models import hub_weights
 from leepjax.models.opening import load_source, shipped_sources
+from leepjax.storage.files import digest
 
 RNG = np.random.default_rng(0)
 SMALL = (

@@ -18,7 +18,7 @@ from PIL import Image
 from leepjax import cli
 from leepjax.cli import commands
 from leepjax.cli.progress import progress
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from leepjax.data.readers import digits, read_target
 from leepjax.data.target import from_arrays
-from leepjax.files import digest
 from leepjax.preprocessing import Preprocessing
+from leepjax.storage.files import digest
 from leepjax.types import InputError
 
 EIGHT = Preprocessing(image_size=8)

@@ -25,7 +25,7 @@ from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.table import read_table, write_table
 from leepjax.models.source import as_source
 from leepjax.preprocessing import Preprocessing
-from leepjax.sealed import write_sealed
+from leepjax.storage.sealed import write_sealed
 from leepjax.types import InputError, Outputs
 
 RNG = np.random.default_rng(0)

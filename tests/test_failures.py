@@ -12,7 +12,7 @@ from leepjax.experiments import cell as job
 from leepjax.experiments.sources import open_each, open_sources
 from leepjax.experiments.sweep import Interrupt
 from leepjax.models.opening import SHIPPED, load_source
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)

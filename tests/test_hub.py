@@ -25,7 +25,6 @@ from huggingface_hub import constants
 from timm_layout import CONFIG, torch_layout
 from torch_pickles import tensor, torch_zip
 
-from leepjax import files
 from leepjax.models import opening, urls, weights
 from leepjax.models.architectures import build
 from leepjax.models.hub import hub_file, hub_revision, hub_size
@@ -34,6 +33,7 @@ from leepjax.models.published import Published
 from leepjax.models.requests import _Redirects
 from leepjax.models.urls import url_file, url_size
 from leepjax.preprocessing import Preprocessing
+from leepjax.storage import files
 from leepjax.types import InputError
 
 pause = time.sleep  # which the tests of repeated attempts replace

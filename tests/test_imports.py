@@ -16,24 +16,19 @@ PACKAGE = Path(leepjax.__file__).parent
 # What every module may use: text made safe for terminals, and the type of progress callbacks.
 EVERYWHERE = {"printable", "callbacks"}
 # Module or folder → what it may import of the package: always what stands above it, never below.
-BASE = {"types", "files", "locks", "sealed", "kernels", "checks", "tables"}
+BASE = {"types", "storage", "kernels", "checks", "tables"}
 STATISTICS = {"types", "kernels", "checks", "statistics"}
 ALLOWED = {
     "__init__": set(),
     "types": set(),
     "printable": set(),
     "callbacks": set(),
-    "files": set(),
-    "locks": set(),
-    "sealed": {"files"},
-    "npy": {"types"},
+    "storage": {"types", "storage"},
     "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
     "checks": {"types", "kernels", "checks"},
     "tables": {"types"},
-    "sheets": {"types"},
-    "batches": {"types", "files", "sealed"},
-    "streaming": BASE | {"statistics", "batches"},
+    "streaming": BASE | {"statistics", "streaming"},
     "statistics": BASE | {"statistics"},
     "solvers": set(),
     "sharding": {"types"},
@@ -41,27 +36,25 @@ ALLOWED = {
     "interrupts": set(),
     "guardian": set(),
     "launch": {"__init__", "types", "interrupts", "guardian", "distributed"},
-    "measures": STATISTICS | {"batches", "streaming", "solvers", "measures"},
+    "measures": STATISTICS | {"streaming", "solvers", "measures"},
     "bootstrap": {"types", "measures"},
-    "records": {"types", "files", "locks"},
-    "ranking": {"types", "tables", "sheets", "measures", "bootstrap", "records", "ranking"},
-    "data": BASE | {"npy", "preprocessing", "data"},
+    "ranking": {"types", "tables", "storage", "measures", "bootstrap", "ranking"},
+    "data": BASE | {"preprocessing", "data"},
     "models": BASE | {"preprocessing", "models"},
     "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
     "transfer": BASE
     | {"interrupts", "solvers", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
-    | {"npy", "sheets"}
-    | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
+    | {"preprocessing", "measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
     | {"interrupts", "experiments"},
     "studies": BASE
     | STATISTICS
-    | {"preprocessing", "measures", "bootstrap", "records", "ranking", "data", "models", "extraction", "transfer"}
-    | {"__init__", "locks", "interrupts", "experiments", "studies"},
-    "report": {"types", "files", "locks", "tables", "records", "ranking", "studies", "report"},
+    | {"preprocessing", "measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
+    | {"__init__", "interrupts", "experiments", "studies"},
+    "report": {"types", "storage", "tables", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
-    "cli": {"__init__", "types", "files", "tables", "launch", "interrupts"}
+    "cli": {"__init__", "types", "storage", "tables", "launch", "interrupts"}
     | {"measures", "data", "models", "ranking", "transfer", "experiments", "studies", "report", "cli"},
     "__main__": {"cli"},
 }

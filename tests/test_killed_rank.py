@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import leepjax as lj
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 
 SOURCES, MEASURES = ("random", "fashion-mnist"), ("leep", "h_score")
 

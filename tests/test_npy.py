@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from leepjax.npy import read_npy, read_npz
+from leepjax.storage.npy import read_npy, read_npz
 from leepjax.types import InputError
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)

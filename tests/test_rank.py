@@ -13,7 +13,7 @@ from leepjax.experiments.plan import plan
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.preprocessing import Preprocessing
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.ridge import fit_ridge

@@ -9,7 +9,7 @@ import scipy.stats
 
 from leepjax.ranking import Interval, Ranking, agree, kendall, pearson, significance_note, weighted_tau
 from leepjax.ranking.ranking import share
-from leepjax.records import Record
+from leepjax.storage.records import Record
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(scale=0.1, size=50)

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 import leepjax as lj
-from leepjax.records import SCHEMA, Record
+from leepjax.storage.records import SCHEMA, Record
 from leepjax.studies.outcome import Outcome, Provenance
 from leepjax.studies.provenance import this_run
 

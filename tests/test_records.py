@@ -14,9 +14,9 @@ import sys
 import msgspec
 import pytest
 
-from leepjax import files
-from leepjax.files import WriteError, write_atomically
-from leepjax.records import Record, append_records, read_records, write_records
+from leepjax.storage import files
+from leepjax.storage.files import WriteError, write_atomically
+from leepjax.storage.records import Record, append_records, read_records, write_records
 
 RECORD = Record(
     key="k",
@@ -225,7 +225,7 @@ def test_a_symbolic_link_stays_one(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from leepjax import files
+from leepjax.storage import files
 os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
 files.write_atomically(Path(sys.argv[1]), b"half")
 """

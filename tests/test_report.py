@@ -11,11 +11,11 @@ import pytest
 from report_pages import HOSTILE, ORIGIN, page, record, records, table
 
 from leepjax.ranking import Failure, Ranking
-from leepjax.records import write_records
 from leepjax.report.make import make_report, write_rankings
 from leepjax.report.page import Cell, Origin, Report, Section, between, duration, number, render_page
 from leepjax.report.ranking_page import ranking_report, rankings_of
 from leepjax.report.runs import RUNS, add_run, read_runs
+from leepjax.storage.records import write_records
 from leepjax.studies.outcome import Provenance
 from leepjax.types import InputError
 

@@ -11,7 +11,7 @@ from leepjax.data.split import stratified_limit
 from leepjax.experiments import cell as job
 from leepjax.models.card import save_card
 from leepjax.models.opening import load_source
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 SOURCES = ("random", "cifar10-animals")

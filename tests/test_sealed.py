@@ -11,13 +11,13 @@ import safetensors.numpy
 
 import leepjax as lj
 import leepjax.extraction.extract as extraction
-from leepjax import sealed
 from leepjax.data.target import from_arrays
 from leepjax.extraction import shards
 from leepjax.extraction.extract import extract
 from leepjax.extraction.table import read_table
-from leepjax.files import WriteError
 from leepjax.models.opening import load_source
+from leepjax.storage import sealed
+from leepjax.storage.files import WriteError
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_a_table_that_is_want
 
 
 def test_a_user_without_a_home_has_no_cache_and_is_warned(monkeypatch, caplog):
-    from leepjax.files import cache_folder, warn_unkept
+    from leepjax.storage.files import cache_folder, warn_unkept
 
     def no_home(name):
         raise RuntimeError("could not determine the home directory")

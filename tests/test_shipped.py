@@ -9,10 +9,10 @@ import pytest
 import safetensors.numpy
 
 import leepjax
-from leepjax.files import digest
 from leepjax.models import weights
 from leepjax.models.card import save_card
 from leepjax.models.opening import SHIPPED, load_source, shipped_sources
+from leepjax.storage.files import digest
 from leepjax.types import InputError
 
 NAMES = shipped_sources()

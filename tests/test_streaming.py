@@ -104,10 +104,10 @@ def test_progress_and_one_program_for_all_batches():
 INTERRUPTED = """
 import sys, time
 from pathlib import Path
-import leepjax as lj, leepjax.streaming
+import leepjax as lj, leepjax.streaming.sweeps
 import test_streaming as t
 
-leepjax.streaming.SECONDS_BETWEEN_SAVES = 0
+leepjax.streaming.sweeps.SECONDS_BETWEEN_SAVES = 0
 told = 0
 def on_batch(examples):
     global told

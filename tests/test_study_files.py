@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from small_source import coloured, small_source
 
-from leepjax.files import WriteError
-from leepjax.locks import locked
 from leepjax.report.runs import add_run, read_runs
+from leepjax.storage.files import WriteError
+from leepjax.storage.locks import locked
 from leepjax.studies.config import Config
 from leepjax.studies.datasets import open_pair
 from leepjax.studies.ledger import Ledger
@@ -160,7 +160,7 @@ def test_damaged_tasks_are_kept_aside_and_what_can_be_read_is_taken_over(tmp_pat
 
 
 def test_a_lock_waits_for_its_holder_and_says_so(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("leepjax.locks.PATIENCE", 0.1)
+    monkeypatch.setattr("leepjax.storage.locks.PATIENCE", 0.1)
     path = tmp_path / "file"
     spawn = multiprocessing.get_context("spawn")
     held = spawn.Event()

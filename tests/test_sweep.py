@@ -24,7 +24,7 @@ from leepjax.experiments import cell as job
 from leepjax.experiments import ray_engine
 from leepjax.experiments.ray_start import start_ray
 from leepjax.models.opening import load_source
-from leepjax.records import read_records
+from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 SOURCES = ("random", "cifar10")

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from leepjax.ranking import Ranking
-from leepjax.records import Record
+from leepjax.storage.records import Record
 from leepjax.tables import FORMATS, render, text_of_csv_cell
 
 ROWS = [{"source": "a", "score": -0.123456789, "note": None}, {"source": "b", "score": 2.0, "note": "x"}]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leepjax import files
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.parquet import from_parquet
 from leepjax.data.readers import read_target
+from leepjax.storage import files
 from leepjax.types import InputError
 
 datasets = pytest.importorskip("datasets")

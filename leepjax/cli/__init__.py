@@ -12,9 +12,9 @@ import sys
 import warnings
 from contextlib import suppress
 
-from leepjax.files import WriteError
 from leepjax.interrupts import interruptible
 from leepjax.printable import printable
+from leepjax.storage.files import WriteError
 from leepjax.types import InputError
 
 _ADVICE = {

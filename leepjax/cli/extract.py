@@ -5,7 +5,7 @@ from typing import Literal
 
 from leepjax.cli.options import Read, cache_compilations, names_of
 from leepjax.cli.output import exit_for_failures
-from leepjax.files import cache_folder
+from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import Reading
 

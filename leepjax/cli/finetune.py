@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import Examples, cache_compilations, command_line
 from leepjax.cli.output import print_adapted, training_status
-from leepjax.files import cache_folder
+from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.transfer.recipe import FineTuning
 

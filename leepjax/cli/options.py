@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from leepjax.files import cache_folder, check_writable, unkept_if
 from leepjax.printable import valid_unicode
+from leepjax.storage.files import cache_folder, check_writable, unkept_if
 from leepjax.types import Reading
 
 TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from leepjax.cli.options import cache_compilations, command_line, names_of
-from leepjax.files import cache_folder
 from leepjax.printable import printable
+from leepjax.storage.files import cache_folder
 from leepjax.types import InputError
 
 

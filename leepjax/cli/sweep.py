@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import RankingOptions, Read, cache_compilations, names_of
 from leepjax.cli.output import exit_for_failures, print_rankings, printed_at_interrupt, write_page
-from leepjax.files import cache_folder
+from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import Reading
 

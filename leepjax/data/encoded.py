@@ -18,7 +18,7 @@ from leepjax.data.orientation import upright_by
 from leepjax.data.path_column import Outside
 from leepjax.data.pixels import to_pixels, to_rgb
 from leepjax.data.target import Target
-from leepjax.files import digest, digest_stream
+from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError
 
 Content = bytes | Path | Outside | np.ndarray | None

@@ -11,7 +11,7 @@ from leepjax.data.encoded import Content, from_rows
 from leepjax.data.path_column import within
 from leepjax.data.split import SPLITS, own_name
 from leepjax.data.target import Target
-from leepjax.files import in_cache_or_temporary
+from leepjax.storage.files import in_cache_or_temporary
 from leepjax.types import InputError
 
 

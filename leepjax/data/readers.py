@@ -17,9 +17,9 @@ from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.parquet import from_parquet, parquet_files
 from leepjax.data.target import Target, from_arrays
 from leepjax.data.tfds import from_tfds
-from leepjax.files import digest
-from leepjax.npy import read_npz
 from leepjax.printable import valid_unicode
+from leepjax.storage.files import digest
+from leepjax.storage.npy import read_npz
 from leepjax.types import InputError, SplitChoice
 
 _HUBS = {"tfds": from_tfds, "hf": from_hugging_face}

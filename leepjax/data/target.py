@@ -10,8 +10,8 @@ from PIL import Image
 
 from leepjax.data.labels import class_numbers
 from leepjax.data.pixels import to_pixels
-from leepjax.files import digest, digest_stream
 from leepjax.preprocessing import Preprocessing
+from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, unknown_name
 
 

@@ -9,9 +9,9 @@ from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.experiments.written import training
-from leepjax.files import WriteError, check_writable, shortened
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
+from leepjax.storage.files import WriteError, check_writable, shortened
 from leepjax.tables import Row
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.metrics import Metrics

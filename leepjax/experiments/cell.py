@@ -19,12 +19,12 @@ from leepjax.callbacks import OnProgress, counted
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
-from leepjax.files import digest
 from leepjax.measures import num_parameters, source_accuracy
 from leepjax.models.card import Card
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
-from leepjax.records import SCHEMA, Record
+from leepjax.storage.files import digest
+from leepjax.storage.records import SCHEMA, Record
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.recipe import FineTuning

@@ -13,9 +13,9 @@ from leepjax.experiments.sources import NOT_OF_A_SOURCE, AnySource, Failed, open
 from leepjax.extraction.extract import extract as extract_one
 from leepjax.extraction.extract import table_path
 from leepjax.extraction.table import Evidence, Storage, Table
-from leepjax.files import check_writable
 from leepjax.models.source import DType
 from leepjax.ranking import Failure
+from leepjax.storage.files import check_writable
 from leepjax.types import InputError, SplitChoice, unknown_name
 
 

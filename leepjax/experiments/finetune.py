@@ -8,9 +8,9 @@ from typing import Any
 
 from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
 from leepjax.experiments.written import checkpoints_of, finished, identity_of, write_source
-from leepjax.locks import locked
 from leepjax.models.opening import load_source
 from leepjax.models.source import DType, Source
+from leepjax.storage.locks import locked
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import Trained, fine_tune, from_scratch, logits_of
 from leepjax.transfer.loop import Progress, in_memory

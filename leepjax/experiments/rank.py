@@ -9,8 +9,8 @@ from leepjax.experiments.cell import Verify
 from leepjax.experiments.plan import AnyTarget, plan
 from leepjax.experiments.sources import AnySource, open_each
 from leepjax.experiments.sweep import carry_out, serial
-from leepjax.files import check_writable
 from leepjax.ranking import Ranking
+from leepjax.storage.files import check_writable
 from leepjax.types import SplitChoice
 
 

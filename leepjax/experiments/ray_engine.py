@@ -14,7 +14,7 @@ from leepjax.experiments.cell import Cell, Measured, Run, Study
 from leepjax.experiments.ray_start import check_cluster, start_ray
 from leepjax.experiments.sources import NOT_OF_A_SOURCE
 from leepjax.models.source import Source
-from leepjax.records import Record
+from leepjax.storage.records import Record
 from leepjax.types import InputError
 
 RETRIES = 3

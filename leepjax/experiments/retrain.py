@@ -11,9 +11,9 @@ from leepjax.callbacks import OnProgress, counted
 from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
 from leepjax.experiments.written import write_source
 from leepjax.extraction.extract import extract
-from leepjax.locks import locked
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
+from leepjax.storage.locks import locked
 from leepjax.transfer.head import Head, retrain_head
 from leepjax.transfer.metrics import metrics
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from leepjax.npy import read_npy
 from leepjax.printable import printable
-from leepjax.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
+from leepjax.storage.npy import read_npy
+from leepjax.storage.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
 from leepjax.types import InputError
 
 _LABEL = ("label", "labels", "class", "target")

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from leepjax.data.target import Target
-from leepjax.files import WriteError, digest
 from leepjax.models.opening import find_source, sets
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
+from leepjax.storage.files import WriteError, digest
 from leepjax.types import InputError
 
 AnySource = str | os.PathLike | Source

@@ -22,9 +22,9 @@ from leepjax.experiments.sources import (
     several,
     twice,
 )
-from leepjax.files import check_writable
 from leepjax.ranking import Failure, Ranking
-from leepjax.records import Record, append_records, read_records
+from leepjax.storage.files import check_writable
+from leepjax.storage.records import Record, append_records, read_records
 from leepjax.types import InputError, SplitChoice, unknown_name
 
 Engine = Literal["serial", "ray"]

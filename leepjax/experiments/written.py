@@ -12,11 +12,11 @@ import numpy as np
 
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
-from leepjax.files import digest, remove_folder
 from leepjax.models import weights
 from leepjax.models.card import Card, Training, read_card, save_card
 from leepjax.models.source import Source, WeightsFile
-from leepjax.records import read_lines
+from leepjax.storage.files import digest, remove_folder
+from leepjax.storage.records import read_lines
 from leepjax.transfer.curve import Epoch, write_curve
 from leepjax.types import InputError
 

@@ -13,9 +13,9 @@ from leepjax.data.target import Target
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table, read_table, write_table
-from leepjax.files import digest, unkept_if
-from leepjax.locks import locked
 from leepjax.models.source import Source
+from leepjax.storage.files import digest, unkept_if
+from leepjax.storage.locks import locked
 from leepjax.types import Outputs
 
 REVISION = b"3"

@@ -9,8 +9,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from leepjax.files import remove_folder, unkept_if
-from leepjax.sealed import check_seal, write_sealed
+from leepjax.storage.files import remove_folder, unkept_if
+from leepjax.storage.sealed import check_seal, write_sealed
 from leepjax.types import Outputs
 
 SECONDS = 20.0

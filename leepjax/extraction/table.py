@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import safetensors
 
-from leepjax.sealed import check_seal, write_sealed
+from leepjax.storage.sealed import check_seal, write_sealed
 from leepjax.types import InputError
 
 Evidence = Literal["logits", "probs"]

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from leepjax.batches import BatchSource, first_batch
 from leepjax.checks.arrays import check_probs, wrong_rows
 from leepjax.kernels import accumulator, log_normalizer
 from leepjax.measures.eep import LogLikelihood, log_likelihood
 from leepjax.statistics.joint import Joint
-from leepjax.streaming import run_sweeps
+from leepjax.streaming.batches import BatchSource, first_batch
+from leepjax.streaming.sweeps import run_sweeps
 from leepjax.types import InputError
 
 

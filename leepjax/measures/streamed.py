@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from leepjax.batches import Batch, Batches
 from leepjax.checks.arrays import check_features
 from leepjax.measures.leep import leep
 from leepjax.measures.table import Measure
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
-from leepjax.streaming import accumulate
+from leepjax.streaming.batches import Batch, Batches
+from leepjax.streaming.sweeps import accumulate
 
 _BATCH_BYTES = 1 << 24
 _MOST_ROWS = 1 << 16

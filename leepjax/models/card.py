@@ -5,9 +5,9 @@ from typing import Annotated
 
 import msgspec
 
-from leepjax.files import write_atomically
 from leepjax.models.json_files import JsonError, read_json
 from leepjax.preprocessing import Preprocessing
+from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
 MOST_CLASSES = 10_000_000

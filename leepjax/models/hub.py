@@ -6,10 +6,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from leepjax.files import in_cache_or_temporary
 from leepjax.models import urls
 from leepjax.models.hub_pace import watch_pace
 from leepjax.models.requests import SLOWEST, TooSlowError
+from leepjax.storage.files import in_cache_or_temporary
 from leepjax.types import InputError
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from leepjax.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.card import Card, read_card
 from leepjax.models.formats import INDEX, SUFFIXES, read_content
@@ -17,6 +16,7 @@ from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.timm_config import Config, read_config
+from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name
 
 SHIPPED = Path(__file__).parent / "shipped"

@@ -12,11 +12,11 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
-from leepjax.files import digest
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.shards import read_weights
 from leepjax.preprocessing import Preprocessing
+from leepjax.storage.files import digest
 from leepjax.types import InputError, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]

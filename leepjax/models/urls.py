@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from leepjax.files import digest
 from leepjax.models.requests import SLOWEST, Pace, TooSlowError, open_url
+from leepjax.storage.files import digest
 from leepjax.types import InputError
 
 _PAUSES = (0.0, 0.5, 2.0)

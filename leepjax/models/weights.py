@@ -12,10 +12,10 @@ import numpy as np
 import safetensors.numpy
 from flax import nnx
 
-from leepjax.files import write_atomically
 from leepjax.models.formats import read_tensors
 from leepjax.models.layouts import to_timm
 from leepjax.models.wrappers import unwrapped
+from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
 _TORCH_LEAF = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leepjax.records import Record
+from leepjax.storage.records import Record
 
 
 def shares_of_best(records: Sequence[Record]) -> list[float]:

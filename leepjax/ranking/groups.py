@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from leepjax.records import Record
+from leepjax.storage.records import Record
 
 
 class Conditions(NamedTuple):

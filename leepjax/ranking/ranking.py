@@ -12,7 +12,7 @@ from leepjax.printable import printable
 from leepjax.ranking.correlation import Interval, estimates, significance_note, significant_digits, ties
 from leepjax.ranking.draws import clearly_above, shares_of_best
 from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
-from leepjax.records import Record
+from leepjax.storage.records import Record
 from leepjax.tables import Format, Row, render
 from leepjax.types import InputError
 
@@ -129,7 +129,8 @@ class Ranking:
     def to_records(self) -> list[Row]:
         """One flat dictionary for each source and measure, with the rank by that measure, and one for each failure.
 
-        They have the fields of `leepjax.records.Record` but the draws; ``error`` is the reason of a failure or None.
+        They have the fields of `leepjax.storage.records.Record` but the draws; ``error`` is the reason of a failure or
+        None.
         """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):

@@ -12,8 +12,8 @@ import msgspec
 from leepjax.ranking.groups import chosen_groups, groups
 from leepjax.ranking.ranking import some
 from leepjax.ranking.truth import Accuracy, Score
-from leepjax.records import Record, read_records
-from leepjax.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
+from leepjax.storage.records import Record, read_records
+from leepjax.storage.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
 from leepjax.tables import text_of_csv_cell
 from leepjax.types import InputError, unknown_name
 

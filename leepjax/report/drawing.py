@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leepjax.files import write_atomically
 from leepjax.printable import printable
+from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
 try:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from leepjax.files import write_atomically
 from leepjax.ranking import Ranking
-from leepjax.records import read_records
 from leepjax.report.page import Origin, Report, render_page
 from leepjax.report.ranking_page import ranking_report, rankings_of
 from leepjax.report.runs import RUNS, add_run, origin_of, read_runs
+from leepjax.storage.files import write_atomically
+from leepjax.storage.records import read_records
 from leepjax.studies.outcome import PROVENANCE, Provenance, read_studies
 from leepjax.types import InputError
 

@@ -9,8 +9,8 @@ import numpy as np
 from leepjax.ranking import Interval, Ranking
 from leepjax.ranking.groups import Group, chosen_groups, groups
 from leepjax.ranking.ranking import some
-from leepjax.records import Record
 from leepjax.report.page import Cell, Column, Origin, Report, Section, Table, between, duration, number
+from leepjax.storage.records import Record
 from leepjax.types import InputError
 
 MOST_RANKINGS, MOST_MEASURES, MOST_ROWS = 6, 40, 500

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from leepjax.locks import locked
-from leepjax.records import read_lines, write_lines
 from leepjax.report.page import Origin
+from leepjax.storage.locks import locked
+from leepjax.storage.records import read_lines, write_lines
 from leepjax.studies.outcome import Provenance
 
 RUNS = "runs.jsonl"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from leepjax.callbacks import OnProgress
-from leepjax.locks import locked
+from leepjax.storage.locks import locked
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import OUTCOMES, Method, Outcome, read_outcomes, write_outcomes
 from leepjax.studies.scoring import SCORES

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from leepjax.records import read_lines, write_lines
+from leepjax.storage.records import read_lines, write_lines
 from leepjax.types import InputError
 
 Method = Literal["head", "finetune", "scratch"]
@@ -88,7 +88,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 def read_outcomes(path: Path, *, mend: bool = False) -> list[Outcome]:
     """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are warnings.
 
-    With `mend`, damaged lines are moved out of the file, as `leepjax.records.read_lines` does.
+    With `mend`, damaged lines are moved out of the file, as `leepjax.storage.records.read_lines` does.
     """
     return read_lines(path, Outcome, "an outcome", mend=mend)
 

@@ -16,8 +16,8 @@ import jax
 import msgspec
 
 import leepjax
-from leepjax.files import set_aside, write_atomically
-from leepjax.locks import locked
+from leepjax.storage.files import set_aside, write_atomically
+from leepjax.storage.locks import locked
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import PROVENANCE, Provenance
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from leepjax.files import shortened
+from leepjax.storage.files import shortened
 from leepjax.studies.outcome import Method, Outcome
 
 SELECTION = "source-selection"

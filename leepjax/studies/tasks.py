@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from leepjax.data.target import Target
-from leepjax.files import set_aside, write_atomically
-from leepjax.locks import locked
+from leepjax.storage.files import set_aside, write_atomically
+from leepjax.storage.locks import locked
 from leepjax.types import InputError
 
 log = logging.getLogger("leepjax")

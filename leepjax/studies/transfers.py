@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from leepjax.files import digest
 from leepjax.models.source import Source
+from leepjax.storage.files import digest
 from leepjax.studies.config import Config
 from leepjax.studies.datasets import Pair, Said
 from leepjax.studies.outcome import Method

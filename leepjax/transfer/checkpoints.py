@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from orbax import checkpoint as ocp
 
-from leepjax.files import WriteError, check_room, digest, sweep, write_atomically, writing
+from leepjax.storage.files import WriteError, check_room, digest, sweep, write_atomically, writing
 from leepjax.types import InputError
 
 log = logging.getLogger("leepjax")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from leepjax.files import write_atomically
+from leepjax.storage.files import write_atomically
 from leepjax.transfer.metrics import Metrics
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from leepjax.files import write_atomically
+from leepjax.storage.files import write_atomically
 
 _FIELD = re.compile(rb'(?<!\\)"digest":"([0-9a-f]{64})"')
 """In the metadata of the header; the same text inside another value has backslashes."""

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.files import digest
-from leepjax.sealed import check_seal
+from leepjax.storage.files import digest
+from leepjax.storage.sealed import check_seal
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from leepjax.files import sweep, write_atomically, writing
-from leepjax.locks import locked
+from leepjax.storage.files import sweep, write_atomically, writing
+from leepjax.storage.locks import locked
 
 log = logging.getLogger("leepjax")
 

@@ -12,12 +12,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from leepjax.batches import Batch, BatchSource, fingerprint, starting_at
 from leepjax.checks.arrays import Arguments, check_features, check_probs
-from leepjax.files import write_atomically
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
+from leepjax.storage.files import write_atomically
+from leepjax.streaming.batches import Batch, BatchSource, fingerprint, starting_at
 from leepjax.types import InputError
 
 Statistic = TypeVar("Statistic", Joint, Moments, ClassMoments)
