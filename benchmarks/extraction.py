@@ -17,11 +17,11 @@ from measuring import all_quartiles, compiled, quartiles, report, size, timings
 from PIL import Image
 
 from leepjax.data.iterable import from_iterable
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target
 from leepjax.extraction.forward import forward_batches
 from leepjax.models.architectures import build
 from leepjax.models.source import Merged, forward
-from leepjax.preprocessing import Preprocessing
 
 # Architecture, pixels, images, images in a batch.
 SMALL = [("resnet20", 32, 32, 16)]

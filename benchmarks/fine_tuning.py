@@ -17,8 +17,8 @@ import numpy as np
 from flax import nnx
 from measuring import all_quartiles, quartiles, report, timings
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import build
-from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.loop import Images
 from leepjax.transfer.optimizer import learning_rates
 from leepjax.transfer.recipe import Recipe

@@ -20,10 +20,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.target import from_arrays
 from leepjax.extraction.extract import extract
-from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.head import L2_GRID, NUM_FOLDS, retrain_head
 from leepjax.transfer.head_tasks import retrain_heads
 

@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 # Page → its title and the modules whose names it holds; the longest that fits counts.
 GROUPS = {
     "ranking": ("Ranking sources", ("leepjax.experiments", "leepjax.ranking")),
-    "sources": ("Sources", ("leepjax.models", "leepjax.preprocessing")),
+    "sources": ("Sources", ("leepjax.models", "leepjax.data.preprocessing")),
     "targets": ("Targets", ("leepjax.data", "leepjax.extraction", "leepjax.experiments.extract")),
     "statistics": (
         "Statistics, streaming and sharding",

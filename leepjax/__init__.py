@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from leepjax.data.preprocessing import Preprocessing
     from leepjax.data.readers import read_target
     from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
@@ -73,7 +74,6 @@ if TYPE_CHECKING:
     )
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
-    from leepjax.preprocessing import Preprocessing
     from leepjax.ranking import Ranking
     from leepjax.sharding import shard_rows
     from leepjax.statistics.class_moments import ClassMoments
@@ -184,7 +184,7 @@ _HOMES = {
     "Joint": "statistics.joint",
     "Moments": "statistics.moments",
     "Ranking": "ranking",
-    "Preprocessing": "preprocessing",
+    "Preprocessing": "data.preprocessing",
     "Source": "models.source",
     "as_source": "models.source",
     "load_source": "models.opening",

@@ -3,7 +3,7 @@
 import numpy as np
 from flax import nnx
 
-from leepjax.preprocessing import Preprocessing
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.transfer.loop import Images
 from leepjax.transfer.recipe import Recipe
 from leepjax.types import Outputs

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 from flax import nnx
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import from_arrays
 from leepjax.models.card import Card
 from leepjax.models.source import Merged, Source
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import Outputs
 
 SIZE = 8

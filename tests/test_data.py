@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits, read_target
 from leepjax.data.target import from_arrays
-from leepjax.preprocessing import Preprocessing
 from leepjax.storage.files import digest
 from leepjax.types import InputError
 

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import from_arrays
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, Outputs
 
 RNG = np.random.default_rng(0)

@@ -18,13 +18,13 @@ import safetensors.numpy
 from PIL import Image
 
 import leepjax
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import from_arrays
 from leepjax.extraction import shards
 from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.table import read_table, write_table
 from leepjax.models.source import as_source
-from leepjax.preprocessing import Preprocessing
 from leepjax.storage.sealed import write_sealed
 from leepjax.types import InputError, Outputs
 

@@ -7,11 +7,11 @@ import pytest
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
-from leepjax.preprocessing import Preprocessing
 from leepjax.solvers.logistic import minimise, with_ones
 from leepjax.transfer.head import L2_GRID, retrain_head
 from leepjax.transfer.minibatches import Minibatches

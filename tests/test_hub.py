@@ -25,6 +25,7 @@ from huggingface_hub import constants
 from timm_layout import CONFIG, torch_layout
 from torch_pickles import tensor, torch_zip
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models import opening, urls, weights
 from leepjax.models.architectures import build
 from leepjax.models.hub import hub_file, hub_revision, hub_size
@@ -32,7 +33,6 @@ from leepjax.models.opening import describe, load_source
 from leepjax.models.published import Published
 from leepjax.models.requests import _Redirects
 from leepjax.models.urls import url_file, url_size
-from leepjax.preprocessing import Preprocessing
 from leepjax.storage import files
 from leepjax.types import InputError
 

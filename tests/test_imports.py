@@ -24,7 +24,6 @@ ALLOWED = {
     "printable": set(),
     "callbacks": set(),
     "storage": {"types", "storage"},
-    "preprocessing": {"types"},
     "kernels": {"types", "kernels"},
     "checks": {"types", "kernels", "checks"},
     "tables": {"types"},
@@ -39,18 +38,17 @@ ALLOWED = {
     "measures": STATISTICS | {"streaming", "solvers", "measures"},
     "bootstrap": {"types", "measures"},
     "ranking": {"types", "tables", "storage", "measures", "bootstrap", "ranking"},
-    "data": BASE | {"preprocessing", "data"},
-    "models": BASE | {"preprocessing", "models"},
-    "extraction": BASE | {"sharding", "preprocessing", "data", "models", "extraction"},
-    "transfer": BASE
-    | {"interrupts", "solvers", "sharding", "preprocessing", "data", "models", "extraction", "transfer"},
+    "data": BASE | {"data"},
+    "models": BASE | {"data", "models"},
+    "extraction": BASE | {"sharding", "data", "models", "extraction"},
+    "transfer": BASE | {"interrupts", "solvers", "sharding", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
-    | {"preprocessing", "measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
+    | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
     | {"interrupts", "experiments"},
     "studies": BASE
     | STATISTICS
-    | {"preprocessing", "measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
+    | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
     | {"__init__", "interrupts", "experiments", "studies"},
     "report": {"types", "storage", "tables", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},

@@ -14,6 +14,7 @@ import safetensors.numpy
 from timm_layout import CONFIG, torch_layout
 
 import leepjax
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.models import hub_weights, opening, weights
 from leepjax.models.architectures import ARCHITECTURES, build
@@ -21,7 +22,6 @@ from leepjax.models.opening import describe, load_source, named_sources, sets
 from leepjax.models.published import PAPER9, PUBLISHED
 from leepjax.models.source import as_source
 from leepjax.models.timm_config import read_config
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leepjax.preprocessing import Preprocessing
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)

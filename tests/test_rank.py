@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import leepjax as lj
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
@@ -12,7 +13,6 @@ from leepjax.experiments import cell as job
 from leepjax.experiments.plan import plan
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
-from leepjax.preprocessing import Preprocessing
 from leepjax.storage.records import read_records
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head

@@ -11,12 +11,12 @@ from PIL import Image
 
 import leepjax.data.encoded
 from leepjax.data.iterable import from_iterable
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readable import readable
 from leepjax.data.readers import digits, from_folder, list_target
 from leepjax.data.split import stratified_limit
 from leepjax.data.target import from_arrays
 from leepjax.experiments.plan import open_target
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 SQUARE = Preprocessing(image_size=8)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import from_folder, from_npz, read_target
 from leepjax.data.target import from_arrays
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 EIGHT = Preprocessing(image_size=8)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge, RidgeClassifierCV
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.split import train_test_split
-from leepjax.preprocessing import Preprocessing
 from leepjax.solvers.ridge import L2_GRID, solver
 from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.split import stratified_limit
 from leepjax.measures import DEFAULT_MEASURES, MEASURES
 from leepjax.models.card import Card
-from leepjax.preprocessing import Preprocessing
 from leepjax.studies import scoring
 from leepjax.studies.datasets import Said
 from leepjax.studies.outcome import BASELINES

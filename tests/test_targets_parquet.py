@@ -14,9 +14,9 @@ from PIL import Image
 
 from leepjax.data.iterable import from_iterable
 from leepjax.data.parquet import RowGroups, from_parquet
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readable import readable
 from leepjax.data.readers import read_target
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 SQUARE = Preprocessing(image_size=6)

@@ -14,9 +14,9 @@ import pytest
 import tensorflow_datasets as tfds
 from tiny_tfds import CLASSES, IMAGES
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import read_target
 from leepjax.data.tfds import _check_dtype, from_tfds
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 HERE = Path(__file__).parent

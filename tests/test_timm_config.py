@@ -10,11 +10,11 @@ import safetensors.numpy
 from flax import nnx
 from timm_layout import CONFIG, torch_layout
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import abstract, build
 from leepjax.models.card import Card, read_card
 from leepjax.models.opening import load_source
 from leepjax.models.timm_config import read_config
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from leepjax.data.labels import class_numbers
 from leepjax.data.pixels import to_pixels
-from leepjax.preprocessing import Preprocessing
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, unknown_name
 

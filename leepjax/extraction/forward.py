@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from leepjax.data.decoding import decode_ahead
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target
-from leepjax.preprocessing import Preprocessing
 from leepjax.sharding import local_rows
 from leepjax.types import Outputs
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.card import Card
-from leepjax.preprocessing import Preprocessing
 
 _STANDARD = Preprocessing(
     image_size=224, crop=0.875, interpolation="bicubic", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)

@@ -12,10 +12,10 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.shards import read_weights
-from leepjax.preprocessing import Preprocessing
 from leepjax.storage.files import digest
 from leepjax.types import InputError, Outputs, unknown_name
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import ARCHITECTURES
 from leepjax.models.card import MOST_CLASSES
 from leepjax.models.json_files import JsonError, convert, read_json
 from leepjax.models.model_args import apply_model_args
-from leepjax.preprocessing import Preprocessing
 from leepjax.types import InputError, unknown_name
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_CLASSES)]

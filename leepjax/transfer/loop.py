@@ -13,10 +13,10 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target
 from leepjax.interrupts import Interrupted, postponed
 from leepjax.models.source import Merged
-from leepjax.preprocessing import Preprocessing
 from leepjax.sharding import local_rows
 from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.curve import Epoch, Position

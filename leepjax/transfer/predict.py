@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.source import Apply, DType, forward
-from leepjax.preprocessing import Preprocessing
 from leepjax.sharding import local_rows
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 from flax import nnx
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.source import DType, cast
-from leepjax.preprocessing import Preprocessing
 from leepjax.transfer.augment import augment
 from leepjax.transfer.optimizer import chain
 from leepjax.transfer.recipe import Recipe

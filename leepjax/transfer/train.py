@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from flax import nnx
 
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.split import train_test_split
 from leepjax.models.source import DType, Merged
-from leepjax.preprocessing import Preprocessing
 from leepjax.storage.files import digest
 from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.curve import Epoch
