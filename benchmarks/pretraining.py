@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 from measuring import report, size
 
+from leepjax.adapting.pretrain import pretrain
 from leepjax.data.readers import digits
 from leepjax.data.target import Target, from_arrays
-from leepjax.experiments.pretrain import pretrain
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.recipe import FineTuning, Recipe

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from leepjax import cli
+from leepjax.adapting.finetune import finetune
+from leepjax.adapting.parts import parts
+from leepjax.adapting.retrain import retrain
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
-from leepjax.experiments.adaptation import parts
-from leepjax.experiments.finetune import finetune
-from leepjax.experiments.retrain import retrain
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source, UserFunction

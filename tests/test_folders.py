@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leepjax.adapting.parts import parts
+from leepjax.adapting.pretrain import open_sets
 from leepjax.data.image_formats import image_formats, image_suffixes
 from leepjax.data.readable import readable
 from leepjax.data.readers import from_folder, read_target
-from leepjax.experiments.adaptation import parts
 from leepjax.experiments.plan import open_target, plan
-from leepjax.experiments.pretrain import open_sets
 from leepjax.types import InputError
 
 

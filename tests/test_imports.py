@@ -46,6 +46,7 @@ ALLOWED = {
     | STATISTICS
     | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
     | {"interrupts", "experiments"},
+    "adapting": BASE | {"data", "models", "extraction", "transfer", "experiments", "adapting"},
     "studies": BASE
     | STATISTICS
     | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
@@ -53,7 +54,7 @@ ALLOWED = {
     "report": {"types", "storage", "tables", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
     "cli": {"__init__", "types", "storage", "tables", "launch", "interrupts"}
-    | {"measures", "data", "models", "ranking", "transfer", "experiments", "studies", "report", "cli"},
+    | {"measures", "data", "models", "ranking", "transfer", "experiments", "adapting", "studies", "report", "cli"},
     "__main__": {"cli"},
 }
 

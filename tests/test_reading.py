@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from leepjax.adapting.parts import parts
+from leepjax.adapting.pretrain import open_sets
 from leepjax.cli.commands import app
 from leepjax.cli.options import names_of
 from leepjax.data.readers import read_target
-from leepjax.experiments.adaptation import parts
 from leepjax.experiments.plan import open_target
-from leepjax.experiments.pretrain import open_sets
 from leepjax.types import InputError
 
 

@@ -45,9 +45,9 @@ def finetune(
     format
         What stdout gets.
     """
+    from leepjax.adapting.finetune import finetune as run_finetune
+    from leepjax.adapting.parts import parts
     from leepjax.cli.progress import progress
-    from leepjax.experiments.adaptation import parts
-    from leepjax.experiments.finetune import finetune as run_finetune
 
     cache_compilations(cache_folder())
     split = parts("finetune", target, **vars(examples), seed=recipe.seed)

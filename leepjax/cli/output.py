@@ -11,7 +11,7 @@ from leepjax.printable import printable
 from leepjax.tables import Format
 
 if TYPE_CHECKING:
-    from leepjax.experiments.adaptation import Adapted
+    from leepjax.adapting.parts import Adapted
     from leepjax.ranking import Failure, Ranking
     from leepjax.transfer.loop import Progress
 

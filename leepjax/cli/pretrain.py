@@ -46,9 +46,9 @@ def pretrain(
     licence
         Of the images, for the model card.
     """
+    from leepjax.adapting.pretrain import open_sets
+    from leepjax.adapting.pretrain import pretrain as run_pretrain
     from leepjax.cli.progress import progress
-    from leepjax.experiments.pretrain import open_sets
-    from leepjax.experiments.pretrain import pretrain as run_pretrain
     from leepjax.tables import render
 
     train_set, test_set = open_sets(target, test, names_of(classes), **vars(reading))

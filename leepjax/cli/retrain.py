@@ -42,9 +42,9 @@ def retrain(
     format
         What stdout gets.
     """
+    from leepjax.adapting.parts import parts
+    from leepjax.adapting.retrain import retrain as run_retrain
     from leepjax.cli.progress import progress
-    from leepjax.experiments.adaptation import parts
-    from leepjax.experiments.retrain import retrain as run_retrain
 
     folder = cache_folder() if cache else None
     cache_compilations(folder)

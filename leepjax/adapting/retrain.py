@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from leepjax.adapting.parts import Adapted, Parts, card, check_free, rows, weights_path
+from leepjax.adapting.write_source import write_source
 from leepjax.callbacks import OnProgress, counted
-from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
-from leepjax.experiments.written import write_source
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, training, write_source
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
-from leepjax.experiments.written import checkpoints_of, finished, identity_of, training, write_source
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Source

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from leepjax.adapting.write_source import training
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
 from leepjax.experiments.plan import AnyTarget, open_target
-from leepjax.experiments.written import training
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
 from leepjax.storage.files import WriteError, check_writable, shortened

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leepjax.experiments.adaptation import Adapted, Parts, card, check_free, rows, weights_path
-from leepjax.experiments.written import checkpoints_of, finished, identity_of, write_source
+from leepjax.adapting.parts import Adapted, Parts, card, check_free, rows, weights_path
+from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, write_source
 from leepjax.models.opening import load_source
 from leepjax.models.source import DType, Source
 from leepjax.storage.locks import locked
