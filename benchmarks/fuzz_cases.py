@@ -26,7 +26,7 @@ from leepjax.extraction.table import Table, cached_table, read_table, write_tabl
 from leepjax.models.architectures import build
 from leepjax.models.opening import load_source
 from leepjax.ranking.score_files import read_scores, read_truth
-from leepjax.records import Record, read_records, write_records
+from leepjax.storage.records import Record, read_records, write_records
 from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.outcome import read_studies
 from leepjax.studies.provenance import PROVENANCE, write_provenance

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Sequence
 
+from leepjax.printable import printable
 from leepjax.types import InputError
 
 IMAGES = ("image", "img", "images")
@@ -77,5 +78,5 @@ def check_guess(where: str, column: str, labels: Sequence[object]) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What another library says, as the part of a sentence."""
-    return str(error).strip().partition("\n")[0].rstrip(".: ") or type(error).__name__
+    """What another library says, as the part of a sentence; it may quote the file."""
+    return printable(str(error).strip().partition("\n")[0]).rstrip(".: ") or type(error).__name__
