@@ -8,10 +8,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import Arguments, check_probs, check_rows
-from leepjax.joint import Joint
 from leepjax.kernels import TOLERANCE, accumulator, resolved
 from leepjax.measures.eep import log_likelihood
 from leepjax.measures.loo_leep import left_out_log_likelihood
+from leepjax.statistics.joint import Joint
 
 TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())
 """from an eighth to eight in equal ratios; the middle one is 1"""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import TOLERANCE
-from leepjax.moments import HIGHEST
+from leepjax.statistics.moments import HIGHEST
 
 GRID = 256
 NEWTON_STEPS = 6

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features
 from leepjax.measures.evidence_by_gram import max_evidence
 from leepjax.measures.logme_by_svd import logme_by_svd
-from leepjax.moments import Moments
-from leepjax.validation import check_features
+from leepjax.statistics.moments import Moments
 
 
 def logme(

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.columns import check_targets
 from leepjax.kernels import of_features
 from leepjax.measures.columns import Columns
 from leepjax.measures.evidence_by_gram import max_evidence
-from leepjax.validation_columns import check_targets
 
 
 def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
