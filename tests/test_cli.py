@@ -236,7 +236,7 @@ def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path):
     np.savez(tmp_path / "grey.npz", images=images, labels=labels)
     code, text, err = run("sweep", "digits,grey.npz", *SMALL[1:], "--no-cache", "--out", out, "--format", format)
     assert code == 0
-    assert "grey: random: leep" in err
+    assert "sources: random on grey " in err
     if format in ("json", "csv"):
         rows = parse(text, format)
         assert [row["target"] for row in rows] == ["digits"] * 6 + ["grey"] * 6
@@ -269,7 +269,7 @@ def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_p
     code, out, err = run("rank", *options, "--verify", "none")
     assert (code, run("rank", *options, "--verify", "none")[1]) == (0, out)
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".safetensors"]
-    assert "images 60/60" in err
+    assert "sources: random on digits 1/1" in err
 
 
 def test_pretrain_writes_weights_and_a_card_whose_command_is_what_was_run(run, tmp_path):
@@ -300,7 +300,7 @@ def test_extract_writes_a_table_for_each_source_and_says_where(run, tmp_path):
     command = ("extract", "digits", "--limit", 40, "--sources", "random,cifar10", "--out", "tables", "--format", "json")
     code, out, err = run(*command)
     assert code == 0
-    assert "random: images 40/40" in err
+    assert "sources: cifar10 2/2" in err
     first, second = parse(out, "json")
     assert (first["source"], second["source"]) == ("random", "cifar10")
     table = read_table(tmp_path / first["table"])

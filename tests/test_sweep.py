@@ -210,7 +210,7 @@ def test_a_signal_stops_ray_and_keeps_what_is_measured(sent, compilations, tmp_p
     assert out.startswith("Sources for digits, best leep first")
     *progress, last = err.splitlines()
     assert last.startswith("leepjax: interrupted; ")
-    assert all(line.startswith("sweep: ") for line in progress)
+    assert all(line.startswith("sources: ") for line in progress)
     assert 1 <= len(read_records(results)) < 5
 
 

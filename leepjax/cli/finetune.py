@@ -51,7 +51,7 @@ def finetune(
 
     cache_compilations(cache_folder())
     split = parts("finetune", target, **vars(examples), seed=recipe.seed)
-    with progress() as on_progress:
+    with progress(each_stage=True) as on_progress:
         adapted = run_finetune(
             source,
             split,

@@ -52,7 +52,7 @@ def pretrain(
     from leepjax.tables import render
 
     train_set, test_set = open_sets(target, test, names_of(classes), **vars(reading))
-    with progress() as on_progress:
+    with progress(each_stage=True) as on_progress:
         source = run_pretrain(
             train_set,
             test_set,

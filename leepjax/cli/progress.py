@@ -16,14 +16,15 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress(*, each_stage: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """A function ``(what, done, total)`` to report with: `what` is "group: stage", and each group has a bar.
 
-    Without a terminal the groups in `OVERALL` get a line per call, and the others one every 15 seconds.
+    Without a terminal the group `OVERALL` gets a line per call, and the others one every 15 seconds; with `each_stage`
+    they get one whenever `what` changes, as it does once per epoch of a training.
     """
     console = _Console(stderr=True)
     if not console.is_terminal:
-        yield _PlainLines(console)
+        yield _PlainLines(console, each_stage)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -68,8 +69,9 @@ class _Rate(ProgressColumn):
 class _PlainLines:
     """A line per source that is done, and one every 15 seconds in between: a log stays short."""
 
-    def __init__(self, console: Console):
-        self._console = console
+    def __init__(self, console: Console, each_stage: bool):
+        self._console, self._each_stage = console, each_stage
+        self._stage = ""
         self._began: dict[tuple[str, int], tuple[float, int]] = {}
         self._last = time.monotonic()
 
@@ -78,16 +80,19 @@ class _PlainLines:
         overall = what.startswith(OVERALL)
         group = what.partition(":")[0], total
         began, first = self._began.setdefault(group, (self._last, 0) if overall else (now, done))
-        if not overall and now - self._last < _SECONDS_BETWEEN_LINES:
+        news = overall or (self._each_stage and what != self._stage)
+        if not news and now - self._last < _SECONDS_BETWEEN_LINES:
             return
-        self._last = now
+        self._last, self._stage = now, what
         elapsed, newly = now - began, done - first
         left = f", about {_duration(elapsed * (total - done) / newly)} left" if newly and done < total else ""
         self._console.print(Text(f"{printable(what)} {done}/{total} ({_duration(elapsed)}{left})"), soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
-    """>>> _duration(8.4), _duration(130), _duration(7300)
+    """Seconds in words.
+
+    >>> _duration(8.4), _duration(130), _duration(7300)
     ('8 s', '2 min', '2.0 h')
     """
     if seconds < 100:
