@@ -18,7 +18,7 @@ from measuring import all_quartiles, child_arguments, compiled, in_fresh_process
 from problems import leep_of, probs_of
 
 import leepjax as lj
-from leepjax.distributed import PROCESS_ID, initialize
+from leepjax.distributed.peers import PROCESS_ID, initialize
 
 # Rows of a part, z, c, repeats. There are two parts: a process holds one or both.
 SIZES = {"small": (2_000, 50, 10, 3), "full": (50_000, 1000, 100, 15)}

@@ -19,7 +19,6 @@ GROUPS = {
             "leepjax.statistics.moments",
             "leepjax.streaming.batches",
             "leepjax.streaming.sweeps",
-            "leepjax.sharding",
             "leepjax.distributed",
         ),
     ),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leepjax.data.preprocessing import Preprocessing
     from leepjax.data.readers import read_target
+    from leepjax.distributed.sharding import shard_rows
     from leepjax.experiments.extract import extract
     from leepjax.experiments.rank import rank
     from leepjax.experiments.sweep import sweep
@@ -75,7 +76,6 @@ if TYPE_CHECKING:
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
     from leepjax.ranking import Ranking
-    from leepjax.sharding import shard_rows
     from leepjax.statistics.class_moments import ClassMoments
     from leepjax.statistics.joint import Joint
     from leepjax.statistics.moments import Moments
@@ -203,7 +203,7 @@ _HOMES = {
     "extract": "experiments.extract",
     "rank": "experiments.rank",
     "accumulate": "streaming.sweeps",
-    "shard_rows": "sharding",
+    "shard_rows": "distributed.sharding",
     "sweep": "experiments.sweep",
 }
 

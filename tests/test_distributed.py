@@ -14,7 +14,7 @@ import pytest
 from profiles import only_long
 
 import leepjax as lj
-from leepjax.launch import GRACE, launch
+from leepjax.distributed.launch import GRACE, launch
 from leepjax.types import InputError
 
 JOB = Path(job.__file__)

@@ -29,18 +29,15 @@ ALLOWED = {
     "streaming": BASE | {"statistics", "streaming"},
     "statistics": BASE | {"statistics"},
     "solvers": set(),
-    "sharding": {"types"},
-    "distributed": set(),
     "interrupts": set(),
-    "guardian": set(),
-    "launch": {"__init__", "types", "interrupts", "guardian", "distributed"},
+    "distributed": {"types", "interrupts", "distributed"},
     "measures": STATISTICS | {"streaming", "solvers", "measures"},
     "bootstrap": {"types", "measures"},
     "ranking": {"types", "tables", "storage", "measures", "bootstrap", "ranking"},
     "data": BASE | {"data"},
     "models": BASE | {"data", "models"},
-    "extraction": BASE | {"sharding", "data", "models", "extraction"},
-    "transfer": BASE | {"interrupts", "solvers", "sharding", "data", "models", "extraction", "transfer"},
+    "extraction": BASE | {"distributed", "data", "models", "extraction"},
+    "transfer": BASE | {"interrupts", "solvers", "distributed", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
     | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
@@ -52,7 +49,7 @@ ALLOWED = {
     | {"__init__", "interrupts", "experiments", "studies"},
     "report": {"types", "storage", "tables", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
-    "cli": {"__init__", "types", "storage", "tables", "launch", "interrupts"}
+    "cli": {"__init__", "types", "storage", "tables", "distributed", "interrupts"}
     | {"measures", "data", "models", "ranking", "transfer", "experiments", "adapting", "studies", "report", "cli"},
     "__main__": {"cli"},
 }

@@ -154,7 +154,7 @@ import json
 import jax, numpy as np
 from jax.sharding import Mesh
 import leepjax as lj
-from leepjax.distributed import initialize
+from leepjax.distributed.peers import initialize
 import job
 
 initialize()

@@ -41,7 +41,7 @@ def launch(
     timeout
         Seconds to wait for missing processes.
     """
-    from leepjax.launch import launch as run_launch
+    from leepjax.distributed.launch import launch as run_launch
 
     if not script.is_file():
         raise InputError(f"launch: expected a Python file, got {str(script)!r}, which is none; check the path.")

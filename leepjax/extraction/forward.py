@@ -12,7 +12,7 @@ import numpy as np
 from leepjax.data.decoding import decode_ahead
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target
-from leepjax.sharding import local_rows
+from leepjax.distributed.sharding import local_rows
 from leepjax.types import Outputs
 
 BATCHES_AHEAD = 2

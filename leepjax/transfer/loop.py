@@ -15,9 +15,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target
+from leepjax.distributed.sharding import local_rows
 from leepjax.interrupts import Interrupted, postponed
 from leepjax.models.source import Merged
-from leepjax.sharding import local_rows
 from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.curve import Epoch, Position
 from leepjax.transfer.metrics import Metrics, metrics

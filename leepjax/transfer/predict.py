@@ -7,8 +7,8 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from leepjax.data.preprocessing import Preprocessing
+from leepjax.distributed.sharding import local_rows
 from leepjax.models.source import Apply, DType, forward
-from leepjax.sharding import local_rows
 
 
 def predict(

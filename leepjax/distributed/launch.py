@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, NamedTuple
 
-from leepjax import guardian
-from leepjax.distributed import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, NUM_PROCESSES, PROCESS_ID, TIMEOUT
+from leepjax.distributed import guardian
+from leepjax.distributed.peers import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, NUM_PROCESSES, PROCESS_ID, TIMEOUT
 from leepjax.interrupts import interruptible
 from leepjax.types import InputError
 
