@@ -9,10 +9,20 @@ from leepjax.kernels.axes import in_auto_axes, told_by_type
 from leepjax.kernels.class_sums import class_sums
 from leepjax.kernels.likelihood import own_likelihood
 from leepjax.kernels.logits import log_normalizer
-from leepjax.kernels.precision import TOLERANCE, of_features, power_of_two, resolution, resolved, unit_of, units_of
+from leepjax.kernels.precision import (
+    HIGHEST,
+    TOLERANCE,
+    of_features,
+    power_of_two,
+    resolution,
+    resolved,
+    unit_of,
+    units_of,
+)
 from leepjax.kernels.rows import accumulator, theta
 
 __all__ = [
+    "HIGHEST",
     "TOLERANCE",
     "accumulator",
     "class_sums",

@@ -11,6 +11,8 @@ from jax.core import Tracer
 
 from leepjax.kernels.axes import in_auto_axes
 
+# Of matrix products: accelerators round the factors to bfloat16 or TF32 otherwise.
+HIGHEST = lax.Precision.HIGHEST
 # How far a score may be off, relative to one nat or to itself, before it is NaN instead.
 TOLERANCE = 2e-3
 # A type's rounding is bounded by so many directions at least: features that were rounded to float32 and are looked at

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.statistics.moments import HIGHEST
+from leepjax.kernels import HIGHEST
 
 
 class ClassGaussians(NamedTuple):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import units_of
-from leepjax.statistics.moments import HIGHEST, Moments
+from leepjax.kernels import HIGHEST, units_of
+from leepjax.statistics.moments import Moments
 
 
 class Columns(NamedTuple):

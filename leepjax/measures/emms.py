@@ -9,9 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, units_of
+from leepjax.kernels import HIGHEST, of_features, units_of
 from leepjax.measures.pseudo_inverse import is_resolved, solve
-from leepjax.statistics.moments import HIGHEST
 from leepjax.types import InputError
 
 

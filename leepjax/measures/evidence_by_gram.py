@@ -3,9 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import resolution
+from leepjax.kernels import HIGHEST, resolution
 from leepjax.measures.evidence_maximum import Problem, head_at, maximise
-from leepjax.statistics.moments import HIGHEST
 
 # By how many roundings an eigenvalue of a Gram is taken to be off, in units of the largest.
 ROUNDINGS = 8

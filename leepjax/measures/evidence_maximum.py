@@ -7,8 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import TOLERANCE
-from leepjax.statistics.moments import HIGHEST
+from leepjax.kernels import HIGHEST, TOLERANCE
 
 GRID = 256
 NEWTON_STEPS = 6

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.statistics.moments import HIGHEST
+from leepjax.kernels import HIGHEST
 
 # A direction of the within-class correlation matrix, whose eigenvalues are one on average, is left out below this.
 # float32 knows such an eigenvalue to some d·eps of the largest: at 1e-5 and d = 256 it left out others than float64,

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.statistics.moments import HIGHEST
+from leepjax.kernels import HIGHEST
 
 Covariance = Literal["diagonal", "spherical", "full"]
 

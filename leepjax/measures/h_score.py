@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features
+from leepjax.kernels import HIGHEST, of_features
 from leepjax.measures.pseudo_inverse import is_resolved, solve
-from leepjax.statistics.moments import HIGHEST, Moments
+from leepjax.statistics.moments import Moments
 
 
 def h_score(

@@ -10,8 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.checks.columns import check_unlabelled
-from leepjax.kernels import resolved, unit_of
-from leepjax.statistics.moments import HIGHEST
+from leepjax.kernels import HIGHEST, resolved, unit_of
 from leepjax.types import InputError
 
 # Rows of one class that are whitened at once.

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
+from leepjax.kernels import HIGHEST
 from leepjax.kernels.tasks import tasks_log_likelihoods
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
-
-HIGHEST = jax.lax.Precision.HIGHEST
 
 
 def leep_tasks(

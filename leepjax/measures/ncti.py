@@ -9,11 +9,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, unit_of
+from leepjax.kernels import HIGHEST, of_features, unit_of
 from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
 from leepjax.measures.principal import loses_components
 from leepjax.measures.relative import in_hub
-from leepjax.statistics.moments import HIGHEST
 from leepjax.types import InputError
 
 COMPONENTS = 64

@@ -5,7 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from leepjax.statistics.moments import HIGHEST, Moments
+from leepjax.kernels import HIGHEST
+from leepjax.statistics.moments import Moments
 
 # By how many roundings of the largest deviation a component that doesn't vary may seem to.
 LOST = 8

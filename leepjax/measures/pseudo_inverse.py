@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import TOLERANCE, resolution
-from leepjax.statistics.moments import HIGHEST
+from leepjax.kernels import HIGHEST, TOLERANCE, resolution
 
 # By how many roundings an entry of a Gram, or of a product with it, is taken to be off.
 ROUNDINGS = 8

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from leepjax.kernels import accumulator, class_sums, theta
+from leepjax.kernels import HIGHEST, accumulator, class_sums, theta
 from leepjax.measures.class_gaussians import positive
-from leepjax.statistics.moments import HIGHEST
 from leepjax.types import InputError
 
 

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from leepjax.kernels.precision import power_of_two
+from leepjax.kernels import HIGHEST, power_of_two
 
-HIGHEST = jax.lax.Precision.HIGHEST
 # Rows that a CPU sums up at once, and columns from which half of a Gram's multiplications are worth leaving out.
 BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 128
