@@ -9,7 +9,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture as Theirs
 
-from leepjax.measures.gaussian_mixture import GaussianMixture, fit_gaussian_mixture
+from leepjax.solvers.gaussian_mixture import GaussianMixture, fit_gaussian_mixture
 
 COVARIANCES = {"diagonal": "diag", "spherical": "spherical", "full": "full"}
 every_covariance = pytest.mark.parametrize("covariance", COVARIANCES)

@@ -28,7 +28,7 @@ ALLOWED = {
     "tables": {"types"},
     "streaming": BASE | {"statistics", "streaming"},
     "statistics": BASE | {"statistics"},
-    "solvers": set(),
+    "solvers": {"types", "kernels", "checks", "solvers"},
     "interrupts": set(),
     "distributed": {"types", "interrupts", "distributed"},
     "measures": STATISTICS | {"streaming", "solvers", "measures"},

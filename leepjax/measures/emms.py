@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import HIGHEST, of_features, units_of
-from leepjax.measures.pseudo_inverse import is_resolved, solve
+from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.types import InputError
 
 

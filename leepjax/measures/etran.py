@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, resolved, unit_of
-from leepjax.measures.fisher import Classes, shrunk, whitener_of
 from leepjax.measures.relative import in_hub
+from leepjax.statistics.fisher import Classes, shrunk, whitener_of
 from leepjax.types import InputError
 
 LEAST_SHRINKAGE = 1e-10

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import HIGHEST, resolution
-from leepjax.measures.evidence_maximum import Problem, head_at, maximise
+from leepjax.solvers.evidence_maximum import Problem, head_at, maximise
 
 # By how many roundings an eigenvalue of a Gram is taken to be off, in units of the largest.
 ROUNDINGS = 8

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, resolution, unit_of
 from leepjax.kernels.class_grams import class_grams
-from leepjax.measures.principal import principal_components
+from leepjax.statistics.principal import principal_components
 from leepjax.types import InputError
 
 Covariance = Literal["diagonal", "spherical", "full"]

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import HIGHEST, of_features
-from leepjax.measures.pseudo_inverse import is_resolved, solve
+from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.statistics.moments import Moments
 
 

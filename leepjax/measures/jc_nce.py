@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.measures.transport import check_samples, conditional_entropy, coupling, solver, squared_distances
+from leepjax.solvers.transport import check_samples, conditional_entropy, coupling, solver, squared_distances
 from leepjax.types import InputError
 
 

@@ -8,8 +8,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved, unit_of
-from leepjax.measures.class_gaussians import ClassGaussians, positive
 from leepjax.measures.shrunk_h_score import ledoit_wolf_shrinkage
+from leepjax.statistics.class_gaussians import ClassGaussians, positive
 
 
 def lda(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import unit_of
-from leepjax.measures.evidence_maximum import Problem, maximise
+from leepjax.solvers.evidence_maximum import Problem, maximise
 
 
 @partial(jax.jit, static_argnames="num_classes")

@@ -6,8 +6,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_targets
 from leepjax.kernels import of_features
-from leepjax.measures.columns import Columns
 from leepjax.measures.evidence_by_gram import max_evidence
+from leepjax.statistics.columns import Columns
 
 
 def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:

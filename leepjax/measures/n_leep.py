@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved, unit_of
-from leepjax.measures.gaussian_mixture import Covariance, fit_gaussian_mixture
-from leepjax.measures.principal import principal_components
+from leepjax.solvers.gaussian_mixture import Covariance, fit_gaussian_mixture
 from leepjax.statistics.joint import Joint
+from leepjax.statistics.principal import principal_components
 from leepjax.types import InputError
 
 COMPONENTS_PER_CLASS = 5

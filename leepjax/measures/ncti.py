@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import HIGHEST, of_features, unit_of
-from leepjax.measures.fisher import Classes, congruent, shrunk, whitener_of
-from leepjax.measures.principal import loses_components
 from leepjax.measures.relative import in_hub
+from leepjax.statistics.fisher import Classes, congruent, shrunk, whitener_of
+from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError
 
 COMPONENTS = 64

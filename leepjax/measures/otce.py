@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.measures.transport import check_samples, conditional_entropy, coupling, solver, squared_distances
+from leepjax.solvers.transport import check_samples, conditional_entropy, coupling, solver, squared_distances
 
 
 class OTCETerms(NamedTuple):

@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
 from leepjax.kernels import in_auto_axes
-from leepjax.measures.class_gaussians import positive
 from leepjax.measures.source_choices import Examples, check_positive, check_steps
+from leepjax.statistics.class_gaussians import positive
 
 
 def pactran_gamma(

@@ -8,9 +8,9 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
-from leepjax.measures.class_gaussians import positive
 from leepjax.measures.source_choices import check_positive
 from leepjax.solvers.logistic import logits_of, minimise, with_ones
+from leepjax.statistics.class_gaussians import positive
 
 # Up to where the minimum is followed: the bound's curvature, unlike its loss, feels the parameters' first-order error.
 TOLERANCE = {"float32": 1e-12, "float64": 1e-24}

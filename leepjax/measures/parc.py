@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
-from leepjax.measures.principal import loses_components
+from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError
 
 # More examples have more pairs than float32 counts exactly.

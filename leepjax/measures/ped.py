@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features, check_finite
 from leepjax.kernels import in_auto_axes, unit_of
-from leepjax.measures.fisher import Classes
 from leepjax.measures.logme import logme
+from leepjax.statistics.fisher import Classes
 from leepjax.types import InputError
 
 # The least deviation that a feature is divided by, as in the authors' code.

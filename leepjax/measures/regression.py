@@ -7,8 +7,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_targets
 from leepjax.kernels import HIGHEST, of_features
-from leepjax.measures.columns import Columns
-from leepjax.measures.pseudo_inverse import is_resolved, solve
+from leepjax.solvers.pseudo_inverse import is_resolved, solve
+from leepjax.statistics.columns import Columns
 from leepjax.types import InputError
 
 # A penalty in units of features of size one, above which the map is nothing.

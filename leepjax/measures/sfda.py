@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
-from leepjax.measures.class_gaussians import ClassGaussians, positive
+from leepjax.statistics.class_gaussians import ClassGaussians, positive
 
 LEAST_RIDGE = 1e-10  # the paper's
 

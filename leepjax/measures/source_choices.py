@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 
 from leepjax.kernels import HIGHEST, accumulator, class_sums, theta
-from leepjax.measures.class_gaussians import positive
+from leepjax.statistics.class_gaussians import positive
 from leepjax.types import InputError
 
 
