@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leepjax import ClassMoments, Joint, Moments
 from leepjax.measures import MEASURES, transrate_from_class_moments
-from leepjax.measures.eep import log_likelihood
+from leepjax.measures.of_probs.eep import log_likelihood
 
 # Few shapes, so that every test finds its kernels compiled: n d z c.
 TALL, WIDE, TINY = (24, 3, 4, 3), (12, 20, 6, 4), (6, 2, 3, 2)

@@ -10,7 +10,7 @@ import reference
 from cases import PROBS, TALL, WHERE, WIDE, problem
 
 from leepjax import calibrated_leep, leep, leep_temperature
-from leepjax.measures.calibrated_leep import TEMPERATURES, _calibrated_leep
+from leepjax.measures.of_probs.calibrated_leep import TEMPERATURES, _calibrated_leep
 from leepjax.types import InputError
 
 LOGITS = np.log(problem(0).probs)

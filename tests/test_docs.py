@@ -47,7 +47,7 @@ def test_readme_is_short_and_its_links_lead_somewhere():
 
 
 # What examples of a module need of an extra that may not be installed.
-NEEDS = {"leepjax.measures.jc_nce": "ot", "leepjax.measures.otce": "ot"}
+NEEDS = {"leepjax.measures.of_more.jc_nce": "ot", "leepjax.measures.of_more.otce": "ot"}
 
 
 @pytest.mark.parametrize("module", MODULES)

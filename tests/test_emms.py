@@ -8,7 +8,7 @@ import reference
 from scipy.optimize import minimize
 
 from leepjax import emms
-from leepjax.measures.emms import sparsemax
+from leepjax.measures.of_more.emms import sparsemax
 from leepjax.types import InputError
 
 rng = np.random.default_rng(0)

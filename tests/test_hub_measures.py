@@ -9,7 +9,7 @@ from cases import TALL, WIDE, problem
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from leepjax import FURTHER, classification_score, energy_score, etran, ncti, ncti_terms
-from leepjax.measures.relative import in_hub
+from leepjax.measures.of_more.relative import in_hub
 from leepjax.types import InputError
 
 HUB = [problem(seed, features=kind) for seed, kind in enumerate(("normal", "apart", "rectified"))]

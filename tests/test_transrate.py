@@ -13,7 +13,7 @@ from profiles import examples
 from leepjax import Batches, ClassMoments, accumulate, transrate
 from leepjax.kernels.class_grams import class_grams
 from leepjax.measures import transrate_from_class_moments
-from leepjax.measures.transrate import _log_det_plus_one
+from leepjax.measures.of_features.transrate import _log_det_plus_one
 from leepjax.types import InputError
 
 

@@ -2,46 +2,46 @@
 
 import jax
 
-from leepjax.measures.calibrated_leep import calibrated_leep, leep_temperature
-from leepjax.measures.eep import ExpectedEmpiricalPredictor, eep
-from leepjax.measures.em_leep import em_leep
-from leepjax.measures.emms import emms
-from leepjax.measures.ensemble_leep import e_leep, ms_leep
-from leepjax.measures.etran import classification_score, energy_score, etran
 from leepjax.measures.further import FURTHER, FurtherMeasure
-from leepjax.measures.gbc import gbc
-from leepjax.measures.greedy_ensemble import Ensemble, greedy_ensemble
-from leepjax.measures.h_score import h_score, h_score_from_moments
-from leepjax.measures.hard_subset import hard_subset
-from leepjax.measures.jc_nce import jc_nce
-from leepjax.measures.knn import knn, knn_split
-from leepjax.measures.lda import lda
-from leepjax.measures.leep import leep
-from leepjax.measures.leep_lift import leep_lift
-from leepjax.measures.leep_tasks import leep_tasks
-from leepjax.measures.lfc import lfc, lfc_from_moments
-from leepjax.measures.linear_probe import linear_probe
-from leepjax.measures.logme import logme, logme_from_moments
-from leepjax.measures.logme_regression import logme_regression
-from leepjax.measures.loo_leep import loo_leep
-from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
-from leepjax.measures.n_leep import n_leep
-from leepjax.measures.nce import nce
-from leepjax.measures.ncti import NCTITerms, ncti, ncti_terms
-from leepjax.measures.otce import OTCETerms, otce, otce_terms
-from leepjax.measures.pactran_dirichlet import pactran_dirichlet
-from leepjax.measures.pactran_gamma import pactran_gamma
-from leepjax.measures.pactran_gaussian import pactran_gaussian
-from leepjax.measures.parc import parc
-from leepjax.measures.ped import ped, ped_features
-from leepjax.measures.regression import label_mse, linear_mse
-from leepjax.measures.sfda import sfda
-from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
-from leepjax.measures.soft_nce import soft_nce
+from leepjax.measures.of_features.gbc import gbc
+from leepjax.measures.of_features.h_score import h_score, h_score_from_moments
+from leepjax.measures.of_features.knn import knn, knn_split
+from leepjax.measures.of_features.lda import lda
+from leepjax.measures.of_features.lfc import lfc, lfc_from_moments
+from leepjax.measures.of_features.linear_probe import linear_probe
+from leepjax.measures.of_features.logme import logme, logme_from_moments
+from leepjax.measures.of_features.n_leep import n_leep
+from leepjax.measures.of_features.pactran_gaussian import pactran_gaussian
+from leepjax.measures.of_features.parc import parc
+from leepjax.measures.of_features.sfda import sfda
+from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
+from leepjax.measures.of_features.tmi import tmi
+from leepjax.measures.of_features.transrate import transrate, transrate_from_class_moments
+from leepjax.measures.of_more.emms import emms
+from leepjax.measures.of_more.ensemble_leep import e_leep, ms_leep
+from leepjax.measures.of_more.etran import classification_score, energy_score, etran
+from leepjax.measures.of_more.greedy_ensemble import Ensemble, greedy_ensemble
+from leepjax.measures.of_more.hard_subset import hard_subset
+from leepjax.measures.of_more.jc_nce import jc_nce
+from leepjax.measures.of_more.logme_regression import logme_regression
+from leepjax.measures.of_more.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
+from leepjax.measures.of_more.ncti import NCTITerms, ncti, ncti_terms
+from leepjax.measures.of_more.otce import OTCETerms, otce, otce_terms
+from leepjax.measures.of_more.ped import ped, ped_features
+from leepjax.measures.of_more.regression import label_mse, linear_mse
+from leepjax.measures.of_more.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
+from leepjax.measures.of_probs.calibrated_leep import calibrated_leep, leep_temperature
+from leepjax.measures.of_probs.eep import ExpectedEmpiricalPredictor, eep
+from leepjax.measures.of_probs.em_leep import em_leep
+from leepjax.measures.of_probs.leep import leep
+from leepjax.measures.of_probs.leep_lift import leep_lift
+from leepjax.measures.of_probs.leep_tasks import leep_tasks
+from leepjax.measures.of_probs.loo_leep import loo_leep
+from leepjax.measures.of_probs.nce import nce
+from leepjax.measures.of_probs.pactran_dirichlet import pactran_dirichlet
+from leepjax.measures.of_probs.pactran_gamma import pactran_gamma
+from leepjax.measures.of_probs.soft_nce import soft_nce
 from leepjax.measures.table import DEFAULT_MEASURES, MEASURES, Measure, chosen
-from leepjax.measures.tmi import tmi
-from leepjax.measures.transrate import transrate, transrate_from_class_moments
-from leepjax.measures.trivial import neg_label_entropy, neg_log_classes, num_parameters, source_accuracy
 from leepjax.statistics.moments import Moments
 
 __all__ = [

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from leepjax.measures.emms import emms
-from leepjax.measures.ensemble_leep import e_leep, ms_leep
-from leepjax.measures.etran import etran
-from leepjax.measures.greedy_ensemble import greedy_ensemble
-from leepjax.measures.hard_subset import hard_subset
-from leepjax.measures.jc_nce import jc_nce
-from leepjax.measures.logme_regression import logme_regression
-from leepjax.measures.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
-from leepjax.measures.ncti import ncti
-from leepjax.measures.otce import otce
-from leepjax.measures.ped import ped
-from leepjax.measures.regression import label_mse, linear_mse
+from leepjax.measures.of_more.emms import emms
+from leepjax.measures.of_more.ensemble_leep import e_leep, ms_leep
+from leepjax.measures.of_more.etran import etran
+from leepjax.measures.of_more.greedy_ensemble import greedy_ensemble
+from leepjax.measures.of_more.hard_subset import hard_subset
+from leepjax.measures.of_more.jc_nce import jc_nce
+from leepjax.measures.of_more.logme_regression import logme_regression
+from leepjax.measures.of_more.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
+from leepjax.measures.of_more.ncti import ncti
+from leepjax.measures.of_more.otce import otce
+from leepjax.measures.of_more.ped import ped
+from leepjax.measures.of_more.regression import label_mse, linear_mse
 
 
 class FurtherMeasure(NamedTuple):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from leepjax.checks.arrays import check_features
-from leepjax.measures.leep import leep
+from leepjax.measures.of_probs.leep import leep
 from leepjax.measures.table import Measure
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint

@@ -7,29 +7,29 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.measures.calibrated_leep import calibrated_leep
-from leepjax.measures.em_leep import em_leep
-from leepjax.measures.gbc import gbc
-from leepjax.measures.h_score import h_score, h_score_from_moments
-from leepjax.measures.knn import knn
-from leepjax.measures.lda import lda
-from leepjax.measures.leep import leep
-from leepjax.measures.leep_lift import leep_lift
-from leepjax.measures.lfc import lfc, lfc_from_moments
-from leepjax.measures.linear_probe import linear_probe
-from leepjax.measures.logme import logme, logme_from_moments
-from leepjax.measures.loo_leep import loo_leep
-from leepjax.measures.n_leep import n_leep
-from leepjax.measures.nce import nce
-from leepjax.measures.pactran_dirichlet import pactran_dirichlet
-from leepjax.measures.pactran_gamma import pactran_gamma
-from leepjax.measures.pactran_gaussian import pactran_gaussian
-from leepjax.measures.parc import parc
-from leepjax.measures.sfda import sfda
-from leepjax.measures.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
-from leepjax.measures.soft_nce import soft_nce
-from leepjax.measures.tmi import tmi
-from leepjax.measures.transrate import transrate, transrate_from_class_moments
+from leepjax.measures.of_features.gbc import gbc
+from leepjax.measures.of_features.h_score import h_score, h_score_from_moments
+from leepjax.measures.of_features.knn import knn
+from leepjax.measures.of_features.lda import lda
+from leepjax.measures.of_features.lfc import lfc, lfc_from_moments
+from leepjax.measures.of_features.linear_probe import linear_probe
+from leepjax.measures.of_features.logme import logme, logme_from_moments
+from leepjax.measures.of_features.n_leep import n_leep
+from leepjax.measures.of_features.pactran_gaussian import pactran_gaussian
+from leepjax.measures.of_features.parc import parc
+from leepjax.measures.of_features.sfda import sfda
+from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
+from leepjax.measures.of_features.tmi import tmi
+from leepjax.measures.of_features.transrate import transrate, transrate_from_class_moments
+from leepjax.measures.of_probs.calibrated_leep import calibrated_leep
+from leepjax.measures.of_probs.em_leep import em_leep
+from leepjax.measures.of_probs.leep import leep
+from leepjax.measures.of_probs.leep_lift import leep_lift
+from leepjax.measures.of_probs.loo_leep import loo_leep
+from leepjax.measures.of_probs.nce import nce
+from leepjax.measures.of_probs.pactran_dirichlet import pactran_dirichlet
+from leepjax.measures.of_probs.pactran_gamma import pactran_gamma
+from leepjax.measures.of_probs.soft_nce import soft_nce
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.kernels import accumulator, class_sums, own_likelihood
-from leepjax.measures.eep import log_likelihood
+from leepjax.measures.of_probs.eep import log_likelihood
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 

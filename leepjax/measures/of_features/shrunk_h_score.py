@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved
-from leepjax.measures.h_score import class_factor, whitened_trace
+from leepjax.measures.of_features.h_score import class_factor, whitened_trace
 from leepjax.statistics.moments import Moments
 
 

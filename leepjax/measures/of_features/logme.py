@@ -8,8 +8,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features
-from leepjax.measures.evidence_by_gram import max_evidence
-from leepjax.measures.logme_by_svd import logme_by_svd
+from leepjax.measures.of_features.evidence_by_gram import max_evidence
+from leepjax.measures.of_features.logme_by_svd import logme_by_svd
 from leepjax.statistics.moments import Moments
 
 

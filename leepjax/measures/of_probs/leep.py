@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.kernels import log_normalizer
-from leepjax.measures.eep import log_likelihood
-from leepjax.measures.leep_batches import leep_of_batches
+from leepjax.measures.of_probs.eep import log_likelihood
+from leepjax.measures.of_probs.leep_batches import leep_of_batches
 from leepjax.statistics.joint import Joint
 from leepjax.streaming.batches import BatchSource
 from leepjax.types import InputError

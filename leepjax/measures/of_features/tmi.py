@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
 from leepjax.kernels.nearest import nearest
-from leepjax.measures.knn import centre_of, placed
+from leepjax.measures.of_features.knn import centre_of, placed
 from leepjax.types import InputError
 
 

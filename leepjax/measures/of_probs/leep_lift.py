@@ -6,7 +6,7 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.measures.eep import log_likelihood
+from leepjax.measures.of_probs.eep import log_likelihood
 from leepjax.statistics.joint import Joint
 
 

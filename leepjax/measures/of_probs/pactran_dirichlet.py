@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
 from leepjax.kernels import in_auto_axes
-from leepjax.measures.source_choices import Examples, check_positive, check_steps
+from leepjax.measures.of_probs.source_choices import Examples, check_positive, check_steps
 
 
 def pactran_dirichlet(

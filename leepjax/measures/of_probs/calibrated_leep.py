@@ -9,8 +9,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import Arguments, check_probs, check_rows
 from leepjax.kernels import TOLERANCE, accumulator, resolved
-from leepjax.measures.eep import log_likelihood
-from leepjax.measures.loo_leep import left_out_log_likelihood
+from leepjax.measures.of_probs.eep import log_likelihood
+from leepjax.measures.of_probs.loo_leep import left_out_log_likelihood
 from leepjax.statistics.joint import Joint
 
 TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features, check_finite
 from leepjax.kernels import in_auto_axes, unit_of
-from leepjax.measures.logme import logme
+from leepjax.measures.of_features.logme import logme
 from leepjax.statistics.fisher import Classes
 from leepjax.types import InputError
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import HIGHEST, of_features, unit_of
-from leepjax.measures.relative import in_hub
+from leepjax.measures.of_more.relative import in_hub
 from leepjax.statistics.fisher import Classes, congruent, shrunk, whitener_of
 from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError

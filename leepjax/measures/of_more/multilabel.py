@@ -8,8 +8,8 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_multilabel, check_multilabel_source_labels
 from leepjax.kernels import HIGHEST, accumulator, of_features, resolved, theta
-from leepjax.measures.evidence_by_gram import max_evidence
-from leepjax.measures.h_score import whitened_trace
+from leepjax.measures.of_features.evidence_by_gram import max_evidence
+from leepjax.measures.of_features.h_score import whitened_trace
 from leepjax.statistics.columns import Columns
 from leepjax.statistics.joint import Joint
 

@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_targets
 from leepjax.kernels import of_features
-from leepjax.measures.evidence_by_gram import max_evidence
+from leepjax.measures.of_features.evidence_by_gram import max_evidence
 from leepjax.statistics.columns import Columns
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from leepjax.checks.arrays import check_probs, wrong_rows
 from leepjax.kernels import accumulator, log_normalizer
-from leepjax.measures.eep import LogLikelihood, log_likelihood
+from leepjax.measures.of_probs.eep import LogLikelihood, log_likelihood
 from leepjax.statistics.joint import Joint
 from leepjax.streaming.batches import BatchSource, first_batch
 from leepjax.streaming.sweeps import run_sweeps

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, unit_of
-from leepjax.measures.source_choices import check_positive
+from leepjax.measures.of_probs.source_choices import check_positive
 from leepjax.solvers.logistic import logits_of, minimise, with_ones
 from leepjax.statistics.class_gaussians import positive
 

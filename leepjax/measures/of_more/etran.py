@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import of_features, resolved, unit_of
-from leepjax.measures.relative import in_hub
+from leepjax.measures.of_more.relative import in_hub
 from leepjax.statistics.fisher import Classes, shrunk, whitener_of
 from leepjax.types import InputError
 

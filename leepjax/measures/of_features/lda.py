@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved, unit_of
-from leepjax.measures.shrunk_h_score import ledoit_wolf_shrinkage
+from leepjax.measures.of_features.shrunk_h_score import ledoit_wolf_shrinkage
 from leepjax.statistics.class_gaussians import ClassGaussians, positive
 
 

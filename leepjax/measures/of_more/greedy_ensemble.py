@@ -10,7 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.kernels import in_auto_axes
-from leepjax.measures.ensemble_leep import own_likelihoods
+from leepjax.measures.of_more.ensemble_leep import own_likelihoods
 from leepjax.types import InputError
 
 SCORES = ("e_leep", "ms_leep")

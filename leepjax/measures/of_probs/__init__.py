@@ -1,0 +1,1 @@
+"""Measures that read probabilities of source classes and class labels, LEEP first."""
