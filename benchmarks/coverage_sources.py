@@ -21,9 +21,9 @@ import numpy as np
 import scipy.stats
 from measuring import report, size
 
-from leepjax.ranking import STATISTICS, difference, estimate, pearson
-from leepjax.ranking.choices import recall_of_rows, regret_of_rows, rel_of_rows
-from leepjax.ranking.resampling import of_resamples, resample
+from leepjax.agreement import STATISTICS, difference, estimate, pearson
+from leepjax.agreement.choices import recall_of_rows, regret_of_rows, rel_of_rows
+from leepjax.agreement.resampling import of_resamples, resample
 
 RESAMPLES = 1000  # as `estimate` draws
 CORRELATIONS = ("pearson", "spearman", "kendall", "weighted_tau")

@@ -15,7 +15,7 @@ import scipy.stats
 from measuring import report, size
 from peers import Setting
 
-from leepjax.ranking import (
+from leepjax.agreement import (
     STATISTICS,
     critical_r,
     difference,
@@ -26,7 +26,7 @@ from leepjax.ranking import (
     significant_digits,
     weighted_tau,
 )
-from leepjax.ranking.statistics import Statistic
+from leepjax.agreement.statistics import Statistic
 
 PRINTED = 3
 """Decimals of the published correlations."""

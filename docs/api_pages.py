@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 
 # Page → its title and the modules whose names it holds; the longest that fits counts.
 GROUPS = {
-    "ranking": ("Ranking sources", ("leepjax.experiments", "leepjax.ranking")),
+    "ranking": ("Ranking sources", ("leepjax.experiments", "leepjax.ranking", "leepjax.agreement", "leepjax.storage")),
     "sources": ("Sources", ("leepjax.models", "leepjax.data.preprocessing")),
     "targets": ("Targets", ("leepjax.data", "leepjax.extraction", "leepjax.experiments.extract")),
     "statistics": (

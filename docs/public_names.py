@@ -8,13 +8,13 @@ import leepjax
 from leepjax.measures import Measure
 
 # Modules whose names are public as well, and single names of others.
-MODULES = ("leepjax.measures", "leepjax.ranking")
+MODULES = ("leepjax.measures", "leepjax.agreement", "leepjax.ranking")
 SINGLE = ("leepjax.distributed.initialize",)
 # What can't say by itself what it is.
 DATA = {
     "leepjax.MEASURES": "Name → row of each measure that reads one source's outputs and class labels.",
     "leepjax.measures.DEFAULT_MEASURES": "Names of the measures that are scored by default: the paper's and their kin.",
-    "leepjax.ranking.STATISTICS": "Name → function of each statistic of scores and accuracies.",
+    "leepjax.agreement.STATISTICS": "Name → function of each statistic of scores and accuracies.",
     "leepjax.measures.FURTHER": "Name → row of each measure that reads other evidence.",
 }
 

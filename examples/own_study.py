@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leepjax.ranking.statistics import pearson
+from leepjax.agreement.statistics import pearson
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import Outcome
 from leepjax.studies.run import run_study

@@ -84,6 +84,12 @@ def _csv(rows: Sequence[Row]) -> str:
     return file.getvalue().rstrip("\n")
 
 
+def some(names: Sequence[str], most: int = 10) -> str:
+    """Names for a sentence, of many the first ones and how many there are more."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
+
+
 _FORMULA = re.compile(r"'*\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")  # the last four are the same signs in full width
 
 

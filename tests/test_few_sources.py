@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from leepjax.ranking import STATISTICS, difference, estimate, kendall, pearson, regret, spearman, weighted_tau
-from leepjax.ranking.few_sources import MOST, few_sources_interval
+from leepjax.agreement import STATISTICS, difference, estimate, kendall, pearson, regret, spearman, weighted_tau
+from leepjax.agreement.few_sources import MOST, few_sources_interval
 
 RANKS = (spearman, kendall, weighted_tau)
 

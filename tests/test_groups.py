@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 from test_ranking import record
 
-from leepjax.ranking.groups import chosen_groups, groups
+from leepjax.storage.record_groups import chosen_groups, groups
 
 
 def measured(**fields):

@@ -33,24 +33,37 @@ ALLOWED = {
     "distributed": {"types", "interrupts", "distributed"},
     "measures": STATISTICS | {"streaming", "solvers", "measures"},
     "bootstrap": {"types", "measures"},
-    "ranking": {"types", "tables", "storage", "measures", "bootstrap", "ranking"},
+    "agreement": {"types", "tables", "storage", "agreement"},
+    "ranking": {"types", "tables", "storage", "measures", "bootstrap", "agreement", "ranking"},
     "data": BASE | {"data"},
     "models": BASE | {"data", "models"},
     "extraction": BASE | {"distributed", "data", "models", "extraction"},
     "transfer": BASE | {"interrupts", "solvers", "distributed", "data", "models", "extraction", "transfer"},
     "experiments": BASE
     | STATISTICS
-    | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
+    | {"measures", "bootstrap", "agreement", "ranking", "data", "models", "extraction", "transfer"}
     | {"interrupts", "experiments"},
     "adapting": BASE | {"data", "models", "extraction", "transfer", "experiments", "adapting"},
     "studies": BASE
     | STATISTICS
-    | {"measures", "bootstrap", "ranking", "data", "models", "extraction", "transfer"}
+    | {"measures", "bootstrap", "agreement", "ranking", "data", "models", "extraction", "transfer"}
     | {"__init__", "interrupts", "experiments", "studies"},
-    "report": {"types", "storage", "tables", "ranking", "studies", "report"},
+    "report": {"types", "storage", "tables", "agreement", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
     "cli": {"__init__", "types", "storage", "tables", "distributed", "interrupts"}
-    | {"measures", "data", "models", "ranking", "transfer", "experiments", "adapting", "studies", "report", "cli"},
+    | {
+        "measures",
+        "data",
+        "models",
+        "agreement",
+        "ranking",
+        "transfer",
+        "experiments",
+        "adapting",
+        "studies",
+        "report",
+        "cli",
+    },
     "__main__": {"cli"},
 }
 

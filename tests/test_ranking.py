@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from leepjax.ranking import Interval, Ranking, agree, kendall, pearson, significance_note, weighted_tau
+from leepjax.agreement import Interval, kendall, pearson, significance_note, weighted_tau
+from leepjax.ranking import Ranking, agree
 from leepjax.ranking.ranking import share
 from leepjax.storage.records import Record
 

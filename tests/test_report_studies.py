@@ -11,7 +11,7 @@ import pytest
 from synthetic_outcomes import converging, outcome, outcomes, provenance, sources
 
 from leepjax import cli
-from leepjax.ranking import Interval, critical_r
+from leepjax.agreement import Interval, critical_r
 from leepjax.report.correlation_tables import analyse, choice_table, control_table, correlation_table, statistics_table
 from leepjax.report.figures import Drawn
 from leepjax.report.make import make_report

@@ -11,7 +11,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leepjax.ranking import (
+from leepjax.agreement import (
     STATISTICS,
     critical_r,
     difference,
@@ -29,8 +29,8 @@ from leepjax.ranking import (
     ties,
     weighted_tau,
 )
-from leepjax.ranking.concordance import concordance
-from leepjax.ranking.resampling import of_resamples, resample
+from leepjax.agreement.concordance import concordance
+from leepjax.agreement.resampling import of_resamples, resample
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(3)
@@ -202,9 +202,9 @@ def test_intervals_leave_out_what_is_undefined():
 @pytest.mark.parametrize("statistic", [kendall, weighted_tau])
 def test_of_many_items_the_expansion_moves_the_ends_by_little(statistic, digits, monkeypatch):
     x, y = (column.round(digits) for column in related(600, 0.7))
-    monkeypatch.setattr("leepjax.ranking.resampling._MOST_SOURCES", 600)
+    monkeypatch.setattr("leepjax.agreement.resampling._MOST_SOURCES", 600)
     value, low, high = estimate(statistic, x, y)
-    monkeypatch.setattr("leepjax.ranking.resampling._MOST_SOURCES", 599)
+    monkeypatch.setattr("leepjax.agreement.resampling._MOST_SOURCES", 599)
     assert estimate(statistic, x, y) == pytest.approx((value, low, high), abs=0.08 * (high - low))
 
 

@@ -12,8 +12,8 @@ import pytest
 import scipy.stats
 
 from leepjax import cli
-from leepjax.ranking.score_files import read_scores, read_truth
-from leepjax.ranking.truth import Accuracy, Score, verify
+from leepjax.agreement.score_files import read_scores, read_truth
+from leepjax.agreement.truth import Accuracy, Score, verify
 from leepjax.storage.records import Record, write_records
 from leepjax.studies.outcome import Outcome, write_outcomes
 from leepjax.types import InputError

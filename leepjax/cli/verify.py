@@ -44,8 +44,8 @@ def verify(
     format
         What stdout gets; what found no partner is told on stderr where it is JSON or CSV.
     """
-    from leepjax.ranking.score_files import read_scores, read_truth
-    from leepjax.ranking.truth import verify as hold
+    from leepjax.agreement.score_files import read_scores, read_truth
+    from leepjax.agreement.truth import verify as hold
 
     if records == truth == Path("-"):
         raise InputError("verify: expected one of scores and truth on stdin, got both; pass a file for the other.")

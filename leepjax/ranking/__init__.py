@@ -1,50 +1,14 @@
-"""From scores and accuracies to conclusions: how right a measure was, how surely, and which source is best."""
+"""Sources ranked on a target by what was measured of them."""
 
-from leepjax.ranking.correlation import (
-    Interval,
-    critical_r,
-    difference,
-    estimate,
-    minimum_detectable,
-    partial_correlation,
-    significance_note,
-    significant_digits,
-    ties,
-)
-from leepjax.ranking.ranking import Agreement, Failure, Ranking, agree
-from leepjax.ranking.statistics import (
-    STATISTICS,
-    kendall,
-    p_value,
-    pearson,
-    recall_at_k,
-    regret,
-    rel_at_k,
-    spearman,
-    weighted_tau,
-)
+from typing import Any
 
-__all__ = [
-    "STATISTICS",
-    "Agreement",
-    "Failure",
-    "Interval",
-    "Ranking",
-    "agree",
-    "critical_r",
-    "difference",
-    "estimate",
-    "kendall",
-    "minimum_detectable",
-    "p_value",
-    "partial_correlation",
-    "pearson",
-    "recall_at_k",
-    "regret",
-    "rel_at_k",
-    "significance_note",
-    "significant_digits",
-    "spearman",
-    "ties",
-    "weighted_tau",
-]
+from leepjax import agreement
+from leepjax.ranking.ranking import Agreement, Ranking, agree
+from leepjax.storage.records import Failure
+
+__all__ = ["Agreement", "Failure", "Ranking", "agree"]
+
+
+def __getattr__(name: str) -> Any:
+    """The names of `leepjax.agreement`, which were this module's up to version 0.1: scripts import them from here."""
+    return getattr(agreement, name)

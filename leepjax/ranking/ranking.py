@@ -1,19 +1,18 @@
 """From records to conclusions: which source is best, which are tied with it, and how right each measure was."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from leepjax.agreement.correlation import Interval, estimates, significance_note, significant_digits, ties
+from leepjax.agreement.statistics import kendall, p_value, pearson, weighted_tau
 from leepjax.printable import printable
-from leepjax.ranking.correlation import Interval, estimates, significance_note, significant_digits, ties
 from leepjax.ranking.draws import clearly_above, shares_of_best
-from leepjax.ranking.statistics import kendall, p_value, pearson, weighted_tau
-from leepjax.storage.records import Record
-from leepjax.tables import Format, Row, render
+from leepjax.storage.records import Failure, Record
+from leepjax.tables import Format, Row, render, some
 from leepjax.types import InputError
 
 MOST_COLUMNS = 12
@@ -33,15 +32,6 @@ class Agreement(NamedTuple):
     num_sources: int
     ties: int
     """Pairs of sources with equal score or equal accuracy."""
-
-
-class Failure(NamedTuple):
-    """A source that couldn't be measured, or not by every measure."""
-
-    source: str
-    target: str
-    reason: str
-    """One sentence."""
 
 
 @dataclass(frozen=True)
@@ -245,12 +235,6 @@ def _failed_record(failure: Failure) -> Row:
     fields = {name: None for name in Record.__struct_fields__ if name != "draws"}
     known = {"source": failure.source, "target": failure.target, "error": failure.reason}
     return {"rank": None, **fields, "p_best": None} | known
-
-
-def some(names: Sequence[str], most: int = 10) -> str:
-    """Names for a sentence, of many the first ones and how many there are more."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
 
 def _number(value: float | None) -> float:

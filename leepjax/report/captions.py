@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.ranking import significance_note
-from leepjax.ranking.few_sources import MOST
+from leepjax.agreement import significance_note
+from leepjax.agreement.few_sources import MOST
 from leepjax.studies.by_level import Convergence, LevelMeans
 from leepjax.studies.correlations import Correlation, correlations
 from leepjax.studies.settings import Setting

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from leepjax.ranking import STATISTICS, Interval, significant_digits
+from leepjax.agreement import STATISTICS, Interval, significant_digits
 from leepjax.report.captions import measure_name
 from leepjax.report.page import Cell, Column, Table, between, number
 from leepjax.studies.correlations import LEAD, PAPER_MEASURES, Correlation, Winner, correlations, winner

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from leepjax.ranking import Interval, Ranking
-from leepjax.ranking.groups import Group, chosen_groups, groups
-from leepjax.ranking.ranking import some
+from leepjax.agreement import Interval
+from leepjax.ranking import Ranking
 from leepjax.report.page import Cell, Column, Origin, Report, Section, Table, between, duration, number
+from leepjax.storage.record_groups import Group, chosen_groups, groups
 from leepjax.storage.records import Record
+from leepjax.tables import some
 from leepjax.types import InputError
 
 MOST_RANKINGS, MOST_MEASURES, MOST_ROWS = 6, 40, 500

@@ -6,7 +6,7 @@ from statistics import median
 
 import numpy as np
 
-from leepjax.ranking import critical_r, significance_note
+from leepjax.agreement import critical_r, significance_note
 from leepjax.report.captions import number
 from leepjax.report.correlation_tables import (
     Analysed,

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -63,6 +63,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.draws and self.resamples is not None and len(self.draws) != self.resamples:
             raise ValueError(f"Expected {self.resamples} draws, got {len(self.draws)}")
+
+
+class Failure(NamedTuple):
+    """A source that couldn't be measured, or not by every measure."""
+
+    source: str
+    target: str
+    reason: str
+    """One sentence."""
 
 
 def read_records(path: Path, *, mend: bool = False) -> list[Record]:

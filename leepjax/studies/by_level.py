@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy.stats
 
-from leepjax.ranking import Interval
+from leepjax.agreement import Interval
 from leepjax.studies.levels import Kind, edges, levels
 from leepjax.studies.outcome import Outcome
 from leepjax.studies.settings import CONVERGENCE, Setting, label

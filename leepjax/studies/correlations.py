@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.ranking import (
+from leepjax.agreement import (
     Interval,
     difference,
     estimate,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from leepjax.ranking.choices import recall_of_rows, regret_of_rows, rel_of_rows
+from leepjax.agreement.choices import recall_of_rows, regret_of_rows, rel_of_rows
 from leepjax.types import InputError
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]

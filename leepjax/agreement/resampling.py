@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.ranking.concordance import concordance
-from leepjax.ranking.statistics import STATISTICS, Statistic
+from leepjax.agreement.concordance import concordance
+from leepjax.agreement.statistics import STATISTICS, Statistic
 
 # Beyond, the [n n] signs of all pairs cost more than the rest of a statistic.
 _MOST_SOURCES = 300

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-from leepjax.ranking.few_sources import difference_interval, few_sources_interval
-from leepjax.ranking.resampling import Resampled, Resamples, of_resamples, resample
-from leepjax.ranking.statistics import Statistic, is_choice, pearson
+from leepjax.agreement.few_sources import difference_interval, few_sources_interval
+from leepjax.agreement.resampling import Resampled, Resamples, of_resamples, resample
+from leepjax.agreement.statistics import Statistic, is_choice, pearson
 
 RESAMPLES = 1000
 # Of many items an interval is narrow and its ends vary little: fewer resamples do, down to the fewest.

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.stats
 
-from leepjax.ranking.statistics import Statistic, kendall, pearson, spearman, weighted_tau
+from leepjax.agreement.statistics import Statistic, kendall, pearson, spearman, weighted_tau
 
 FEWEST = 4
 """With fewer sources there is no interval: Fisher's z has no variance then."""

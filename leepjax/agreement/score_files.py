@@ -9,12 +9,11 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from leepjax.ranking.groups import chosen_groups, groups
-from leepjax.ranking.ranking import some
-from leepjax.ranking.truth import Accuracy, Score
+from leepjax.agreement.truth import Accuracy, Score
+from leepjax.storage.record_groups import chosen_groups, groups
 from leepjax.storage.records import Record, read_records
 from leepjax.storage.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
-from leepjax.tables import text_of_csv_cell
+from leepjax.tables import some, text_of_csv_cell
 from leepjax.types import InputError, unknown_name
 
 RECORDED = ("results.jsonl", "outcomes.jsonl")
@@ -49,8 +48,8 @@ class _Outcome(msgspec.Struct):
 def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str = "accuracy") -> list[Score]:
     """The scores in a file: a CSV, the records of rank and sweep, the outcomes of a study, or a folder with either.
 
-    Of records that several commands wrote, those of `leepjax.ranking.groups.chosen_groups` are taken: for each target
-    the newest complete group of records that compare. A warning says which, and which are left out.
+    Of records that several commands wrote, it takes for each target the newest complete group of records that compare
+    (`chosen_groups`). A warning names the groups that are taken and those that are left out.
 
     A CSV has a column source (or model), may have a column target (or dataset), and either a column for each measure or
     the columns measure and value. `measures` chooses among them; by default all columns but `accuracy` are measures. Of

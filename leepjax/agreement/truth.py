@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from leepjax.agreement.correlation import Interval, estimates, significance_note, significant_digits, ties
+from leepjax.agreement.statistics import STATISTICS, p_value
 from leepjax.printable import printable
-from leepjax.ranking.correlation import Interval, estimates, significance_note, significant_digits, ties
-from leepjax.ranking.statistics import STATISTICS, p_value
 from leepjax.tables import Format, Row, render
 from leepjax.types import InputError
 
@@ -99,7 +99,7 @@ def verify(
 ) -> Verification:
     """Every measure's scores against accuracies, with intervals over the sources (or the targets).
 
-    A bootstrap's, but for correlations of fewer than 30 items: see `leepjax.ranking.few_sources`.
+    A bootstrap's, but for correlations of fewer than 30 items: see `leepjax.agreement.few_sources`.
 
     Scores and accuracies are joined by source and target; where one side names no target, the other must be of one.
 
