@@ -14,7 +14,7 @@ from measuring import report, size
 from problems import assert_leep_is_right, reference
 
 import leepjax as lj
-from leepjax.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.ranking.bootstrap import bootstrap_weights, interval, score_with_draws
 
 RESAMPLES = 200  # as `leepjax rank` draws
 CONFIDENCE = 0.95

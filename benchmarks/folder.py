@@ -26,9 +26,9 @@ from PIL import Image
 from leepjax.data.folder import read_parts
 from leepjax.data.readable import readable
 from leepjax.data.readers import list_target
-from leepjax.experiments.plan import open_target
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
+from leepjax.opening.target import open_target
 
 IMAGES = {"small": 500, "full": 20_000}
 REPEATS = {"small": 1, "full": 5}

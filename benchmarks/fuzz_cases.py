@@ -21,11 +21,11 @@ import leepjax
 from leepjax.agreement.score_files import read_scores, read_truth
 from leepjax.data.encoded import decode
 from leepjax.data.readers import read_target
-from leepjax.experiments.score import score_arrays
 from leepjax.extraction.shards import Shards
 from leepjax.extraction.table import Table, cached_table, read_table, write_table
 from leepjax.models.architectures import build
 from leepjax.models.opening import load_source
+from leepjax.ranking.score import score_arrays
 from leepjax.storage.records import Record, read_records, write_records
 from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.outcome import read_studies

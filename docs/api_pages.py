@@ -9,9 +9,9 @@ from sphinx.application import Sphinx
 
 # Page → its title and the modules whose names it holds; the longest that fits counts.
 GROUPS = {
-    "ranking": ("Ranking sources", ("leepjax.experiments", "leepjax.ranking", "leepjax.agreement", "leepjax.storage")),
+    "ranking": ("Ranking sources", ("leepjax.ranking", "leepjax.agreement", "leepjax.storage")),
     "sources": ("Sources", ("leepjax.models", "leepjax.data.preprocessing")),
-    "targets": ("Targets", ("leepjax.data", "leepjax.extraction", "leepjax.experiments.extract")),
+    "targets": ("Targets", ("leepjax.data", "leepjax.extraction", "leepjax.extraction.extract_sources")),
     "statistics": (
         "Statistics, streaming and sharding",
         (

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from leepjax.data.preprocessing import Preprocessing
     from leepjax.data.readers import read_target
     from leepjax.distributed.sharding import shard_rows
-    from leepjax.experiments.extract import extract
-    from leepjax.experiments.rank import rank
-    from leepjax.experiments.sweep import sweep
+    from leepjax.extraction.extract_sources import extract
     from leepjax.measures import (
         DEFAULT_MEASURES,
         FURTHER,
@@ -82,6 +80,8 @@ if TYPE_CHECKING:
     from leepjax.models.opening import load_source
     from leepjax.models.source import Source, as_source
     from leepjax.ranking import Ranking
+    from leepjax.ranking.rank import rank
+    from leepjax.ranking.sweep import sweep
     from leepjax.statistics.class_moments import ClassMoments
     from leepjax.statistics.joint import Joint
     from leepjax.statistics.moments import Moments
@@ -206,11 +206,11 @@ _HOMES = {
     "task2vec": "transfer.task2vec",
     "task2vec_asymmetric": "transfer.task2vec",
     "task2vec_distance": "transfer.task2vec",
-    "extract": "experiments.extract",
-    "rank": "experiments.rank",
+    "extract": "extraction.extract_sources",
+    "rank": "ranking.rank",
     "accumulate": "streaming.sweeps",
     "shard_rows": "distributed.sharding",
-    "sweep": "experiments.sweep",
+    "sweep": "ranking.sweep",
 }
 
 

@@ -6,8 +6,8 @@ import pytest
 from cases import EXEMPT, ORACLES, PLACES, Problem
 
 import leepjax
-from leepjax import bootstrap
-from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.ranking import bootstrap
+from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 
 RNG = np.random.default_rng(0)
 N, WIDTH, CLASSES, RESAMPLES = 40, 6, 3, 12

@@ -255,7 +255,7 @@ def test_a_folder_that_cannot_be_written_ends_a_command_before_it_opens_a_target
     monkeypatch.delenv("PYTEST_VERSION", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr("leepjax.experiments.plan.list_target", lambda *_, **__: pytest.fail("a target was opened"))
+    monkeypatch.setattr("leepjax.ranking.plan.list_target", lambda *_, **__: pytest.fail("a target was opened"))
     monkeypatch.setattr(sys, "argv", ["leepjax", *command.split(), "--out", out])
     with pytest.raises(SystemExit) as exited:
         cli.main()

@@ -13,8 +13,8 @@ from cases import MEASURES, Problem, score
 from cases import ORACLES as ALL_ORACLES
 
 import leepjax as lj
-from leepjax.bootstrap import score_with_draws
 from leepjax.measures import transrate_from_class_moments
+from leepjax.ranking.bootstrap import score_with_draws
 
 N, D, CLASSES = 48, 6, 3
 FEW, MANY = 18, 30  # examples and features

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import leepjax as lj
-from leepjax.experiments import cell as job
-from leepjax.experiments.sources import open_each, open_sources
-from leepjax.experiments.sweep import Interrupt
 from leepjax.models.opening import SHIPPED, load_source
+from leepjax.opening.sources import open_each, open_sources
+from leepjax.ranking import cell as job
+from leepjax.ranking.sweep import Interrupt
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 

@@ -13,7 +13,8 @@ from leepjax.adapting.pretrain import open_sets
 from leepjax.data.image_formats import image_formats, image_suffixes
 from leepjax.data.readable import readable
 from leepjax.data.readers import from_folder, read_target
-from leepjax.experiments.plan import open_target, plan
+from leepjax.opening.target import open_target
+from leepjax.ranking.plan import make_plan
 from leepjax.types import InputError
 
 
@@ -141,14 +142,14 @@ def test_labels_mean_the_same_in_each_split(tmp_path):
 def test_commands_train_and_verify_on_their_own_parts(tmp_path):
     root = in_splits(tmp_path / "x", "train", "val", "test")
     options = {"verify": "head", "limit": None, "seed": 0, "resamples": 0, "confidence": 0.9, "test_fraction": 0.5}
-    study = plan("rank", root, ["leep"], strict=True, **options)
+    study = make_plan("rank", root, ["leep"], strict=True, **options)
     ids = np.array(study.target.ids)
     assert {id.split("/")[0] for id in ids[study.train]} == {"train"}
     assert {id.split("/")[0] for id in ids[study.test]} == {"test"}
     for split in (parts("retrain", root), open_sets(root, None), parts("finetune", root / "train", root)):
         assert [each.ids[0].split("/")[-3:-1] for each in split][1] == ["test", "cat"]
         assert all(each.test is None and len(each) == 6 for each in split)
-    alone = plan("rank", root, ["leep"], strict=True, split="val", **options)
+    alone = make_plan("rank", root, ["leep"], strict=True, split="val", **options)
     assert (len(alone.train), len(alone.test)) == (3, 3)
     assert open_target("extract", root, None, 0, True).test is None
 

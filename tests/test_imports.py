@@ -32,38 +32,25 @@ ALLOWED = {
     "interrupts": set(),
     "distributed": {"types", "interrupts", "distributed"},
     "measures": STATISTICS | {"streaming", "solvers", "measures"},
-    "bootstrap": {"types", "measures"},
     "agreement": {"types", "tables", "storage", "agreement"},
-    "ranking": {"types", "tables", "storage", "measures", "bootstrap", "agreement", "ranking"},
     "data": BASE | {"data"},
     "models": BASE | {"data", "models"},
-    "extraction": BASE | {"distributed", "data", "models", "extraction"},
+    "extraction": BASE | {"distributed", "opening", "data", "models", "extraction"},
     "transfer": BASE | {"interrupts", "solvers", "distributed", "data", "models", "extraction", "transfer"},
-    "experiments": BASE
+    "opening": BASE | {"data", "models", "opening"},
+    "engines": {"types", "interrupts", "engines"},
+    "ranking": BASE
     | STATISTICS
-    | {"measures", "bootstrap", "agreement", "ranking", "data", "models", "extraction", "transfer"}
-    | {"interrupts", "experiments"},
-    "adapting": BASE | {"data", "models", "extraction", "transfer", "experiments", "adapting"},
+    | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "ranking"},
+    "experiments": {"opening"},
+    "adapting": BASE | {"data", "models", "opening", "extraction", "transfer", "adapting"},
     "studies": BASE
     | STATISTICS
-    | {"measures", "bootstrap", "agreement", "ranking", "data", "models", "extraction", "transfer"}
-    | {"__init__", "interrupts", "experiments", "studies"},
+    | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "studies"},
     "report": {"types", "storage", "tables", "agreement", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
-    "cli": {"__init__", "types", "storage", "tables", "distributed", "interrupts"}
-    | {
-        "measures",
-        "data",
-        "models",
-        "agreement",
-        "ranking",
-        "transfer",
-        "experiments",
-        "adapting",
-        "studies",
-        "report",
-        "cli",
-    },
+    "cli": {"types", "storage", "tables", "interrupts", "distributed", "measures", "agreement", "data", "models", "cli"}
+    | {"opening", "extraction", "transfer", "ranking", "adapting", "studies", "report"},
     "__main__": {"cli"},
 }
 
@@ -114,7 +101,7 @@ def test_a_module_imports_only_what_stands_above_it(module):
 
 
 def test_the_walk_sees_imports_inside_functions_and_of_modules():
-    assert "experiments.rank" in GRAPH["cli.rank"]
+    assert "ranking.rank" in GRAPH["cli.rank"]
     assert "cli.catalogue" in GRAPH["cli.ls"]
     assert GRAPH["measures.of_probs.leep"] >= {"statistics.joint", "checks.arrays"}
 
@@ -159,10 +146,8 @@ def test_importing_loads_nothing_heavy(use, unwanted):
 
 
 def test_a_sweep_loads_ray_only_when_it_is_the_engine():
-    loaded = run(
-        "import sys, leepjax as lj; lj.sweep; import leepjax.experiments.ray_engine; print(*sys.modules)"
-    ).split()
-    assert "leepjax.experiments.ray_engine" in loaded
+    loaded = run("import sys, leepjax as lj; lj.sweep; import leepjax.ranking.ray_engine; print(*sys.modules)").split()
+    assert "leepjax.ranking.ray_engine" in loaded
     assert "ray" not in loaded
 
 

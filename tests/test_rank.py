@@ -9,10 +9,10 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
-from leepjax.experiments import cell as job
-from leepjax.experiments.plan import plan
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
+from leepjax.ranking import cell as job
+from leepjax.ranking.plan import make_plan
 from leepjax.storage.records import read_records
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head
@@ -159,7 +159,7 @@ def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change
 
 def test_all_stands_for_every_measure_and_nothing_for_the_default_ones():
     every, default = (
-        plan("rank", "digits", measures, verify="none", limit=20, seed=0, resamples=0, **PLAN).measures
+        make_plan("rank", "digits", measures, verify="none", limit=20, seed=0, resamples=0, **PLAN).measures
         for measures in (["all"], None)
     )
     assert every == tuple(lj.MEASURES)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from leepjax.experiments import ray_start
-from leepjax.experiments.ray_start import check_cluster, start_ray
+from leepjax.engines import ray_start
+from leepjax.engines.ray_start import check_cluster, start_ray
 from leepjax.types import InputError
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])

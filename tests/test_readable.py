@@ -16,7 +16,7 @@ from leepjax.data.readable import readable
 from leepjax.data.readers import digits, from_folder, list_target
 from leepjax.data.split import stratified_limit
 from leepjax.data.target import from_arrays
-from leepjax.experiments.plan import open_target
+from leepjax.opening.target import open_target
 from leepjax.types import InputError
 
 SQUARE = Preprocessing(image_size=8)

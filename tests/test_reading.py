@@ -13,7 +13,7 @@ from leepjax.adapting.pretrain import open_sets
 from leepjax.cli.commands import app
 from leepjax.cli.options import names_of
 from leepjax.data.readers import read_target
-from leepjax.experiments.plan import open_target
+from leepjax.opening.target import open_target
 from leepjax.types import InputError
 
 

@@ -8,9 +8,9 @@ import pytest
 import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
-from leepjax.experiments import cell as job
 from leepjax.models.card import save_card
 from leepjax.models.opening import load_source
+from leepjax.ranking import cell as job
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leepjax.experiments import score
-from leepjax.experiments.score import score_arrays
 from leepjax.measures import MEASURES, streamed
+from leepjax.ranking import score
+from leepjax.ranking.score import score_arrays
 from leepjax.types import InputError
 
 STREAMED = [name for name, row in MEASURES.items() if row.streams]

@@ -11,8 +11,9 @@ import pytest
 from small_source import coloured, small_source
 
 from leepjax.data.target import Target
+from leepjax.engines import opening as engines
 from leepjax.extraction.extract import extract
-from leepjax.studies import engines, ledger, run
+from leepjax.studies import ledger, run
 from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes

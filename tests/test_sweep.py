@@ -20,10 +20,10 @@ from profiles import only_long
 import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
-from leepjax.experiments import cell as job
-from leepjax.experiments import ray_engine
-from leepjax.experiments.ray_start import start_ray
+from leepjax.engines.ray_start import start_ray
 from leepjax.models.opening import load_source
+from leepjax.ranking import cell as job
+from leepjax.ranking import ray_engine
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 

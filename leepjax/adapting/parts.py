@@ -8,9 +8,9 @@ from typing import NamedTuple
 from leepjax.adapting.write_source import training
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
-from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
+from leepjax.opening.target import AnyTarget, open_target
 from leepjax.storage.files import WriteError, check_writable, shortened
 from leepjax.tables import Row
 from leepjax.transfer.curve import Epoch

@@ -9,10 +9,10 @@ import numpy as np
 from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, training, write_source
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target, check_same_classes
-from leepjax.experiments.plan import AnyTarget, open_target
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Source
+from leepjax.opening.target import AnyTarget, open_target
 from leepjax.storage.files import check_writable
 from leepjax.storage.locks import locked
 from leepjax.transfer.curve import Epoch

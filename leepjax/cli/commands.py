@@ -3,11 +3,12 @@
 Heavy imports stand inside the commands, so that ``leepjax --help`` answers at once.
 """
 
+from importlib.metadata import version
+
 import cyclopts
 from rich.console import Console
 from rich.text import Text
 
-from leepjax import __version__
 from leepjax.cli.extract import extract
 from leepjax.cli.finetune import finetune
 from leepjax.cli.launch import launch
@@ -37,7 +38,7 @@ def _one_line(error: cyclopts.CycloptsError) -> Text:
 
 app = cyclopts.App(
     name="leepjax",
-    version=__version__,
+    version=version("leepjax"),
     help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
     help_format="plaintext",
     console=_Console(),

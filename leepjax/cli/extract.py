@@ -51,7 +51,7 @@ def extract(
         What stdout gets.
     """
     from leepjax.cli.progress import progress
-    from leepjax.experiments.extract import extract as run_extract
+    from leepjax.extraction.extract_sources import extract as run_extract
     from leepjax.tables import render
 
     cache_compilations(cache_folder())

@@ -30,7 +30,7 @@ def print_rankings(rankings: "Iterable[Ranking]", format: Format) -> None:
 @contextmanager
 def printed_at_interrupt(format: Format) -> Iterator[None]:
     """Print what is known so far when a ranking is interrupted."""
-    from leepjax.experiments.sweep import Interrupt
+    from leepjax.ranking.sweep import Interrupt
 
     try:
         yield

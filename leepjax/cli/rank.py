@@ -34,7 +34,7 @@ def rank(
         What stdout gets.
     """
     from leepjax.cli.progress import progress
-    from leepjax.experiments.rank import rank as run_rank
+    from leepjax.ranking.rank import rank as run_rank
 
     cache_compilations(cache_folder() if options.cache else None)
     if dry_run:
@@ -50,8 +50,8 @@ def rank(
 
 
 def _estimate(target: str, options: RankingOptions, reading: Reading, format: Format) -> None:
-    from leepjax.experiments.estimate import estimate
-    from leepjax.experiments.plan import open_target
+    from leepjax.opening.target import open_target
+    from leepjax.ranking.estimate import estimate
     from leepjax.tables import render
 
     opened = open_target("rank", target, options.limit, 0, **vars(reading), with_test=True)

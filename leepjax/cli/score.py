@@ -42,7 +42,7 @@ def score(
     format
         What stdout gets.
     """
-    from leepjax.experiments.score import score_arrays
+    from leepjax.ranking.score import score_arrays
     from leepjax.tables import render
 
     rows = score_arrays(

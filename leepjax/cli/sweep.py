@@ -34,7 +34,7 @@ def sweep(
         What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
     """
     from leepjax.cli.progress import progress
-    from leepjax.experiments.sweep import sweep as run_sweep
+    from leepjax.ranking.sweep import sweep as run_sweep
 
     cache_compilations(cache_folder() if options.cache else None)
     started = time.monotonic()

@@ -1,0 +1,1 @@
+"""Former places of names, kept for scripts that import them from here."""

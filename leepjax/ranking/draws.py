@@ -1,6 +1,6 @@
 """What the bootstrap's draws of scores say of sources: which is the best in each resample, and which are clearly worse.
 
-As for intervals (`leepjax.bootstrap.interval`), draws are moved to have the score as their mean.
+As for intervals (`leepjax.ranking.bootstrap.interval`), draws are moved to have the score as their mean.
 """
 
 import math

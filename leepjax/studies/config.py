@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from leepjax.data.target import Target
-from leepjax.experiments.sources import AnySource
+from leepjax.opening.sources import AnySource
 from leepjax.studies.outcome import Method
 from leepjax.studies.tasks import Profile
 from leepjax.transfer.recipe import FineTuning

@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import msgspec
 
-import leepjax
 from leepjax.storage.files import set_aside, write_atomically
 from leepjax.storage.locks import locked
 from leepjax.studies.config import Config
@@ -120,7 +119,7 @@ def _told(config: Config) -> dict[str, Any]:
 
 def _commit() -> str:
     """Of the repository that leepjax runs from; it isn't installed packages' business what repository they lie in."""
-    package = Path(leepjax.__file__).parent
+    package = Path(__file__).parents[1]
     if not (package.parent / ".git").exists():
         return ""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from leepjax.callbacks import OnProgress
-from leepjax.experiments.sources import open_sources, twice
+from leepjax.engines.opening import Engine, Run, open_engine
 from leepjax.models.source import Source
+from leepjax.opening.sources import open_sources, twice
 from leepjax.studies.config import Config, Scale
 from leepjax.studies.datasets import Pair, Said, at_size, open_pair, said
-from leepjax.studies.engines import Engine, Run, open_engine
 from leepjax.studies.ledger import Ledger, Scores
 from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance

@@ -12,12 +12,12 @@ from leepjax.data.split import stratified_limit
 from leepjax.measures import (
     DEFAULT_MEASURES,
     MEASURES,
+    knn,
     neg_label_entropy,
     neg_log_classes,
     num_parameters,
     source_accuracy,
 )
-from leepjax.measures.of_features import knn
 from leepjax.models.card import Card
 from leepjax.studies.datasets import Said
 from leepjax.studies.outcome import BASELINES

@@ -6,12 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.checks.arrays import check_features, check_labels, check_probs
 from leepjax.data.labels import class_numbers
-from leepjax.experiments.score_input import read_evidence_and_labels
 from leepjax.measures import MEASURES, Measure, chosen
 from leepjax.measures.streamed import softmax_of, streamed_scores
+from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.ranking.score_input import read_evidence_and_labels
 from leepjax.tables import Row
 from leepjax.types import InputError, unknown_name
 

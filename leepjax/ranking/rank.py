@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leepjax.callbacks import OnProgress
-from leepjax.experiments.cell import Verify
-from leepjax.experiments.plan import AnyTarget, plan
-from leepjax.experiments.sources import AnySource, open_each
-from leepjax.experiments.sweep import carry_out, serial
+from leepjax.opening.sources import AnySource, open_each
+from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
+from leepjax.ranking.plan import Verify, make_plan
+from leepjax.ranking.sweep import carry_out, serial
 from leepjax.storage.files import check_writable
 from leepjax.types import SplitChoice
 
@@ -81,7 +81,7 @@ def rank(
     """
     if out is not None:
         check_writable(Path(out))
-    study = plan(
+    study = make_plan(
         "rank",
         target,
         measures,

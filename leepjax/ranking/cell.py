@@ -7,22 +7,21 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 import scipy.stats
 from threadpoolctl import threadpool_limits
 
-from leepjax.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.callbacks import OnProgress, counted
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
-from leepjax.measures import num_parameters, source_accuracy
-from leepjax.models.card import Card
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
+from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.ranking.plan import CARD_MEASURES, Plan
 from leepjax.storage.files import digest
 from leepjax.storage.records import SCHEMA, Record
 from leepjax.transfer.finetune import fine_tune
@@ -30,70 +29,43 @@ from leepjax.transfer.head import retrain_head
 from leepjax.transfer.recipe import FineTuning
 from leepjax.transfer.ridge import fit_ridge
 
-Verify = Literal["head", "ridge", "finetune", "none"]
-
-CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
-    "source_accuracy": source_accuracy,
-    "num_parameters": num_parameters,
-}
-"""What rivals the measures and is known without looking at the target; NaN where the card doesn't say it."""
-
 REVISION = "5"
 """Raise this when values of a measure or verification, or the digest of a target, change: records from before are then
 measured again."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is measured on a target, whatever the source: the examples, their split, and how."""
-
-    target: Target
-    train: np.ndarray
-    test: np.ndarray
-    measures: tuple[str, ...]
-    verify: Verify
-    seed: int
-    resamples: int
-    confidence: float
-
-    @functools.cached_property
-    def split(self) -> str:
-        """Digest of the split into examples to score and to verify on."""
-        return digest(self.train.astype(np.int64).tobytes(), self.test.astype(np.int64).tobytes())
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One source on one target."""
 
-    study: Study
+    plan: Plan
     source: Source
 
     @property
     def name(self) -> str:
         """What progress calls it."""
-        return f"{self.source.name} on {self.study.target.name}"
+        return f"{self.source.name} on {self.plan.target.name}"
 
     def work(self) -> dict[str, tuple[str, str]]:
         """What there is to measure, in the order of the records: content key → kind and name."""
-        kinds = [("score", name) for name in self.study.measures]
-        if self.study.verify != "none":
-            kinds.append(("verify", self.study.verify))
-        return {_key(self.study, self.source, kind, name): (kind, name) for kind, name in kinds}
+        kinds = [("score", name) for name in self.plan.measures]
+        if self.plan.verify != "none":
+            kinds.append(("verify", self.plan.verify))
+        return {_key(self.plan, self.source, kind, name): (kind, name) for kind, name in kinds}
 
     def measure(self, known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress) -> Iterator[Record]:
         """The cell's records: those already known, and the others measured now, for which images are looked at."""
-        study, source = self.study, self.source
-        table = functools.cache(lambda: _extract(source, study.target, cache, on_progress))
+        plan, source = self.plan, self.source
+        table = functools.cache(lambda: _extract(source, plan.target, cache, on_progress))
         work = self.work()
         for done, (key, (kind, name)) in enumerate(work.items()):
             on_progress(f"{source.name}: {name}", done, len(work))
             if key in known:
                 # Values are known by their content; names, card and schema are today's.
-                yield msgspec.structs.replace(known[key], **_described(study, source))
+                yield msgspec.structs.replace(known[key], **_described(plan, source))
                 continue
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and Ray's workers have fewer of them
-                record = _measure(study, source, table, kind, name, key, on_progress)
+                record = _measure(plan, source, table, kind, name, key, on_progress)
             yield record
         on_progress(f"{source.name}: done", len(work), len(work))
 
@@ -104,19 +76,19 @@ Run = Callable[[Sequence[Cell], Mapping[str, Record], Path | None, OnProgress], 
 """An engine: it measures what isn't known of the cells, and the caller writes what comes."""
 
 
-def _measure(study, source, table, kind, name, key, on_progress) -> Record:
+def _measure(plan, source, table, kind, name, key, on_progress) -> Record:
     started = time.monotonic()
     draws: Sequence[float] = ()
     if name in CARD_MEASURES:
         value, low, high = CARD_MEASURES[name](source.card), float("nan"), float("nan")
     elif kind == "score":
-        value, low, high, draws = _score(study, table(), name)
+        value, low, high, draws = _score(plan, table(), name)
     else:
-        value, low, high = _verify(study, source, table(), on_progress)
+        value, low, high = _verify(plan, source, table(), on_progress)
     return Record(
         key=key,
         kind=kind,
-        num_examples=len(study.train if kind == "score" else study.test),
+        num_examples=len(plan.train if kind == "score" else plan.test),
         measure=name,
         value=_or_none(value),
         low=_or_none(low),
@@ -125,21 +97,21 @@ def _measure(study, source, table, kind, name, key, on_progress) -> Record:
         seconds=round(time.monotonic() - started, 4),
         versions={package: version(package) for package in ("leepjax", "jax", "numpy")}
         | {"python": platform.python_version()},
-        **_described(study, source),
+        **_described(plan, source),
     )
 
 
-def _described(study: Study, source: Source) -> dict[str, Any]:
+def _described(plan: Plan, source: Source) -> dict[str, Any]:
     """The fields of a record that are known before anything is measured."""
     return {
         "schema": SCHEMA,
-        "target": valid_unicode(study.target.name),
-        "target_hash": study.target.fingerprint,
-        "num_classes": len(study.target.classes),
-        "split": study.split,
-        "seed": study.seed,
-        "resamples": study.resamples,
-        "confidence": study.confidence,
+        "target": valid_unicode(plan.target.name),
+        "target_hash": plan.target.fingerprint,
+        "num_classes": len(plan.target.classes),
+        "split": plan.split,
+        "seed": plan.seed,
+        "resamples": plan.resamples,
+        "confidence": plan.confidence,
         "revision": REVISION,
         "source": valid_unicode(source.name),
         "source_hash": digest(source.identity.encode()),
@@ -149,45 +121,45 @@ def _described(study: Study, source: Source) -> dict[str, Any]:
     }
 
 
-def _score(study: Study, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
-    features, probs, labels = (array[study.train] for array in (table.features, table.probs, table.labels))
-    weights = bootstrap_weights(len(labels), study.resamples, study.seed)
-    value, draws = score_with_draws(measure, features, probs, labels, len(study.target.classes), weights)
+def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
+    features, probs, labels = (array[plan.train] for array in (table.features, table.probs, table.labels))
+    weights = bootstrap_weights(len(labels), plan.resamples, plan.seed)
+    value, draws = score_with_draws(measure, features, probs, labels, len(plan.target.classes), weights)
     ends = ends_of_range(measure, features, labels)
-    return value, *interval(value, draws, study.confidence, ends), draws.tolist()
+    return value, *interval(value, draws, plan.confidence, ends), draws.tolist()
 
 
-def _verify(study: Study, source: Source, table: Table, on_progress: OnProgress) -> tuple[float, float, float]:
+def _verify(plan: Plan, source: Source, table: Table, on_progress: OnProgress) -> tuple[float, float, float]:
     """Test accuracy after training on the training part, with its Wilson interval."""
-    labels = table.labels[study.test]
-    if study.verify == "finetune":
-        train_set, test_set = study.target.subset(study.train), study.target.subset(study.test)
+    labels = table.labels[plan.test]
+    if plan.verify == "finetune":
+        train_set, test_set = plan.target.subset(plan.train), plan.target.subset(plan.test)
 
         def on_step(progress):
             on_progress(f"{source.name}: fine-tuning", progress.step + 1, progress.num_steps)
 
-        recipe = FineTuning(seed=study.seed)
+        recipe = FineTuning(seed=plan.seed)
         logits = fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step).logits
     else:
-        fit = fit_ridge if study.verify == "ridge" else functools.partial(retrain_head, seed=study.seed)
-        fitted = fit(table.features[study.train], table.labels[study.train], len(study.target.classes))
-        logits = np.asarray(fitted.head.logits(table.features[study.test]))
+        fit = fit_ridge if plan.verify == "ridge" else functools.partial(retrain_head, seed=plan.seed)
+        fitted = fit(table.features[plan.train], table.labels[plan.train], len(plan.target.classes))
+        logits = np.asarray(fitted.head.logits(table.features[plan.test]))
     predicted = logits.argmax(axis=1)
     correct = scipy.stats.binomtest(int((predicted == labels).sum()), len(labels))
-    low, high = correct.proportion_ci(study.confidence, method="wilson")
+    low, high = correct.proportion_ci(plan.confidence, method="wilson")
     return correct.statistic, float(low), float(high)
 
 
-def _key(study: Study, source: Source, kind: str, name: str) -> str:
+def _key(plan: Plan, source: Source, kind: str, name: str) -> str:
     settings = (
         REVISION,
-        table_key(source, study.target),
-        study.split,
+        table_key(source, plan.target),
+        plan.split,
         kind,
         name,
-        study.seed,
-        study.resamples,
-        study.confidence,
+        plan.seed,
+        plan.resamples,
+        plan.confidence,
         CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
     return digest(repr(settings).encode())

@@ -9,10 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Literal, get_args
 
-import jax
-
-from leepjax.experiments.ray_engine import SETTINGS
-from leepjax.experiments.ray_start import check_cluster, start_ray
+from leepjax.engines.ray_start import check_cluster, start_ray
+from leepjax.engines.settings import settings_here, take_over
 from leepjax.interrupts import blocked
 from leepjax.types import InputError, unknown_name
 
@@ -56,7 +54,7 @@ def _processes(work, units, cores, count):
     shares = context.Queue()
     for number in range(count):
         shares.put(cores[number::count])
-    pool = ProcessPoolExecutor(count, context, _begin, (work, shares, _settings()))
+    pool = ProcessPoolExecutor(count, context, _begin, (work, shares, settings_here()))
     try:
         with blocked():  # a signal to the whole group, as a terminal's or a cluster's, is this process's to handle
             futures = {pool.submit(_there, unit): unit for unit in units}
@@ -82,7 +80,7 @@ def _begin(work, shares, settings):
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, shares.get())
-    _take_over(settings)
+    take_over(settings)
     _work = work
 
 
@@ -117,7 +115,7 @@ def _ray(ray, work, units):
     remote = ray.remote(num_cpus=1, num_gpus=num_gpus)(_in_ray)
     tasks = {}
     try:
-        sent, settings = ray.put(work), _settings()
+        sent, settings = ray.put(work), settings_here()
         tasks |= {remote.remote(sent, unit, settings): unit for unit in units}
         while tasks:
             (task,), _ = ray.wait(list(tasks))
@@ -131,14 +129,5 @@ def _ray(ray, work, units):
 
 
 def _in_ray(work, unit, settings):
-    _take_over(settings)
+    take_over(settings)
     return work(unit)
-
-
-def _settings() -> dict[str, Any]:
-    return {name: value for name in SETTINGS if (value := getattr(jax.config, name)) is not None}
-
-
-def _take_over(settings: dict[str, Any]) -> None:
-    for name, value in settings.items():
-        jax.config.update(name, value)

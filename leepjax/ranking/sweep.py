@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from leepjax.callbacks import OVERALL, OnProgress
-from leepjax.experiments.cell import Cell, Measured, Run, Study, Verify
-from leepjax.experiments.plan import AnyTarget, plan
-from leepjax.experiments.sources import (
+from leepjax.opening.sources import (
     NOT_OF_A_SOURCE,
     AnySource,
     Failed,
@@ -22,7 +20,10 @@ from leepjax.experiments.sources import (
     several,
     twice,
 )
+from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Failure, Ranking
+from leepjax.ranking.cell import Cell, Measured, Run
+from leepjax.ranking.plan import Plan, Verify, make_plan
 from leepjax.storage.files import check_writable
 from leepjax.storage.records import Record, append_records, read_records
 from leepjax.types import InputError, SplitChoice, unknown_name
@@ -93,8 +94,8 @@ def sweep(
     run = _open_engine(engine)
     if out is not None:
         check_writable(Path(out))
-    studies = [
-        plan(
+    plans = [
+        make_plan(
             "sweep",
             target,
             measures,
@@ -111,13 +112,13 @@ def sweep(
         )
         for target in several(targets)
     ]
-    names = [study.target.name for study in studies]
+    names = [plan.target.name for plan in plans]
     if not names:
         raise InputError("sweep: expected at least one target, got none; name one.")
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
     opened = open_each("sweep", sources)
-    rankings = carry_out("sweep", studies, opened, run, out=out, cache=cache, on_progress=on_progress)
+    rankings = carry_out("sweep", plans, opened, run, out=out, cache=cache, on_progress=on_progress)
     return dict(zip(names, rankings, strict=True))
 
 
@@ -135,7 +136,7 @@ class Interrupt(KeyboardInterrupt):
 
 def carry_out(
     caller: str,
-    studies: Sequence[Study],
+    plans: Sequence[Plan],
     opened: Opened,
     run: Run,
     *,
@@ -149,7 +150,7 @@ def carry_out(
         InputError: when nothing could be measured; of a single source, its own error.
         Interrupt: at Ctrl-C.
     """
-    results = _Results(Path(out) / "results.jsonl" if out is not None else None, studies, opened)
+    results = _Results(Path(out) / "results.jsonl" if out is not None else None, plans, opened)
     try:
         with closing(run(results.cells, results.known, Path(cache).absolute() if cache else None, on_progress)) as each:
             for cell, measured in each:
@@ -164,12 +165,12 @@ def carry_out(
 class _Results:
     """What is known of every cell, in the order of the cells; it is written as it comes."""
 
-    def __init__(self, path: Path | None, studies: Sequence[Study], opened: Opened):
-        self._path, self._studies, self._opened = path, studies, opened
+    def __init__(self, path: Path | None, plans: Sequence[Plan], opened: Opened):
+        self._path, self._plans, self._opened = path, plans, opened
         before = read_records(path, mend=True) if path else []
         self.known = {record.key: record for record in before}
         self._written = {(record.key, record.source): record for record in before}
-        self.cells = [Cell(study, source) for study in studies for source in opened.sources]
+        self.cells = [Cell(plan, source) for plan in plans for source in opened.sources]
         self.measured: dict[Cell, list[Record]] = {cell: [] for cell in self.cells}
         self._errors: dict[Cell, Exception] = {}
         for failed in opened.failed:
@@ -197,18 +198,18 @@ class _Results:
     def rankings(self) -> list[Ranking]:
         return [
             Ranking(
-                tuple(record for cell in self.cells if cell.study is study for record in self.measured[cell]),
-                study.measures,
-                None if study.verify == "none" else study.verify,
-                tuple(self._failures(study)),
+                tuple(record for cell in self.cells if cell.plan is plan for record in self.measured[cell]),
+                plan.measures,
+                None if plan.verify == "none" else plan.verify,
+                tuple(self._failures(plan)),
             )
-            for study in self._studies
+            for plan in self._plans
         ]
 
-    def _failures(self, study: Study) -> Iterator[Failure]:
-        errors = [Failed(cell.source.name, error) for cell, error in self._errors.items() if cell.study is study]
+    def _failures(self, plan: Plan) -> Iterator[Failure]:
+        errors = [Failed(cell.source.name, error) for cell, error in self._errors.items() if cell.plan is plan]
         for source, error in (*self._opened.failed, *errors):
-            yield Failure(source, study.target.name, reason_of(error))
+            yield Failure(source, plan.target.name, reason_of(error))
 
 
 def _warn(failed: Failed) -> None:
@@ -217,9 +218,9 @@ def _warn(failed: Failed) -> None:
 
 def serial(cells: Sequence[Cell], known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress) -> Measured:
     """Measure one cell after the other in this process; each record comes as soon as it is there."""
-    several_targets = len({cell.study.target.name for cell in cells}) > 1
+    several_targets = len({cell.plan.target.name for cell in cells}) > 1
     for number, cell in enumerate(cells, start=1):
-        prefix = f"{cell.study.target.name}: " if several_targets else ""
+        prefix = f"{cell.plan.target.name}: " if several_targets else ""
         report = partial(_with_prefix, on_progress, prefix)
         try:
             for record in cell.measure(known, cache, report):
@@ -240,6 +241,6 @@ def _open_engine(engine: Engine) -> Run:
         raise unknown_name("engine", engine, get_args(Engine))
     if engine == "serial":
         return serial
-    from leepjax.experiments.ray_engine import ray_engine  # Ray is an extra
+    from leepjax.ranking.ray_engine import ray_engine  # Ray is an extra
 
     return ray_engine()

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.experiments.sources import AnySource, chosen_sources
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.opening import describe, load_source, plugins
 from leepjax.models.source import Merged, Source, UserFunction, forward
+from leepjax.opening.sources import AnySource, chosen_sources
 from leepjax.tables import Row
 
 BATCH = 8

@@ -7,26 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from leepjax.callbacks import OVERALL, OnProgress
-from leepjax.experiments.cell import Cell, Measured, Run, Study
-from leepjax.experiments.ray_start import check_cluster, start_ray
-from leepjax.experiments.sources import NOT_OF_A_SOURCE
+from leepjax.engines.ray_start import check_cluster, start_ray
+from leepjax.engines.settings import settings_here, take_over
 from leepjax.models.source import Source
+from leepjax.opening.sources import NOT_OF_A_SOURCE
+from leepjax.ranking.cell import Cell, Measured, Run
+from leepjax.ranking.plan import Plan
 from leepjax.storage.records import Record
 from leepjax.types import InputError
 
 RETRIES = 3
 """How often a cell is started anew when its worker dies."""
-
-SETTINGS = (
-    "jax_enable_x64",
-    "jax_default_matmul_precision",
-    "jax_compilation_cache_dir",
-    "jax_persistent_cache_min_compile_time_secs",
-)
-"""The driver's settings of JAX that change results, or spare compilations; workers take them over."""
 
 
 def ray_engine() -> Run:
@@ -80,17 +72,17 @@ def _submit(ray: Any, cells: Sequence[Cell], known: Mapping[str, Record], cache:
     # Ray hides the GPUs from a task that asks for none, and results would be a CPU's.
     num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
     measure = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=num_gpus)(_measure_here)
-    settings = {name: value for name in SETTINGS if (value := getattr(jax.config, name)) is not None}
+    settings = settings_here()
     sent = {}
-    for each in (each for cell in cells for each in (cell.study, cell.source)):
+    for each in (each for cell in cells for each in (cell.plan, cell.source)):
         if id(each) not in sent:
             sent[id(each)] = _send(ray, each)
     for cell in cells:
         here = {key: known[key] for key in cell.work().keys() & known.keys()}
-        yield measure.remote(sent[id(cell.study)], sent[id(cell.source)], here, cache, settings), cell
+        yield measure.remote(sent[id(cell.plan)], sent[id(cell.source)], here, cache, settings), cell
 
 
-def _send(ray: Any, each: Study | Source) -> Any:
+def _send(ray: Any, each: Plan | Source) -> Any:
     try:
         return ray.put(each)
     except (TypeError, AttributeError, pickle.PicklingError):
@@ -100,11 +92,10 @@ def _send(ray: Any, each: Study | Source) -> Any:
         ) from None
 
 
-def _measure_here(study, source, known, cache, settings) -> list[Record]:
+def _measure_here(plan, source, known, cache, settings) -> list[Record]:
     """What runs in a worker."""
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    return list(Cell(study, source).measure(known, cache, lambda what, done, total: None))
+    take_over(settings)
+    return list(Cell(plan, source).measure(known, cache, lambda what, done, total: None))
 
 
 def _measured(ray: Any, task: Any, cell: Cell) -> list[Record] | Exception:
@@ -118,6 +109,6 @@ def _measured(ray: Any, task: Any, cell: Cell) -> list[Record] | Exception:
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
         return ChildProcessError(
-            f"sweep: expected a worker to live through {cell.source.name} on {cell.study.target.name}, "
+            f"sweep: expected a worker to live through {cell.source.name} on {cell.plan.target.name}, "
             f"got {RETRIES + 1} that died ({type(error).__name__}); give it more memory, or take the serial engine."
         )

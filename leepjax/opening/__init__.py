@@ -1,0 +1,1 @@
+"""What a caller names, opened and checked: sources and targets."""

@@ -1,0 +1,89 @@
+"""Targets: opened, drawn from, and read, each image at most once."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from leepjax.data.iterable import from_iterable
+from leepjax.data.readable import readable
+from leepjax.data.readers import list_target
+from leepjax.data.target import Target, from_arrays
+from leepjax.types import InputError, Reading, SplitChoice
+
+AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
+"""What `leepjax.read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
+
+
+def open_target(
+    caller: str,
+    target: AnyTarget,
+    limit: int | None,
+    seed: int,
+    strict: bool,
+    split: SplitChoice | None = None,
+    *,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    with_test: bool = False,
+) -> Target:
+    """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
+
+    The fingerprint covers the names of all examples and the contents of those that are used: no other file is read.
+    With `with_test`, the test part of a target that comes in splits is kept; then the two parts have `limit` examples
+    together, in the proportion of their sizes.
+
+    Raises:
+        InputError: when it isn't there, has only one class or no such split, or, if `strict`, an image can't be
+            decoded or a file of a folder isn't used.
+    """
+    if limit is not None and limit < 2:
+        raise InputError(f"{caller}: limit must be at least 2, got {limit}; raise it.")
+    opened = _opened(caller, target, Reading(strict, split, image_column, label_column))
+    test = opened.test if with_test else None
+    for_test = 0
+    if test is not None and limit is not None:
+        for_test = max(1, round(limit * len(test) / (len(opened) + len(test))))
+        limit -= for_test
+    found, _ = readable(opened, limit=limit, seed=seed, strict=strict)
+    if test is not None:
+        test, _ = readable(test, limit=for_test or None, seed=seed, strict=strict)
+    present = np.unique(found.labels)
+    if len(present) < 2:
+        raise InputError(
+            f"{caller}: expected at least two classes in {found.name}, got only {found.classes[present[0]]!r}; "
+            "add images of another class."
+        )
+    return replace(found, test=test).with_contents()
+
+
+def _opened(caller: str, target: AnyTarget, reading: Reading) -> Target:
+    if isinstance(target, (str, os.PathLike)):
+        return list_target(os.fspath(target), **vars(reading))
+    if reading.split is not None:
+        raise InputError(f"{caller}: expected a set of splits for the split {reading.split!r}, got data; leave it out.")
+    if column := reading.image_column or reading.label_column:
+        raise InputError(f"{caller}: expected a table for the column {column!r}, got data; leave it out.")
+    if isinstance(target, tuple):
+        return _of_tuple(caller, target)
+    return target if isinstance(target, Target) else from_iterable(target)
+
+
+def _of_tuple(caller: str, target: tuple[Any, ...]) -> Target:
+    """The target of images and labels; a tuple of pairs, which a list of pairs was meant to be, is refused."""
+    if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
+        raise InputError(
+            f"{caller}: expected the target as (images, labels), got a tuple of {len(target)}; "
+            "pass pairs of image and label in a list."
+        )
+    images, labels = target
+    try:
+        return from_arrays(np.asarray(images), np.asarray(labels))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{caller}: expected images of one shape and a label for each, got {error}; pass pairs in a list."
+        ) from None
