@@ -27,8 +27,8 @@ from leepjax.models.architectures import build
 from leepjax.models.opening import load_source
 from leepjax.ranking.score import score_arrays
 from leepjax.storage.records import Record, read_records, write_records
-from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.outcome import read_studies
+from leepjax.studies.paper.catalogue import STUDIES
 from leepjax.studies.provenance import PROVENANCE, write_provenance
 from leepjax.types import Outputs
 

@@ -9,10 +9,10 @@ from results import HERE
 
 from leepjax.report.correlation_tables import analyse
 from leepjax.report.published import published_facts
-from leepjax.studies.by_level import convergence, level_means
-from leepjax.studies.correlations import correlations, winner
+from leepjax.studies.analysis.by_level import convergence, level_means
+from leepjax.studies.analysis.correlations import correlations, winner
+from leepjax.studies.analysis.settings import SMALL, Setting, settings
 from leepjax.studies.outcome import Outcome, read_studies
-from leepjax.studies.settings import SMALL, Setting, settings
 
 FOLDER = HERE / "studies"
 CIFAR_SIZE = 32

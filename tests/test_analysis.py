@@ -8,9 +8,9 @@ import pytest
 import scipy.stats
 from synthetic_outcomes import converging, outcome, outcomes, sources
 
-from leepjax.studies.by_level import convergence, level_means, mean_interval
-from leepjax.studies.correlations import correlations, winner, wins
-from leepjax.studies.settings import settings
+from leepjax.studies.analysis.by_level import convergence, level_means, mean_interval
+from leepjax.studies.analysis.correlations import correlations, winner, wins
+from leepjax.studies.analysis.settings import settings
 
 
 def row_of(setting, measure):

@@ -17,9 +17,9 @@ from leepjax.report import drawing
 from leepjax.report.drawing import FORMATS, encode, inline_svg, save
 from leepjax.report.figures import convergence_curves, draw_all, level_bars, scatter, selection
 from leepjax.report.scatter import band
-from leepjax.studies.by_level import convergence, level_means
+from leepjax.studies.analysis.by_level import convergence, level_means
+from leepjax.studies.analysis.settings import settings
 from leepjax.studies.outcome import Study
-from leepjax.studies.settings import settings
 from leepjax.types import InputError
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leepjax.studies.levels import edges, levels
+from leepjax.studies.analysis.levels import edges, levels
 from leepjax.types import InputError
 
 KINDS = ("equal-width", "quantile")

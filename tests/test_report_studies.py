@@ -18,9 +18,9 @@ from leepjax.report.make import make_report
 from leepjax.report.page import render_page
 from leepjax.report.published import best_of_three, earlier_levels, large_targets, published_facts, rising_levels
 from leepjax.report.studies_page import studies_report
-from leepjax.studies.by_level import convergence, level_means
+from leepjax.studies.analysis.by_level import convergence, level_means
+from leepjax.studies.analysis.settings import settings
 from leepjax.studies.outcome import PROVENANCE, Study, write_outcomes
-from leepjax.studies.settings import settings
 from leepjax.types import InputError
 
 LARGE = {"study": "large", "classes": (2, 100), "noise": 0.01}

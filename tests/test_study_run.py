@@ -14,9 +14,9 @@ from leepjax.data.target import Target
 from leepjax.engines import opening as engines
 from leepjax.extraction.extract import extract
 from leepjax.studies import ledger, run
-from leepjax.studies.catalogue import STUDIES
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes
+from leepjax.studies.paper.catalogue import STUDIES
 from leepjax.studies.run import run_study
 from leepjax.studies.scoring import SCORES
 from leepjax.studies.tasks import Each, Profile, read_tasks

@@ -73,7 +73,7 @@ def study(
     from dataclasses import replace
 
     from leepjax.cli.progress import progress
-    from leepjax.studies.catalogue import STUDIES
+    from leepjax.studies.paper.catalogue import STUDIES
     from leepjax.studies.run import run_study
 
     config = STUDIES[name][scale]

@@ -8,9 +8,9 @@ import numpy as np
 
 from leepjax.agreement import significance_note
 from leepjax.agreement.few_sources import MOST
-from leepjax.studies.by_level import Convergence, LevelMeans
-from leepjax.studies.correlations import Correlation, correlations
-from leepjax.studies.settings import Setting
+from leepjax.studies.analysis.by_level import Convergence, LevelMeans
+from leepjax.studies.analysis.correlations import Correlation, correlations
+from leepjax.studies.analysis.settings import Setting
 
 _MEASURES = {
     "leep": "LEEP",

@@ -6,7 +6,7 @@ import numpy as np
 
 from leepjax.report.captions import measure_name, number
 from leepjax.report.drawing import COLOURS, INK, MARKERS, Axes, Figure, MaxNLocator, panels, short, style
-from leepjax.studies.by_level import Against, Convergence, LevelCurve
+from leepjax.studies.analysis.by_level import Against, Convergence, LevelCurve
 
 _TITLES: dict[Against, str] = {
     "same-epoch": "Fine-tuned against as many epochs from scratch",

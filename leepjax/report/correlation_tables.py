@@ -7,8 +7,8 @@ from functools import cached_property
 from leepjax.agreement import STATISTICS, Interval, significant_digits
 from leepjax.report.captions import measure_name
 from leepjax.report.page import Cell, Column, Table, between, number
-from leepjax.studies.correlations import LEAD, PAPER_MEASURES, Correlation, Winner, correlations, winner
-from leepjax.studies.settings import Setting
+from leepjax.studies.analysis.correlations import LEAD, PAPER_MEASURES, Correlation, Winner, correlations, winner
+from leepjax.studies.analysis.settings import Setting
 
 CERTAIN, UNCERTAIN = "★", "☆"
 MARKS = {

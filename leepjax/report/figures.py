@@ -10,10 +10,10 @@ from leepjax.report.convergence_curves import convergence_curves
 from leepjax.report.drawing import FORMATS, Figure, encode, inline_svg, save
 from leepjax.report.level_bars import level_bars
 from leepjax.report.scatter import scatter, selection
-from leepjax.studies.by_level import Against, convergence, level_means
-from leepjax.studies.levels import Kind
+from leepjax.studies.analysis.by_level import Against, convergence, level_means
+from leepjax.studies.analysis.levels import Kind
+from leepjax.studies.analysis.settings import CONVERGENCE, SMALL, Setting, settings, slug
 from leepjax.studies.outcome import Outcome, Study
-from leepjax.studies.settings import CONVERGENCE, SMALL, Setting, settings, slug
 
 __all__ = ["Drawn", "convergence_curves", "draw_all", "level_bars", "save", "scatter", "selection"]
 

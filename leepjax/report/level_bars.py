@@ -6,9 +6,9 @@ import numpy as np
 
 from leepjax.report.captions import measure_name, metric_name, number
 from leepjax.report.drawing import BLUE, INK, SKY, Axes, Figure, panels, short, style
-from leepjax.studies.by_level import LevelMeans, level_means
-from leepjax.studies.levels import Kind, levels
-from leepjax.studies.settings import Setting
+from leepjax.studies.analysis.by_level import LevelMeans, level_means
+from leepjax.studies.analysis.levels import Kind, levels
+from leepjax.studies.analysis.settings import Setting
 
 
 def level_bars(

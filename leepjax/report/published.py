@@ -9,10 +9,10 @@ from scipy.stats import binomtest
 from leepjax.report.captions import number
 from leepjax.report.correlation_tables import Analysed
 from leepjax.report.page import Verdict
-from leepjax.studies.by_level import Convergence, LevelMeans, convergence, level_means
-from leepjax.studies.correlations import LEAD, PAPER_MEASURES
+from leepjax.studies.analysis.by_level import Convergence, LevelMeans, convergence, level_means
+from leepjax.studies.analysis.correlations import LEAD, PAPER_MEASURES
+from leepjax.studies.analysis.settings import SMALL
 from leepjax.studies.outcome import Outcome
-from leepjax.studies.settings import SMALL
 
 LARGE_R = 0.94
 WON, SETTINGS = 15, 23

@@ -9,7 +9,7 @@ import scipy.stats
 
 from leepjax.report.captions import measure_name, metric_name, summary_of
 from leepjax.report.drawing import BLUE, GREY, INK, SHADES, Axes, Figure, panels, short, style
-from leepjax.studies.settings import Setting
+from leepjax.studies.analysis.settings import Setting
 
 
 def scatter(setting: Setting, measure: str = "leep") -> Figure:

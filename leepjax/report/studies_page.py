@@ -20,9 +20,9 @@ from leepjax.report.figures import Drawn
 from leepjax.report.page import Figure, Origin, Report, Section, duration
 from leepjax.report.published import published_facts
 from leepjax.report.runs import origin_of
-from leepjax.studies.correlations import LEAD
+from leepjax.studies.analysis.correlations import LEAD
+from leepjax.studies.analysis.settings import SELECTION, settings
 from leepjax.studies.outcome import Outcome, Study
-from leepjax.studies.settings import SELECTION, settings
 from leepjax.types import InputError
 
 TITLES = {

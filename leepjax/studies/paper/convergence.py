@@ -9,8 +9,8 @@ leepjax study convergence --scale desk
 
 from dataclasses import replace
 
-from leepjax.studies import small
 from leepjax.studies.config import Config, Scale
+from leepjax.studies.paper import small
 
 PAPER = replace(small.PAPER, study="convergence", methods=("finetune", "scratch"))
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from leepjax.studies import convergence, imbalanced, large, small, source_selection
 from leepjax.studies.config import Config, Scale
+from leepjax.studies.paper import convergence, imbalanced, large, small, source_selection
 
 STUDIES: Mapping[str, Mapping[Scale, Config]] = {
     scales["paper"].study: scales

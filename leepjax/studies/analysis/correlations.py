@@ -21,8 +21,8 @@ from leepjax.agreement import (
     ties,
     weighted_tau,
 )
+from leepjax.studies.analysis.settings import Setting
 from leepjax.studies.outcome import BASELINES
-from leepjax.studies.settings import Setting
 
 LEAD = "leep"
 """The measure that all others are held against."""

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.stats
 
 from leepjax.agreement import Interval
-from leepjax.studies.levels import Kind, edges, levels
+from leepjax.studies.analysis.levels import Kind, edges, levels
+from leepjax.studies.analysis.settings import CONVERGENCE, Setting, label
 from leepjax.studies.outcome import Outcome
-from leepjax.studies.settings import CONVERGENCE, Setting, label
 
 Against = Literal["same-epoch", "final"]
 """What fine-tuning is compared with: training from scratch after as many epochs, or once that is finished."""

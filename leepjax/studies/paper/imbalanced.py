@@ -8,8 +8,8 @@ leepjax study small-imbalanced --scale desk
 
 from dataclasses import replace
 
-from leepjax.studies import small
 from leepjax.studies.config import Config, Scale
+from leepjax.studies.paper import small
 from leepjax.studies.tasks import Between, LongTail, Profile
 
 PAPER = replace(

@@ -1,0 +1,1 @@
+"""From the outcomes of studies to settings, correlations and levels."""

@@ -1,0 +1,1 @@
+"""The studies of the LEEP paper: a file per study, which reads like its paragraph."""
