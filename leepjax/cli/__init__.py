@@ -11,6 +11,7 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
+from typing import Any, TextIO
 
 from leepjax.interrupts import interruptible
 from leepjax.printable import printable
@@ -36,6 +37,8 @@ def main() -> None:
     Ctrl-C ends in 130, SIGTERM in 143, SIGHUP in 129.
     """
     _open_closed_streams()
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _lossy(sys.__stderr__)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
@@ -72,6 +75,21 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for as long as the process runs)
 
 
+class _Lossy(io.FileIO):
+    """A stream that drops what can't be written to it, because its disk is full or its reader has gone."""
+
+    def write(self, content: Any) -> int:
+        with suppress(OSError):
+            return super().write(content)
+        return memoryview(content).nbytes
+
+
+def _lossy(stream: TextIO) -> TextIO:
+    """Standard error as a `_Lossy` stream: a message that can't be written doesn't change how the command ends."""
+    raw = io.BufferedWriter(_Lossy(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(raw, encoding=stream.encoding, line_buffering=True)
+
+
 def _sentence(error: Exception) -> str:
     """What to tell of an error; one of the operating system that names no file and isn't a peer's is of stdout."""
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
@@ -80,8 +98,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    with suppress(OSError):  # a closed terminal reads no message
-        print(f"leepjax: {printable(message)}", file=sys.stderr)  # noqa: T201
+    print(f"leepjax: {printable(message)}", file=sys.stderr)  # noqa: T201
     return code
 
 

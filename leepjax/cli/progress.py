@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -22,7 +21,7 @@ def progress(*, each_stage: bool = False) -> Iterator[Callable[[str, int, int], 
     Without a terminal the group `OVERALL` gets a line per call, and the others one every 15 seconds; with `each_stage`
     they get one whenever `what` changes, as it does once per epoch of a training.
     """
-    console = _Console(stderr=True)
+    console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines(console, each_stage)
         return
@@ -46,19 +45,6 @@ def progress(*, each_stage: bool = False) -> Iterator[Callable[[str, int, int], 
             bars.update(tasks[source], description=what, completed=done)
 
         yield report
-
-
-class _Console(Console):
-    """Where progress is printed; a command whose stderr can't be written any more goes on without."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        try:
-            super().print(*objects, **options)
-        except OSError:  # a full disk
-            self.quiet = True
 
 
 class _Rate(ProgressColumn):
