@@ -1,8 +1,6 @@
 """What goes wrong at the command line ends in one sentence on stderr and an exit code, never in a traceback."""
 
-import errno
 import gc
-import io
 import logging
 import os
 import re
@@ -247,7 +245,9 @@ def test_a_terminal_without_greek_letters_is_no_error():
     assert b"loo_leep" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["rank set.npz", "sweep set.npz", "extract set.npz"])
+@pytest.mark.parametrize(
+    "command", ["rank set.npz", "sweep set.npz", "extract set.npz", "study small-balanced --train a.npz --test b.npz"]
+)
 @pytest.mark.parametrize("out", ["file", "file/below"])
 def test_a_folder_that_cannot_be_written_ends_a_command_before_it_opens_a_target(
     command, out, monkeypatch, capsys, tmp_path
@@ -255,7 +255,8 @@ def test_a_folder_that_cannot_be_written_ends_a_command_before_it_opens_a_target
     monkeypatch.delenv("PYTEST_VERSION", raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("kept")
-    monkeypatch.setattr("leepjax.ranking.plan.list_target", lambda *_, **__: pytest.fail("a target was opened"))
+    for reader in ("leepjax.opening.target.list_target", "leepjax.data.readers.list_target"):
+        monkeypatch.setattr(reader, lambda *_, **__: pytest.fail("a target was opened"))
     monkeypatch.setattr(sys, "argv", ["leepjax", *command.split(), "--out", out])
     with pytest.raises(SystemExit) as exited:
         cli.main()
@@ -284,16 +285,40 @@ def test_a_stream_that_is_closed_gets_nothing(descriptor):
     assert ("leep" in done.stdout) == (descriptor == 2)
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError, OSError(errno.ENOSPC, "full")])
-def test_progress_that_cannot_be_written_is_no_error(error, monkeypatch):
-    class Closed(io.StringIO):
-        def write(self, text):
-            raise error
+_TALKATIVE = """
+import sys
+from leepjax import cli
+from leepjax.callbacks import OVERALL
+from leepjax.cli import commands
+from leepjax.cli.progress import progress
 
-        def flush(self):
-            raise error
-
-    monkeypatch.setattr(sys, "stderr", Closed())
+def command():
     with progress() as on_progress:
         for done in range(3):
-            on_progress("random: images", done, 3)
+            on_progress(f"{OVERALL}: random", done, 3)
+    print("message" * 9000, file=sys.stderr)
+    print("result")
+    sys.exit(3)
+
+commands.app = command
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        pytest.param("full disk", marks=pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device")),
+        "closed pipe",
+    ],
+)
+def test_messages_that_cannot_be_written_change_neither_the_result_nor_the_exit_code(stderr):
+    if stderr == "full disk":
+        descriptor = os.open("/dev/full", os.O_WRONLY)
+    else:
+        read_end, descriptor = os.pipe()
+        os.close(read_end)
+    with os.fdopen(descriptor, "wb") as lost:
+        command = [sys.executable, "-c", _TALKATIVE]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=lost, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "result\n")

@@ -1,5 +1,7 @@
 """The main job from the library: scores, verification, targets, and what is said of bad arguments."""
 
+import errno
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +15,7 @@ from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.ranking import cell as job
 from leepjax.ranking.plan import make_plan
+from leepjax.storage.files import WriteError
 from leepjax.storage.records import read_records
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head
@@ -74,6 +77,20 @@ def test_without_verification_every_example_is_scored(ran):
     ranking = lj.rank("digits", SOURCES, limit=60, cache=ran[1] / "cache", **LEEP_ALONE)
     assert (ranking.accuracies, ranking.agreement(), ranking.verified_by) == ({}, [], None)
     assert {record.num_examples for record in ranking.records} == {60}
+
+
+def test_what_is_known_is_ranked_from_a_folder_that_cannot_be_written(ran, monkeypatch):
+    ranking, folder = ran
+
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("leepjax.storage.files._temporary", refuse)
+    again = lj.rank("digits", SOURCES, MEASURES, out=folder, **SMALL)
+    assert again.to_records() == ranking.to_records()
+    monkeypatch.setattr(job, "extract", lambda *_, **__: pytest.fail("a source was measured"))
+    with pytest.raises(WriteError, match="Permission denied"):
+        lj.rank("digits", SOURCES, [*MEASURES, "nce"], out=folder, **SMALL)
 
 
 def test_a_ridge_probe_verifies_beside_a_head(ran):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from leepjax.cli.options import command_line
 from leepjax.printable import printable
+from leepjax.storage.files import WriteError, check_writable
 from leepjax.tables import Format
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ def write_page(command: str, rankings: "Sequence[Ranking]", out: Path, seconds: 
     from leepjax.report.make import write_rankings
     from leepjax.studies.provenance import this_run
 
+    try:
+        check_writable(out)
+    except WriteError as error:  # all that was asked for is in a folder that is only to be read
+        print(f"leepjax: {printable(f'the page stays as it is: {error}')}", file=sys.stderr)  # noqa: T201
+        return
     page = write_rankings(out, rankings, this_run(command, "", {}, command_line(), seconds))
     print(f"leepjax: wrote {printable(str(page))}", file=sys.stderr)  # noqa: T201
 

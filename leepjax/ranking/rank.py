@@ -9,8 +9,7 @@ from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
 from leepjax.ranking.plan import Verify, make_plan
-from leepjax.ranking.sweep import carry_out, serial
-from leepjax.storage.files import check_writable
+from leepjax.ranking.sweep import carry_out, check_out, serial
 from leepjax.types import SplitChoice
 
 
@@ -65,7 +64,8 @@ def rank(
         image_column: of a ``.parquet``, ``hf:`` or ``tfds:`` target, the column of images; by default the only one, or
             the one called ``image``.
         label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like.
-        out: folder for ``results.jsonl``; what it already holds isn't measured again.
+        out: folder for ``results.jsonl``; what it already holds isn't measured again. It needn't be writable if it
+            holds all that is asked for.
         cache: folder for extracted features; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
 
@@ -76,11 +76,11 @@ def rank(
     Raises:
         ValueError: for a target or a measure that isn't there, one class only, arguments out of range, or when every
             source fails; of a single source, its own error.
-        OSError: when `out` can't be written to, before anything is measured.
+        OSError: when something is to be measured and `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the ranking of what is known so far.
     """
     if out is not None:
-        check_writable(Path(out))
+        check_out(Path(out))
     study = make_plan(
         "rank",
         target,

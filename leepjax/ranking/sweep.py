@@ -24,11 +24,14 @@ from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Failure, Ranking
 from leepjax.ranking.cell import Cell, Measured, Run
 from leepjax.ranking.plan import Plan, Verify, make_plan
-from leepjax.storage.files import check_writable
+from leepjax.storage.files import WriteError, check_writable
 from leepjax.storage.records import Record, append_records, read_records
 from leepjax.types import InputError, SplitChoice, unknown_name
 
 Engine = Literal["serial", "ray"]
+
+RESULTS = "results.jsonl"
+"""The file of records in the folder that rank and sweep write."""
 
 
 def sweep(
@@ -88,12 +91,12 @@ def sweep(
     Raises:
         ValueError: for a target or a measure that isn't there, a name that stands there twice, one class only,
             arguments out of range, the Ray engine without Ray, or when every source fails on every target.
-        OSError: when `out` can't be written to, before anything is measured.
+        OSError: when something is to be measured and `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the rankings of what is known so far.
     """
     run = _open_engine(engine)
     if out is not None:
-        check_writable(Path(out))
+        check_out(Path(out))
     plans = [
         make_plan(
             "sweep",
@@ -120,6 +123,19 @@ def sweep(
     opened = open_each("sweep", sources)
     rankings = carry_out("sweep", plans, opened, run, out=out, cache=cache, on_progress=on_progress)
     return dict(zip(names, rankings, strict=True))
+
+
+def check_out(out: Path) -> None:
+    """Make sure that records can be written to a folder, or that it holds some, which may be all that is asked for.
+
+    Raises:
+        WriteError: when there is neither.
+    """
+    try:
+        check_writable(out)
+    except WriteError:
+        if not (out / RESULTS).is_file():
+            raise
 
 
 class Interrupt(KeyboardInterrupt):
@@ -150,7 +166,7 @@ def carry_out(
         InputError: when nothing could be measured; of a single source, its own error.
         Interrupt: at Ctrl-C.
     """
-    results = _Results(Path(out) / "results.jsonl" if out is not None else None, plans, opened)
+    results = _Results(Path(out) / RESULTS if out is not None else None, plans, opened)
     try:
         with closing(run(results.cells, results.known, Path(cache).absolute() if cache else None, on_progress)) as each:
             for cell, measured in each:
@@ -171,10 +187,22 @@ class _Results:
         self.known = {record.key: record for record in before}
         self._written = {(record.key, record.source): record for record in before}
         self.cells = [Cell(plan, source) for plan in plans for source in opened.sources]
+        if path and not self._is_writable(path.parent):
+            self._path = None
         self.measured: dict[Cell, list[Record]] = {cell: [] for cell in self.cells}
         self._errors: dict[Cell, Exception] = {}
         for failed in opened.failed:
             _warn(failed)
+
+    def _is_writable(self, folder: Path) -> bool:
+        """Whether `folder` can be written to; if not, that is an error unless all that is asked for is known."""
+        try:
+            check_writable(folder)
+        except WriteError:
+            if any(cell.work().keys() - self.known.keys() for cell in self.cells):
+                raise
+            return False
+        return True
 
     def add(self, cell: Cell, measured: list[Record] | Exception) -> None:
         if isinstance(measured, Exception):

@@ -11,6 +11,7 @@ from leepjax.callbacks import OnProgress
 from leepjax.engines.opening import Engine, Run, open_engine
 from leepjax.models.source import Source
 from leepjax.opening.sources import open_sources, twice
+from leepjax.storage.files import check_writable
 from leepjax.studies.config import Config, Scale
 from leepjax.studies.datasets import Pair, Said, at_size, open_pair, said
 from leepjax.studies.ledger import Ledger, Scores
@@ -56,14 +57,17 @@ def run_study(
 
     Raises:
         InputError: for sources, targets or numbers that don't fit.
+        WriteError: when `out` can't be written to, before anything is opened.
     """
     run = open_engine(engine, workers)
+    folder = out / config.study
+    check_writable(folder)
     sources = open_sources("study", config.sources)
     pairs = [open_pair(train, test) for train, test in config.targets]
     if name := twice([pair.name for pair in pairs]):
         raise InputError(f"study: expected targets of different names, got {name!r} twice; drop or rename one.")
     sampled = {(pair.name, profile): _sample(config, profile, pair) for pair in pairs for profile in config.profiles}
-    folder, started = out / config.study, time.monotonic()
+    started = time.monotonic()
     keep_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
     groups = [
         _group(config, profile, source, pair, sampled[pair.name, profile], method)
