@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from generated import cell, in_cell, restructured, write
-from public_names import all_rows, companions, directive, documented_as, further_measures
+from public_names import all_rows, companions, directive, documented_as
 from sphinx.application import Sphinx
 
 import leepjax
@@ -62,7 +62,7 @@ def facts_of(row: Measure) -> list[tuple[str, str]]:
 
 def overview() -> str:
     """All measures side by side, and the pages below."""
-    first, second = list(leepjax.MEASURES.values()), further_measures()
+    first, second = list(leepjax.MEASURES.values()), list(leepjax.FURTHER.values())
     names = "".join(f"{row.name}\n" for row in (*first, *second))
     return "\n".join(
         [
@@ -70,7 +70,7 @@ def overview() -> str:
             "Higher is better in all of them; natural logarithms; undefined is NaN, never zero. Letters:",
             "**n** examples, **d** features, **z** source and **c** target classes. Costs are to their order.\n",
             f"## Of one source's outputs on class labels\n\n{table(first)}",
-            *([f"## Of other evidence or labels\n\n{table(second)}"] if second else []),
+            f"## Of other evidence or labels\n\n{table(second)}",
             f"```{{toctree}}\n:hidden:\n\n{names}```\n",
         ]
     )

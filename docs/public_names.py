@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 
 import leepjax
-from leepjax.measures import Measure
+from leepjax.measures import FurtherMeasure, Measure
 
 # Modules whose names are public as well, and single names of others.
 MODULES = ("leepjax.measures", "leepjax.agreement", "leepjax.ranking")
@@ -13,27 +13,15 @@ SINGLE = ("leepjax.distributed.initialize",)
 # What can't say by itself what it is.
 DATA = {
     "leepjax.MEASURES": "Name → row of each measure that reads one source's outputs and class labels.",
-    "leepjax.measures.DEFAULT_MEASURES": "Names of the measures that are scored by default: the paper's and their kin.",
+    "leepjax.DEFAULT_MEASURES": "Names of the measures that are scored by default: the paper's and their kin.",
     "leepjax.agreement.STATISTICS": "Name → function of each statistic of scores and accuracies.",
-    "leepjax.measures.FURTHER": "Name → row of each measure that reads other evidence.",
+    "leepjax.FURTHER": "Name → row of each measure that reads other evidence.",
 }
 
 
-def further_measures() -> list[Measure]:
-    """The rows of the second table, of measures that read something else; none before there is such a table."""
-    name = "leepjax.measures.further"
-    try:
-        rows = import_module(name).FURTHER
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        return []
-    return list(rows.values() if isinstance(rows, dict) else rows)
-
-
-def all_rows() -> list[Measure]:
+def all_rows() -> list[Measure | FurtherMeasure]:
     """Every row of both tables."""
-    return [*leepjax.MEASURES.values(), *further_measures()]
+    return [*leepjax.MEASURES.values(), *leepjax.FURTHER.values()]
 
 
 def public_names() -> list[str]:
@@ -50,7 +38,7 @@ def look_up(full_name: str) -> object:
     return getattr(import_module(module), name)
 
 
-def documented_as(row: Measure) -> str | None:
+def documented_as(row: Measure | FurtherMeasure) -> str | None:
     """The full name of a row's function, or of the one that its row calls; None for one without a name."""
     if hasattr(leepjax, row.name):
         return f"leepjax.{row.name}"
@@ -62,7 +50,7 @@ def documented_as(row: Measure) -> str | None:
     return f"{function.__module__}.{function.__name__}" if function.__qualname__.isidentifier() else None
 
 
-def companions(row: Measure, rows: list[Measure]) -> Iterator[str]:
+def companions(row: Measure | FurtherMeasure, rows: list[Measure | FurtherMeasure]) -> Iterator[str]:
     """Public names that live in the file of a row's function and are no row's own."""
     own = documented_as(row)
     if own is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import leepjax
+import leepjax.measures
 
 PACKAGE = Path(leepjax.__file__).parent
 
@@ -18,7 +19,8 @@ EVERYWHERE = {"printable", "callbacks"}
 BASE = {"types", "storage", "kernels", "checks", "tables"}
 STATISTICS = {"types", "kernels", "checks", "statistics"}
 ALLOWED = {
-    "__init__": set(),
+    "__init__": {"exports"},
+    "exports": set(),
     "types": set(),
     "printable": set(),
     "callbacks": set(),
@@ -31,7 +33,7 @@ ALLOWED = {
     "solvers": {"types", "kernels", "checks", "solvers"},
     "interrupts": set(),
     "distributed": {"types", "interrupts", "distributed"},
-    "measures": STATISTICS | {"streaming", "solvers", "measures"},
+    "measures": STATISTICS | {"exports", "streaming", "solvers", "measures"},
     "agreement": {"types", "tables", "storage", "agreement"},
     "data": BASE | {"data"},
     "models": BASE | {"data", "models"},
@@ -118,6 +120,28 @@ def test_every_public_name_resolves():
         assert getattr(leepjax, name) is not None
 
 
+def test_a_public_name_stands_once():
+    places = [PACKAGE / "__init__.pyi", *(PACKAGE / "measures" / name for name in ("__init__.pyi", "table.py"))]
+    imported = [
+        alias.name
+        for path in [*places, PACKAGE / "measures" / "further.py"]
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname == alias.name
+    ]
+    assert sorted(imported) == leepjax.__all__
+
+
+def test_a_measure_with_a_row_is_public():
+    assert {*leepjax.MEASURES, *leepjax.FURTHER} <= set(leepjax.__all__) & set(leepjax.measures.__all__)
+
+
+def test_a_star_import_has_all_public_names_and_no_others():
+    names = run("from leepjax import *; print(*(name for name in dir() if name[:2] != '__'))").split()
+    assert sorted(names) == leepjax.__all__
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'leepjax' has no attribute 'leap'"):
         leepjax.leap  # noqa: B018
@@ -133,11 +157,12 @@ HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
     ("use", "unwanted"),
     [
         ("", (*HEAVY, "jax", "numpy")),
+        ("; dir(lj), lj.__all__; import leepjax.measures", (*HEAVY, "jax", "numpy")),
         ("; lj.leep([[0.9, 0.1], [0.2, 0.8]], [0, 1])", HEAVY),
         ("; import leepjax.cli.commands", (*HEAVY, "jax", "numpy", "scipy")),
         ("; import leepjax.report.make", HEAVY),
     ],
-    ids=["import", "leep", "cli", "page of a ranking"],
+    ids=["import", "names", "leep", "cli", "page of a ranking"],
 )
 def test_importing_loads_nothing_heavy(use, unwanted):
     loaded = run(f"import sys, leepjax as lj{use}; print(*sys.modules)").split()

@@ -3,18 +3,23 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from leepjax.measures.of_more.emms import emms
-from leepjax.measures.of_more.ensemble_leep import e_leep, ms_leep
-from leepjax.measures.of_more.etran import etran
-from leepjax.measures.of_more.greedy_ensemble import greedy_ensemble
-from leepjax.measures.of_more.hard_subset import hard_subset
-from leepjax.measures.of_more.jc_nce import jc_nce
-from leepjax.measures.of_more.logme_regression import logme_regression
-from leepjax.measures.of_more.multilabel import multilabel_h_score, multilabel_leep, multilabel_logme, multilabel_nce
-from leepjax.measures.of_more.ncti import ncti
-from leepjax.measures.of_more.otce import otce
-from leepjax.measures.of_more.ped import ped
-from leepjax.measures.of_more.regression import label_mse, linear_mse
+from leepjax.measures.of_more.emms import emms as emms
+from leepjax.measures.of_more.ensemble_leep import e_leep as e_leep
+from leepjax.measures.of_more.ensemble_leep import ms_leep as ms_leep
+from leepjax.measures.of_more.etran import etran as etran
+from leepjax.measures.of_more.greedy_ensemble import greedy_ensemble as greedy_ensemble
+from leepjax.measures.of_more.hard_subset import hard_subset as hard_subset
+from leepjax.measures.of_more.jc_nce import jc_nce as jc_nce
+from leepjax.measures.of_more.logme_regression import logme_regression as logme_regression
+from leepjax.measures.of_more.multilabel import multilabel_h_score as multilabel_h_score
+from leepjax.measures.of_more.multilabel import multilabel_leep as multilabel_leep
+from leepjax.measures.of_more.multilabel import multilabel_logme as multilabel_logme
+from leepjax.measures.of_more.multilabel import multilabel_nce as multilabel_nce
+from leepjax.measures.of_more.ncti import ncti as ncti
+from leepjax.measures.of_more.otce import otce as otce
+from leepjax.measures.of_more.ped import ped as ped
+from leepjax.measures.of_more.regression import label_mse as label_mse
+from leepjax.measures.of_more.regression import linear_mse as linear_mse
 
 
 class FurtherMeasure(NamedTuple):

@@ -7,29 +7,34 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.measures.of_features.gbc import gbc
-from leepjax.measures.of_features.h_score import h_score, h_score_from_moments
-from leepjax.measures.of_features.knn import knn
-from leepjax.measures.of_features.lda import lda
-from leepjax.measures.of_features.lfc import lfc, lfc_from_moments
-from leepjax.measures.of_features.linear_probe import linear_probe
-from leepjax.measures.of_features.logme import logme, logme_from_moments
-from leepjax.measures.of_features.n_leep import n_leep
-from leepjax.measures.of_features.pactran_gaussian import pactran_gaussian
-from leepjax.measures.of_features.parc import parc
-from leepjax.measures.of_features.sfda import sfda
-from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score, shrunk_h_score_from_moments
-from leepjax.measures.of_features.tmi import tmi
-from leepjax.measures.of_features.transrate import transrate, transrate_from_class_moments
-from leepjax.measures.of_probs.calibrated_leep import calibrated_leep
-from leepjax.measures.of_probs.em_leep import em_leep
-from leepjax.measures.of_probs.leep import leep
-from leepjax.measures.of_probs.leep_lift import leep_lift
-from leepjax.measures.of_probs.loo_leep import loo_leep
-from leepjax.measures.of_probs.nce import nce
-from leepjax.measures.of_probs.pactran_dirichlet import pactran_dirichlet
-from leepjax.measures.of_probs.pactran_gamma import pactran_gamma
-from leepjax.measures.of_probs.soft_nce import soft_nce
+from leepjax.measures.of_features.gbc import gbc as gbc
+from leepjax.measures.of_features.h_score import h_score as h_score
+from leepjax.measures.of_features.h_score import h_score_from_moments as h_score_from_moments
+from leepjax.measures.of_features.knn import knn as knn
+from leepjax.measures.of_features.lda import lda as lda
+from leepjax.measures.of_features.lfc import lfc as lfc
+from leepjax.measures.of_features.lfc import lfc_from_moments as lfc_from_moments
+from leepjax.measures.of_features.linear_probe import linear_probe as linear_probe
+from leepjax.measures.of_features.logme import logme as logme
+from leepjax.measures.of_features.logme import logme_from_moments as logme_from_moments
+from leepjax.measures.of_features.n_leep import n_leep as n_leep
+from leepjax.measures.of_features.pactran_gaussian import pactran_gaussian as pactran_gaussian
+from leepjax.measures.of_features.parc import parc as parc
+from leepjax.measures.of_features.sfda import sfda as sfda
+from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score as shrunk_h_score
+from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score_from_moments as shrunk_h_score_from_moments
+from leepjax.measures.of_features.tmi import tmi as tmi
+from leepjax.measures.of_features.transrate import transrate as transrate
+from leepjax.measures.of_features.transrate import transrate_from_class_moments as transrate_from_class_moments
+from leepjax.measures.of_probs.calibrated_leep import calibrated_leep as calibrated_leep
+from leepjax.measures.of_probs.em_leep import em_leep as em_leep
+from leepjax.measures.of_probs.leep import leep as leep
+from leepjax.measures.of_probs.leep_lift import leep_lift as leep_lift
+from leepjax.measures.of_probs.loo_leep import loo_leep as loo_leep
+from leepjax.measures.of_probs.nce import nce as nce
+from leepjax.measures.of_probs.pactran_dirichlet import pactran_dirichlet as pactran_dirichlet
+from leepjax.measures.of_probs.pactran_gamma import pactran_gamma as pactran_gamma
+from leepjax.measures.of_probs.soft_nce import soft_nce as soft_nce
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments

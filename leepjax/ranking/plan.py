@@ -9,7 +9,8 @@ import numpy as np
 
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target
-from leepjax.measures import MEASURES, chosen, num_parameters, source_accuracy
+from leepjax.measures import MEASURES, num_parameters, source_accuracy
+from leepjax.measures.table import chosen
 from leepjax.models.card import Card
 from leepjax.opening.sources import several
 from leepjax.opening.target import AnyTarget, open_target

@@ -8,8 +8,9 @@ import numpy as np
 
 from leepjax.checks.arrays import check_features, check_labels, check_probs
 from leepjax.data.labels import class_numbers
-from leepjax.measures import MEASURES, Measure, chosen
+from leepjax.measures import MEASURES, Measure
 from leepjax.measures.streamed import softmax_of, streamed_scores
+from leepjax.measures.table import chosen
 from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.ranking.score_input import read_evidence_and_labels
 from leepjax.tables import Row
