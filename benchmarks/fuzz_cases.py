@@ -13,7 +13,7 @@ import numpy as np
 import safetensors.numpy
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "making"))
 from timm_layout import CONFIG, torch_layout
 from torch_pickles import tensor, torch_zip
 

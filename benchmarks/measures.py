@@ -23,7 +23,7 @@ from problems import features_of, probs_of
 
 import leepjax as lj
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path += map(str, (Path(__file__).parents[1] / "tests", Path(__file__).parents[1] / "tests" / "making"))
 from cases import ORACLES, Problem
 
 # n examples, d features, z source and c target classes; the oracles, which are slow, are asked about the first.

@@ -25,7 +25,7 @@ from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.recipe import FineTuning, Recipe
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "making"))
 import shared_sources as shared
 
 FIRST = Recipe(epochs=40)

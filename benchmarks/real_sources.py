@@ -20,7 +20,7 @@ import leepjax as lj
 from leepjax.data.readers import read_target
 from leepjax.data.target import Target, from_arrays
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "making"))
 import shared_sources as shared
 
 SMALL = ("cifar10_resnet20", "cifar10_resnet32")

@@ -27,7 +27,7 @@ from leepjax.extraction.extract import extract
 from leepjax.transfer.head import L2_GRID, NUM_FOLDS, retrain_head
 from leepjax.transfer.head_tasks import retrain_heads
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "making"))
 import shared_sources as shared
 
 L2 = 0.01

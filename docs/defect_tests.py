@@ -6,7 +6,7 @@ from pathlib import Path
 from generated import write
 from sphinx.application import Sphinx
 
-TESTS = Path(__file__).parents[1] / "tests" / "test_defects.py"
+TESTS = Path(__file__).parents[1] / "tests" / "measures" / "test_defects.py"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -2,8 +2,8 @@
 
 Copies of a source are tied with one another and alike towards all others, so a rank statistic of a resample is a sum
 over distinct sources or pairs of them, weighted by counts. SciPy, to which the same resample is n values, gives the
-same number (`tests/test_statistics.py`). Of more than `_MOST_SOURCES` sources the concordant pairs are expanded to
-first order in the counts, which changes the ends of an interval by a few hundredths of its width.
+same number, as `tests/agreement/test_statistics.py` checks. Of more than `_MOST_SOURCES` sources the concordant pairs
+are expanded to first order in the counts, which changes the ends of an interval by a few hundredths of its width.
 """
 
 from collections.abc import Callable

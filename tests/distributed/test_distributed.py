@@ -11,6 +11,7 @@ from pathlib import Path
 
 import job
 import pytest
+from places import ROOT
 from profiles import only_long
 
 import leepjax as lj
@@ -18,10 +19,10 @@ from leepjax.distributed.launch import GRACE, launch
 from leepjax.types import InputError
 
 JOB = Path(job.__file__)
-EXAMPLE = JOB.parents[1] / "examples" / "score_processes.py"
+EXAMPLE = ROOT / "examples" / "score_processes.py"
 FOREIGN = re.compile("SLURM|XLA_FLAGS|LEEPJAX|JAX")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {"JAX_PLATFORMS": "cpu"}
-ENVIRONMENT["PYTHONPATH"] = os.pathsep.join([str(JOB.parents[1]), os.environ.get("PYTHONPATH", "")])
+ENVIRONMENT["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 LAUNCH = (sys.executable, "-m", "leepjax", "launch")
 SECONDS = 30  # in which every failure must have ended
 

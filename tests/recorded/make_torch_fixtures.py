@@ -1,7 +1,7 @@
 """Write torch_outputs.npz: what timm's networks compute in float64 from `random_state`, for test_families.py.
 
     pip install torch timm
-    python tests/oracle/make_torch_fixtures.py
+    python tests/recorded/make_torch_fixtures.py
 
 Tests need neither: they make the same state with NumPy and compare its hash with the recorded one.
 """

@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from places import SHARED_DATA as DATA
 
 from leepjax.data.target import Target, from_arrays
 from leepjax.extraction.forward import forward_all
 from leepjax.models.folded import from_tflite
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 CIFAR = ("cifar10_resnet20", "cifar10_resnet32", "cifar10_resnet44", "cifar10_resnet56")
 RESNETS = (

@@ -1,14 +1,13 @@
 """A whole ResNet-20 learns: from a source's weights it fits fifty images exactly."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from flax import nnx
+from places import environment
 from small_network import leaves
 
 from leepjax.data.readers import digits
@@ -104,13 +103,10 @@ print(json.dumps({"devices": jax.device_count(), "curves": found}))
 
 
 def test_eight_devices_follow_the_curve_of_one():
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
     found = []
     for count in (1, 8):
-        flags = f"--xla_force_host_platform_device_count={count}"
-        environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": paths}
-        ended = subprocess.run([sys.executable, "-c", DEVICES], env=environment, capture_output=True, text=True)
+        devices = environment(XLA_FLAGS=f"--xla_force_host_platform_device_count={count}")
+        ended = subprocess.run([sys.executable, "-c", DEVICES], env=devices, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr
         found.append(json.loads(ended.stdout))
     one, eight = found

@@ -1,14 +1,13 @@
 """Files about the project that no program of ours reads: they parse, and agree with the package."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
 import leepjax
 
-ROOT = Path(__file__).parent.parent
 YAML = [ROOT / "CITATION.cff", ROOT / ".pre-commit-config.yaml", *ROOT.glob(".github/**/*.yml")]
 
 

@@ -5,19 +5,19 @@ import itertools
 import json
 import zipfile
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from places import RECORDED, SHARED_DATA
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)
 SIZES = [(40, 40), (61, 40), (40, 61), (33, 90), (24, 24), (20, 31)]
-TIMM = json.loads((Path(__file__).parent / "oracle" / "timm_pixels.json").read_text())
-IMAGENET = Path(__file__).resolve().parents[2] / "shared" / "data" / "imagenet_sample224_250.zip"
+TIMM = json.loads((RECORDED / "timm_pixels.json").read_text())
+IMAGENET = SHARED_DATA / "imagenet_sample224_250.zip"
 
 
 def photographs():

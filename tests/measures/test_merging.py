@@ -1,16 +1,15 @@
 """Chunks, devices and hosts: what is merged scores as the whole does."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import ABSOLUTE, FEATURES, MEASURES, SEEDS, STREAMS, problem, score
 from hypothesis import given
 from hypothesis import strategies as st
+from places import environment
 from profiles import examples
 
 from leepjax.statistics.class_moments import ClassMoments
@@ -91,10 +90,8 @@ print(json.dumps(scores))
 
 @pytest.fixture(scope="module")
 def sharded_scores():
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    here = Path(__file__).parent
-    environment["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent), environment.get("PYTHONPATH", "")])
-    run = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True)
+    eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    run = subprocess.run([sys.executable, "-c", SHARDED], env=eight, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

@@ -1,11 +1,11 @@
 """``python benchmarks``: which of them run, and at which size."""
 
 import runpy
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-HERE = Path(__file__).parent.parent / "benchmarks"
+HERE = ROOT / "benchmarks"
 
 
 @pytest.fixture

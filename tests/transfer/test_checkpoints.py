@@ -1,7 +1,6 @@
 """A killed training goes on to the very weights of one that wasn't; a damaged checkpoint is passed over, and told."""
 
 import logging
-import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import environment
 from profiles import only_long
 from small_network import DATA, EXPECTED, Small, leaves
 from small_network import RECIPE as WHOLE
@@ -208,10 +208,9 @@ np.savez(sys.argv[2], **leaves(model))
 
 
 def started(folder, out, seconds="0", pause="0"):
-    paths = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, folder, out, seconds, pause],
-        env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 

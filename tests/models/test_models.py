@@ -1,7 +1,5 @@
 """The CIFAR ResNets, their weights between files and PyTorch's layout, and sources as pure functions."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,6 @@ from leepjax.models.architectures import build
 from leepjax.models.opening import load_source
 from leepjax.types import InputError
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RNG = np.random.default_rng(0)
 
 

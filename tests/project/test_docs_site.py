@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 pytest.importorskip("sphinx")
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 sys.path.insert(0, str(DOCS))
@@ -103,7 +103,7 @@ def test_includes_find_what_they_include():
 
 def test_defects_name_tests_that_exist():
     named = set(re.findall(r"`(test_\w+)`", TEXTS["defects.md"]))
-    existing = set(re.findall(r"def (test_\w+)", "".join(path.read_text("utf-8") for path in TESTS.glob("test_*.py"))))
+    existing = set(re.findall(r"def (test_\w+)", "".join(path.read_text("utf-8") for path in TESTS.rglob("test_*.py"))))
     assert len(named) >= 15
     assert named <= existing
 

@@ -1,27 +1,24 @@
 """Rows spread over eight devices, and over processes that hold different parts, score as the whole does."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import job
 import numpy as np
 import pytest
+from places import environment
 from profiles import is_long
 
 import leepjax as lj
 from leepjax.types import InputError
 
-HERE = Path(__file__).parent
-PATHS = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
 
-
-def run(command, **environment):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": PATHS} | environment
-    ended = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=150)
+def run(command, **variables):
+    ended = subprocess.run(
+        [sys.executable, *command], env=environment(**variables), capture_output=True, text=True, timeout=150
+    )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

@@ -2,25 +2,25 @@
 
 import json
 import sys
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
+from places import ROOT
 
 import leepjax as lj
 from leepjax.storage.records import SCHEMA, Record
 from leepjax.studies.outcome import Outcome, Provenance
 from leepjax.studies.provenance import this_run
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+sys.path.insert(0, str(ROOT / "docs"))
 from record_schemas import KINDS, PATH, schemas
 
 PUBLISHED = json.loads(PATH.read_text("utf-8"))
 KINDS_BY_NAME = PUBLISHED["$defs"]
 VALIDATORS = {kind: Draft202012Validator(PUBLISHED | {"$ref": f"#/$defs/{kind.__name__}"}) for kind in KINDS}
-STUDIES = Path(__file__).parents[1] / "benchmarks" / "studies"
+STUDIES = ROOT / "benchmarks" / "studies"
 
 
 def holds(line: str | bytes, kind: type) -> dict:

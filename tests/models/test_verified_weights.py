@@ -4,10 +4,10 @@ They lie in the shared data, which isn't part of the project, and in PyPI's effi
 """
 
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import RECORDED
 from shared_sources import (
     CIFAR,
     DATA,
@@ -21,7 +21,7 @@ from shared_sources import (
 )
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no shared data")
-REFERENCE = Path(__file__).parent / "oracle" / "shared_predictions.npz"
+REFERENCE = RECORDED / "shared_predictions.npz"
 """Argmaxes by PyTorch; ``make_shared_predictions.py`` beside it made them."""
 PUBLISHED = {"cifar10_resnet20": 91.73, "cifar10_resnet32": 92.63, "cifar10_resnet44": 93.10, "cifar10_resnet56": 93.39}
 

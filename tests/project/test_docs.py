@@ -7,14 +7,13 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
+from places import ROOT
 
 import leepjax
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODULES = [
     "leepjax",

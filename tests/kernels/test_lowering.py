@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from cases import MEASURES, problem
+from places import environment
 
 import leepjax as lj
 
@@ -125,10 +125,8 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def sharded():
-    here = os.path.dirname(__file__)
-    paths = os.pathsep.join([here, os.path.dirname(here), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "PYTHONPATH": paths}
-    run = subprocess.run([sys.executable, "-c", SHARDED], env=environment, capture_output=True, text=True, check=False)
+    eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    run = subprocess.run([sys.executable, "-c", SHARDED], env=eight, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

@@ -1,10 +1,8 @@
 """Batches score as the whole does: from memory, from disk, from any loader, and after a kill in the middle."""
 
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.monitoring
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 import reference
 import safetensors.numpy
+from places import environment
 
 import leepjax as lj
 from leepjax.measures import h_score_from_moments
@@ -121,10 +120,9 @@ lj.leep(lj.Batches(t.PROBS, t.LABELS, batch_size=10), num_classes=t.C, checkpoin
 
 @pytest.mark.parametrize("examples", [30, 133], ids=["first sweep", "second sweep"])
 def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
-    checkpoint, here = tmp_path / "leep.checkpoint", Path(__file__).parent
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
+    checkpoint = tmp_path / "leep.checkpoint"
     command = [sys.executable, "-c", INTERRUPTED, str(checkpoint), str(examples)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout.readline() == "here\n"
         process.send_signal(signal.SIGKILL)
     assert checkpoint.exists()

@@ -1,20 +1,20 @@
-"""The families of source models compute what timm's do, from the same random state (tests/oracle)."""
+"""The families of source models compute what timm's do, from the same random state (tests/recorded)."""
 
 import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from oracle.random_state import digest, images, random_state
+from places import RECORDED
+from recorded.random_state import digest, images, random_state
 
 from leepjax.models import cifar_resnet, layers, weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.types import InputError
 
-FIXTURE = np.load(Path(__file__).parent / "oracle" / "torch_outputs.npz")
+FIXTURE = np.load(RECORDED / "torch_outputs.npz")
 FACTS = json.loads(FIXTURE["facts"].item())
 CHECKED = [name for name in FACTS if name != "versions"]
 DEEP = ("resnet101", "resnet152")
