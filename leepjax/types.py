@@ -12,6 +12,9 @@ if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
 SplitChoice = Literal["train", "val", "test", "all"]
 """One part of a set that comes in splits, or all parts as one set."""
 
+EngineName = Literal["serial", "processes", "ray"]
+"""Where units of work run: in this process, in several of this machine, or in Ray's workers."""
+
 
 @dataclass(frozen=True)
 class Reading:

@@ -31,7 +31,7 @@ def print_rankings(rankings: "Iterable[Ranking]", format: Format) -> None:
 @contextmanager
 def printed_at_interrupt(format: Format) -> Iterator[None]:
     """Print what is known so far when a ranking is interrupted."""
-    from leepjax.ranking.sweep import Interrupt
+    from leepjax.ranking.carry_out import Interrupt
 
     try:
         yield

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from leepjax.cli.options import cache_compilations, command_line, names_of
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
-from leepjax.types import InputError
+from leepjax.types import EngineName, InputError
 
 
 def study(
@@ -26,7 +26,7 @@ def study(
     epochs: int | None = None,
     image_size: int | None = None,
     seed: int | None = None,
-    engine: Literal["serial", "processes", "ray"] = "serial",
+    engine: EngineName = "serial",
     workers: int | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
 ) -> None:
@@ -66,7 +66,7 @@ def study(
         Where trainings run: in this process, in several processes, or in Ray's workers (on the cluster at
         $RAY_ADDRESS, if set).
     workers
-        How many processes; one for each core by default.
+        How many processes; one per core by default.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     """

@@ -1,7 +1,7 @@
 """``leepjax sweep``: score sources on several targets, and verify by training."""
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -9,27 +9,31 @@ from leepjax.cli.options import RankingOptions, Read, cache_compilations, names_
 from leepjax.cli.output import exit_for_failures, print_rankings, printed_at_interrupt, write_page
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import Reading
+from leepjax.types import EngineName, Reading
 
 
 def sweep(
     targets: str,
     /,
     *,
-    engine: Literal["serial", "ray"] = "serial",
+    engine: EngineName = "serial",
+    workers: int | None = None,
     options: Annotated[RankingOptions, Parameter(name="*")] = RankingOptions(),
     reading: Read = Reading(),
     format: Format = "table",
 ) -> None:
-    """Rank source models for each of several targets, in this process or by Ray.
+    """Rank source models for each of several targets, in this process, in several, or by Ray.
 
     Parameters
     ----------
     targets
         What rank takes, separated by commas.
     engine
-        serial: one source on one target after the other. ray: all at once, by Ray's workers on this machine or on the
-        cluster at $RAY_ADDRESS; killed workers are retried, results are the same. Needs pip install 'leepjax[ray]'.
+        Where sources are measured; results are the same. serial: in this process, one after the other. processes: in
+        several processes of this machine. ray: by Ray's workers on this machine or on the cluster at $RAY_ADDRESS;
+        killed workers are replaced. Needs pip install 'leepjax[ray]'.
+    workers
+        How many processes; one per core by default.
     format
         What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
     """
@@ -40,7 +44,12 @@ def sweep(
     started = time.monotonic()
     with printed_at_interrupt(format), progress() as on_progress:
         swept = run_sweep(
-            names_of(targets) or [], **options.arguments(), **vars(reading), engine=engine, on_progress=on_progress
+            names_of(targets) or [],
+            **options.arguments(),
+            **vars(reading),
+            engine=engine,
+            workers=workers,
+            on_progress=on_progress,
         )
     rankings = list(swept.values())
     print_rankings(rankings, format)

@@ -39,6 +39,11 @@ class Plan:
     resamples: int
     confidence: float
 
+    @property
+    def name(self) -> str:
+        """The target's name, by which messages call the plan."""
+        return self.target.name
+
     @functools.cached_property
     def split(self) -> str:
         """Digest of the split into examples to score and to verify on."""

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leepjax.callbacks import OnProgress
+from leepjax.engines.serial import serial
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
+from leepjax.ranking.carry_out import carry_out, check_out
 from leepjax.ranking.plan import Verify, make_plan
-from leepjax.ranking.sweep import carry_out, check_out, serial
 from leepjax.types import SplitChoice
 
 
@@ -81,7 +82,7 @@ def rank(
     """
     if out is not None:
         check_out(Path(out))
-    study = make_plan(
+    plan = make_plan(
         "rank",
         target,
         measures,
@@ -97,5 +98,5 @@ def rank(
         label_column=label_column,
     )
     opened = open_each("rank", sources)
-    (ranking,) = carry_out("rank", [study], opened, serial, out=out, cache=cache, on_progress=on_progress)
+    (ranking,) = carry_out("rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress)
     return ranking

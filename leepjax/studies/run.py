@@ -5,10 +5,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from leepjax.callbacks import OnProgress
-from leepjax.engines.opening import Engine, Run, open_engine
+from leepjax.engines.opening import open_engine
+from leepjax.engines.units import Engine, no_progress
 from leepjax.models.source import Source
 from leepjax.opening.sources import open_sources, twice
 from leepjax.storage.files import check_writable
@@ -19,9 +21,9 @@ from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
 from leepjax.studies.tasks import Profile, Task, keep_tasks, sample
-from leepjax.studies.transfers import Training, Transfer, transfer_heads
+from leepjax.studies.transfers import Transfer, train, transfer_heads
 from leepjax.transfer.recipe import Recipe
-from leepjax.types import InputError
+from leepjax.types import EngineName, InputError
 
 log = logging.getLogger("leepjax")
 
@@ -34,7 +36,7 @@ def run_study(
     *,
     scale: Scale,
     out: Path,
-    engine: Engine = "serial",
+    engine: EngineName = "serial",
     workers: int | None = None,
     cache: Path | None = None,
     command: str = "",
@@ -47,7 +49,7 @@ def run_study(
         scale: what they are called.
         out: folder for the folder of this study: ``tasks.jsonl.gz``, ``outcomes.jsonl`` and ``study.json``.
         engine: where trainings run; heads are re-trained in this process.
-        workers: of the engine ``processes``; one for each core by default.
+        workers: of the engine ``processes``; one per core by default.
         cache: folder for what the sources say of the sets; nothing is kept when left out.
         command: what to run to have the same again, for ``study.json``.
         on_progress: called with what is under way, and how many transfers of one kind are done, of how many.
@@ -59,7 +61,7 @@ def run_study(
         InputError: for sources, targets or numbers that don't fit.
         WriteError: when `out` can't be written to, before anything is opened.
     """
-    run = open_engine(engine, workers)
+    run_units = open_engine("study", engine, workers)
     folder = out / config.study
     check_writable(folder)
     sources = open_sources("study", config.sources)
@@ -69,11 +71,13 @@ def run_study(
     sampled = {(pair.name, profile): _sample(config, profile, pair) for pair in pairs for profile in config.profiles}
     started = time.monotonic()
     keep_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
+    # One object for all trainings of a source: an engine sends each object once.
+    sizes = [(source, at_size(source, config.image_size)) for source in sources]
     groups = [
-        _group(config, profile, source, pair, sampled[pair.name, profile], method)
+        _group(config, profile, source if method == "head" else resized, pair, sampled[pair.name, profile], method)
         for pair in pairs
         for profile in config.profiles
-        for source in sources
+        for source, resized in sizes
         for method in config.methods
     ]
     # A report may be drawn before all is done.
@@ -81,7 +85,7 @@ def run_study(
     ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
     try:
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
-        _train(ledger, scored, config.recipe, run)
+        _train(ledger, scored, config.recipe, run_units)
     finally:
         ledger.write()
         write_provenance(folder, config, scale, command, time.monotonic() - started)
@@ -103,7 +107,7 @@ def _group(
 ) -> list[Transfer]:
     """A source's transfers to a profile's tasks by one method."""
     if method != "head":
-        source, tasks = at_size(source, config.image_size), tasks[: config.num_trained * profile.trained]
+        tasks = tasks[: config.num_trained * profile.trained]
     return [Transfer(source, pair, task, method) for task in tasks]
 
 
@@ -149,17 +153,18 @@ def _retrain(ledger, learned: Said, transfers: Sequence[Transfer], scored, l2, c
         ledger.write()
 
 
-def _train(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores], recipe: Recipe, run: Run) -> None:
-    """Make all trainings, wherever `run` has them made."""
+def _train(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores], recipe: Recipe, run_units: Engine) -> None:
+    """Make all trainings that are missing; those that diverge are left out with a warning."""
     # The first task of every setting, then the second: an interrupted study knows something of each.
-    trainings = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
-    units = {each.unit: each for each in trainings}
-    ledger.expect(len(units))
-    with closing(run(Training.of(recipe, trainings), list(units))) as results:
-        for unit, transferred in results:
-            if isinstance(transferred, FloatingPointError):
-                log.warning("%s on %s, %s: %s", units[unit].source.name, unit.task.name, unit.method, transferred)
-                continue
-            # From scratch there is no source to score.
-            ledger.add(units[unit], transferred, {} if unit.method == "scratch" else scored[_seen(units[unit])])
-            ledger.write()
+    missing = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
+    ledger.expect(len(missing))
+    with closing(run_units(partial(train, recipe), missing, no_progress)) as outcomes:
+        for transfer, results, error in outcomes:
+            if isinstance(error, FloatingPointError):
+                log.warning("%s: %s", transfer.name, error)
+            elif error:
+                raise error
+            for transferred in results:
+                # From scratch there is no source to score.
+                ledger.add(transfer, transferred, {} if transfer.method == "scratch" else scored[_seen(transfer)])
+                ledger.write()

@@ -1,12 +1,13 @@
 """Transfer to tasks: heads solved many at a time, and one training as a unit of work for an engine."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
+from leepjax.callbacks import OnProgress
+from leepjax.engines.units import Unit
 from leepjax.models.source import Source
 from leepjax.storage.files import digest
 from leepjax.studies.config import Config
@@ -23,7 +24,7 @@ REVISION = "1"
 
 
 @dataclass(frozen=True, eq=False)
-class Transfer:
+class Transfer(Unit):
     """A source to be transferred to a task; what it gives depends on nothing else but the study's choices."""
 
     source: Source
@@ -47,9 +48,18 @@ class Transfer:
         return digest(repr(parts).encode())
 
     @property
-    def unit(self) -> "Unit":
-        """What an engine is given of it."""
-        return Unit(self.source.identity, self.pair.name, self.task, self.method)
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.source.name} on {self.task.name}, {self.method}"
+
+    @property
+    def shared(self) -> tuple[Source, Pair]:
+        """What it shares with other transfers."""
+        return self.source, self.pair
+
+    def arguments(self) -> tuple[Task, Method]:
+        """What is its own."""
+        return self.task, self.method
 
 
 @dataclass(frozen=True)
@@ -90,44 +100,20 @@ def transfer_heads(learned: Said, tested: Said, tasks: Sequence[Task], l2: float
     return [Transferred(values, (), seconds) for values in measured]
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A training to be made, told by names: it is light, and travels to other processes."""
+def train(
+    recipe: Recipe, source: Source, pair: Pair, task: Task, method: Method, on_progress: OnProgress
+) -> Iterator[Transferred]:
+    """Fine-tune a source for a task, or train its architecture from scratch; yields the one result.
 
-    source: str
-    """Its identity."""
-    pair: str
-    task: Task
-    method: Method
-
-
-@dataclass(frozen=True)
-class Training:
-    """Fine-tune sources, or train from scratch, under a recipe; whoever works for a study is sent it once."""
-
-    recipe: Recipe
-    sources: Mapping[str, Source]
-    pairs: Mapping[str, Pair]
-
-    @classmethod
-    def of(cls, recipe: Recipe, transfers: Iterable[Transfer]) -> Self:
-        """What is needed for some transfers."""
-        transfers = list(transfers)
-        sources = {each.source.identity: each.source for each in transfers}
-        return cls(recipe, sources, {each.pair.name: each.pair for each in transfers})
-
-    def __call__(self, unit: Unit) -> Transferred | FloatingPointError:
-        """Train; a training that diverged is a result, too: the other ones go on."""
-        source, pair, task = self.sources[unit.source], self.pairs[unit.pair], unit.task
-        names = [pair.train.classes[label] for label in task.classes]
-        train_set = pair.train.subset(task.train_rows).of_classes(names)
-        test_set = pair.test.subset(task.test_rows).of_classes(names)
-        train = from_scratch if unit.method == "scratch" else fine_tune
-        started = time.monotonic()
-        try:
-            trained = train(source, train_set, test_set, recipe=replace(self.recipe, seed=task.seed))
-        except FloatingPointError as error:
-            return error
-        # Every epoch is measured, as long as nobody asks otherwise.
-        curve = tuple(round(epoch.accuracy, 6) for epoch in trained.curve if epoch.accuracy is not None)
-        return Transferred(metrics(trained.logits, test_set.labels), curve, time.monotonic() - started)
+    Raises:
+        FloatingPointError: when the training diverges.
+    """
+    names = [pair.train.classes[label] for label in task.classes]
+    train_set = pair.train.subset(task.train_rows).of_classes(names)
+    test_set = pair.test.subset(task.test_rows).of_classes(names)
+    training = from_scratch if method == "scratch" else fine_tune
+    started = time.monotonic()
+    trained = training(source, train_set, test_set, recipe=replace(recipe, seed=task.seed))
+    # Every epoch is measured, as long as nobody asks otherwise.
+    curve = tuple(round(epoch.accuracy, 6) for epoch in trained.curve if epoch.accuracy is not None)
+    yield Transferred(metrics(trained.logits, test_set.labels), curve, time.monotonic() - started)

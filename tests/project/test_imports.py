@@ -171,8 +171,8 @@ def test_importing_loads_nothing_heavy(use, unwanted):
 
 
 def test_a_sweep_loads_ray_only_when_it_is_the_engine():
-    loaded = run("import sys, leepjax as lj; lj.sweep; import leepjax.ranking.ray_engine; print(*sys.modules)").split()
-    assert "leepjax.ranking.ray_engine" in loaded
+    loaded = run("import sys, leepjax as lj; lj.sweep; import leepjax.engines.ray; print(*sys.modules)").split()
+    assert "leepjax.engines.ray" in loaded
     assert "ray" not in loaded
 
 

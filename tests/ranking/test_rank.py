@@ -1,4 +1,4 @@
-"""The main job from the library: scores, verification, targets, and what is said of bad arguments."""
+"""`rank` as a function: scores, verification, targets, and the errors of bad arguments."""
 
 import errno
 
@@ -13,7 +13,7 @@ from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
-from leepjax.ranking import cell as job
+from leepjax.ranking import measure_source as measuring
 from leepjax.ranking.plan import make_plan
 from leepjax.storage.files import WriteError
 from leepjax.storage.records import read_records
@@ -88,7 +88,7 @@ def test_what_is_known_is_ranked_from_a_folder_that_cannot_be_written(ran, monke
     monkeypatch.setattr("leepjax.storage.files._temporary", refuse)
     again = lj.rank("digits", SOURCES, MEASURES, out=folder, **SMALL)
     assert again.to_records() == ranking.to_records()
-    monkeypatch.setattr(job, "extract", lambda *_, **__: pytest.fail("a source was measured"))
+    monkeypatch.setattr(measuring, "extract", lambda *_, **__: pytest.fail("a source was measured"))
     with pytest.raises(WriteError, match="Permission denied"):
         lj.rank("digits", SOURCES, [*MEASURES, "nce"], out=folder, **SMALL)
 
@@ -116,7 +116,7 @@ def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monk
         right = np.arange(len(test_set)) < 9
         return Trained(None, np.eye(10)[np.where(right, test_set.labels, (test_set.labels + 1) % 10)], [])
 
-    monkeypatch.setattr(job, "fine_tune", fake)
+    monkeypatch.setattr(measuring, "fine_tune", fake)
     ranking = lj.rank("digits", "random", "leep", verify="finetune", cache=ran[1] / "cache", **SMALL)
     assert sizes == [(48, 12, 0)]
     assert ranking.accuracies == {"random": 9 / 12}
@@ -169,7 +169,7 @@ def test_progress_ends_at_its_total(ran):
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change, message):
-    monkeypatch.setattr(job, "extract", lambda *args, **options: pytest.fail("images were looked at"))
+    monkeypatch.setattr(measuring, "extract", lambda *args, **options: pytest.fail("images were looked at"))
     with pytest.raises(InputError, match=message):
         lj.rank(**{"target": "digits", "sources": ["random"], "measures": ["leep"]} | change)
 

@@ -10,7 +10,7 @@ from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
 from leepjax.models.card import save_card
 from leepjax.models.opening import load_source
-from leepjax.ranking import cell as job
+from leepjax.ranking import measure_source as measuring
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
@@ -57,7 +57,7 @@ def forbid(monkeypatch, *names):
         raise AssertionError("measured again")
 
     for name in names:
-        monkeypatch.setattr(job, name, measured)
+        monkeypatch.setattr(measuring, name, measured)
 
 
 def test_a_second_run_measures_nothing_again(ran, folder, monkeypatch):
@@ -80,8 +80,10 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(ran, folder, monkeypat
     results.unlink()
     options = {"out": folder, "cache": folder / "cache", **SMALL}
     measured = []
-    plain = job.score_with_draws
-    monkeypatch.setattr(job, "score_with_draws", lambda name, *a, **k: (measured.append(name), plain(name, *a, **k))[1])
+    plain = measuring.score_with_draws
+    monkeypatch.setattr(
+        measuring, "score_with_draws", lambda name, *a, **k: (measured.append(name), plain(name, *a, **k))[1]
+    )
 
     def interrupt(what, done, total):
         if results.exists() and len(read_records(results)) == stop:

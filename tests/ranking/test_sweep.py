@@ -20,10 +20,10 @@ from profiles import only_long
 import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
+from leepjax.engines import ray as ray_engine
 from leepjax.engines.ray_start import start_ray
 from leepjax.models.opening import load_source
-from leepjax.ranking import cell as job
-from leepjax.ranking import ray_engine
+from leepjax.ranking import measure_source as measuring
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
@@ -87,7 +87,7 @@ def test_a_sweep_ranks_each_target_as_rank_does_and_shares_its_records(targets, 
     rankings, out = serial
     assert list(rankings) == ["digits", "folder"]
     assert len(read_records(out / "results.jsonl")) == NUM_RECORDS
-    forbid(monkeypatch, job, "extract")
+    forbid(monkeypatch, measuring, "extract")
     for target, ranking in zip(targets, rankings.values(), strict=True):
         assert lj.rank(target, SOURCES, MEASURES, out=out, **SMALL) == ranking
 
@@ -134,8 +134,10 @@ def test_an_interrupted_sweep_goes_on_and_measures_nothing_again(targets, serial
     assert len(kept) == 2
 
     extracted = []
-    plain = job.extract
-    monkeypatch.setattr(job, "extract", lambda s, t, **o: (extracted.append((s.name, t.name)), plain(s, t, **o))[1])
+    plain = measuring.extract
+    monkeypatch.setattr(
+        measuring, "extract", lambda s, t, **o: (extracted.append((s.name, t.name)), plain(s, t, **o))[1]
+    )
     rankings = lj.sweep(targets, SOURCES, MEASURES, out=tmp_path, **SMALL)
     assert_same(rankings, serial[0])
     assert len(extracted) == 2
@@ -179,7 +181,7 @@ def test_a_worker_that_keeps_dying_is_told_and_loses_nothing_of_the_others(targe
     rankings = lj.sweep([targets[1], doomed], "random", "leep", **options)
     assert rankings["folder"].records == done.records
     (failure,) = rankings["digits"].failures
-    assert "random on digits, got 2 that died (WorkerCrashedError); give it" in failure.reason
+    assert "random on digits is done, got 2 that died (WorkerCrashedError); give it" in failure.reason
     assert tuple(read_records(tmp_path / "results.jsonl")) == done.records
 
 
@@ -243,7 +245,7 @@ def test_what_cannot_be_pickled_is_named():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"engine": "rays"}, r"engine: expected one of 2 known names, got 'rays'; did you mean ray\?"),
+        ({"engine": "rays"}, r"engine: expected one of 3 known names, got 'rays'; did you mean ray\?"),
         ({"targets": []}, r"sweep: expected at least one target, got none; name one\."),
         ({"targets": ["digits", "digits"]}, r"sweep: expected targets of different names, got 'digits' twice; drop or"),
         ({"targets": "nowhere"}, r"target: expected a folder, an \.npz or one of digits, got 'nowhere'"),
@@ -253,7 +255,7 @@ def test_what_cannot_be_pickled_is_named():
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change, message):
-    forbid(monkeypatch, job, "extract")
+    forbid(monkeypatch, measuring, "extract")
     with pytest.raises(InputError, match=message):
         lj.sweep(**{"targets": ["digits"], "sources": ["random"], "measures": ["leep"]} | change)
 

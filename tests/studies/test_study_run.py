@@ -11,7 +11,6 @@ import pytest
 from small_source import coloured, small_source
 
 from leepjax.data.target import Target
-from leepjax.engines import opening as engines
 from leepjax.extraction.extract import extract
 from leepjax.studies import ledger, run
 from leepjax.studies.config import Config
@@ -139,7 +138,7 @@ def test_an_interrupted_study_goes_on(made, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run.Training, "__call__", interrupted)
+        patch.setattr(run, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run_study(config, scale="smoke", out=tmp_path)
     assert len(read_outcomes(tmp_path / "small-balanced" / OUTCOMES)) == 3
@@ -202,12 +201,6 @@ def test_processes_give_what_one_gives(made, tmp_path):
         assert (here.key, here.accuracy) == (there.key, there.accuracy)
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has no use for processes")
-def test_a_worker_that_dies_is_told():
-    with pytest.raises(ChildProcessError, match="study: expected workers to live through their trainings, got one"):
-        list(engines.open_engine("processes", 2)(os._exit, [1, 1]))
-
-
 def test_larger_sources_are_fine_tuned_at_the_size_asked_for(tmp_path):
     config = replace(
         CONFIG, sources=(small_source(image_size=16),), image_size=8, num_tasks=1, methods=("head", "finetune")
@@ -255,12 +248,6 @@ def test_ray_is_missed_before_anything_is_made(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match="study: expected Ray for engine 'ray', got none; pip install"):
         run_study(CONFIG, scale="smoke", out=None, engine="ray")
-
-
-def test_ray_isnt_started_for_nothing(monkeypatch):
-    pytest.importorskip("ray")
-    monkeypatch.setattr(engines, "start_ray", None)
-    assert list(engines.open_engine("ray")(abs, [])) == []
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""The unit of work: everything that is measured of one source on one target."""
+"""Everything that is measured of one source on one target."""
 
 import functools
 import platform
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from leepjax.callbacks import OnProgress, counted
 from leepjax.data.target import Target
+from leepjax.engines.units import Unit
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
 from leepjax.models.source import Source
@@ -35,48 +36,71 @@ measured again."""
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
-    """One source on one target."""
+class SourceOnTarget(Unit):
+    """One source on one target: the unit of work of a ranking."""
 
     plan: Plan
     source: Source
+    known: Mapping[str, Record]
+    """Content key → record that needn't be measured; it may grow while other units are measured."""
+    label: str
+    """What the progress of its stages calls it."""
 
     @property
     def name(self) -> str:
-        """What progress calls it."""
-        return f"{self.source.name} on {self.plan.target.name}"
+        """What progress and errors call it."""
+        return f"{self.source.name} on {self.plan.name}"
 
-    def work(self) -> dict[str, tuple[str, str]]:
-        """What there is to measure, in the order of the records: content key → kind and name."""
-        kinds = [("score", name) for name in self.plan.measures]
-        if self.plan.verify != "none":
-            kinds.append(("verify", self.plan.verify))
-        return {_key(self.plan, self.source, kind, name): (kind, name) for kind, name in kinds}
+    @property
+    def shared(self) -> tuple[Plan, Source]:
+        """What units share: a plan is that of all sources, a source is measured on all targets."""
+        return self.plan, self.source
 
-    def measure(self, known: Mapping[str, Record], cache: Path | None, on_progress: OnProgress) -> Iterator[Record]:
-        """The cell's records: those already known, and the others measured now, for which images are looked at."""
-        plan, source = self.plan, self.source
-        table = functools.cache(lambda: _extract(source, plan.target, cache, on_progress))
-        work = self.work()
-        for done, (key, (kind, name)) in enumerate(work.items()):
-            on_progress(f"{source.name}: {name}", done, len(work))
-            if key in known:
-                # Values are known by their content; names, card and schema are today's.
-                yield msgspec.structs.replace(known[key], **_described(plan, source))
-                continue
-            with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and Ray's workers have fewer of them
-                record = _measure(plan, source, table, kind, name, key, on_progress)
-            yield record
-        on_progress(f"{source.name}: done", len(work), len(work))
+    def arguments(self) -> tuple[dict[str, Record], str]:
+        """The records that are known by now, and the label."""
+        return {key: self.known[key] for key in keys(self.plan, self.source) if key in self.known}, self.label
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing is left to be measured."""
+        return keys(self.plan, self.source).keys() <= self.known.keys()
 
 
-Measured = Generator[tuple[Cell, list[Record] | Exception]]
-"""Cells with records of theirs, or the error that ended them, as they come; a cell may come more than once."""
-Run = Callable[[Sequence[Cell], Mapping[str, Record], Path | None, OnProgress], Measured]
-"""An engine: it measures what isn't known of the cells, and the caller writes what comes."""
+def keys(plan: Plan, source: Source) -> dict[str, tuple[str, str]]:
+    """What a plan measures of a source, in the order of the records: content key → kind and name."""
+    kinds = [("score", name) for name in plan.measures]
+    if plan.verify != "none":
+        kinds.append(("verify", plan.verify))
+    return {_key(plan, source, kind, name): (kind, name) for kind, name in kinds}
 
 
-def _measure(plan, source, table, kind, name, key, on_progress) -> Record:
+def measure_source(
+    cache: Path | None,
+    plan: Plan,
+    source: Source,
+    known: Mapping[str, Record],
+    label: str,
+    on_progress: OnProgress,
+) -> Iterator[Record]:
+    """Yield the records of a source on a target: those already known, and those measured now.
+
+    Images are read only if a record is unknown. Features are kept in the folder `cache`, if there is one.
+    """
+    table = functools.cache(lambda: _extract(source, plan.target, cache, label, on_progress))
+    to_do = keys(plan, source)
+    for done, (key, (kind, name)) in enumerate(to_do.items()):
+        on_progress(f"{label}: {name}", done, len(to_do))
+        if key in known:
+            # The key stands for the value; names, card and schema are today's.
+            yield msgspec.structs.replace(known[key], **_described(plan, source))
+            continue
+        with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and workers have fewer of them
+            record = _measure(plan, source, table, kind, name, key, label, on_progress)
+        yield record
+    on_progress(f"{label}: done", len(to_do), len(to_do))
+
+
+def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record:
     started = time.monotonic()
     draws: Sequence[float] = ()
     if name in CARD_MEASURES:
@@ -84,7 +108,7 @@ def _measure(plan, source, table, kind, name, key, on_progress) -> Record:
     elif kind == "score":
         value, low, high, draws = _score(plan, table(), name)
     else:
-        value, low, high = _verify(plan, source, table(), on_progress)
+        value, low, high = _verify(plan, source, table(), label, on_progress)
     return Record(
         key=key,
         kind=kind,
@@ -129,14 +153,16 @@ def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float,
     return value, *interval(value, draws, plan.confidence, ends), draws.tolist()
 
 
-def _verify(plan: Plan, source: Source, table: Table, on_progress: OnProgress) -> tuple[float, float, float]:
+def _verify(
+    plan: Plan, source: Source, table: Table, label: str, on_progress: OnProgress
+) -> tuple[float, float, float]:
     """Test accuracy after training on the training part, with its Wilson interval."""
     labels = table.labels[plan.test]
     if plan.verify == "finetune":
         train_set, test_set = plan.target.subset(plan.train), plan.target.subset(plan.test)
 
         def on_step(progress):
-            on_progress(f"{source.name}: fine-tuning", progress.step + 1, progress.num_steps)
+            on_progress(f"{label}: fine-tuning", progress.step + 1, progress.num_steps)
 
         recipe = FineTuning(seed=plan.seed)
         logits = fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step).logits
@@ -165,8 +191,8 @@ def _key(plan: Plan, source: Source, kind: str, name: str) -> str:
     return digest(repr(settings).encode())
 
 
-def _extract(source: Source, target: Target, cache: Path | None, on_progress: OnProgress) -> Table:
-    return extract(source, target, cache=cache, on_batch=counted(f"{source.name}: images", len(target), on_progress))
+def _extract(source: Source, target: Target, cache: Path | None, label: str, on_progress: OnProgress) -> Table:
+    return extract(source, target, cache=cache, on_batch=counted(f"{label}: images", len(target), on_progress))
 
 
 def _or_none(value: float) -> float | None:

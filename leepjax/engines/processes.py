@@ -1,0 +1,118 @@
+"""The engine that runs units in several processes of this machine, each with its share of the cores."""
+
+import multiprocessing
+import os
+import pickle
+import threading
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from leepjax.callbacks import OVERALL, OnProgress
+from leepjax.engines.settings import settings_here, take_over
+from leepjax.engines.units import (
+    NOT_PICKLABLE,
+    Function,
+    Outcome,
+    Unit,
+    computed,
+    distinct,
+    not_picklable,
+    outcome,
+)
+from leepjax.interrupts import blocked
+
+
+def available_cores() -> list[int]:
+    """The cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def processes(
+    caller: str, workers: int, function: Function, units: Sequence[Unit], on_progress: OnProgress
+) -> Generator[Outcome]:
+    """Run the units in up to `workers` processes. A process that dies takes with it all units that haven't ended.
+
+    Raises:
+        InputError: for units that can't be pickled; it begins with `caller`.
+    """
+    workers, cores = min(workers, len(units)), available_cores()
+    context = multiprocessing.get_context("spawn")
+    core_shares = context.Queue()
+    for number in range(workers):
+        core_shares.put(cores[number::workers])
+    shared = distinct(units)
+    pool = ProcessPoolExecutor(workers, context, _begin, (function, shared, core_shares, settings_here()))
+    try:
+        with blocked():  # a signal to the whole group, as a terminal's or a cluster's, is this process's to handle
+            futures = _submit(caller, pool, shared, units)
+        on_progress(f"{OVERALL}: started", 0, len(units))
+        for done, future in enumerate(as_completed(futures), start=1):
+            unit = futures[future]
+            yield _outcome(caller, unit, future)
+            on_progress(f"{OVERALL}: {unit.name}", done, len(units))
+    finally:
+        for process in list(pool._processes.values()):  # the units that still run aren't waited for
+            process.kill()
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(caller, pool, shared, units) -> dict[Future, Unit]:
+    places = {id(each): place for place, each in enumerate(shared)}
+    calls = [(unit, [places[id(each)] for each in unit.shared], unit.arguments()) for unit in units]
+    try:
+        return {pool.submit(_compute, of_shared, arguments): unit for unit, of_shared, arguments in calls}
+    except NOT_PICKLABLE:  # the first calls start the processes, and send them what is shared
+        name = next((each.name for each in shared if not _can_be_pickled(each)), None)
+        if name is None:
+            raise
+        raise not_picklable(caller, name) from None
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except NOT_PICKLABLE:
+        return False
+    return True
+
+
+def _outcome(caller: str, unit: Unit, future: Future) -> Outcome:
+    try:
+        result = future.result()
+    except BrokenProcessPool:
+        result = ChildProcessError(
+            f"{caller}: expected every worker to live until {unit.name} is done, got one that died; give the workers "
+            "more memory, or take fewer of them."
+        )
+    except Exception as error:  # results or arguments that can't be sent between processes
+        result = error
+    return outcome(unit, result)
+
+
+_function: Function | None = None
+_shared: list[Any] = []
+
+
+def _begin(function, shared, core_shares, settings):
+    """What a worker does first. XLA makes its threads for the cores that it then finds."""
+    global _function, _shared
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, core_shares.get())
+    take_over(settings)
+    _function, _shared = function, shared
+
+
+def _end_with_parent():
+    """End as soon as the parent process has ended, however it did."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _compute(places, arguments):
+    assert _function is not None
+    return computed(_function, *(_shared[place] for place in places), *arguments)

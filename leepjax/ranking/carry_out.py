@@ -1,0 +1,149 @@
+"""Plans carried out: every source measured on every target, and a ranking for each target."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from leepjax.callbacks import OnProgress
+from leepjax.engines.units import Engine, Outcome
+from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, Opened, raise_for_all, reason_of
+from leepjax.ranking import Failure, Ranking
+from leepjax.ranking.measure_source import SourceOnTarget, measure_source
+from leepjax.ranking.plan import Plan
+from leepjax.storage.files import WriteError, check_writable
+from leepjax.storage.records import Record, append_records, read_records
+
+RESULTS = "results.jsonl"
+"""The file of records in the folder that `rank` and `sweep` write."""
+
+
+class Interrupt(KeyboardInterrupt):
+    """Ctrl-C or another signal ended a command that ranks.
+
+    Attributes:
+        rankings: of what was known then; a ranking may lack sources, measures and accuracies.
+    """
+
+    def __init__(self, rankings: Sequence[Ranking], cause: KeyboardInterrupt):
+        super().__init__(*cause.args)
+        self.rankings = tuple(rankings)
+
+
+def check_out(out: Path) -> None:
+    """Check that records can be written to a folder, or that it holds some: they may be all that is requested.
+
+    Raises:
+        WriteError: when there is neither.
+    """
+    try:
+        check_writable(out)
+    except WriteError:
+        if not (out / RESULTS).is_file():
+            raise
+
+
+def carry_out(
+    caller: str,
+    plans: Sequence[Plan],
+    opened: Opened,
+    engine: Engine,
+    *,
+    out: str | os.PathLike | None,
+    cache: str | os.PathLike | None,
+    on_progress: OnProgress,
+) -> list[Ranking]:
+    """Measure every source on every target. Results are written as they arrive, so an interrupt loses none of them.
+
+    Raises:
+        InputError: when nothing could be measured; of a single source, its own error.
+        WriteError: when records can't be written.
+        Interrupt: at Ctrl-C.
+    """
+    results = _Results(Path(out) / RESULTS if out is not None else None, plans, opened)
+    measure = partial(measure_source, Path(cache).absolute() if cache else None)
+    try:
+        with closing(engine(measure, results.units, on_progress)) as outcomes:
+            for outcome in outcomes:
+                results.add(outcome)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupt(results.rankings(), interrupt) from interrupt
+    if not any(results.measured.values()):
+        raise_for_all(caller, results.failed())
+    return results.rankings()
+
+
+class _Results:
+    """The records of every unit, in the order of the units. New records are appended to the file at once."""
+
+    def __init__(self, path: Path | None, plans: Sequence[Plan], opened: Opened):
+        self._path, self._plans, self._opened = path, plans, opened
+        before = read_records(path, mend=True) if path else []
+        self._known = {record.key: record for record in before}
+        self._written = {(record.key, record.source): record for record in before}
+        several = len(plans) > 1
+        self.units = [
+            SourceOnTarget(plan, source, self._known, f"{plan.name}: {source.name}" if several else source.name)
+            for plan in plans
+            for source in opened.sources
+        ]
+        if path and not self._is_writable(path.parent):
+            self._path = None
+        self.measured: dict[SourceOnTarget, list[Record]] = {unit: [] for unit in self.units}
+        self._errors: dict[SourceOnTarget, Exception] = {}
+        for failed in opened.failed:
+            _warn(failed)
+
+    def _is_writable(self, folder: Path) -> bool:
+        """Whether `folder` can be written to; an error is raised if not, unless all records are known."""
+        try:
+            check_writable(folder)
+        except WriteError:
+            if not all(unit.is_known for unit in self.units):
+                raise
+            return False
+        return True
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep the records of a unit, or the error that ended it; raise the error if all sources would meet it."""
+        if isinstance(outcome.error, NOT_OF_A_SOURCE):
+            raise outcome.error
+        if outcome.error:
+            self._errors[outcome.unit] = outcome.error
+            _warn(Failed(outcome.unit.source.name, outcome.error))
+        self.measured[outcome.unit] += outcome.results
+        # Sources of the same weights share keys, and each has its own name and card.
+        news = {(record.key, record.source): record for record in outcome.results}
+        news = {place: record for place, record in news.items() if self._written.get(place) != record}
+        self._known.update({record.key: record for record in news.values()})
+        self._written |= news
+        if self._path and news:
+            append_records(self._path, news.values())
+
+    def failed(self) -> list[Failed]:
+        """Every source that failed, once."""
+        errors = [Failed(unit.source.name, error) for unit, error in self._errors.items()]
+        return list({each.source: each for each in (*self._opened.failed, *errors)}.values())
+
+    def rankings(self) -> list[Ranking]:
+        """A ranking for each plan, of the records and failures so far."""
+        return [
+            Ranking(
+                tuple(record for unit in self.units if unit.plan is plan for record in self.measured[unit]),
+                plan.measures,
+                None if plan.verify == "none" else plan.verify,
+                tuple(self._failures(plan)),
+            )
+            for plan in self._plans
+        ]
+
+    def _failures(self, plan: Plan) -> Iterator[Failure]:
+        errors = [Failed(unit.source.name, error) for unit, error in self._errors.items() if unit.plan is plan]
+        for source, error in (*self._opened.failed, *errors):
+            yield Failure(source, plan.target.name, reason_of(error))
+
+
+def _warn(failed: Failed) -> None:
+    logging.getLogger("leepjax").warning("%s is left out: %s", failed.source, reason_of(failed.error))
