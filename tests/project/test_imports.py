@@ -1,17 +1,20 @@
 """What importing costs, and who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 import leepjax
 import leepjax.measures
 
-PACKAGE = Path(leepjax.__file__).parent
+sys.path.insert(0, str(ROOT / "docs"))
+from import_graph import PACKAGE, graph_of_modules, room_of
+from room_picture import ENTRIES, PICTURE, drawn_rooms, svg
 
 # What every module may use: text made safe for terminals, and the type of progress callbacks.
 EVERYWHERE = {"printable", "callbacks"}
@@ -61,45 +64,12 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-def modules():
-    """Dotted name inside the package → its file; a folder's name is its ``__init__``."""
-    names = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        names[".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)] = path
-    return names
-
-
-def imports(path, known):
-    """The package's modules that a file imports, at its top and inside functions, annotations' imports left out."""
-    tree = ast.parse(path.read_text("utf-8"))
-    for block in ast.walk(tree):
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test):
-            block.body = []
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{path}: relative import"
-            # `from a import b` imports the module a.b where there is one, and a otherwise.
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {n if n.removeprefix("leepjax.") in known else node.module for n in names}
-    ours = {name for name in found if name.split(".")[0] == "leepjax"}
-    return {name.removeprefix("leepjax.") if "." in name else "__init__" for name in ours}
-
-
-KNOWN = modules()
-GRAPH = {name: imports(path, KNOWN) for name, path in KNOWN.items()}
-
-
-def layer(name):
-    return name.partition(".")[0]
+GRAPH = graph_of_modules()
 
 
 @pytest.mark.parametrize("module", GRAPH)
 def test_a_module_imports_only_what_stands_above_it(module):
-    assert {layer(name) for name in GRAPH[module]} <= ALLOWED[layer(module)] | EVERYWHERE
+    assert {room_of(name) for name in GRAPH[module]} <= ALLOWED[room_of(module)] | EVERYWHERE
 
 
 def test_the_walk_sees_imports_inside_functions_and_of_modules():
@@ -110,7 +80,7 @@ def test_the_walk_sees_imports_inside_functions_and_of_modules():
 
 def test_neither_the_modules_nor_the_layers_form_a_cycle():
     order = list(TopologicalSorter(GRAPH).static_order())
-    assert set(order) == set(KNOWN)
+    assert set(order) == set(GRAPH)
     list(TopologicalSorter({name: above - {name} for name, above in ALLOWED.items()}).static_order())
 
 
@@ -181,3 +151,14 @@ def test_help_loads_nothing_heavy():
     help_text, _, loaded = run(f"import sys; from leepjax.cli.commands import app; {show}").partition("\nloaded:")
     assert "rank" in help_text
     assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY, "jax", "numpy", "scipy"}
+
+
+def test_the_picture_of_the_rooms_is_that_of_their_imports():
+    assert PICTURE.read_text("utf-8") == svg(), "run python docs/room_picture.py"
+    assert all(f">{room}</text>" in svg() for room in drawn_rooms())
+
+
+def test_each_room_has_its_line_in_the_architecture():
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE)
+    described = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert described == {room_of(name) for name in GRAPH} - set(ENTRIES)
