@@ -4,6 +4,8 @@ A test or a parameter that is marked ``long`` runs under that profile only: what
 combinations of choices that don't depend on each other, each of which another test or combination holds.
 """
 
+import itertools
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -32,3 +34,13 @@ def examples(number):
 def only_long(*cases):
     """Cases of a parametrised test, each a tuple of arguments, that only the long profile tries."""
     return [pytest.param(*arguments, marks=pytest.mark.long) for arguments in cases]
+
+
+def by_turns(*parameters):
+    """Every combination of the parameters' values; by default every second one.
+
+    Of three parameters of which one has two values, those hold each pair of values of the other two.
+    """
+    found = list(itertools.product(*map(enumerate, parameters)))
+    cases = [(sum(at for at, _ in case) % 2, tuple(value for _, value in case)) for case in found]
+    return [*(case for odd, case in cases if not odd), *only_long(*(case for odd, case in cases if odd))]

@@ -7,7 +7,7 @@ import reference
 from cases import SEEDS, TALL, WIDE, problem
 from hypothesis import given
 from hypothesis import strategies as st
-from profiles import examples
+from profiles import by_turns, examples
 
 from leepjax import gbc
 from leepjax.types import InputError
@@ -16,9 +16,11 @@ COVARIANCES = ("diagonal", "spherical", "full")
 every_covariance = pytest.mark.parametrize("covariance", COVARIANCES)
 
 
-@every_covariance
-@pytest.mark.parametrize("options", [{}, {"num_components": 2}, {"floor": 0.3}], ids=str)
-@pytest.mark.parametrize("where", ["all", "weights"])
+@pytest.mark.parametrize(
+    ("covariance", "options", "where"),
+    by_turns(COVARIANCES, [{}, {"num_components": 2}, {"floor": 0.3}], ["all", "weights"]),
+    ids=str,
+)
 def test_covariances_and_options_are_the_oracles(covariance, options, where):
     p = problem(0, where=where)
     expected = reference.gbc(p.features, p.labels, covariance=covariance, where=p.where, **options)

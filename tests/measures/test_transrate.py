@@ -8,7 +8,7 @@ import reference
 from cases import FEATURES, SEEDS, TALL, WIDE, problem, score
 from hypothesis import given
 from hypothesis import strategies as st
-from profiles import examples
+from profiles import by_turns, examples
 
 from leepjax import Batches, ClassMoments, accumulate, transrate
 from leepjax.kernels.class_grams import class_grams
@@ -21,9 +21,9 @@ def close(actual, expected, rtol=1e-5):
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=2e-6)
 
 
-@pytest.mark.parametrize("weighting", ["uniform", "frequency"])
-@pytest.mark.parametrize("eps", [1e-4, 0.5])
-@pytest.mark.parametrize("where", ["all", "weights"])
+@pytest.mark.parametrize(
+    ("weighting", "eps", "where"), by_turns(["uniform", "frequency"], [1e-4, 0.5], ["all", "weights"])
+)
 def test_options_are_the_oracles(weighting, eps, where):
     p = problem(0, TALL, where=where)
     p = p._replace(labels=np.where(np.arange(24) < 14, 0, p.labels))
