@@ -1,5 +1,6 @@
 """Signals that ask a command to end: one sentence, 128 + the signal, and a second one ends at once."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import time
 
 import pytest
+from profiles import only_long
 
 from leepjax.interrupts import Interrupted, blocked, interruptible, kept_handlers, postponed
 
@@ -56,19 +58,21 @@ def end(process):
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize(
-    ("command", "advice"),
-    [
-        ("rank", "with --out, the same command goes on from what is already measured."),
-        ("pretrain", "the same command goes on from the last checkpoint."),
-        ("score", "run the same command again."),
-    ],
-)
-def test_a_signal_ends_a_command_in_one_sentence(sent, command, advice):
+ADVICE = {
+    "rank": "with --out, the same command goes on from what is already measured.",
+    "pretrain": "the same command goes on from the last checkpoint.",
+    "score": "run the same command again.",
+}
+# Each command is a process to start, and each signal is handled alike in all of them.
+ONCE_EACH = [("rank", signal.SIGINT), ("pretrain", signal.SIGTERM), ("score", signal.SIGHUP)]
+CROSSED = [each for each in itertools.product(ADVICE, [sent for _, sent in ONCE_EACH]) if each not in ONCE_EACH]
+
+
+@pytest.mark.parametrize(("command", "sent"), [*ONCE_EACH, *only_long(*CROSSED)])
+def test_a_signal_ends_a_command_in_one_sentence(command, sent):
     process = start(WAIT, command)
     process.send_signal(sent)
-    assert end(process) == (128 + sent, "", f"leepjax: interrupted; {advice}\n")
+    assert end(process) == (128 + sent, "", f"leepjax: interrupted; {ADVICE[command]}\n")
 
 
 def test_a_second_signal_ends_at_once_wherever_the_first_one_got_stuck():
