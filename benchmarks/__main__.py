@@ -2,6 +2,7 @@
 
 python benchmarks                            # all of them, small: a check of some minutes
 python benchmarks --size full limit memory   # these two, at the size at which numbers are worth reporting
+python benchmarks fuzz --formats npy         # one, with options of its own
 
 They run one after the other in one process, which imports and compiles once. The exit code is 1 when one failed.
 """
@@ -15,29 +16,35 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # as moments.py asks before NumPy is loaded
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+FOLDERS = ("timing", "correctness", "literature", "pages")
+TESTS = HERE.parent / "tests"
+# What a benchmark imports: what several share, its neighbours, and the oracles and inputs of the tests.
+IMPORTED = [HERE, *(HERE / folder for folder in FOLDERS), TESTS, TESTS / "making"]
 
 
 def benchmarks():
-    """Name → file of each benchmark; other files here are what they share."""
-    paths = sorted(HERE.glob("[!_]*.py"))
+    """Name → file of each benchmark; other files are what they share."""
+    paths = sorted(path for folder in FOLDERS for path in (HERE / folder).glob("*.py"))
     return {path.stem: path for path in paths if "__main__" in path.read_text(encoding="utf-8")}
 
 
 def arguments(words=None):
-    """The size, and the files of the benchmarks that are asked for."""
+    """The size, the files of the benchmarks that are asked for, and the options that the only one of them has."""
     known = benchmarks()
     parser = argparse.ArgumentParser(
         prog="python benchmarks", description="Run benchmarks and check each one's oracle."
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all by default: {', '.join(known)}")
     parser.add_argument("--size", choices=("small", "full"), default="small", help="full takes hours for all of them")
-    options = parser.parse_args(words)
+    options, others = parser.parse_known_args(words)
     names = [name.removesuffix(".py") for name in options.names] or list(known)
     for name in names:
         if name not in known:
             parser.error(f"expected names of benchmarks, got {name!r}; choose from {', '.join(known)}.")
-    return options.size, [known[name] for name in names]
+    if others and len(names) > 1:
+        parser.error(f"expected one benchmark with options of its own, got {' '.join(others)}; name one.")
+    return options.size, [known[name] for name in names], others
 
 
 def succeeded(path):
@@ -50,11 +57,13 @@ def succeeded(path):
 
 
 def main():
-    size, paths = arguments()
-    sys.path.insert(0, str(HERE))
+    size, paths, others = arguments()
+    sys.path[:0] = map(str, IMPORTED)
+    # Some measure in a process of their own, which imports the same.
+    os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, IMPORTED), os.environ.get("PYTHONPATH", "")])
     failed = []
     for path in paths:
-        sys.argv = [str(path), "--size", size]
+        sys.argv = [str(path), "--size", size, *others]
         started = time.monotonic()
         if not succeeded(path):
             failed.append(path.name)

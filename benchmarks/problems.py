@@ -1,18 +1,14 @@
 """What the benchmarks score, and the check that what they time is right."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import reference
 
 import leepjax as lj
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import reference
 
 __all__ = ["assert_leep_is_right", "assert_right", "features_of", "leep_of", "logits_of", "probs_of", "reference"]
 

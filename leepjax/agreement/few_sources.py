@@ -3,8 +3,8 @@
 Of five sources a resample holds three or four, most of them perfectly ordered where all five are: the percentile
 bootstrap then gives [1, 1]. Here the interval holds every correlation under which the observed value is no surprise: a
 test of each population is inverted. The populations are those in which scores and accuracies are jointly normal, or
-become so by increasing maps, which rank statistics don't see. `benchmarks/coverage.py` measures how often the intervals
-cover, for such populations and for others.
+become so by increasing maps, which rank statistics don't see. `benchmarks/correctness/coverage_sources.py` measures
+how often the intervals cover, for such populations and for others.
 """
 
 import math

@@ -77,7 +77,7 @@ def interval(
     With the `ends` of a measure's range the interval is taken of log-odds, log((x − low) / (high − x)): near an end
     draws crowd together, and vary less than scores of fresh sets do.
 
-    Of 95 % intervals 92 to 98 % held the expected score (`benchmarks/coverage.py`).
+    Of 95 % intervals 92 to 98 % held the expected score (`benchmarks/correctness/coverage.py`).
     """
     if not len(draws) or not np.isfinite(draws).all():
         return float("nan"), float("nan")

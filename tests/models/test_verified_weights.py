@@ -28,7 +28,7 @@ PUBLISHED = {"cifar10_resnet20": 91.73, "cifar10_resnet32": 92.63, "cifar10_resn
 
 @pytest.mark.parametrize("name", CIFAR)
 def test_cifar_resnets_reach_their_published_accuracies(name, tmp_path):
-    """On a tenth of the images, which tells to two points; `benchmarks/weights.py` asks for all of them."""
+    """On a tenth of the images, which tells to two points; `benchmarks/correctness/weights.py` asks for all of them."""
     target = cifar10_test()
     assert len(target) == 10_000
     target = target.subset(np.arange(0, 10_000, 10))

@@ -6,6 +6,7 @@ import pytest
 from places import ROOT
 
 HERE = ROOT / "benchmarks"
+TIMING = HERE / "timing"
 
 
 @pytest.fixture
@@ -14,17 +15,22 @@ def arguments():
 
 
 def test_all_of_them_run_small_unless_asked_otherwise(arguments):
-    size, paths = arguments([])
+    size, paths, _ = arguments([])
     assert size == "small"
-    assert {HERE / "limit.py", HERE / "memory.py"} < set(paths)
-    assert HERE / "measuring.py" not in paths
+    assert {TIMING / "limit.py", TIMING / "memory.py"} < set(paths)
+    assert not {HERE / "measuring.py", TIMING / "torch_resnet20.py"} & set(paths)
 
 
 def test_names_and_a_size_choose(arguments):
-    assert arguments(["--size", "full", "memory", "limit.py"]) == ("full", [HERE / "memory.py", HERE / "limit.py"])
+    paths = [TIMING / "memory.py", TIMING / "limit.py"]
+    assert arguments(["--size", "full", "memory", "limit.py"]) == ("full", paths, [])
 
 
-@pytest.mark.parametrize("words", [["limits"], ["measuring"], ["--size", "huge"]])
+def test_one_benchmark_gets_its_own_options(arguments):
+    assert arguments(["fuzz", "--formats", "npy,npz"])[2] == ["--formats", "npy,npz"]
+
+
+@pytest.mark.parametrize("words", [["limits"], ["measuring"], ["--size", "huge"], ["fuzz", "limit", "--formats"]])
 def test_other_words_are_refused(arguments, capsys, words):
     with pytest.raises(SystemExit) as exited:
         arguments(words)

@@ -1,0 +1,59 @@
+"""What do half precision in the files and bfloat16 in the network change of the scores?
+
+python benchmarks --size full precision
+
+Five shipped sources on the digits: for each measure the largest change of a score, and beside it the range of scores
+over the sources, which it must not come near.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from measuring import report, size
+
+import leepjax as lj
+from leepjax.extraction.table import read_table
+
+CASES = {
+    "features and logits stored as float16": {"storage": "float16"},
+    "probabilities stored as float16": {"evidence": "probs", "storage": "float16"},
+    "network in bfloat16": {"dtype": "bfloat16"},
+}
+
+
+def scores(limit: int | None, **options: str) -> dict[str, dict[str, float]]:
+    """Measure → source → score, of tables as they come back from their files."""
+    with tempfile.TemporaryDirectory() as folder:
+        extracted = lj.extract("digits", out=folder, limit=limit, **options)
+        tables = {source: read_table(Path(each.path)) for source, each in extracted.items()}
+    return {
+        name: {
+            source: float(lj.MEASURES[name].score(table.features, table.probs, table.labels, num_classes=10))
+            for source, table in tables.items()
+        }
+        for name in lj.DEFAULT_MEASURES
+    }
+
+
+def main() -> None:
+    limit = None if size() == "full" else 100
+    exact = scores(limit)
+    for case, options in list(CASES.items())[: None if size() == "full" else 1]:
+        rounded = scores(limit, **options)
+        for measure, of_sources in exact.items():
+            values = np.array(list(of_sources.values()))
+            others = np.array([rounded[measure][source] for source in of_sources])
+            assert np.isfinite(others).all()
+            report(
+                benchmark="precision",
+                case=case,
+                measure=measure,
+                largest_change=float(f"{np.abs(values - others).max():.2g}"),
+                range_over_sources=float(f"{np.ptp(values):.3g}"),
+                same_order=bool((np.argsort(values) == np.argsort(others)).all()),
+            )
+
+
+if __name__ == "__main__":
+    main()

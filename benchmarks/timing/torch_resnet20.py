@@ -1,0 +1,102 @@
+"""The rival of `fine_tuning.py`, which starts it: ResNet-20 in a plain loop, for an interpreter that has PyTorch.
+
+python benchmarks/timing/torch_resnet20.py problem.npz
+
+The problem holds images, labels, the batches' indices and learning rates, and the weights by our names. It prints the
+losses of those batches without augmentation, to compare; then, for each number on standard input, it takes so many
+augmented steps and prints ``done``.
+"""
+
+import json
+import sys
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class Block(nn.Module):
+    """Two convolutions and the parameter-free shortcut."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride, self.padding = stride, (outputs - inputs) // 2
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        return F.relu(y + F.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding)))
+
+
+class ResNet20(nn.Module):
+    """As in `leepjax.models.cifar_resnet`."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        for i, (inputs, outputs) in enumerate(((16, 16), (16, 32), (32, 64)), start=1):
+            blocks = [Block(inputs, outputs, outputs // inputs), Block(outputs, outputs, 1), Block(outputs, outputs, 1)]
+            setattr(self, f"layer{i}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, num_classes)
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(x.mean((2, 3)))
+
+
+def augmented(images):
+    """Each image mirrored or not, and shifted by up to four pixels."""
+    n = len(images)
+    images = torch.where(torch.rand(n, 1, 1, 1) < 0.5, images.flip(3), images)
+    padded = F.pad(images, (4, 4, 4, 4))
+    shifts = torch.randint(0, 9, (n, 2)).tolist()
+    return torch.stack([padded[i, :, a : a + 32, b : b + 32] for i, (a, b) in enumerate(shifts)])
+
+
+def named(problem):
+    """The weights under PyTorch's names and in its layout."""
+    leaf = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var", "bias": "bias"}
+    for name, value in problem.items():
+        if name.startswith("weights."):
+            path, _, last = name.removeprefix("weights.").rpartition(".")
+            value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
+            yield f"{path}.{leaf[last]}", torch.from_numpy(np.ascontiguousarray(value))
+
+
+def main():
+    problem = dict(np.load(sys.argv[1]))
+    images = torch.from_numpy(problem["images"]).permute(0, 3, 1, 2).contiguous()
+    labels = torch.from_numpy(problem["labels"]).long()
+    model = ResNet20(int(problem["num_classes"]))
+    model.load_state_dict(dict(named(problem)), strict=False)
+    model.train()
+    kernels = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim == 1]
+    groups = [{"params": kernels, "weight_decay": float(problem["weight_decay"])}, {"params": others}]
+    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=float(problem["momentum"]), nesterov=True)
+
+    def step(chosen, rate, augment):
+        batch = augmented(images[chosen]) if augment else images[chosen]
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model((batch / 255 - 0.5) / 0.25), labels[chosen])
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    batches = list(zip(torch.from_numpy(problem["batches"]), problem["rates"].tolist(), strict=True))
+    print(json.dumps([step(*batch, augment=False) for batch in batches]), flush=True)
+    for line in sys.stdin:
+        for i in range(int(line)):
+            step(batches[i % len(batches)][0], 0.01, augment=True)
+        print("done", flush=True)
+
+
+main()
