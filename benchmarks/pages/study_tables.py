@@ -7,11 +7,9 @@ from functools import cache
 
 from results import HERE
 
-from leepjax.report.correlation_tables import analyse
 from leepjax.report.published import published_facts
-from leepjax.studies.analysis.by_level import convergence, level_means
-from leepjax.studies.analysis.correlations import correlations, winner
-from leepjax.studies.analysis.settings import SMALL, Setting, settings
+from leepjax.studies.analysis.analyse import Analysis, SettingAnalysis, analyse, analyse_setting
+from leepjax.studies.analysis.settings import Setting
 from leepjax.studies.outcome import Outcome, read_studies
 
 FOLDER = HERE / "studies"
@@ -28,18 +26,19 @@ def outcomes() -> list[Outcome]:
 
 
 @cache
-def all_settings() -> list[Setting]:
-    return [setting for setting in settings(outcomes()) if len(setting.outcomes) > 3]
+def analysis() -> Analysis:
+    return analyse(outcomes())
 
 
-def _with_imagenet_alone() -> Iterator[tuple[Setting, dict[str, str]]]:
+def _with_imagenet_alone() -> Iterator[tuple[SettingAnalysis, dict[str, str]]]:
     """Every setting; of sources, also the large networks alone: two clusters correlate, whatever is within them."""
-    for setting in all_settings():
-        yield setting, _named(setting)
+    for each in analysis().settings:
+        setting = each.setting
+        yield each, _named(setting)
         large = tuple(outcome for outcome in setting.outcomes if outcome.image_size > CIFAR_SIZE)
         if setting.over == "sources" and 3 < len(large) < len(setting.outcomes):
             named = _named(setting) | {"source → target": f"ImageNet's sources → {setting.target}"}
-            yield replace(setting, outcomes=large), named
+            yield analyse_setting(replace(setting, outcomes=large)), named
 
 
 def _named(setting: Setting) -> dict[str, str]:
@@ -64,37 +63,35 @@ def run_rows() -> Rows:
 
 def fact_rows() -> Rows:
     """What the paper states, and what these records say of it."""
-    for fact in published_facts([analyse(setting) for setting in all_settings()], outcomes()):
+    for fact in published_facts(analysis()):
         yield {"the paper states": fact.statement, "here": f"**{fact.verdict}**", "why": fact.why}
 
 
 def correlation_rows() -> Rows:
     """Pearson's r in every setting; the best of LEEP, NCE and H-score is bold, and certain where it has a star."""
-    for setting, named in _with_imagenet_alone():
-        rows = {row.measure: row for row in correlations(setting)}
-        won = winner(rows.values())
+    for each, named in _with_imagenet_alone():
+        rows, won = each.of, each.winner
         cells = {name: _r(rows[name].pearson.value) if name in rows else "–" for name in SHOWN}
         cells[won.measure] = f"**{cells[won.measure]}**{'*' if won.certain else ''}"
         low, high = rows["leep"].pearson.low, rows["leep"].pearson.high
         cells["leep"] += f" [{_r(low)}, {_r(high)}]"
-        yield named | {"n": str(len(setting.outcomes))} | {_title(name): cells[name] for name in SHOWN}
+        yield named | {"n": str(len(each.setting.outcomes))} | {_title(name): cells[name] for name in SHOWN}
 
 
 def level_rows() -> Rows:
     """Mean accuracy, or macro F1, in five levels of LEEP of equal width."""
-    for setting in all_settings():
-        if setting.study in SMALL:
-            found = level_means(setting)
+    for each in analysis().settings:
+        if found := each.levels:
             cells = {
                 f"level {place}": f"{level.accuracy.value:.3f} ({level.n})" if level.n else "–"
                 for place, level in enumerate(found.levels, start=1)
             }
-            yield _named(setting) | cells | {"rising": "yes" if found.rising else "no"}
+            yield _named(each.setting) | cells | {"rising": "yes" if found.rising else "no"}
 
 
 def convergence_rows() -> Rows:
     """Fine-tuned minus from scratch after some epochs, in levels of LEEP."""
-    pairs = zip(convergence(outcomes()), convergence(outcomes(), against="final"), strict=True)
+    pairs = zip(analysis().convergence["same-epoch"], analysis().convergence["final"], strict=True)
     for found, finished in pairs:
         for place, (level, end) in enumerate(zip(found.levels, finished.levels, strict=True), start=1):
             named = {"source → target": found.pairing, "level": str(place), "tasks": str(level.n)}

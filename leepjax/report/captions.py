@@ -8,8 +8,9 @@ import numpy as np
 
 from leepjax.agreement import significance_note
 from leepjax.agreement.few_sources import MOST
+from leepjax.studies.analysis.analyse import SettingAnalysis
 from leepjax.studies.analysis.by_level import Convergence, LevelMeans
-from leepjax.studies.analysis.correlations import Correlation, correlations
+from leepjax.studies.analysis.correlations import LEAD, Correlation
 from leepjax.studies.analysis.settings import Setting
 
 _MEASURES = {
@@ -61,14 +62,8 @@ def number(value: float, digits: int = 2) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
-def correlation_of(setting: Setting, measure: str) -> Correlation:
-    """A measure's row alone."""
-    return correlations(setting, [measure])[0]
-
-
-def summary_of(setting: Setting, measure: str) -> str:
+def summary_of(row: Correlation) -> str:
     """Pearson's r with its interval, p and n, in a line."""
-    row = correlation_of(setting, measure)
     r, p = row.pearson, row.p_value
     between = "" if math.isnan(r.low) else f" [{number(r.low)}, {number(r.high)}]"
     chance = "p –" if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
@@ -83,30 +78,32 @@ class Words(NamedTuple):
     alt: str
 
 
-def words_of_scatter(setting: Setting) -> Words:
+def words_of_scatter(each: SettingAnalysis) -> Words:
     """Of `scatter` of LEEP."""
-    summary, metric, row = summary_of(setting, "leep"), metric_name(setting), correlation_of(setting, "leep")
+    setting, row = each.setting, each.plots[0].correlation
+    summary, metric = summary_of(row), metric_name(setting)
     how = "Fisher's" if row.n <= MOST else "from a bootstrap over tasks"
     caption = (
         f"{setting.name}. LEEP against {metric}, a point for each task, with the least-squares line and its 95 % band: "
         f"{summary}; the interval is {how}."
     )
     if np.ptp(setting.num_classes) > 0:
-        alone, given = correlation_of(setting, "neg_log_classes"), correlation_of(setting, "leep").given_classes
+        alone = each.of["neg_log_classes"].pearson.value if "neg_log_classes" in each.of else math.nan
         caption += (
-            f" The number of classes c varies: −log c alone has r = {number(alone.pearson.value)}, and LEEP's "
-            f"partial r given log c is {number(given)}."
+            f" The number of classes c varies: −log c alone has r = {number(alone)}, and LEEP's "
+            f"partial r given log c is {number(row.given_classes)}."
         )
     return Words("scatter", caption, f"Scatter plot of LEEP and {metric}, {setting.pairing}: {summary}.")
 
 
-def words_of_selection(setting: Setting) -> Words:
+def words_of_selection(each: SettingAnalysis) -> Words:
     """Of `selection`."""
-    row = correlation_of(setting, "leep")
+    setting = each.setting
+    n, detectable = (each.of[LEAD].n, each.of[LEAD].minimum_detectable) if LEAD in each.of else (0, math.nan)
     caption = (
         f"{setting.name}. Scores of {len(setting.outcomes)} sources against {metric_name(setting)}, with least-squares "
-        f"lines and their 95 % bands. {significance_note(row.n)} A true |r| of "
-        f"{number(row.minimum_detectable)} shows as significant four times in five."
+        f"lines and their 95 % bands. {significance_note(n)} A true |r| of "
+        f"{number(detectable)} shows as significant four times in five."
     )
     best = setting.labels[int(np.argmax(setting.accuracies))]
     return Words(

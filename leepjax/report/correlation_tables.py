@@ -1,13 +1,13 @@
 """Tables of correlations: how well each measure predicts accuracy in each setting, and what else could explain it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from leepjax.agreement import STATISTICS, Interval, significant_digits
+from leepjax.agreement import Interval
 from leepjax.report.captions import measure_name
 from leepjax.report.page import Cell, Column, Table, between, number
-from leepjax.studies.analysis.correlations import LEAD, PAPER_MEASURES, Correlation, Winner, correlations, winner
+from leepjax.studies.analysis.analyse import CHOICES, SettingAnalysis
+from leepjax.studies.analysis.correlations import LEAD, PAPER_MEASURES, Correlation
 from leepjax.studies.analysis.settings import Setting
 
 CERTAIN, UNCERTAIN = "★", "☆"
@@ -23,38 +23,16 @@ _INTERVALS = (
     "In brackets: 95 % intervals over the tasks, or over the sources where sources are compared. Of fewer than 30 of "
     "them they are Fisher's for r and an inverted test's for rank correlations, otherwise a bootstrap's."
 )
+_CHOICES = {
+    "rel_at_1": "Rel@1",
+    "rel_at_3": "Rel@3",
+    "recall_at_1": "Recall@1",
+    "recall_at_3": "Recall@3",
+    "regret": "regret",
+}
 
 
-@dataclass(frozen=True)
-class Analysed:
-    """A setting with the correlations of every measure."""
-
-    setting: Setting
-    correlations: tuple[Correlation, ...]
-
-    @cached_property
-    def of(self) -> Mapping[str, Correlation]:
-        """Measure → its row."""
-        return {row.measure: row for row in self.correlations}
-
-    @cached_property
-    def winner(self) -> Winner:
-        """The best of the paper's measures."""
-        return winner(self.correlations)
-
-    @property
-    def counts(self) -> bool:
-        """Whether there is enough to name a winner: four outcomes, and all of the paper's measures."""
-        complete = all(name in self.of for name in PAPER_MEASURES)
-        return complete and len(self.setting.outcomes) > 3 and bool(self.winner.measure)
-
-
-def analyse(setting: Setting) -> Analysed:
-    """All correlations of a setting."""
-    return Analysed(setting, tuple(correlations(setting)))
-
-
-def correlation_table(analysed: Sequence[Analysed]) -> Table:
+def correlation_table(analysed: Sequence[SettingAnalysis]) -> Table:
     """Pearson's r, a row a setting, a column a measure: the paper's first, trivial baselines last."""
     names = dict.fromkeys([*PAPER_MEASURES, *(row.measure for each in analysed for row in each.correlations)])
     baselines = {row.measure for each in analysed for row in each.correlations if row.baseline}
@@ -76,7 +54,7 @@ def correlation_table(analysed: Sequence[Analysed]) -> Table:
     return Table("Pearson's r of each measure's scores and the accuracy after transfer", columns, rows, notes)
 
 
-def control_table(analysed: Sequence[Analysed]) -> Table:
+def control_table(analysed: Sequence[SettingAnalysis]) -> Table:
     """What a headline correlation must be held against: the number of classes, the rivals, chance and ties."""
     versus = {
         f"lead over {measure_name(name)}": name
@@ -110,7 +88,7 @@ def control_table(analysed: Sequence[Analysed]) -> Table:
     return Table("What LEEP's correlation must be held against", columns, rows, notes)
 
 
-def statistics_table(analysed: Sequence[Analysed]) -> Table:
+def statistics_table(analysed: Sequence[SettingAnalysis]) -> Table:
     """Every correlation statistic of every measure in every setting, to look one up."""
     columns = [*_place_columns(), Column("measure"), *_numeric("r", "p", "ρ", "τ", "weighted τ", "r given c", "ties")]
     rows = [
@@ -129,26 +107,23 @@ def statistics_table(analysed: Sequence[Analysed]) -> Table:
     return Table("Every statistic of every measure", columns, rows, notes, folded=True)
 
 
-def choice_table(analysed: Sequence[Analysed]) -> Table:
+def choice_table(analysed: Sequence[SettingAnalysis]) -> Table:
     """What is lost by choosing the sources that a measure puts first."""
-    choices = {
-        "Rel@1": "rel_at_1",
-        "Rel@3": "rel_at_3",
-        "Recall@1": "recall_at_1",
-        "Recall@3": "recall_at_3",
-        "regret": "regret",
-    }
-    columns = [Column("measure"), Column("setting"), *_numeric("n", "r", "Kendall τ", "weighted τ", *choices)]
-    rows = []
-    for each in analysed:
-        for row in each.correlations:
-            # As the correlations see them: float32's rounding must not choose among sources that a measure ties.
-            scores, accuracies = significant_digits(each.setting.scores(row.measure)), each.setting.accuracies
-            there = scores == scores
-            chosen = [number(STATISTICS[name](scores[there], accuracies[there])) for name in choices.values()]
-            setting = Cell(each.setting.pairing, detail=each.setting.how)
-            agreement = [interval(row.pearson), number(row.kendall), number(row.weighted_tau)]
-            rows.append([Cell(measure_name(row.measure)), setting, number(row.n, 0), *agreement, *chosen])
+    columns = [Column("measure"), Column("setting")]
+    columns += _numeric("n", "r", "Kendall τ", "weighted τ", *(_CHOICES[name] for name in CHOICES))
+    rows = [
+        [
+            Cell(measure_name(row.measure)),
+            Cell(each.setting.pairing, detail=each.setting.how),
+            number(row.n, 0),
+            interval(row.pearson),
+            number(row.kendall),
+            number(row.weighted_tau),
+            *(number(each.choices[row.measure][name]) for name in CHOICES),
+        ]
+        for each in analysed
+        for row in each.correlations
+    ]
     notes = [
         "Rel@k is the best accuracy among the k sources with the highest scores as a share of the best there is; "
         "Recall@k the share of these k that are among the k truly best; regret what the first choice loses of "
@@ -167,7 +142,7 @@ def p_value(p: float) -> Cell:
     return replace(number(p, 3), text="< 0.001") if p < 0.0005 else number(p, 3)
 
 
-def _pearson(each: Analysed, measure: str) -> Cell:
+def _pearson(each: SettingAnalysis, measure: str) -> Cell:
     if measure not in each.of:
         return number(None)
     it = each.of[measure].pearson
@@ -177,7 +152,7 @@ def _pearson(each: Analysed, measure: str) -> Cell:
     return number(it.value, detail=between(it.low, it.high), mark=mark, meaning=MARKS[mark])
 
 
-def _value(each: Analysed, measure: str, cell: Callable[[Correlation], Cell]) -> Cell:
+def _value(each: SettingAnalysis, measure: str, cell: Callable[[Correlation], Cell]) -> Cell:
     return cell(each.of[measure]) if measure in each.of else number(None)
 
 

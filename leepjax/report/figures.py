@@ -3,19 +3,16 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from leepjax.report.captions import Words, words_of_convergence, words_of_levels, words_of_scatter, words_of_selection
 from leepjax.report.convergence_curves import convergence_curves
 from leepjax.report.drawing import FORMATS, Figure, encode, inline_svg, save
 from leepjax.report.level_bars import level_bars
 from leepjax.report.scatter import scatter, selection
-from leepjax.studies.analysis.by_level import Against, convergence, level_means
-from leepjax.studies.analysis.levels import Kind
-from leepjax.studies.analysis.settings import CONVERGENCE, SMALL, Setting, settings, slug
-from leepjax.studies.outcome import Outcome, Study
-
-__all__ = ["Drawn", "convergence_curves", "draw_all", "level_bars", "save", "scatter", "selection"]
+from leepjax.studies.analysis.analyse import Analysis, SettingAnalysis
+from leepjax.studies.analysis.by_level import LevelMeans
+from leepjax.studies.analysis.settings import CONVERGENCE, slug
 
 
 class Drawn(NamedTuple):
@@ -35,32 +32,22 @@ class Drawn(NamedTuple):
     files: tuple[Path, ...]
 
 
-def draw_all(
-    studies: Sequence[Study],
-    folder: Path,
-    formats: Sequence[str] = FORMATS,
-    *,
-    num_levels: int = 5,
-    kind: Kind = "equal-width",
-) -> list[Drawn]:
-    """Draw what the outcomes of studies allow, and write it into a folder.
+def draw_all(analysis: Analysis, folder: Path, formats: Sequence[str] = FORMATS) -> list[Drawn]:
+    """Draw every figure of an analysis, and write it into a folder.
 
-    For each setting of at least three tasks LEEP against accuracy; for small targets, mean accuracies by level; for
-    the convergence study, curves by level; for source selection, a panel for each measure of the paper.
+    For each setting of tasks LEEP against accuracy; for small targets, mean accuracies by level; for the convergence
+    study, curves by level; for source selection, a panel for each measure of the paper.
 
     Args:
-        studies: as `read_studies` gives them.
+        analysis: of the studies' outcomes.
         folder: of the files, made when it isn't there.
         formats: of `FORMATS`; none writes no files.
-        num_levels: of the level means; convergence has its own (`convergence`).
-        kind: of levels.
 
     Returns:
-        The figures, study by study. The same records give the same files.
+        The figures, study by study. The same analysis gives the same files.
     """
     drawn, names = [], Counter()
-    outcomes = [outcome for study in studies for outcome in study.outcomes]
-    for plain, study, words, figure in _plans(outcomes, num_levels, kind):
+    for plain, study, words, figure in _figures(analysis):
         # Names that differ in signs alone make the same file name.
         name = plain if (count := names[plain]) == 0 else f"{plain}-{count + 1}"
         names[plain] += 1
@@ -72,29 +59,29 @@ def draw_all(
     return drawn
 
 
-def _plans(outcomes: Sequence[Outcome], num_levels: int, kind: Kind) -> Iterator[tuple[str, str, Words, Figure]]:
+def _figures(analysis: Analysis) -> Iterator[tuple[str, str, Words, Figure]]:
     """Name, study, words and figure of each."""
-    enough = [setting for setting in settings(outcomes) if len(setting.outcomes) > 2]
-    for setting in enough:
+    for each in analysis.settings:
+        setting = each.setting
         if setting.over == "sources":
-            yield setting.slug, setting.study, words_of_selection(setting), selection(setting)
+            yield setting.slug, setting.study, words_of_selection(each), selection(setting, each.plots)
         else:
-            yield f"{setting.slug}-leep", setting.study, words_of_scatter(setting), scatter(setting)
-    for group in _small(enough):
-        study, profile, method = group[0].study, group[0].profile, group[0].method
-        means = [level_means(setting, num_levels, kind) for setting in group]
-        name = slug(study, profile, method, "levels")
-        yield name, study, words_of_levels(means), level_bars(group, num_levels=num_levels, kind=kind)
-    for against in get_args(Against):
-        if found := convergence(outcomes, kind=kind, against=against):
+            yield f"{setting.slug}-leep", setting.study, words_of_scatter(each), scatter(setting, each.plots[0])
+    for means in _levels_of_figures(analysis.settings):
+        first = means[0].setting
+        name = slug(first.study, first.profile, first.method, "levels")
+        yield name, first.study, words_of_levels(means), level_bars(means)
+    for against, found in analysis.convergence.items():
+        if found:
             name = slug(CONVERGENCE, against)
             yield name, CONVERGENCE, words_of_convergence(found), convergence_curves(found)
 
 
-def _small(found: Sequence[Setting]) -> list[list[Setting]]:
-    """Small targets' settings that belong in one figure: they differ in source and target."""
-    groups: dict[tuple[str, str, str], list[Setting]] = {}
-    for setting in found:
-        if setting.study in SMALL:
-            groups.setdefault((setting.study, setting.profile, setting.method), []).append(setting)
+def _levels_of_figures(found: Sequence[SettingAnalysis]) -> list[list[LevelMeans]]:
+    """Small targets' levels that belong in one figure: their settings differ in source and target."""
+    groups: dict[tuple[str, str, str], list[LevelMeans]] = {}
+    for each in found:
+        if each.levels:
+            key = each.setting.study, each.setting.profile, each.setting.method
+            groups.setdefault(key, []).append(each.levels)
     return list(groups.values())

@@ -63,11 +63,13 @@ def _has_studies(folder: Path) -> bool:
 def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
     from leepjax.report.figures import draw_all  # Matplotlib, which pages of rankings do without
     from leepjax.report.studies_page import studies_report
+    from leepjax.studies.analysis.analyse import analyse
 
     studies = read_studies(folder)
     elsewhere = [] if out == folder / "report" else ["--out", str(out)]
     command = shlex.join(["leepjax", "report", str(folder), *elsewhere])
-    return studies_report(studies, draw_all(studies, out / FIGURES, formats), command, FIGURES)
+    analysis = analyse([outcome for study in studies for outcome in study.outcomes])
+    return studies_report(studies, analysis, draw_all(analysis, out / FIGURES, formats), command, FIGURES)
 
 
 def _rankings(folder: Path, out: Path) -> Report:

@@ -7,12 +7,10 @@ from itertools import pairwise
 from scipy.stats import binomtest
 
 from leepjax.report.captions import number
-from leepjax.report.correlation_tables import Analysed
 from leepjax.report.page import Verdict
-from leepjax.studies.analysis.by_level import Convergence, LevelMeans, convergence, level_means
+from leepjax.studies.analysis.analyse import Analysis, SettingAnalysis
+from leepjax.studies.analysis.by_level import Convergence, LevelMeans
 from leepjax.studies.analysis.correlations import LEAD, PAPER_MEASURES
-from leepjax.studies.analysis.settings import SMALL
-from leepjax.studies.outcome import Outcome
 
 LARGE_R = 0.94
 WON, SETTINGS = 15, 23
@@ -24,14 +22,14 @@ TOP_1 = (
 )
 
 
-def published_facts(analysed: Sequence[Analysed], outcomes: Sequence[Outcome]) -> list[Verdict]:
+def published_facts(analysis: Analysis) -> list[Verdict]:
     """A verdict on each published fact."""
-    small = [each.setting for each in analysed if each.setting.study in SMALL]
+    analysed = analysis.settings
     return [
         large_targets([each for each in analysed if (each.setting.study, each.setting.profile) == ("large", "")]),
         best_of_three([each for each in analysed if each.counts]),
-        rising_levels([level_means(setting) for setting in small]),
-        earlier_levels(convergence(outcomes, against="final"), convergence(outcomes)),
+        rising_levels([each.levels for each in analysed if each.levels]),
+        earlier_levels(analysis.convergence["final"], analysis.convergence["same-epoch"]),
         Verdict(
             f"The candidates' ImageNet top-1 accuracies are {TOP_1}.",
             "not measured",
@@ -41,7 +39,7 @@ def published_facts(analysed: Sequence[Analysed], outcomes: Sequence[Outcome]) -
     ]
 
 
-def large_targets(analysed: Sequence[Analysed]) -> Verdict:
+def large_targets(analysed: Sequence[SettingAnalysis]) -> Verdict:
     """Of r above 0.94."""
     statement = f"On the large targets LEEP's r is above {LARGE_R} for both sources."
     rows = [(each, r) for each in analysed if LEAD in each.of and not math.isnan((r := each.of[LEAD].pearson).value)]
@@ -67,7 +65,7 @@ def large_targets(analysed: Sequence[Analysed]) -> Verdict:
     return _untold(statement, f"{told}. An interval reaches across {LARGE_R}.{caution}")
 
 
-def best_of_three(analysed: Sequence[Analysed]) -> Verdict:
+def best_of_three(analysed: Sequence[SettingAnalysis]) -> Verdict:
     """Of LEEP's wins."""
     statement = f"LEEP is the best of LEEP, NCE and H-score in {WON} of {SETTINGS} settings."
     if not analysed:

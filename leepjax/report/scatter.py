@@ -5,81 +5,60 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from leepjax.report.captions import measure_name, metric_name, summary_of
 from leepjax.report.drawing import BLUE, GREY, INK, SHADES, Axes, Figure, panels, short, style
+from leepjax.studies.analysis.analyse import Plot
+from leepjax.studies.analysis.lines import Line
 from leepjax.studies.analysis.settings import Setting
 
 
-def scatter(setting: Setting, measure: str = "leep") -> Figure:
+def scatter(setting: Setting, plot: Plot) -> Figure:
     """A measure's scores against the accuracies of a setting, with the regression line and its 95 % band.
 
     Points are shaded by the number of classes where that varies; the title says r, its interval, p and n.
     """
     with style():
         figure, (axes,) = panels(1, 5.6, 4.4)
-        points = _points(axes, setting, measure)
+        points = _points(axes, setting, plot)
         if np.ptp(setting.num_classes) > 0:
             figure.colorbar(points, ax=axes, label="classes c of the task", shrink=0.9, pad=0.02)
-        axes.set_title(f"{short(setting.pairing)}, {setting.how}\n{summary_of(setting, measure)}")
+        axes.set_title(f"{short(setting.pairing)}, {setting.how}\n{summary_of(plot.correlation)}")
     return figure
 
 
-def selection(setting: Setting, measures: Sequence[str] | None = None) -> Figure:
-    """The same for each of some measures, a panel each, with the points' names: which source is best for a target?
-
-    Args:
-        setting: of the study of source selection.
-        measures: a panel each; LEEP, NCE, H-score and source accuracy, those that were recorded, when None.
-    """
-    if measures is None:
-        usual = ("leep", "nce", "h_score", "source_accuracy")
-        measures = [name for name in usual if not np.isnan(setting.scores(name)).all()]
+def selection(setting: Setting, plots: Sequence[Plot]) -> Figure:
+    """The same with a panel for each of several measures and the names of the sources: which is best for a target?"""
     with style():
-        figure, all_axes = panels(len(measures), 5.0, 4.0)
-        for axes, measure in zip(all_axes, measures, strict=True):
-            _points(axes, setting, measure)
+        figure, all_axes = panels(len(plots), 5.0, 4.0)
+        for axes, plot in zip(all_axes, plots, strict=True):
+            _points(axes, setting, plot)
             axes.margins(x=0.2, y=0.14)
-            axes.set_title(f"{measure_name(measure)}\n{summary_of(setting, measure)}", fontsize=10)
+            axes.set_title(f"{measure_name(plot.measure)}\n{summary_of(plot.correlation)}", fontsize=10)
         figure.suptitle(f"{short(setting.pairing)}, {setting.how}", x=0.01, ha="left")
         figure.draw_without_rendering()  # from here on it is known where points lie
-        for axes, measure in zip(all_axes, measures, strict=True):
-            _name_points(figure, axes, setting, measure)
+        for axes, plot in zip(all_axes, plots, strict=True):
+            _name_points(figure, axes, setting, plot.measure)
     return figure
 
 
-def _points(axes: Axes, setting: Setting, measure: str):
-    x, y = setting.scores(measure), setting.accuracies
+def _points(axes: Axes, setting: Setting, plot: Plot):
+    x, y = setting.scores(plot.measure), setting.accuracies
     there = ~np.isnan(x)
-    _line(axes, x[there], y[there])
+    if plot.line:
+        _draw_line(axes, plot.line)
     varied = np.ptp(setting.num_classes) > 0
     shades: dict[str, Any] = {"c": setting.num_classes[there], "cmap": SHADES} if varied else {"color": BLUE}
     points = axes.scatter(x[there], y[there], s=26, linewidths=0, zorder=3, **shades)
-    axes.set_xlabel(measure_name(measure))
+    axes.set_xlabel(measure_name(plot.measure))
     axes.set_ylabel(metric_name(setting))
     return points
 
 
-def _line(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """The least-squares line with the 95 % confidence band of the mean; nothing where it is undefined."""
-    if len(x) < 3 or np.ptp(x) == 0:
-        return
-    at = np.linspace(x.min(), x.max(), 100)
-    middle, half = band(x, y, at)
-    axes.fill_between(at, middle - half, middle + half, color=GREY, alpha=0.22, linewidth=0, zorder=1)
-    axes.plot(at, middle, color=INK, linewidth=1.4, zorder=2)
-
-
-def band(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The least-squares line of y on x [n] at some places [m], and half the width of its 95 % confidence band."""
-    n, centred = len(x), x - x.mean()
-    spread = np.sum(centred**2)
-    slope = np.sum(centred * y) / spread
-    residuals = y - y.mean() - slope * centred
-    deviation = math.sqrt(np.sum(residuals**2) / (n - 2))
-    half = scipy.stats.t.ppf(0.975, n - 2) * deviation * np.sqrt(1 / n + (at - x.mean()) ** 2 / spread)
-    return y.mean() + slope * (at - x.mean()), half
+def _draw_line(axes: Axes, line: Line) -> None:
+    low, high = line.y - line.half_width, line.y + line.half_width
+    axes.fill_between(line.x, low, high, color=GREY, alpha=0.22, linewidth=0, zorder=1)
+    axes.plot(line.x, line.y, color=INK, linewidth=1.4, zorder=2)
 
 
 def _name_points(figure: Figure, axes: Axes, setting: Setting, measure: str) -> None:

@@ -9,8 +9,6 @@ import numpy as np
 from leepjax.agreement import critical_r, significance_note
 from leepjax.report.captions import number
 from leepjax.report.correlation_tables import (
-    Analysed,
-    analyse,
     choice_table,
     control_table,
     correlation_table,
@@ -20,8 +18,9 @@ from leepjax.report.figures import Drawn
 from leepjax.report.page import Figure, Origin, Report, Section, duration
 from leepjax.report.published import published_facts
 from leepjax.report.runs import origin_of
+from leepjax.studies.analysis.analyse import Analysis, SettingAnalysis
 from leepjax.studies.analysis.correlations import LEAD
-from leepjax.studies.analysis.settings import SELECTION, settings
+from leepjax.studies.analysis.settings import SELECTION
 from leepjax.studies.outcome import Outcome, Study
 from leepjax.types import InputError
 
@@ -34,11 +33,14 @@ TITLES = {
 }
 
 
-def studies_report(studies: Sequence[Study], drawn: Sequence[Drawn], command: str, figures: str = "figures") -> Report:
+def studies_report(
+    studies: Sequence[Study], analysis: Analysis, drawn: Sequence[Drawn], command: str, figures: str = "figures"
+) -> Report:
     """The page of studies.
 
     Args:
         studies: as `read_studies` gives them.
+        analysis: of all their outcomes.
         drawn: their figures.
         command: what draws this page.
         figures: where the figures' files lie, seen from the page.
@@ -49,9 +51,9 @@ def studies_report(studies: Sequence[Study], drawn: Sequence[Drawn], command: st
     outcomes = [outcome for study in studies for outcome in study.outcomes]
     if not outcomes:
         raise InputError("report: expected outcomes of studies, got none; let leepjax study finish some transfers.")
-    analysed = [analyse(setting) for setting in settings(outcomes) if len(setting.outcomes) > 2]
+    analysed = analysis.settings
     origins = [_origin(study) for study in studies if study.outcomes]
-    sections = [Section("Published facts", verdicts=published_facts(analysed, outcomes), origins=origins)]
+    sections = [Section("Published facts", verdicts=published_facts(analysis), origins=origins)]
     if analysed:
         sections += [
             Section("Correlations", _cautions(analysed), tables=[correlation_table(analysed)], origins=origins),
@@ -69,7 +71,7 @@ def studies_report(studies: Sequence[Study], drawn: Sequence[Drawn], command: st
 
 
 def _study_section(
-    study: Study, analysed: Sequence[Analysed], drawn: Sequence[Drawn], command: str, figures: str
+    study: Study, analysed: Sequence[SettingAnalysis], drawn: Sequence[Drawn], command: str, figures: str
 ) -> Section | None:
     """A study's figures, and for source selection the worth of choices; None where there is neither."""
     shown = [
@@ -102,7 +104,7 @@ def _what_was_run(studies: Sequence[Study], outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def _what_came_out(analysed: Sequence[Analysed]) -> list[str]:
+def _what_came_out(analysed: Sequence[SettingAnalysis]) -> list[str]:
     """The headline, and beside it what it must be read with."""
     r = [each.of[LEAD].pearson.value for each in analysed if LEAD in each.of]
     r = [value for value in r if not math.isnan(value)]
@@ -118,7 +120,7 @@ def _what_came_out(analysed: Sequence[Analysed]) -> list[str]:
     return [headline, *_class_caution(analysed)]
 
 
-def _class_caution(analysed: Sequence[Analysed]) -> list[str]:
+def _class_caution(analysed: Sequence[SettingAnalysis]) -> list[str]:
     """What the number of classes alone says, where it varies."""
     varying = [each for each in analysed if np.ptp(each.setting.num_classes) > 0 and "neg_log_classes" in each.of]
     if not varying:
@@ -136,7 +138,7 @@ def _class_caution(analysed: Sequence[Analysed]) -> list[str]:
     ]
 
 
-def _cautions(analysed: Sequence[Analysed]) -> list[str]:
+def _cautions(analysed: Sequence[SettingAnalysis]) -> list[str]:
     sizes = sorted({(len(each.setting.outcomes), each.setting.over) for each in analysed})
     needed = "; ".join(f"{number(critical_r(n))} with {n:,} {over}" for n, over in sizes)
     return [

@@ -11,21 +11,33 @@ import numpy as np
 import pytest
 import scipy.stats
 from matplotlib.text import Text
-from synthetic_outcomes import converging, outcome, outcomes, provenance, sources
+from synthetic_outcomes import converging, outcome, outcomes, sources
 
 from leepjax.report import drawing
 from leepjax.report.drawing import FORMATS, encode, inline_svg, save
 from leepjax.report.figures import convergence_curves, draw_all, level_bars, scatter, selection
-from leepjax.report.scatter import band
+from leepjax.studies.analysis.analyse import analyse, plot_of
 from leepjax.studies.analysis.by_level import convergence, level_means
+from leepjax.studies.analysis.lines import band
 from leepjax.studies.analysis.settings import settings
-from leepjax.studies.outcome import Study
 from leepjax.types import InputError
 
 
 @pytest.fixture(scope="module")
 def varied():
     return settings(outcomes(25, classes=(2, 100), noise=0.03, study="large"))[0]
+
+
+def scatter_of(setting, measure="leep"):
+    return scatter(setting, plot_of(setting, measure))
+
+
+def selection_of(setting, measures=("leep", "nce", "h_score", "source_accuracy")):
+    return selection(setting, [plot_of(setting, measure) for measure in measures])
+
+
+def draw(outcomes, folder, formats):
+    return draw_all(analyse(outcomes), folder, formats)
 
 
 def points_of(axes):
@@ -41,7 +53,7 @@ def words_in(svg):
 
 
 def test_the_scatter_shows_every_task_and_says_r(varied):
-    figure = scatter(varied)
+    figure = scatter_of(varied)
     axes = figure.axes[0]
     np.testing.assert_array_equal(points_of(axes), np.stack([varied.scores("leep"), varied.accuracies], axis=1))
     np.testing.assert_array_equal(axes.collections[-1].get_array(), varied.num_classes)
@@ -57,8 +69,8 @@ def test_the_scatter_shows_every_task_and_says_r(varied):
 
 
 def test_undefined_scores_are_left_out_and_a_constant_has_no_line(varied):
-    assert len(points_of(scatter(varied, "logme").axes[0])) == 24
-    assert not scatter(varied, "source_accuracy").axes[0].get_lines()
+    assert len(points_of(scatter_of(varied, "logme").axes[0])) == 24
+    assert not scatter_of(varied, "source_accuracy").axes[0].get_lines()
 
 
 def test_the_band_is_that_of_the_mean_in_ordinary_least_squares():
@@ -79,7 +91,7 @@ def test_level_bars_are_the_means_with_their_n():
     found = settings(
         [each for target in ("cifar100", "fashion-mnist") for each in outcomes(40, target=target, noise=0.05)]
     )
-    figure = level_bars(found)
+    figure = level_bars([level_means(setting) for setting in found])
     text = words_in(encode(figure, "svg"))
     assert "(a) resnet18 → cifar100" in text
     assert "(b) resnet18 → fashion-mnist" in text
@@ -97,7 +109,7 @@ def test_an_empty_level_is_an_empty_place():
     (setting,) = settings(
         outcome(f"{n}", y, scores={"leep": x}) for n, (x, y) in enumerate([(0, 0.1), (9, 0.4), (9, 0.6)])
     )
-    (axes,) = level_bars([setting], num_levels=3).axes
+    (axes,) = level_bars([level_means(setting, 3)]).axes
     heights = [bar.get_height() for bar in axes.patches]
     assert heights[0] == 0.1
     assert np.isnan(heights[1])
@@ -134,17 +146,18 @@ def test_the_band_of_two_tasks_leaves_the_curves_their_room():
 
 def test_selection_names_every_source_once_in_each_panel():
     (setting,) = settings(sources())
-    figure = selection(setting)
+    (each,) = analyse(setting.outcomes).settings
+    figure = selection(setting, each.plots)
     assert [axes.get_xlabel() for axes in figure.axes] == ["LEEP", "NCE", "H-score", "source accuracy"]
     for axes in figure.axes:
         assert sorted(text.get_text() for text in axes.texts) == sorted(setting.labels)
         assert len(points_of(axes)) == 9
-    assert len(selection(setting, ["leep"]).axes) == 1
+    assert len(selection_of(setting, ["leep"]).axes) == 1
 
 
 def test_names_of_points_overlap_neither_each_other_nor_the_panels_edge():
     (setting,) = settings(sources())
-    figure = selection(setting, ["leep", "h_score"])
+    figure = selection_of(setting, ["leep", "h_score"])
     figure.draw_without_rendering()
     for axes in figure.axes:
         boxes = [Text.get_window_extent(text) for text in axes.texts]  # without the line to the point
@@ -157,28 +170,28 @@ def test_names_of_points_overlap_neither_each_other_nor_the_panels_edge():
 def test_the_looks_are_the_houses_whatever_the_users_are(varied):
     import matplotlib as mpl
 
-    expected = encode(scatter(varied), "svg")
+    expected = encode(scatter_of(varied), "svg")
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path"}):
-        assert encode(scatter(varied), "svg") == expected
+        assert encode(scatter_of(varied), "svg") == expected
 
 
 def test_files_are_whole_and_the_same_every_time(tmp_path, varied):
-    paths = save(scatter(varied), tmp_path / "new" / "large-0.5")
+    paths = save(scatter_of(varied), tmp_path / "new" / "large-0.5")
     assert [path.name for path in paths] == ["large-0.5.png", "large-0.5.svg", "large-0.5.pdf"]
     contents = [path.read_bytes() for path in paths]
     assert [content[:5] for content in contents] == [b"\x89PNG\r", b"<?xml", b"%PDF-"]
-    again = scatter(varied)
+    again = scatter_of(varied)
     assert [encode(again, format) for format in FORMATS] == contents
 
 
 def test_a_format_that_isnt_known_is_told_and_nothing_written(tmp_path, varied):
     with pytest.raises(InputError, match="expected a format among png, svg, pdf, got 'gif'; choose one of them"):
-        save(scatter(varied), tmp_path / "figure", ("gif", "svg"))
+        save(scatter_of(varied), tmp_path / "figure", ("gif", "svg"))
     assert not list(tmp_path.iterdir())
 
 
 def test_an_inline_drawing_has_ids_of_its_own_and_a_title(varied):
-    svg = encode(scatter(varied), "svg")
+    svg = encode(scatter_of(varied), "svg")
     one, other = (inline_svg(svg, prefix, "r < 1 & more") for prefix in ("one", "other"))
     ids = [set(re.findall(r'\bid="([^"]+)"', text)) for text in (one, other)]
     assert not ids[0] & ids[1]
@@ -198,8 +211,7 @@ def test_all_that_the_records_allow_is_drawn(tmp_path):
         "source-selection": sources(),
         "small-balanced": outcomes(2),  # too few
     }
-    studies = [Study(provenance=provenance(name), outcomes=each) for name, each in made.items()]
-    drawn = draw_all(studies, tmp_path, ("svg",))
+    drawn = draw([outcome for each in made.values() for outcome in each], tmp_path, ("svg",))
     assert [(each.name, each.study, each.kind) for each in drawn] == [
         ("large-resnet18-cifar100-head-leep", "large", "scatter"),
         ("small-imbalanced-long-tail-resnet18-cifar100-head-leep", "small-imbalanced", "scatter"),
@@ -216,7 +228,7 @@ def test_all_that_the_records_allow_is_drawn(tmp_path):
     assert "With 9 sources |r| must exceed 0.67 for p < 0.05." in captions["source-selection-cifar100-000-head"]
     assert "Mean macro F1" in captions["small-imbalanced-long-tail-head-levels"]
     assert "the reference has caught up. First epoch there" in captions["convergence-same-epoch"]
-    assert not draw_all([], tmp_path / "nothing")
+    assert not draw([], tmp_path / "nothing", ("svg",))
     assert not (tmp_path / "nothing").exists()
 
 
@@ -252,13 +264,12 @@ def test_equal_curves_lie_on_the_zero_line():
 def test_any_name_can_be_drawn_and_makes_a_file(name, tmp_path):
     found = [outcome(f"t{i}", 0.5 + i / 20, source=name, target=name, scores={"leep": i / 9}) for i in range(5)]
     found += [outcome(f"{name}-1", 0.5, study="source-selection", source=f"{name}{i}", target=name) for i in range(4)]
-    studies = [Study(provenance=provenance("small-balanced"), outcomes=found)]
-    drawn = draw_all(studies, tmp_path, ("png", "svg"))
+    drawn = draw(found, tmp_path, ("png", "svg"))
     assert len({path for it in drawn for path in it.files}) == 2 * len(drawn) == 6
     assert all(path.stat().st_size > 1000 for it in drawn for path in it.files)
 
 
 def test_names_that_differ_in_signs_alone_have_figures_of_their_own(tmp_path):
     found = [outcome(f"t{i}", 0.5 + i / 20, source=name) for name in ("a/b", "a-b") for i in range(5)]
-    drawn = draw_all([Study(provenance=provenance("small-balanced"), outcomes=found)], tmp_path, ("svg",))
+    drawn = draw(found, tmp_path, ("svg",))
     assert len({it.files for it in drawn}) == len({it.name for it in drawn}) == len(drawn) == 3

@@ -12,12 +12,13 @@ from synthetic_outcomes import converging, outcome, outcomes, provenance, source
 
 from leepjax import cli
 from leepjax.agreement import Interval, critical_r
-from leepjax.report.correlation_tables import analyse, choice_table, control_table, correlation_table, statistics_table
+from leepjax.report.correlation_tables import choice_table, control_table, correlation_table, statistics_table
 from leepjax.report.figures import Drawn
 from leepjax.report.make import make_report
 from leepjax.report.page import render_page
 from leepjax.report.published import best_of_three, earlier_levels, large_targets, published_facts, rising_levels
 from leepjax.report.studies_page import studies_report
+from leepjax.studies.analysis.analyse import analyse
 from leepjax.studies.analysis.by_level import convergence, level_means
 from leepjax.studies.analysis.settings import settings
 from leepjax.studies.outcome import PROVENANCE, Study, write_outcomes
@@ -35,7 +36,12 @@ STUDIES = [
 
 
 def analysed(made):
-    return [analyse(setting) for setting in settings(made)]
+    return analyse(made).settings
+
+
+def report_of(studies, drawn=()):
+    made = [outcome for study in studies for outcome in study.outcomes]
+    return studies_report(studies, analyse(made), drawn, "leepjax report s")
 
 
 def with_scores(made, **scores):
@@ -147,7 +153,7 @@ def test_levels_that_arrive_earlier():
 
 def test_every_published_fact_has_a_verdict():
     made = [*BOTH, *outcomes(30), *converging(10)]
-    facts = published_facts(analysed(made), made)
+    facts = published_facts(analyse(made))
     assert len(facts) == 5
     assert {it.verdict for it in facts} <= {"agrees", "disagrees", "can't be told", "not measured"}
     assert all(it.sign and it.why for it in facts)
@@ -172,8 +178,7 @@ def test_the_table_of_correlations_says_what_the_analysis_says():
 
 def test_a_lead_that_may_be_chance_has_another_mark():
     each = analysed(outcomes(20))[0]
-    unsure = replace(each)
-    unsure.__dict__["winner"] = each.winner._replace(measure="h_score", certain=False)
+    unsure = replace(each, winner=each.winner._replace(measure="h_score", certain=False))
     cell = correlation_table([unsure]).rows[0][4]
     assert (cell.mark, "may be chance" in cell.meaning) == ("☆", True)
 
@@ -216,7 +221,7 @@ def test_the_page_says_what_was_run_and_how():
         Drawn("a", "large", "scatter", "Caption <1>.", "alt", "<svg id='drawn'></svg>", (Path("x/figures/a.svg"),)),
         Drawn("b", "source-selection", "selection", "Caption 2.", "alt", "<svg></svg>", ()),
     ]
-    report = studies_report(STUDIES, drawn, "leepjax report s")
+    report = report_of(STUDIES, drawn)
     assert report.summary[0] == (
         "2 studies of the LEEP paper, at desk scale: 89 transfers of 10 sources to 41 tasks from cifar100, in 4.0 h on "
         "cpu × 1, until 2026-01-01."
@@ -247,12 +252,12 @@ def test_the_page_says_what_was_run_and_how():
 
 def test_studies_that_have_only_begun_give_a_page_too():
     begun = [Study(provenance=RUN, outcomes=outcomes(2, **LARGE)), Study(provenance=RUN, outcomes=[])]
-    report = studies_report(begun, [], "leepjax report s")
+    report = report_of(begun)
     assert report.summary[1] == "There are too few outcomes of any setting to correlate scores with accuracies."
     assert [section.title for section in report.sections] == ["Published facts"]
     assert "can't be told" in unescape(render_page(report))
     with pytest.raises(InputError, match="report: expected outcomes of studies, got none; let leepjax study finish"):
-        studies_report(begun[1:], [], "leepjax report s")
+        report_of(begun[1:])
 
 
 def test_a_folder_of_studies_becomes_a_page_with_figures(tmp_path, monkeypatch, capsys):

@@ -22,9 +22,15 @@ class Level(NamedTuple):
     low: float
     """The bin's ends."""
     high: float
-    n: int
+    members: tuple[int, ...]
+    """Indices of the setting's outcomes in it, by score."""
     accuracy: Interval
     """Their mean, with its 95 % t interval; NaN of none, and the interval NaN of one."""
+
+    @property
+    def n(self) -> int:
+        """Outcomes in the level."""
+        return len(self.members)
 
 
 class LevelMeans(NamedTuple):
@@ -89,12 +95,13 @@ class Convergence(NamedTuple):
 def level_means(setting: Setting, num_levels: int = 5, kind: Kind = "equal-width", measure: str = "leep") -> LevelMeans:
     """The mean accuracy, or macro F1, of a setting's outcomes in each level of a score; see `levels`."""
     scores, accuracies = setting.scores(measure), setting.accuracies
-    bounds, place = edges(scores, num_levels, kind), levels(scores, num_levels, kind)
-    members = [accuracies[place == level] for level in range(num_levels)]
-    found = [
-        Level(float(bounds[level]), float(bounds[level + 1]), len(values), mean_interval(values))
-        for level, values in enumerate(members)
-    ]
+    bounds, level_of = edges(scores, num_levels, kind), levels(scores, num_levels, kind)
+    by_score = np.argsort(scores, kind="stable")
+    found = []
+    for level in range(num_levels):
+        members = by_score[level_of[by_score] == level]
+        mean = mean_interval(accuracies[level_of == level])
+        found.append(Level(float(bounds[level]), float(bounds[level + 1]), tuple(members.tolist()), mean))
     return LevelMeans(setting, measure, kind, tuple(found))
 
 

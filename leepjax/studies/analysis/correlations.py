@@ -98,7 +98,8 @@ def correlations(setting: Setting, measures: Sequence[str] | None = None, seed: 
         A row for each measure, the trivial baselines last.
     """
     names = setting.measures if measures is None else measures
-    rows = [_correlation(setting, name, seed) for name in names]
+    lead = significant_digits(setting.scores(LEAD))
+    rows = [_correlation(setting, name, lead, seed) for name in names]
     return sorted(rows, key=lambda row: row.baseline)
 
 
@@ -134,9 +135,9 @@ def wins(settings: Iterable[Setting], among: Sequence[str] = PAPER_MEASURES, see
     return Wins({name: count[name] for name in among}, {name: certain[name] for name in among}, tuple(winners))
 
 
-def _correlation(setting: Setting, measure: str, seed: int) -> Correlation:
+def _correlation(setting: Setting, measure: str, lead: np.ndarray, seed: int) -> Correlation:
     # Beyond the fifth digit float32's rounding would rank what a saturated measure ties.
-    lead, scores = (significant_digits(setting.scores(name)) for name in (LEAD, measure))
+    scores = lead if measure == LEAD else significant_digits(setting.scores(measure))
     accuracies = setting.accuracies
     there = ~np.isnan(scores) & ~np.isnan(accuracies)
     x, y, log_classes = scores[there], accuracies[there], np.log(setting.num_classes[there])
