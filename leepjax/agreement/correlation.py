@@ -64,20 +64,32 @@ def estimates(
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
     seed: int = 0,
+    values: Iterable[float] | None = None,
 ) -> list[Interval]:
-    """`estimate` of several statistics, which share the resamples and the pairs of items that are counted in them."""
+    """`estimate` of several statistics, which share the resamples and the pairs of items that are counted in them.
+
+    Args:
+        statistics: what to estimate.
+        x: scores [n].
+        y: accuracies [n].
+        resamples: of the items.
+        confidence: of the intervals, in (0, 1).
+        seed: of the resamples.
+        values: each statistic of x and y without the items that lack a number, where they are already known.
+    """
     x, y = _complete(x, y)
+    statistics = list(statistics)
+    values = [statistic(x, y) for statistic in statistics] if values is None else values
     resampled = cache(lambda: Resampled(x, y, _resample(len(x), resamples, seed)))
 
-    def estimate_one(statistic: Statistic) -> Interval:
-        value = statistic(x, y)
+    def estimate_one(statistic: Statistic, value: float) -> Interval:
         if is_choice(statistic):
             return Interval(value, math.nan, math.nan)
         if ends := few_sources_interval(statistic, value, len(x), confidence):
             return Interval(value, *ends)
         return _interval(value, lambda: resampled().values(statistic), len(x), confidence)
 
-    return [estimate_one(statistic) for statistic in statistics]
+    return [estimate_one(statistic, value) for statistic, value in zip(statistics, values, strict=True)]
 
 
 def difference(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from leepjax.agreement.statistics import Statistic, kendall, pearson, spearman, weighted_tau
 
@@ -60,7 +60,7 @@ def difference_interval(values: Ends, ends: tuple[Ends, Ends], correlation: floa
 def _fisher(r: float, n: int, confidence: float) -> Ends:
     if abs(r) > 1 - _SAME:
         return math.nan, math.nan
-    reach = float(scipy.stats.norm.ppf((1 + confidence) / 2)) / math.sqrt(n - 3)
+    reach = float(scipy.special.ndtri((1 + confidence) / 2)) / math.sqrt(n - 3)
     return math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach)
 
 
@@ -69,8 +69,8 @@ def _inverted(statistic: Statistic, value: float, n: int, confidence: float) -> 
     """The ends of the populations of which neither tail, the value included, is rarer than (1 − confidence) / 2."""
     simulated = _simulated(n)[statistic]
     tail = (1 - confidence) / 2
-    at_least = np.maximum.accumulate((simulated >= value - _SAME).mean(axis=1))
-    above = np.maximum.accumulate((simulated > value + _SAME).mean(axis=1))
+    at_least = np.maximum.accumulate(1 - simulated.share_below(value - _SAME))
+    above = np.maximum.accumulate(1 - simulated.share_below(value + _SAME))
     low = np.interp(tail, at_least, _Z) if at_least[0] <= tail else -math.inf
     high = np.interp(1 - tail, above, _Z) if above[-1] >= 1 - tail else math.inf
     low, high = (_TARGETS[statistic](float(z), simulated) for z in (low, high))
@@ -78,15 +78,32 @@ def _inverted(statistic: Statistic, value: float, n: int, confidence: float) -> 
     return min(low, value), max(high, value)
 
 
+class _Simulated:
+    """A rank statistic of simulated sets of n sources of each population."""
+
+    def __init__(self, values: np.ndarray):
+        """Take the statistic [populations, sets]."""
+        self.means = values.mean(axis=1)
+        self._num_sets = values.shape[1]
+        # In one ascending row, the populations shifted apart, so that one search finds a value's place in each.
+        self._shifts = 4.0 * np.arange(len(values))
+        self._ascending = (np.sort(values, axis=1) + self._shifts[:, None]).ravel()
+
+    def share_below(self, value: float) -> np.ndarray:
+        """[populations] the share of sets with a smaller statistic than this value, in [−1, 1] or just beyond."""
+        before = self._num_sets * np.arange(len(self._shifts))
+        return (np.searchsorted(self._ascending, value + self._shifts) - before) / self._num_sets
+
+
 @lru_cache(maxsize=MOST)
-def _simulated(n: int) -> Mapping[Statistic, np.ndarray]:
-    """[populations, sets] each rank statistic of simulated sets of n sources, the same at every call."""
+def _simulated(n: int) -> Mapping[Statistic, _Simulated]:
+    """Each rank statistic of simulated sets of n sources, the same at every call."""
     x, noise = np.random.default_rng(0).standard_normal((2, _HALF, n))
     # Scores fall along each row, so that their ranks are the columns; mirrored noise makes ρ and −ρ mirror images.
     x = np.tile(-np.sort(-x, axis=1), (2, 1))
     noise = np.concatenate([noise, -noise])
     of_populations = [_of_rows(rho * x + math.sqrt(1 - rho * rho) * noise) for rho in np.tanh(_Z)]
-    return {name: np.stack([of_rows[name] for of_rows in of_populations]) for name in _TARGETS}
+    return {name: _Simulated(np.stack([of_rows[name] for of_rows in of_populations])) for name in _TARGETS}
 
 
 def _of_rows(y: np.ndarray) -> dict[Statistic, np.ndarray]:
@@ -105,12 +122,12 @@ def _of_rows(y: np.ndarray) -> dict[Statistic, np.ndarray]:
     }
 
 
-def _expected(z: float, simulated: np.ndarray) -> float:
+def _expected(z: float, simulated: _Simulated) -> float:
     """The mean of sets of n sources, which is all that weighted τ has: it converges to nothing as n grows."""
-    return math.copysign(1, z) if math.isinf(z) else float(np.interp(z, _Z, simulated.mean(axis=1)))
+    return math.copysign(1, z) if math.isinf(z) else float(np.interp(z, _Z, simulated.means))
 
 
-_TARGETS: dict[Statistic, Callable[[float, np.ndarray], float]] = {
+_TARGETS: dict[Statistic, Callable[[float, _Simulated], float]] = {
     spearman: lambda z, _: 6 / math.pi * math.asin(math.tanh(z) / 2),
     kendall: lambda z, _: 2 / math.pi * math.asin(math.tanh(z)),
     weighted_tau: _expected,

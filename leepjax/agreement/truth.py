@@ -1,16 +1,20 @@
 """Scores against accuracies that somebody else measured: joined by source and target, and every statistic of both."""
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from leepjax.agreement.correlation import Interval, estimates, significance_note, significant_digits, ties
+from leepjax.agreement.correlation import RESAMPLES, Interval, estimates, significance_note, significant_digits, ties
+from leepjax.agreement.few_sources import MOST
+from leepjax.agreement.of_rows import statistics_of_rows
 from leepjax.agreement.statistics import STATISTICS, p_value
 from leepjax.printable import printable
-from leepjax.tables import Format, Row, render
+from leepjax.tables import Format, Row, render, some
 from leepjax.types import InputError
 
 Over = Literal["sources", "targets"]
@@ -18,9 +22,20 @@ Over = Literal["sources", "targets"]
 FEWEST = 3
 """With fewer items no correlation means anything."""
 
+_MOST_SHOWN = 200
+"""Comparisons that tables for people show; JSON and CSV hold all of them."""
+_MOST_IN_ROWS = 300
+"""With more items the pairs of them take longer than SciPy's ways around them."""
+_MOST_RESAMPLED, _FEWEST_RESAMPLES = 20_000_000, 200
+"""Items that are resampled in all comparisons together, and the resamples that each has nevertheless."""
+
 _CORRELATIONS = {"pearson": "Pearson r", "spearman": "Spearman ρ", "kendall": "Kendall τ", "weighted_tau": "weighted τ"}
 _CHOICES = {"rel_at_1": "Rel@1", "rel_at_3": "Rel@3", "recall_at_1": "Recall@1", "recall_at_3": "Recall@3"}
 _CHOICES |= {"regret": "regret"}
+
+
+_Named = tuple[str, str]
+"""A group and a measure."""
 
 
 class Score(NamedTuple):
@@ -65,6 +80,8 @@ class Verification:
     without_accuracy: tuple[str, ...]
     """Sources, on targets, that have scores and no accuracy."""
     without_score: tuple[str, ...]
+    resamples: int = RESAMPLES
+    """Of the items, for the intervals that resample them."""
 
     def to_records(self) -> list[Row]:
         """One flat dictionary for each comparison; None where a number is undefined."""
@@ -75,19 +92,32 @@ class Verification:
         if format in ("json", "csv"):
             return render(self.to_records(), format)
         parts = []
-        for group in dict.fromkeys(comparison.group for comparison in self.comparisons):
-            of_group = [comparison for comparison in self.comparisons if comparison.group == group]
+        for group, of_group in itertools.groupby(self._shown(), lambda comparison: comparison.group):
+            rows = list(of_group)
             for title, row in (("agreement with accuracy", _agreement_row), ("what choosing by it gives", _choice_row)):
-                parts.append(render([row(c) for c in of_group], format, f"{group or 'Scores'}: {title}"))
+                parts.append(render([row(c) for c in rows], format, f"{group or 'Scores'}: {title}"))
+        if (more := len(self.comparisons) - _MOST_SHOWN) > 0:
+            parts.append(f"{more:,} more comparisons aren't shown; JSON and CSV hold all of them.")
         return "\n\n".join([*parts, *map(printable, self.remarks())])
+
+    def _shown(self) -> list[Comparison]:
+        """The comparisons of the first groups, each group's together."""
+        groups: dict[str, list[Comparison]] = {}
+        for comparison in self.comparisons:
+            groups.setdefault(comparison.group, []).append(comparison)
+        return list(itertools.islice(itertools.chain.from_iterable(groups.values()), _MOST_SHOWN))
 
     def remarks(self) -> list[str]:
         """What a reader must know to not over-read the tables, in sentences."""
         sizes = sorted({comparison.n for comparison in self.comparisons})
+        if len(sizes) > 3:  # the notes of the sizes between lie between
+            sizes = [sizes[0], sizes[-1]]
         remarks = [significance_note(n, self.over) for n in sizes]
+        if self.resamples < RESAMPLES:
+            remarks.append(f"Each interval is of {self.resamples} resamples, as there are many comparisons.")
         for what, names in (("an accuracy", self.without_accuracy), ("a score", self.without_score)):
             if names:
-                remarks.append(f"Left out for want of {what}: {', '.join(names)}.")
+                remarks.append(f"Left out for want of {what}: {some(names)}.")
         return remarks
 
     def __str__(self) -> str:
@@ -114,7 +144,10 @@ def verify(
     for score in values.values():
         if accuracy := accuracies.get(_place(score)):
             groups[_group(score, over), score.measure].append((score.value, accuracy.value))
-    comparisons = tuple(_compare(*named, pairs, seed) for named, pairs in groups.items())
+    columns = {named: _columns(pairs) for named, pairs in groups.items()}
+    resamples = _num_resamples(columns.values())
+    with threadpool_limits(1, "blas"):  # the matrices are small
+        comparisons = tuple(_compare(columns, resamples, seed))
     scored = {_place(score): None for score in scores}
     if not scored.keys() & accuracies.keys():
         raise InputError(
@@ -124,7 +157,7 @@ def verify(
     _check_enough(comparisons, over)
     without_accuracy = tuple(_told(place) for place in scored if place not in accuracies)
     without_score = tuple(_told(place) for place in accuracies if place not in scored)
-    return Verification(comparisons, over, without_accuracy, without_score)
+    return Verification(comparisons, over, without_accuracy, without_score, resamples)
 
 
 def _with_targets(scores: Sequence[Score], truth: Sequence[Accuracy]) -> tuple[list[Score], list[Accuracy]]:
@@ -137,7 +170,9 @@ def _with_targets(scores: Sequence[Score], truth: Sequence[Accuracy]) -> tuple[l
                 f"{', '.join(others[:3])}{' …' if len(others) > 3 else ''}; add a column target."
             )
     name = of_scores[0] or of_truth[0] if of_scores and of_truth else ""
-    return [s._replace(target=s.target or name) for s in scores], [a._replace(target=a.target or name) for a in truth]
+    return [s if s.target else s._replace(target=name) for s in scores], [
+        a if a.target else a._replace(target=name) for a in truth
+    ]
 
 
 def _place(row: Score | Accuracy) -> tuple[str, str]:
@@ -165,12 +200,35 @@ def _group(score: Score, over: Over) -> str:
     return score.target if over == "sources" else score.source
 
 
-def _compare(group: str, measure: str, pairs: list[tuple[float, float]], seed: int) -> Comparison:
+def _columns(pairs: list[tuple[float, float]]) -> np.ndarray:
+    """[2 n] the scores, in the digits that count, and the accuracies of the items that have both."""
     values = np.array(pairs, float).reshape(-1, 2)
     x, y = values[~np.isnan(values).any(axis=1)].T
-    x = significant_digits(x)
-    found = estimates(STATISTICS.values(), x, y, seed=seed)
-    return Comparison(group, measure, len(x), ties(x, y), p_value(x, y), dict(zip(STATISTICS, found, strict=True)))
+    return np.stack([significant_digits(x), y])
+
+
+def _num_resamples(columns: Iterable[np.ndarray]) -> int:
+    """Resamples of each comparison that resamples its items; fewer where there are many."""
+    drawn_from = sum(values.shape[1] for values in columns if values.shape[1] > MOST)
+    return int(np.clip(_MOST_RESAMPLED // max(drawn_from, 1), _FEWEST_RESAMPLES, RESAMPLES))
+
+
+def _compare(columns: Mapping[_Named, np.ndarray], resamples: int, seed: int) -> Iterator[Comparison]:
+    """The comparison of each group and measure; those of equally many items share the work on values."""
+    alike: dict[int, list[_Named]] = {}
+    for named, values in columns.items():
+        alike.setdefault(values.shape[1], []).append(named)
+    known: dict[_Named, tuple[int, float, list[float]]] = {}
+    for n, those in alike.items():
+        if FEWEST <= n <= _MOST_IN_ROWS:
+            found = statistics_of_rows(*np.stack([columns[named] for named in those], axis=1))
+            values = np.stack([found.values[name] for name in STATISTICS], axis=1)
+            of_each = zip(found.ties.tolist(), found.p_values.tolist(), values.tolist(), strict=True)
+            known |= dict(zip(those, of_each, strict=True))
+    for named, (x, y) in columns.items():
+        num_ties, p, values = known.get(named) or (ties(x, y), p_value(x, y), None)
+        found = estimates(STATISTICS.values(), x, y, resamples=resamples, seed=seed, values=values)
+        yield Comparison(*named, len(x), num_ties, p, dict(zip(STATISTICS, found, strict=True)))
 
 
 def _check_enough(comparisons: Sequence[Comparison], over: Over) -> None:

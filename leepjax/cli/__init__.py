@@ -37,7 +37,7 @@ def main() -> None:
     Ctrl-C ends in 130, SIGTERM in 143, SIGHUP in 129.
     """
     _open_closed_streams()
-    if sys.stderr is sys.__stderr__:
+    if sys.__stderr__ is not None and sys.stderr is sys.__stderr__:
         sys.stderr = _lossy(sys.__stderr__)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -355,3 +355,37 @@ def test_lines_that_are_no_records_are_left_out_with_a_warning(tmp_path, caplog)
     assert [score.value for score in read_scores(path)] == [0.5]
     assert "line 2 isn't a record" in caplog.text
     assert "line 3 isn't a record" in caplog.text
+
+
+def test_of_very_many_comparisons_tables_show_the_first_and_json_holds_all():
+    targets = [f"t{i}" for i in range(150)]
+    scores = [Score(s, t, m, x) for t in targets for m in ("leep", "nce") for s, x in zip(SOURCES, LEEP, strict=True)]
+    truth = [Accuracy(s, t, y) for t in targets for s, y in zip(SOURCES, ACCURACY, strict=True)]
+    truth += [Accuracy("unknown", t, 0.5) for t in targets]
+    verification = verify(scores, truth)
+    shown = str(verification)
+    assert "t99: what choosing by it gives" in shown
+    assert "t100" not in shown
+    assert "100 more comparisons aren't shown; JSON and CSV hold all of them." in shown
+    assert "Left out for want of a score: unknown on t0" in shown
+    assert "and 140 more." in shown
+    assert len(json.loads(verification.render("json"))) == 300
+
+
+def test_very_many_comparisons_have_fewer_resamples(monkeypatch):
+    y = np.random.default_rng(0).normal(size=40)
+    scores = [Score(str(i), "t", m, x + k) for k, m in enumerate(("leep", "nce")) for i, x in enumerate(y[::-1])]
+    truth = [Accuracy(str(i), "t", a) for i, a in enumerate(y)]
+    assert verify(scores, truth).resamples == 1000
+    monkeypatch.setattr("leepjax.agreement.truth._MOST_RESAMPLED", 300 * 80)
+    fewer = verify(scores, truth)
+    assert fewer.resamples == 300
+    assert "Each interval is of 300 resamples, as there are many comparisons." in str(fewer)
+
+
+def test_notes_of_many_sizes_are_those_of_the_least_and_the_most():
+    sizes = range(4, 10)
+    scores = [Score(f"s{i}", f"t{n}", "leep", i * i) for n in sizes for i in range(n)]
+    truth = [Accuracy(f"s{i}", f"t{n}", -i) for n in sizes for i in range(n)]
+    notes = [note for note in verify(scores, truth).remarks() if note.startswith("With")]
+    assert [note.split()[1] for note in notes] == ["4", "9"]
