@@ -1,1 +1,1 @@
-"""Adapt a source to a target, and save the resulting network as a source."""
+"""Adapting a source to a target, and keeping the network that comes of it."""

@@ -1,4 +1,4 @@
-"""Inputs and results shared by all ways of adapting a source to a target."""
+"""What adapting a source to a target begins with and ends in, whatever is trained."""
 
 import re
 from dataclasses import replace
@@ -19,21 +19,21 @@ from leepjax.types import InputError, SplitChoice
 
 
 class Parts(NamedTuple):
-    """The training and the test examples of a target."""
+    """A target's examples to learn from, and those to measure on."""
 
     train: Target
     test: Target
 
 
 class Adapted(NamedTuple):
-    """The results of adapting a source."""
+    """What adapting a source gave."""
 
     rows: list[Row]
-    """Flat records, one per part of the target: accuracy, balanced accuracy, macro F1, log-loss and ECE."""
+    """Flat records: accuracy, balanced accuracy, macro F1, log-loss and ECE, a part of the target each."""
     curve: list[Epoch]
-    """One record per epoch; empty for a head that is fitted exactly."""
+    """A record an epoch; none for a head that is fitted exactly."""
     source: Source | None
-    """The written source; None without a folder to write to."""
+    """What was written, where there was a folder to write to."""
 
 
 def parts(
@@ -49,10 +49,10 @@ def parts(
     image_column: str | None = None,
     label_column: str | None = None,
 ) -> Parts:
-    """Open a target in two parts: the second is `test`, or else the target's own test split, or else split off.
+    """Open a target in two parts: with `test` as the second, else by its own splits, else by splitting it.
 
     Raises:
-        InputError: for a missing target, a part without examples, or different classes in the test set.
+        InputError: for a target that isn't there, a part without examples, or other classes in the test set.
     """
     examples = open_target(
         caller,
@@ -69,7 +69,7 @@ def parts(
         held = open_target(
             caller, test, None, seed, strict, image_column=image_column, label_column=label_column, with_test=True
         )
-        held = held.test or held  # the test split, if the test set comes in splits
+        held = held.test or held  # of a set that comes in splits it is the test part
         check_same_classes(caller, examples, held)
         return Parts(examples, held)
     if examples.test is not None:
@@ -86,7 +86,7 @@ def parts(
 
 
 def rows(source: Source, target: Parts, how: str, seed: int, worth: dict[str, Metrics]) -> list[Row]:
-    """One flat record per part of the target on which a network was measured."""
+    """A flat record for each part of a target that a network was measured on."""
     return [
         {
             "source": source.name,
@@ -105,13 +105,13 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
     """Path of the weights: ``NAME.safetensors``, by default SOURCE-TARGET-METHOD.
 
     Raises:
-        InputError: when the folder isn't writable.
+        InputError: when nothing can be written there.
     """
     try:
         check_writable(out)
     except WriteError as error:
         raise InputError(
-            f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another folder."
+            f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another."
         ) from None
     plain = (
         re.sub(r"[^\w.+-]+", "-", text.removesuffix(".npz")).strip("-") for text in (source.name, target.train.name)
@@ -120,7 +120,7 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
 
 
 def check_free(caller: str, path: Path, command: str) -> None:
-    """Check that the file to write wouldn't replace a network made by another command.
+    """Make sure that what is to be written doesn't replace the network of another command.
 
     Raises:
         InputError: when it would.
@@ -145,7 +145,7 @@ def card(
     scratch: bool = False,
     identity: str = "",
 ) -> Card:
-    """The card of an adapted source, without the fields that depend on its weights."""
+    """The card of a source that was adapted to a target, but for what only its weights can tell."""
     before = "" if scratch else f"{source.card.data or source.name}; then "
     return Card(
         name=name,

@@ -1,4 +1,4 @@
-"""Check label columns [n t]: real targets, and labels of 0 or 1."""
+"""Checks of label columns [n t]: real targets, and labels that are 0 or 1; arrays.py checks all else."""
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +15,14 @@ from leepjax.checks.arrays import (
     check_source_labels,
     on_host,
 )
-from leepjax.kernels import accumulator, with_sharding_in_type
+from leepjax.kernels import accumulator, told_by_type
 from leepjax.types import InputError
 
 
 def check_targets(
     function: str, features: ArrayLike, targets: ArrayLike, where: ArrayLike | None, *, name: str = "features"
 ) -> Arguments:
-    """Check features [n d] and real targets [n t] (or [n] for a single target), which take the place of labels."""
+    """Features [n d] with real targets [n t], or [n] of a single one, in the place of labels: both finite."""
     features, nowhere = _without_labels(function, name, features)
     arguments = check_features(function, features, nowhere, 1, where, name=name)
     columns = _check_columns(function, "targets", targets, arguments, single=True)
@@ -33,7 +33,7 @@ def check_targets(
 def check_multilabel(
     function: str, reads: str, evidence: ArrayLike, labels: ArrayLike, where: ArrayLike | None
 ) -> Arguments:
-    """Check features or probs, and labels [n t] of 0 or 1."""
+    """Features or probs with labels [n t] that are 0 or 1."""
     evidence, nowhere = _without_labels(function, reads, evidence)
     check = check_features if reads == "features" else check_probs
     return _check_zeros_and_ones(function, labels, check(function, evidence, nowhere, 1, where))
@@ -46,19 +46,19 @@ def check_multilabel_source_labels(
     num_source_classes: int | None,
     where: ArrayLike | None,
 ) -> tuple[Arguments, int]:
-    """Check source labels [n] and labels [n t] of 0 or 1; also return the number of source classes."""
+    """Source labels [n] with labels [n t] that are 0 or 1, and the number of source classes."""
     source_labels, nowhere = _without_labels(function, "source_labels", source_labels, ndim=1)
     arguments, z = check_source_labels(function, source_labels, nowhere, num_source_classes, 1, where)
     return _check_zeros_and_ones(function, labels, arguments), z
 
 
 def check_unlabelled(function: str, features: ArrayLike, *, name: str) -> jax.Array:
-    """Check that features [n d] without labels are finite."""
+    """Features [n d] alone, finite."""
     return check_features(function, *_without_labels(function, name, features), 1, None, name=name).evidence
 
 
 def _check_zeros_and_ones(function, labels, arguments):
-    """Replace the labels of the arguments by labels [n t], which must be 0 or 1."""
+    """The arguments, with labels [n t] that are 0 or 1 in the place of theirs."""
     columns = _check_columns(function, "labels", labels, arguments, single=False)
     if not isinstance(columns, Tracer):
         values, where = on_host(columns), arguments.where
@@ -72,28 +72,28 @@ def _check_zeros_and_ones(function, labels, arguments):
 
 
 def _without_labels(function, name, evidence, ndim=2):
-    """Evidence as an array, with placeholder labels of a single class: the caller checks its own kind of labels."""
+    """Evidence as an array, and labels of a single class, for doors that check labels of another kind later."""
     evidence = _array(function, name, evidence, ndim)
     return evidence, jnp.zeros(len(evidence), jnp.int32)
 
 
 def _check_columns(function, name, columns, arguments, single):
-    """Check columns and convert them to [n t] in the dtype in which the evidence is summed."""
+    """[n t] in the type of the evidence's sums."""
     vector = single and _is_vector(columns)
     columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
     columns = columns[:, None] if vector else columns
     if len(columns) != n:
-        raise InputError(f"{function}: expected {n} rows of {name}, got {len(columns)}; pass one per example.")
+        raise InputError(f"{function}: expected {n} rows of {name}, one an example, got {len(columns)}; align them.")
     if columns.shape[1] == 0:
-        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; add one.")
+        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; check them.")
     if jnp.issubdtype(columns.dtype, jnp.complexfloating):
-        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them to float32.")
+        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them.")
     wide = accumulator(arguments.evidence) if jnp.issubdtype(arguments.evidence.dtype, jnp.floating) else float
-    return with_sharding_in_type(columns.astype(wide))
+    return told_by_type(columns.astype(wide))
 
 
 def _is_vector(value):
     try:
         return np.ndim(value) == 1
-    except ValueError:  # ragged; `_array` raises the error
+    except ValueError:  # ragged, which `_array` tells of
         return False

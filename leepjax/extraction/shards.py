@@ -1,4 +1,4 @@
-"""Make a forward pass resumable: outputs are saved every few seconds, in files beside the future table."""
+"""A pass that was interrupted goes on: outputs are put aside every few seconds, in files beside the table to come."""
 
 import logging
 import time
@@ -14,18 +14,18 @@ from leepjax.storage.sealed import check_seal, write_sealed
 from leepjax.types import Outputs
 
 SECONDS = 20.0
-"""Most seconds of work that a killed pass loses, besides the current batch."""
+"""How much work a killed pass loses at most, but for the batch it is at."""
 
 
 class Shards:
-    """The computed part of a table, in files ``<first row>-<row after the last>.safetensors``."""
+    """The part of a table that is already computed: files ``<first row>-<row after the last>.safetensors``."""
 
     def __init__(self, folder: Path, optional: bool = False):
-        """Shards in a folder; with `optional`, a folder that can't be written to is a warning instead of an error."""
+        """The shards in a folder; with `optional`, a folder that can't be written to is a warning, and none is kept."""
         self._folder, self._optional = folder, optional
 
     def read(self) -> Iterator[Outputs]:
-        """Read the outputs from the first row on, up to the first missing or unreadable file."""
+        """The outputs of the rows from the first on, as far as there are files that can be read without a gap."""
         files = {int(path.stem.partition("-")[0]): path for path in self._folder.glob("*-*.safetensors")}
         row = 0
         while row in files:
@@ -42,7 +42,7 @@ class Shards:
             row += len(outputs.features)
 
     def keep(self, batches: Iterable[Outputs], row: int) -> Iterator[Outputs]:
-        """Yield the batches, which begin at `row`, and write new ones to a file every few seconds."""
+        """Pass on the batches that begin with `row`, and write what has come every few seconds."""
         waiting: list[Outputs] = []
         written = time.monotonic()
         for outputs in batches:
@@ -53,7 +53,7 @@ class Shards:
             yield outputs
 
     def clear(self) -> None:
-        """Remove the files, once the table is written."""
+        """Remove the files: the table is written."""
         if self._folder.is_dir():
             remove_folder(self._folder)
 

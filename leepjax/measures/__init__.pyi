@@ -3,7 +3,6 @@
 from leepjax.measures.from_moments import scores_from_moments as scores_from_moments
 from leepjax.measures.further import *
 from leepjax.measures.further import FURTHER as FURTHER
-from leepjax.measures.further import FurtherMeasure as FurtherMeasure
 from leepjax.measures.of_features.knn import knn_split as knn_split
 from leepjax.measures.of_more.etran import classification_score as classification_score
 from leepjax.measures.of_more.etran import energy_score as energy_score
@@ -24,4 +23,3 @@ from leepjax.measures.of_probs.leep_tasks import leep_tasks as leep_tasks
 from leepjax.measures.table import *
 from leepjax.measures.table import DEFAULT_MEASURES as DEFAULT_MEASURES
 from leepjax.measures.table import MEASURES as MEASURES
-from leepjax.measures.table import Measure as Measure

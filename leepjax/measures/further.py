@@ -1,8 +1,5 @@
 """The table of further measures: those that read other evidence than one source's outputs on class labels."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 from leepjax.measures.of_more.emms import emms as emms
 from leepjax.measures.of_more.ensemble_leep import e_leep as e_leep
 from leepjax.measures.of_more.ensemble_leep import ms_leep as ms_leep
@@ -20,80 +17,72 @@ from leepjax.measures.of_more.otce import otce as otce
 from leepjax.measures.of_more.ped import ped as ped
 from leepjax.measures.of_more.regression import label_mse as label_mse
 from leepjax.measures.of_more.regression import linear_mse as linear_mse
-
-
-class FurtherMeasure(NamedTuple):
-    """A row of the table of further measures; higher scores are better in every row."""
-
-    name: str
-    function: Callable[..., Any]
-    reads: str
-    """the arguments, in words"""
-    range: str
-    summary: str
-    paper: str
-    cost: str
-    """operations, to their order: n examples, d features, z source and c target classes, m sources, t target columns"""
-    memory: str
-    """numbers held beside the evidence, to their order"""
-
+from leepjax.measures.rows import FurtherMeasure as FurtherMeasure
 
 _AGOSTINELLI, _NGUYEN = "Agostinelli et al. 2022", "Nguyen et al. 2023"
 
 # A table, which one argument a line would hide.
 # fmt: off
 _TABLE = (
-    FurtherMeasure("ms_leep", ms_leep, "probs of m sources, labels", "[−m log n, 0]",
+    FurtherMeasure("ms_leep", ms_leep, "MS-LEEP", "probs of m sources, labels", "[−m log n, 0]",
                    "sum of the sources' LEEPs", _AGOSTINELLI,
                    cost="m·n·z", memory="c·z + m·n"),
-    FurtherMeasure("e_leep", e_leep, "probs of m sources, labels", "[−log n, 0]",
+    FurtherMeasure("e_leep", e_leep, "E-LEEP", "probs of m sources, labels", "[−log n, 0]",
                    "log-likelihood of the average EEP", _AGOSTINELLI,
                    cost="m·n·z", memory="c·z + m·n"),
-    FurtherMeasure("greedy_ensemble", greedy_ensemble, "probs of m sources, labels, k", "k scores of e_leep or ms_leep",
+    FurtherMeasure("greedy_ensemble", greedy_ensemble, "greedy ensemble",
+                   "probs of m sources, labels, k", "k scores of e_leep or ms_leep",
                    "k sources that score highest together, one by one", _AGOSTINELLI,
                    cost="m·n·z + k·m·n", memory="c·z + m·n"),
 
-    FurtherMeasure("linear_mse", linear_mse, "features, real targets", "[−Σ var(y), 0]",
+    FurtherMeasure("linear_mse", linear_mse, "Linear MSE", "features, real targets", "[−Σ var(y), 0]",
                    "−loss of the best ridge map, penalty included", _NGUYEN,
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
-    FurtherMeasure("label_mse", label_mse, "the source's outputs, real targets", "[−Σ var(y), 0]",
+    FurtherMeasure("label_mse", label_mse, "Label MSE", "the source's outputs, real targets", "[−Σ var(y), 0]",
                    "Linear MSE of the source's outputs", _NGUYEN,
                    cost="n·z² + z³ + n·z·t", memory="z² + n·z"),
-    FurtherMeasure("logme_regression", logme_regression, "features, real targets", "(−∞, ∞)",
+    FurtherMeasure("logme_regression", logme_regression, "LogME of regression", "features, real targets", "(−∞, ∞)",
                    "evidence of a Bayesian linear head", "You et al. 2021",
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
-    FurtherMeasure("multilabel_leep", multilabel_leep, "probs, labels [n t] of 0 and 1", "[−log 2, 0]",
+    FurtherMeasure("multilabel_leep", multilabel_leep, "multi-label LEEP",
+                   "probs, labels [n t] of 0 and 1", "[−log 2, 0]",
                    "mean of the labels' binary LEEPs", "Nguyen et al. 2020, label by label",
                    cost="n·z·t", memory="n·z + n·t"),
-    FurtherMeasure("multilabel_nce", multilabel_nce, "source labels, labels [n t] of 0 and 1", "[−log 2, 0]",
+    FurtherMeasure("multilabel_nce", multilabel_nce, "multi-label NCE",
+                   "source labels, labels [n t] of 0 and 1", "[−log 2, 0]",
                    "mean of the labels' binary NCEs", "Tran et al. 2019, label by label",
                    cost="n·t", memory="z·t + n·t"),
-    FurtherMeasure("multilabel_logme", multilabel_logme, "features, labels [n t] of 0 and 1", "(−∞, ∞)",
+    FurtherMeasure("multilabel_logme", multilabel_logme, "multi-label LogME",
+                   "features, labels [n t] of 0 and 1", "(−∞, ∞)",
                    "mean of the labels' binary LogMEs", "You et al. 2021, label by label",
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
-    FurtherMeasure("multilabel_h_score", multilabel_h_score, "features, labels [n t] of 0 and 1", "[0, 1]",
+    FurtherMeasure("multilabel_h_score", multilabel_h_score, "multi-label H-score",
+                   "features, labels [n t] of 0 and 1", "[0, 1]",
                    "mean of the labels' binary H-scores", "Bao et al. 2019, label by label",
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
-    FurtherMeasure("hard_subset", hard_subset, "features, labels, perhaps the source's", "weights [n], for `where`",
+    FurtherMeasure("hard_subset", hard_subset, "hard subset",
+                   "features, labels, perhaps the source's", "weights [n], for `where`",
                    "the examples that are hard for a source", "Menta et al. 2023",
                    cost="n·d² + c·d³", memory="n·d + d²"),
 
-    FurtherMeasure("ncti", ncti, "features of m sources, labels", "[−1, 2], beside the other sources",
+    FurtherMeasure("ncti", ncti, "NCTI", "features of m sources, labels", "[−1, 2], beside the other sources",
                    "nearness to neural collapse", "Wang et al. 2023",
                    cost="m·(n·d² + d³ + n·c³)", memory="n·d + d²"),
-    FurtherMeasure("etran", etran, "features and logits of m sources, labels", "[0, 2], beside the other sources",
+    FurtherMeasure("etran", etran, "ETran",
+                   "features and logits of m sources, labels", "[0, 2], beside the other sources",
                    "energy and separability", "Gholami et al. 2023",
                    cost="m·(n·d² + d³)", memory="n·d + d²"),
-    FurtherMeasure("emms", emms, "features, k embeddings [n e] of each label", "(−∞, 0]",
+    FurtherMeasure("emms", emms, "EMMS", "features, k embeddings [n e] of each label", "(−∞, 0]",
                    "regression of blended label embeddings", "Meng et al. 2023",
                    cost="n·d² + d³ + n·k·e·(d + k)", memory="n·(d + k·e)"),
-    FurtherMeasure("ped", ped, "features, labels, any measure", "the measure's",
+    FurtherMeasure("ped", ped, "PED", "features, labels, any measure", "the measure's",
                    "a measure after classes have pushed apart", "Li et al. 2023",
                    cost="n·d² + c²·d, and the measure's", memory="n·d + d²"),
-    FurtherMeasure("otce", otce, "features and labels of the source's data and of the target", "[−H(Y), 0]",
+    FurtherMeasure("otce", otce, "OTCE", "features and labels of the source's data and of the target", "[−H(Y), 0]",
                    "−H(Y|Z) of examples paired by transport", "Tan et al. 2021",
                    cost="n²·d + n³", memory="n²"),
-    FurtherMeasure("jc_nce", jc_nce, "features and labels of the source's data and of the target", "[−H(Y), 0]",
+    FurtherMeasure("jc_nce", jc_nce, "JC-NCE",
+                   "features and labels of the source's data and of the target", "[−H(Y), 0]",
                    "OTCE that pairs like classes", "Tan et al. 2021",
                    cost="n²·d + n³", memory="n²"),
 )

@@ -1,10 +1,8 @@
 """The table of measures: what each reads, what it costs, and where it comes from."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.measures.of_features.gbc import gbc as gbc
@@ -35,56 +33,8 @@ from leepjax.measures.of_probs.nce import nce as nce
 from leepjax.measures.of_probs.pactran_dirichlet import pactran_dirichlet as pactran_dirichlet
 from leepjax.measures.of_probs.pactran_gamma import pactran_gamma as pactran_gamma
 from leepjax.measures.of_probs.soft_nce import soft_nce as soft_nce
-from leepjax.statistics.class_moments import ClassMoments
+from leepjax.measures.rows import Measure as Measure
 from leepjax.statistics.joint import Joint
-from leepjax.statistics.moments import Moments
-
-
-class Measure(NamedTuple):
-    """A row of the table of measures; higher scores are better in every row."""
-
-    name: str
-    function: Callable[..., jax.Array]
-    """(evidence, labels, *, num_classes, where) → score []"""
-    reads: Literal["probs", "source_labels", "features"]
-    range: str
-    summary: str
-    paper: str
-    cost: str
-    """operations, to their order, in the house's letters: n examples, d features, z source and c target classes"""
-    memory: str
-    """numbers held beside the evidence, to their order"""
-    passes: int
-    """how often the evidence is read"""
-    streams: bool
-    """whether batches do, whatever the number of examples"""
-    smooth: bool = True
-    """whether it has a gradient in the evidence"""
-    ends: Callable[[int, int], tuple[float, float]] | None = None
-    """(d, classes with an example) → the ends of the range, where scores come near both of them"""
-    from_moments: Callable[[Moments], jax.Array] | None = None
-    """the measure of features that were summed up in `Moments`, where it reads no more of them"""
-    from_class_moments: Callable[[ClassMoments], jax.Array] | None = None
-    """likewise of features in `ClassMoments`"""
-    from_joint: Callable[[Joint], jax.Array] | None = None
-    """likewise of probs, or of one-hot source labels, in `Joint`"""
-
-    def score(
-        self,
-        features: ArrayLike | None,
-        probs: ArrayLike | None,
-        labels: ArrayLike,
-        *,
-        num_classes: int | None = None,
-        where: ArrayLike | None = None,
-    ) -> jax.Array:
-        """The measure of one source's features [n d] and probs [n z]; what it doesn't read may be None."""
-        if self.reads == "source_labels":
-            probs = jnp.asarray(probs)
-            predicted, z = jnp.argmax(probs, axis=1), probs.shape[1]
-            return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
-        evidence = features if self.reads == "features" else probs
-        return self.function(evidence, labels, num_classes=num_classes, where=where)
 
 
 def _ends_of_h_scores(d: int, num_present: int) -> tuple[float, float]:
@@ -101,64 +51,64 @@ _LEEP, _OURS = "Nguyen et al. 2020", "ours, on Nguyen et al. 2020"
 # A table, which one argument a line would hide.
 # fmt: off
 _TABLE = (
-    Measure("leep", leep, "probs", "[−log n, 0]", "log-likelihood of the EEP", _LEEP,
-            cost="n·z", memory="c·z", passes=2, streams=True),
-    Measure("em_leep", em_leep, "probs", "[LEEP, 0]", "LEEP after 10 EM steps", _OURS,
-            cost="n·z", memory="c·z", passes=21, streams=False),
-    Measure("loo_leep", loo_leep, "probs", "(−∞, 0]", "LEEP, leaving each example out", _OURS,
-            cost="n·z", memory="n·z", passes=2, streams=False),
-    Measure("leep_lift", leep_lift, "probs", "[0, H(Y)]", "LEEP above an uninformative source", _OURS,
-            cost="n·z", memory="c·z", passes=2, streams=True),
-    Measure("calibrated_leep", calibrated_leep, "probs", "[−log n, 0]",
+    Measure("leep", leep, "LEEP", "probs", "[−log n, 0]", "log-likelihood of the EEP", _LEEP,
+            cost="n·z", memory="c·z", passes=2, streams=True, default=True),
+    Measure("em_leep", em_leep, "EM-LEEP", "probs", "[LEEP, 0]", "LEEP after 10 EM steps", _OURS,
+            cost="n·z", memory="c·z", passes=21, streams=False, default=True),
+    Measure("loo_leep", loo_leep, "LOO-LEEP", "probs", "(−∞, 0]", "LEEP, leaving each example out", _OURS,
+            cost="n·z", memory="n·z", passes=2, streams=False, default=True),
+    Measure("leep_lift", leep_lift, "LEEP lift", "probs", "[0, H(Y)]", "LEEP above an uninformative source", _OURS,
+            cost="n·z", memory="c·z", passes=2, streams=True, default=True),
+    Measure("calibrated_leep", calibrated_leep, "calibrated LEEP", "probs", "[−log n, 0]",
             "LEEP at the best held-out temperature", _OURS,
             cost="n·z", memory="n·z", passes=64, streams=False),
-    Measure("soft_nce", soft_nce, "probs", "[−H(Y), 0]",
+    Measure("soft_nce", soft_nce, "soft NCE", "probs", "[−H(Y), 0]",
             "−H(Y|Z) of LEEP's soft joint", "Tran et al. 2019; Nguyen et al. 2020",
-            cost="n·z", memory="c·z", passes=1, streams=True, from_joint=Joint.neg_conditional_entropy),
-    Measure("nce", nce, "source_labels", "[−H(Y), 0]", "−H(Y|Z) of predicted source labels", "Tran et al. 2019",
-            cost="n", memory="c·z", passes=1, streams=True, from_joint=Joint.neg_conditional_entropy),
-    Measure("pactran_dirichlet", pactran_dirichlet, "probs", "(−∞, 0]",
+            cost="n·z", memory="c·z", passes=1, streams=True, default=True, from_joint=Joint.neg_conditional_entropy),
+    Measure("nce", nce, "NCE", "source_labels", "[−H(Y), 0]", "−H(Y|Z) of predicted source labels", "Tran et al. 2019",
+            cost="n", memory="c·z", passes=1, streams=True, default=True, from_joint=Joint.neg_conditional_entropy),
+    Measure("pactran_dirichlet", pactran_dirichlet, "PACTran-Dirichlet", "probs", "(−∞, 0]",
             "evidence of a translation of classes", "Ding et al. 2022",
             cost="n·z", memory="n·z + c·z", passes=32, streams=False),
-    Measure("pactran_gamma", pactran_gamma, "probs", "(−∞, 0]",
+    Measure("pactran_gamma", pactran_gamma, "PACTran-Gamma", "probs", "(−∞, 0]",
             "evidence of positive weights on classes", "Ding et al. 2022",
             cost="n·z", memory="n·z + c·z", passes=53, streams=False),
 
-    Measure("h_score", h_score, "features", "[0, min(d, c−1)]",
+    Measure("h_score", h_score, "H-score", "features", "[0, min(d, c−1)]",
             "variance between classes, whitened", "Bao et al. 2019",
-            cost="n·d² + d³", memory="d²", passes=1, streams=True, ends=_ends_of_h_scores,
+            cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, ends=_ends_of_h_scores,
             from_moments=h_score_from_moments),
-    Measure("shrunk_h_score", shrunk_h_score, "features", "[0, min(d, c−1)]",
+    Measure("shrunk_h_score", shrunk_h_score, "shrunk H-score", "features", "[0, min(d, c−1)]",
             "H-score, Ledoit–Wolf covariance", "Ibrahim et al. 2022",
-            cost="n·d² + d³", memory="d²", passes=1, streams=True, ends=_ends_of_h_scores,
+            cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, ends=_ends_of_h_scores,
             from_moments=shrunk_h_score_from_moments),
-    Measure("logme", logme, "features", "(−∞, ∞)", "evidence of a Bayesian linear head", "You et al. 2021",
-            cost="n·d² + d³", memory="d²", passes=1, streams=True, from_moments=logme_from_moments),
-    Measure("transrate", transrate, "features", "(−∞, ∞)",
+    Measure("logme", logme, "LogME", "features", "(−∞, ∞)", "evidence of a Bayesian linear head", "You et al. 2021",
+            cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, from_moments=logme_from_moments),
+    Measure("transrate", transrate, "TransRate", "features", "(−∞, ∞)",
             "coding rate, less that of each class", "Huang et al. 2022",
             cost="n·d² + c·d³", memory="c·d²", passes=1, streams=True,
             from_class_moments=transrate_from_class_moments),
-    Measure("gbc", gbc, "features", "[−c(c−1), 0]", "overlap of classes as Gaussians", "Pándy et al. 2022",
+    Measure("gbc", gbc, "GBC", "features", "[−c(c−1), 0]", "overlap of classes as Gaussians", "Pándy et al. 2022",
             cost="n·d² + d³ + c²", memory="n + d²", passes=2, streams=False, smooth=False),
-    Measure("n_leep", _n_leep, "features", "[−H(Y), 0]", "LEEP of clusters of the features", "Li et al. 2021",
-            cost="n·d² + d³ + n·d·c", memory="n·(d + c) + d²", passes=2, streams=False, smooth=False),
-    Measure("lfc", lfc, "features", "[0, 1]", "cosine of features' and labels' kernels", "Deshpande et al. 2021",
+    Measure("n_leep", _n_leep, "N-LEEP", "features", "[−H(Y), 0]", "LEEP of clusters of the features", "Li et al. 2021",
+            cost="n·d² + d³ + n·d·c", memory="n·(d + min(5·c, n)) + d²", passes=2, streams=False, smooth=False),
+    Measure("lfc", lfc, "LFC", "features", "[0, 1]", "cosine of features' and labels' kernels", "Deshpande et al. 2021",
             cost="n·d²", memory="d²", passes=1, streams=True, from_moments=lfc_from_moments),
-    Measure("parc", parc, "features", "[−100, 100]", "rank correlation of pairs' distances", "Bolya et al. 2021",
-            cost="n·log n + d", memory="d", passes=1, streams=False, smooth=False),
-    Measure("tmi", tmi, "features", "(−∞, ∞)", "entropy of the features within classes", "Xu, Kang 2023",
+    Measure("parc", parc, "PARC", "features", "[−100, 100]", "rank correlation of pairs' distances",
+            "Bolya et al. 2021", cost="n·log n + d", memory="d + min(n, 500)²", passes=1, streams=False, smooth=False),
+    Measure("tmi", tmi, "TMI", "features", "(−∞, ∞)", "entropy of the features within classes", "Xu, Kang 2023",
             cost="n²·d", memory="n·d", passes=3, streams=False),
-    Measure("lda", lda, "features", "(−∞, 0]",
+    Measure("lda", lda, "LDA", "features", "(−∞, 0]",
             "log-likelihood of discriminant analysis", "Fisher 1936; Ledoit and Wolf 2004",
             cost="n·d² + d³", memory="n·(d + c) + d²", passes=1, streams=False),
-    Measure("sfda", sfda, "features", "[0, 1]", "LDA once hard examples are harder", "Shao et al. 2022",
+    Measure("sfda", sfda, "SFDA", "features", "[0, 1]", "LDA once hard examples are harder", "Shao et al. 2022",
             cost="n·d² + d³", memory="n·(d + c) + d²", passes=2, streams=False),
-    Measure("pactran_gaussian", pactran_gaussian, "features", "(−∞, 0]",
+    Measure("pactran_gaussian", pactran_gaussian, "PACTran-Gaussian", "features", "(−∞, 0]",
             "evidence of a logistic head, bounded", "Ding et al. 2022",
             cost="steps·n·d·c + n·d² + d³", memory="n·(d + c) + d²", passes=400, streams=False, smooth=False),
-    Measure("knn", knn, "features", "[0, 1]", "leave-one-out accuracy of 5 neighbours", "Cover, Hart 1967",
-            cost="n²·d", memory="n·d", passes=2, streams=False, smooth=False),
-    Measure("linear_probe", linear_probe, "features", "[0, 1]",
+    Measure("knn", knn, "k-NN accuracy", "features", "[0, 1]", "leave-one-out accuracy of 5 neighbours",
+            "Cover, Hart 1967", cost="n²·d", memory="n·d", passes=2, streams=False, smooth=False),
+    Measure("linear_probe", linear_probe, "linear probe accuracy", "features", "[0, 1]",
             "leave-one-out accuracy of a ridge probe", "Allen 1974",
             cost="n·d·min(n, d)", memory="n·d", passes=3, streams=False, smooth=False),
 )
@@ -166,18 +116,8 @@ _TABLE = (
 
 MEASURES: dict[str, Measure] = {row.name: row for row in _TABLE}
 
-DEFAULT_MEASURES = (
-    "leep",
-    "em_leep",
-    "loo_leep",
-    "leep_lift",
-    "soft_nce",
-    "nce",
-    "h_score",
-    "shrunk_h_score",
-    "logme",
-)
-"""What a ranking, a sweep or a study scores unless it is told: the paper's measures and their kin, in a few passes."""
+DEFAULT_MEASURES = tuple(row.name for row in _TABLE if row.default)
+"""What a ranking, a sweep or a study scores where no measures are named: the paper's and their kin, in a few passes."""
 
 
 def chosen(names: Sequence[str] | None) -> tuple[str, ...]:

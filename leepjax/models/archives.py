@@ -1,4 +1,4 @@
-"""Zip archives in memory: their members, a limit on their sizes, and the place where a truncated archive ends."""
+"""Zip archives in memory: their members, how much they may hold, and where one that was cut short breaks off."""
 
 import io
 import struct
@@ -9,11 +9,11 @@ from leepjax.models.content import Content, ContentError
 
 
 def open_archive(content: Content) -> zipfile.ZipFile:
-    """Open a zip archive.
+    """The archive, unless its members are too large for its size.
 
     Raises:
-        ContentError: when its members are implausibly large for its size.
-        zipfile.BadZipFile: when the content isn't a zip archive.
+        ContentError: when they are.
+        zipfile.BadZipFile: when it isn't one.
     """
     archive = zipfile.ZipFile(io.BytesIO(content.data))
     size = sum(member.file_size for member in archive.infolist())
@@ -22,19 +22,19 @@ def open_archive(content: Content) -> zipfile.ZipFile:
     return archive
 
 
-def archive_end(content: bytes, describe: Callable[[bytes, str], str]) -> str | None:
-    """Describe where a zip archive without its central directory is truncated: in the last member that begins."""
+def archive_place(content: bytes, describe: Callable[[bytes, str], str]) -> str | None:
+    """Where a zip archive without the list at its end breaks off: in the last member that it begins."""
     if zipfile.is_zipfile(io.BytesIO(content)):
         return None
     members = [name for name, _ in archive_members(content)]
     try:
         return f"an archive that breaks off at {describe(content, members[-1])}" if members else None
-    except Exception:  # the part that would tell more is missing as well
+    except Exception:  # what would say more is cut off too
         return f"an archive that breaks off at member {members[-1]}"
 
 
 def archive_members(content: bytes) -> Iterator[tuple[str, int]]:
-    """Yield name and offset of each member of a zip archive, found without its central directory."""
+    """Name and beginning of each member of a zip archive, found without the list at its end."""
     found = content.find(b"PK\x03\x04")
     while found >= 0 and found + 30 <= len(content):
         name_size, extra_size = struct.unpack_from("<HH", content, found + 26)

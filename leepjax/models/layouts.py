@@ -1,7 +1,7 @@
-"""Convert state dicts of several publishers to timm's names and PyTorch's layout.
+"""One network under the names of several publishers: state dicts renamed to those of timm, and laid out as PyTorch's.
 
-timm numbers blocks within each stage, and so does pytorchcv, from 1. Keras and lukemelas' EfficientNet-PyTorch number
-them through all stages; there a stage begins where the width of a block's output changes.
+timm counts blocks by stage, and so does pytorchcv, from 1. Keras and lukemelas' EfficientNet-PyTorch number them from
+the first to the last; there a stage begins where the width of a block's output changes.
 """
 
 import re
@@ -25,17 +25,16 @@ _INVERTED = {
 
 
 def to_timm(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Rename and transpose a state dict of one of these publishers to timm's layout; return any other unchanged.
+    """The state dict as timm names and lays it out, whoever of these published it; any other comes back as it is.
 
     - Keras' MobileNet as ``.h5`` (``conv_pw_1_bn/conv_pw_1_bn/gamma:0``): timm's ``mobilenetv1_100``;
     - pytorchcv's MobileNet (``features.stage1.unit1.dw_conv.conv.weight``): likewise;
     - pytorchcv's ResNets (``features.stage1.unit1.body.conv1.conv.weight``): timm's and torchvision's ``resnet18`` …;
     - EfficientNet-PyTorch's lite models (``_blocks.1._expand_conv.weight``): timm's ``tf_efficientnet_lite0`` ….
 
-    Tensor names don't show the other differences. Keras' MobileNet pads below and right where the stride is 2, has a
-    ReLU6, and an ε of 1e-3 in BatchNorm; pytorchcv's MobileNet pads on all sides, has a plain ReLU, and an ε of 1e-5.
-    In bottleneck blocks, pytorchcv's ``resnet50b`` has the stride in the second convolution, as timm and torchvision
-    do; its ``resnet50`` has it in the first.
+    Names say nothing of the rest: Keras' MobileNet pads below and right where the stride is 2 and has a ReLU6 and an ε
+    of 1e-3 in BatchNorm, pytorchcv's pads all around and has a plain ReLU and 1e-5. Of ResNets with bottlenecks, its
+    ``resnet50b`` puts the stride where timm and torchvision do, in the second convolution; ``resnet50`` in the first.
 
     >>> list(to_timm({"_conv_stem.weight": np.ones((32, 3, 3, 3))}))
     ['conv_stem.weight']
@@ -83,7 +82,7 @@ def _lite(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _pytorchcv(ends: Mapping[str, str], unit: str, layer: Callable[[str], str]) -> Callable[[Mapping], dict]:
-    """A function that renames ``features.stageS.unitU.<layer>.<leaf>``, given the name of a unit and of its layers."""
+    """Renames ``features.stageS.unitU.<layer>.<leaf>``, by the name of a unit and a function of its layers."""
 
     def renamed(name: str) -> str:
         if not (block := re.fullmatch(r"features\.stage(\d+)\.unit(\d+)\.(.+)\.(\w+)", name)):
@@ -106,13 +105,13 @@ def _ends(name: str, names: Mapping[str, str]) -> str:
 
 
 def _counted(names: Iterable, pattern: str) -> list[int]:
-    """The numbers of the layers whose names match, sorted."""
+    """The numbers of the layers whose names match, in order."""
     found = (re.match(pattern, name if isinstance(name, str) else name[0]) for name in names)
     return sorted({int(match[1]) for match in found if match})
 
 
 def blocks_of_widths(widths: list[int]) -> list[str]:
-    """Timm's names of consecutive blocks with these widths."""
+    """The names in timm of blocks of these widths one after another."""
     names, stage, index = [], -1, 0
     for i, width in enumerate(widths):
         stage, index = (stage, index + 1) if i and width == widths[i - 1] else (stage + 1, 0)

@@ -1,1 +1,1 @@
-"""Open and check the sources and targets that a caller names."""
+"""What a caller names, opened and checked: sources and targets."""

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import scipy.special
 
-from leepjax.measures import MEASURES
+from leepjax.measures import MEASURES, Measure
 
 # Numbers of temporaries that a batch of resamples may take beside the evidence: 256 MiB in float32.
 _BUDGET = 2**26
-# Measures whose resamples share the reading of the evidence: each holds a table and a number an example of its own.
-_SHARING = {"leep", "leep_lift", "em_leep", "soft_nce", "nce"}
+# Arrays that XLA keeps at a time, of the size that a measure's row has for memory.
+_ARRAYS = 6
 
 
 def bootstrap_weights(num_examples: int, resamples: int, seed: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def score_with_draws(
     features, probs = (features, None) if MEASURES[measure].reads == "features" else (None, probs)
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
-    held = _numbers_held(measure, np.shape(probs if features is None else features), num_classes)
+    held = _numbers_held(MEASURES[measure], np.shape(probs if features is None else features), num_classes)
     batch_size = int(np.clip(_BUDGET // held, 1, len(weights)))
     values = np.array(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
     if (unresolved := np.isnan(values)).any():
@@ -47,15 +47,15 @@ def score_with_draws(
     return float(values[0]), values[1:]
 
 
-def _numbers_held(measure: str, shape: tuple[int, ...], num_classes: int) -> int:
-    """About how many temporaries a resample of evidence [n width] takes, as XLA's account of the programs has it."""
+def _numbers_held(row: Measure, shape: tuple[int, ...], num_classes: int) -> int:
+    """About how many temporaries a resample of evidence [n width] takes, as XLA's account of the programs has it.
+
+    Resamples share the probs that they read, but each holds weighted features of its own.
+    """
     (n, width), c = shape, num_classes
-    if measure in _SHARING:
-        return 4 * (c * width + n)
-    if MEASURES[measure].reads != "features":
-        return 6 * n * width
-    own = {"transrate": 2 * c * width**2, "n_leep": 3 * n * min(5 * c, n), "parc": 8 * min(n, 500) ** 2}
-    return 4 * (n * (width + c) + width**2) + own.get(measure, 0)
+    if row.reads != "features":
+        return _ARRAYS * max(row.numbers_held(n=n, z=width, c=c), n)
+    return _ARRAYS * max(row.numbers_held(n=n, d=width, c=c), n * (width + c) + width**2)
 
 
 def ends_of_range(measure: str, features: Any, labels: Any) -> tuple[float, float] | None:

@@ -8,48 +8,28 @@ import numpy as np
 
 from leepjax.agreement import significance_note
 from leepjax.agreement.few_sources import MOST
+from leepjax.measures import FURTHER, MEASURES
 from leepjax.studies.analysis.analyse import SettingAnalysis
 from leepjax.studies.analysis.by_level import Convergence, LevelMeans
 from leepjax.studies.analysis.correlations import LEAD, Correlation
 from leepjax.studies.analysis.settings import Setting
 
-_MEASURES = {
-    "leep": "LEEP",
-    "em_leep": "EM-LEEP",
-    "loo_leep": "LOO-LEEP",
-    "leep_lift": "LEEP lift",
-    "nce": "NCE",
-    "soft_nce": "soft NCE",
-    "h_score": "H-score",
-    "shrunk_h_score": "shrunk H-score",
-    "logme": "LogME",
-    "calibrated_leep": "calibrated LEEP",
-    "lfc": "LFC",
-    "linear_probe": "linear probe accuracy",
-    "lda": "LDA",
-    "sfda": "SFDA",
-    "pactran_dirichlet": "PACTran-Dirichlet",
-    "pactran_gamma": "PACTran-Gamma",
-    "pactran_gaussian": "PACTran-Gaussian",
-    "transrate": "TransRate",
-    "gbc": "GBC",
-    "n_leep": "N-LEEP",
+# Scores that have no row in a table of measures.
+_BASELINES = {
     "neg_log_classes": "−log c",
     "neg_entropy": "−H(Y)",
     "source_accuracy": "source accuracy",
     "neg_num_parameters": "−parameters",
     "neg_label_entropy": "−H(Y)",
     "num_parameters": "parameters",
-    "knn": "k-NN accuracy",
-    "parc": "PARC",
-    "tmi": "TMI",
 }
 _METRICS = {"accuracy": "test accuracy", "macro_f1": "macro F1"}
 
 
 def measure_name(measure: str) -> str:
     """As it is written in text."""
-    return _MEASURES.get(measure, measure.replace("_", " "))
+    row = MEASURES.get(measure) or FURTHER.get(measure)
+    return row.title if row else _BASELINES.get(measure, measure.replace("_", " "))
 
 
 def metric_name(setting: Setting) -> str:

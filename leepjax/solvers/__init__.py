@@ -1,1 +1,1 @@
-"""Solvers shared by measures and heads: ridge and logistic regression, Gaussian mixtures, optimal transport."""
+"""Solvers that measures and heads share: least squares with L2, and logistic regression."""

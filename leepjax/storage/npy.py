@@ -1,4 +1,4 @@
-"""Read NumPy's files: check the header before allocating the memory that it declares, and never unpickle."""
+"""NumPy's files: their headers are checked before memory is allocated for what they declare, and no pickle is read."""
 
 import contextlib
 import math
@@ -35,18 +35,17 @@ _DAMAGED = (
 """What NumPy and zipfile raise for damaged files."""
 
 _MOST_COMPRESSED = 200
-"""Compression ratio above which a large array isn't read."""
+"""An array that is this many times smaller in its file than in memory isn't read, if it is large."""
 _LARGE = 1 << 28
-"""Bytes in memory above which an array counts as large."""
 
 
 def read_npy(caller: str, path: Path, *, mapped: bool = False) -> np.ndarray:
-    """Read the array of an ``.npy`` file; if `mapped`, memory-map it, so that pages are read when they are used.
+    """The array in an ``.npy`` file; `mapped`, its pages are read when they are used.
 
-    The map is copy-on-write: the array is writeable, without which JAX would copy it, and the file never changes.
+    A mapped array may be written to, which doesn't change the file: JAX takes only such arrays without a copy.
 
     Raises:
-        InputError: for a file that is missing, isn't an ``.npy``, is truncated, or holds Python objects.
+        InputError: for a file that isn't there, isn't one, is cut short, or holds Python objects.
     """
     with _refusing(caller, path, "an .npy array", "numpy.save"):
         if zipfile.is_zipfile(path):
@@ -57,10 +56,10 @@ def read_npy(caller: str, path: Path, *, mapped: bool = False) -> np.ndarray:
 
 
 def read_npz(caller: str, path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Read the arrays of an ``.npz`` file whose names are in `names`; missing ones are left out.
+    """Those arrays of an ``.npz`` file that have one of `names`.
 
     Raises:
-        InputError: for a file that is missing, isn't an ``.npz``, is damaged, or holds Python objects.
+        InputError: for a file that isn't there, isn't one, is damaged, or holds Python objects.
     """
     with _refusing(caller, path, "an .npz of arrays", "numpy.savez"), zipfile.ZipFile(path) as archive:
         members = {name: f"{name}.npy" for name in names if f"{name}.npy" in archive.namelist()}

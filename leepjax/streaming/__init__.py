@@ -1,1 +1,1 @@
-"""Evidence read in batches, and resumable passes over the batches."""
+"""Data that is read batch by batch: what batches are, and sweeps over them that resume."""

@@ -169,12 +169,8 @@ def test_source_features():
     p = problem(0)
     message = "expected source_features of 3 columns, got 2; take both from one layer of one network."
     rejects(message, p.features, p.labels, SOURCE[:, :2])
-    message = "source_features must be finite, got NaN or infinity at row 0; fix it, or hide it with where."
+    message = "source_features must be finite, got NaN or infinity at row 0; mend or hide the row."
     rejects(message, p.features, p.labels, np.full((2, 3), np.nan))
-    rejects(
-        "features must be finite, got NaN or infinity at row 0; fix it, or hide it with where.",
-        SOURCE * np.inf,
-        [0] * 10,
-    )
-    message = "source_features must have 2 axes, got shape (); pass one row per example."
+    rejects("features must be finite, got NaN or infinity at row 0; mend or hide the row.", SOURCE * np.inf, [0] * 10)
+    message = "source_features must have 2 axes, got shape (); pass one row an example."
     rejects(message, p.features, p.labels, 3.0)

@@ -19,7 +19,7 @@ import public_names  # noqa: E402
 from docstrings import as_written  # noqa: E402
 
 import leepjax  # noqa: E402
-from leepjax.measures.table import Measure  # noqa: E402
+from leepjax.measures import Measure  # noqa: E402
 
 WRITTEN = sorted(
     path
@@ -50,7 +50,7 @@ def test_a_new_row_has_its_page_and_its_function_one_description(monkeypatch):
 
     novel.__qualname__, novel.__module__ = "novel", "leepjax.measures.novel"
     other = leepjax.MEASURES["leep"]._replace(name="leep_again", summary="the |same| again")
-    new = Measure("novel", novel, "features", "(−∞, 0]", "news", "Ours", "n", "1", 1, False)
+    new = Measure("novel", novel, "Novel", "features", "(−∞, 0]", "news", "Ours", "n", "1", 1, False)
     rows = [*leepjax.MEASURES.values(), other, new]
     monkeypatch.setattr(
         public_names, "look_up", lambda name: novel if name.endswith("novel") else getattr(leepjax, name[8:])

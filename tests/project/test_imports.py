@@ -52,7 +52,7 @@ ALLOWED = {
     "studies": BASE
     | STATISTICS
     | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "studies"},
-    "report": {"types", "storage", "tables", "agreement", "ranking", "studies", "report"},
+    "report": {"types", "storage", "tables", "measures", "agreement", "ranking", "studies", "report"},
     "sklearn": {"types", "measures"},
     "cli": {"types", "storage", "tables", "interrupts", "distributed", "measures", "agreement", "data", "models", "cli"}
     | {"opening", "extraction", "transfer", "ranking", "adapting", "studies", "report"},

@@ -79,6 +79,16 @@ def test_batches_of_resamples_keep_to_their_budget(measure, monkeypatch):
     assert budget / 8 < taken < 2 * budget
 
 
+def test_how_many_resamples_are_held_at_once_follows_from_the_row(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(bootstrap, "_score_each", lambda *args: sizes.append(args[2]) or np.zeros(RESAMPLES + 1))
+    draw("leep")
+    hungry = leepjax.MEASURES["leep"]._replace(memory="n·z·n·z·n·z")
+    monkeypatch.setitem(leepjax.MEASURES, "leep", hungry)
+    draw("leep")
+    assert sizes == [RESAMPLES + 1, 1]
+
+
 def test_no_resamples_leave_the_score():
     value, draws = draw("leep", bootstrap_weights(N, 0, seed=0))
     assert np.isfinite(value)

@@ -251,7 +251,7 @@ def test_what_cannot_be_pickled_is_named():
         ({"targets": "nowhere"}, r"target: expected a folder, an \.npz or one of digits, got 'nowhere'"),
         ({"sources": []}, r"sweep: expected at least one source, got none"),
         ({"measures": []}, r"sweep: expected distinct measures, got \[\]"),
-        ({"limit": 1}, r"sweep: limit must be at least 2, got 1; pass 2 or more\."),
+        ({"limit": 1}, r"sweep: limit must be at least 2, got 1; raise it\."),
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change, message):
