@@ -20,6 +20,7 @@ from leepjax.kernels.precision import (
     units_of,
 )
 from leepjax.kernels.rows import accumulator, theta
+from leepjax.kernels.weights import nonzero_or_one, weights_of
 
 __all__ = [
     "HIGHEST",
@@ -28,6 +29,7 @@ __all__ = [
     "class_sums",
     "in_auto_axes",
     "log_normalizer",
+    "nonzero_or_one",
     "of_features",
     "own_likelihood",
     "power_of_two",
@@ -37,4 +39,5 @@ __all__ = [
     "told_by_type",
     "unit_of",
     "units_of",
+    "weights_of",
 ]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import HIGHEST, TOLERANCE
+from leepjax.kernels import HIGHEST, TOLERANCE, nonzero_or_one
 
 GRID = 256
 NEWTON_STEPS = 6
@@ -72,12 +72,12 @@ def maximise(problem) -> tuple[jax.Array, jax.Array]:
     # t runs from where heads interpolate to where they do nothing.
     scale = problem.values[-1] + n * (problem.mean**2).sum()
     log_eps = math.log(float(jnp.finfo(dtype).eps))
-    grid = jnp.linspace(2 * log_eps, -log_eps, GRID, dtype=dtype) + jnp.log(jnp.where(scale > 0, scale, 1))
+    grid = jnp.linspace(2 * log_eps, -log_eps, GRID, dtype=dtype) + jnp.log(nonzero_or_one(scale))
     on_grid = jax.vmap(jax.vmap(at, (0, None, None, None)), (None, 0, 0, 0))(grid, *of_column)
     inner = on_grid.argmax(axis=1).clip(1, GRID - 2)
     log_t = jax.vmap(partial(_newton, at))(grid[inner - 1], grid[inner + 1], *of_column)
     best = jax.vmap(at)(log_t, *of_column)
-    zero_head = -n / 2 * (jnp.log(2 * jnp.pi * jnp.where(squares > 0, squares, 1) / n) + 1)
+    zero_head = -n / 2 * (jnp.log(2 * jnp.pi * nonzero_or_one(squares) / n) + 1)
     # Without a maximum L rises by at least half of what log t falls, for ever.
     unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (squares > 0)
     t = jnp.where(best < zero_head, jnp.inf, jnp.exp(log_t))

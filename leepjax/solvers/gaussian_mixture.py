@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import HIGHEST
+from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 
 Covariance = Literal["diagonal", "spherical", "full"]
 
@@ -77,7 +77,7 @@ def fit_gaussian_mixture(
         Dempster, Laird, Rubin, JRSS B 1977; Arthur, Vassilvitskii, *k-means++*, SODA 2007.
     """
     n, d = x.shape
-    weights = jnp.ones(n, x.dtype) if where is None else where.astype(x.dtype)
+    weights = weights_of(where, n, x.dtype)
     kept = jnp.asarray(d if kept is None else kept)
     x = jnp.where((weights > 0)[:, None] & (jnp.arange(d) < kept), x, 0)
     density = partial(_log_densities, x, kept)
@@ -135,7 +135,7 @@ def _nearest_centres(key, x, weights, active):
 def _maximise(x, kept, shares, *, covariance, floor):
     """The likeliest mixture if each row belongs to the components by these shares [n k]."""
     totals = shares.sum(axis=0)
-    some = jnp.where(totals > 0, totals, 1)
+    some = nonzero_or_one(totals)
     means = jnp.matmul(shares.T, x, precision=HIGHEST) / some[:, None]
     looked_at = jnp.arange(x.shape[1]) < kept
 
@@ -178,5 +178,5 @@ def _log_densities(x, kept, mixture):
         exponents = jax.lax.map(exponent_of, (means, covariances)).T
     else:
         exponents = jax.lax.fori_loop(0, kept, add_direction, jnp.zeros((len(x), len(means)), x.dtype))
-    log_weights = jnp.where(weights > 0, jnp.log(jnp.where(weights > 0, weights, 1)), -jnp.inf)
+    log_weights = jnp.where(weights > 0, jnp.log(nonzero_or_one(weights)), -jnp.inf)
     return log_weights - (exponents + kept * jnp.log(2 * jnp.pi).astype(x.dtype)) / 2

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from leepjax.kernels import HIGHEST, nonzero_or_one
+
 # The strongest first. Below these, float32 doesn't tell the eigenvalues of real features from zero.
 L2_GRID = tuple(10.0 ** (-power / 2) for power in range(11))
-_matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+_matmul = partial(jnp.matmul, precision=HIGHEST)
 
 Solve = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 """From an L2 to the kernel [d c] and the leave-one-out errors [n c]."""
@@ -79,7 +81,7 @@ def _mean(values, weights):
     """The mean of values [n …] over the examples."""
     if weights is None:
         return values.mean(axis=0)
-    return jnp.tensordot(weights, values, 1, precision=jax.lax.Precision.HIGHEST) / weights.sum()
+    return jnp.tensordot(weights, values, 1, precision=HIGHEST) / weights.sum()
 
 
 def _standardised(features, weights):
@@ -141,7 +143,7 @@ def _by_kernel_matrix(x, targets, weights) -> Solve:
         dual = _matmul(directions, shrinkage[:, None] * correlations)
         # Both are l2 times the like: nothing cancels, however closely the examples are fitted.
         errors = dual / _matmul(directions**2, shrinkage)[:, None]
-        return _matmul(x.T, dual) / size, errors if root is None else errors / jnp.where(root > 0, root, 1)[:, None]
+        return _matmul(x.T, dual) / size, errors if root is None else errors / nonzero_or_one(root)[:, None]
 
     return solve
 

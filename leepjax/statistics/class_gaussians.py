@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import HIGHEST
+from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 
 
 class ClassGaussians(NamedTuple):
@@ -23,13 +23,13 @@ class ClassGaussians(NamedTuple):
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int):
         """The classes of features [n d]; their means are taken twice, so that rounding leaves nothing of a constant."""
-        weights = jnp.ones(len(labels), features.dtype) if where is None else where
+        weights = weights_of(where, len(labels), features.dtype)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
         x = jnp.where(weights[:, None] > 0, features, 0)
-        x = x - jax.lax.stop_gradient(jnp.matmul(weights, x, precision=HIGHEST) / positive(counts.sum()))
+        x = x - jax.lax.stop_gradient(jnp.matmul(weights, x, precision=HIGHEST) / nonzero_or_one(counts.sum()))
 
         def means_of(x):
-            return jax.ops.segment_sum(x * weights[:, None], labels, num_classes) / positive(counts)[:, None]
+            return jax.ops.segment_sum(x * weights[:, None], labels, num_classes) / nonzero_or_one(counts)[:, None]
 
         means = means_of(x)
         rest = means_of(x - means[labels])
@@ -44,7 +44,7 @@ class ClassGaussians(NamedTuple):
     def within(self) -> jax.Array:
         """[d d] the residuals' covariance, which divides by the number of examples."""
         weighted = self.residuals * self.weights[:, None]
-        return jnp.matmul(weighted.T, self.residuals, precision=HIGHEST) / positive(self.counts.sum())
+        return jnp.matmul(weighted.T, self.residuals, precision=HIGHEST) / nonzero_or_one(self.counts.sum())
 
     def log_posterior(self, labels: jax.Array, keep: jax.Array, ridge: jax.Array) -> jax.Array:
         """[n] log probability of the own label, by classes of covariance S = keep·within + ridge·I and their shares."""
@@ -59,12 +59,7 @@ class ClassGaussians(NamedTuple):
         """The mean of values [n] over the examples, NaN without any; what others have may be infinite."""
         n = self.counts.sum()
         values = jnp.where(self.weights > 0, values, 0)
-        return jnp.where(n > 0, (self.weights * values).sum() / positive(n), jnp.nan)
-
-
-def positive(x: jax.Array) -> jax.Array:
-    """What may be divided by: x, and 1 where it is zero."""
-    return jnp.where(x > 0, x, 1)
+        return jnp.where(n > 0, (self.weights * values).sum() / nonzero_or_one(n), jnp.nan)
 
 
 @jax.custom_jvp
@@ -124,7 +119,7 @@ def _solve(rows, within, keep, ridge) -> _Solution:
         values, vectors = jnp.linalg.eigh(within)
         resolved = values > tolerance * values[-1]
         variance = jnp.where(resolved, keep * values, 0) + ridge
-        scale = jnp.where(variance > 0, jax.lax.rsqrt(positive(variance)), 0)
+        scale = jnp.where(variance > 0, jax.lax.rsqrt(nonzero_or_one(variance)), 0)
         white = scale[:, None] * jnp.matmul(vectors.T, rows.T, precision=HIGHEST)
         parts = jnp.concatenate([jnp.where(resolved[:, None], white, 0), white], axis=1) * scale[:, None]
         inside, whole = jnp.split(jnp.matmul(vectors, parts, precision=HIGHEST), 2, axis=1)

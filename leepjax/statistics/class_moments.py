@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from leepjax.kernels import nonzero_or_one, weights_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.statistics.moments import choose_anchor
 
@@ -67,7 +68,7 @@ class ClassMoments:
 
     def in_units_of(self, unit: jax.Array) -> Self:
         """The same examples' moments with another power of two for unit."""
-        ratio = self.unit / jnp.where(unit > 0, unit, 1)
+        ratio = self.unit / nonzero_or_one(unit)
         return replace(self, unit=unit, sums=self.sums * ratio, grams=self.grams * ratio**2)
 
     def anchored_at(self, anchor: jax.Array) -> Self:
@@ -98,20 +99,20 @@ class ClassMoments:
     @property
     def _mean_of_anchored(self) -> jax.Array:
         n = self.size
-        return self.sums.sum(axis=0) / jnp.where(n > 0, n, 1)
+        return self.sums.sum(axis=0) / nonzero_or_one(n)
 
     @property
     def divisor(self) -> jax.Array:
         """[] the unit, or 1 before there is any."""
-        return jnp.where(self.unit > 0, self.unit, 1)
+        return nonzero_or_one(self.unit)
 
 
 @jax.jit
 def _add(moments, features, labels, where):
     dtype = moments.grams.dtype
-    weights = jnp.ones(len(labels), dtype) if where is None else where.astype(dtype)
+    weights = weights_of(where, len(labels), dtype)
     anchor, unit = choose_anchor(*jax.lax.stop_gradient((moments, features, where)))
-    scale = 1 / jnp.where(unit > 0, unit, 1)
+    scale = 1 / nonzero_or_one(unit)
     rows = jax.ops.segment_sum((weights > 0).astype(dtype), labels, len(moments.counts))
     counts, *sums = class_grams(features.astype(dtype), labels, weights, anchor, len(moments.counts), scale)
     batch = type(moments)(anchor, counts, rows, *sums, unit)

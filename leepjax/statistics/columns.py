@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import HIGHEST, units_of
+from leepjax.kernels import HIGHEST, units_of, weights_of
 from leepjax.statistics.moments import Moments
 
 
@@ -30,7 +30,7 @@ class Columns(NamedTuple):
     @classmethod
     def of(cls, features: jax.Array, columns: jax.Array, where: jax.Array | None) -> "Columns":
         """The sums of features [n d] and columns [n t]."""
-        weights = jnp.ones(len(features), features.dtype) if where is None else where
+        weights = weights_of(where, len(features), features.dtype)
         moments = Moments.of(features, jnp.zeros(len(features), jnp.int32), 1, weights)
         n, counting = moments.size, weights[:, None] > 0
         units = units_of(columns, weights)

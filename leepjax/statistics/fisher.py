@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import HIGHEST
+from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 
 # A direction of the within-class correlation matrix, whose eigenvalues are one on average, is left out below this.
 # float32 knows such an eigenvalue to some d·eps of the largest: at 1e-5 and d = 256 it left out others than float64,
@@ -34,7 +34,7 @@ class Classes(NamedTuple):
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int) -> "Classes":
         """The scatters of features [n p] with labels [n] and weights [n]."""
-        weights = jnp.ones(len(features), features.dtype) if where is None else where.astype(features.dtype)
+        weights = weights_of(where, len(features), features.dtype)
         counted = weights[:, None] > 0
         share = (weights / weights.sum())[:, None]
         features = jnp.where(counted, features, 0)
@@ -47,7 +47,7 @@ class Classes(NamedTuple):
 
         def means_of(rows):
             sums = jax.ops.segment_sum(weights[:, None] * rows, labels, num_classes)
-            return sums / jnp.where(counts > 0, counts, 1)[:, None]
+            return sums / nonzero_or_one(counts)[:, None]
 
         means = means_of(x)
         residuals = jnp.where(counted, x - means[labels], 0)
@@ -100,7 +100,7 @@ def whitener_of(scatter: jax.Array) -> tuple[jax.Array, jax.Array]:
     Scaled to unit diagonal first, so that features in different units are resolved alike.
     """
     variances = jnp.diagonal(scatter)
-    scale = jnp.where(variances > 0, jax.lax.rsqrt(jnp.where(variances > 0, variances, 1)), 0)
+    scale = jnp.where(variances > 0, jax.lax.rsqrt(nonzero_or_one(variances)), 0)
     values, vectors = jnp.linalg.eigh(scatter * scale * scale[:, None])
     kept = values > RESOLVED
     return scale[:, None] * vectors * jnp.where(kept, jax.lax.rsqrt(jnp.where(kept, values, 1)), 0), kept

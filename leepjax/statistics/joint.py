@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from leepjax.kernels import accumulator, class_sums
+from leepjax.kernels import accumulator, class_sums, nonzero_or_one, weights_of
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("table", "counts"), meta_fields=())
@@ -45,7 +45,7 @@ class Joint:
         log_norm: jax.Array | None = None,
     ) -> Self:
         """The joint of one batch: probs [n z], or logits with their `log_norm` [n]; labels [n]."""
-        weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+        weights = weights_of(where, len(labels), accumulator(probs))
         return cls(*class_sums(probs, labels, weights, num_classes, log_norm))
 
     def update(self, probs: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
@@ -67,7 +67,7 @@ class Joint:
         mass = self.table.sum(axis=0)
         # Divided by the mass held fixed, columns sum to one; only then is the division differentiated: that of a mass
         # of 1e-30 would overflow.
-        share = self.table / jax.lax.stop_gradient(jnp.where(mass > 0, mass, 1))
+        share = self.table / jax.lax.stop_gradient(nonzero_or_one(mass))
         return jnp.where(mass > 0, share / jnp.where(mass > 0, share.sum(axis=0), 1), 0)
 
     def neg_conditional_entropy(self) -> jax.Array:
@@ -83,4 +83,4 @@ class Joint:
 def safe_log(p: ArrayLike) -> jax.Array:
     """Log p where p > 0 and 0 elsewhere, so that 0·log 0 = 0 in value and gradient."""
     p = jnp.asarray(p)
-    return jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), 0)
+    return jnp.where(p > 0, jnp.log(nonzero_or_one(p)), 0)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from leepjax.kernels import HIGHEST, power_of_two
+from leepjax.kernels import HIGHEST, nonzero_or_one, power_of_two
 
 # Rows that a CPU sums up at once, and columns from which half of a Gram's multiplications are worth leaving out.
 BLOCK_ROWS = 2048
@@ -77,7 +77,7 @@ class Moments:
 
     def in_units_of(self, unit: jax.Array) -> Self:
         """The same examples' moments with another power of two for unit."""
-        ratio = self.unit / jnp.where(unit > 0, unit, 1)
+        ratio = self.unit / nonzero_or_one(unit)
         by_power = {"sums": 1, "gram": 2, "cubic": 3, "quartic": 4}
         return replace(self, unit=unit, **{name: getattr(self, name) * ratio**k for name, k in by_power.items()})
 
@@ -89,7 +89,7 @@ class Moments:
         """The same examples' moments about their mean."""
         # Moved by what the sums say, not by a difference of anchors that has been rounded: the sums vanish then.
         n = self.size
-        return self._moved(-self.sums.sum(axis=0) / jnp.where(n > 0, n, 1), self.mean)
+        return self._moved(-self.sums.sum(axis=0) / nonzero_or_one(n), self.mean)
 
     def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
         """The moments of x + δ, which is in units as x is."""
@@ -116,7 +116,7 @@ class Moments:
     def mean(self) -> jax.Array:
         """[d] the mean feature."""
         n = self.size
-        return self.anchor + self.sums.sum(axis=0) / jnp.where(n > 0, n, 1) * self.divisor
+        return self.anchor + self.sums.sum(axis=0) / nonzero_or_one(n) * self.divisor
 
     @property
     def mean_in_units(self) -> jax.Array:
@@ -132,7 +132,7 @@ class Moments:
     @property
     def divisor(self) -> jax.Array:
         """[] the unit, or 1 before there is any."""
-        return jnp.where(self.unit > 0, self.unit, 1)
+        return nonzero_or_one(self.unit)
 
 
 @jax.jit
@@ -151,7 +151,7 @@ def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) 
 
     def first():
         total, size, n = _over_rows(partial(_total, dtype=dtype), features, weights)
-        return total / jnp.where(n > 0, n, 1), power_of_two(size.max() / jnp.where(n > 0, n, 1))
+        return total / nonzero_or_one(n), power_of_two(size.max() / nonzero_or_one(n))
 
     known = moments.anchor, moments.unit
     return jax.lax.cond((moments.size > 0) & (moments.unit > 0), lambda: known, first)
@@ -184,7 +184,7 @@ def _sums_jvp(num_classes, primals, tangents):
 
 def _upper_sums(features, labels, weights, anchor, unit, num_classes):
     """The moments of a batch, of whose Gram only what `_upper_gram` says."""
-    x = (features.astype(anchor.dtype) - anchor) * (1 / jnp.where(unit > 0, unit, 1))
+    x = (features.astype(anchor.dtype) - anchor) * (1 / nonzero_or_one(unit))
     if weights is None:
         weighted, weights = x, jnp.ones(len(labels), x.dtype)
     else:

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import HIGHEST
+from leepjax.kernels import HIGHEST, nonzero_or_one
 from leepjax.statistics.moments import Moments
 
 # By how many roundings of the largest deviation a component that doesn't vary may seem to.
@@ -37,7 +37,7 @@ def principal_components(
     """
     moments = Moments.of(features, labels, num_classes, where)
     n, mean = moments.size, moments.mean
-    values, vectors = jnp.linalg.eigh(moments.central().gram / jnp.where(n > 0, n, 1))
+    values, vectors = jnp.linalg.eigh(moments.central().gram / nonzero_or_one(n))
     values = values * moments.divisor**2
     centred = features - mean if where is None else jnp.where(where[:, None] > 0, features - mean, 0)
     projected = jnp.matmul(centred, vectors[:, ::-1][:, :count], precision=HIGHEST)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, resolution, unit_of
+from leepjax.kernels import nonzero_or_one, of_features, resolution, unit_of, weights_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.statistics.principal import principal_components
 from leepjax.types import InputError
@@ -82,7 +82,7 @@ def _check(covariance, num_components, floor):
 
 @partial(jax.jit, static_argnames=("num_classes", "covariance", "num_components", "floor"))
 def _gbc(features, labels, where, num_classes, covariance, num_components, floor):
-    weights = jnp.ones(len(labels), features.dtype) if where is None else where.astype(features.dtype)
+    weights = weights_of(where, len(labels), features.dtype)
     count = min(num_components, features.shape[1])
     unit = unit_of(features, where)
     floor = floor / unit**2
@@ -113,7 +113,7 @@ def _resolved_components(x, variances, weights, floor):
     A component has a direction where its variance is beyond the rounding of the covariance. One that varies without
     such a direction matters where it is more than the floor.
     """
-    eps, n = float(jnp.finfo(x.dtype).eps), jnp.where(weights.sum() > 0, weights.sum(), 1)
+    eps, n = float(jnp.finfo(x.dtype).eps), nonzero_or_one(weights.sum())
     squares = jax.lax.stop_gradient((weights[:, None] * x**2).sum(axis=0) / n)
     constant = squares <= (8 * eps) ** 2 * squares.sum()
     directed = variances > resolution(x.shape[1], x.dtype) * variances[0]

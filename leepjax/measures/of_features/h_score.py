@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import HIGHEST, of_features
+from leepjax.kernels import HIGHEST, nonzero_or_one, of_features
 from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.statistics.moments import Moments
 
@@ -64,7 +64,7 @@ def _h_score(features, labels, where, num_classes):
 def class_factor(central: Moments) -> jax.Array:
     """[c d] rows √n_y (mean of class y − mean), whose Gram is n·cov(g); an absent class has a row of zeros."""
     counts = central.counts[:, None]
-    return jnp.where(counts > 0, central.sums / jnp.sqrt(jnp.where(counts > 0, counts, 1)), 0)
+    return jnp.where(counts > 0, central.sums / jnp.sqrt(nonzero_or_one(counts)), 0)
 
 
 def whitened_trace(scatter: jax.Array, factor: jax.Array, moments: Moments) -> jax.Array:

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, resolved, unit_of
+from leepjax.kernels import nonzero_or_one, of_features, resolved, unit_of, weights_of
 from leepjax.kernels.nearest import nearest
 from leepjax.types import InputError
 
@@ -126,7 +126,7 @@ def _check_options(function, k, metric):
 
 @partial(jax.jit, static_argnames=("k", "metric"))
 def _knn(features, labels, where, k, metric):
-    weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    weights = weights_of(where, len(labels), features.dtype)
     features = features * (1 / unit_of(features, weights))
     rows, offsets = placed(features, weights, centre_of(features, weights), metric)
     most = min(k, max(len(labels) - 1, 1))
@@ -137,8 +137,8 @@ def _knn(features, labels, where, k, metric):
 
 @partial(jax.jit, static_argnames=("k", "metric"))
 def _knn_split(train_features, train_labels, train_where, features, labels, where, k, metric):
-    train_weights = jnp.ones(len(train_labels), train_features.dtype) if train_where is None else train_where
-    weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    train_weights = weights_of(train_where, len(train_labels), train_features.dtype)
+    weights = weights_of(where, len(labels), features.dtype)
     scale = 1 / unit_of(train_features, train_weights)
     train_features, features = train_features * scale, features * scale
     centre = centre_of(train_features, train_weights)
@@ -162,7 +162,7 @@ def placed(features, weights, centre, metric):
     squared_norms = (rows**2).sum(axis=1)
     if metric == "euclidean":
         return rows, squared_norms
-    return rows / jnp.sqrt(jnp.where(squared_norms > 0, squared_norms, 1))[:, None], jnp.zeros_like(squared_norms)
+    return rows / jnp.sqrt(nonzero_or_one(squared_norms))[:, None], jnp.zeros_like(squared_norms)
 
 
 def _accuracy(neighbours, labels, votes, true_labels, weights):

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import resolved, unit_of
+from leepjax.kernels import nonzero_or_one, resolved, unit_of
 from leepjax.measures.of_features.shrunk_h_score import ledoit_wolf_shrinkage
-from leepjax.statistics.class_gaussians import ClassGaussians, positive
+from leepjax.statistics.class_gaussians import ClassGaussians
 
 
 def lda(
@@ -57,7 +57,7 @@ def lda(
 def _lda(features, labels, where, num_classes):
     features = features * (1 / unit_of(features, where))
     classes = ClassGaussians.of(features, labels, where, num_classes)
-    within, n = classes.within, positive(classes.counts.sum())
+    within, n = classes.within, nonzero_or_one(classes.counts.sum())
     target = jnp.trace(within) / len(within)
     quartic = (classes.weights * (classes.residuals**2).sum(axis=1) ** 2).sum()
     α = ledoit_wolf_shrinkage(within, target, quartic, n)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features
+from leepjax.kernels import nonzero_or_one, of_features
 from leepjax.measures.of_features.evidence_by_gram import max_evidence
 from leepjax.measures.of_features.logme_by_svd import logme_by_svd
 from leepjax.statistics.moments import Moments
@@ -60,7 +60,7 @@ def logme(
 def logme_from_moments(moments: Moments) -> jax.Array:
     """LogME of features that were summed up in `Moments`."""
     central, n, counts = moments.central(), moments.size, moments.counts
-    spread = counts * (n - counts) / jnp.where(n > 0, n, 1)
+    spread = counts * (n - counts) / nonzero_or_one(n)
     evidence = max_evidence(central.gram, central.sums, moments.mean_in_units, n, counts, spread, moments.rows)
     present = counts > 0
     return jnp.where(present, evidence, 0).sum() / present.sum() / n

@@ -5,14 +5,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels import unit_of
+from leepjax.kernels import unit_of, weights_of
 from leepjax.solvers.evidence_maximum import Problem, maximise
 
 
 @partial(jax.jit, static_argnames="num_classes")
 def logme_by_svd(features, labels, where, num_classes):
     """LogME by the singular values of the features, which a Gram holds the squares of: half as many digits."""
-    weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    weights = weights_of(where, len(labels), features.dtype)
     n, counting = weights.sum(), weights[:, None] > 0
     one_hot = jnp.where(counting, jax.nn.one_hot(labels, num_classes, dtype=features.dtype), 0)
     unit = unit_of(features, weights)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import resolved, unit_of
+from leepjax.kernels import resolved, unit_of, weights_of
 from leepjax.solvers.gaussian_mixture import Covariance, fit_gaussian_mixture
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.principal import principal_components
@@ -97,7 +97,7 @@ def _checked_key(key):
 @partial(jax.jit, static_argnames=("num_components", "covariance", "energy", "num_classes"))
 def _n_leep(key, features, labels, where, num_components, covariance, energy, num_classes):
     n, d = features.shape
-    weights = jnp.ones(n, features.dtype) if where is None else where.astype(features.dtype)
+    weights = weights_of(where, n, features.dtype)
     unit = unit_of(features, where)
     x, variances = principal_components(features * (1 / unit), labels, num_classes, where, min(n, d))
     kept = 1 + (jnp.cumsum(variances)[:-1] < energy * variances.sum()).sum()

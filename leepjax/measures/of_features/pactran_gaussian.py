@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, unit_of
+from leepjax.kernels import nonzero_or_one, of_features, unit_of, weights_of
 from leepjax.measures.of_probs.source_choices import check_positive
 from leepjax.solvers.logistic import logits_of, minimise, with_ones
-from leepjax.statistics.class_gaussians import positive
 
 # Up to where the minimum is followed: the bound's curvature, unlike its loss, feels the parameters' first-order error.
 TOLERANCE = {"float32": 1e-12, "float64": 1e-24}
@@ -86,9 +85,9 @@ def pactran_gaussian(
 def _pactran_gaussian(features, labels, where, num_classes, weight, prior_variance):
     with jax.default_matmul_precision("highest"):
         dtype, d = features.dtype, features.shape[1]
-        weights = jnp.ones(len(labels), dtype) if where is None else where
+        weights = weights_of(where, len(labels), dtype)
         n, counting = weights.sum(), weights[:, None] > 0
-        shares = weights / positive(n)
+        shares = weights / nonzero_or_one(n)
         x = jnp.where(counting, features, 0)
         x = jnp.where(counting, x - shares @ x, 0)
         # In a unit in which the step's curvatures along features and bias are of one size; W is then in units, too.
@@ -98,7 +97,7 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
         one_hot = jnp.where(counting[:, 0], jax.nn.one_hot(labels, num_classes, axis=0, dtype=dtype), 0)
         present = one_hot @ weights > 0
 
-        mass, spread = weight * d * n, weight * prior_variance * positive(n)  # λ and λσ²
+        mass, spread = weight * d * n, weight * prior_variance * nonzero_or_one(n)  # λ and λσ²
         head = _fit(with_ones(x), one_hot, shares, 1 / spread / unit**2)
         logits = jnp.where(present[:, None], logits_of(with_ones(x), head[None])[0], -jnp.inf)
         log_p = jax.nn.log_softmax(logits, axis=0)
@@ -108,7 +107,7 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
             shares * ((x**2).sum(axis=1) * unit**2 + 1) * (jnp.exp(log_p) * -jnp.expm1(log_p)).sum(axis=0)
         ).sum()
         size = present.sum() * d
-        bound = loss + size / (2 * mass) * jnp.log1p(spread / positive(size) * curvature)
+        bound = loss + size / (2 * mass) * jnp.log1p(spread / nonzero_or_one(size) * curvature)
         unknown = (1 / spread / unit**2 < EASY) & (cross_entropy < LEAST_LOSS) & (dtype == jnp.float32)
         unknown = unknown & (present.sum() > 1)
         return jnp.where((n > 0) & jnp.isfinite(bound) & ~unknown, -bound, jnp.nan)

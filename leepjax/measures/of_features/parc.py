@@ -9,13 +9,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, unit_of
+from leepjax.kernels import HIGHEST, nonzero_or_one, of_features, unit_of, weights_of
 from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError
 
 # More examples have more pairs than float32 counts exactly.
 MOST = 4096
-_matmul = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+_matmul = partial(jnp.matmul, precision=HIGHEST)
 
 
 def parc(
@@ -78,7 +78,7 @@ def parc(
 
 @partial(jax.jit, static_argnames=("num_classes", "num_components", "probe"))
 def _parc(features, labels, where, num_classes, num_components, probe):
-    weights = jnp.ones(len(labels), features.dtype) if where is None else where
+    weights = weights_of(where, len(labels), features.dtype)
     if len(labels) > probe:
         rows, there = _probed(labels, weights > 0, num_classes, probe)
         features, labels, weights = features[rows], labels[rows], jnp.where(there, weights[rows], 0)
@@ -106,7 +106,7 @@ def _standardised_components(features, weights, num_components):
     """
     n, d = features.shape
     p, eps = min(num_components, n, d), float(jnp.finfo(features.dtype).eps)
-    shares = weights / jnp.where(weights.sum() > 0, weights.sum(), 1)
+    shares = weights / nonzero_or_one(weights.sum())
     x = features - _matmul(shares, features)
     x = x - _matmul(shares, x)
     scaled = x * jnp.sqrt(shares)[:, None]
@@ -129,7 +129,7 @@ def _row_correlations(components, varies):
     mean = components.sum(axis=1) / jnp.maximum(varies.sum(), 1)
     x = jnp.where(varies, components - mean[:, None], 0)
     norm = jnp.sqrt((x**2).sum(axis=1))
-    x = x / jnp.where(norm > 0, norm, 1)[:, None]
+    x = x / nonzero_or_one(norm)[:, None]
     # What differs by rounding alone must tie: of two components all correlations are ±1.
     grid = float(jnp.finfo(x.dtype).eps) ** 0.75
     return jnp.round(_matmul(x, x.T) / grid) * grid

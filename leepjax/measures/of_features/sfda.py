@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, unit_of
-from leepjax.statistics.class_gaussians import ClassGaussians, positive
+from leepjax.kernels import nonzero_or_one, of_features, unit_of
+from leepjax.statistics.class_gaussians import ClassGaussians
 
 LEAST_RIDGE = 1e-10  # the paper's
 
@@ -88,5 +88,5 @@ def _mix(classes, labels, p):
     """[n d] each example's features, as far as p [n 1] goes, and the mean of what lies outside its class."""
     sums = classes.counts[:, None] * classes.means
     others = classes.counts.sum() - classes.counts
-    outside = (sums.sum(axis=0) - sums) / positive(others)[:, None]
+    outside = (sums.sum(axis=0) - sums) / nonzero_or_one(others)[:, None]
     return p * classes.centred(labels) + (1 - p) * outside[labels]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import resolved
+from leepjax.kernels import nonzero_or_one, resolved
 from leepjax.measures.of_features.h_score import class_factor, whitened_trace
 from leepjax.statistics.moments import Moments
 
@@ -72,7 +72,7 @@ def ledoit_wolf_shrinkage(cov, target, quartic, n):
     # What rounding makes of no spread is no spread, or the pseudo-inverse would meet a shrinkage of 1e-8.
     spread = jnp.where(spread > 8 * float(jnp.finfo(cov.dtype).eps) * squares, spread, 0)
     error = jnp.minimum(spread / (n * d), distance)
-    return jnp.where(distance > 0, error / jnp.where(distance > 0, distance, 1), 0)
+    return jnp.where(distance > 0, error / nonzero_or_one(distance), 0)
 
 
 @partial(jax.jit, static_argnames="num_classes")

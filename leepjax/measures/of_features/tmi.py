@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, unit_of
+from leepjax.kernels import nonzero_or_one, of_features, unit_of, weights_of
 from leepjax.kernels.nearest import nearest
 from leepjax.measures.of_features.knn import centre_of, placed
 from leepjax.types import InputError
@@ -70,14 +70,14 @@ def tmi(
 @partial(jax.jit, static_argnames=("num_classes", "k"))
 def _tmi(features, labels, where, num_classes, k):
     n, d = features.shape
-    weights = jnp.ones(n, features.dtype) if where is None else where
+    weights = weights_of(where, n, features.dtype)
     unit = unit_of(features, weights)
     features = jnp.where(weights[:, None] > 0, features * (1 / unit), 0)
     neighbour, kept = _kth_in_class(features, labels, weights, k)
 
     # By the difference itself: what `nearest` compares has lost small distances to rounding.
     squared = ((features - features[neighbour]) ** 2).sum(axis=1)
-    log_distance = jnp.log(jnp.where(squared > 0, squared, 1)) / 2 + jnp.log(unit)
+    log_distance = jnp.log(nonzero_or_one(squared)) / 2 + jnp.log(unit)
     members = jax.ops.segment_sum((weights > 0).astype(features.dtype), labels, num_classes)[labels]
     log_ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
     digamma = jax.scipy.special.digamma

@@ -11,7 +11,7 @@ from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features
+from leepjax.kernels import HIGHEST, nonzero_or_one, of_features
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.types import InputError
 
@@ -101,7 +101,7 @@ def transrate_from_class_moments(
         )
         # The mean takes one direction from all examples together; a class is about the mean of all, and keeps its own.
         rank = jnp.where(k < c, rows, rows - 1)
-        return _log_det_plus_one(gram / jnp.where(size > 0, size, 1), log_scale, rank) / 2
+        return _log_det_plus_one(gram / nonzero_or_one(size), log_scale, rank) / 2
 
     rates = jax.lax.map(coding_rate, jnp.arange(c + 1))
     return jnp.where(n > 0, rates[c] - (jnp.where(present, share, 0) * rates[:c]).sum(), jnp.nan)
@@ -147,7 +147,7 @@ def _log_det_of_one(a, log_scale, rank):
         log_values = jnp.log(jnp.where(values > least, values, 1)) + log_scale
         rates = jnp.where(values > least, jnp.logaddexp(0, log_values), 0)
         # Eigenvalues are off by up to the least one; those beyond the rank are known to be zero.
-        log_least = jnp.log(jnp.where(least > 0, least, 1)) + log_scale
+        log_least = jnp.log(nonzero_or_one(least)) + log_scale
         of_known = jnp.where(values > least, jnp.exp(log_least - jnp.logaddexp(0, log_values)), 0).sum()
         of_lost = jnp.maximum((values <= least).sum() - jnp.maximum(len(a) - rank, 0), 0) * jnp.logaddexp(0, log_least)
         error = jnp.where(least > 0, of_known + of_lost, 0)
@@ -169,5 +169,5 @@ def _log_det_plus_one_jvp(primals, tangents):
     identity, scaled, log_factor = _balanced(a, log_scale)
     values, vectors = jnp.linalg.eigh(scaled)
     inverse = jnp.exp(log_scale - log_factor) / (identity + jnp.maximum(values, 0))
-    inverse = jnp.matmul(vectors * inverse, vectors.T, precision=jax.lax.Precision.HIGHEST)
+    inverse = jnp.matmul(vectors * inverse, vectors.T, precision=HIGHEST)
     return _log_det_plus_one(a, log_scale, rank), (inverse * d_a).sum()

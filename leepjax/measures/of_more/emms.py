@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import HIGHEST, of_features, units_of
+from leepjax.kernels import HIGHEST, of_features, units_of, weights_of
 from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.types import InputError
 
@@ -92,7 +92,7 @@ def _check_embeddings(label_embeddings, where, n):
 
 @partial(jax.jit, static_argnames="steps")
 def _emms(features, embeddings, weights, steps):
-    weights = jnp.ones(len(features), features.dtype) if weights is None else weights.astype(features.dtype)
+    weights = weights_of(weights, len(features), features.dtype)
     embeddings = jax.vmap(_standardised, (0, None))(embeddings, weights)
     k, n, e = embeddings.shape
     # What Σ t_k E_k becomes by the regression is linear in t.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.kernels import in_auto_axes, own_likelihood
+from leepjax.kernels import in_auto_axes, own_likelihood, weights_of
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
@@ -125,7 +125,7 @@ def own_likelihoods(
 @partial(jax.jit, static_argnums=3)
 def _own_likelihood(probs, labels, where, num_classes):
     conditional = Joint.of(probs, labels, num_classes, where).conditional
-    weights = jnp.ones(len(labels), conditional.dtype) if where is None else where
+    weights = weights_of(where, len(labels), conditional.dtype)
     likelihood, totals = own_likelihood(conditional, probs, labels, weights)
     return likelihood, weights, totals
 

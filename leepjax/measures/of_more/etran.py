@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, resolved, unit_of
+from leepjax.kernels import of_features, resolved, unit_of, weights_of
 from leepjax.measures.of_more.relative import in_hub
 from leepjax.statistics.fisher import Classes, shrunk, whitener_of
 from leepjax.types import InputError
@@ -156,7 +156,7 @@ def _checked_classification(function, features, labels, num_classes, where):
 
 @partial(jax.jit, static_argnames="share")
 def _energy(logits, weights, share):
-    weights = jnp.ones(len(logits), logits.dtype) if weights is None else weights
+    weights = weights_of(weights, len(logits), logits.dtype)
     energies = jax.nn.logsumexp(jnp.where(weights[:, None] > 0, logits, 0), axis=1)
     if share < 1:
         order = jnp.argsort(energies)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.checks.columns import check_unlabelled
-from leepjax.kernels import HIGHEST, resolved, unit_of
+from leepjax.kernels import HIGHEST, nonzero_or_one, resolved, unit_of, weights_of
 from leepjax.types import InputError
 
 # Rows of one class that are whitened at once.
@@ -108,14 +108,14 @@ def _check_resolved(shrinkage, dtype):
 
 @partial(jax.jit, static_argnames="fraction")
 def _unlike_source(features, known, where, fraction):
-    weights = jnp.ones(len(features), features.dtype) if where is None else where
+    weights = weights_of(where, len(features), features.dtype)
     hardness = -jnp.matmul(_unit(features), _unit(known).mean(axis=0), precision=HIGHEST)
     return _hardest(hardness, jnp.zeros(len(features), jnp.int32), weights, 1, fraction)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "fraction", "shrinkage"))
 def _far_from_class(features, labels, where, num_classes, fraction, shrinkage):
-    weights = jnp.ones(len(features), features.dtype) if where is None else where
+    weights = weights_of(where, len(features), features.dtype)
     features = lax.stop_gradient(features) * (1 / unit_of(features, weights))
     hardness = _distances(features, labels, lax.stop_gradient(weights), num_classes, shrinkage)
     return _hardest(hardness, labels, weights, num_classes, fraction)
@@ -125,7 +125,7 @@ def _unit(rows):
     """[n d] rows of norm one; zeros stay zeros."""
     rows = rows / jnp.maximum(jnp.abs(rows).max(axis=1, keepdims=True), jnp.finfo(rows.dtype).tiny)
     norm = jnp.linalg.norm(rows, axis=1, keepdims=True)
-    return jnp.where(norm > 0, rows / jnp.where(norm > 0, norm, 1), 0)
+    return jnp.where(norm > 0, rows / nonzero_or_one(norm), 0)
 
 
 def _distances(features, labels, weights, num_classes, shrinkage):
@@ -153,7 +153,7 @@ def _distances(features, labels, weights, num_classes, shrinkage):
             return sums[0] + jnp.matmul(x.T, x * w[:, None], precision=HIGHEST), sums[1] + w.sum()
 
         gram, size = blocks(y, start, add, (jnp.zeros((d, d), rows.dtype), jnp.zeros((), rows.dtype)))
-        covariance = gram / jnp.where(size > 0, size, 1)
+        covariance = gram / nonzero_or_one(size)
         level = jnp.trace(covariance) / d
         varies = level * d > rounding[y]
         shrunk = (1 - shrinkage) * covariance + jnp.where(varies, shrinkage * level, 1) * jnp.eye(d, dtype=rows.dtype)
@@ -176,7 +176,7 @@ def _centred(features, labels, weights, num_classes):
     counts = jax.ops.segment_sum(weights, labels, num_classes)[:, None]
 
     def means(x):
-        return jax.ops.segment_sum(weights[:, None] * x, labels, num_classes) / jnp.where(counts > 0, counts, 1)
+        return jax.ops.segment_sum(weights[:, None] * x, labels, num_classes) / nonzero_or_one(counts)
 
     first = means(features)
     centred = jnp.where(weights[:, None] > 0, features - first[labels], 0)

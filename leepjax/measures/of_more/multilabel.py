@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_multilabel, check_multilabel_source_labels
-from leepjax.kernels import HIGHEST, accumulator, of_features, resolved, theta
+from leepjax.kernels import HIGHEST, accumulator, nonzero_or_one, of_features, resolved, theta, weights_of
 from leepjax.measures.of_features.evidence_by_gram import max_evidence
 from leepjax.measures.of_features.h_score import whitened_trace
 from leepjax.statistics.columns import Columns
@@ -133,7 +133,7 @@ def multilabel_h_score(features: ArrayLike, labels: ArrayLike, *, where: ArrayLi
 
 @jax.jit
 def _multilabel_leep(probs, labels, where):
-    weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+    weights = weights_of(where, len(labels), accumulator(probs))
     counting = weights[:, None] > 0
     probs, present = jnp.where(counting, theta(probs), 0), jnp.where(counting, labels, 0)
     weighted = probs * weights[:, None]
@@ -146,7 +146,7 @@ def _multilabel_leep(probs, labels, where):
 
 @partial(jax.jit, static_argnames="num_source_classes")
 def _multilabel_nce(source_labels, labels, where, num_source_classes):
-    weights = jnp.ones(len(labels), labels.dtype) if where is None else where
+    weights = weights_of(where, len(labels), labels.dtype)
     present = jnp.where(weights[:, None] > 0, labels, 0)
     cells = weights[:, None, None] * jnp.stack([1 - present, present], axis=2)
     tables = jnp.moveaxis(jax.ops.segment_sum(cells, source_labels, num_source_classes), 0, 2)
@@ -170,7 +170,7 @@ def _multilabel_logme(features, labels, where):
 def _multilabel_h_score(features, labels, where):
     columns, (absent, present) = _columns(features, labels, where)
     n, both = columns.size, absent * present
-    scale = jnp.where(both > 0, jnp.sqrt(n / jnp.where(both > 0, both, 1)), 0)
+    scale = jnp.where(both > 0, jnp.sqrt(n / nonzero_or_one(both)), 0)
     # Of two classes √n_y (mean of y − mean) are two multiples of one row, whose squares add up to this one's.
     factor = columns.projections * scale[:, None]
     return whitened_trace(columns.moments.gram, factor, columns.moments) / labels.shape[1]

@@ -6,7 +6,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_targets
-from leepjax.kernels import HIGHEST, of_features
+from leepjax.kernels import HIGHEST, nonzero_or_one, of_features
 from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.statistics.columns import Columns
 from leepjax.types import InputError
@@ -128,6 +128,6 @@ def _ridge(columns, l2):
     scale = jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variances + l2, 1)), 0)
     matrix = moments.gram / n * scale * scale[:, None] + jnp.diag(jnp.where(varies, l2 * scale**2, 1))
     deviations = jnp.sqrt(columns.spread / n)
-    factor = columns.projections / n * scale / jnp.where(deviations > 0, deviations, 1)[:, None]
+    factor = columns.projections / n * scale / nonzero_or_one(deviations)[:, None]
     solved, lost = solve(matrix, factor)
     return (solved * scale).T * deviations, is_resolved(solved, lost, jnp.asarray(len(deviations), n.dtype))

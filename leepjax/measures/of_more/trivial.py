@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_labels
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import in_auto_axes, weights_of
 
 
 def neg_log_classes(labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None) -> jax.Array:
@@ -92,5 +92,5 @@ def _neg_label_entropy(labels, where, num_classes):
 
 
 def _counts(labels, where, num_classes):
-    weights = jnp.ones(len(labels)) if where is None else where
+    weights = weights_of(where, len(labels))
     return jax.ops.segment_sum(weights, labels, num_classes)

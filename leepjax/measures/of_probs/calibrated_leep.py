@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import Arguments, check_probs, check_rows
-from leepjax.kernels import TOLERANCE, accumulator, resolved
+from leepjax.kernels import TOLERANCE, accumulator, nonzero_or_one, resolved, weights_of
 from leepjax.measures.of_probs.eep import log_likelihood
 from leepjax.measures.of_probs.loo_leep import left_out_log_likelihood
 from leepjax.statistics.joint import Joint
@@ -119,7 +119,7 @@ def _computed(arguments, from_logits):
 def _calibrated_leep(evidence, labels, where, num_classes, from_logits):
     """The score, the temperature, and the sums of the rows at it: NaN where logits aren't finite."""
     evidence = evidence.astype(accumulator(evidence))
-    weights = jnp.ones(len(labels), evidence.dtype) if where is None else where
+    weights = weights_of(where, len(labels), evidence.dtype)
     evidence = jnp.where(weights[:, None] > 0, evidence, 1)
     logits = evidence if from_logits else _log(evidence)
     fixed = jax.lax.stop_gradient((logits, labels, weights))
@@ -143,7 +143,7 @@ def _leep_at(temperature, logits, labels, weights, num_classes):
 
 def _log(probs):
     """Log of probs, −∞ of zeros and without a gradient there."""
-    return jnp.where(probs > 0, jnp.log(jnp.where(probs > 0, probs, 1)), -jnp.inf)
+    return jnp.where(probs > 0, jnp.log(nonzero_or_one(probs)), -jnp.inf)
 
 
 def _best_temperatures(logits, labels, weights, num_classes):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
-from leepjax.kernels import own_likelihood
+from leepjax.kernels import HIGHEST, own_likelihood, weights_of
 from leepjax.statistics.joint import Joint
 
 
@@ -23,7 +23,7 @@ class ExpectedEmpiricalPredictor:
 
     def predict(self, probs: ArrayLike) -> jax.Array:
         """p(y|x) = Σ_z P̂(y|z) θ(x)_z of each row of probs [n z], as [n c] rows that sum to one."""
-        return jnp.matmul(jnp.asarray(probs), self.conditional.T, precision=jax.lax.Precision.HIGHEST)
+        return jnp.matmul(jnp.asarray(probs), self.conditional.T, precision=HIGHEST)
 
 
 def eep(
@@ -106,7 +106,7 @@ def log_likelihood(
 
     The sums come for free and tell whether the rows are distributions (`leepjax.checks.arrays.check_rows`).
     """
-    weights = jnp.ones(len(labels), conditional.dtype) if where is None else where
+    weights = weights_of(where, len(labels), conditional.dtype)
     likelihood, totals = own_likelihood(conditional, probs, labels, weights, log_norm)
     log_of_labels = (weights * jnp.log(likelihood)).sum()
     return LogLikelihood(log_of_labels, weights.sum(), jnp.zeros_like(log_of_labels)), totals

@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.kernels import accumulator, class_sums, own_likelihood
+from leepjax.kernels import accumulator, class_sums, nonzero_or_one, own_likelihood, weights_of
 from leepjax.measures.of_probs.eep import log_likelihood
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
@@ -64,12 +64,12 @@ def em_leep(
 
 @partial(jax.jit, static_argnums=(3, 4))
 def _em_leep(probs, labels, where, num_classes, num_steps):
-    weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+    weights = weights_of(where, len(labels), accumulator(probs))
 
     def step(conditional, _):
         # Σ_i w_i r_iz over the examples of a class, r_iz = A(y_i|z) θ_iz / likelihood_i: A(y|z) leaves the sum.
         likelihood, _ = own_likelihood(conditional, probs, labels, weights)
-        share = weights / jnp.where(likelihood > 0, likelihood, 1)
+        share = weights / nonzero_or_one(likelihood)
         table, counts = class_sums(probs, labels, share, num_classes)
         return Joint(conditional * table, counts).conditional, None
 

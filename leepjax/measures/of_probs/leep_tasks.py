@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, check_rows
-from leepjax.kernels import HIGHEST
+from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 from leepjax.kernels.tasks import tasks_log_likelihoods
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
@@ -66,7 +66,7 @@ def _leep_tasks(probs, labels, where, tasks):
     joint = Joint.of(probs, labels, tasks.shape[1], where)
     tasks = tasks.astype(joint.table.dtype)
     masses, sizes = (jnp.matmul(tasks, sums, precision=HIGHEST) for sums in (joint.table, joint.counts))
-    inverse = jnp.where(masses > 0, 1 / jnp.where(masses > 0, masses, 1), 0)
-    weights = jnp.ones(len(labels), tasks.dtype) if where is None else where
+    inverse = jnp.where(masses > 0, 1 / nonzero_or_one(masses), 0)
+    weights = weights_of(where, len(labels), tasks.dtype)
     totals, rows = tasks_log_likelihoods(joint.table, inverse, tasks, probs, labels, weights)
     return totals / sizes, rows

@@ -8,7 +8,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
-from leepjax.kernels import accumulator, resolved, theta
+from leepjax.kernels import accumulator, nonzero_or_one, resolved, theta, weights_of
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
@@ -63,7 +63,7 @@ def left_out_log_likelihood(
     probs: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int, smoothing: ArrayLike
 ) -> jax.Array:
     """The mean over examples of the log-likelihood of each under a table without it: what `loo_leep` computes."""
-    weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+    weights = weights_of(where, len(labels), accumulator(probs))
     probs = jnp.where(weights[:, None] > 0, theta(probs), 0)
     joint = Joint.of(probs, labels, num_classes, weights)
     own = probs * weights[:, None]
@@ -71,6 +71,6 @@ def left_out_log_likelihood(
     # What is left is never negative; rounding can say otherwise.
     mass = jnp.maximum(joint.table.sum(axis=0) - own, 0) + smoothing
     of_label = jnp.maximum(joint.table[labels] - own, 0) + prior[labels][:, None]
-    left_out = jnp.where(mass > 0, of_label / jnp.where(mass > 0, mass, 1), 0)
+    left_out = jnp.where(mass > 0, of_label / nonzero_or_one(mass), 0)
     likelihood = jnp.where(weights > 0, (probs * left_out).sum(axis=1), 1)
     return (weights * jnp.log(likelihood)).sum() / weights.sum()

@@ -3,11 +3,10 @@
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_source_labels
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import in_auto_axes, weights_of
 from leepjax.statistics.joint import Joint
 
 
@@ -56,7 +55,7 @@ def nce(
 @partial(jax.jit, static_argnames=("num_classes", "num_source_classes"))
 def _nce(source_labels, labels, where, num_classes, num_source_classes):
     # A scatter of ones on the flattened (y, z): no one-hot array of n·z numbers.
-    weights = jnp.ones(len(labels)) if where is None else where
+    weights = weights_of(where, len(labels))
     cells = jax.ops.segment_sum(weights, labels * num_source_classes + source_labels, num_classes * num_source_classes)
     table = cells.reshape(num_classes, num_source_classes)
     return Joint(table, table.sum(axis=1)).neg_conditional_entropy()

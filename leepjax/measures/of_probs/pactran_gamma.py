@@ -8,9 +8,8 @@ from jax.scipy.special import digamma, gammaln
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs
-from leepjax.kernels import in_auto_axes
+from leepjax.kernels import in_auto_axes, nonzero_or_one
 from leepjax.measures.of_probs.source_choices import Examples, check_positive, check_steps
-from leepjax.statistics.class_gaussians import positive
 
 
 def pactran_gamma(
@@ -81,7 +80,7 @@ def _pactran_gamma(probs, labels, where, num_classes, prior, num_steps):
     def posterior(choices, λ):
         """The shapes a [c z], one for absent classes, their sums over classes [z], and the rates b [z]."""
         a = jnp.where(present, a0 + choices.table, 1)
-        return a, prior + choices.table.sum(axis=0), 1 + examples.mass(1 / positive(λ))
+        return a, prior + choices.table.sum(axis=0), 1 + examples.mass(1 / nonzero_or_one(λ))
 
     def step(state, _):
         a, columns, b = posterior(*state)
@@ -92,5 +91,5 @@ def _pactran_gamma(probs, labels, where, num_classes, prior, num_steps):
     (choices, λ), _ = jax.lax.scan(step, start, length=num_steps)
     a, columns, b = posterior(choices, λ)
     cost = (gammaln(jnp.where(present, a0, 1)) - gammaln(a)).sum() + (columns * jnp.log(b)).sum()
-    cost += (examples.weights * (jnp.log(positive(λ)) - 1)).sum()
+    cost += (examples.weights * (jnp.log(nonzero_or_one(λ)) - 1)).sum()
     return -examples.average(cost + choices.divergence)

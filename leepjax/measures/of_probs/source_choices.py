@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from leepjax.kernels import HIGHEST, accumulator, class_sums, theta
-from leepjax.statistics.class_gaussians import positive
+from leepjax.kernels import HIGHEST, accumulator, class_sums, nonzero_or_one, theta, weights_of
 from leepjax.types import InputError
 
 
@@ -36,7 +35,7 @@ class Examples(NamedTuple):
     @classmethod
     def of(cls, probs: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int):
         """Probs [n z] in any float type, labels [n], weights [n] or None."""
-        weights = jnp.ones(len(labels), accumulator(probs)) if where is None else where
+        weights = weights_of(where, len(labels), accumulator(probs))
         counts = jax.ops.segment_sum(weights, labels, num_classes)
         return cls(jnp.where(weights[:, None] > 0, theta(probs), 0), labels, weights, counts)
 
@@ -47,11 +46,11 @@ class Examples(NamedTuple):
 
     def prior(self, strength: jax.Array) -> jax.Array:
         """[c 1] a prior of this strength, around the labels' shares."""
-        return strength * self.counts[:, None] / positive(self.counts.sum())
+        return strength * self.counts[:, None] / nonzero_or_one(self.counts.sum())
 
     def start(self) -> Choices:
         """Those of q = θ, each row over its own sum."""
-        totals = positive(self.probs.sum(axis=1))
+        totals = nonzero_or_one(self.probs.sum(axis=1))
         return Choices(self._table(self.probs / totals[:, None]), -(self.weights * jnp.log(totals)).sum())
 
     def choose(self, preference: jax.Array) -> Choices:
@@ -64,7 +63,7 @@ class Examples(NamedTuple):
         top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
         # A θ of zero allows nothing, whatever is wanted; and it mustn't overflow.
         powers = self.probs * jnp.exp(jnp.where(wanted > top[:, None], 0, wanted - top[:, None]))
-        totals = positive(powers.sum(axis=1))
+        totals = nonzero_or_one(powers.sum(axis=1))
         table = self._table(powers / totals[:, None])
         log_normalizers = (self.weights * (top + jnp.log(totals))).sum()
         return Choices(table, (table * preference).sum() - log_normalizers)
@@ -83,7 +82,7 @@ class Examples(NamedTuple):
     def average(self, total: jax.Array) -> jax.Array:
         """A sum over the examples as their mean, NaN without any."""
         n = self.counts.sum()
-        return jnp.where(n > 0, total / positive(n), jnp.nan)
+        return jnp.where(n > 0, total / nonzero_or_one(n), jnp.nan)
 
 
 def check_positive(function: str, name: str, value: float) -> None:
