@@ -1,6 +1,5 @@
 """Checks of label columns [n t]: real targets, and labels that are 0 or 1; arrays.py checks all else."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -52,9 +51,11 @@ def check_multilabel_source_labels(
     return _check_zeros_and_ones(function, labels, arguments), z
 
 
-def check_unlabelled(function: str, features: ArrayLike, *, name: str) -> jax.Array:
-    """Features [n d] alone, finite."""
-    return check_features(function, *_without_labels(function, name, features), 1, None, name=name).evidence
+def check_unlabelled(
+    function: str, features: ArrayLike, where: ArrayLike | None = None, *, name: str = "features"
+) -> Arguments:
+    """Features [n d] without labels, in place of which there are zeros: rows that count are finite."""
+    return check_features(function, *_without_labels(function, name, features), 1, where, name=name)
 
 
 def _check_zeros_and_ones(function, labels, arguments):

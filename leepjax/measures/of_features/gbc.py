@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import nonzero_or_one, of_features, resolution, unit_of, weights_of
+from leepjax.kernels import nonzero_or_one, resolution, unit_of, weights_of
 from leepjax.kernels.class_grams import class_grams
+from leepjax.measures.shell import score_features
 from leepjax.statistics.principal import principal_components
 from leepjax.types import InputError
 
@@ -66,9 +66,8 @@ def gbc(
         Separability*, CVPR 2022, arXiv:2111.12780, equations 3 and 4.
     """
     _check(covariance, num_components, floor)
-    arguments = check_features("gbc", features, labels, num_classes, where)
     options = {"covariance": covariance, "num_components": int(num_components), "floor": float(floor)}
-    return of_features(partial(_gbc, num_classes=arguments.num_classes, **options), *arguments[:3])
+    return score_features("gbc", _gbc, features, labels, num_classes, where, **options)
 
 
 def _check(covariance, num_components, floor):

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import HIGHEST, nonzero_or_one, of_features
+from leepjax.kernels import HIGHEST, nonzero_or_one
+from leepjax.measures.shell import score_features
 from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.statistics.moments import Moments
 
@@ -46,8 +46,7 @@ def h_score(
         Bao, Li, Huang, Zhang, Zheng, Zamir, Guibas, *An Information-Theoretic Approach to Transferability in Task
         Transfer Learning*, ICIP 2019, definition 2.
     """
-    arguments = check_features("h_score", features, labels, num_classes, where)
-    return of_features(partial(_h_score, num_classes=arguments.num_classes), *arguments[:3])
+    return score_features("h_score", _h_score, features, labels, num_classes, where)
 
 
 def h_score_from_moments(moments: Moments) -> jax.Array:

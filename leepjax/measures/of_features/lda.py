@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
 from leepjax.kernels import nonzero_or_one, resolved, unit_of
 from leepjax.measures.of_features.shrunk_h_score import ledoit_wolf_shrinkage
+from leepjax.measures.shell import score_features
 from leepjax.statistics.class_gaussians import ClassGaussians
 
 
@@ -49,8 +49,7 @@ def lda(
         Fisher, *The use of multiple measurements in taxonomic problems*, Annals of Eugenics 1936.
         Ledoit, Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, JMVA 2004.
     """
-    arguments = check_features("lda", features, labels, num_classes, where)
-    return resolved(partial(_lda, num_classes=arguments.num_classes), *arguments[:3])
+    return score_features("lda", _lda, features, labels, num_classes, where, run=resolved)
 
 
 @partial(jax.jit, static_argnames="num_classes")

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved
+from leepjax.measures.shell import score_features
 from leepjax.statistics.moments import Moments
 
 
@@ -49,8 +49,7 @@ def lfc(
         Deshpande, Achille, Ravichandran, Li, Zancato, Fowlkes, Bhotika, Soatto, Perona, *A linearized framework and a
         new benchmark for model selection for fine-tuning*, 2021, arXiv:2102.00084.
     """
-    arguments = check_features("lfc", features, labels, num_classes, where)
-    return resolved(partial(_lfc, num_classes=arguments.num_classes), *arguments[:3])
+    return score_features("lfc", _lfc, features, labels, num_classes, where, run=resolved)
 
 
 def lfc_from_moments(moments: Moments) -> jax.Array:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, unit_of
+from leepjax.kernels import unit_of
+from leepjax.measures.shell import score_features
 from leepjax.solvers.ridge import ridge, squared_error
 from leepjax.types import InputError
 
@@ -62,9 +62,7 @@ def linear_probe(
     """
     if score not in SCORES:
         raise InputError(f"linear_probe: expected score to be one of {', '.join(SCORES)}, got {score!r}; choose one.")
-    arguments = check_features("linear_probe", features, labels, num_classes, where)
-    compute = partial(_linear_probe, num_classes=arguments.num_classes, score=score)
-    return of_features(compute, *arguments[:3])
+    return score_features("linear_probe", _linear_probe, features, labels, num_classes, where, score=score)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "score"))

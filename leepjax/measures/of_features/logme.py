@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import nonzero_or_one, of_features
+from leepjax.kernels import nonzero_or_one
 from leepjax.measures.of_features.evidence_by_gram import max_evidence
 from leepjax.measures.of_features.logme_by_svd import logme_by_svd
+from leepjax.measures.shell import score_features
 from leepjax.statistics.moments import Moments
 
 
@@ -52,9 +52,7 @@ def logme(
         You, Liu, Wang, Long, *LogME: Practical Assessment of Pre-trained Models for Transfer Learning*, ICML 2021,
         arXiv:2102.11005, equation 2; *Ranking and Tuning Pre-trained Models*, JMLR 2022.
     """
-    arguments = check_features("logme", features, labels, num_classes, where)
-    compute, exact = (partial(form, num_classes=arguments.num_classes) for form in (_logme, logme_by_svd))
-    return of_features(compute, *arguments[:3], exact=exact)
+    return score_features("logme", _logme, features, labels, num_classes, where, exact=logme_by_svd)
 
 
 def logme_from_moments(moments: Moments) -> jax.Array:

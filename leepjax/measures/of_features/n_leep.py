@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
 from leepjax.kernels import resolved, unit_of, weights_of
+from leepjax.measures.shell import score_features
 from leepjax.solvers.gaussian_mixture import Covariance, fit_gaussian_mixture
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.principal import principal_components
@@ -69,10 +69,9 @@ def n_leep(
         Li, Jia, Sang, Zhu, Green, Wang, Gong, *Ranking Neural Checkpoints*, CVPR 2021, arXiv:2011.11200.
     """
     _check(num_components, covariance, energy)
-    arguments = check_features("n_leep", features, labels, num_classes, where)
-    options = {"num_components": num_components, "covariance": covariance, "energy": float(energy)}
-    compute = partial(_n_leep, num_classes=arguments.num_classes, **options)
-    return resolved(compute, _checked_key(key), *arguments[:3])
+    _check_key(key)
+    options = {"key": key, "num_components": num_components, "covariance": covariance, "energy": float(energy)}
+    return score_features("n_leep", _n_leep, features, labels, num_classes, where, run=resolved, **options)
 
 
 def _check(num_components, covariance, energy):
@@ -86,16 +85,15 @@ def _check(num_components, covariance, energy):
         raise InputError(f"n_leep: energy must lie in (0, 1], got {energy!r}; the paper has 0.8.")
 
 
-def _checked_key(key):
+def _check_key(key):
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0
     raw = isinstance(key, (jax.Array, np.ndarray)) and key.dtype == np.uint32 and key.ndim == 1
     if not (typed or raw):
         raise InputError(f"n_leep: expected a key first, got {type(key).__name__}; pass jax.random.key(0).")
-    return key
 
 
 @partial(jax.jit, static_argnames=("num_components", "covariance", "energy", "num_classes"))
-def _n_leep(key, features, labels, where, num_components, covariance, energy, num_classes):
+def _n_leep(features, labels, where, key, num_components, covariance, energy, num_classes):
     n, d = features.shape
     weights = weights_of(where, n, features.dtype)
     unit = unit_of(features, where)

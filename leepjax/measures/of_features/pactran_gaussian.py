@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import nonzero_or_one, of_features, unit_of, weights_of
+from leepjax.kernels import nonzero_or_one, unit_of, weights_of
 from leepjax.measures.of_probs.source_choices import check_positive
+from leepjax.measures.shell import score_features
 from leepjax.solvers.logistic import logits_of, minimise, with_ones
 
 # Up to where the minimum is followed: the bound's curvature, unlike its loss, feels the parameters' first-order error.
@@ -74,11 +74,8 @@ def pactran_gaussian(
     """
     check_positive("pactran_gaussian", "weight", weight)
     check_positive("pactran_gaussian", "prior_variance", prior_variance)
-    arguments = check_features("pactran_gaussian", features, labels, num_classes, where)
-    compute = partial(
-        _pactran_gaussian, num_classes=arguments.num_classes, weight=weight, prior_variance=prior_variance
-    )
-    return of_features(compute, *arguments[:3])
+    compute = partial(_pactran_gaussian, weight=weight, prior_variance=prior_variance)
+    return score_features("pactran_gaussian", compute, features, labels, num_classes, where)
 
 
 @partial(jax.jit, static_argnames="num_classes")

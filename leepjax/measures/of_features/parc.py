@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import HIGHEST, nonzero_or_one, of_features, unit_of, weights_of
+from leepjax.kernels import HIGHEST, nonzero_or_one, unit_of, weights_of
+from leepjax.measures.shell import score_features
 from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError
 
@@ -71,9 +71,8 @@ def parc(
     for name, value, least in (("num_components", num_components, 2), ("probe", probe, 3)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= MOST:
             raise InputError(f"parc: {name} must be an int in [{least}, {MOST}], got {value!r}; change it.")
-    arguments = check_features("parc", features, labels, num_classes, where)
-    options = {"num_classes": arguments.num_classes, "num_components": int(num_components), "probe": int(probe)}
-    return of_features(partial(_parc, **options), *arguments[:3])
+    compute = partial(_parc, num_components=int(num_components), probe=int(probe))
+    return score_features("parc", compute, features, labels, num_classes, where)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_components", "probe"))

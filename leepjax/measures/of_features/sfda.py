@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import nonzero_or_one, of_features, unit_of
+from leepjax.kernels import nonzero_or_one, unit_of
+from leepjax.measures.shell import score_features
 from leepjax.statistics.class_gaussians import ClassGaussians
 
 LEAST_RIDGE = 1e-10  # the paper's
@@ -63,8 +63,7 @@ def sfda(
         Shao, Zhao, Ge, Zhang, Yang, Wang, Shan, Luo, *Not All Models Are Equal: Predicting Model Transferability in a
         Self-challenging Fisher Space*, ECCV 2022, arXiv:2207.03036.
     """
-    arguments = check_features("sfda", features, labels, num_classes, where)
-    return of_features(partial(_sfda, num_classes=arguments.num_classes, log=log), *arguments[:3])
+    return score_features("sfda", _sfda, features, labels, num_classes, where, log=log)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "log"))

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
 from leepjax.kernels import nonzero_or_one, resolved
 from leepjax.measures.of_features.h_score import class_factor, whitened_trace
+from leepjax.measures.shell import score_features
 from leepjax.statistics.moments import Moments
 
 
@@ -45,8 +45,7 @@ def shrunk_h_score(
         Ibrahim, Ponomareva, Mazumder, *Newer is not always better*, ECML PKDD 2022, arXiv:2110.06893, definition 3.
         Ledoit, Wolf, *A well-conditioned estimator for large-dimensional covariance matrices*, JMVA 2004.
     """
-    arguments = check_features("shrunk_h_score", features, labels, num_classes, where)
-    return resolved(partial(_shrunk_h_score, num_classes=arguments.num_classes), *arguments[:3])
+    return score_features("shrunk_h_score", _shrunk_h_score, features, labels, num_classes, where, run=resolved)
 
 
 def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import nonzero_or_one, of_features, unit_of, weights_of
+from leepjax.kernels import nonzero_or_one, unit_of, weights_of
 from leepjax.kernels.nearest import nearest
 from leepjax.measures.of_features.knn import centre_of, placed
+from leepjax.measures.shell import score_features
 from leepjax.types import InputError
 
 
@@ -63,8 +63,7 @@ def tmi(
     """
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InputError(f"tmi: k must be an int >= 1, got {k!r}; pass which neighbour to take.")
-    arguments = check_features("tmi", features, labels, num_classes, where)
-    return of_features(partial(_tmi, num_classes=arguments.num_classes, k=int(k)), *arguments[:3])
+    return score_features("tmi", _tmi, features, labels, num_classes, where, k=int(k))
 
 
 @partial(jax.jit, static_argnames=("num_classes", "k"))

@@ -10,8 +10,8 @@ import numpy as np
 from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import HIGHEST, nonzero_or_one, of_features
+from leepjax.kernels import HIGHEST, nonzero_or_one
+from leepjax.measures.shell import score_features
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.types import InputError
 
@@ -76,9 +76,8 @@ def transrate(
         equation 5 and the listing of its appendix.
     """
     _check(eps, weighting)
-    arguments = check_features("transrate", features, labels, num_classes, where)
-    compute = partial(_transrate, eps=float(eps), weighting=weighting, num_classes=arguments.num_classes)
-    return of_features(compute, *arguments[:3])
+    options = {"eps": float(eps), "weighting": weighting}
+    return score_features("transrate", _transrate, features, labels, num_classes, where, **options)
 
 
 def transrate_from_class_moments(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
+from leepjax.checks.columns import check_unlabelled
 from leepjax.kernels import HIGHEST, of_features, units_of, weights_of
 from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.types import InputError
@@ -60,8 +60,7 @@ def emms(
     """
     if steps < 1:
         raise InputError(f"emms: expected steps >= 1, got {steps}; pass how often to fit both regressions.")
-    nothing = np.zeros(len(features) if np.ndim(features) else 0, int)  # pyright: ignore[reportArgumentType]
-    features, _, weights, _ = check_features("emms", features, nothing, 1, where)
+    features, _, weights, _ = check_unlabelled("emms", features, where)
     embeddings = _check_embeddings(label_embeddings, where, len(features))
     dtype = jnp.promote_types(features.dtype, embeddings.dtype)
     return of_features(partial(_emms, steps=steps), features.astype(dtype), embeddings.astype(dtype), weights)
@@ -81,13 +80,8 @@ def _check_embeddings(label_embeddings, where, n):
             f"emms: expected label_embeddings of one shape [{n} e] from at least one model, got {sorted(shapes)}; "
             "embed each example's label by every model, and bring them to one width."
         )
-    checked = []
-    for embedding in label_embeddings:
-        try:
-            checked.append(check_features("emms", embedding, np.zeros(n, int), 1, where).evidence)
-        except InputError as error:
-            raise InputError(str(error).replace("features", "label_embeddings")) from None
-    return jnp.stack(checked)
+    checked = (check_unlabelled("emms", each, where, name="label_embeddings") for each in label_embeddings)
+    return jnp.stack([arguments.evidence for arguments in checked])
 
 
 @partial(jax.jit, static_argnames="steps")

@@ -5,12 +5,13 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.kernels import of_features, resolved, unit_of, weights_of
+from leepjax.checks.columns import check_unlabelled
+from leepjax.kernels import resolved, unit_of, weights_of
 from leepjax.measures.of_more.relative import in_hub
+from leepjax.measures.shell import score_features
 from leepjax.statistics.fisher import Classes, shrunk, whitener_of
 from leepjax.types import InputError
 
@@ -141,17 +142,15 @@ def classification_score(
 def _checked_energy(function, logits, labels, share, num_classes, where):
     if not 0 < share <= 1:
         raise InputError(f"{function}: expected share in (0, 1], got {share}; pass the part of the examples to read.")
-    try:
-        labels = np.zeros(len(logits), int) if labels is None else labels
-        logits, _, weights, _ = check_features(function, logits, labels, num_classes, where)
-    except InputError as error:
-        raise InputError(str(error).replace("features", "logits")) from None
+    if labels is None:
+        logits, _, weights, _ = check_unlabelled(function, logits, where, name="logits")
+    else:
+        logits, _, weights, _ = check_features(function, logits, labels, num_classes, where, name="logits")
     return resolved(partial(_energy, share=share), logits, weights)
 
 
 def _checked_classification(function, features, labels, num_classes, where):
-    arguments = check_features(function, features, labels, num_classes, where)
-    return of_features(partial(_classification, num_classes=arguments.num_classes), *arguments[:3])
+    return score_features(function, _classification, features, labels, num_classes, where)
 
 
 @partial(jax.jit, static_argnames="share")

@@ -88,7 +88,7 @@ def hard_subset(
         _check_resolved(shrinkage, features.dtype)
         compute = partial(_far_from_class, num_classes=c, fraction=float(fraction), shrinkage=float(shrinkage))
         return resolved(compute, features, labels, where)
-    known = check_unlabelled("hard_subset", source_features, name="source_features")
+    known = check_unlabelled("hard_subset", source_features, name="source_features").evidence
     if known.shape[1] != features.shape[1]:
         raise InputError(
             f"hard_subset: expected source_features of {features.shape[1]} columns, got {known.shape[1]}; "

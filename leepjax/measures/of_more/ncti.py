@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_features
-from leepjax.kernels import HIGHEST, of_features, unit_of
+from leepjax.kernels import HIGHEST, unit_of
 from leepjax.measures.of_more.relative import in_hub
+from leepjax.measures.shell import score_features
 from leepjax.statistics.fisher import Classes, congruent, shrunk, whitener_of
 from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError
@@ -119,9 +119,8 @@ def ncti_terms(
 
 
 def _checked_terms(function, features, labels, num_classes, where) -> NCTITerms:
-    arguments = check_features(function, features, labels, num_classes, where)
-    compute, exact = (partial(_terms, num_classes=arguments.num_classes, by_svd=by_svd) for by_svd in (False, True))
-    return NCTITerms(*of_features(compute, *arguments[:3], exact=exact))
+    by_gram, by_svd = (partial(_terms, by_svd=by_svd) for by_svd in (False, True))
+    return NCTITerms(*score_features(function, by_gram, features, labels, num_classes, where, exact=by_svd))
 
 
 @partial(jax.jit, static_argnames=("num_classes", "by_svd"))

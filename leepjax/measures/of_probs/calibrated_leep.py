@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import Arguments, check_probs, check_rows
+from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.kernels import TOLERANCE, accumulator, nonzero_or_one, resolved, weights_of
 from leepjax.measures.of_probs.eep import log_likelihood
 from leepjax.measures.of_probs.loo_leep import left_out_log_likelihood
+from leepjax.measures.shell import score
 from leepjax.statistics.joint import Joint
 
 TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())
@@ -67,10 +68,7 @@ def calibrated_leep(
         Nguyen et al., ICML 2020, equation 2; temperatures as in Guo, Pleiss, Sun, Weinberger, *On Calibration of Modern
         Neural Networks*, ICML 2017. The measure is ours.
     """
-    arguments = _check("calibrated_leep", probs, labels, num_classes, where, from_logits)
-    score, _, totals = _computed(arguments, from_logits)
-    check_rows("calibrated_leep", arguments, totals, logits=from_logits)
-    return score
+    return _score_and_temperature("calibrated_leep", probs, labels, num_classes, where, from_logits)[0]
 
 
 def leep_temperature(
@@ -100,24 +98,19 @@ def leep_temperature(
     >>> print(f"{leep_temperature([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
     0.1250
     """
-    arguments = _check("leep_temperature", probs, labels, num_classes, where, from_logits)
-    _, temperature, totals = _computed(arguments, from_logits)
-    check_rows("leep_temperature", arguments, totals, logits=from_logits)
-    return temperature
+    return _score_and_temperature("leep_temperature", probs, labels, num_classes, where, from_logits)[1]
 
 
-def _check(function, probs, labels, num_classes, where, from_logits) -> Arguments:
-    return check_probs(function, probs, labels, num_classes, where, read_rows=not from_logits)
-
-
-def _computed(arguments, from_logits):
-    compute = partial(_calibrated_leep, num_classes=arguments.num_classes, from_logits=from_logits)
-    return resolved(compute, *arguments[:3])
+def _score_and_temperature(function, probs, labels, num_classes, where, from_logits):
+    arguments = check_probs(function, probs, labels, num_classes, where, read_rows=not from_logits)
+    found, totals = score(arguments, _calibrated_leep, run=resolved, from_logits=from_logits)
+    check_rows(function, arguments, totals, logits=from_logits)
+    return found
 
 
 @partial(jax.jit, static_argnames=("num_classes", "from_logits"))
 def _calibrated_leep(evidence, labels, where, num_classes, from_logits):
-    """The score, the temperature, and the sums of the rows at it: NaN where logits aren't finite."""
+    """The score and the temperature, and the sums of the rows at it: NaN where logits aren't finite."""
     evidence = evidence.astype(accumulator(evidence))
     weights = weights_of(where, len(labels), evidence.dtype)
     evidence = jnp.where(weights[:, None] > 0, evidence, 1)
@@ -125,12 +118,12 @@ def _calibrated_leep(evidence, labels, where, num_classes, from_logits):
     fixed = jax.lax.stop_gradient((logits, labels, weights))
     best, lowest, highest = _best_temperatures(*fixed, num_classes)
     temperature = jnp.where(weights.sum() > 0, best, jnp.nan)
-    score, totals = _leep_at(temperature, logits, labels, weights, num_classes)
+    value, totals = _leep_at(temperature, logits, labels, weights, num_classes)
     if evidence.dtype == jnp.float32:
         ends = [_leep_at(end, *fixed, num_classes)[0] for end in (lowest, highest)]
-        unresolved = jnp.abs(ends[1] - ends[0]) > TOLERANCE * jnp.maximum(1, jnp.abs(score))
-        score, temperature = (jnp.where(unresolved, jnp.nan, x) for x in (score, temperature))
-    return score, temperature, totals
+        unresolved = jnp.abs(ends[1] - ends[0]) > TOLERANCE * jnp.maximum(1, jnp.abs(value))
+        value, temperature = (jnp.where(unresolved, jnp.nan, x) for x in (value, temperature))
+    return (value, temperature), totals
 
 
 def _leep_at(temperature, logits, labels, weights, num_classes):

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs
 from leepjax.kernels import HIGHEST, own_likelihood, weights_of
+from leepjax.measures.shell import score_probs
 from leepjax.statistics.joint import Joint
 
 
@@ -54,10 +54,10 @@ def eep(
     Reference:
         Nguyen, Hassner, Seeger, Archambeau, *LEEP*, ICML 2020, arXiv:2002.12462, equation 1.
     """
-    return jax.block_until_ready(_eep(*check_probs("eep", probs, labels, num_classes, where)))
+    return jax.block_until_ready(score_probs("eep", _eep, probs, labels, num_classes, where, run=None))
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _eep(probs, labels, where, num_classes):
     joint = Joint.of(probs, labels, num_classes, where)
     marginal = joint.counts / joint.size

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.kernels import accumulator, class_sums, nonzero_or_one, own_likelihood, weights_of
 from leepjax.measures.of_probs.eep import log_likelihood
+from leepjax.measures.shell import score_rows
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
@@ -56,13 +56,10 @@ def em_leep(
         raise InputError(f"em_leep: num_steps must be an int, got {num_steps!r}; 1 is LEEP.")
     if num_steps < 0:
         raise InputError(f"em_leep: num_steps must be >= 0, got {num_steps}; 1 is LEEP.")
-    arguments = check_probs("em_leep", probs, labels, num_classes, where, read_rows=False)
-    score, totals = _em_leep(*arguments, int(num_steps))
-    check_rows("em_leep", arguments, totals)
-    return score
+    return score_rows("em_leep", _em_leep, probs, labels, num_classes, where, num_steps=int(num_steps))
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+@partial(jax.jit, static_argnames=("num_classes", "num_steps"))
 def _em_leep(probs, labels, where, num_classes, num_steps):
     weights = weights_of(where, len(labels), accumulator(probs))
 

@@ -8,13 +8,12 @@ from typing import cast
 import jax
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.kernels import log_normalizer
 from leepjax.measures.of_probs.eep import log_likelihood
 from leepjax.measures.of_probs.leep_batches import leep_of_batches
+from leepjax.measures.shell import score_rows
 from leepjax.statistics.joint import Joint
 from leepjax.streaming.batches import BatchSource
-from leepjax.types import InputError
 
 
 def leep(
@@ -45,8 +44,8 @@ def leep(
         num_classes: c; read from the labels when left out, needed under `jax.jit` and for batches.
         where: [n] mask of the examples that count, or non-negative weights (an example of weight 2 counts twice).
         from_logits: `probs` are logits; their softmax is taken row by row within the passes and never written down.
-        on_batch: of batches: told the number of examples read since it was last called.
-        checkpoint: of batches: a file that keeps what is done, as in `leepjax.accumulate`.
+        on_batch: of batches: called with the number of examples read since the last call.
+        checkpoint: of batches: a file from which an interrupted run resumes, as in `leepjax.accumulate`.
 
     Returns:
         A scalar in [−log n, 0], in nats, higher is better; never below −H(Y), which an uninformative source scores.
@@ -70,16 +69,19 @@ def leep(
         Representations*, ICML 2020, arXiv:2002.12462, equation 2.
     """
     if labels is None:
-        if where is not None:
-            raise InputError("leep: expected where in the batches, got it beside them; pass (probs, labels, where).")
-        return leep_of_batches(cast(BatchSource, probs), num_classes, from_logits, on_batch, checkpoint)
-    arguments = check_probs("leep", cast(ArrayLike, probs), labels, num_classes, where, read_rows=False)
-    score, totals = _leep(*arguments, from_logits)
-    check_rows("leep", arguments, totals, logits=from_logits)
-    return score
+        return leep_of_batches(cast(BatchSource, probs), num_classes, where, from_logits, on_batch, checkpoint)
+    return leep_of_arrays(cast(ArrayLike, probs), labels, num_classes, where, from_logits)
 
 
-@partial(jax.jit, static_argnums=(3, 4))
+def leep_of_arrays(
+    probs: ArrayLike, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None, from_logits: bool
+) -> jax.Array:
+    """LEEP of probs or logits [n z] that are in memory."""
+    compute = partial(_leep, from_logits=from_logits)
+    return score_rows("leep", compute, probs, labels, num_classes, where, from_logits=from_logits)
+
+
+@partial(jax.jit, static_argnames=("num_classes", "from_logits"))
 def _leep(evidence, labels, where, num_classes, from_logits):
     log_norm = log_normalizer(evidence) if from_logits else None
     joint = Joint.of(evidence, labels, num_classes, where, log_norm)

@@ -7,6 +7,7 @@ from os import PathLike
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_probs, wrong_rows
 from leepjax.kernels import accumulator, log_normalizer
@@ -20,11 +21,17 @@ from leepjax.types import InputError
 def leep_of_batches(
     batches: BatchSource,
     num_classes: int | None,
+    where: ArrayLike | None,
     from_logits: bool,
     on_batch: Callable[[int], None] | None,
     checkpoint: str | PathLike | None,
 ) -> jax.Array:
-    """Each pass is a sweep; the state is the joint, the likelihood, and how many rows are no distribution."""
+    """LEEP of batches, which are read once for the joint and once for the likelihood.
+
+    The state is the joint, the likelihood, and the number of rows that aren't distributions.
+    """
+    if where is not None:
+        raise InputError("leep: expected where in the batches, got it beside them; pass (probs, labels, where).")
     if isinstance(batches, (np.ndarray, jax.Array)):
         raise InputError("leep: labels must be an array, got None (only batches bring their own); convert it.")
     if num_classes is None:

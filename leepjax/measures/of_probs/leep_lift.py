@@ -5,8 +5,8 @@ from functools import partial
 import jax
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.measures.of_probs.eep import log_likelihood
+from leepjax.measures.shell import score_rows
 from leepjax.statistics.joint import Joint
 
 
@@ -36,13 +36,10 @@ def leep_lift(
     Reference:
         The floor −H(Y) follows by Jensen's inequality from Nguyen et al., ICML 2020, equation 2; the name is ours.
     """
-    arguments = check_probs("leep_lift", probs, labels, num_classes, where, read_rows=False)
-    lift, totals = _leep_lift(*arguments)
-    check_rows("leep_lift", arguments, totals)
-    return lift
+    return score_rows("leep_lift", _leep_lift, probs, labels, num_classes, where)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _leep_lift(probs, labels, where, num_classes):
     joint = Joint.of(probs, labels, num_classes, where)
     likelihood, totals = log_likelihood(joint.conditional, probs, labels, where)

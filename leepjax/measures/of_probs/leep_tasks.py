@@ -1,12 +1,14 @@
 """LEEP of many target tasks in one call."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs, check_rows
 from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 from leepjax.kernels.tasks import tasks_log_likelihoods
+from leepjax.measures.shell import score_rows
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
@@ -55,15 +57,12 @@ def leep_tasks(
             f"leep_tasks: tasks must be booleans [t c], got {tasks.dtype} of shape {tasks.shape}; "
             "mark the classes of each task."
         )
-    arguments = check_probs("leep_tasks", probs, labels, tasks.shape[1], where, read_rows=False)
-    scores, totals = _leep_tasks(*arguments[:3], tasks)
-    check_rows("leep_tasks", arguments, totals)
-    return scores
+    return score_rows("leep_tasks", _leep_tasks, probs, labels, tasks.shape[1], where, tasks=tasks)
 
 
-@jax.jit
-def _leep_tasks(probs, labels, where, tasks):
-    joint = Joint.of(probs, labels, tasks.shape[1], where)
+@partial(jax.jit, static_argnames="num_classes")
+def _leep_tasks(probs, labels, where, tasks, num_classes):
+    joint = Joint.of(probs, labels, num_classes, where)
     tasks = tasks.astype(joint.table.dtype)
     masses, sizes = (jnp.matmul(tasks, sums, precision=HIGHEST) for sums in (joint.table, joint.counts))
     inverse = jnp.where(masses > 0, 1 / nonzero_or_one(masses), 0)

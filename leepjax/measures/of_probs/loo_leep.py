@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs
 from leepjax.kernels import accumulator, nonzero_or_one, resolved, theta, weights_of
+from leepjax.measures.shell import score_probs
 from leepjax.statistics.joint import Joint
 from leepjax.types import InputError
 
@@ -53,9 +53,8 @@ def loo_leep(
     """
     if not isinstance(smoothing, Tracer) and not smoothing >= 0:
         raise InputError(f"loo_leep: smoothing must be >= 0, got {smoothing}; pass a number of examples.")
-    arguments = check_probs("loo_leep", probs, labels, num_classes, where)
-    compute = partial(left_out_log_likelihood, num_classes=arguments.num_classes, smoothing=smoothing)
-    return resolved(compute, *arguments[:3])
+    options = {"run": resolved, "smoothing": smoothing}
+    return score_probs("loo_leep", left_out_log_likelihood, probs, labels, num_classes, where, **options)
 
 
 @partial(jax.jit, static_argnames="num_classes")

@@ -6,7 +6,8 @@ import jax
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_source_labels
-from leepjax.kernels import in_auto_axes, weights_of
+from leepjax.kernels import weights_of
+from leepjax.measures.shell import score
 from leepjax.statistics.joint import Joint
 
 
@@ -48,8 +49,7 @@ def nce(
     arguments, num_source_classes = check_source_labels(
         "nce", source_labels, labels, num_source_classes, num_classes, where
     )
-    compute = partial(_nce, num_classes=arguments.num_classes, num_source_classes=num_source_classes)
-    return in_auto_axes(compute, *arguments[:3])
+    return score(arguments, _nce, num_source_classes=num_source_classes)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_source_classes"))

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma, gammaln
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs
-from leepjax.kernels import in_auto_axes
 from leepjax.measures.of_probs.source_choices import Examples, check_positive, check_steps
+from leepjax.measures.shell import score_probs
 
 
 def pactran_dirichlet(
@@ -62,9 +61,8 @@ def pactran_dirichlet(
     """
     check_positive("pactran_dirichlet", "prior", prior)
     steps = check_steps("pactran_dirichlet", num_steps)
-    arguments = check_probs("pactran_dirichlet", probs, labels, num_classes, where)
-    compute = partial(_pactran_dirichlet, num_classes=arguments.num_classes, prior=prior, num_steps=steps)
-    return in_auto_axes(compute, *arguments[:3])
+    options = {"prior": prior, "num_steps": steps}
+    return score_probs("pactran_dirichlet", _pactran_dirichlet, probs, labels, num_classes, where, **options)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_steps"))

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.scipy.special import digamma, gammaln
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs
-from leepjax.kernels import in_auto_axes, nonzero_or_one
+from leepjax.kernels import nonzero_or_one
 from leepjax.measures.of_probs.source_choices import Examples, check_positive, check_steps
+from leepjax.measures.shell import score_probs
 
 
 def pactran_gamma(
@@ -67,9 +67,8 @@ def pactran_gamma(
     """
     check_positive("pactran_gamma", "prior", prior)
     steps = check_steps("pactran_gamma", num_steps)
-    arguments = check_probs("pactran_gamma", probs, labels, num_classes, where)
-    compute = partial(_pactran_gamma, num_classes=arguments.num_classes, prior=prior, num_steps=steps)
-    return in_auto_axes(compute, *arguments[:3])
+    options = {"prior": prior, "num_steps": steps}
+    return score_probs("pactran_gamma", _pactran_gamma, probs, labels, num_classes, where, **options)
 
 
 @partial(jax.jit, static_argnames=("num_classes", "num_steps"))

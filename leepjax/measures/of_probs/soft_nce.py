@@ -5,7 +5,7 @@ from functools import partial
 import jax
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import check_probs
+from leepjax.measures.shell import score_probs
 from leepjax.statistics.joint import Joint
 
 
@@ -39,9 +39,9 @@ def soft_nce(
     Reference:
         Tran, Nguyen, Hassner, ICCV 2019, arXiv:1908.08142, with the joint of Nguyen et al., ICML 2020.
     """
-    return _soft_nce(*check_probs("soft_nce", probs, labels, num_classes, where))
+    return score_probs("soft_nce", _soft_nce, probs, labels, num_classes, where, run=None)
 
 
-@partial(jax.jit, static_argnums=3)
+@partial(jax.jit, static_argnames="num_classes")
 def _soft_nce(probs, labels, where, num_classes):
     return Joint.of(probs, labels, num_classes, where).neg_conditional_entropy()

@@ -1,0 +1,93 @@
+"""What a measure does around its kernel: check its arguments, choose how the kernel runs, and check the rows of probs.
+
+A kernel is a compiled function ``kernel(evidence, labels, where, num_classes=…, **options)`` that trusts its arguments.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from jax.typing import ArrayLike
+
+from leepjax.checks.arrays import Arguments, check_features, check_probs, check_rows
+from leepjax.kernels import in_auto_axes, of_features
+
+
+def score_features(
+    function: str,
+    kernel: Callable[..., Any],
+    features: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int | None,
+    where: ArrayLike | None,
+    *,
+    run: Callable[..., Any] = of_features,
+    exact: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Any:
+    """The kernel of a measure of features [n d]; its name goes into errors.
+
+    Args:
+        function: the measure's name.
+        kernel: of the features.
+        features: as the measure was given them, like the following three.
+        labels: likewise.
+        num_classes: likewise.
+        where: likewise.
+        run: `of_features`, which scores NaN in float32 where few rows dwarf all others and then takes float64, or
+            `resolved` for kernels that few rows don't harm.
+        exact: a slower kernel of the same score, to be taken in float64.
+        options: of the kernel.
+    """
+    arguments = check_features(function, features, labels, num_classes, where)
+    return score(arguments, kernel, run=run, exact=exact, **options)
+
+
+def score_probs(
+    function: str,
+    kernel: Callable[..., Any],
+    probs: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int | None,
+    where: ArrayLike | None,
+    *,
+    run: Callable[..., Any] | None = in_auto_axes,
+    **options: Any,
+) -> Any:
+    """The kernel of a measure of probs [n z], whose rows are read once before to see that they are distributions."""
+    return score(check_probs(function, probs, labels, num_classes, where), kernel, run=run, **options)
+
+
+def score_rows(
+    function: str,
+    kernel: Callable[..., Any],
+    probs: ArrayLike,
+    labels: ArrayLike,
+    num_classes: int | None,
+    where: ArrayLike | None,
+    *,
+    from_logits: bool = False,
+    run: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Any:
+    """As `score_probs`, for a kernel that reads each row anyway and returns the score and the sums [n] of the rows."""
+    arguments = check_probs(function, probs, labels, num_classes, where, read_rows=False)
+    result, totals = score(arguments, kernel, run=run, **options)
+    check_rows(function, arguments, totals, logits=from_logits)
+    return result
+
+
+def score(
+    arguments: Arguments,
+    kernel: Callable[..., Any],
+    *,
+    run: Callable[..., Any] | None = in_auto_axes,
+    exact: Callable[..., Any] | None = None,
+    **options: Any,
+) -> Any:
+    """The kernel of checked arguments. With None for `run` it is called as it is: it splits sharded rows itself."""
+    options |= {"num_classes": arguments.num_classes}
+    if run is None:
+        return kernel(*arguments[:3], **options)
+    wide = {} if exact is None else {"exact": partial(exact, **options)}
+    return run(partial(kernel, **options), *arguments[:3], **wide)
