@@ -1,17 +1,25 @@
-"""Rank two sources for two targets, all four cells in this process or, with ``--engine ray``, by Ray's workers."""
+"""Rank two sources for two targets, in this process, in several (``--engine processes``) or by Ray's workers."""
 
 import argparse
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+from PIL import Image
 
 import leepjax as lj
 from leepjax.data.readers import digits
+from leepjax.data.target import Target
+
+
+def read_turned(target: Target, i: int) -> Image.Image:
+    """An image of a target, turned by 90°: a function that can be sent to other processes."""
+    return target.read(i).rotate(90)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=("serial", "ray"), default="serial")
+    parser.add_argument("--engine", choices=("serial", "processes", "ray"), default="serial")
     engine = parser.parse_args().engine
 
     upright = digits()
@@ -19,7 +27,7 @@ def main() -> None:
         upright,
         name="turned",
         fingerprint=f"{upright.fingerprint} turned",  # other contents, or records of the upright would be taken for it
-        read=lambda i: upright.read(i).rotate(90),
+        read=partial(read_turned, upright),
     )
     rankings = lj.sweep([upright, turned], ["cifar10", "random"], ["leep", "h_score"], engine=engine, limit=300)
     for target, ranking in rankings.items():

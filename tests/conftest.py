@@ -36,7 +36,7 @@ def optimised(programs):
 
 
 # They take the longest, and Ray's tests mostly wait: begun last, they would be what a run ends with on one core.
-HEAVIEST = ("test_sweep", "test_verified_weights", "test_docs", "test_sharding", "test_families", "test_laws")
+HEAVIEST = ("test_engines", "test_verified_weights", "test_docs", "test_sharding", "test_families", "test_laws")
 
 
 def pytest_configure(config):

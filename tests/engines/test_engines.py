@@ -1,0 +1,246 @@
+"""Engines: each gives a unit's results or its exception; workers that die, signals, and what is sent to workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from dataclasses import replace
+from operator import attrgetter
+
+import jax
+import pytest
+import ray
+import small_units
+from profiles import only_long
+from same_rankings import assert_same, timeless
+from small_units import Factor, Small
+
+import leepjax as lj
+from leepjax.data.readers import digits
+from leepjax.engines import opening, processes
+from leepjax.engines import ray as ray_engine
+from leepjax.engines.opening import open_engine
+from leepjax.engines.ray_start import start_ray
+from leepjax.engines.units import no_progress
+from leepjax.storage.records import read_records
+from leepjax.types import InputError
+
+ENGINES = ("serial", "processes", "ray")
+ELSEWHERE = ENGINES[1:]
+TWO, THREE = Factor("two", 2), Factor("three", 3)
+UNITS = [Small(f"{factor.name} by {n}", (factor,), (n,)) for factor in (TWO, THREE) for n in (1, 10)]
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """Ray with two workers, which the engine finds running."""
+    ray.cloudpickle.register_pickle_by_value(small_units)
+    start_ray("test", ray, num_tasks=2)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def engine(request, monkeypatch):
+    """Opens an engine that has two workers, whatever the machine."""
+    monkeypatch.setattr(processes, "available_cores", lambda: [min(os.sched_getaffinity(0))] * 2)
+    monkeypatch.setattr(opening, "available_cores", processes.available_cores)
+
+    def open_named(name):
+        if name == "ray":
+            request.getfixturevalue("workers")
+        return open_engine("test", name, 2)
+
+    return open_named
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_unit_gives_its_results_and_reports_its_end(engine, name):
+    results, reports = {}, []
+    for outcome in engine(name)(small_units.multiples, UNITS, lambda *report: reports.append(report)):
+        assert outcome.error is None
+        results.setdefault(outcome.unit, []).extend(outcome.results)
+        assert len(outcome.results) == (1 if name == "serial" else 2)
+    assert results == {unit: [unit.shared[0].value * unit.own[0] * times for times in (1, 2)] for unit in UNITS}
+    overall = [report for report in reports if report[0].startswith("sources: ")]
+    assert [report[1:] for report in overall] == [(done, 4) for done in range(name == "serial", 5)]
+    assert {what for what, _, _ in overall} >= {f"sources: {unit.name}" for unit in UNITS}
+    assert ("multiples", 1, 2) in reports or name != "serial"
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_exception_ends_its_unit_alone(engine, name):
+    error = InputError("3.png: expected an image, got one that was just overwritten; replace the file.")
+    failing, other = Small("failing", own=(error,)), Small("other", own=(FloatingPointError("diverged"),))
+    outcomes = list(engine(name)(small_units.fail, [failing, other], no_progress))
+    errors = {outcome.unit: outcome.error for outcome in outcomes if outcome.error}
+    assert {unit: (type(each), str(each)) for unit, each in errors.items()} == {
+        unit: (type(unit.own[0]), str(unit.own[0])) for unit in (failing, other)
+    }
+    if name != "serial":
+        assert all("in fail\n" in each.__notes__[0] for each in errors.values())
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_exception_that_cannot_be_sent_is_told_by_its_text(engine, name):
+    (outcome,) = engine(name)(small_units.fail_unsendably, [Small("failing")], no_progress)
+    assert (type(outcome.error), str(outcome.error)) == (RuntimeError, "UnsendableError: boom")
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_workers_are_other_processes_with_the_settings_of_this_one(engine, name):
+    with jax.default_matmul_precision("bfloat16"):
+        first, second = engine(name)(small_units.where, [Small("a"), Small("b")], no_progress)
+    for outcome in (first, second):
+        ((process, cores, precision),) = outcome.results
+        assert process != os.getpid()
+        assert precision == "bfloat16"
+        assert name == "ray" or len(cores) == 1
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_units_whose_results_are_known_run_here_and_start_nothing(engine, name, monkeypatch):
+    run = engine(name)
+    known = [replace(unit, is_known=True) for unit in UNITS[:2]]
+    monkeypatch.setattr(ray_engine, "start_ray", None)
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", None)
+    assert [outcome.results for outcome in run(small_units.multiples, known, no_progress)] == [[2], [4], [20], [40]]
+    assert list(run(small_units.multiples, [], no_progress)) == []
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_cannot_be_pickled_is_named(engine, name):
+    lock = threading.Lock()
+    units = [*UNITS, Small("last", (TWO, Factor("a lock", lock)), (1,))]
+    message = r"^test: expected sources and targets that can be pickled, got 'a lock'; take the serial engine\.$"
+    with pytest.raises(InputError, match=message):
+        list(engine(name)(small_units.multiples, units, no_progress))
+
+
+def test_ray_is_sent_each_shared_object_once(engine, monkeypatch):
+    run, sent, put = engine("ray"), [], ray.put
+    monkeypatch.setattr(ray, "put", lambda value: (sent.append(value), put(value))[1])
+    list(run(small_units.multiples, UNITS, no_progress))
+    assert sent == [TWO, THREE, small_units.multiples]
+    assert ray.is_initialized()  # whoever started it shuts it down
+
+
+def test_ray_tries_a_unit_again_whose_worker_died(engine, tmp_path):
+    doomed, other = Small("doomed", own=(tmp_path / "died", 1)), Small("other", own=(tmp_path / "none", 0))
+    outcomes = list(engine("ray")(small_units.die, [doomed, other], no_progress))
+    assert {outcome.unit: list(outcome.results) for outcome in outcomes} == {doomed: [1], other: [0]}
+
+
+def test_ray_gives_up_a_unit_whose_workers_keep_dying(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_engine, "RETRIES", 1)
+    doomed, other = Small("doomed", own=(tmp_path / "died", 9)), Small("other", own=(tmp_path / "none", 0))
+    outcomes = {outcome.unit: outcome for outcome in engine("ray")(small_units.die, [doomed, other], no_progress)}
+    assert outcomes[other].results == [0]
+    assert isinstance(outcomes[doomed].error, ChildProcessError)
+    assert str(outcomes[doomed].error) == (
+        "test: expected a worker to live until doomed is done, got 2 that died (WorkerCrashedError); "
+        "give it more memory, or take the serial engine."
+    )
+    assert (tmp_path / "died").read_text() == "xx"
+
+
+def test_a_process_that_dies_ends_all_units_that_have_not_ended(engine, tmp_path):
+    doomed, other = Small("doomed", own=(tmp_path / "died", 9)), Small("other", own=(tmp_path / "also", 9))
+    outcomes = list(engine("processes")(small_units.die, [doomed, other], no_progress))
+    assert {outcome.unit for outcome in outcomes} == {doomed, other}
+    for outcome in outcomes:
+        assert isinstance(outcome.error, ChildProcessError)
+        message = f"test: expected every worker to live until {outcome.unit.name} is done, got one that died; give"
+        assert str(outcome.error).startswith(message)
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_closing_an_engine_ends_what_still_runs(engine, name, tmp_path):
+    units = [Small(each, own=(tmp_path, each, seconds)) for each, seconds in (("short", 0), ("long", 3), ("last", 3))]
+    outcomes = engine(name)(small_units.wait, units, no_progress)
+    assert next(outcomes).unit.name == "short"
+    started = time.monotonic()
+    outcomes.close()
+    assert time.monotonic() - started < 3
+    time.sleep(3.5)
+    assert not [path.name for path in tmp_path.glob("l* ended")]
+
+
+@pytest.mark.usefixtures("workers")
+def test_no_process_of_ray_listens_to_other_machines():
+    psutil = pytest.importorskip("psutil")
+    children = psutil.Process().children(recursive=True)
+    connections = [each for process in children for each in process.net_connections("tcp") if each.status == "LISTEN"]
+    assert len(connections) >= 3
+    assert {each.laddr.ip for each in connections} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+PROGRAM = """
+    import sys
+    import ray
+    import small_units
+    from leepjax.engines.opening import open_engine
+    from leepjax.interrupts import Interrupted, interruptible
+
+    ray.cloudpickle.register_pickle_by_value(small_units)
+    units = [small_units.Small(name, own=(sys.argv[1], name, seconds)) for name, seconds in (("a", 0), ("b", 99))]
+    try:
+        with interruptible():
+            for outcome in open_engine("test", "ray")(small_units.wait, units, print):
+                print("ended", outcome.unit.name, flush=True)
+    except Interrupted as interrupted:
+        print("interrupted by", interrupted.number, "still running" if ray.is_initialized() else "and shut down")
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, *only_long((signal.SIGINT,))])
+def test_the_engine_starts_ray_and_ends_it_at_a_signal(sent, tmp_path):
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(small_units.__file__)}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, env=environment, **options) as process:
+        lines = iter(process.stdout.readline, "")
+        ended = next((line for line in lines if line.startswith("ended ")), "")
+        if ended:
+            os.killpg(process.pid, sent)  # as a terminal and a cluster do
+        out, err = process.communicate(timeout=60)
+    # Ray's core may log that it can't report a task any more, which isn't ours to silence.
+    noise = [line for line in err.splitlines() if "task_manager.cc" not in line]
+    assert (process.returncode, noise, ended) == (0, [], "ended a\n")
+    assert out.splitlines()[-1] == f"interrupted by {sent.value} and shut down"
+    assert not (tmp_path / "b ended").exists()
+
+
+SOURCES, MEASURES = ("random", "cifar10"), ("leep", "h_score")
+SMALL = {"limit": 60, "resamples": 10}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Two targets, their rankings by the serial engine, and the folder of the results."""
+    out = tmp_path_factory.mktemp("serial")
+    folder = out / "digits in a folder"
+    for i in range(100, 190):
+        (folder / str(digits().labels[i])).mkdir(parents=True, exist_ok=True)
+        digits().read(i).save(folder / str(digits().labels[i]) / f"{i}.png")
+    targets = ["digits", folder]
+    return targets, lj.sweep(targets, SOURCES, MEASURES, out=out, **SMALL), out
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_a_sweep_gives_the_same_records_wherever_it_runs(swept, engine, name, tmp_path, monkeypatch):
+    targets, rankings, out = swept
+    engine(name)
+    reports = []
+    monkeypatch.chdir(targets[1].parent)  # where the workers are not
+    options = {"out": tmp_path, "cache": tmp_path / "cache", "on_progress": lambda *each: reports.append(each)}
+    targets = ["digits", targets[1].name]
+    assert_same(lj.sweep(targets, SOURCES, MEASURES, engine=name, workers=2, **options, **SMALL), rankings)
+    written, expected = (timeless(read_records(folder / "results.jsonl")) for folder in (tmp_path, out))
+    # In the order in which the units ended.
+    assert sorted(written, key=attrgetter("key")) == sorted(expected, key=attrgetter("key"))
+    assert [report[1:] for report in reports] == [(done, 4) for done in range(5)]
+    assert len(list((tmp_path / "cache").iterdir())) == 4
