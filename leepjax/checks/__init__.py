@@ -1,1 +1,1 @@
-"""Checks of what measures are given: shapes, ranges, and values where they can be seen."""
+"""Checks of the arguments of measures: shapes, ranges, and values where they are known."""

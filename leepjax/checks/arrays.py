@@ -1,6 +1,6 @@
-"""Checks of arguments, once and on the host, so that kernels can trust them.
+"""Check arguments once, on the host, so that kernels can rely on them.
 
-Under `jax.jit`, `jax.vmap` and `jax.grad` there are no values to look at: then shapes and dtypes alone are checked.
+Under `jax.jit`, `jax.vmap` and `jax.grad`, where values aren't known, only shapes and dtypes are checked.
 """
 
 from contextlib import suppress
@@ -13,12 +13,12 @@ from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike, DTypeLike
 
-from leepjax.kernels import accumulator, own_likelihood, theta, told_by_type
+from leepjax.kernels import accumulator, own_likelihood, theta, with_sharding_in_type
 from leepjax.types import InputError
 
-# What DLPack calls memory that a CPU reads.
+# DLPack's device type for CPU memory.
 _DLPACK_CPU = 1
-# How far from one a row may sum; a softmax in 16 bits sums to one less closely.
+# Largest deviation of a row's sum from one; larger for a softmax computed in 16 bits.
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_16_BITS = 2e-2
 
@@ -44,9 +44,9 @@ def check_probs(
     *,
     read_rows: bool = True,
 ) -> Arguments:
-    """Probabilities [n z] with their labels: rows that count are non-negative and sum to one.
+    """Check probabilities [n z] and their labels: rows that count must be non-negative and sum to one.
 
-    A measure that reads every row anyway leaves `read_rows` out, and gives their sums to `check_rows`.
+    A measure that sums every row itself sets `read_rows` to False and passes the sums to `check_rows`.
     """
     arguments = _check(function, "probs", probs, labels, num_classes, where)
     if read_rows and not _is_traced(arguments.evidence):
@@ -55,14 +55,14 @@ def check_probs(
 
 
 def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits: bool = False) -> None:
-    """Raise for the first row that counts but whose total [n] isn't one, NaN where an entry is negative or NaN."""
+    """Raise for the first row that counts and whose total [n] isn't one; totals are NaN for negative or NaN entries."""
     if _is_traced(totals):
         return
     wrong = wrong_rows(on_host(totals), arguments.evidence.dtype)
     for i in np.flatnonzero(wrong & ~_hidden(arguments.where))[:1]:
         if logits:
             raise InputError(
-                f"{function}: logits must be finite, got NaN or infinity at row {i}; mend or hide the row."
+                f"{function}: logits must be finite, got NaN or infinity at row {i}; fix it, or hide it with where."
             )
         low, total = (on_host(values)[i] for values in _row_summary(arguments.evidence))
         got = f"sum {total:.4g} and minimum {low:.4g}" if np.isfinite(total) else "NaN or infinity"
@@ -73,7 +73,7 @@ def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits
 
 
 def wrong_rows(totals: Any, dtype: DTypeLike) -> Any:
-    """[n] which rows of probs of a dtype aren't distributions, by their totals [n]."""
+    """[n] True for rows that aren't distributions, from their totals [n] and the dtype of the probs."""
     narrow = dtype in (jnp.float16, jnp.bfloat16)
     return ~(abs(totals - 1) <= (_SUM_TOLERANCE_16_BITS if narrow else _SUM_TOLERANCE))
 
@@ -87,7 +87,7 @@ def check_features(
     *,
     name: str = "features",
 ) -> Arguments:
-    """Features [n d] with their labels: rows that count are finite."""
+    """Check features [n d] and their labels: rows that count must be finite."""
     arguments = _check(function, name, features, labels, num_classes, where)
     check_finite(function, name, arguments.evidence, arguments.where)
     return arguments._replace(evidence=arguments.evidence.astype(accumulator(arguments.evidence)))
@@ -101,39 +101,39 @@ def check_source_labels(
     num_classes: int | None,
     where: ArrayLike | None,
 ) -> tuple[Arguments, int]:
-    """Source labels [n] with target labels [n], and the number of source classes."""
+    """Check source labels [n] and target labels [n]; also return the number of source classes."""
     n = len(_array(function, "source_labels", source_labels, ndim=1))
     if n == 0:
-        raise InputError(f"{function}: expected at least one example, got none; check source_labels.")
+        raise InputError(f"{function}: expected at least one example, got none; pass source_labels of n >= 1 entries.")
     weights = _check_where(function, where, n)
     zs, z = _check_labels(
         function, "source_labels", source_labels, "num_source_classes", num_source_classes, weights, n
     )
     ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
-    zs, ys, weights = told_by_type((zs, ys, weights))
+    zs, ys, weights = with_sharding_in_type((zs, ys, weights))
     return Arguments(zs, ys, weights, c), z
 
 
 def check_finite(function: str, name: str, rows: jax.Array, where: jax.Array | None) -> None:
-    """Raise for the first row [n d] that counts and isn't finite."""
-    finite = _finite_rows(rows)  # traced also where a function under `jax.jit` closes over the rows
+    """Raise for the first of rows [n d] that counts and isn't finite."""
+    finite = _finite_rows(rows)  # traced, even if the rows aren't, in a function under `jax.jit` that closes over them
     if not _is_traced(finite):
         for i in np.flatnonzero(~(on_host(finite) | _hidden(where)))[:1]:
             raise InputError(
-                f"{function}: {name} must be finite, got NaN or infinity at row {i}; mend or hide the row."
+                f"{function}: {name} must be finite, got NaN or infinity at row {i}; fix it, or hide it with where."
             )
 
 
 def check_labels(
     function: str, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
 ) -> tuple[jax.Array, jax.Array | None, int]:
-    """Labels [n] alone, with the weights and the number of classes."""
+    """Check labels [n] without evidence; return them with the weights and the number of classes."""
     n = len(_array(function, "labels", labels, ndim=1))
     if n == 0:
-        raise InputError(f"{function}: expected at least one example, got none; check labels.")
+        raise InputError(f"{function}: expected at least one example, got none; pass labels of n >= 1 entries.")
     weights = _check_where(function, where, n)
     ys, c = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
-    ys, weights = told_by_type((ys, weights))
+    ys, weights = with_sharding_in_type((ys, weights))
     return ys, weights, c
 
 
@@ -141,17 +141,18 @@ def _check(function, name, evidence, labels, num_classes, where):
     evidence = _array(function, name, evidence, ndim=2)
     if 0 in evidence.shape:
         raise InputError(
-            f"{function}: expected at least one example and column, got {name} of shape {evidence.shape}; check it."
+            f"{function}: expected at least one example and column, got {name} of shape {evidence.shape}; "
+            "pass an array without an empty axis."
         )
     if jnp.issubdtype(evidence.dtype, jnp.complexfloating):
-        raise InputError(f"{function}: {name} must be real, got {evidence.dtype}; convert them.")
+        raise InputError(f"{function}: {name} must be real, got {evidence.dtype}; convert them to float32.")
     if not jnp.issubdtype(evidence.dtype, jnp.floating):
         evidence = evidence.astype(accumulator(evidence))
     n = len(evidence)
     weights = _check_where(function, where, n)
     labels, num_classes = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, n)
     weights = None if weights is None else weights.astype(accumulator(evidence))
-    evidence, labels, weights = told_by_type((evidence, labels, weights))
+    evidence, labels, weights = with_sharding_in_type((evidence, labels, weights))
     return Arguments(evidence, labels, weights, num_classes)
 
 
@@ -160,15 +161,22 @@ def _check_where(function, where, n):
         return None
     weights = _array(function, "where", where, ndim=1)
     if len(weights) != n:
-        raise InputError(f"{function}: expected where of {n} entries, got {len(weights)}; pass one an example.")
+        raise InputError(f"{function}: expected where of {n} entries, got {len(weights)}; pass one per example.")
     if jnp.issubdtype(weights.dtype, jnp.complexfloating):
-        raise InputError(f"{function}: where must be a mask or real weights, got {weights.dtype}; convert it.")
+        raise InputError(
+            f"{function}: where must be a mask or real weights, got {weights.dtype}; convert it to bool or float."
+        )
     if not _is_traced(weights):
         values = on_host(weights).astype(np.float64)
         if not np.all(np.isfinite(values) & (values >= 0)):
-            raise InputError(f"{function}: where must be a mask or finite weights >= 0, got another value; correct it.")
+            raise InputError(
+                f"{function}: where must be a mask or finite weights >= 0, got a negative or non-finite weight; "
+                "set it to zero to hide the example."
+            )
         if not values.any():
-            raise InputError(f"{function}: expected at least one example that counts, got none; check where.")
+            raise InputError(
+                f"{function}: expected at least one example that counts, got none; give one a weight > 0 in where."
+            )
     return weights.astype(jnp.promote_types(weights.dtype, jnp.result_type(float)))
 
 
@@ -177,7 +185,7 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise InputError(f"{function}: {name} must be integers, got {array.dtype}; pass class numbers.")
     if len(array) != n:
-        raise InputError(f"{function}: expected {n} {name}, one an example, got {len(array)}; align the rows.")
+        raise InputError(f"{function}: expected {n} {name}, one per example, got {len(array)}; pass one per example.")
     if count is not None and (isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1):
         raise InputError(f"{function}: {count_name} must be an int >= 1, got {count!r}; pass the number of classes.")
     if _is_traced(array) or _is_traced(weights):
@@ -195,8 +203,8 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
             raise InputError(
                 f"{function}: {name} must lie in [0, {count}), got {values[i]} at index {i}; {advice} the labels."
             )
-    # Only labels of hidden rows can lie outside. They are moved inside by value alone: were it by `where`, they would
-    # differ between the resamples of a bootstrap, which share all that is the same.
+    # Only labels of hidden rows can lie outside. Clip them without looking at `where`, which differs between the
+    # resamples of a bootstrap: the clipped labels are then the same in all resamples, and are computed once.
     array = array.astype(jnp.int32)
     return array if weights is None else jnp.clip(array, 0, count - 1), int(count)
 
@@ -207,16 +215,16 @@ def _array(function, name, value, ndim):
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"{function}: {name} must be an array, got {type(value).__name__} ({reason}); convert it."
+            f"{function}: {name} must be an array, got {type(value).__name__} ({reason}); use numpy.asarray."
         ) from None
     if array.ndim != ndim:
-        axes = "one row an example" if ndim == 2 else "one entry an example"
+        axes = "one row per example" if ndim == 2 else "one entry per example"
         raise InputError(f"{function}: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")
     return array
 
 
 def _borrowed(value):
-    """Rows of another library in their own memory where that can be: on JAX's device, and on a CPU at 64 bytes."""
+    """Share another library's memory where possible: on JAX's device, and on a CPU if it is aligned to 64 bytes."""
     if isinstance(value, jax.Array) or not hasattr(value, "__dlpack__"):
         return jnp.asarray(value)
     kind, _ = value.__dlpack_device__()
@@ -245,12 +253,12 @@ def _finite_rows(features):
 
 
 def _hidden(where: jax.Array | None) -> np.ndarray:
-    """[n] which rows don't count, as far as that can be seen."""
+    """[n] True for rows of weight zero; all False if the weights are traced."""
     return np.zeros((), bool) if where is None or _is_traced(where) else on_host(where) == 0
 
 
 def on_host(array: ArrayLike) -> np.ndarray:
-    """All of an array [n] as NumPy's, also where other processes hold a part: then each of them must ask."""
+    """Copy an array [n] to NumPy. If several processes hold parts of it, each of them must call this."""
     if isinstance(array, jax.Array) and not array.is_fully_addressable:
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))
     return np.asarray(array)

@@ -1,4 +1,4 @@
-"""Checks of label columns [n t]: real targets, and labels that are 0 or 1; arrays.py checks all else."""
+"""Check label columns [n t]: real targets, and labels of 0 or 1."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,14 +14,14 @@ from leepjax.checks.arrays import (
     check_source_labels,
     on_host,
 )
-from leepjax.kernels import accumulator, told_by_type
+from leepjax.kernels import accumulator, with_sharding_in_type
 from leepjax.types import InputError
 
 
 def check_targets(
     function: str, features: ArrayLike, targets: ArrayLike, where: ArrayLike | None, *, name: str = "features"
 ) -> Arguments:
-    """Features [n d] with real targets [n t], or [n] of a single one, in the place of labels: both finite."""
+    """Check features [n d] and real targets [n t] (or [n] for a single target), which take the place of labels."""
     features, nowhere = _without_labels(function, name, features)
     arguments = check_features(function, features, nowhere, 1, where, name=name)
     columns = _check_columns(function, "targets", targets, arguments, single=True)
@@ -32,7 +32,7 @@ def check_targets(
 def check_multilabel(
     function: str, reads: str, evidence: ArrayLike, labels: ArrayLike, where: ArrayLike | None
 ) -> Arguments:
-    """Features or probs with labels [n t] that are 0 or 1."""
+    """Check features or probs, and labels [n t] of 0 or 1."""
     evidence, nowhere = _without_labels(function, reads, evidence)
     check = check_features if reads == "features" else check_probs
     return _check_zeros_and_ones(function, labels, check(function, evidence, nowhere, 1, where))
@@ -45,7 +45,7 @@ def check_multilabel_source_labels(
     num_source_classes: int | None,
     where: ArrayLike | None,
 ) -> tuple[Arguments, int]:
-    """Source labels [n] with labels [n t] that are 0 or 1, and the number of source classes."""
+    """Check source labels [n] and labels [n t] of 0 or 1; also return the number of source classes."""
     source_labels, nowhere = _without_labels(function, "source_labels", source_labels, ndim=1)
     arguments, z = check_source_labels(function, source_labels, nowhere, num_source_classes, 1, where)
     return _check_zeros_and_ones(function, labels, arguments), z
@@ -54,12 +54,12 @@ def check_multilabel_source_labels(
 def check_unlabelled(
     function: str, features: ArrayLike, where: ArrayLike | None = None, *, name: str = "features"
 ) -> Arguments:
-    """Features [n d] without labels, in place of which there are zeros: rows that count are finite."""
+    """Check features [n d] without labels, with zeros in their place: rows that count must be finite."""
     return check_features(function, *_without_labels(function, name, features), 1, where, name=name)
 
 
 def _check_zeros_and_ones(function, labels, arguments):
-    """The arguments, with labels [n t] that are 0 or 1 in the place of theirs."""
+    """Replace the labels of the arguments by labels [n t], which must be 0 or 1."""
     columns = _check_columns(function, "labels", labels, arguments, single=False)
     if not isinstance(columns, Tracer):
         values, where = on_host(columns), arguments.where
@@ -73,28 +73,28 @@ def _check_zeros_and_ones(function, labels, arguments):
 
 
 def _without_labels(function, name, evidence, ndim=2):
-    """Evidence as an array, and labels of a single class, for doors that check labels of another kind later."""
+    """Evidence as an array, with placeholder labels of a single class: the caller checks its own kind of labels."""
     evidence = _array(function, name, evidence, ndim)
     return evidence, jnp.zeros(len(evidence), jnp.int32)
 
 
 def _check_columns(function, name, columns, arguments, single):
-    """[n t] in the type of the evidence's sums."""
+    """Check columns and convert them to [n t] in the dtype in which the evidence is summed."""
     vector = single and _is_vector(columns)
     columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
     columns = columns[:, None] if vector else columns
     if len(columns) != n:
-        raise InputError(f"{function}: expected {n} rows of {name}, one an example, got {len(columns)}; align them.")
+        raise InputError(f"{function}: expected {n} rows of {name}, got {len(columns)}; pass one per example.")
     if columns.shape[1] == 0:
-        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; check them.")
+        raise InputError(f"{function}: expected at least one column, got {name} of shape {columns.shape}; add one.")
     if jnp.issubdtype(columns.dtype, jnp.complexfloating):
-        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them.")
+        raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them to float32.")
     wide = accumulator(arguments.evidence) if jnp.issubdtype(arguments.evidence.dtype, jnp.floating) else float
-    return told_by_type(columns.astype(wide))
+    return with_sharding_in_type(columns.astype(wide))
 
 
 def _is_vector(value):
     try:
         return np.ndim(value) == 1
-    except ValueError:  # ragged, which `_array` tells of
+    except ValueError:  # ragged; `_array` raises the error
         return False

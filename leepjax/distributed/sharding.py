@@ -74,11 +74,12 @@ def _own_rows(evidence, labels, where):
         if array is None:
             continue
         if array.ndim != ndim:
-            axes = "one row an example" if ndim == 2 else "one entry an example"
+            axes = "one row per example" if ndim == 2 else "one entry per example"
             raise InputError(f"shard_rows: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")
         if len(array) != len(arrays[0]):
             raise InputError(
-                f"shard_rows: expected {len(arrays[0])} {name}, one an example, got {len(array)}; align the rows."
+                f"shard_rows: expected {len(arrays[0])} {name}, one per example, got {len(array)}; "
+                "pass one per example."
             )
     return arrays
 

@@ -1,11 +1,11 @@
-"""The passes over [n z] evidence: each reads it once, in blocks, and keeps nothing of its size.
+"""The passes over [n z] evidence: each reads it once, in blocks, and allocates nothing of its size.
 
-A kernel is four things: the formula in plain `jax.numpy` (its derivative is the kernel's), the loop that suits a CPU,
-the matmuls that suit a GPU or TPU, and what becomes of it under ``vmap``. `rows.row_kernel` makes one function of them
-that also runs where the rows are sharded over devices.
+A kernel has four parts: the formula in plain `jax.numpy` (whose derivative the kernel takes), a loop that is fast on a
+CPU, matmuls that are fast on a GPU or TPU, and a rule for ``vmap``. `rows.row_kernel` combines them into one function
+that also runs on rows sharded over devices.
 """
 
-from leepjax.kernels.axes import in_auto_axes, told_by_type
+from leepjax.kernels.axes import in_auto_axes, with_sharding_in_type
 from leepjax.kernels.class_sums import class_sums
 from leepjax.kernels.likelihood import own_likelihood
 from leepjax.kernels.logits import log_normalizer
@@ -36,8 +36,8 @@ __all__ = [
     "resolution",
     "resolved",
     "theta",
-    "told_by_type",
     "unit_of",
     "units_of",
     "weights_of",
+    "with_sharding_in_type",
 ]

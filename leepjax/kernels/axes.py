@@ -1,4 +1,4 @@
-"""Kinds of mesh axes: with Explicit ones the sharding is part of an array's type, with Auto ones XLA finds it."""
+"""Kinds of mesh axes: with Explicit axes the sharding is part of an array's type, with Auto axes XLA chooses it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,21 +10,23 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 
 
 def explicit_mesh(arrays: Any) -> AbstractMesh | None:
-    """The mesh that the types of arrays tell of."""
+    """The mesh in the types of arrays, None if their types have none."""
     meshes = (jax.typeof(array).sharding.mesh for array in jax.tree.leaves(arrays))
     return next((mesh for mesh in meshes if AxisType.Explicit in mesh.axis_types), None)
 
 
-def told_by_type(arrays: Any) -> Any:
-    """The same arrays with their sharding in their types, so that kernels under `jax.jit` see it; no data moves.
+def with_sharding_in_type(arrays: Any) -> Any:
+    """Put the sharding of arrays into their types, where kernels under `jax.jit` see it; no data moves.
 
-    They stay as they are if one is traced, and within `jax.set_mesh`, where the kind of the axes is the caller's.
+    Arrays are returned unchanged if one is traced, or within `jax.set_mesh`, where the caller chose the kind of axes.
     """
     traced = any(isinstance(array, Tracer) for array in jax.tree.leaves(arrays))
-    return arrays if traced or not jax.sharding.get_abstract_mesh().empty else jax.tree.map(_told_by_type, arrays)
+    return (
+        arrays if traced or not jax.sharding.get_abstract_mesh().empty else jax.tree.map(_with_sharding_in_type, arrays)
+    )
 
 
-def _told_by_type(array):
+def _with_sharding_in_type(array):
     if not isinstance(array.sharding, NamedSharding) or array.sharding.mesh.size == 1:
         return array
     names = array.sharding.mesh.axis_names
@@ -34,9 +36,9 @@ def _told_by_type(array):
 
 
 def in_auto_axes(compute: Callable[..., jax.Array], *arrays: Any) -> jax.Array:
-    """``compute(*arrays)``, a replicated result, where XLA may partition what Explicit axes would refuse.
+    """Compute ``compute(*arrays)`` with Auto axes, on which XLA may partition any operation, and replicate the result.
 
-    On a CPU the result is waited for: the arrays may be memory of the caller's, who is free to change it then.
+    On a CPU, wait for the result: the arrays may be the caller's own memory, which may change after the return.
     """
     mesh = explicit_mesh(arrays)
     if mesh is None:

@@ -1,4 +1,4 @@
-"""The sums, and the sums of squares, of features by class."""
+"""Sums and Gram matrices of features per class."""
 
 import functools
 
@@ -9,7 +9,7 @@ from jax import lax
 from leepjax.kernels.grouped import blocks_of_classes
 from leepjax.kernels.rows import Arrays, one_by_one, row_kernel, varying
 
-# Rows of a block. Its product is added to d² numbers: few rows are slow, many are empty where classes are small.
+# Rows per block. Each block adds d² numbers, so small blocks are slow; large blocks stay half empty for small classes.
 _FEWEST, _MOST = 8, 256
 
 
@@ -21,18 +21,18 @@ def class_grams(
     num_classes: int,
     scale: jax.Array | float = 1.0,
 ) -> Arrays:
-    """Σ w [c], Σ w x [c d] and Σ w x xᵀ [c d d] over the examples of each class, of x = (features − anchor) · scale.
+    """Σ w [c], Σ w x [c d] and Σ w x xᵀ [c d d] over the examples of each class, for x = (features − anchor) · scale.
 
-    Rows are multiplied in blocks of one class: n·d² multiplications, at most d² more for each empty place in a class's
-    last block, and no array of [n d d].
+    Rows are multiplied in blocks of one class: n·d² multiplications, d² more per unused row of a class's last block,
+    and no [n d d] array.
 
     Args:
         features: [n d] in float32 or wider.
         labels: [n] int32 in [0, c).
-        weights: [n] how often each row counts, ≥ 0; a row of weight zero isn't looked at.
-        anchor: [d] what is subtracted from each row.
+        weights: [n] how often each row counts, ≥ 0; a row of weight zero isn't read.
+        anchor: [d] subtracted from each row.
         num_classes: c.
-        scale: [] what that is multiplied by.
+        scale: [] factor of each row, after the subtraction.
     """
     scales = jnp.broadcast_to(jnp.asarray(scale, anchor.dtype), anchor.shape)
     return _kernel(num_classes)(features, labels, weights, anchor, scales)
@@ -48,9 +48,9 @@ def _kernel(num_classes: int):
 
 
 def _by_blocks(num_classes, copy, features, labels, weights, anchor, scale):
-    """Block by block; all rows are put in order first if told to `copy`, or else each block's when it is read.
+    """Add up block by block. With `copy` all rows are gathered first, otherwise each block's rows within the loop.
 
-    The transpose of a gather within the loop would add an array as large as the features for each block.
+    The derivative needs `copy`: the transpose of a gather in the loop adds an array of the features' size per block.
     """
     (n, d), dtype = features.shape, anchor.dtype
     blocks = blocks_of_classes(labels, num_classes, min(max(n // (2 * num_classes), _FEWEST), _MOST))

@@ -1,4 +1,4 @@
-"""LEEP's first pass: the sums of rows by class."""
+"""LEEP's first pass: sums of rows per class."""
 
 import functools
 import math
@@ -20,9 +20,9 @@ from leepjax.kernels.rows import (
     varying,
 )
 
-# Rows of a block of the matmul form: its one-hot operand is as small against the evidence as c against z.
+# Rows per block of the matmul form, whose one-hot operand has c/z times the size of the block.
 _BLOCK = 4096
-# From here on a GPU's scatter beats a matmul whose flops grow with the classes.
+# Above this, a scatter on a GPU is faster than the matmul, whose flops grow with the number of classes.
 _MAX_MATMUL_CLASSES = 256
 
 
@@ -34,9 +34,9 @@ def class_sums(
     Args:
         probs: [n z] θ in any float type, summed in float32 at least; logits, if there is a `log_norm`.
         labels: [n] int32 in [0, c).
-        weights: [n] how often each row counts, ≥ 0; a row of weight zero isn't looked at.
+        weights: [n] how often each row counts, ≥ 0; a row of weight zero isn't read.
         num_classes: c.
-        log_norm: [n] `log_normalizer` of logits, which makes them θ = exp(logits − log_norm).
+        log_norm: [n] `log_normalizer` of the logits: θ = exp(logits − log_norm).
     """
     operands = (probs, labels, weights) if log_norm is None else (probs, labels, weights, log_norm)
     return _kernel(num_classes, len(operands))(*operands)
@@ -53,7 +53,7 @@ def _kernel(num_classes: int, arity: int):
             return many_class_sums(num_classes, *operands)
         if not in_batched[0]:
             return one_by_one(_kernel(num_classes, arity), in_batched, operands)
-        # Problems of the same shape are one problem whose classes are told apart.
+        # Batch problems of the same shape into one, by giving each problem class numbers of its own.
         probs, labels, *rest = broadcast(size, in_batched, operands)
         labels = labels + num_classes * jnp.arange(size, dtype=labels.dtype)[:, None]
         flat = (array.reshape(-1, *array.shape[2:]) for array in (probs, labels, *rest))
@@ -72,10 +72,11 @@ def _at_once(num_classes, probs, labels, weights, *log_norm):
 
 
 def _row_by_row(num_classes, probs, labels, weights, *log_norm):
-    """One row at a time into its class's, which XLA makes a single loop of at the speed of the memory.
+    """Add each row to the sum of its class: XLA compiles this to one loop that runs at the speed of the memory.
 
-    A sum of many thousand float32 rows in a row would lose digits, so each of some `blocks` of examples has a table of
-    its own: as many as rows of a class in a block, though never above 1/64 of the evidence.
+    Adding many thousand float32 rows in sequence loses digits. So the rows are split into `blocks` with a table of
+    sums each. There are about as many blocks as rows of a class per block; the tables take at most 1/64 of the
+    evidence's memory.
     """
     (n, z), dtype = probs.shape, accumulator(probs)
     blocks = max(1, min(math.isqrt(n // num_classes), n // (64 * num_classes)))
@@ -101,7 +102,7 @@ def _add_at(array, row, addend):
 
 
 def _by_matmul(num_classes, *operands):
-    """One-hot labels times probs, block by block: the one-hot matrix of all rows is never there."""
+    """One-hot labels times probs, block by block, so that the one-hot matrix of all rows never exists."""
     (n, z), dtype = operands[0].shape, accumulator(operands[0])
     block = min(_BLOCK, n)
 

@@ -1,7 +1,7 @@
-"""Both passes for many weightings of the same rows at once: matrix products over blocks of rows of one class.
+"""Both passes for many weightings of the same rows at once, as matrix products over blocks of rows of one class.
 
-A bootstrap of t resamples needs t·n·z multiplications however it is written; grouped by class they are t × 64 × z
-matmuls instead of t passes over the evidence.
+A bootstrap of t resamples needs t·n·z multiplications in any case. Grouped by class they are t × 64 × z matmuls
+instead of t passes over the evidence.
 """
 
 import functools
@@ -17,7 +17,7 @@ _BLOCK = 64
 
 
 def many_class_sums(num_classes: int, *operands: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[t c z] and [t c], the `class_sums` of probs [n z] and labels [n] by each of the weightings [t n]."""
+    """[t c z] and [t c], the `class_sums` of probs [n z] and labels [n] under each of the weightings [t n]."""
     tables, counts = _sums_kernel(num_classes, len(operands))(*operands)
     return jnp.swapaxes(tables, 0, 1), counts.T
 
@@ -28,18 +28,18 @@ def many_own_likelihoods(conditionals: jax.Array, *by_rows: jax.Array) -> jax.Ar
 
 
 class Blocks(NamedTuple):
-    """The rows, put into blocks of one class each; their number depends on shapes alone."""
+    """Rows sorted into blocks of a single class; the number of blocks depends on shapes only."""
 
     classes: jax.Array
     """[b] the class of each block"""
     rows: jax.Array
-    """[b r] the rows in it"""
+    """[b r] indices of the rows in each block"""
     real: jax.Array
-    """[b r] whether there is such a row: a class seldom fills its last block, and some blocks are spare"""
+    """[b r] False for padding: in the last block of a class, and in blocks left over"""
 
 
 def blocks_of_classes(labels: jax.Array, num_classes: int, size: int = _BLOCK) -> Blocks:
-    """The blocks of `size` rows that labels [n] fall into."""
+    """Sort rows with labels [n] into blocks of `size` rows."""
     n = len(labels)
     counts = jnp.bincount(labels, length=num_classes)
     blocks = -(-counts // size)

@@ -1,4 +1,4 @@
-"""LEEP's second pass: the predictor's probability of each row's own label."""
+"""LEEP's second pass: the probability that the predictor gives to each row's own label."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,10 @@ from jax import lax
 from leepjax.kernels.grouped import many_own_likelihoods
 from leepjax.kernels.rows import Arrays, accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta
 
-# Rows of a block on a CPU: it stays in the cache between the product and the sum. Wide rows in large blocks fall off
-# XLA's fast path for matrix–vector products.
+# Rows per block on a CPU: the block stays in the cache between the product and the sum. With wide rows, large blocks
+# leave XLA's fast path for matrix–vector products.
 _BLOCK, _WIDE_BLOCK, _WIDE = 128, 16, 4096
-# On a TPU, rows of a block of one-hot labels.
+# Rows per block of one-hot labels, on a TPU.
 _MATMUL_BLOCK = 4096
 
 
@@ -21,14 +21,14 @@ def own_likelihood(
     weights: jax.Array,
     log_norm: jax.Array | None = None,
 ) -> Arrays:
-    """Σ_z P̂(y_i|z) θ_iz of each row [n], and Σ_z θ_iz [n], NaN where a θ_iz is negative: is the row a distribution?
+    """Σ_z P̂(y_i|z) θ_iz [n], and the totals Σ_z θ_iz [n], NaN where a θ_iz is negative, to check the rows.
 
     Args:
         conditional: [c z] P̂(y|z), or any other table.
         probs: [n z] θ in any float type, summed in float32 at least; logits, if there is a `log_norm`.
         labels: [n] int32 in [0, c).
-        weights: [n] of a row of weight zero both results are 1, whatever it holds.
-        log_norm: [n] `log_normalizer` of logits, which makes them θ = exp(logits − log_norm).
+        weights: [n] how often each row counts; both results of a row of weight zero are 1, even if it holds NaN.
+        log_norm: [n] `log_normalizer` of the logits: θ = exp(logits − log_norm).
     """
     operands = (conditional, probs, labels, weights)
     return _kernel(*operands) if log_norm is None else _kernel_of_logits(*operands, log_norm)
@@ -53,9 +53,9 @@ def _local(*operands):
 
 
 def _in_cache(conditional, probs, labels, weights, *log_norm):
-    """Block by block: gather the labels' rows of the table, multiply, and sum by a product with ones.
+    """Per block: gather the labels' rows of the table, multiply, and sum by a product with a vector of ones.
 
-    That product is how XLA's CPU backend sums rows fastest; its reductions take twice as long.
+    On XLA's CPU backend that product takes half as long as a reduction.
     """
     (n, z), dtype = probs.shape, accumulator(probs)
     block = min(_BLOCK if z <= _WIDE else _WIDE_BLOCK, n)
@@ -72,7 +72,7 @@ def _in_cache(conditional, probs, labels, weights, *log_norm):
 
 
 def _by_matmul(conditional, probs, labels, weights, *log_norm):
-    """Block by block: one-hot labels times the table, instead of a gather of rows, which a TPU is slow at."""
+    """Per block: one-hot labels times the table, because a TPU gathers rows slowly."""
     n, dtype = len(probs), accumulator(probs)
     block = min(_MATMUL_BLOCK, n)
 
@@ -98,7 +98,7 @@ def _vmapped(size, in_batched, operands):
         return _shown(jnp.broadcast_to(weights, likelihood.shape), likelihood, total)
     if not in_batched[1]:
         return one_by_one(own_likelihood, in_batched, operands)
-    # Problems of the same shape are one problem whose classes are told apart.
+    # Batch problems of the same shape into one, by giving each problem class numbers of its own.
     probs, *by_rows = broadcast(size, in_batched[1:], operands[1:])
     if in_batched[0]:
         by_rows[0] = by_rows[0] + conditional.shape[1] * jnp.arange(size, dtype=labels.dtype)[:, None]

@@ -1,4 +1,4 @@
-"""The softmax of logits, without writing it down."""
+"""The normalizer of logits, so that no kernel stores their softmax."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ _BLOCK = 256
 
 
 def log_normalizer(logits: jax.Array) -> jax.Array:
-    """Log of Σ_z exp(logits_iz), for each row of logits [n z]: θ = exp(logits − log_normalizer) is the softmax.
+    """The logarithm of Σ_z exp(logits_iz) [n] of logits [n z]; the softmax is θ = exp(logits − log_normalizer).
 
-    NaN where a row holds NaN or +∞, or nothing but −∞.
+    NaN for a row that holds NaN or +∞, or only −∞.
     """
     return _kernel(logits)[0]
 

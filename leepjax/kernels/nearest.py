@@ -1,4 +1,4 @@
-"""The nearest rows of rows, exactly, in blocks: never all distances at once."""
+"""Exact nearest neighbours, in blocks that never hold all distances at once."""
 
 from functools import partial
 
@@ -9,8 +9,9 @@ from jax.custom_batching import sequential_vmap
 
 from leepjax.kernels.rows import over_blocks, rows_at
 
-# Distances of a block: 32 MiB in float32. Of fewer queries than these, a product would be no matmul.
+# Distances per block: 32 MiB in float32.
 BLOCK_DISTANCES = 2**23
+# Fewest queries per block: with fewer, the product isn't compiled to a matmul.
 LEAST_QUERIES = 64
 
 
@@ -24,11 +25,11 @@ def nearest(
     labels: tuple[jax.Array, jax.Array] | None = None,
     leave_one_out: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """The k keys [n d] that are nearest to each query [m d], by ``offset − 2 query·key``, the first of equals first.
+    """Find the k keys [n d] nearest to each query [m d] by ``offset − 2 query·key``; ties go to the first key.
 
-    With offsets [n] the keys' squared norms that is the squared Euclidean distance less the query's own squared norm,
-    and with zeros, of rows of norm one, the order of cosines. Under `jax.vmap` it is a loop, for the memory's sake.
-    Which rows are near has no derivative.
+    With the keys' squared norms as offsets [n], this is the squared Euclidean distance minus the query's squared norm.
+    With zeros and rows of norm one, it orders by cosine similarity. `jax.vmap` of it is a loop, to save memory. There
+    is no derivative.
 
     Args:
         queries: [m d].
@@ -36,11 +37,12 @@ def nearest(
         offsets: [n].
         k: at most n.
         counting: [n] which keys may be neighbours.
-        labels: [m] of queries and [n] of keys, of which only the query's own are its neighbours.
-        leave_one_out: queries are the keys, and none is its own neighbour.
+        labels: [m] of queries and [n] of keys; if given, only keys with the query's label are its neighbours.
+        leave_one_out: the queries are the keys, and no row is its own neighbour.
 
     Returns:
-        [m k] the keys' numbers, the nearest first, and whether there were so many that may be neighbours.
+        [m k] indices of the keys, the nearest first, and [m k] whether each is a neighbour (False where there are
+        fewer than k).
     """
     search = sequential_vmap(partial(_search, k=k, leave_one_out=leave_one_out))
     return search(*lax.stop_gradient((queries, keys, offsets, counting, *(labels or ()))))

@@ -1,4 +1,4 @@
-"""What keeps float32 honest: a power of two that takes the scale out, and float64 where float32 can't tell."""
+"""Precision in float32: divide by a power of two to remove the scale, and use float64 where float32 isn't enough."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,19 +11,19 @@ from jax.core import Tracer
 
 from leepjax.kernels.axes import in_auto_axes
 
-# Of matrix products: accelerators round the factors to bfloat16 or TF32 otherwise.
+# For matrix products: by default, accelerators round the factors to bfloat16 or TF32.
 HIGHEST = lax.Precision.HIGHEST
-# How far a score may be off, relative to one nat or to itself, before it is NaN instead.
+# Largest error of a score, relative to the larger of one nat and the score; with a larger one it is NaN.
 TOLERANCE = 2e-3
-# A type's rounding is bounded by so many directions at least: features that were rounded to float32 and are looked at
-# in float64 still vary by some 1e-15 of their variance where they should not vary at all.
+# Fewest dimensions assumed in the bound on rounding errors: features that were rounded to float32 and widened to
+# float64 still have a variance of about 1e-15 of the largest in directions where it should be zero.
 FEWEST_DIRECTIONS = 64
-# How much farther from the mean than most rows one may lie in float32.
+# Largest ratio, in float32, of the farthest row's distance from the mean to that of most rows.
 MOST_RATIO = 1e3
 
 
 def power_of_two(size: jax.Array) -> jax.Array:
-    """The largest power of two that is no larger than a size > 0, and 0 for 0; to divide by it rounds nothing."""
+    """The largest power of two ≤ a size > 0, and 0 for 0; division by it is exact."""
     dtype = size.dtype
     info, bits = jnp.finfo(dtype), {4: jnp.int32, 8: jnp.int64}[dtype.itemsize]
     exponent = lax.bitcast_convert_type(size, bits) & lax.bitcast_convert_type(jnp.asarray(jnp.inf, dtype), bits)
@@ -32,12 +32,12 @@ def power_of_two(size: jax.Array) -> jax.Array:
 
 
 def unit_of(features: jax.Array, weights: jax.Array | None = None) -> jax.Array:
-    """[] a power of two near the largest number in the rows [n d] that count; 1 where all are zero. No gradient."""
+    """[] a power of two near the largest |number| in the rows [n d] that count; 1 if all are zero. No gradient."""
     return _unit(features, weights, axis=None)
 
 
 def units_of(columns: jax.Array, weights: jax.Array | None = None) -> jax.Array:
-    """[t] as `unit_of`, for each of the columns [n t] its own."""
+    """[t] `unit_of` each of the columns [n t]."""
     return _unit(columns, weights, axis=0)
 
 
@@ -48,16 +48,16 @@ def _unit(features, weights, axis):
 
 
 def resolution(d: int, dtype: Any) -> float:
-    """The share of the largest eigenvalue of a Gram [d d] below which another one may be nothing but rounding."""
+    """The fraction of a Gram matrix's [d d] largest eigenvalue below which an eigenvalue may be a rounding error."""
     least = FEWEST_DIRECTIONS if jnp.finfo(dtype).bits == 64 else 1
     return max(d, least) * float(jnp.finfo(dtype).eps)
 
 
 def resolved(compute: Callable[..., Any], *arrays: Any, exact: Callable[..., Any] | None = None) -> Any:
-    """``in_auto_axes(compute, *arrays)``, and once more in float64 where that is NaN, as far as there are values.
+    """Compute ``in_auto_axes(compute, *arrays)``, and recompute in float64 if the result is NaN.
 
-    A measure is NaN where its type can't resolve the score. Under `jax.jit`, `jax.vmap` and `jax.grad` there are no
-    values to look at, and it stays NaN. `exact` is a slower way to the same, to be taken in float64.
+    A measure is NaN where its type can't resolve the score. Under `jax.jit`, `jax.vmap` and `jax.grad`, where values
+    aren't known, it stays NaN. `exact` is a slower, more exact form of `compute`, used in float64.
     """
     result = in_auto_axes(compute, *arrays)
     leaves = jax.tree.leaves((arrays, result))
@@ -77,7 +77,7 @@ def of_features(
     where: jax.Array | None,
     exact: Callable[..., Any] | None = None,
 ) -> Any:
-    """``resolved(compute, features, labels, where)``, and NaN in float32 where few rows dwarf all others."""
+    """Compute ``resolved(compute, features, labels, where)``; in float32, NaN if a few rows dwarf all others."""
 
     def score(features, labels, where):
         result = compute(features, labels, where)
@@ -89,9 +89,9 @@ def of_features(
 
 @jax.jit
 def _dwarfed(features, where):
-    """[] whether most rows [n d] lie a thousand times nearer to the mean than the farthest one.
+    """[] whether most rows [n d] lie `MOST_RATIO` times nearer to the mean than the farthest row.
 
-    Sums of squares hold the farthest then, and of the others what rounding leaves.
+    Sums of squares are then dominated by the farthest rows, and the others are lost to rounding.
     """
     if features.dtype == jnp.float64:
         return jnp.zeros((), bool)
@@ -99,8 +99,8 @@ def _dwarfed(features, where):
     counting = jnp.ones(len(features), bool) if where is None else where > 0
     inverse = 1 / unit_of(features, where)
     near, squares = counting, jnp.zeros(len(features), features.dtype)
-    for _ in range(2):  # The second mean is without what is far from the first.
-        # Sums that fuse with what they add up: a product would hold a copy of the features.
+    for _ in range(2):  # The second mean leaves out the rows far from the first.
+        # As sums, these fuse with the elementwise terms; a matrix product would copy the features.
         centre = jnp.where(near[:, None], features * inverse, 0).sum(axis=0) / jnp.maximum(near.sum(), 1)
         squares = jnp.where(counting[:, None], (features * inverse - centre) ** 2, 0).sum(axis=1)
         near = counting & (squares * counting.sum() <= squares.sum())

@@ -6,7 +6,7 @@ from jax import lax
 
 from leepjax.kernels.rows import Arrays, accumulator, one_by_one, over_blocks, row_kernel, rows_at, theta
 
-# Numbers in a block of rows: it stays in the cache between the product and the matmul.
+# Numbers per block of rows, which stays in the cache between the product and the matmul.
 _BLOCK = 2**20
 
 
@@ -20,8 +20,8 @@ def tasks_log_likelihoods(
 ) -> Arrays:
     """Σ_i w_i log Σ_z θ_iz J[y_i, z] / M_t[z] over the rows of each task [t], and Σ_z θ_iz of each row [n].
 
-    The class sums J are the same in every task, and only the mass M_t of its own classes tells one from another. So
-    with A = θ ⊙ J[y] all likelihoods are one matmul, A · (1/M)ᵀ.
+    The class sums J are the same in every task; tasks differ only in the mass M_t of their classes. So with
+    A = θ ⊙ J[y] all likelihoods are one matmul, A · (1/M)ᵀ.
 
     Args:
         table: [c z] J, the class sums.
@@ -50,7 +50,7 @@ def _in_blocks(table, inverse_masses, tasks, probs, labels, weights):
     def read(start, fresh, state):
         p, y, w = (rows_at(array, start, block) for array in (probs, labels, weights))
         found, total = _of_rows(table, inverse_masses, tasks, p, y, jnp.where(fresh, w, 0))
-        # What an earlier block has read is hidden from this one's sums, not from what is known of each row.
+        # The last block overlaps the one before it: the sums count those rows once, and each keeps its first total.
         total = jnp.where(fresh, total, rows_at(state[1], start, block))
         return state[0] + found, lax.dynamic_update_slice(state[1], total, (start,))
 

@@ -43,20 +43,22 @@ def changed(array, at, value):
 
 @pytest.mark.parametrize("function", OF_TARGETS)
 def test_targets(function):
-    message = "targets must be finite, got NaN or infinity at row 3; mend or hide the row."
+    message = "targets must be finite, got NaN or infinity at row 3; fix it, or hide it with where."
     rejects(message, function, FEATURES, changed(TARGETS, (3, 1), np.nan))
-    rejects("expected 24 rows of targets, one an example, got 23; align them.", function, FEATURES, TARGETS[1:])
-    message = "expected at least one column, got targets of shape (24, 0); check them."
+    rejects("expected 24 rows of targets, got 23; pass one per example.", function, FEATURES, TARGETS[1:])
+    message = "expected at least one column, got targets of shape (24, 0); add one."
     rejects(message, function, FEATURES, TARGETS[:, :0])
-    message = "targets must have 2 axes, got shape (24, 2, 1); pass one row an example."
+    message = "targets must have 2 axes, got shape (24, 2, 1); pass one row per example."
     rejects(message, function, FEATURES, TARGETS[..., None])
-    rejects("targets must be real, got complex64; convert them.", function, FEATURES, TARGETS.astype("complex64"))
-    with pytest.raises(InputError, match=r"(?s)^\w+: targets must be an array, got list \(.*convert it\.$"):
+    rejects(
+        "targets must be real, got complex64; convert them to float32.", function, FEATURES, TARGETS.astype("complex64")
+    )
+    with pytest.raises(InputError, match=r"(?s)^\w+: targets must be an array, got list \(.*use numpy.asarray\.$"):
         function(FEATURES, [[1, 2], [3]])
 
 
 def test_features_of_targets():
-    message = "{} must be finite, got NaN or infinity at row 2; mend or hide the row."
+    message = "{} must be finite, got NaN or infinity at row 2; fix it, or hide it with where."
     for function, name in ((linear_mse, "features"), (label_mse, "outputs"), (logme_regression, "features")):
         rejects(message.format(name), function, changed(FEATURES, 2, np.inf), TARGETS)
 
@@ -74,19 +76,19 @@ def test_labels_of_zero_and_one(function):
     message = "labels must be 0 or 1, got {} at row 5 and column 2; pass a column for each label."
     rejects(message.format("2"), function, read, changed(LABELS, (5, 2), 2))
     rejects(message.format("nan"), function, read, changed(LABELS, (5, 2), np.nan))
-    rejects("expected 24 rows of labels, one an example, got 23; align them.", function, read, LABELS[1:])
-    rejects("labels must have 2 axes, got shape (24,); pass one row an example.", function, read, LABELS[:, 0])
+    rejects("expected 24 rows of labels, got 23; pass one per example.", function, read, LABELS[1:])
+    rejects("labels must have 2 axes, got shape (24,); pass one row per example.", function, read, LABELS[:, 0])
     assert function(read, LABELS.astype(bool)) == function(read, LABELS.astype(float)) == function(read, LABELS)
 
 
 def test_evidence_of_several_labels():
     message = "each row of probs must be non-negative and sum to one, got sum 4 and minimum 1 at row 2;"
     rejects(f"{message} pass softmax(logits), not logits.", multilabel_leep, changed(PROBS, 2, 1), LABELS)
-    message = "features must be finite, got NaN or infinity at row 2; mend or hide the row."
+    message = "features must be finite, got NaN or infinity at row 2; fix it, or hide it with where."
     rejects(message, multilabel_logme, changed(FEATURES, 2, np.nan), LABELS)
     message = "expected num_source_classes under jit, where labels are traced, got None; pass an int."
     rejects(message, jax.jit(multilabel_nce), PROBS.argmax(axis=1), LABELS)
-    rejects("source_labels must have 1 axes, got shape (); pass one entry an example.", multilabel_nce, 3, LABELS)
+    rejects("source_labels must have 1 axes, got shape (); pass one entry per example.", multilabel_nce, 3, LABELS)
 
 
 @pytest.mark.parametrize("function", OF_TARGETS)

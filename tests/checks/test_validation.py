@@ -71,7 +71,7 @@ def test_rows_that_are_no_distribution(name, row, got):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", [n for n, row in MEASURES.items() if row.reads == "features"])
 def test_features_that_are_not_finite(name, value):
-    message = f"{name}: features must be finite, got NaN or infinity at row 1; mend or hide the row."
+    message = f"{name}: features must be finite, got NaN or infinity at row 1; fix it, or hide it with where."
     rejects(message, MEASURES[name].function, changed(THETA, 1, value), LABELS)
 
 
@@ -84,27 +84,30 @@ def test_distributions_of_any_dtype(dtype):
 
 
 def test_shapes():
-    rejects("leep: probs must have 2 axes, got shape (2,); pass one row an example.", leep, THETA[0], LABELS)
+    rejects("leep: probs must have 2 axes, got shape (2,); pass one row per example.", leep, THETA[0], LABELS)
     rejects(
-        "h_score: features must have 2 axes, got shape (1, 4, 2); pass one row an example.", h_score, THETA[None], 0
+        "h_score: features must have 2 axes, got shape (1, 4, 2); pass one row per example.", h_score, THETA[None], 0
     )
-    rejects("leep: labels must have 1 axes, got shape (4, 1); pass one entry an example.", leep, THETA, LABELS[:, None])
-    rejects("nce: source_labels must have 1 axes, got shape (4, 2); pass one entry an example.", nce, THETA, LABELS)
-    message = "leep: where must have 1 axes, got shape (4, 1); pass one entry an example."
+    rejects(
+        "leep: labels must have 1 axes, got shape (4, 1); pass one entry per example.", leep, THETA, LABELS[:, None]
+    )
+    rejects("nce: source_labels must have 1 axes, got shape (4, 2); pass one entry per example.", nce, THETA, LABELS)
+    message = "leep: where must have 1 axes, got shape (4, 1); pass one entry per example."
     rejects(message, leep, THETA, LABELS, where=MASK[:, None])
 
 
 def test_mismatched_lengths():
-    rejects("leep: expected 4 labels, one an example, got 3; align the rows.", leep, THETA, LABELS[:3])
-    rejects("nce: expected 3 labels, one an example, got 4; align the rows.", nce, LABELS[:3], LABELS)
-    rejects("leep: expected where of 4 entries, got 2; pass one an example.", leep, THETA, LABELS, where=MASK[:2])
+    rejects("leep: expected 4 labels, one per example, got 3; pass one per example.", leep, THETA, LABELS[:3])
+    rejects("nce: expected 3 labels, one per example, got 4; pass one per example.", nce, LABELS[:3], LABELS)
+    rejects("leep: expected where of 4 entries, got 2; pass one per example.", leep, THETA, LABELS, where=MASK[:2])
 
 
 @pytest.mark.parametrize("shape", [(0, 2), (4, 0)])
 def test_nothing_to_score(shape):
     labels = np.zeros(shape[0], int)
     for function, name in ((leep, "probs"), (logme, "features")):
-        message = f"expected at least one example and column, got {name} of shape {shape}; check it."
+        advice = "pass an array without an empty axis"
+        message = f"expected at least one example and column, got {name} of shape {shape}; {advice}."
         rejects(f"{function.__name__}: {message}", function, np.zeros(shape), labels)
 
 
@@ -141,7 +144,10 @@ def test_num_classes_is_needed_under_jit():
 
 @pytest.mark.parametrize("where", [[1, -1, 1, 1], [1, np.nan, 1, 1], [1, np.inf, 1, 1]], ids=str)
 def test_where_that_is_no_weight(where):
-    message = "where must be a mask or finite weights >= 0, got another value; correct it."
+    message = (
+        "where must be a mask or finite weights >= 0, got a negative or non-finite weight; "
+        "set it to zero to hide the example."
+    )
     for function in (leep, h_score, nce):
         evidence = LABELS if function is nce else THETA
         rejects(f"{function.__name__}: {message}", function, evidence, LABELS, where=where)
@@ -154,23 +160,30 @@ def test_where_that_is_complex():
 
 @pytest.mark.parametrize("where", [np.zeros(4, bool), np.zeros(4)], ids=["mask", "weights"])
 def test_where_that_hides_everything(where):
-    message = "expected at least one example that counts, got none; check where."
+    message = "expected at least one example that counts, got none; give one a weight > 0 in where."
     rejects(f"leep: {message}", leep, THETA, LABELS, where=where)
     rejects(f"nce: {message}", nce, LABELS, LABELS, where=where)
 
 
 def test_complex_evidence():
-    rejects("leep: probs must be real, got complex64; convert them.", leep, THETA.astype("complex64"), LABELS)
-    rejects("logme: features must be real, got complex64; convert them.", logme, THETA.astype("complex64"), LABELS)
+    rejects(
+        "leep: probs must be real, got complex64; convert them to float32.", leep, THETA.astype("complex64"), LABELS
+    )
+    rejects(
+        "logme: features must be real, got complex64; convert them to float32.",
+        logme,
+        THETA.astype("complex64"),
+        LABELS,
+    )
 
 
 @pytest.mark.parametrize("value", [None, "abc", [[1, 2], [3]], [object()]], ids=["None", "str", "ragged", "object"])
 def test_what_is_no_array(value):
     with pytest.raises(
-        InputError, match=rf"(?s)^leep: probs must be an array, got {type(value).__name__} \(.*convert it\.$"
+        InputError, match=rf"(?s)^leep: probs must be an array, got {type(value).__name__} \(.*use numpy.asarray\.$"
     ):
         leep(value, LABELS)
-    with pytest.raises(InputError, match=r"(?s)^leep: labels must be an array, got .*convert it\.$"):
+    with pytest.raises(InputError, match=r"(?s)^leep: labels must be an array, got .*use numpy.asarray\.$"):
         leep(THETA, value)
 
 

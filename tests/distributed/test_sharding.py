@@ -233,10 +233,14 @@ def test_one_device_needs_no_padding():
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (([0.5, 0.5], [0]), {}, r"shard_rows: evidence must have 2 axes, got shape \(2,\); pass one row an example."),
-        (([[1.0]], [[0]]), {}, r"shard_rows: labels must have 1 axes, got shape \(1, 1\); pass one entry an example."),
-        (([[1.0]], [0, 1]), {}, "shard_rows: expected 1 labels, one an example, got 2; align the rows."),
-        (([[1.0]], [0]), {"where": [1, 1]}, "shard_rows: expected 1 where, one an example, got 2; align the rows."),
+        (([0.5, 0.5], [0]), {}, r"shard_rows: evidence must have 2 axes, got shape \(2,\); pass one row per example."),
+        (([[1.0]], [[0]]), {}, r"shard_rows: labels must have 1 axes, got shape \(1, 1\); pass one entry per example."),
+        (([[1.0]], [0, 1]), {}, "shard_rows: expected 1 labels, one per example, got 2; pass one per example."),
+        (
+            ([[1.0]], [0]),
+            {"where": [1, 1]},
+            "shard_rows: expected 1 where, one per example, got 2; pass one per example.",
+        ),
         (([[1.0]], [0]), {"axis": "cols"}, "shard_rows: expected an axis of the mesh, got 'cols'; choose among rows."),
     ],
     ids=str,

@@ -93,5 +93,7 @@ def test_each_source_is_checked():
     wrong[3] *= 2
     with pytest.raises(InputError, match=r"^e_leep: each row of probs must be .* at row 3; pass softmax"):
         e_leep([SOURCES[0], wrong], LABELS)
-    rejects("ms_leep: expected 23 labels, one an example, got 24; align the rows.", ms_leep, [SOURCES[0][1:]], LABELS)
-    rejects("ms_leep: probs must have 2 axes, got shape (4,); pass one row an example.", ms_leep, SOURCES[0], LABELS)
+    rejects(
+        "ms_leep: expected 23 labels, one per example, got 24; pass one per example.", ms_leep, [SOURCES[0][1:]], LABELS
+    )
+    rejects("ms_leep: probs must have 2 axes, got shape (4,); pass one row per example.", ms_leep, SOURCES[0], LABELS)

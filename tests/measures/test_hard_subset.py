@@ -172,5 +172,5 @@ def test_source_features():
     message = "source_features must be finite, got NaN or infinity at row 0; mend or hide the row."
     rejects(message, p.features, p.labels, np.full((2, 3), np.nan))
     rejects("features must be finite, got NaN or infinity at row 0; mend or hide the row.", SOURCE * np.inf, [0] * 10)
-    message = "source_features must have 2 axes, got shape (); pass one row an example."
+    message = "source_features must have 2 axes, got shape (); pass one row per example."
     rejects(message, p.features, p.labels, 3.0)

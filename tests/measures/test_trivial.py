@@ -46,7 +46,7 @@ def test_label_measures_under_transformations(measure):
     ("labels", "message"),
     [
         ([0.5], "labels must be integers, got float"),
-        (np.zeros(0, int), "expected at least one example, got none; check labels."),
+        (np.zeros(0, int), "expected at least one example, got none; pass labels of n >= 1 entries."),
         ([0, -1], "labels must lie in [0, 1), got -1 at index 1; remap the labels."),
     ],
 )
