@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and digests of what they hold."""
+"""Atomic writes, cache folders, and digests of file contents."""
 
 import contextlib
 import errno
@@ -28,11 +28,11 @@ if TYPE_CHECKING:  # the command line reads this module, and --help needs no Num
 Loaded = TypeVar("Loaded")
 
 _PREFIX, _SUFFIX = ".leepjax-", ".tmp"
-"""Of temporary files. They don't contain the final name, which may be as long as the file system allows."""
+"""Prefix and suffix of temporary files. Their names leave out the final one, which may have the maximal length."""
 _ABANDONED = 86_400.0
-"""Seconds after which a temporary file is taken for abandoned where the file system has no locks to tell."""
+"""Age in seconds at which a temporary file counts as abandoned on a file system without locks."""
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
-"""Errors of a folder in which nothing can be made, or in whose place there is a file."""
+"""Errors of a folder that can't be written to, or whose path is a file."""
 _ADVICE = {
     errno.ENOSPC: "free some space, or choose another folder",
     errno.EDQUOT: "free some of your quota, or choose another folder",
@@ -42,7 +42,7 @@ _ADVICE = {
 
 
 class WriteError(OSError):
-    """A file that couldn't be written, as one sentence; what was there before is unchanged."""
+    """A file couldn't be written; its previous content is unchanged. The message is one sentence."""
 
     def __str__(self) -> str:
         advice = _ADVICE.get(self.errno or 0, "check its permissions, or choose another folder")
@@ -51,7 +51,7 @@ class WriteError(OSError):
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the operating system refuses while `path` is being written into a `WriteError` that names it."""
+    """Turn an `OSError` raised while `path` is being written into a `WriteError` that names the path."""
     try:
         yield
     except WriteError:
@@ -61,13 +61,13 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, *content: bytes | memoryview) -> None:
-    """Write the parts of `content` to `path` through a temporary file beside it: no reader ever sees half of it.
+    """Write the parts of `content` to a temporary file beside `path` and rename it: no reader sees a partial file.
 
-    The file gets the mode that ``open`` would give it: the umask's, or the one that it already has. A symbolic link is
+    The file's mode is the one that ``open`` would give: that of the existing file, or the umask's. Symbolic links are
     followed.
 
     Raises:
-        WriteError: when it can't be written; what was there before is unchanged.
+        WriteError: when the file can't be written; its previous content is unchanged.
     """
     with writing(path):
         target = Path(os.path.realpath(path))
@@ -80,7 +80,7 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
                     os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
                 file.writelines(content)
                 file.flush()
-                os.fsync(descriptor)  # where blocks are allocated late, a full disk says so here
+                os.fsync(descriptor)  # file systems that allocate blocks late report a full disk here
                 os.replace(temporary, target)  # before the lock on the temporary file ends
         except BaseException:
             with contextlib.suppress(OSError):
@@ -91,12 +91,12 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:  # the system's text for a file in its place would read as if the folder were there
+    except FileExistsError:  # a file has this path; "File exists" would read as if the folder existed
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder; once per folder and process."""
+    """Remove the temporary files that killed processes left in a folder; runs once per folder and process."""
     _sweep_once(os.path.realpath(folder))
 
 
@@ -109,7 +109,7 @@ def _sweep_once(folder: str) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder as a whole: a process killed on the way leaves it under a temporary name, to be swept."""
+    """Rename a folder to a temporary name and remove it: if the process is killed halfway, `sweep` removes the rest."""
     temporary = folder.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
     with contextlib.suppress(OSError):
         os.replace(folder, temporary)
@@ -117,10 +117,10 @@ def remove_folder(folder: Path) -> None:
 
 
 def _temporary(folder: Path) -> tuple[int, Path]:
-    """A new temporary file, open and locked for as long as its writer lives."""
+    """Create a temporary file that stays open and locked until its writer ends."""
     while True:
         path = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the umask
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # minus the umask
         # Another process that sweeps the folder may have removed the file before it was locked.
         if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
             return descriptor, path
@@ -128,7 +128,7 @@ def _temporary(folder: Path) -> tuple[int, Path]:
 
 
 def _lock(descriptor: int) -> bool | None:
-    """Whether this process now holds the file's lock; None where the file system has no locks."""
+    """Try to lock a file: whether this process now holds the lock, None where the file system has no locks."""
     if fcntl is None:
         return None
     try:
@@ -155,7 +155,7 @@ def _remove_if_abandoned(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file, so that a new one can be written and nothing of it is lost. Returns its new path."""
+    """Rename a damaged file to ``<name>.damaged-<number>``, so that a new one can be written. Returns the new path."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
@@ -170,7 +170,7 @@ def digest(*parts: "bytes | np.ndarray") -> str:
 
 
 def digest_stream(parts: Iterable["bytes | np.ndarray"]) -> str:
-    """`digest` of parts that needn't be in memory together."""
+    """`digest` of parts that are read one at a time."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
         state.update(part)
@@ -186,22 +186,22 @@ def shortened(name: str, most: int = 120) -> str:
 
 
 def cache_folder() -> Path | None:
-    """$LEEPJAX_CACHE, or the place that the system gives caches; None, with a warning, for a user without a home."""
+    """$LEEPJAX_CACHE, or the system's cache folder; None, with a warning, for a user without a home folder."""
     import platformdirs
 
     try:
         folder = Path(os.environ.get("LEEPJAX_CACHE") or platformdirs.user_cache_dir("leepjax"))
-    except RuntimeError as error:  # neither $HOME nor an entry of the user
+    except RuntimeError as error:  # no $HOME, and the user isn't in the password database
         warn_unkept("the cache", str(error))
         return None
-    if folder.parts[:1] == ("~",):  # what older versions of platformdirs give then
-        warn_unkept("the cache", "the user has no home")
+    if folder.parts[:1] == ("~",):  # older versions of platformdirs return this instead of raising
+        warn_unkept("the cache", "the user has no home folder")
         return None
     return folder
 
 
 def check_writable(folder: Path) -> None:
-    """Make sure that files can be made in a folder, and make it if there is none.
+    """Create a folder if it is missing, and check that files can be created in it.
 
     Raises:
         WriteError: when they can't.
@@ -214,10 +214,10 @@ def check_writable(folder: Path) -> None:
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Make sure that a folder's disk, and the user's quota of it, have room for so many bytes.
+    """Check that a folder's disk, and the user's quota on it, have room for a file of `size` bytes.
 
     Raises:
-        WriteError: when they haven't.
+        WriteError: when they don't.
     """
     with writing(folder):
         descriptor, temporary = _temporary(folder)
@@ -231,7 +231,7 @@ def check_room(folder: Path, size: int) -> None:
 
 @contextlib.contextmanager
 def unkept_if(optional: bool, cache: Path) -> Iterator[None]:
-    """Where what is written is `optional`, because it is a cache, let a failure be a warning."""
+    """Turn a `WriteError` into a warning where the file is `optional`, as in a cache."""
     try:
         yield
     except WriteError as error:
@@ -242,19 +242,19 @@ def unkept_if(optional: bool, cache: Path) -> Iterator[None]:
 
 @functools.cache
 def warn_unkept(what: str, reason: str, variable: str = "LEEPJAX_CACHE") -> None:
-    """Warn, once, that a cache can't be written: results are the same, and are computed or fetched again next time."""
+    """Warn once that a cache can't be written: results don't change, but are computed or downloaded again next time."""
     logging.getLogger("leepjax").warning(
         "%s can't be written (%s), so nothing is kept there; set %s to a folder that can.", what, reason, variable
     )
 
 
 def in_cache_or_temporary(load: Callable[..., Loaded], cache: str, variable: str) -> Loaded:
-    """What a library loads through its own cache; with `cache_dir`, through a temporary one if that can't be written.
+    """Call a library's loader; if its cache can't be written, warn and call it again with a temporary cache.
 
     Args:
-        load: called without arguments, and with `cache_dir` where it raises that its cache can't be written.
-        cache: the library's cache, for the warning.
-        variable: which environment variable sets another.
+        load: called without arguments at first, then with ``cache_dir=`` the temporary cache.
+        cache: the library's cache folder, for the warning.
+        variable: the environment variable that sets another cache folder, for the warning.
     """
     try:
         return load()
@@ -266,7 +266,7 @@ def in_cache_or_temporary(load: Callable[..., Loaded], cache: str, variable: str
 
 
 def temporary_cache() -> Path:
-    """A folder for what can't be kept; it is removed when the process ends."""
+    """A temporary folder, the same for the whole process and removed at its end."""
     return Path(_temporary_cache().name)
 
 

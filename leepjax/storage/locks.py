@@ -1,4 +1,4 @@
-"""Locks between processes, each beside the file that it protects; they end with the process that holds them."""
+"""File locks between processes, each beside the file that it protects and released when its process ends."""
 
 import contextlib
 import errno
@@ -10,21 +10,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 PATIENCE = 2.0
-"""Seconds to wait before saying so."""
+"""Seconds to wait for a lock before the first message."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextlib.contextmanager
 def locked(path: Path, doing: str = "is writing it") -> Iterator[bool]:
-    """Hold the lock of `path`, ``<path>.lock``, among all processes; wait while another one holds it.
+    """Hold the lock file of `path`, ``<path>.lock``; wait while another process holds it.
 
-    The lock file is removed at the end. One that a killed process left behind is taken over at once. Gives False, and
-    goes on without a lock, where the folder can't be written to (writing will fail and say so) or where its file
-    system has no locks (which is a warning).
+    The lock file is removed at the end. A lock file left by a killed process is taken over at once. Where the folder
+    isn't writable (writing to it will fail with its own error) or the file system has no locks (a warning), the body
+    runs without a lock.
 
     Args:
-        path: what to protect; needn't exist.
+        path: the file to protect; needn't exist.
         doing: what the other process is doing, for the message of a long wait.
+
+    Yields:
+        Whether the lock is held.
     """
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     held = _acquire(lock, path, doing)
@@ -32,7 +35,7 @@ def locked(path: Path, doing: str = "is writing it") -> Iterator[bool]:
         yield held
     finally:
         if held:
-            # While it is held: whoever waits for a file that is removed then makes a new one.
+            # Remove the lock file before releasing it: a process waiting for the removed file then makes a new one.
             with contextlib.suppress(OSError):
                 Path(lock.lock_file).unlink()
             lock.release()

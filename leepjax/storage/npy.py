@@ -1,4 +1,4 @@
-"""NumPy's files: their headers are checked before memory is allocated for what they declare, and no pickle is read."""
+"""Read NumPy's files: check the header before allocating the memory that it declares, and never unpickle."""
 
 import contextlib
 import math
@@ -35,17 +35,18 @@ _DAMAGED = (
 """What NumPy and zipfile raise for damaged files."""
 
 _MOST_COMPRESSED = 200
-"""An array that is this many times smaller in its file than in memory isn't read, if it is large."""
+"""Compression ratio above which a large array isn't read."""
 _LARGE = 1 << 28
+"""Bytes in memory above which an array counts as large."""
 
 
 def read_npy(caller: str, path: Path, *, mapped: bool = False) -> np.ndarray:
-    """The array in an ``.npy`` file; `mapped`, its pages are read when they are used.
+    """Read the array of an ``.npy`` file; if `mapped`, memory-map it, so that pages are read when they are used.
 
-    A mapped array may be written to, which doesn't change the file: JAX takes only such arrays without a copy.
+    The map is copy-on-write: the array is writeable, without which JAX would copy it, and the file never changes.
 
     Raises:
-        InputError: for a file that isn't there, isn't one, is cut short, or holds Python objects.
+        InputError: for a file that is missing, isn't an ``.npy``, is truncated, or holds Python objects.
     """
     with _refusing(caller, path, "an .npy array", "numpy.save"):
         if zipfile.is_zipfile(path):
@@ -56,10 +57,10 @@ def read_npy(caller: str, path: Path, *, mapped: bool = False) -> np.ndarray:
 
 
 def read_npz(caller: str, path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Those arrays of an ``.npz`` file that have one of `names`.
+    """Read the arrays of an ``.npz`` file whose names are in `names`; missing ones are left out.
 
     Raises:
-        InputError: for a file that isn't there, isn't one, is damaged, or holds Python objects.
+        InputError: for a file that is missing, isn't an ``.npz``, is damaged, or holds Python objects.
     """
     with _refusing(caller, path, "an .npz of arrays", "numpy.savez"), zipfile.ZipFile(path) as archive:
         members = {name: f"{name}.npy" for name in names if f"{name}.npy" in archive.namelist()}

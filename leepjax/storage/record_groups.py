@@ -1,4 +1,4 @@
-"""Which records of a folder compare with one another: those of the same examples, measured in the same way."""
+"""Group records that are comparable: measured on the same examples under the same conditions."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,55 +11,55 @@ from leepjax.storage.records import Record
 
 
 class Conditions(NamedTuple):
-    """What records must share for their values to compare."""
+    """What two records must have in common for their values to be comparable."""
 
     target_hash: str
     num_classes: int
     split: str
-    """Empty in records of version 1; there the number of scored examples is in its place."""
+    """Digest of the split; for records of version 1, which have none, the number of scored examples."""
     seed: int
     confidence: float
     resamples: int | None
-    """None where a record of version 1 has no draws."""
+    """None for a record of version 1 without draws."""
     revision: str
 
 
 @dataclass(frozen=True)
 class Group:
-    """Records that compare: one number for each source and measure, the newest."""
+    """Comparable records: the newest one per source and measure."""
 
     conditions: Conditions
     records: tuple[Record, ...]
-    """In the order in which sources and measures first stand; sources of one name are told apart by their hash."""
+    """In the order in which sources and measures first occur; sources of the same name get their hash appended."""
 
     @property
     def target(self) -> str:
-        """The name that the newest record gives it."""
+        """The target's name in the newest record."""
         return self.records[-1].target
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """In order."""
+        """Names of the sources, in the order of `records`."""
         return tuple(dict.fromkeys(record.source for record in self.records))
 
     @cached_property
     def measures(self) -> tuple[str, ...]:
-        """The measures of scores, in order."""
+        """Measures that the group has scores of, in the order of `records`."""
         return tuple(dict.fromkeys(record.measure for record in self.records if record.kind == "score"))
 
     @cached_property
     def verifications(self) -> tuple[str, ...]:
-        """How accuracy was reached, in order."""
+        """Ways in which sources were verified (`rank`'s `verify`), in the order of `records`."""
         return tuple(dict.fromkeys(record.measure for record in self.records if record.kind == "verify"))
 
     @property
     def num_examples(self) -> int:
-        """How many were scored."""
+        """Number of scored examples."""
         return next((record.num_examples for record in self.records if record.kind == "score"), 0)
 
     @cached_property
     def is_complete(self) -> bool:
-        """Whether every source has a number by every measure and verification."""
+        """Whether every source has a record of every measure and every verification."""
         return len(self.records) == len(self.sources) * (len(self.measures) + len(self.verifications))
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Group:
 
 
 def groups(records: Sequence[Record]) -> list[Group]:
-    """Records by their conditions, the group with the newest record last; groups without a score are left out.
+    """Group records by their conditions, the group with the newest record last; leave out groups without a score.
 
     Args:
         records: in the order in which they were measured.
@@ -91,7 +91,7 @@ def groups(records: Sequence[Record]) -> list[Group]:
 
 
 def chosen_groups(found: Sequence[Group]) -> list[Group]:
-    """One group for each target, in the order of `groups`: the newest that is complete, or the newest if none is."""
+    """One group per target, in the order of `groups`: the newest complete one, or the newest if none is complete."""
     chosen: dict[str, Group] = {}
     for group in found:
         before = chosen.get(group.target)
@@ -113,10 +113,10 @@ def _conditions(record: Record) -> Conditions:
 
 
 class _ConditionsOfVersion1:
-    """Records of version 1 don't say what they were measured with: it is read from the scores that have draws.
+    """Infer the conditions of records of version 1, which don't store them, from the scores that have draws.
 
-    A split is known by the number of scored examples. A record without draws (an accuracy, a property of the source) is
-    put to the last scores of its source, or of any source.
+    The number of scored examples stands for the split. A record without draws (an accuracy, a property of the source)
+    gets the conditions of its source's last score, or else of any source's last score.
     """
 
     def __init__(self, records: Iterable[Record]):
@@ -124,23 +124,23 @@ class _ConditionsOfVersion1:
         scores = [record for record in records if record.schema == 1 and record.kind == "score"]
         for record in sorted(scores, key=lambda record: bool(record.draws)):
             for source in (record.source, None):
-                self._last[*self._place(record), source] = record.num_examples, len(record.draws)
+                self._last[*self._target(record), source] = record.num_examples, len(record.draws)
 
     def conditions(self, record: Record) -> Conditions:
         measured = record.num_examples, len(record.draws)
         if not record.draws:
-            of_source = self._last.get((*self._place(record), record.source), measured)
-            last = of_source if of_source[1] else self._last.get((*self._place(record), None), measured)
+            of_source = self._last.get((*self._target(record), record.source), measured)
+            last = of_source if of_source[1] else self._last.get((*self._target(record), None), measured)
             measured = last if record.kind == "verify" or last[0] == measured[0] else measured
         num_examples, resamples = measured
         return _conditions(record)._replace(split=f"{num_examples} scored examples", resamples=resamples)
 
-    def _place(self, record: Record) -> tuple[object, ...]:
+    def _target(self, record: Record) -> tuple[object, ...]:
         return record.target_hash, record.num_classes, record.seed, record.confidence
 
 
 def _distinct(records: Sequence[Record]) -> tuple[Record, ...]:
-    """The newest number of each source and measure, where the first one stands; sources of one name get their hash."""
+    """The newest record per source and measure, in the place of the first; append hashes to names of two sources."""
     last = {(record.source, _hash(record), record.kind, record.measure): record for record in records}
     hashes: dict[str, set[str]] = {}
     for source, its_hash, *_ in last:

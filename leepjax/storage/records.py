@@ -1,4 +1,4 @@
-"""Flat records: one JSON line for each number that was measured, with all that is needed to measure it again."""
+"""Flat records: one JSON line per measured number, with everything needed to measure it again."""
 
 import logging
 import os
@@ -16,18 +16,18 @@ log = logging.getLogger("leepjax")
 
 
 SCHEMA = 2
-"""The version of the records that this leepjax writes: raise it when a field gets another meaning."""
+"""The version of the records that this leepjax writes; raise it when the meaning of a field changes."""
 
 Count = Annotated[int, Meta(ge=0)]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One number of one source on one target: a measure's score, or the accuracy that verifies the scores."""
+    """One number of one source on one target: a measure's score, or an accuracy that verifies the scores."""
 
     schema: Annotated[int, Meta(ge=1)] = 1
-    """The version of the record's fields (`SCHEMA`); records of version 1 don't say it."""
+    """The version of the record's fields (`SCHEMA`); records of version 1 don't store it."""
     key: str
-    """Content key of everything the value depends on; a record with this key needn't be measured again."""
+    """Digest of everything that the value depends on; a record with this key needn't be measured again."""
     kind: Literal["score", "verify"]
     target: str
     target_hash: str
@@ -35,28 +35,28 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     num_classes: Count
     source: str
     source_hash: str = ""
-    """Digest of all that the source's outputs depend on but the images; empty in version 1."""
+    """Digest of everything that the source's outputs depend on except the images; empty in version 1."""
     weights_hash: str
     num_parameters: int | None = None
-    """Of the source; it and the licence stand in the tables beside the scores."""
+    """Number of parameters of the source; tables show it and the licence beside the scores."""
     licence: str = ""
     measure: str
-    """A name of the table of measures, ``source_accuracy``, or how accuracy was reached (`rank`'s `verify`)."""
+    """A name in `leepjax.MEASURES`, ``source_accuracy``, or the verification (`rank`'s `verify`)."""
     value: float | None
     """Higher is better; None where the measure is undefined (NaN)."""
     low: float | None
     high: float | None
-    """The ends of the bootstrap interval over examples; None where it is undefined."""
+    """`low` and `high`: ends of the bootstrap interval over examples; None where it is undefined."""
     confidence: Annotated[float, Meta(gt=0, lt=1)]
     draws: tuple[float | None, ...] = ()
-    """The bootstrap's values, drawn alike for every source, so that differences can be judged pair by pair."""
+    """Value in each bootstrap resample. All sources share the resamples, so that paired differences can be tested."""
     seed: int
     resamples: Count | None = None
-    """Bootstrap resamples that were asked for; None in version 1, where it is the number of draws."""
+    """Requested number of bootstrap resamples; None in version 1, where it is the number of draws."""
     split: str = ""
-    """Digest of the target's split into examples to score and to verify on; empty in version 1."""
+    """Digest of the target's split into scored and verified examples; empty in version 1."""
     revision: str = ""
-    """Values of different revisions of leepjax's measures don't compare; empty in version 1."""
+    """Revision of leepjax's measures: values of different revisions aren't comparable; empty in version 1."""
     seconds: Annotated[float, Meta(ge=0)]
     versions: dict[str, str]
 
@@ -66,7 +66,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(NamedTuple):
-    """A source that couldn't be measured, or not by every measure."""
+    """A source that couldn't be measured by some or all of the measures."""
 
     source: str
     target: str
@@ -75,10 +75,10 @@ class Failure(NamedTuple):
 
 
 def read_records(path: Path, *, mend: bool = False) -> list[Record]:
-    """The records of a JSON-lines file, the last one of each key and source; none if there is no file.
+    """Read the records of a JSON-lines file, the last one per key and source; none if the file is missing.
 
-    Sources of the same weights share a key, and each has its own name and licence. Lines that can't be read, and
-    records that a later leepjax wrote with other meanings, are left out with a warning. See `read_lines`.
+    Sources with the same weights share a key, but each has its own name and licence. Unreadable lines, and records of
+    a later version, are left out with a warning. See `read_lines`.
     """
     records = read_lines(path, Record, "a record", mend=mend)
     readable = [record for record in records if record.schema <= SCHEMA]
@@ -86,18 +86,18 @@ def read_records(path: Path, *, mend: bool = False) -> list[Record]:
         log.warning("%s: left out %d records of a later leepjax; update leepjax to read them.", path, later)
     newest: dict[tuple[str, str], Record] = {}
     for record in readable:
-        newest.pop((record.key, record.source), None)  # so that it stands where it was last written
+        newest.pop((record.key, record.source), None)  # reinsert it at the end, where it was last written
         newest[record.key, record.source] = record
     return list(newest.values())
 
 
 def append_records(path: Path, records: Iterable[Record]) -> None:
-    """Add records to a JSON-lines file, which other processes may do at the same time. See `append_lines`."""
+    """Append records to a JSON-lines file; safe while other processes do the same. See `append_lines`."""
     append_lines(path, records)
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write records as JSON lines, atomically, in place of what the file held."""
+    """Replace the content of a file, atomically, with records as JSON lines."""
     write_lines(path, records)
 
 
@@ -105,10 +105,15 @@ Line = TypeVar("Line")
 
 
 def read_lines(path: Path, kind: type[Line], what: str, *, mend: bool = False) -> list[Line]:
-    """The lines of a file that are of one kind; none if there is no file. Each other line is a warning.
+    """Read the lines of a JSON-lines file that are of type `kind`; none if the file is missing.
 
-    With `mend`, lines that aren't JSON at all, such as half a line that a killed process left, are moved to
-    ``<path>.damaged``, so that the next reader finds none.
+    Any other line is left out with a warning.
+
+    Args:
+        path: the file.
+        kind: the type of a line.
+        what: what a line should be, for the warning.
+        mend: move lines that aren't JSON, such as half a line left by a killed process, to ``<path>.damaged``.
     """
     read, num_damaged = [], 0
     decode = msgspec.json.Decoder(kind).decode
@@ -126,15 +131,15 @@ def read_lines(path: Path, kind: type[Line], what: str, *, mend: bool = False) -
 
 
 def write_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
-    """Write a JSON-lines file, atomically."""
+    """Replace the content of a JSON-lines file atomically."""
     write_atomically(path, _encoded(lines))
 
 
 def append_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
-    """Add lines to a JSON-lines file under its lock; they are on the disk when this returns.
+    """Append lines to a JSON-lines file under its lock and sync them to the disk.
 
     Raises:
-        WriteError: when they can't be written; the file is then as it was before.
+        WriteError: when they can't be written; the file is then unchanged.
     """
     if not (content := _encoded(lines)):
         return
@@ -143,12 +148,12 @@ def append_lines(path: Path, lines: Iterable[msgspec.Struct]) -> None:
         sweep(path.parent)
         if held and not _ends_with_a_line(path):
             _mend(path)
-        # Without a lock another process may be about to end its line.
+        # Without a lock, a line without its end may be one that another process is still writing.
         _append(path, content if _ends_with_a_line(path) else b"\n" + content)
 
 
 def _append(path: Path, content: bytes) -> None:
-    """Write all of `content` at the end of a file, or nothing."""
+    """Append all of `content` to a file, or nothing."""
     existed = path.exists()
     rest = memoryview(content)
     with path.open("ab", buffering=0) as file:
@@ -159,7 +164,7 @@ def _append(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and not rest:
-                raise  # during fsync: all is written
+                raise  # raised by fsync, after everything was written
             file.truncate(before)
             if not existed:
                 path.unlink()
@@ -167,7 +172,7 @@ def _append(path: Path, content: bytes) -> None:
 
 
 def _mend(path: Path) -> None:
-    """Move the lines that aren't JSON to ``<path>.damaged`` and end the last one; the caller holds the lock."""
+    """Move lines that aren't JSON to ``<path>.damaged``, and end the last line; the caller holds the lock."""
     sound, damaged = [], []
     for line in _lines(path):
         (sound if _is_json(line) else damaged).append(line + b"\n")
@@ -187,7 +192,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _ends_with_a_line(path: Path) -> bool:
-    """Whether the last line is whole; so it is where there is none."""
+    """Whether the file is empty or ends with a newline."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
@@ -197,7 +202,7 @@ def _ends_with_a_line(path: Path) -> bool:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines without their ends, one at a time: files of many draws are large."""
+    """Lines without their newlines, one at a time: a file of many draws may not fit in memory."""
     try:
         with path.open("rb") as file:
             for line in file:

@@ -1,4 +1,4 @@
-"""Safetensors files that carry a digest of their own content, so that a flipped bit is found when they are read."""
+"""Safetensors files with a digest of their own content, which detects damage when they are read."""
 
 import hashlib
 import os
@@ -12,18 +12,18 @@ import safetensors.numpy
 from leepjax.storage.files import write_atomically
 
 _FIELD = re.compile(rb'(?<!\\)"digest":"([0-9a-f]{64})"')
-"""In the metadata of the header; the same text inside another value has backslashes."""
+"""The digest's field in the metadata of the header. In another value the same text would have backslashes."""
 _OPEN = "0" * 64
-"""What stands in the field while the digest is computed."""
+"""Placeholder for the digest while the digest is computed."""
 _sound: dict[str, tuple[int, ...]] = {}
-"""Files whose content this process has checked → their size, times and inode then."""
+"""File checked by this process → its size, times and inode at that time."""
 
 
 def write_sealed(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
-    """Write tensors and metadata with the digest of the whole file, atomically.
+    """Write tensors and metadata, with a digest of the whole file, atomically.
 
     Raises:
-        WriteError: when it can't be written.
+        WriteError: when the file can't be written.
     """
     content = memoryview(safetensors.numpy.save(dict(tensors), dict(metadata) | {"digest": _OPEN}))
     start = 8 + int.from_bytes(content[:8], "little")
@@ -34,11 +34,11 @@ def write_sealed(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappin
 
 
 def check_seal(path: Path, *, required: bool = True) -> None:
-    """Compare a file with its digest; once per process and state of the file.
+    """Check a file against its digest; a file that hasn't changed since is checked once per process.
 
     Raises:
-        ValueError: when its content isn't what the digest says, or there is no digest although it is `required`.
-        OSError: when it can't be read.
+        ValueError: when the content doesn't match the digest, or a `required` digest is missing.
+        OSError: when the file can't be read.
     """
     if _sound.get(str(path)) == (state := _state(path)):
         return
@@ -54,7 +54,7 @@ def check_seal(path: Path, *, required: bool = True) -> None:
         while block := file.read(1 << 20):
             content.update(block)
     if content.hexdigest() != found[1].decode():
-        raise ValueError("content that isn't what its digest says")
+        raise ValueError("content that doesn't match its digest")
     _sound[str(path)] = state
 
 

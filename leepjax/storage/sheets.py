@@ -1,4 +1,4 @@
-"""Rows of text, in a file or on stdin: CSV with commas, semicolons or tabs, and JSON lines."""
+"""Read rows from a file or stdin: CSV with commas, semicolons or tabs, or JSON lines."""
 
 import csv
 import json
@@ -13,10 +13,10 @@ STDIN = Path("-")
 
 
 def read_text(caller: str, path: Path) -> str:
-    """A file's text, or that of stdin for ``-``, without a byte-order mark.
+    """Read the text of a file, or of stdin for ``-``, without its byte-order mark.
 
     Raises:
-        InputError: for a file that isn't there, or isn't UTF-8.
+        InputError: for a file that is missing or isn't UTF-8.
     """
     shown = printable(str(path))
     try:
@@ -29,15 +29,15 @@ def read_text(caller: str, path: Path) -> str:
 
 
 def holds_json(text: str) -> bool:
-    """Whether text is JSON lines: it begins with a list or an object."""
+    """Whether text is JSON lines, that is, begins with a list or an object."""
     return text.lstrip()[:1] in ("[", "{")
 
 
 def csv_rows(caller: str, path: Path, text: str) -> list[tuple[int, list[str]]]:
-    """The cells of each line that isn't blank, with its number; lines are separated by the first of tab, ; and ,.
+    """Parse a CSV into (line number, cells), without blank lines; the separator is the first of tab, ; and , found.
 
     Raises:
-        InputError: for lines that aren't CSV, or have another number of cells than the first.
+        InputError: for text that isn't CSV, or a row whose number of cells differs from the first row's.
     """
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = next((each for each in "\t;" if each in first), ",")
@@ -46,7 +46,8 @@ def csv_rows(caller: str, path: Path, text: str) -> list[tuple[int, list[str]]]:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(
-            f"{caller}: expected a CSV at {printable(str(path))}, got {error} in row {reader.line_num}; mend it."
+            f"{caller}: expected a CSV at {printable(str(path))}, got {error} in row {reader.line_num}; correct it "
+            "there."
         ) from None
     for line, row in rows:
         if len(row) != len(rows[0][1]):
@@ -58,7 +59,7 @@ def csv_rows(caller: str, path: Path, text: str) -> list[tuple[int, list[str]]]:
 
 
 def json_rows(caller: str, path: Path, text: str) -> list[tuple[int, Any]]:
-    """The value of each line that isn't blank, with its number.
+    """Parse JSON lines into (line number, value), without blank lines.
 
     Raises:
         InputError: for a line that isn't JSON.
