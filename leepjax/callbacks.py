@@ -1,15 +1,15 @@
-"""Callbacks by which long work reports how far it is."""
+"""Progress callbacks of long computations."""
 
 from collections.abc import Callable
 
 OnProgress = Callable[[str, int, int], None]
-"""``(what, done, total)``: what is under way, as "group: stage", and how many examples, steps or sources are done."""
+"""``(what, done, total)``: the current work, as "group: stage", and how many examples, steps or sources are done."""
 OVERALL = "sources"
-"""The group whose total is a command's whole work; other groups are parts of it."""
+"""The group whose total is all work of a command; other groups are parts of it."""
 
 
 def counted(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:
-    """A function of the size of each batch that reports how many examples are done."""
+    """A callback that takes the size of each finished batch and reports how many examples are done."""
     done = 0
 
     def on_batch(examples: int) -> None:

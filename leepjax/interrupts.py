@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP ask a program to end: each becomes one exception, which a training may postpone.
+"""Turn Ctrl-C, SIGTERM and SIGHUP into one exception, which a training run may postpone.
 
 Python runs signal handlers in the main thread only, and not while that thread is inside a compilation or a collective.
-A thread of its own therefore watches what the system delivers, and ends the process where the main thread doesn't.
+A second thread therefore watches for signals, and ends the process if the main thread doesn't.
 """
 
 import os
@@ -14,19 +14,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""The signals that ask a program to end: a terminal's Ctrl-C, a cluster's notice, a closed terminal."""
+"""Signals that ask a program to end: Ctrl-C in a terminal, a notice from a cluster, a closed terminal."""
 _TWICE = "interrupted a second time, and ended at once."
 SAME = 0.2
-"""Seconds within which a second signal repeats the first: ``timeout`` signals its command and then the whole group."""
+"""Seconds within which a second signal counts as a repeat: ``timeout`` signals its command, then the whole group."""
 GRACE = 15.0
-"""Seconds that the main thread has to react to a signal; schedulers kill after 30."""
+"""Seconds that the main thread has to react to a signal; schedulers kill a process after 30."""
 
 
 class Interrupted(KeyboardInterrupt):
     """A signal asked the program to end.
 
     Attributes:
-        number: the signal; a shell expects the exit code 128 + `number`.
+        number: the signal's number; a shell expects the exit code 128 + `number`.
     """
 
     def __init__(self, number: int, message: str = ""):
@@ -35,7 +35,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Request:
-    """A signal that was noted instead of raised; `number` is None until there is one."""
+    """A postponed signal; `number` is None until one has been received."""
 
     number: int | None = None
 
@@ -45,10 +45,10 @@ _postponed = False
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise `Interrupted` in the main thread at the first signal; a second one ends the process at once.
+    """Raise `Interrupted` in the main thread at the first signal; end the process at once at the second.
 
-    Where the main thread doesn't react within `GRACE` seconds, and no training postpones the end, the process ends as
-    well. Signals that the process ignores, as under ``nohup``, stay ignored. In another thread nothing changes.
+    The process also ends if the main thread doesn't react within `GRACE` seconds and no training run postpones the
+    end. Signals that the process ignores, as under ``nohup``, stay ignored. In other threads this does nothing.
     """
     if threading.current_thread() is not threading.main_thread() or _handled_already():
         yield
@@ -63,7 +63,7 @@ def interruptible() -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         if first.number is None or isinstance(interrupt, Interrupted):
             raise
-        raise Interrupted(first.number, str(interrupt)) from interrupt  # Ray, for one, raises its own in its place
+        raise Interrupted(first.number, str(interrupt)) from interrupt  # Ray raises its own instead
     finally:
         _restore(handlers)
         signal.set_wakeup_fd(wakeup)
@@ -72,9 +72,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def postponed(postpone: bool) -> Iterator[Request]:
-    """Note a first signal, for a loop to stop where nothing is lost; a second one raises `Interrupted`.
+    """Store a first signal, so that a loop can stop where nothing is lost; a second one raises `Interrupted`.
 
-    Without `postpone`, and in other threads than the main one, everything stays as it is.
+    Without `postpone`, and in threads other than the main one, this does nothing.
     """
     global _postponed
     request = Request()
@@ -88,7 +88,7 @@ def postponed(postpone: bool) -> Iterator[Request]:
         if request.number is None:
             request.number, since = number, time.monotonic()
         elif time.monotonic() - since > SAME:
-            raise Interrupted(number, _TWICE)  # as the watching thread says, if it is there and comes first
+            raise Interrupted(number, _TWICE)  # the message of the watching thread, which may print it first
 
     handlers, _postponed = _set_handlers(note), True
     try:
@@ -100,7 +100,7 @@ def postponed(postpone: bool) -> Iterator[Request]:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Hold signals back, also from processes that are started meanwhile: they inherit the mask and never see them."""
+    """Block signals, also in processes started meanwhile: they inherit the mask and never receive the signals."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -113,7 +113,7 @@ def blocked() -> Iterator[None]:
 
 @contextmanager
 def kept_handlers() -> Iterator[None]:
-    """Undo what a library does to the handlers of these signals: Ray takes SIGTERM for itself."""
+    """Restore the signal handlers that a library replaces, as Ray does for SIGTERM."""
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield
@@ -123,10 +123,10 @@ def kept_handlers() -> Iterator[None]:
 
 
 class _RaiseFirst:
-    """A handler that raises once; what follows is the watching thread's to judge."""
+    """A handler that raises at the first signal only; the watching thread handles later ones."""
 
     number: int | None = None
-    """The signal, once there was one."""
+    """Number of the first signal, None before it."""
 
     def __call__(self, number: int, frame: object) -> None:
         if self.number is None:
@@ -139,7 +139,7 @@ def _handled_already() -> bool:
 
 
 def _set_handlers(handler):
-    """Set a handler for every signal that isn't ignored; the handlers before."""
+    """Set a handler for every signal that isn't ignored. Returns the previous handlers."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     handlers = {number: kept for number, kept in before.items() if kept is not signal.SIG_IGN}
     for number in handlers:
@@ -149,12 +149,12 @@ def _set_handlers(handler):
 
 def _restore(handlers) -> None:
     for number, handler in handlers.items():
-        if handler is not None:  # a handler that isn't Python's can't be set again
+        if handler is not None:  # a handler that wasn't set from Python can't be restored
             signal.signal(number, handler)
 
 
 def _watch(delivered: socket.socket) -> None:
-    """Read the numbers of delivered signals until the other end is closed."""
+    """Read the numbers of delivered signals until the other end of the socket is closed."""
     with delivered:
         first = _next_signal(delivered, None)
         since = time.monotonic()
@@ -169,7 +169,7 @@ def _watch(delivered: socket.socket) -> None:
 
 
 def _next_signal(delivered: socket.socket, seconds: float | None) -> int | None:
-    """The next of our signals; 0 when none came in time, None when the other end is closed."""
+    """The next of `SIGNALS`; 0 after `seconds` without one, None if the other end is closed."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         left = None if deadline is None else max(deadline - time.monotonic(), 0)

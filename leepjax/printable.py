@@ -1,4 +1,4 @@
-"""Text that came from a file's name or contents, made safe to store and to print."""
+"""Make text from a file's name or content safe to store and print."""
 
 import re
 
@@ -9,12 +9,12 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def valid_unicode(name: str) -> str:
-    r"""A name of the file system as valid Unicode: a byte that isn't UTF-8 becomes ``\\xe9``."""
+    r"""Turn a file's name into valid Unicode: a byte that isn't UTF-8 becomes, for example, ``\\xe9``."""
     return _SURROGATE.sub(_escaped_surrogate, name)
 
 
 def printable(text: str) -> str:
-    r"""One line of text without characters that act on a terminal: ESC becomes ``\x1b``, a newline ``\n``."""
+    r"""Escape the characters that control a terminal, and newlines: ESC becomes ``\x1b``, a newline ``\n``."""
     return _CONTROL.sub(_escaped_control, valid_unicode(text))
 
 

@@ -1,4 +1,4 @@
-"""Measures as scikit-learn estimators, for its pipelines and searches."""
+"""A scikit-learn estimator that scores features by a measure, for pipelines and searches."""
 
 from typing import Any, Self
 
@@ -11,19 +11,19 @@ from leepjax.types import InputError, unknown_name
 
 
 class TransferabilityScorer(BaseEstimator):
-    """How well features, or a source's probabilities, will transfer to the labels: a measure as a last step.
+    """Score by a measure how well features, or a source's probabilities, will transfer to the labels.
 
-    As the last step of a pipeline it stands where a classifier would, and ``score`` costs no training: a
-    ``GridSearchCV`` over the steps before it chooses the extractor, layer or scaling that transfers best.
+    Use it as the last step of a pipeline, in place of a classifier; ``score`` trains nothing. A ``GridSearchCV`` over
+    the earlier steps then chooses the extractor, layer or scaling that transfers best.
 
     Args:
-        measure: a name from `leepjax.MEASURES`. Those that read ``probs`` or ``source_labels`` want rows [n z] that sum
-            to one, the others features [n d].
+        measure: a name in `leepjax.MEASURES`. Measures that read ``probs`` or ``source_labels`` need rows [n z] that
+            sum to one, the others features [n d].
 
     Attributes:
-        score_: the measure of the set that was fitted, a float, higher is better; NaN where it is undefined.
-        classes_: [c] the labels that were seen, in order.
-        n_features_in_: columns of that set.
+        score_: the measure's value on the fitted set, a float, higher is better; NaN where it is undefined.
+        classes_: [c] the distinct labels of the fitted set, sorted.
+        n_features_in_: number of columns of the fitted set.
 
     >>> X, y = [[-1.0], [-2.0], [1.0], [2.0]], ["cat", "cat", "dog", "dog"]
     >>> round(TransferabilityScorer("h_score").fit(X, y).score_, 4)
@@ -34,16 +34,16 @@ class TransferabilityScorer(BaseEstimator):
         self.measure = measure
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Score X [n d] against labels y [n], of any kind; `sample_weight` [n] counts an example that often.
+        """Score X [n d] on labels y [n] of any type; `sample_weight` [n] is how often each example counts.
 
         Raises:
-            ValueError: for a measure that isn't there, or arrays that scikit-learn or the measure refuses.
+            ValueError: for an unknown measure, or arrays that scikit-learn or the measure rejects.
         """
         self.score_, self.classes_ = self._measured(X, y, sample_weight, reset=True)
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The measure of another set. Nothing that was fitted enters but the number of columns.
+        """Score another set. Of the fitted set only the number of columns is used.
 
         Raises:
             ValueError: as `fit`.
@@ -58,7 +58,7 @@ class TransferabilityScorer(BaseEstimator):
         X, y = checked
         classes, labels = np.unique(y, return_inverse=True)
         if sample_weight is not None and not np.asarray(sample_weight).any():
-            raise InputError("TransferabilityScorer: expected a weight above zero, got none; check sample_weight.")
+            raise InputError("TransferabilityScorer: expected a weight above zero, got none; leave out sample_weight.")
         score = MEASURES[self.measure].score(X, X, labels, num_classes=len(classes), where=sample_weight)
         return float(score), classes
 

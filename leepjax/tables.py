@@ -1,4 +1,4 @@
-"""Rows of named columns as text: for a terminal, or as JSON, CSV or Markdown."""
+"""Render rows of named columns as text: for a terminal, or as JSON, CSV or Markdown."""
 
 import csv
 import fnmatch
@@ -21,10 +21,10 @@ Row = dict[str, Any]
 
 
 def render(rows: Sequence[Row], format: Format, title: str = "", names: Sequence[str] | None = None) -> str:
-    """Rows with the same columns as a table in `format`; numbers keep full precision in JSON and CSV.
+    """Render rows with the same columns as a table in `format`; numbers keep full precision in JSON and CSV.
 
-    `names` are the heads of the columns of a table for people, where two may be equal; by default the rows' keys.
-    Control characters are shown escaped. In CSV, texts that a spreadsheet would compute as a formula begin with ``'``.
+    `names` are the column headings in the formats ``table`` and ``md``, by default the rows' keys; two may be equal.
+    Control characters are escaped. In CSV, text that a spreadsheet would evaluate as a formula is prefixed with ``'``.
     """
     title = printable(title)
     if format == "json":
@@ -35,7 +35,7 @@ def render(rows: Sequence[Row], format: Format, title: str = "", names: Sequence
     return _markdown(rows, title, heads) if format == "md" else _table(rows, title, heads)
 
 
-# What JSON may hold as it is and a terminal acts on, or no encoding has.
+# Characters that JSON needn't escape, but that control a terminal or can't be encoded.
 _UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -48,10 +48,10 @@ _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operato
 
 
 def select(rows: Sequence[Row], conditions: Sequence[str]) -> list[Row]:
-    """The rows that meet every condition: ``parameters<5e6``, ``licence=Apache*``, or a text that is part of any cell.
+    """Select the rows that meet every condition: ``parameters<5e6``, ``licence=Apache*``, or text within any cell.
 
     Raises:
-        InputError: for a column that isn't there, or a number that is none.
+        InputError: for an unknown column, or if < or > isn't followed by a number.
     """
     return [row for row in rows if all(_meets(row, condition) for condition in conditions)]
 
@@ -60,7 +60,8 @@ def _meets(row: Row, condition: str) -> bool:
     compared = _CONDITION.fullmatch(condition)
     if not compared and re.search("[<>=]", condition):
         raise InputError(
-            f"filter: expected COLUMN<NUMBER, COLUMN>NUMBER or COLUMN=TEXT, got {condition!r}; write one of these."
+            f"filter: expected COLUMN<NUMBER, COLUMN>NUMBER or COLUMN=TEXT, got {condition!r}; write, "
+            "for example, parameters<5e6."
         )
     if not compared:
         return any(condition.lower() in str(value).lower() for value in row.values())
@@ -72,7 +73,9 @@ def _meets(row: Row, condition: str) -> bool:
     try:
         number = float(wanted)
     except ValueError:
-        raise InputError(f"filter: expected a number after {column}{sign}, got {wanted!r}; compare numbers.") from None
+        raise InputError(
+            f"filter: expected a number after {column}{sign}, got {wanted!r}; write one, such as 5e6."
+        ) from None
     return isinstance(row[column], (int, float)) and _COMPARE[sign](row[column], number)
 
 
@@ -85,7 +88,7 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def some(names: Sequence[str], most: int = 10) -> str:
-    """Names for a sentence, of many the first ones and how many there are more."""
+    """Join names for a sentence: the first `most`, and how many more there are."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"
 
@@ -101,7 +104,7 @@ def _csv_cell(value: Any) -> Any:
 
 
 def text_of_csv_cell(cell: str) -> str:
-    """The text that `render` wrote as this cell of a CSV."""
+    """Undo the escaping of a CSV cell by `render`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
 
 
@@ -114,7 +117,7 @@ def _is_number(text: str) -> bool:
 
 
 def _text(value: Any) -> str:
-    """One line; a mapping or a list as JSON."""
+    """Text on one line; mappings and lists as JSON."""
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
 
 
@@ -126,7 +129,7 @@ def _markdown(rows: Sequence[Row], title: str, heads: Sequence[str]) -> str:
 
 
 def _markdown_cell(text: str) -> str:
-    # A backslash before a bar is doubled, or it would escape the bar's own backslash.
+    # Double the backslashes before a bar, or they would escape the bar's own backslash.
     return re.sub(r"(\\*)\|", r"\1\1\\|", printable(text)).replace("<", "&lt;")
 
 
@@ -142,7 +145,7 @@ def _table(rows: Sequence[Row], title: str, heads: Sequence[str]) -> str:
         table.add_column(Text(printable(head)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))  # as Text, or [x] and :x: would be markup
-    # On a terminal as wide as that is; elsewhere wide enough for every table, so that nothing is folded in a file.
+    # The terminal's width; in a file or pipe, wide enough that no table is folded.
     console = Console(width=None if sys.stdout.isatty() else 200)
     with console.capture() as capture:
         console.print(table)

@@ -1,4 +1,4 @@
-"""The words that every module shares."""
+"""Types shared by all modules."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
     import numpy as np
 
 SplitChoice = Literal["train", "val", "test", "all"]
-"""One part of a set that comes in splits, or all parts as one set."""
+"""A split of a data set, or all splits as one set."""
 
 EngineName = Literal["serial", "processes", "ray"]
 """Where units of work run: in this process, in several of this machine, or in Ray's workers."""
@@ -18,27 +18,27 @@ EngineName = Literal["serial", "processes", "ray"]
 
 @dataclass(frozen=True)
 class Reading:
-    """How a target is read from where it is kept: options of every command that opens one."""
+    """How to read a target from files: options of every command that opens one."""
 
     strict: bool = False
-    """Stop at an image that can't be decoded or a file that isn't used; otherwise they are left out and counted."""
+    """Stop at an image that can't be decoded or a file that isn't used; by default they are left out and counted."""
     split: SplitChoice | None = None
-    """The part to use of a target that comes in splits; by default train is scored, and test (else val) verifies."""
+    """The split of the target to use; by default train is scored, and test (or else val) verifies."""
     image_column: str | None = None
-    """The column of images of a Parquet file, hf: or tfds: set; by default the only one, or the one called image."""
+    """Image column of a Parquet file, hf: or tfds: set; by default the only one, or the one called image."""
     label_column: str | None = None
-    """Its column of labels; by default the one declared as such, or called label, class, target or the like."""
+    """Label column; by default the one declared as label, or called label, class, target or similar."""
 
 
 class InputError(ValueError):
-    """What a caller gave can't be used; the message is one sentence: ``where: expected X, got Y; do Z.``
+    """Invalid input from the caller; the message is one sentence: ``function: expected X, got Y; do Z.``
 
-    The command line prints the sentence and exits with 2, where any other exception is a bug and keeps its traceback.
+    The command line prints the sentence and exits with 2. Any other exception is a bug and keeps its traceback.
     """
 
 
 class Outputs(NamedTuple):
-    """What a source model says of a batch of images."""
+    """Outputs of a source for a batch of images."""
 
     features: "jax.Array | np.ndarray"
     """[n d] the input of the source's linear head."""
@@ -47,7 +47,7 @@ class Outputs(NamedTuple):
 
 
 def unknown_name(kind: str, name: str, names: Iterable[str]) -> InputError:
-    """The error for a name that isn't in a list, with the nearest that is."""
+    """The error for a name that isn't in a list, with the nearest name in the list."""
     names = list(names)
     close = difflib.get_close_matches(name, names, n=1)
     advice = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}."
