@@ -1,1 +1,1 @@
-"""What measures read of the evidence: sums that add up over batches, devices and processes."""
+"""Sufficient statistics of the evidence, mostly sums that can be added over batches, devices and processes."""

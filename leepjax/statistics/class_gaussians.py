@@ -1,4 +1,4 @@
-"""Classes as Gaussians with one covariance, shrunk: what LDA and SFDA stand on."""
+"""Classes as Gaussians with one shared, shrunk covariance: the model behind LDA and SFDA."""
 
 from typing import NamedTuple
 
@@ -9,20 +9,20 @@ from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 
 
 class ClassGaussians(NamedTuple):
-    """Examples as the means of their classes and what is left."""
+    """Class means and the residuals of the examples."""
 
     counts: jax.Array
     """[c] sums of weights"""
     means: jax.Array
-    """[c d] less the mean of all examples; an absent class's is zero"""
+    """[c d] class means minus the mean of all examples; zero for an absent class"""
     residuals: jax.Array
-    """[n d] features less their class's mean, zero in rows that don't count"""
+    """[n d] features minus the mean of their class; zero in rows that don't count"""
     weights: jax.Array
     """[n]"""
 
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int):
-        """The classes of features [n d]; their means are taken twice, so that rounding leaves nothing of a constant."""
+        """Fit features [n d]; means are subtracted twice, so that a constant feature becomes exactly zero."""
         weights = weights_of(where, len(labels), features.dtype)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
         x = jnp.where(weights[:, None] > 0, features, 0)
@@ -37,17 +37,17 @@ class ClassGaussians(NamedTuple):
         return cls(counts, means, jnp.where(weights[:, None] > 0, x - means[labels], 0), weights)
 
     def centred(self, labels: jax.Array) -> jax.Array:
-        """[n d] the features less their mean."""
+        """[n d] the features minus their mean."""
         return self.means[labels] + self.residuals
 
     @property
     def within(self) -> jax.Array:
-        """[d d] the residuals' covariance, which divides by the number of examples."""
+        """[d d] covariance of the residuals, divided by the number of examples."""
         weighted = self.residuals * self.weights[:, None]
         return jnp.matmul(weighted.T, self.residuals, precision=HIGHEST) / nonzero_or_one(self.counts.sum())
 
     def log_posterior(self, labels: jax.Array, keep: jax.Array, ridge: jax.Array) -> jax.Array:
-        """[n] log probability of the own label, by classes of covariance S = keep·within + ridge·I and their shares."""
+        """[n] log posterior of each example's label, for Gaussians of covariance S = keep·within + ridge·I."""
         along, apart = _products(self.residuals, self.means, self.within, keep, ridge)
         own = jnp.take_along_axis(along, labels[:, None], axis=1)
         present = self.counts > 0
@@ -56,7 +56,7 @@ class ClassGaussians(NamedTuple):
         return jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
 
     def average(self, values: jax.Array) -> jax.Array:
-        """The mean of values [n] over the examples, NaN without any; what others have may be infinite."""
+        """The mean of values [n] over the examples that count, NaN without any; other rows may hold infinities."""
         n = self.counts.sum()
         values = jnp.where(self.weights > 0, values, 0)
         return jnp.where(n > 0, (self.weights * values).sum() / nonzero_or_one(n), jnp.nan)
@@ -64,7 +64,7 @@ class ClassGaussians(NamedTuple):
 
 @jax.custom_jvp
 def _products(residuals, means, within, keep, ridge):
-    """R S⁻¹ Mᵀ [n c], and how far apart the means are, squared: (m_y − m_c)ᵀ S⁻¹ (m_y − m_c) [c c]."""
+    """R S⁻¹ Mᵀ [n c], and the squared Mahalanobis distances of the means, (m_y − m_c)ᵀ S⁻¹ (m_y − m_c) [c c]."""
     return _of_solution(residuals, _solve(means, within, keep, ridge), len(means))
 
 
@@ -89,22 +89,22 @@ def _of_solution(residuals, solved, c):
 
 
 class _Solution(NamedTuple):
-    """What S⁻¹ makes of some rows, in columns [d k]."""
+    """S⁻¹ applied to rows, which become columns [d k]."""
 
     inside: jax.Array
-    """S⁻¹ rowsᵀ, without what lies where nothing is within"""
+    """S⁻¹ rowsᵀ, without directions in which the within-class covariance is zero"""
     whole: jax.Array
     """S⁻¹ rowsᵀ"""
     white: jax.Array
     """rows in coordinates in which S is the identity"""
     rounding: jax.Array
-    """[d] up to where differences of these coordinates are nothing but rounding"""
+    """[d] bound on the rounding error of differences of these coordinates"""
 
 
 def _solve(rows, within, keep, ridge) -> _Solution:
-    """By Cholesky at full rank; by eigenvectors where S can't be told from singular, as with n < d and a tiny ridge.
+    """Solve by Cholesky at full rank, or by eigenvectors where S is numerically singular (n < d and a tiny ridge).
 
-    Without a ridge, as when Ledoit and Wolf see no error in a singular matrix, it is the pseudo-inverse.
+    Without a ridge, as when Ledoit and Wolf's estimate is zero for a singular matrix, use the pseudo-inverse.
     """
     covariance = keep * within + ridge * jnp.eye(len(within), dtype=within.dtype)
     tolerance = len(within) * float(jnp.finfo(within.dtype).eps)
@@ -130,7 +130,7 @@ def _solve(rows, within, keep, ridge) -> _Solution:
 
 
 def _squares(points, rounding):
-    """[c c] squared distances of points [c d]; by differences: inner products drown beside a distance of 1e10."""
+    """[c c] squared distances of points [c d], from differences: inner products lose small ones beside 1e10."""
 
     def from_one(point):
         apart = points - point

@@ -1,4 +1,4 @@
-"""The moments of features class by class: what TransRate stands on, where `Moments` has one Gram for all classes."""
+"""Moments of features with one Gram matrix per class, for TransRate; `Moments` has one for all classes."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,8 +22,8 @@ from leepjax.statistics.moments import choose_anchor
 class ClassMoments:
     """Sums over the examples of each class of the anchored features x = (f − anchor) / unit: c·d² numbers.
 
-    As with `Moments`, the anchor is near the mean of the first batch and the unit near its size, every other
-    leaf is a sum, and `merge` moves the other anchor and unit where they differ.
+    As in `Moments`, the anchor is near the mean of the first batch, the unit near its magnitude, and every other leaf
+    is a sum. `merge` converts the other statistic if its anchor or unit differs.
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = ClassMoments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
@@ -32,17 +32,17 @@ class ClassMoments:
     """
 
     anchor: jax.Array
-    """[d] what is subtracted from the features before summing"""
+    """[d] subtracted from the features before summing"""
     counts: jax.Array
-    """[c] examples per class, the sum of their weights"""
+    """[c] number of examples (sum of weights) per class"""
     rows: jax.Array
-    """[c] examples of positive weight per class, which bound the rank of its features whatever the weights are"""
+    """[c] examples of positive weight per class, an upper bound on the rank of its features"""
     sums: jax.Array
     """[c d] Σ x over the examples of a class"""
     grams: jax.Array
     """[c d d] Σ x xᵀ over the examples of a class"""
     unit: jax.Array
-    """[] what the anchored features are divided by, a power of two; 0 before there is any example"""
+    """[] divisor of the anchored features, a power of two; 0 without examples"""
 
     @classmethod
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
@@ -60,28 +60,28 @@ class ClassMoments:
         return _add(self, features, labels, where)
 
     def merge(self, other: Self) -> Self:
-        """The moments of both sets of examples, anchored where the larger set is, and so nearer to the mean of both."""
+        """The moments of both sets of examples, with the anchor of the larger, which is nearer to the joint mean."""
         anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
         unit = jnp.maximum(self.unit, other.unit)
         both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
         return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
 
     def in_units_of(self, unit: jax.Array) -> Self:
-        """The same examples' moments with another power of two for unit."""
+        """The moments of the same examples in another unit, a power of two."""
         ratio = self.unit / nonzero_or_one(unit)
         return replace(self, unit=unit, sums=self.sums * ratio, grams=self.grams * ratio**2)
 
     def anchored_at(self, anchor: jax.Array) -> Self:
-        """The same examples' moments about another point; at zero they are raw."""
+        """The moments of the same examples about another anchor; raw moments at zero."""
         return self._moved((self.anchor - anchor) / self.divisor, anchor)
 
     def central(self) -> Self:
-        """The same examples' moments about the mean of all."""
-        # Moved by what the sums say, not by a difference of anchors that has been rounded: the sums vanish then.
+        """The moments of the same examples about the mean of all."""
+        # Shift by the mean from the sums, not by the rounded difference of anchors: the new sums are then exactly zero.
         return self._moved(-self._mean_of_anchored, self.mean)
 
     def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
-        """The moments of x + δ, which is in units as x is."""
+        """The moments of x + δ, with δ in the same unit as x."""
         n, across = self.counts[:, None], self.sums[:, :, None] * δ
         grams = self.grams + across + across.mT + n[:, :, None] * jnp.outer(δ, δ)
         return type(self)(anchor, self.counts, self.rows, self.sums + n * δ, grams, self.unit)
@@ -103,7 +103,7 @@ class ClassMoments:
 
     @property
     def divisor(self) -> jax.Array:
-        """[] the unit, or 1 before there is any."""
+        """[] the unit, or 1 without examples."""
         return nonzero_or_one(self.unit)
 
 

@@ -1,4 +1,4 @@
-"""What regressions of many label columns on the same features stand on: one Gram, and a product for all columns."""
+"""Statistics for regressing many label columns on the same features: one Gram matrix, and a product per column."""
 
 from typing import NamedTuple
 
@@ -10,20 +10,20 @@ from leepjax.statistics.moments import Moments
 
 
 class Columns(NamedTuple):
-    """Features [n d] and label columns [n t], centred, and their sums."""
+    """Centred features [n d] and label columns [n t], with their sums."""
 
     moments: Moments
-    """of the features, as of a single class, about their mean"""
+    """of the features about their mean, with all examples in one class"""
     weights: jax.Array
     """[n]"""
     x: jax.Array
-    """[n d] the centred features in the unit of the moments, zero where hidden"""
+    """[n d] the centred features in the unit of the moments, zero in hidden rows"""
     units: jax.Array
-    """[t] powers of two near the size of each column: squares of numbers of 1e-20 or 1e20 are beyond float32"""
+    """[t] powers of two near the magnitude of each column: squares of 1e-20 or 1e20 exceed the range of float32"""
     y: jax.Array
-    """[n t] the centred columns in their units, zero where hidden"""
+    """[n t] the centred columns in their units, zero in hidden rows"""
     totals: jax.Array
-    """[t] Σ of the columns in their units, not centred"""
+    """[t] sums of the uncentred columns in their units"""
     projections: jax.Array
     """[t d] Σ y xᵀ"""
 
@@ -36,7 +36,7 @@ class Columns(NamedTuple):
         units = units_of(columns, weights)
         columns = jnp.where(counting, columns / units, 0)
         totals = jnp.matmul(weights, columns, precision=HIGHEST)
-        # Centred once more: of columns far from zero the first mean is rounded.
+        # Centre again: for columns far from zero, the first mean has a rounding error.
         y = jnp.where(counting, columns - totals / n, 0)
         y = jnp.where(counting, y - jnp.matmul(weights, y, precision=HIGHEST) / n, 0)
         x = jnp.where(counting, (features - moments.mean) / moments.divisor, 0)

@@ -1,4 +1,4 @@
-"""Fisher's picture of features by class, on which hub-relative measures stand: scatters, whitening and posteriors."""
+"""Fisher's discriminant analysis of features: scatter matrices, whitening and posteriors, for hub-relative measures."""
 
 from typing import NamedTuple
 
@@ -7,29 +7,29 @@ import jax.numpy as jnp
 
 from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 
-# A direction of the within-class correlation matrix, whose eigenvalues are one on average, is left out below this.
-# float32 knows such an eigenvalue to some d·eps of the largest: at 1e-5 and d = 256 it left out others than float64,
-# and scores differed by 2 %, at 1e-3 by 0.07 %. It is one number for all types, as scores depend on it.
+# Smallest eigenvalue kept of the within-class correlation matrix, whose eigenvalues are one on average. In float32 an
+# eigenvalue has an error of about d·eps of the largest. With 1e-5 and d = 256, float32 and float64 left out different
+# directions, and scores differed by 2 %; with 1e-3 by 0.07 %. All dtypes share it, because scores depend on it.
 RESOLVED = 1e-3
 
 
 class Classes(NamedTuple):
-    """Centred features, and how they scatter about their class means and about their mean."""
+    """Centred features, and their scatter about the class means and about the overall mean."""
 
     x: jax.Array
-    """[n p] features less their mean; zero in rows that don't count, and where rounding alone can vary a feature so"""
+    """[n p] features minus their mean; zero in rows that don't count and in features that vary only by rounding"""
     weights: jax.Array
     """[n]"""
     counts: jax.Array
     """[c] the weight of each class"""
     residuals: jax.Array
-    """[n p] features less their class's mean, zero where x is and where rounding alone can vary a feature in classes"""
+    """[n p] features minus the mean of their class; zero where x is, and where they vary only by rounding"""
     means: jax.Array
     """[c p] of the centred features; zero for an absent class"""
     within: jax.Array
-    """[p p] covariance about the class means, a mean over all examples"""
+    """[p p] covariance about the class means, averaged over all examples"""
     total: jax.Array
-    """[p p] covariance"""
+    """[p p] covariance about the overall mean"""
 
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, where: jax.Array | None, num_classes: int) -> "Classes":
@@ -40,7 +40,7 @@ class Classes(NamedTuple):
         features = jnp.where(counted, features, 0)
         mean = (share * features).sum(axis=0)
         x = jnp.where(counted, features - mean, 0)
-        x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # what rounding left of the mean
+        x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # subtract the rounding error of the first mean
         eps = 8 * float(jnp.finfo(x.dtype).eps)
         x = jnp.where((share * x**2).sum(axis=0) > (eps * mean) ** 2, x, 0)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
@@ -60,7 +60,7 @@ class Classes(NamedTuple):
         """The same examples in the coordinates of orthonormal directions [p q]."""
         rows = (self.x, self.residuals, self.means)
         x, residuals, means = (jnp.matmul(each, directions, precision=HIGHEST) for each in rows)
-        # Of rows again: a congruence would leave directions in which nothing varies what rounding makes of zero.
+        # Recompute from the rows: Dᵀ S D would turn a zero variance into a rounding error.
         within, total = (_covariance(each, self.shares[:, None]) for each in (residuals, x))
         return Classes(x, self.weights, self.counts, residuals, means, within, total)
 
@@ -71,11 +71,11 @@ class Classes(NamedTuple):
 
     @property
     def between(self) -> jax.Array:
-        """[p p] covariance of the class means: total − within, which would cancel where classes lie close together."""
+        """[p p] covariance of the class means; total − within would cancel where classes lie close together."""
         return _covariance(self.means, (self.counts / self.weights.sum())[:, None])
 
     def posteriors(self, whitener: jax.Array) -> jax.Array:
-        """[n c] of Gaussians about the class means that share the covariance that `whitener` [p p] makes the unit."""
+        """[n c] posteriors of Gaussians about the class means, whose common covariance `whitener` [p p] makes I."""
         x, means = (jnp.matmul(rows, whitener, precision=HIGHEST) for rows in (self.x, self.means))
         fit = jnp.matmul(x, means.T, precision=HIGHEST) - (means**2).sum(axis=1) / 2
         present = self.counts > 0
@@ -83,7 +83,7 @@ class Classes(NamedTuple):
         return jax.nn.softmax(fit + log_prior, axis=1)
 
     def mean_posterior(self, posteriors: jax.Array, labels: jax.Array) -> jax.Array:
-        """The mean over examples of what [n c] posteriors give to their own labels [n]."""
+        """The mean posterior [n c] of the examples' own labels [n]."""
         own = jnp.take_along_axis(posteriors, labels[:, None], axis=1)[:, 0]
         return (self.weights * own).sum() / self.weights.sum()
 
@@ -95,9 +95,9 @@ def shrunk(scatter: jax.Array, strength: jax.Array) -> jax.Array:
 
 
 def whitener_of(scatter: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """A [p p] with Aᵀ S A the unit on the directions that are resolved, and [p] which of its columns they are.
+    """A [p p] with Aᵀ S A = I on the directions that are resolved, and [p] a mask of the resolved columns.
 
-    Scaled to unit diagonal first, so that features in different units are resolved alike.
+    S is first scaled to a unit diagonal, so that features in different units are resolved alike.
     """
     variances = jnp.diagonal(scatter)
     scale = jnp.where(variances > 0, jax.lax.rsqrt(nonzero_or_one(variances)), 0)

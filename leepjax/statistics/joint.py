@@ -1,4 +1,4 @@
-"""The joint table of source and target classes: the one statistic that LEEP, softNCE and NCE stand on."""
+"""The joint table of source and target classes, the statistic of LEEP, softNCE and NCE."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +14,9 @@ from leepjax.kernels import accumulator, class_sums, nonzero_or_one, weights_of
 @partial(jax.tree_util.register_dataclass, data_fields=("table", "counts"), meta_fields=())
 @dataclass(frozen=True)
 class Joint:
-    """How often target class y and source class z occur together: n·P̂(y, z) of the LEEP paper, before dividing by n.
+    """How often target class y and source class z occur together: n·P̂(y, z), with P̂ as in the LEEP paper.
 
-    Both leaves are sums over examples, so chunks, devices and hosts merge by adding (`merge`, ``jax.lax.psum``).
+    Both leaves are sums over examples, so joints of batches, devices and hosts are added (`merge`, ``jax.lax.psum``).
     Probabilities give LEEP's soft joint, one-hot rows of source labels give NCE's hard one.
 
     >>> joint = Joint.init(num_classes=2, num_source_classes=2)
@@ -32,7 +32,7 @@ class Joint:
 
     @classmethod
     def init(cls, num_classes: int, num_source_classes: int, dtype: DTypeLike = jnp.float32) -> Self:
-        """The joint of no examples."""
+        """The joint of zero examples."""
         return cls(jnp.zeros((num_classes, num_source_classes), dtype), jnp.zeros(num_classes, dtype))
 
     @classmethod
@@ -63,15 +63,15 @@ class Joint:
 
     @property
     def conditional(self) -> jax.Array:
-        """P̂(y|z) [c z]; a source class without mass has a column of zeros and so contributes nothing."""
+        """P̂(y|z) [c z]; a source class without mass has a column of zeros, and so contributes nothing."""
         mass = self.table.sum(axis=0)
-        # Divided by the mass held fixed, columns sum to one; only then is the division differentiated: that of a mass
-        # of 1e-30 would overflow.
+        # Divide by the mass as a constant first, then by the columns' sum, which is one: the derivative of dividing by
+        # a mass of 1e-30 would overflow.
         share = self.table / jax.lax.stop_gradient(nonzero_or_one(mass))
         return jnp.where(mass > 0, share / jnp.where(mass > 0, share.sum(axis=0), 1), 0)
 
     def neg_conditional_entropy(self) -> jax.Array:
-        """−H(Y|Z) = Σ P̂(y, z) log P̂(y|z) in nats: softNCE of a soft joint, NCE of a hard one; NaN without examples."""
+        """−H(Y|Z) = Σ P̂(y, z) log P̂(y|z) in nats: softNCE of a soft joint, NCE of a hard one. NaN if empty."""
         return (self.table * safe_log(self.conditional)).sum() / self.size
 
     def label_entropy(self) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The class moments of features: the one statistic that H-score, its shrunk form and LogME stand on."""
+"""Moments of features, the statistic of H-score, its shrunk form and LogME."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from leepjax.kernels import HIGHEST, nonzero_or_one, power_of_two
 
-# Rows that a CPU sums up at once, and columns from which half of a Gram's multiplications are worth leaving out.
+# Rows per block on a CPU, and columns from which computing only the upper part of a Gram matrix is faster.
 BLOCK_ROWS = 2048
 BLOCK_COLUMNS = 128
 
@@ -22,12 +22,12 @@ BLOCK_COLUMNS = 128
 )
 @dataclass(frozen=True)
 class Moments:
-    """Sums over examples of the anchored features x = (f − anchor) / unit, by class where a measure needs the class.
+    """Sums over examples of the anchored features x = (f − anchor) / unit, per class where a measure needs it.
 
-    The anchor is near the mean of the first batch: raw float32 sums of squares of features that are far from zero lose
-    the answer. The unit is a power of two near its size: fourth powers of features of 1e-12 or 1e12 are
-    beyond float32. Every other leaf is a sum, so batches that share both merge by adding (``jax.lax.psum`` over
-    devices); `merge` brings the other batch to one anchor and unit first where they differ.
+    The anchor is near the mean of the first batch, because float32 sums of squares of features far from zero lose
+    their variance. The unit is a power of two near the batch's magnitude, because fourth powers of 1e-12 or 1e12 exceed
+    the range of float32. Every other leaf is a sum, so batches with the same anchor and unit are added
+    (``jax.lax.psum`` over devices); `merge` first converts the other batch where they differ.
 
     >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
@@ -36,11 +36,11 @@ class Moments:
     """
 
     anchor: jax.Array
-    """[d] what is subtracted from the features before summing"""
+    """[d] subtracted from the features before summing"""
     counts: jax.Array
-    """[c] examples per class, the sum of their weights"""
+    """[c] number of examples (sum of weights) per class"""
     rows: jax.Array
-    """[] examples of positive weight, which bound the rank of the features whatever the weights are"""
+    """[] examples of positive weight, an upper bound on the rank of the features"""
     sums: jax.Array
     """[c d] Σ x over the examples of a class"""
     gram: jax.Array
@@ -48,9 +48,9 @@ class Moments:
     cubic: jax.Array
     """[d] Σ ‖x‖² x"""
     quartic: jax.Array
-    """[] Σ ‖x‖⁴; with `cubic` it moves to another anchor, and Ledoit–Wolf's shrinkage needs it at the mean"""
+    """[] Σ ‖x‖⁴, which Ledoit–Wolf's shrinkage needs about the mean; `cubic` is needed to change its anchor"""
     unit: jax.Array
-    """[] what the anchored features are divided by, a power of two; 0 before there is any example"""
+    """[] divisor of the anchored features, a power of two; 0 without examples"""
 
     @classmethod
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
@@ -69,30 +69,30 @@ class Moments:
         return _add(self, features, labels, where)
 
     def merge(self, other: Self) -> Self:
-        """The moments of both sets of examples, anchored where the larger set is, and so nearer to the mean of both."""
+        """The moments of both sets of examples, with the anchor of the larger, which is nearer to the joint mean."""
         anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
         unit = jnp.maximum(self.unit, other.unit)
         both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
         return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
 
     def in_units_of(self, unit: jax.Array) -> Self:
-        """The same examples' moments with another power of two for unit."""
+        """The moments of the same examples in another unit, a power of two."""
         ratio = self.unit / nonzero_or_one(unit)
         by_power = {"sums": 1, "gram": 2, "cubic": 3, "quartic": 4}
         return replace(self, unit=unit, **{name: getattr(self, name) * ratio**k for name, k in by_power.items()})
 
     def anchored_at(self, anchor: jax.Array) -> Self:
-        """The same examples' moments about another point; at zero they are raw."""
+        """The moments of the same examples about another anchor; raw moments at zero."""
         return self._moved((self.anchor - anchor) / self.divisor, anchor)
 
     def central(self) -> Self:
-        """The same examples' moments about their mean."""
-        # Moved by what the sums say, not by a difference of anchors that has been rounded: the sums vanish then.
+        """The moments of the same examples about their mean."""
+        # Shift by the mean from the sums, not by the rounded difference of anchors: the new sums are then exactly zero.
         n = self.size
         return self._moved(-self.sums.sum(axis=0) / nonzero_or_one(n), self.mean)
 
     def _moved(self, δ: jax.Array, anchor: jax.Array) -> Self:
-        """The moments of x + δ, which is in units as x is."""
+        """The moments of x + δ, with δ in the same unit as x."""
         n, s, G, q = self.size, self.sums.sum(axis=0), self.gram, jnp.trace(self.gram)
         dot = partial(jnp.matmul, precision=HIGHEST)
         δδ, sδ, Gδ = dot(δ, δ), dot(s, δ), dot(G, δ)
@@ -120,18 +120,18 @@ class Moments:
 
     @property
     def mean_in_units(self) -> jax.Array:
-        """[d] the mean feature, in units as the sums are."""
+        """[d] the mean feature, in the unit of the sums."""
         return self.mean / self.divisor
 
     @property
     def rounding(self) -> jax.Array:
-        """[d] the central sum of squares, in units, that rounding alone can give a constant feature."""
+        """[d] bound on the central sum of squares, in the sums' unit, that rounding gives a constant feature."""
         eps = float(jnp.finfo(self.gram.dtype).eps)
         return self.size * (8 * eps * self.mean_in_units) ** 2
 
     @property
     def divisor(self) -> jax.Array:
-        """[] the unit, or 1 before there is any."""
+        """[] the unit, or 1 without examples."""
         return nonzero_or_one(self.unit)
 
 
@@ -144,9 +144,9 @@ def _add(moments, features, labels, where):
 
 
 def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-    """[d] the anchor and [] the unit there are, or the mean of the first examples that count and near their size."""
+    """[d] the anchor and [] the unit of the moments; for empty moments, near the mean and magnitude of the features."""
     dtype = moments.anchor.dtype
-    if weights is None and jax.device_count() == 1:  # Some of them, spread over all, have a mean that is near enough.
+    if weights is None and jax.device_count() == 1:  # The mean of evenly spaced rows is near enough.
         features = features[:: max(len(features) // BLOCK_ROWS, 1)]
 
     def first():
@@ -165,7 +165,7 @@ def _total(features, weights, dtype):
 
 @partial(jax.custom_jvp, nondiff_argnums=(5,))
 def _sums(features, labels, weights, anchor, unit, num_classes):
-    """The moments of a batch about an anchor, in a unit."""
+    """The sums of a batch about an anchor, in a unit."""
     sum_up = partial(_upper_sums, anchor=anchor, unit=unit, num_classes=num_classes)
     upper = _over_rows(sum_up, features, labels, weights)
     return replace(upper, gram=_mirror(upper.gram))
@@ -173,7 +173,7 @@ def _sums(features, labels, weights, anchor, unit, num_classes):
 
 @_sums.defjvp
 def _sums_jvp(num_classes, primals, tangents):
-    """At once: the transpose of a loop over blocks would add an array as large as the features for each of them."""
+    """Differentiate without blocks: the transpose of a loop adds an array of the features' size per block."""
 
     def at_once(*batch):
         upper = _upper_sums(*batch, num_classes=num_classes)
@@ -183,7 +183,7 @@ def _sums_jvp(num_classes, primals, tangents):
 
 
 def _upper_sums(features, labels, weights, anchor, unit, num_classes):
-    """The moments of a batch, of whose Gram only what `_upper_gram` says."""
+    """The sums of a batch, with the Gram matrix in the form of `_upper_gram`."""
     x = (features.astype(anchor.dtype) - anchor) * (1 / nonzero_or_one(unit))
     if weights is None:
         weighted, weights = x, jnp.ones(len(labels), x.dtype)
@@ -204,9 +204,10 @@ def _upper_sums(features, labels, weights, anchor, unit, num_classes):
 
 
 def _upper_gram(x, weighted, halvings=2) -> Any:
-    """xᵀ weighted, which is symmetric, without the quarter below the diagonal, nor that of the two halves on it.
+    """The symmetric product xᵀ·weighted without its lower-left quarter, and so on for the two quarters on the diagonal.
 
-    The parts are a nested tuple, in which blocks of rows are added; `_mirror` puts them together once.
+    The result is a nested tuple: upper left, upper right, lower right. The tuples of blocks of rows are added;
+    `_mirror` then builds the matrix once.
     """
     half = x.shape[1] // 2
     if halvings == 0 or half < BLOCK_COLUMNS:
@@ -226,11 +227,11 @@ def _mirror(upper):
 
 
 def _over_rows(sum_up, *rows):
-    """`sum_up(*rows)`, where what it returns for blocks of rows adds.
+    """Compute `sum_up(*rows)`, block by block on a CPU; its results for blocks of rows must be additive.
 
-    On a CPU a block stays in cache from one operation to the next, and no array as large as the features is made. An
-    accelerator wants one large product; and where there are several devices rows may be sharded, and a loop over them
-    would gather them.
+    On a CPU, a block stays in the cache between operations, and no array of the features' size is allocated. An
+    accelerator is faster with one large product. With several devices rows may be sharded, and a loop over them would
+    gather them on one.
     """
     if jax.device_count() > 1:
         return sum_up(*rows)

@@ -1,4 +1,4 @@
-"""Principal components, which several measures look at features through."""
+"""Principal components of features, to which several measures reduce them."""
 
 import math
 
@@ -8,20 +8,20 @@ import jax.numpy as jnp
 from leepjax.kernels import HIGHEST, nonzero_or_one
 from leepjax.statistics.moments import Moments
 
-# By how many roundings of the largest deviation a component that doesn't vary may seem to.
+# Deviation of a constant component that is caused by rounding, in units of the largest deviation times eps.
 LOST = 8
 
 
 def loses_components(deviations: jax.Array, known: jax.Array, d: int, weights: jax.Array) -> jax.Array:
-    """[] whether a component varies in a direction that isn't known, by components in falling order of variance.
+    """[] whether some component has a real variance, but a direction that isn't resolved.
 
-    That is one whose variance is beyond the rounding of features, but not beyond that of their covariance.
+    Its variance exceeds the rounding error of the features, but not that of their covariance.
 
     Args:
-        deviations: [k] of the components.
-        known: [k] whether a component's variance is beyond the rounding of the covariance.
-        d: how many features there are.
-        weights: [n] of the examples.
+        deviations: [k] standard deviations of the components, in descending order.
+        known: [k] whether a component's variance exceeds the rounding error of the covariance.
+        d: number of features.
+        weights: [n] how often each example counts.
     """
     eps = float(jnp.finfo(deviations.dtype).eps)
     possible = jnp.arange(len(deviations)) < (weights > 0).sum() - 1
@@ -31,9 +31,9 @@ def loses_components(deviations: jax.Array, known: jax.Array, d: int, weights: j
 def principal_components(
     features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None, count: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The centred features [n count] along the directions of most variance, and the variances [count], falling.
+    """Project centred features on the directions of most variance: [n count], and [count] descending variances.
 
-    Rows that don't count are zero; the variances divide by the sum of the weights, and are never below zero.
+    Rows that don't count are zero. Variances are divided by the sum of the weights, and are never negative.
     """
     moments = Moments.of(features, labels, num_classes, where)
     n, mean = moments.size, moments.mean

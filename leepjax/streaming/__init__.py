@@ -1,1 +1,1 @@
-"""Data that is read batch by batch: what batches are, and sweeps over them that resume."""
+"""Evidence read in batches, and resumable passes over the batches."""

@@ -1,4 +1,4 @@
-"""Evidence that is read batch by batch, as often as a measure needs to."""
+"""Evidence in batches, which can be read as many times as a measure needs."""
 
 import json
 import mmap
@@ -17,11 +17,11 @@ from leepjax.storage.sealed import check_seal
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
-"""What can be swept over again: an iterable that starts anew each time, or a function that makes an iterator."""
+"""Batches that can be read several times: an iterable (not an iterator), or a function that returns an iterator."""
 
 
 class Batch(NamedTuple):
-    """Some examples: what a measure reads of them, their labels, and which of them count."""
+    """A batch of examples: their evidence, labels and weights."""
 
     evidence: ArrayLike
     """[b z] probabilities or logits, or [b d] features"""
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Arrays in memory or on disk as batches; memory-mapped ones are read anew in each sweep and never held.
+    """Arrays in memory or on disk as batches; memory-mapped arrays are read again in each pass, one batch at a time.
 
     >>> batches = Batches(np.eye(3), np.arange(3), batch_size=2)
     >>> [batch.labels.tolist() for batch in batches], len(batches)
@@ -52,19 +52,20 @@ class Batches:
         for name, array in (("labels", labels), ("where", where)):
             if array is not None and len(array) != len(evidence):
                 raise InputError(
-                    f"Batches: expected {len(evidence)} {name}, one an example, got {len(array)}; align the rows."
+                    f"Batches: expected {len(evidence)} {name}, one per example, got {len(array)}; "
+                    "pass one per example."
                 )
         self._evidence, self._labels, self._where = evidence, labels, where
         self._batch_size = batch_size
 
     @classmethod
     def of_table(cls, path: str | PathLike, evidence: str = "logits", *, batch_size: int = 4096) -> Self:
-        """The evidence and labels of a `Table` that `leepjax.extract` wrote: `evidence` is logits or features.
+        """Batches of the table in a file written by `leepjax.extract`; `evidence` is "logits" or "features".
 
-        The file's content is first compared with the digest that it carries, once per process and state of the file.
+        The file is first checked against its digest, once per process unless it changes.
 
         Raises:
-            InputError: for a file that isn't a safetensors table, is damaged, or has no such tensor.
+            InputError: for a file that isn't a safetensors table, is damaged, or lacks the tensor.
         """
         arrays = _mapped_tensors(path)
         for name in (evidence, "labels"):
@@ -82,12 +83,12 @@ class Batches:
 
     @property
     def fingerprint(self) -> tuple:
-        """The shape of the evidence, the size of a batch, and a digest of the labels."""
+        """Shape of the evidence, batch size, and digest of the labels."""
         labels = digest(np.ascontiguousarray(self._labels))
         return self._evidence.shape, str(self._evidence.dtype), self._batch_size, labels
 
     def starting_at(self, batch: int) -> Iterator[Batch]:
-        """The batches from some batch on; those before it aren't read."""
+        """Batches from number `batch` on; earlier ones aren't read."""
         for start in range(batch * self._batch_size, len(self._labels), self._batch_size):
             rows = slice(start, start + self._batch_size)
             where = None if self._where is None else _read(self._where, rows)
@@ -95,23 +96,25 @@ class Batches:
 
 
 def fingerprint(source: BatchSource) -> tuple:
-    """What can be told of batches without reading them all, to know them again."""
+    """Identify batches without reading them all, to recognise them when a checkpoint resumes."""
     if isinstance(source, Batches):
         return source.fingerprint
     return (len(source),) if isinstance(source, Sized) else ()
 
 
 def starting_at(source: BatchSource, batch: int) -> Iterator[Batch]:
-    """The batches of any source from some batch on, read one ahead by a thread.
+    """Batches from number `batch` on; a thread reads one batch ahead.
 
     Raises:
-        InputError: for an iterator, which a second sweep would find empty, or batches that aren't tuples or dicts.
+        InputError: for an iterator, which would be empty in a second pass, or batches that aren't tuples or dicts.
     """
     if isinstance(source, Batches):
         return _ahead(map(_on_device, source.starting_at(batch)))
     iterable = source() if callable(source) else source
     if not callable(source) and iter(iterable) is iterable:
-        raise InputError("batches: expected what can be read again, got an iterator; pass a function that makes it.")
+        raise InputError(
+            "batches: expected batches that can be read twice, got an iterator; pass a function that makes it."
+        )
     iterator = iter(iterable)
     for _ in range(batch):
         next(iterator, None)
@@ -119,31 +122,31 @@ def starting_at(source: BatchSource, batch: int) -> Iterator[Batch]:
 
 
 def first_batch(source: BatchSource) -> Batch:
-    """The batch that shows what the others are like.
+    """The first batch, for shapes and dtypes.
 
     Raises:
-        InputError: as `starting_at`, and if there is none.
+        InputError: as `starting_at`, and if there are no batches.
     """
     for batch in starting_at(source, 0):
         return batch
-    raise InputError("batches: expected at least one batch, got none; check the loader.")
+    raise InputError("batches: expected at least one batch, got none; pass a loader with at least one example.")
 
 
 def _as_batch(item: Any) -> Batch:
     try:
         batch = Batch(**item) if isinstance(item, dict) else Batch(*item)
-        # A loader may fill the same array again while this batch is at work.
+        # Copy: a loader may refill the same array while this batch is still in use.
         evidence = np.array(batch.evidence) if isinstance(batch.evidence, np.ndarray) else batch.evidence
         return batch._replace(evidence=evidence, labels=np.array(batch.labels))
     except TypeError:
         got = f"a dict of {sorted(item)}" if isinstance(item, dict) else type(item).__name__
         raise InputError(
-            f"batches: expected (evidence, labels) or (evidence, labels, where), got {got}; map the loader's items."
+            f"batches: expected (evidence, labels) or (evidence, labels, where), got {got}; convert the loader's items."
         ) from None
 
 
 def _on_device(batch: Batch) -> Batch:
-    """Put the evidence where it is computed with; where that is the host, without a copy."""
+    """Put the evidence on the device; on a CPU, without a copy."""
     if isinstance(batch.evidence, np.ndarray):
         return batch._replace(evidence=jax.device_put(batch.evidence, may_alias=True))
     return batch
@@ -158,7 +161,7 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _read(array: np.ndarray, rows: slice) -> np.ndarray:
-    """Rows of an array. What is mapped is read from its file: mapped pages would stay in the process's memory."""
+    """Rows of an array. A memory-mapped array is read from its file: mapped pages would stay in memory."""
     if not (isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous):
         return array[rows]
     start, stop, _ = rows.indices(len(array))
@@ -170,20 +173,22 @@ def _read(array: np.ndarray, rows: slice) -> np.ndarray:
         while len(view):
             got = file.readinto(view)
             if not got:
-                raise InputError(f"batches: expected {len(array)} rows in {array.filename}, got fewer; write it anew.")
+                raise InputError(
+                    f"batches: expected {len(array)} rows in {array.filename}, got fewer; write the file again."
+                )
             view = view[got:]
     return out.view(array.dtype).reshape(stop - start, *array.shape[1:])
 
 
 def _aligned(size: int, to: int = 64) -> np.ndarray:
-    """Bytes at an address that JAX takes over without a copy."""
+    """Allocate bytes at an aligned address, from which JAX makes an array without a copy."""
     raw = np.empty(size + to, np.uint8)
     start = -raw.ctypes.data % to
     return raw[start : start + size]
 
 
 def _mapped_tensors(path: str | PathLike) -> dict[str, np.memmap]:
-    """The tensors of a safetensors file, mapped: its header is a length, then JSON with dtypes, shapes and offsets."""
+    """Memory-map the tensors of a safetensors file, whose header is a length, then JSON with dtypes and offsets."""
     try:
         check_seal(Path(path), required=False)
         with open(path, "rb") as file:
@@ -192,7 +197,7 @@ def _mapped_tensors(path: str | PathLike) -> dict[str, np.memmap]:
     except FileNotFoundError:
         raise InputError(f"Batches: expected a table at {path}, got no file; check the path.") from None
     except (ValueError, MemoryError, OverflowError) as error:
-        raise InputError(f"Batches: expected a safetensors table in {path}, got {error}; extract it anew.") from None
+        raise InputError(f"Batches: expected a safetensors table in {path}, got {error}; extract it again.") from None
     header.pop("__metadata__", None)
     return {
         name: np.memmap(

@@ -1,4 +1,4 @@
-"""Statistics over batches: sweeps that add them up, show how far they are, and go on after a kill."""
+"""Passes over batches ("sweeps") that add up statistics, report progress, and resume after a kill."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -34,20 +34,20 @@ def accumulate(
     on_batch: Callable[[int], None] | None = None,
     checkpoint: str | PathLike | None = None,
 ) -> Statistic:
-    """A `Joint`, `Moments` or `ClassMoments` with all batches added, in the memory of a few batches and the statistic.
+    """Add all batches to a `Joint`, `Moments` or `ClassMoments`, with only a few batches in memory.
 
     Args:
         statistic: ``Joint.init(c, z)`` for probabilities, ``Moments.init(c, d)`` or
             ``ClassMoments.init(c, d)`` for features.
-        batches: `Batches`, or any re-iterable of ``(evidence, labels)`` or ``(evidence, labels, where)``, or a function
-            that makes an iterator of these. The next batch is read while one is added. Smaller batches are padded to
-            the size of the first, so that one program serves all.
-        on_batch: told the number of examples done since it was last called.
-        checkpoint: a file that keeps what is done, every ten seconds; after a kill the same call finds it and goes on,
-            and at the end takes it away.
+        batches: `Batches`, an iterable (not an iterator) of ``(evidence, labels)`` or ``(evidence, labels, where)``, or
+            a function that returns an iterator of these. The next batch is read while one is added. Smaller batches
+            are padded to the size of the first, so that one compiled program serves all.
+        on_batch: called after each batch with the number of examples in it.
+        checkpoint: path of a file in which the state is saved every ten seconds. After a kill, the same call resumes
+            from it. It is removed at the end.
 
     Returns:
-        The statistic of all examples; its measures are ``h_score_from_moments`` and the like.
+        The statistic of all examples; pass it to ``h_score_from_moments`` and similar functions.
 
     Raises:
         InputError: for batches that don't fit the statistic, or a checkpoint of another sweep.
@@ -86,9 +86,9 @@ def run_sweeps(
     on_batch: Callable[[int], None] | None = None,
     checkpoint: str | PathLike | None = None,
 ) -> Any:
-    """Fold the batches once for each of `sweeps`, which makes a step of the state that its sweep starts with.
+    """Fold over the batches once per entry of `sweeps`, which makes the sweep's step from the state before it.
 
-    `identity` tells a checkpoint's calls apart; its first entry is the function that asks.
+    `identity` identifies the call in a checkpoint; its first entry is the name of the calling function.
     """
     kept = _Checkpoint(checkpoint, repr((identity, fingerprint(batches))), state)
     at_sweep, at_batch, state = kept.found
@@ -98,7 +98,7 @@ def run_sweeps(
             size = size or len(np.asarray(batch.labels))
             arguments = check(f"{identity[0]}, batch {at_batch}", batch)
             previous, state = state, step(state, *_padded(arguments, size))
-            jax.block_until_ready(previous)  # while this batch is computed the next is read, and no more than that
+            jax.block_until_ready(previous)  # read only one batch ahead
             at_batch += 1
             kept.save(number, at_batch, state)
             if on_batch:
@@ -120,7 +120,7 @@ def _padded(arguments: Arguments, size: int) -> tuple[jax.Array, jax.Array, jax.
 
 
 class _Checkpoint:
-    """A file that holds the state after some batch of some sweep, of the call it belongs to."""
+    """A file with the state after a batch of a sweep, and the identity of its call."""
 
     def __init__(self, path: str | PathLike | None, identity: str, state: Any):
         self._path = None if path is None else Path(path)
@@ -129,7 +129,7 @@ class _Checkpoint:
         self.found = self._load(state) if self._path and self._path.exists() else (0, 0, state)
 
     def save(self, sweep: int, batch: int, state: Any) -> None:
-        """Keep the state, if there is a file to keep it in and the last time is long enough ago."""
+        """Save the state, if there is a path and `SECONDS_BETWEEN_SAVES` have passed."""
         if self._path and time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
             leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
             metadata = {"identity": self._identity, "sweep": str(sweep), "batch": str(batch)}
@@ -146,11 +146,11 @@ class _Checkpoint:
                 metadata = file.metadata() or {}
                 leaves = [jnp.asarray(file.get_tensor(str(i))) for i in range(len(file.keys()))]
         except (safetensors.SafetensorError, OSError) as error:
-            raise InputError(f"checkpoint: expected a sweep's in {self._path}, got {error}; delete it.") from None
+            raise InputError(f"checkpoint: expected a checkpoint in {self._path}, got {error}; delete it.") from None
         if metadata.get("identity") != self._identity:
             raise InputError(
-                f"checkpoint: expected one of this call and these batches in {self._path}, got another's; "
-                "finish that one first, or delete it."
+                f"checkpoint: expected one of this call and these batches in {self._path}, got one of a "
+                "different call; finish that call first, or delete the file."
             )
         found = jax.tree.unflatten(jax.tree.structure(state), leaves)
         return int(metadata["sweep"]), int(metadata["batch"]), found

@@ -126,7 +126,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
         assert process.stdout.readline() == "here\n"
         process.send_signal(signal.SIGKILL)
     assert checkpoint.exists()
-    with pytest.raises(InputError, match=r"checkpoint: expected one of this call and these batches .*, got another's"):
+    with pytest.raises(
+        InputError, match=r"checkpoint: expected one of this call and these batches .*, got one of a different call"
+    ):
         lj.leep(lj.Batches(PROBS, LABELS, batch_size=20), num_classes=C, checkpoint=checkpoint)
 
     told = []
@@ -139,20 +141,23 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
 
 def test_a_checkpoint_that_is_none(tmp_path):
     (tmp_path / "file").write_bytes(b"no checkpoint")
-    with pytest.raises(InputError, match=r"^checkpoint: expected a sweep's in .*file, got .*; delete it\.$"):
+    with pytest.raises(InputError, match=r"^checkpoint: expected a checkpoint in .*file, got .*; delete it\.$"):
         lj.leep(lj.Batches(PROBS, LABELS), num_classes=C, checkpoint=tmp_path / "file")
 
 
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        (generator(), "batches: expected what can be read again, got an iterator; pass a function that makes it."),
-        ([], "batches: expected at least one batch, got none; check the loader."),
+        (
+            generator(),
+            "batches: expected batches that can be read twice, got an iterator; pass a function that makes it.",
+        ),
+        ([], "batches: expected at least one batch, got none; pass a loader with at least one example."),
         (
             [PROBS],
-            r"batches: expected \(evidence, labels\) or \(evidence, labels, where\), got ndarray; map the loader",
+            r"batches: expected \(evidence, labels\) or \(evidence, labels, where\), got ndarray; convert the loader",
         ),
-        ([{"x": 1}], r"batches: expected .*, got a dict of \['x'\]; map the loader's items."),
+        ([{"x": 1}], r"batches: expected .*, got a dict of \['x'\]; convert the loader's items."),
         ([(PROBS, LABELS + 1)], r"leep, batch 0: labels must lie in \[0, 3\), got 3 at index"),
         ([(2 * PROBS, LABELS)], "leep, batch 0: each row of probs must be non-negative and sum to one, got sum 2"),
         ([(PROBS, LABELS), (2 * PROBS, LABELS)], "leep: expected each row of probs non-negative .*, got 103 rows that"),
@@ -170,7 +175,9 @@ def test_what_else_is_refused(tmp_path):
         lj.leep(lj.Batches(PROBS, LABELS))
     with pytest.raises(InputError, match=r"^leep: expected where in the batches, got it beside them; pass \(probs, "):
         lj.leep(lj.Batches(PROBS, LABELS), num_classes=C, where=WHERE)
-    with pytest.raises(InputError, match=r"^Batches: expected 103 labels, one an example, got 102; align the rows\.$"):
+    with pytest.raises(
+        InputError, match=r"^Batches: expected 103 labels, one per example, got 102; pass one per example\.$"
+    ):
         lj.Batches(PROBS, LABELS[1:])
     with pytest.raises(InputError, match=r"^Batches: batch_size must be >= 1, got 0; pass a number of rows\.$"):
         lj.Batches(PROBS, LABELS, batch_size=0)
