@@ -1,1 +1,1 @@
-"""Solvers that measures and heads share: least squares with L2, and logistic regression."""
+"""Solvers shared by measures and heads: ridge and logistic regression, Gaussian mixtures, optimal transport."""

@@ -1,4 +1,4 @@
-"""The maximum over α and β of the evidence of Bayesian linear regressions, which LogME averages."""
+"""Maximise the evidence of Bayesian linear regressions over α and β; LogME is the average of these maxima."""
 
 import math
 from functools import partial
@@ -14,17 +14,17 @@ NEWTON_STEPS = 6
 
 
 class Problem(NamedTuple):
-    """The regressions of all columns y in the basis that diagonalises the centred Gram C = V diag(λ) Vᵀ.
+    """The regressions of all columns y in the basis that diagonalises the centred Gram matrix C = V diag(λ) Vᵀ.
 
-    FᵀF = C + n μμᵀ, and a raw float32 FᵀF would lose C beside a large mean. So C alone is decomposed, and the mean
-    enters as what it is: one more observation, √n μᵀw ≈ 1ᵀy/√n, beside the centred ones.
+    FᵀF = C + n μμᵀ, but in float32 the sum would lose C if the mean is large. So only C is decomposed, and the mean is
+    treated as one more observation, √n μᵀw ≈ 1ᵀy/√n, beside the centred ones.
     """
 
     n: jax.Array
     totals: jax.Array
-    """[c] 1ᵀy, the number of examples of a class"""
+    """[c] 1ᵀy; for one-hot labels, the number of examples of each class"""
     squares: jax.Array
-    """[c] yᵀy, of a class the same"""
+    """[c] yᵀy; for one-hot labels, the same as `totals`"""
     values: jax.Array
     """[d] λ, zero where the dtype doesn't resolve it"""
     vectors: jax.Array
@@ -32,27 +32,28 @@ class Problem(NamedTuple):
     mean: jax.Array
     """[d] m = Vᵀμ"""
     targets: jax.Array
-    """[c d] what the centred observations ask of each direction: √λ_j w_j ≈ target_j"""
+    """[c d] targets of the centred regression per direction: √λ_j w_j ≈ target_j"""
     left: jax.Array
-    """[c] the part of ‖y‖² that no w explains, mean and directions aside"""
+    """[c] the part of the centred ‖y‖² that no w explains"""
     rounding: jax.Array
-    """[] how far off an eigenvalue may be"""
+    """[] bound on the rounding error of an eigenvalue"""
     lost: jax.Array
-    """[c d] squares of what the centred observations ask of directions that have a variance, but none that is known"""
+    """[c d] squared targets of directions that vary, but whose variance isn't resolved"""
     null: jax.Array
-    """[] directions that aren't resolved, and may have a variance"""
+    """[] number of directions that aren't resolved and may vary"""
 
 
 def _ridge(problem, t, total, targets, left):
     """One column at one t = α/β: min R(w) = ‖Fw − y‖² + t‖w‖², the pull of the mean on w, and log|I + FᵀF/t|.
 
-    What a column asks and what t answers meet in products alone, so that all columns at all t of a grid are a matmul.
+    Terms of the column and terms of t are combined only in products, so that under `vmap` all columns at all t of a
+    grid are one matmul.
     """
     n, values, mean = problem.n, problem.values, problem.mean
     inverse = 1 / (t + values)
     leverage = 1 + n * jnp.matmul(mean**2, inverse, precision=HIGHEST)
     predicted = jnp.matmul(jnp.sqrt(values) * targets * mean, inverse, precision=HIGHEST)
-    surprise = total / n - predicted  # of the mean, by the centred observations' w
+    surprise = total / n - predicted  # residual of the mean's observation at the w of the centred ones
     residual = left + t * jnp.matmul(targets**2, inverse, precision=HIGHEST) + n * surprise**2 / leverage
     return residual, n * surprise / leverage, jnp.log1p(values / t).sum() + jnp.log(leverage)
 
@@ -64,12 +65,12 @@ def _evidence(problem, log_t, *of_column):
 
 
 def maximise(problem) -> tuple[jax.Array, jax.Array]:
-    """[c] the largest L of each column, NaN where there is none, and its t, infinite where the best head is zero."""
+    """[c] the largest L of each column, NaN where L has no maximum, and its t, infinite where the best head is zero."""
     n, squares, dtype = problem.n, problem.squares, problem.values.dtype
     of_column = problem.totals, problem.targets, problem.left
     at = partial(_evidence, problem)
 
-    # t runs from where heads interpolate to where they do nothing.
+    # The grid of t runs from heads that interpolate the data to heads that are zero.
     scale = problem.values[-1] + n * (problem.mean**2).sum()
     log_eps = math.log(float(jnp.finfo(dtype).eps))
     grid = jnp.linspace(2 * log_eps, -log_eps, GRID, dtype=dtype) + jnp.log(nonzero_or_one(scale))
@@ -78,11 +79,11 @@ def maximise(problem) -> tuple[jax.Array, jax.Array]:
     log_t = jax.vmap(partial(_newton, at))(grid[inner - 1], grid[inner + 1], *of_column)
     best = jax.vmap(at)(log_t, *of_column)
     zero_head = -n / 2 * (jnp.log(2 * jnp.pi * nonzero_or_one(squares) / n) + 1)
-    # Without a maximum L rises by at least half of what log t falls, for ever.
+    # If L has no maximum, it keeps rising by at least half of each decrease of log t.
     unbounded = (on_grid[:, 0] - on_grid[:, 1] > (grid[1] - grid[0]) / 4) & (squares > 0)
     t = jnp.where(best < zero_head, jnp.inf, jnp.exp(log_t))
     error = _error(problem, jnp.exp(log_t))
-    # A head along lost directions may be better than none, or, where these are the most, than the one that was found.
+    # A head along lost directions may be better than the zero head or, where most directions are lost, than this one.
     asked = (problem.lost > 0).sum(axis=1)
     error = jnp.where((asked > 0) & (jnp.isinf(t) | (asked > (problem.values > 0).sum())), jnp.inf, error)
     undefined = unbounded | ~(error <= TOLERANCE * n)
@@ -90,16 +91,16 @@ def maximise(problem) -> tuple[jax.Array, jax.Array]:
 
 
 def _error(problem, t):
-    """[c] how far rounding of the Gram may move the largest L, by its derivative (see `evidence_by_gram`)."""
+    """[c] bound on the change of the largest L by rounding of the Gram matrix (see `evidence_by_gram`)."""
     n, squares, values = problem.n, problem.squares, problem.values
     residual, w, inverse = head_at(problem, t)
     residual = jnp.where(squares > 0, residual, 1)
     of_values = problem.rounding * jnp.where(values > 0, inverse, 0).sum(axis=1)
     of_head = n * problem.rounding * (w**2).sum(axis=1) / residual
-    # An exact fit has R = t ‖w‖², which follows the least eigenvalue.
+    # For an exact fit R = t ‖w‖², which is determined by the least eigenvalue.
     of_fit = n * problem.rounding / jnp.where(values > 0, values, jnp.inf).min()
     of_head = jnp.where(problem.left > 0, of_head, jnp.minimum(of_head, of_fit))
-    # A direction of variance λ explains what is asked of it, squared, by t + λ.
+    # A direction of variance λ explains its squared target / (t + λ).
     of_lost = n * problem.lost.sum(axis=1) / t / residual
     of_null = problem.null * jnp.log1p(problem.rounding / t)
     return (of_values + of_head + of_lost + of_null) / 2
@@ -113,7 +114,7 @@ def head_at(problem, t):
 
 
 def _newton(f, low, high, *args):
-    """Where f peaks between `low` and `high`: Newton's steps, and a halving where one would leave the bracket."""
+    """The maximum of f between `low` and `high`, by Newton's steps; bisect where a step would leave the bracket."""
     slope = jax.grad(f)
 
     def narrow(_, bracket):

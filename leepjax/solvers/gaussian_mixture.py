@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians fitted by expectation and maximisation, of a shape that is known before the data are."""
+"""Gaussian mixtures fitted by expectation–maximisation, with static shapes."""
 
 from functools import partial
 from typing import Literal, NamedTuple
@@ -12,28 +12,28 @@ Covariance = Literal["diagonal", "spherical", "full"]
 
 
 class GaussianMixture(NamedTuple):
-    """Σ_k π_k N(μ_k, Σ_k). A component of weight zero has no part in it."""
+    """Σ_k π_k N(μ_k, Σ_k). A component of weight zero is unused."""
 
     weights: jax.Array
     """[k] π, which sum to one"""
     means: jax.Array
     """[k d] μ"""
     covariances: jax.Array
-    """[k d] variances if diagonal or spherical, [k d d] if full; one where a direction isn't kept"""
+    """[k d] variances if diagonal or spherical, [k d d] if full; one for a column that isn't kept"""
 
 
 class Fit(NamedTuple):
-    """A fitted mixture and what it says of the rows it was fitted on."""
+    """A fitted mixture and its posterior and likelihood of the rows."""
 
     mixture: GaussianMixture
     posterior: jax.Array
-    """[n k] how probable each component is for each row"""
+    """[n k] posterior probability of each component for each row"""
     log_likelihood: jax.Array
     """[] mean over rows of log Σ_k π_k N(x|μ_k, Σ_k)"""
     steps: jax.Array
-    """[] EM steps made"""
+    """[] number of EM steps"""
     change: jax.Array
-    """[] of the log-likelihood over the last step but one, below the tolerance if EM converged"""
+    """[] change of the log-likelihood in the second to last step, below the tolerance if EM converged"""
 
 
 @partial(jax.jit, static_argnames=("num_components", "covariance"))
@@ -51,27 +51,27 @@ def fit_gaussian_mixture(
     max_steps: int = 100,
     floor: jax.Array | float = 1e-6,
 ) -> Fit:
-    """The mixture of Gaussians that EM reaches from a k-means++ start.
+    """Fit a Gaussian mixture by EM from a k-means++ start.
 
-    Each component starts as the Gaussian of the rows that are nearest to its centre. It starts out empty, and stays so,
-    if there are fewer distinct rows than components.
+    Each component starts as the Gaussian of the rows nearest to its centre. With fewer distinct rows than components,
+    the remaining components start empty and stay so.
 
     Args:
-        key: of the start: component k draws its centre with ``fold_in(key, k)``.
+        key: random key of the start: component k draws its centre with ``fold_in(key, k)``.
         x: [n d] rows.
-        num_components: k, the most there can be.
-        covariance: "diagonal", "spherical" (one variance a component) or "full".
-        where: [n] weights; rows of weight zero have finite numbers, but no part.
-        active: how many components there are, k if left out; may be traced.
-        kept: how many of the leading columns are looked at, d if left out; may be traced.
-        start: where EM starts, instead of from k-means++.
+        num_components: k, the largest number of components.
+        covariance: "diagonal", "spherical" (one variance per component) or "full".
+        where: [n] weights; rows of weight zero must be finite, but don't count.
+        active: number of components used, k by default; may be traced.
+        kept: number of leading columns used, d by default; may be traced.
+        start: the mixture from which EM starts, instead of k-means++.
         tolerance: EM stops when a step changes the mean log-likelihood by less.
-        max_steps: the most EM steps.
-        floor: added to every variance, so that none collapses.
+        max_steps: largest number of EM steps.
+        floor: added to every variance, so that none becomes zero.
 
     Returns:
-        The fit. EM never lowers the likelihood but for what `floor` adds, and ends in a local maximum. Steps and stop
-        are scikit-learn's, the start is not. n·k·kept operations a step (n·k·d² if full), n·k numbers beside the rows.
+        The fit, a local maximum. Apart from `floor`, EM never lowers the likelihood. Steps and stopping rule are those
+        of scikit-learn, the start isn't. A step takes n·k·kept operations (n·k·d² if full); memory is n·k numbers.
 
     Reference:
         Dempster, Laird, Rubin, JRSS B 1977; Arthur, Vassilvitskii, *k-means++*, SODA 2007.
@@ -86,7 +86,7 @@ def fit_gaussian_mixture(
     def expect(mixture):
         joint = density(mixture)
         evidence = jax.nn.logsumexp(joint, axis=1)
-        # A softmax, as exp(joint − evidence) of a row that is far from all components wouldn't sum to one in float32.
+        # A softmax: for a row far from all components, exp(joint − evidence) wouldn't sum to one in float32.
         return jax.nn.softmax(joint, axis=1), (weights * evidence).sum() / weights.sum()
 
     def step(state):
@@ -96,7 +96,7 @@ def fit_gaussian_mixture(
         return mixture, posterior, likelihood, likelihood - before, change, steps + 1
 
     def goes_on(state):
-        # A step that changes little is followed by one more, as in scikit-learn, where the next E step tells of it.
+        # One more step follows a step that changes little, as in scikit-learn, which compares in the next E step.
         return (state[5] < max_steps) & ~(jnp.abs(state[4]) < tolerance)
 
     infinity = jnp.asarray(jnp.inf, x.dtype)
@@ -104,7 +104,7 @@ def fit_gaussian_mixture(
         nearest = _nearest_centres(key, x, weights, num_components if active is None else active)
         shape = (num_components, d, d) if covariance == "full" else (num_components, d)
         nothing = GaussianMixture(*(jnp.zeros(shape, x.dtype) for shape in (shape[:1], shape[:2], shape)))
-        # The first M step makes the start.
+        # The first M step computes the start.
         first = nothing, jax.nn.one_hot(nearest, num_components, dtype=x.dtype), -infinity, infinity, infinity, -1
     else:
         first = start, *expect(start), infinity, infinity, 0
@@ -115,14 +115,14 @@ def fit_gaussian_mixture(
 
 
 def _nearest_centres(key, x, weights, active):
-    """[n] which of the centres that k-means++ draws is nearest: each row is drawn by its squared distance from them."""
+    """[n] the nearest centre of each row; k-means++ draws centres in proportion to the squared distance from others."""
 
     def draw(k, state):
         nearest, distance = state
         mass = weights * distance
         mass = jnp.where(mass.sum() > 0, mass, weights)
         reached = jnp.cumsum(mass)
-        # In float32 whatever the rows are, or wider ones would start elsewhere.
+        # Always in float32, so that the start doesn't depend on the dtype of the rows.
         drawn = jax.random.uniform(jax.random.fold_in(key, k), dtype=jnp.float32) * reached[-1]
         from_centre = ((x - x[(reached > drawn).argmax()]) ** 2).sum(axis=1)
         closer = (from_centre < distance) | (k == 0)
@@ -133,7 +133,7 @@ def _nearest_centres(key, x, weights, active):
 
 
 def _maximise(x, kept, shares, *, covariance, floor):
-    """The likeliest mixture if each row belongs to the components by these shares [n k]."""
+    """The M step: the most likely mixture given each row's shares [n k] of the components."""
     totals = shares.sum(axis=0)
     some = nonzero_or_one(totals)
     means = jnp.matmul(shares.T, x, precision=HIGHEST) / some[:, None]
@@ -145,7 +145,7 @@ def _maximise(x, kept, shares, *, covariance, floor):
         return jnp.matmul(apart.T, share[:, None] * apart, precision=HIGHEST) / total
 
     def put_variances(j, variances):
-        # As differences: E[x²] − μ² would lose a component that has collapsed in float32.
+        # From differences: in float32, E[x²] − μ² would lose the variance of a narrow component.
         apart = x[:, j, None] - means[:, j]
         return variances.at[j].set((shares * apart**2).sum(axis=0) / some)
 

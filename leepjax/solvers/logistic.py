@@ -1,4 +1,4 @@
-"""Multinomial logistic regression with L2: several weightings of the same examples, solved side by side."""
+"""Multinomial logistic regression with L2, solved for several weightings of the same examples at once."""
 
 from functools import partial
 from typing import NamedTuple
@@ -6,18 +6,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-# Steps up to which each preconditioner is used; the last number is where a fit gives up.
+# Step at which each preconditioner is replaced; the last number is the maximal number of steps.
 STAGES = (10, 30, 400)
-# Features from which on solving with the preconditioner's factor in every step beats inverting it once.
+# Number of features from which solving with the preconditioner's factor in every step is faster than inverting it once.
 WIDE = 512
-# How far above its minimum the objective may end, relative to itself, as the last gradient tells it.
+# Largest distance of the objective to its minimum at which a fit ends, relative to the objective; estimated from the
+# gradient.
 TOLERANCE = 1e-6
-# What a class that no example is of has for a bias: its minimiser is −∞, and this is as good and finite.
+# The bias of a class without examples: the minimiser is −∞, and this finite number has the same effect.
 NEVER = -1e9
 
 
 def with_ones(x: jax.Array) -> jax.Array:
-    """[n d+1] features and a column of ones, whose parameter is the bias."""
+    """[n d+1] features with a column of ones appended, whose parameter is the bias."""
     return jnp.concatenate([x, jnp.ones((len(x), 1), x.dtype)], axis=1)
 
 
@@ -31,23 +32,23 @@ def minimise(
     tolerance: jax.Array | float = TOLERANCE,
     stages: tuple[int, ...] = STAGES,
 ) -> jax.Array:
-    """The parameters of k fits that minimise Σ_i w_i · cross-entropy_i + l2 / 2 · ‖kernel‖², from `start`.
+    """Minimise Σ_i w_i · cross-entropy_i + l2 / 2 · ‖kernel‖² for k fits, from `start`.
 
-    Conjugate gradients (Polak and Ribière) whose step along a direction is Newton's, so that each takes one softmax
-    and two products with `x`. The preconditioner is the Hessian where a stage starts, averaged over classes and fits:
-    (Xᵀ diag(w ⊙ u) X + l2)⁻¹ with u the mean of p (1 − p), scaled so that nothing is averaged away where all classes
-    are equally likely. A step after which the objective has risen is shortened to one after which it can't have, as
-    Böhning's bound says that the Hessian nowhere exceeds ½ I ⊗ Xᵀ diag(w) X + l2.
+    The method is conjugate gradients (Polak and Ribière) with a Newton step along each direction, so that each step
+    takes one softmax and two products with `x`. The preconditioner is the inverse of the Hessian at the start of a
+    stage, averaged over classes and fits: (Xᵀ diag(w ⊙ u) X + l2)⁻¹, with u the mean of p (1 − p), scaled so that it is
+    exact where all classes are equally likely. If a step raises the objective, it is shortened to one that can't, by
+    Böhning's bound: the Hessian nowhere exceeds ½ I ⊗ Xᵀ diag(w) X + l2.
 
     Args:
         x: [n f] features, the last column ones.
-        targets: [c n] one-hot labels, a row a class.
+        targets: [c n] one-hot labels, one row per class.
         weights: [k n] how much each example counts in each fit; each row sums to one.
         l2: the strength of the penalty, > 0.
-        start: [k c f] parameters, zero in the rows of classes without an example that counts, which stay so.
+        start: [k c f] parameters; rows of classes without an example that counts must be zero, and stay zero.
         tolerance: the estimated distance to the minimum, relative to the objective, at which a fit ends;
-            infinity leaves `start` as it is.
-        stages: steps up to which each preconditioner is used.
+            with infinity, `start` is returned.
+        stages: step at which each preconditioner is replaced.
 
     Returns:
         [k c f] kernels, with the biases in the last column.
@@ -72,12 +73,12 @@ def minimise(
 
 
 def logits_of(x: jax.Array, params: jax.Array) -> jax.Array:
-    """[k c n] scores of examples [n f] by the parameters [k c f] of k fits."""
+    """[k c n] logits of examples [n f] under the parameters [k c f] of k fits."""
     return jnp.einsum("nf,kcf->kcn", x, params)
 
 
 class _State(NamedTuple):
-    """Where the conjugate gradients of k fits stand."""
+    """State of the conjugate gradients of k fits."""
 
     params: jax.Array
     """[k c f]"""
@@ -90,13 +91,13 @@ class _State(NamedTuple):
     gradient: jax.Array
     """[k c f]"""
     before: jax.Array
-    """[k c f] the gradient where the last direction was chosen"""
+    """[k c f] the gradient from which the last direction was computed"""
     norm: jax.Array
-    """[k] its squared norm, as the preconditioner measures it"""
+    """[k] squared norm of that gradient in the metric of the preconditioner"""
     direction: jax.Array
     """[k c f]"""
     retreat: jax.Array
-    """[k] how far to go back along the direction, ≤ 0; not zero where the last step was too long"""
+    """[k] step back along the direction, ≤ 0; nonzero where the last step was too long"""
     done: jax.Array
     """[k]"""
     steps: jax.Array
@@ -106,13 +107,13 @@ class _Objective(NamedTuple):
     x: jax.Array
     weights: jax.Array
     own: jax.Array
-    """[c n] which class each example is of"""
+    """[c n] one-hot labels as booleans"""
     class_sums: jax.Array
-    """[k c f] Σ_i w_i x_i over the examples of each class: the objective's linear part"""
+    """[k c f] Σ_i w_i x_i over the examples of each class, the linear part of the objective"""
     seen: jax.Array
-    """[k c 1] which classes have an example that counts"""
+    """[k c 1] whether each class has an example that counts"""
     penalty: jax.Array
-    """[f] the bias has none"""
+    """[f] L2 per parameter, zero for the bias"""
 
     @classmethod
     def of(cls, x, targets, weights, l2):
@@ -136,17 +137,17 @@ class _Objective(NamedTuple):
         probs = powers / sums
         linear = self.penalty / 2 * params - self.class_sums
         value = (self.weights * (jnp.log(sums) + highest)[:, 0]).sum(axis=1) + _dot(linear, params)
-        # 1 − p of the own class as what the others have: where classes are told apart it is all that is left.
+        # 1 − p of the own class is summed from the other classes: near p = 1 a subtraction would cancel to zero.
         missing = jnp.where(self.own, 0, powers).sum(axis=1, keepdims=True) / sums
         errors = self.weights[:, None] * jnp.where(self.own, -missing, probs)
         return value, probs, jnp.einsum("nf,kcn->kcf", self.x, errors) + self.penalty * params
 
     def preconditioner(self, probs):
-        """A function that multiplies gradients [k c f] by the inverse of the Hessian's mean over fits and classes."""
+        """A function that multiplies gradients [k c f] by the inverse of the Hessian averaged over fits and classes."""
         contrasts = jnp.maximum(self.seen.sum(axis=1) - 1, 1)
         spread = (self.weights * (1 - (probs**2).sum(axis=1)) / contrasts).mean(axis=0)
         hessian = (self.x * spread[:, None]).T @ self.x
-        # Rounding must not make it indefinite; a preconditioner may be a little wrong.
+        # Add a little, so that rounding can't make it indefinite: a preconditioner needn't be exact.
         ridge = self.penalty + 1e-6 * jnp.trace(hessian) + 1e-30
         factor = jnp.linalg.cholesky(hessian + jnp.diag(ridge))
         if len(factor) > WIDE:
@@ -170,14 +171,14 @@ class _Objective(NamedTuple):
         length = jnp.where(back, s.retreat, jnp.where(done, 0, newton))
         params, logits = s.params + _each(length) * direction, s.logits + _each(length) * change
         value, probs, gradient = self.evaluate(params, logits)
-        # Where it still falls at the end of a step it has fallen all along it, as the objective is convex.
+        # The objective is convex: if it still falls at the end of a step, it fell along the whole step.
         rose = ~back & (value > s.value) & (_dot(gradient, direction) > 0)
         retreat = jnp.where(rose, safe - newton, 0)
         before, norm = jnp.where(_each(back), s.before, s.gradient), jnp.where(back, s.norm, norm)
         return _State(params, logits, probs, value, gradient, before, norm, direction, retreat, done, s.steps + 1)
 
     def curvatures(self, probs, change, direction):
-        """[k] the objective's second derivative along a direction, and Böhning's bound of it."""
+        """[k] the second derivative of the objective along a direction, and [k] Böhning's bound on it."""
         mean, square = (probs * change).sum(axis=1), (probs * change**2).sum(axis=1)
         highest = jnp.where(self.seen, change**2, 0).sum(axis=1) / 2
         decay = _dot(self.penalty * direction, direction)

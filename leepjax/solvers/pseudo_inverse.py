@@ -1,18 +1,18 @@
-"""Regressions on scaled features: the pseudo-inverse of a correlation matrix, and how far rounding reaches in it."""
+"""Regression on scaled features: the pseudo-inverse of a correlation matrix, and a bound on its rounding error."""
 
 import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import HIGHEST, TOLERANCE, resolution
 
-# By how many roundings an entry of a Gram, or of a product with it, is taken to be off.
+# Assumed error of an entry of a Gram matrix, or of a product with it, in units of eps.
 ROUNDINGS = 8
 
 
 def solve(correlation: jax.Array, factor: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """[c d] factor correlation⁺, and how much more than rounding it leaves out of the factor: Σ of squares.
+    """[c d] factor · correlation⁺, and [] the sum of squares of the factor that it leaves out, beyond rounding.
 
-    By Cholesky at full rank, a tenth of the cost, and by eigenvectors otherwise.
+    Uses Cholesky at full rank, at a tenth of the cost, and eigenvectors otherwise.
     """
     tolerance, eps = resolution(len(correlation), correlation.dtype), float(jnp.finfo(correlation.dtype).eps)
     lower = jax.lax.linalg.cholesky(correlation, symmetrize_input=False)
@@ -26,19 +26,19 @@ def solve(correlation: jax.Array, factor: jax.Array) -> tuple[jax.Array, jax.Arr
         inverse = jnp.where(resolved, 1 / jnp.where(resolved, values, 1), 0)
         along = jnp.matmul(factor, vectors, precision=HIGHEST)
         solved = jnp.matmul(along * inverse, vectors.T, precision=HIGHEST)
-        # Eigenvectors without variance have a part of the others, by the rounding of the matrix over their eigenvalues.
+        # By rounding, null eigenvectors contain a part of the others: the error of the matrix over their eigenvalues.
         mixed = jnp.maximum((factor**2).sum(), 1 / len(factor)) * len(values) + ((values[-1] * solved) ** 2).sum()
         return solved, jnp.where(resolved, 0, along**2).sum() - (ROUNDINGS * eps) ** 2 * mixed
 
-    # A pivot squared is the share of a feature's variance that those before it leave unexplained, NaN if below zero.
+    # A squared pivot is the share of a feature's variance that the features before it don't explain; NaN if negative.
     full_rank = (jnp.diagonal(lower) ** 2 > tolerance).all()
     return jax.lax.cond(full_rank, by_cholesky, by_eigenvectors)
 
 
 def is_resolved(solved: jax.Array, lost: jax.Array, size: jax.Array) -> jax.Array:
-    """[] whether rounding changes a trace of ``solved @ factor.T`` by no more than the tolerance times `size`.
+    """[] whether rounding changes the trace of ``solved @ factor.T`` by at most `TOLERANCE` times `size`.
 
-    The trace changes by −W d correlation Wᵀ, and entries of the correlation round one by one.
+    With W = solved, the trace changes by −W · d(correlation) · Wᵀ; entries of the correlation round independently.
     """
     error = ROUNDINGS * float(jnp.finfo(solved.dtype).eps) * (solved**2).sum()
     return (error <= TOLERANCE * size) & (lost <= 0)

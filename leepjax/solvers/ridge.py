@@ -1,4 +1,4 @@
-"""Ridge regression of one-hot labels in closed form, and the error of each example by the fit to all others."""
+"""Ridge regression of one-hot labels in closed form, with each example's leave-one-out error."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,16 +9,17 @@ import jax.numpy as jnp
 
 from leepjax.kernels import HIGHEST, nonzero_or_one
 
-# The strongest first. Below these, float32 doesn't tell the eigenvalues of real features from zero.
-L2_GRID = tuple(10.0 ** (-power / 2) for power in range(11))
+# L2 relative to the number of features, the strongest first. With a weaker L2, eigenvalues of real features can't be
+# distinguished from zero in float32.
+RELATIVE_L2S = tuple(10.0 ** (-power / 2) for power in range(11))
 _matmul = partial(jnp.matmul, precision=HIGHEST)
 
 Solve = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-"""From an L2 to the kernel [d c] and the leave-one-out errors [n c]."""
+"""L2 → kernel [d c] and leave-one-out errors [n c]"""
 
 
 class Probe(NamedTuple):
-    """A fit to standardised features, (features − mean) / std, at the L2 of least squared leave-one-out error."""
+    """A fit to standardised features, (features − mean) / std, with the L2 of least squared leave-one-out error."""
 
     mean: jax.Array
     """[d]"""
@@ -31,24 +32,24 @@ class Probe(NamedTuple):
     l2: jax.Array
     """[]"""
     errors: jax.Array
-    """[n c] each example's one-hot label less what the fit to all others says of it"""
+    """[n c] each example's one-hot label minus its prediction by the fit to all other examples"""
     accuracy: jax.Array
-    """[] of each example by the fit to all others; NaN if there are no others"""
+    """[] leave-one-out accuracy; NaN for a single example"""
 
 
 def ridge(features: jax.Array, labels: jax.Array, num_classes: int, weights: jax.Array | None = None) -> Probe:
     """Fit one-hot labels [n c] to features [n d], with L2 chosen by leave-one-out.
 
-    Minimises ``mean ‖one_hot(label) − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x. One
-    eigendecomposition, of the smaller of covariance [d d] and kernel matrix [n n], gives the solutions of all L2s, and
-    the error that each example has when it is left out (Allen's PRESS): its residual over one minus its leverage. Only
-    the scale of the features isn't recomputed without the example.
+    Minimise ``mean ‖one_hot(label) − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x. One
+    eigendecomposition, of the smaller of covariance [d d] and kernel matrix [n n], gives the solutions for all L2s and
+    each example's leave-one-out error (Allen's PRESS): its residual over one minus its leverage. Only the scale of the
+    features isn't recomputed without the example.
 
-    The L2s are `L2_GRID` times the number of features that vary, which is the sum of the eigenvalues. The one of least
-    squared leave-one-out error is chosen, the strongest of equals.
+    The L2s are `RELATIVE_L2S` times the number of features that vary, which is the sum of the eigenvalues. The L2 of
+    least squared leave-one-out error is chosen, the strongest in a tie.
 
-    With weights [n], every mean over examples is weighted, an example is left out with its whole weight, and those of
-    weight zero may hold anything.
+    With weights [n], every mean over examples is weighted, and an example is left out with its whole weight. Rows of
+    weight zero may hold any value.
 
     References:
         Allen, The relationship between variable selection and data augmentation and a method for prediction,
@@ -61,8 +62,8 @@ def ridge(features: jax.Array, labels: jax.Array, num_classes: int, weights: jax
     frequencies = _mean(targets, weights)
     solve = solver(x, targets - frequencies, weights)
 
-    l2s = jnp.asarray(L2_GRID, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(), 1)
-    # One after the other, so that the errors of all are never held.
+    l2s = jnp.asarray(RELATIVE_L2S, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(), 1)
+    # A loop over the L2s, so that only one [n c] array of errors is held.
     squared_errors = jax.lax.map(lambda l2: squared_error(solve(l2)[1], weights), l2s)
     l2 = l2s[squared_errors.argmin()]
     kernel, errors = solve(l2)
@@ -73,19 +74,19 @@ def ridge(features: jax.Array, labels: jax.Array, num_classes: int, weights: jax
 
 
 def squared_error(errors: jax.Array, weights: jax.Array | None = None) -> jax.Array:
-    """[] the mean square of errors [n c]."""
+    """[] the weighted mean over examples of squared errors [n c]."""
     return (errors**2).mean() if weights is None else _mean(errors**2, weights).mean()
 
 
 def _mean(values, weights):
-    """The mean of values [n …] over the examples."""
+    """The weighted mean of values [n …] over the examples."""
     if weights is None:
         return values.mean(axis=0)
     return jnp.tensordot(weights, values, 1, precision=HIGHEST) / weights.sum()
 
 
 def _standardised(features, weights):
-    """Features [n d] of mean 0 and deviation 1, by [d] a mean, the deviation, and what rounding left of the mean.
+    """Standardise features [n d]; return them with their [d] mean, deviation, and rounding error of the mean.
 
     Rows of weight zero become zeros.
     """
@@ -101,9 +102,9 @@ def _standardised(features, weights):
 
 
 def solver(x: jax.Array, targets: jax.Array, weights: jax.Array | None = None) -> Solve:
-    """What solves the ridge problem of centred x [n d] and centred targets [n c] for L2s of `L2_GRID` times d.
+    """A solver of the ridge problem of centred x [n d] and centred targets [n c], for L2s of `RELATIVE_L2S` times d.
 
-    With H the matrix of the fit, intercept included, an example's leave-one-out error is ``((I − H) y)ᵢ / (I − H)ᵢᵢ``.
+    With the hat matrix H, intercept included, an example's leave-one-out error is ``((I − H) y)ᵢ / (I − H)ᵢᵢ``.
     """
     n, d = x.shape
     return (_by_covariance if n >= d else _by_kernel_matrix)(x, targets, weights)
@@ -118,7 +119,7 @@ def _by_covariance(x, targets, weights) -> Solve:
     def solve(l2):
         shrinkage = 1 / (jnp.maximum(eigenvalues, 0) + l2)
         fitted = shrinkage[:, None] * correlations
-        # At least (1 − 1/n) · l2 / (largest eigenvalue + l2), and for the L2s above that is far from rounding.
+        # At least (1 − 1/n) · l2 / (largest eigenvalue + l2), which for these L2s is far above the rounding error.
         freedom = 1 - own / size - own * _matmul(projected**2, shrinkage)
         errors = (targets - _matmul(projected, fitted)) / freedom[:, None]
         return _matmul(directions, fitted) / jnp.sqrt(size), errors
@@ -128,10 +129,10 @@ def _by_covariance(x, targets, weights) -> Solve:
 
 def _by_kernel_matrix(x, targets, weights) -> Solve:
     size, root = (len(x), None) if weights is None else (weights.sum(), jnp.sqrt(weights))
-    # Rows times the roots of their weights are a problem without weights, but for what an intercept is.
+    # Rows times the roots of their weights make an unweighted problem, in which the intercept's column is the roots.
     x, targets = _times(root, x), _times(root, targets)
     eigenvalues, directions = jnp.linalg.eigh(_matmul(x, x.T) / size)
-    # The intercept has a direction, of ones. It is taken out of all, for eigenvectors of equal eigenvalues may mix it.
+    # Project the intercept's direction out of all eigenvectors: those of equal eigenvalues may contain a part of it.
     if root is None:
         directions = directions - directions.mean(axis=0)
     else:
@@ -141,7 +142,7 @@ def _by_kernel_matrix(x, targets, weights) -> Solve:
     def solve(l2):
         shrinkage = 1 / (jnp.maximum(eigenvalues, 0) + l2)
         dual = _matmul(directions, shrinkage[:, None] * correlations)
-        # Both are l2 times the like: nothing cancels, however closely the examples are fitted.
+        # Numerator and denominator both have the factor l2: nothing cancels, even for an almost exact fit.
         errors = dual / _matmul(directions**2, shrinkage)[:, None]
         return _matmul(x.T, dual) / size, errors if root is None else errors / nonzero_or_one(root)[:, None]
 
@@ -149,5 +150,5 @@ def _by_kernel_matrix(x, targets, weights) -> Solve:
 
 
 def _times(factors, rows):
-    """Rows [n …], each times its factor."""
+    """Multiply each row [n …] by its factor [n]."""
     return rows if factors is None else rows * factors[:, None]

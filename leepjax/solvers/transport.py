@@ -1,4 +1,4 @@
-"""Optimal transport between the examples of a source and those of a target, and the labels that it pairs."""
+"""Optimal transport between a source's examples and a target's, and the labels that it pairs."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,23 +9,23 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import Arguments, check_features, on_host
 from leepjax.types import InputError
 
-# Pivots of the network simplex: far more than a few thousand examples take.
+# Maximal number of pivots of the network simplex, far more than a few thousand examples need.
 MOST_PIVOTS = 10_000_000
 
 
 class Sample(NamedTuple):
-    """Examples that count, on the host in float64."""
+    """The examples that count, on the host, in float64."""
 
     features: np.ndarray
     """[n d]"""
     labels: np.ndarray
     """[n]"""
     mass: np.ndarray
-    """[n] their weights, which sum to one"""
+    """[n] weights, which sum to one"""
     num_classes: int
 
     def of_class(self, label: int) -> "Sample":
-        """The examples of one class, of mass one."""
+        """The examples of one class, with weights that sum to one."""
         chosen = self.labels == label
         mass = self.mass[chosen]
         return Sample(self.features[chosen], self.labels[chosen], mass / mass.sum(), self.num_classes)
@@ -40,7 +40,7 @@ def check_samples(
     source_where: ArrayLike | None,
     where: ArrayLike | None,
 ) -> tuple[Sample, Sample]:
-    """Examples of the source and of the target, with features of one source."""
+    """Check the source's and the target's examples, whose features must come from the same network."""
     try:
         source = check_features(function, source_features, source_labels, None, source_where)
     except InputError as error:
@@ -51,13 +51,13 @@ def check_samples(
     if widths[0] != widths[1]:
         raise InputError(
             f"{function}: expected features of one width, got {widths[0]} of the source's data and {widths[1]} of the "
-            "target's; pass what one source says of both."
+            "target's; pass features of both from the same network."
         )
     return _sample(source), _sample(target)
 
 
 def solver(function: str) -> Callable[..., Any]:
-    """POT's exact solver, which is loaded when it is first needed."""
+    """Import POT's exact solver."""
     try:
         from ot import emd
     except ImportError:
@@ -66,12 +66,12 @@ def solver(function: str) -> Callable[..., Any]:
 
 
 def coupling(emd: Callable[..., Any], source: Sample, target: Sample, cost: np.ndarray) -> np.ndarray:
-    """[n_s n] how the source's mass is best moved to the target's at a cost [n_s n] for each unit."""
+    """[n_s n] the transport plan of least cost, for costs [n_s n] per unit of mass."""
     return np.asarray(emd(source.mass, target.mass, np.ascontiguousarray(cost), numItermax=MOST_PIVOTS))
 
 
 def squared_distances(source: Sample, target: Sample) -> tuple[np.ndarray, float]:
-    """[n_s n] ‖x − f‖² in a unit, and that unit: POT compares costs with an absolute tolerance."""
+    """[n_s n] ‖x − f‖² divided by a unit, and the unit: POT compares costs with an absolute tolerance."""
     centre = target.features.mean(axis=0)
     x, f = source.features - centre, target.features - centre
     size = max(np.abs(x).max(), np.abs(f).max())
@@ -81,7 +81,7 @@ def squared_distances(source: Sample, target: Sample) -> tuple[np.ndarray, float
 
 
 def conditional_entropy(plan: np.ndarray, source: Sample, target: Sample) -> float:
-    """H(Y|Z) of the labels of the pairs that a plan [n_s n] makes."""
+    """H(Y|Z) of target labels given source labels, under a transport plan [n_s n]."""
     pairs = np.eye(source.num_classes)[source.labels].T @ plan @ np.eye(target.num_classes)[target.labels]
     conditional = pairs / np.where(pairs > 0, pairs.sum(axis=1, keepdims=True), 1)
     return max(-float((pairs * np.log(np.where(pairs > 0, conditional, 1))).sum()), 0.0)

@@ -8,7 +8,7 @@ import reference
 from cases import TALL, WHERE, WIDE, problem
 
 from leepjax import fit_ridge, linear_probe
-from leepjax.solvers.ridge import L2_GRID, solver
+from leepjax.solvers.ridge import RELATIVE_L2S, solver
 from leepjax.types import InputError
 
 
@@ -29,7 +29,7 @@ def test_accuracy_is_that_of_the_probe_that_verifies():
 
 
 @pytest.mark.parametrize("d", [3, 20])
-@pytest.mark.parametrize("share", L2_GRID[::5])
+@pytest.mark.parametrize("share", RELATIVE_L2S[::5])
 def test_weighted_errors_are_those_of_really_leaving_each_example_out(d, share):
     rng = np.random.default_rng(d)
     x, y, weights = rng.normal(size=(12, d)), rng.normal(size=(12, 2)), rng.permutation(np.arange(12) % 4) + 0.0

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge, RidgeClassifierCV
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.split import train_test_split
-from leepjax.solvers.ridge import L2_GRID, solver
+from leepjax.solvers.ridge import RELATIVE_L2S, solver
 from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError
 
@@ -41,7 +41,9 @@ def left_out(x, targets, l2):
 
 
 @pytest.mark.parametrize(("n", "d"), [(60, 10), (60, 60), (60, 61), (60, 200), (3, 10)])
-@pytest.mark.parametrize(("share", "tolerance"), [(L2_GRID[0], 1e-5), (L2_GRID[5], 1e-4), (L2_GRID[-1], 1e-2)])
+@pytest.mark.parametrize(
+    ("share", "tolerance"), [(RELATIVE_L2S[0], 1e-5), (RELATIVE_L2S[5], 1e-4), (RELATIVE_L2S[-1], 1e-2)]
+)
 def test_errors_are_those_of_really_leaving_each_example_out(n, d, share, tolerance):
     features, labels = blobs(n, d)
     x, targets, l2 = standardised(features), np.eye(4)[labels], share * d
@@ -68,7 +70,7 @@ def test_a_probe_is_scikit_learns(d, classes, spread):
     labels[:9] = 0
     head, l2, accuracy = fit_ridge(features, labels, classes)
     x = standardised(features)
-    theirs = RidgeClassifierCV([60 * d * share for share in L2_GRID]).fit(x, labels)
+    theirs = RidgeClassifierCV([60 * d * share for share in RELATIVE_L2S]).fit(x, labels)
     assert l2 * 60 == pytest.approx(theirs.alpha_, rel=1e-5)
     # Their targets are ±1 where ours are 1 and 0, and of two classes they fit one.
     scores = 2 * np.asarray(head.logits(features)) - 1
@@ -80,7 +82,7 @@ def test_a_probe_is_scikit_learns(d, classes, spread):
 
 
 @pytest.mark.parametrize("d", [10, 200])
-@pytest.mark.parametrize("share", L2_GRID[::2])
+@pytest.mark.parametrize("share", RELATIVE_L2S[::2])
 def test_squared_errors_are_scikit_learns(d, share):
     features, labels = blobs(60, d)
     x, targets = standardised(features), np.eye(4)[labels] - np.eye(4)[labels].mean(axis=0)
@@ -113,8 +115,8 @@ def test_examples_of_high_leverage(n):
     features = np.vstack([features, features[: n - 60] + 1e-4])
     x, labels = standardised(features), np.arange(n) % 4
     targets = np.eye(4)[labels] - np.eye(4)[labels].mean(axis=0)
-    _, errors = left_out(x, targets, 60 * L2_GRID[-1])
-    _, ours = solve(jnp.float32(x), jnp.float32(targets), 60 * L2_GRID[-1])
+    _, errors = left_out(x, targets, 60 * RELATIVE_L2S[-1])
+    _, ours = solve(jnp.float32(x), jnp.float32(targets), 60 * RELATIVE_L2S[-1])
     np.testing.assert_allclose(ours, errors, atol=1e-2)
 
 
@@ -134,7 +136,7 @@ def test_a_feature_that_is_constant_in_training_says_nothing(value, d):
     features, labels = blobs(d=d)
     features[:, 3] = value
     head, l2, _ = fit_ridge(features, labels, 4)
-    assert np.isclose(l2, np.array(L2_GRID) * (d - 1)).any()
+    assert np.isclose(l2, np.array(RELATIVE_L2S) * (d - 1)).any()
     x = standardised(features)
     theirs = Ridge(alpha=60 * l2).fit(x, np.eye(4)[labels]).predict(x)
     elsewhere = features + np.eye(d, dtype=np.float32)[3] * 0.5
@@ -180,14 +182,14 @@ def test_a_class_without_a_training_example_is_never_predicted(d):
 def test_one_class_alone_is_always_predicted_by_the_strongest_l2():
     features, _ = blobs()
     head, l2, accuracy = fit_ridge(features, np.ones(60, int), 4)
-    assert (l2, accuracy) == (10 * L2_GRID[0], 1)
+    assert (l2, accuracy) == (10 * RELATIVE_L2S[0], 1)
     assert set(np.asarray(head.logits(features).argmax(axis=1))) == {1}
 
 
 def test_one_example_is_predicted_and_nothing_is_known_of_it():
     head, l2, accuracy = fit_ridge([[1.0, 2.0, 3.0]], [2], 4)
     assert np.isnan(accuracy)
-    assert l2 == L2_GRID[0]
+    assert l2 == RELATIVE_L2S[0]
     np.testing.assert_allclose(head.logits([[5.0, 0.0, 0.0]]), [[0, 0, 1, 0]], atol=1e-6)
 
 

@@ -30,7 +30,7 @@ def linear_probe(
 
         e_i = ((I − H) Y)_i / (I − H)_ii,   accuracy = mean over i of [argmax_y (Y_i − e_i) = y_i]
 
-    L2 is, of `leepjax.solvers.ridge.L2_GRID` times the number of features that vary, the one of least mean ‖e_i‖².
+    L2 is, of `leepjax.solvers.ridge.RELATIVE_L2S` times the number of features that vary, the one of least mean ‖e_i‖².
     It is the probe that ``verify="ridge"`` trains (`leepjax.fit_ridge`), whose `loo_accuracy` this is.
 
     Args:
