@@ -25,16 +25,17 @@ _INVERTED = {
 
 
 def to_timm(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The state dict as timm names and lays it out, whoever of these published it; any other comes back as it is.
+    """Rename and transpose a state dict of one of these publishers to timm's layout; return any other unchanged.
 
     - Keras' MobileNet as ``.h5`` (``conv_pw_1_bn/conv_pw_1_bn/gamma:0``): timm's ``mobilenetv1_100``;
     - pytorchcv's MobileNet (``features.stage1.unit1.dw_conv.conv.weight``): likewise;
     - pytorchcv's ResNets (``features.stage1.unit1.body.conv1.conv.weight``): timm's and torchvision's ``resnet18`` …;
     - EfficientNet-PyTorch's lite models (``_blocks.1._expand_conv.weight``): timm's ``tf_efficientnet_lite0`` ….
 
-    Names say nothing of the rest: Keras' MobileNet pads below and right where the stride is 2 and has a ReLU6 and an ε
-    of 1e-3 in BatchNorm, pytorchcv's pads all around and has a plain ReLU and 1e-5. Of ResNets with bottlenecks, its
-    ``resnet50b`` puts the stride where timm and torchvision do, in the second convolution; ``resnet50`` in the first.
+    Tensor names don't show the other differences. Keras' MobileNet pads below and right where the stride is 2, has a
+    ReLU6, and an ε of 1e-3 in BatchNorm; pytorchcv's MobileNet pads on all sides, has a plain ReLU, and an ε of 1e-5.
+    In bottleneck blocks, pytorchcv's ``resnet50b`` has the stride in the second convolution, as timm and torchvision
+    do; its ``resnet50`` has it in the first.
 
     >>> list(to_timm({"_conv_stem.weight": np.ones((32, 3, 3, 3))}))
     ['conv_stem.weight']

@@ -1,1 +1,1 @@
-"""What a caller names, opened and checked: sources and targets."""
+"""Open and check the sources and targets that a caller names."""

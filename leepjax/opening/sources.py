@@ -1,4 +1,4 @@
-"""The sources of a command: named, opened, told apart, and left out with a reason where they fail."""
+"""Open the sources of a command, give them distinct names, and collect those that fail."""
 
 import os
 from collections import Counter
@@ -17,34 +17,34 @@ from leepjax.storage.files import WriteError, digest
 from leepjax.types import InputError
 
 AnySource = str | os.PathLike | Source
-"""What `load_source` takes, the name of a set of sources, or an opened source."""
+"""An argument of `load_source`, the name of a set of sources, or an opened source."""
 
 NOT_OF_A_SOURCE = (WriteError,)
-"""Errors that every source would meet: they end a command."""
+"""Errors that would occur with every source, and so end a command."""
 
 SENTENCES = (InputError, FloatingPointError, MemoryError, OSError)
-"""Errors whose text is a sentence for the user."""
+"""Errors whose message is meant for the user."""
 
 
 class Failed(NamedTuple):
-    """A source that couldn't be opened or measured, by the name in tables, and why."""
+    """The name of a source that couldn't be opened or measured, and its error."""
 
     source: str
     error: Exception
 
 
 class Opened(NamedTuple):
-    """Sources of different names, and those that couldn't be opened."""
+    """Opened sources with distinct names, and those that couldn't be opened."""
 
     sources: list[Source]
     failed: list[Failed]
 
 
 def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[Source]:
-    """Open sources, all that are shipped by default. Sources of one name are told apart by path, or by hash.
+    """Open sources, by default all that are shipped. Sources of the same name get their path or hash appended to it.
 
     Raises:
-        InputError: when there is none, one can't be opened, or one stands there twice.
+        InputError: when no source is given, one can't be opened, or one is given twice.
     """
     opened = open_each(caller, sources)
     for failed in opened.failed:
@@ -53,10 +53,10 @@ def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -
 
 
 def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None) -> Opened:
-    """The same, but sources that can't be opened are left out. Names are checked before anything is opened.
+    """Open sources as `open_sources` does, but leave out those that can't be opened. Names are checked first.
 
     Raises:
-        InputError: when there is none, one stands there twice, or a name isn't known.
+        InputError: when no source is given, one is given twice, or a name is unknown.
     """
     opened, failed = [], []
     chosen = chosen_sources(caller, sources)
@@ -72,33 +72,33 @@ def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None) -> O
 
 
 def chosen_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[AnySource]:
-    """What to open: names of sets stand for their members, and nothing for all that are shipped.
+    """Expand names of sets to their members, and None to all shipped sources.
 
     Raises:
-        InputError: when there is none, or one stands there twice.
+        InputError: when no source is given, or one is given twice.
     """
     chosen = several("shipped" if sources is None else sources)
     members = sets()
     all_of = [each for name in chosen for each in (members.get(name, (name,)) if isinstance(name, str) else (name,))]
     if not all_of:
-        raise InputError(f"{caller}: expected at least one source, got none; name one or leave the choice out.")
+        raise InputError(f"{caller}: expected at least one source, got none; name one, or leave out the option.")
     if name := twice([each for each in all_of if isinstance(each, str)]):
         raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one.")
     return all_of
 
 
 def several(names: Any) -> Sequence[Any]:
-    """A single name where several are asked for is a list of one, not of its letters."""
+    """Wrap a single name in a list, so that it isn't iterated over by characters."""
     return [names] if isinstance(names, (str, os.PathLike, Source, Target)) else names
 
 
 def twice(names: Sequence[Any]) -> Any:
-    """The first name that stands there more than once."""
+    """The first name that occurs more than once, None if all are distinct."""
     return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def reason_of(error: Exception) -> str:
-    """An error in a line."""
+    """Describe an error on one line."""
     text = " ".join(str(error).split())
     if isinstance(error, SENTENCES) and text:
         return text
@@ -106,10 +106,10 @@ def reason_of(error: Exception) -> str:
 
 
 def raise_for_all(caller: str, failed: Sequence[Failed]) -> NoReturn:
-    """Raise what a command ends with when no source could be measured.
+    """Raise the error of a command for which no source could be measured.
 
     Raises:
-        InputError: with every source's reason; of a single source, its own error.
+        InputError: with the reason of every source; for a single source, its own error is raised instead.
     """
     if len(failed) == 1 and isinstance(failed[0].error, SENTENCES):
         raise failed[0].error
@@ -124,17 +124,17 @@ def _itself(source: Source) -> Source:
 
 
 def _told_apart(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list[Source]:
-    """The sources under different names: those of one name get the path that they were named by, or their hash."""
+    """Make the names distinct: append to a name that several sources have the path given by the caller, or the hash."""
     if again := twice([(source.name, _identity(source)) for _, source in opened]):
         raise InputError(f"{caller}: expected each source once, got {again[0]!r} twice; drop one.")
     given = [source.name for _, source in opened]
-    by_place = [
-        _with_place(name, _place(*each)) if given.count(name) > 1 else name
+    by_origin = [
+        _with_origin(name, _origin(*each)) if given.count(name) > 1 else name
         for name, each in zip(given, opened, strict=True)
     ]
     names = [
-        f"{name} ({digest(source.identity.encode())[:8]})" if by_place.count(name) > 1 else name
-        for name, (_, source) in zip(by_place, opened, strict=True)
+        f"{name} ({digest(source.identity.encode())[:8]})" if by_origin.count(name) > 1 else name
+        for name, (_, source) in zip(by_origin, opened, strict=True)
     ]
     return [
         source if name == source.name else replace(source, card=msgspec.structs.replace(source.card, name=name))
@@ -143,17 +143,17 @@ def _told_apart(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list
 
 
 def _identity(source: Source) -> tuple[str, str]:
-    """Two sources that agree in this are one: the same outputs, from the same file."""
+    """Sources with equal identities are the same: the same outputs, from the same file."""
     path = getattr(source.network, "path", None)
     return source.identity, os.path.realpath(path) if path else ""
 
 
-def _place(given: AnySource, source: Source) -> str:
+def _origin(given: AnySource, source: Source) -> str:
     if not isinstance(given, Source):
         return valid_unicode(os.fspath(given))
     path = getattr(source.network, "path", None)
     return valid_unicode(str(path)) if path else digest(source.identity.encode())[:8]
 
 
-def _with_place(name: str, place: str) -> str:
-    return name if name == place else f"{name} ({place})"
+def _with_origin(name: str, origin: str) -> str:
+    return name if name == origin else f"{name} ({origin})"

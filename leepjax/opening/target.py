@@ -1,4 +1,4 @@
-"""Targets: opened, drawn from, and read, each image at most once."""
+"""Open targets, draw examples, and read each image at most once."""
 
 import os
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from leepjax.data.target import Target, from_arrays
 from leepjax.types import InputError, Reading, SplitChoice
 
 AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
-"""What `leepjax.read_target` takes, an opened target, images and labels, or an iterable of images with their labels."""
+"""An argument of `leepjax.read_target`, an opened target, images and labels, or an iterable of (image, label)."""
 
 
 def open_target(
@@ -31,16 +31,16 @@ def open_target(
 ) -> Target:
     """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
 
-    The fingerprint covers the names of all examples and the contents of those that are used: no other file is read.
-    With `with_test`, the test part of a target that comes in splits is kept; then the two parts have `limit` examples
-    together, in the proportion of their sizes.
+    The fingerprint covers the names of all examples and the contents of the drawn ones; no other file is read. With
+    `with_test`, the test split of the target is kept; the two splits then have `limit` examples together, in
+    proportion to their sizes.
 
     Raises:
-        InputError: when it isn't there, has only one class or no such split, or, if `strict`, an image can't be
-            decoded or a file of a folder isn't used.
+        InputError: when the target doesn't exist, has only one class or lacks the split, or, if `strict`, an image
+            can't be decoded or a file of the folder isn't used.
     """
     if limit is not None and limit < 2:
-        raise InputError(f"{caller}: limit must be at least 2, got {limit}; raise it.")
+        raise InputError(f"{caller}: limit must be at least 2, got {limit}; pass 2 or more.")
     opened = _opened(caller, target, Reading(strict, split, image_column, label_column))
     test = opened.test if with_test else None
     for_test = 0
@@ -63,16 +63,18 @@ def _opened(caller: str, target: AnyTarget, reading: Reading) -> Target:
     if isinstance(target, (str, os.PathLike)):
         return list_target(os.fspath(target), **vars(reading))
     if reading.split is not None:
-        raise InputError(f"{caller}: expected a set of splits for the split {reading.split!r}, got data; leave it out.")
+        raise InputError(
+            f"{caller}: expected a target with splits for split {reading.split!r}, got data; leave split out."
+        )
     if column := reading.image_column or reading.label_column:
-        raise InputError(f"{caller}: expected a table for the column {column!r}, got data; leave it out.")
+        raise InputError(f"{caller}: expected a target with columns for column {column!r}, got data; leave it out.")
     if isinstance(target, tuple):
         return _of_tuple(caller, target)
     return target if isinstance(target, Target) else from_iterable(target)
 
 
 def _of_tuple(caller: str, target: tuple[Any, ...]) -> Target:
-    """The target of images and labels; a tuple of pairs, which a list of pairs was meant to be, is refused."""
+    """The target of a tuple (images, labels); a tuple of (image, label) pairs is rejected."""
     if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
         raise InputError(
             f"{caller}: expected the target as (images, labels), got a tuple of {len(target)}; "
