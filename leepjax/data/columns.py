@@ -1,4 +1,4 @@
-"""Tables of images: which column holds the images, and which one the labels."""
+"""Choose the image column and the label column of a table."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -7,18 +7,18 @@ from leepjax.printable import printable
 from leepjax.types import InputError
 
 IMAGES = ("image", "img", "images")
-"""Names that decide between several columns of images."""
+"""Names preferred where a table has several image columns."""
 LABELS = ("label", "labels", "class", "classes", "target", "targets", "category", "fine_label")
-"""Names, in any case, of columns that are taken for labels without being asked for; the first one counts."""
+"""Names, in any case, of columns that are used as labels by default; the first one found counts."""
 
 _ADVICE = "name it with --label-column, or label_column= in Python"
 
 
 def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], advice: str) -> str:
-    """The column of a kind that was asked for, else the only one, else the one that has a usual name.
+    """Choose a column: the one `asked` for, or else the only one, or else the one with a `usual` name.
 
     Raises:
-        InputError: when there is none, or several; it ends with `advice`.
+        InputError: when there is no such column, or several; its message ends with `advice`.
     """
     if asked is None:
         if len(columns) == 1:
@@ -33,31 +33,31 @@ def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usu
 def choose_label(
     where: str, columns: Sequence[str], *, declared: Collection[str], possible: Collection[str], asked: str | None
 ) -> str:
-    """The column of labels: the one that was asked for, else one declared as such, else one with a usual name.
+    """Choose the label column: the one `asked` for, or else one declared as such, or else one with a usual name.
 
-    An id, a file name or a caption has the type of a label as well, so a column is never taken for its type alone.
+    A column is never chosen by its type alone, because ids, file names and captions have the types of labels too.
 
     Args:
-        where: what errors begin with.
+        where: prefix of error messages.
         columns: all columns, for the message.
-        declared: those that the file declares to be class labels.
-        possible: those whose type may be a label's, the declared ones included.
-        asked: the name that the caller gave.
+        declared: columns that the file declares as class labels.
+        possible: columns whose type can be a label's, including the declared ones.
+        asked: the column that the caller named.
 
     Raises:
-        InputError: when there is no such column, or several are as good.
+        InputError: when there is no such column, or several equally good ones.
     """
     listed = ", ".join(columns) or "none"
     if asked is not None:
         if asked in possible:
             return asked
         got = f"the columns {listed}" if asked not in columns else f"{asked} of another type"
-        raise InputError(f"{where}: expected labels in the column {asked!r}, got {got}; name one that has classes.")
+        raise InputError(f"{where}: expected labels in the column {asked!r}, got {got}; name a column of class labels.")
     among = [name for name in columns if name in (declared or possible)]
     usual = sorted((name for name in among if name.lower() in LABELS), key=lambda name: LABELS.index(name.lower()))
     if len(usual) > 1:
         logging.getLogger("leepjax").warning(
-            "%s: took the labels from the column %r; others are %s.", where, usual[0], ", ".join(usual[1:])
+            "%s: labels are read from the column %r; other candidates are %s.", where, usual[0], ", ".join(usual[1:])
         )
     if usual or (declared and len(among) == 1):
         return (usual or among)[0]
@@ -65,18 +65,18 @@ def choose_label(
 
 
 def check_guess(where: str, column: str, labels: Sequence[object]) -> None:
-    """Refuse a guessed column of labels that has as many values as rows: those are identifiers.
+    """Reject a guessed label column with a different value in every row, which holds identifiers.
 
     Raises:
-        InputError: when no value occurs twice, in three rows or more.
+        InputError: when no value occurs twice in three or more rows.
     """
     if len(labels) > 2 and len(set(map(str, labels))) == len(labels):
         raise InputError(
-            f"{where}: expected classes of several images in the column {column!r}, got {len(labels)} different values "
-            f"in as many rows; {_ADVICE}."
+            f"{where}: expected classes of several images in the column {column!r}, got a different value in each of "
+            f"{len(labels)} rows; {_ADVICE}."
         )
 
 
 def one_line(error: Exception) -> str:
-    """What another library says, as the part of a sentence; it may quote the file."""
+    """Another library's error message as a printable part of a sentence; it may quote the file."""
     return printable(str(error).strip().partition("\n")[0]).rstrip(".: ") or type(error).__name__

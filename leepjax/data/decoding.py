@@ -1,4 +1,4 @@
-"""Images decoded ahead of their use, by as many threads as do it fastest."""
+"""Decode images ahead of their use, with the fastest number of threads."""
 
 import os
 import time
@@ -10,22 +10,22 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _IN_PYTHON = 0.25e-3
-"""Seconds of an image's decoding during which Python's lock is held, so that threads can't share them."""
+"""Seconds per image during which decoding holds Python's global lock, so that threads can't run in parallel."""
 _SAMPLE = 16
 _SAMPLE_SECONDS = 0.02
 _TOGETHER = 16
-"""Images that a thread decodes in a row, at most: small ones take less time than handing them over one by one."""
+"""Most images that a thread decodes per task: decoding a small image takes less time than submitting a task."""
 
 
 def decode_ahead(
     decode: Callable[[int], T], indices: Sequence[int], ahead: int, threads: int | None = None
 ) -> Generator[T]:
-    """What `decode` gives for each index, in order; about `ahead` of them are decoded before they are asked for.
+    """Yield `decode` of each index, in order, decoding about `ahead` images before they are needed.
 
-    Pillow decompresses without Python's lock, so threads share the work on photographs. Small images take little more
-    than the time under the lock, which threads only hand to each other: two of them decode images of 64 pixels at half
-    the rate of one. So the first few images are decoded in the calling thread, and their time sets the number of
-    threads, at most one per core, unless `threads` does.
+    Pillow releases Python's global lock while it decompresses, so threads decode photographs in parallel. Small images
+    spend most of their time under the lock: two threads decode images of 64 pixels at half the rate of one. So the
+    first few images are decoded in the calling thread, and their time determines the number of threads, at most one
+    per core, unless `threads` is given.
     """
     seconds: list[float] = []
     for i in indices[: min(_SAMPLE, max(2, ahead // 4))] if threads is None else ():
@@ -40,7 +40,7 @@ def decode_ahead(
 
 
 def _num_threads(seconds: Sequence[float]) -> int:
-    """From the seconds of each image; the first one's also hold what is loaded once."""
+    """Number of threads, from the seconds of each image; the first image's also include loading libraries."""
     each = sum(seconds[1:]) / max(len(seconds) - 1, 1)
     return min(os.cpu_count() or 1, max(1, round(each / _IN_PYTHON)))
 

@@ -1,4 +1,4 @@
-"""Images as they are kept: decoded to RGB when they are asked for, digested without decoding, made a target."""
+"""Encoded images: decode them to RGB, digest them without decoding, and make a target of them."""
 
 import io
 import os
@@ -22,20 +22,20 @@ from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError
 
 Content = bytes | Path | Outside | np.ndarray | None
-"""What holds an image: an encoded file's bytes or path, a path that isn't followed, pixels, or nothing."""
+"""The content of an image: an encoded file's bytes or path, a path that isn't followed, pixels, or nothing."""
 
 ANIMATED = "animated"
-"""In a decoded image's `info` where its file has further frames, which weren't decoded."""
+"""Key in a decoded image's `info` that marks further frames in its file, which weren't decoded."""
 
 _PARTS_AS_FRAMES = ("MPO", "PSD")
-"""Formats whose further frames are previews or layers of the first one."""
+"""Formats whose further frames are previews or layers of the first frame."""
 
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """Index → RGB image, of whatever keeps contents by their index; the errors begin with `where`."""
+    """Index → RGB image, from a function index → content; error messages begin with `where`."""
 
     where: str
     content: Callable[[int], Content]
@@ -45,11 +45,11 @@ class Decoder:
 
 
 def decode(content: Content, where: str) -> Image.Image:
-    """The upright RGB image: the first frame of an animation, transparency over white (see `leepjax.data.pixels`).
+    """Decode an image to upright RGB: the first frame, with transparency over white (see `leepjax.data.pixels`).
 
     Raises:
-        InputError: when it isn't an image, isn't whole, has more than Pillow's limit of 89 million pixels, or has
-            pixels of an unknown range; it begins with `where`.
+        InputError: for content that isn't an image, is truncated, has more than Pillow's limit of 89 million pixels, or
+            pixels of an unknown range; the message begins with `where`.
     """
     if content is None:
         raise InputError(f"{where}: expected an image, got none; replace or remove it.")
@@ -65,20 +65,20 @@ def decode(content: Content, where: str) -> Image.Image:
             return decoded(image, where)
     except InputError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the warning, where it is made an error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the warning, if warnings are errors
         raise _too_large(where) from None
-    except Exception as error:  # the decoders of some 30 formats raise nearly every kind for damaged files
-        # Pillow's own sentence would include the address of a buffer.
+    except Exception as error:  # for damaged files, the decoders of some 30 formats raise nearly every type
+        # Pillow's own message would include the address of a buffer.
         reason = "cannot identify image file" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise InputError(f"{where}: expected an image, got {reason}; replace or remove it.") from None
 
 
 def decoded(image: Image.Image, where: str) -> Image.Image:
-    """An opened image as upright RGB; its `info` has `ANIMATED` where there are further frames.
+    """Convert an opened image to upright RGB; its `info` has the key `ANIMATED` if the file has further frames.
 
     Raises:
-        InputError: for too many pixels, or pixels of an unknown range; it begins with `where`.
-        Exception: whatever Pillow raises while it decodes the file.
+        InputError: for too many pixels, or pixels of an unknown range; the message begins with `where`.
+        Exception: any exception that Pillow raises while decoding the file.
     """
     if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise _too_large(where)
@@ -91,14 +91,14 @@ def decoded(image: Image.Image, where: str) -> Image.Image:
 
 
 def _too_large(where: str) -> InputError:
-    # A small file can claim to hold pixels that fill the memory.
+    # A small file can declare more pixels than fit in memory.
     return InputError(f"{where}: expected an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels, got more; resize it.")
 
 
 def _regular_file(path: Path) -> BinaryIO:
-    """An opened file; OSError for what isn't a regular one: a device may never end, and a named pipe may never begin.
+    """Open a regular file; OSError for anything else: reading a device may never end, and a named pipe never start.
 
-    A small one is read at once, because decoders read it by a few bytes.
+    A small file is read at once, because decoders read a few bytes at a time.
     """
     file = open(path, "rb", buffering=0, opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
     status = os.fstat(file.fileno())
@@ -112,7 +112,7 @@ def _regular_file(path: Path) -> BinaryIO:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # or opening a named pipe waits for its writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # otherwise, opening a named pipe waits for its writer
 
 
 def from_rows(
@@ -123,14 +123,14 @@ def from_rows(
     where: str | None = None,
     guessed: str | None = None,
 ) -> Target:
-    """A target of (content, label) rows, which are gone through once, and decoded later from what `content` gives.
+    """Make a target of (content, label) rows, which are iterated over once; images are decoded later, from `content`.
 
-    The fingerprint is a digest of contents and labels: equal for equal encoded bytes in equal order, whatever kind of
-    file they lie in. Errors begin with `where`, the name if left out. `guessed` names the column of labels where nobody
-    named or declared it.
+    The fingerprint is a digest of contents and labels: equal for the same encoded bytes in the same order, whatever the
+    type of their file. Error messages begin with `where`, by default the name. `guessed` is the label column if neither
+    the caller named it nor the file declared it.
 
     Raises:
-        InputError: when there is no row, a label isn't one, or the guessed column has a value of its own in every row.
+        InputError: when there are no rows, a label is invalid, or the guessed column differs in every row.
     """
     where = where or name
     labels = []
@@ -154,7 +154,7 @@ def from_rows(
 
 
 def digest_contents(contents: Iterable[Content]) -> str:
-    """A digest of images as they are kept, of which one at a time is in memory."""
+    """Digest of encoded images, with one image in memory at a time."""
     return digest_stream(part for content in contents for part in _parts(content))
 
 
@@ -169,7 +169,7 @@ def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
 
 
 def _file_parts(path: Path) -> Iterator[bytes]:
-    """As the parts of the file's bytes, but a chunk at a time; as of None where it can't be read."""
+    """The same parts as for the file's bytes, in chunks; for an unreadable file, the parts of None."""
     try:
         with _regular_file(path) as file:
             yield from (str(file.seek(0, os.SEEK_END)).encode(), b"\0")

@@ -1,4 +1,4 @@
-"""Image folders: which split is read, what of the folder isn't used, and what is reported of both."""
+"""Read image folders: choose the split, and report how the folder is read and what isn't used."""
 
 import logging
 from collections import Counter
@@ -27,16 +27,16 @@ class Part:
 
 
 def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[Part, Part | None]:
-    """The part of a folder to score and train on, and the part to verify on where the folder comes in splits.
+    """Read the training part of a folder and, where the folder comes in splits, the part to verify on.
 
     Args:
         root: the folder.
-        split: the part to read instead; there is no part to verify on then.
-        strict: whether files that aren't used are an error; they are counted in a warning otherwise.
+        split: read this split instead; there is then no part to verify on.
+        strict: whether files that aren't used are an error; otherwise a warning counts them.
 
     Raises:
-        InputError: when there are no images, there is no such split, a class of the part to verify on isn't in the
-            other, or, if `strict`, a file isn't used.
+        InputError: when there are no images, the split is missing, the part to verify on has a class that the training
+            part lacks, or, if `strict`, a file isn't used.
     """
     tree = read_tree(root)
     layout = lay_out(tree)
@@ -46,7 +46,7 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
     if not any(images for classes in layout.parts.values() for images in classes.values()):
         raise InputError(
             f"{_shown(root)}: expected images at <class>/<image>, got none; "
-            "make one folder for each class and put its images there."
+            "make one folder per class and put its images there."
         )
     train, test = _chosen(root, layout, split)
     for each in _readings(root, layout, train):
@@ -71,7 +71,7 @@ def _chosen(root: Path, layout: Layout, split: SplitChoice | None) -> tuple[Part
         names = ", ".join(map(str, _in_order(parts)))
         raise InputError(f"{_shown(root)}: expected a split of {names}, got {split!r}; choose one of them.")
     first = next(iter(_in_order(parts).values()))
-    # The classes of the training part, if it has all of them, so that a label means the same in each split.
+    # Use the classes of the training part if it has all of them, so that a label means the same in each split.
     return _part(parts[split], tuple(first) if parts[split].keys() <= first.keys() else None), None
 
 
@@ -83,7 +83,7 @@ def _train_and_test(root: Path, parts: dict[str | None, Classes]) -> tuple[Part,
     unused = [str(each) for each in ordered if each not in (name, held)]
     logging.getLogger("leepjax").warning(
         f"{_shown(root)}: {_listed(list(map(str, ordered)))} are read as splits, not as classes: {used}"
-        f"{f', {_listed(unused)} is not used' if unused else ''} (--split chooses otherwise)."
+        f"{f', {_listed(unused)} is not used' if unused else ''} (choose another with --split)."
         if len(ordered) > 1
         else f"{_shown(root)}: {name} is read as a split, not as a class."
     )
@@ -92,13 +92,13 @@ def _train_and_test(root: Path, parts: dict[str | None, Classes]) -> tuple[Part,
     if unknown := sorted(parts[held].keys() - first.keys()):
         raise InputError(
             f"{_shown(root)}: expected the classes of {name} in {held}, got {unknown[0]!r} as well; "
-            f"rename or remove it, or choose one split."
+            f"rename or remove it, or choose one split with --split."
         )
     return _part(first), _part(parts[held], tuple(first))
 
 
 def _in_order(parts: dict[str | None, Classes]) -> dict[str | None, Classes]:
-    """The parts, the one to train on first."""
+    """Sort the parts, the training part first."""
     return {split: parts[split] for split in SPLITS if split in parts}
 
 
@@ -116,7 +116,7 @@ def _merged(parts: Sequence[Classes]) -> Classes:
 
 
 def _readings(root: Path, layout: Layout, train: Part) -> Iterator[str]:
-    """What a reader of the folder might take otherwise."""
+    """Warnings about ambiguous content of the folder, and how it is read."""
     if layout.below:
         below = layout.below.relative_to(root)
         yield f"{_shown(root)}: images in folders below a class folder belong to that class, for example {below}."
@@ -128,7 +128,7 @@ def _readings(root: Path, layout: Layout, train: Part) -> Iterator[str]:
 
 
 def _unused(root: Path, layout: Layout, others: Sequence[Path], again: Sequence[Path]) -> Iterator[str]:
-    """What of the folder isn't used, a sentence for each kind."""
+    """Describe the unused content of the folder, one sentence per kind."""
     if others:
         by_suffix = Counter(path.suffix.lower() or "without a suffix" for path in others)
         heic = " (pip install pillow-heif to read .heic)" if by_suffix.keys() & {".heic", ".heif"} else ""
@@ -151,7 +151,7 @@ def _report(root: Path, unused: list[str], *, strict: bool) -> None:
     if strict and unused:
         raise InputError(
             f"{_shown(root)}: expected only images in class folders, got others: {unused[0]}; remove what isn't an "
-            "image of a class, or don't be strict."
+            "image of a class, or leave out strict."
         )
     for each in unused:
         logging.getLogger("leepjax").warning(f"{_shown(root)}: {each}.")

@@ -1,4 +1,4 @@
-"""Which images of a folder belong to which class and split.
+"""Assign the images of a folder to classes and splits.
 
 The rules, in order:
 
@@ -29,22 +29,22 @@ class Layout:
     """The images of a folder by split and class."""
 
     parts: dict[str | None, Classes]
-    """None is the only key where there are no splits."""
+    """Split → its classes; the only key is None where there are no splits."""
     without_class: list[Path] = field(default_factory=list)
     """Images beside class folders."""
     unused: list[Path] = field(default_factory=list)
     """Folders with images beside the splits."""
     below: Path | None = None
-    """An image in a folder below its class folder, if there is one."""
+    """The first image that isn't directly in its class folder, if any."""
     called_like_splits: list[Path] = field(default_factory=list)
-    """Folders that are called like a split, but are classes."""
+    """Folders that have the name of a split, but are read as classes."""
 
 
 def lay_out(root: Folder) -> Layout:
     """Find the splits and classes of a folder.
 
     Raises:
-        InputError: for two folders of one split, and for splits without class folders.
+        InputError: for two folders of the same split, and for splits without class folders.
     """
     layout = Layout({})
     root = _unwrapped(root)
@@ -74,7 +74,7 @@ def _unwrapped(folder: Folder) -> Folder:
 
 
 def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
-    """The folders that are splits; none where those so called are classes."""
+    """Split → its folder; empty where folders with the names of splits are classes."""
     called = [folder for folder in root.folders if _split(folder) and folder.has_images()]
     holding_classes = [folder for folder in called if any(each.has_images() for each in folder.folders)]
     others = [folder for folder in root.folders if not _split(folder) and folder.has_images()]
@@ -91,10 +91,10 @@ def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
     splits: dict[str, Folder] = {}
     for folder in holding_classes:
         split = split_called(folder.name)
-        assert split  # or it wouldn't be among them
+        assert split  # only folders with the name of a split were collected
         if split in splits:
             raise InputError(
-                f"{root.path}: expected one folder for each split, got {splits[split].name} and {folder.name}; "
+                f"{root.path}: expected one folder per split, got {splits[split].name} and {folder.name}; "
                 "merge or remove one."
             )
         splits[split] = folder
@@ -102,7 +102,7 @@ def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
 
 
 def _share_a_class(folders: list[Folder]) -> bool:
-    """Whether folders are of two splits that have a class in common."""
+    """Whether two of the folders are different splits with a class in common."""
     classes: dict[str | None, set[str]] = {}
     for folder in folders:
         named = {class_name(each.name) for each in _unwrapped(folder).folders}

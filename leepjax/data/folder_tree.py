@@ -1,4 +1,4 @@
-"""What lies in a folder, at any depth: images, other files, folders; symbolic links are followed, loops are not."""
+"""Read a folder tree: images, other files and folders. Symbolic links are followed, except in loops."""
 
 import os
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ from leepjax.types import InputError
 
 _SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle", "$recycle.bin"}
 _SYSTEM |= {"system volume information", "lost+found", "__pycache__"}
-"""What operating systems leave beside a user's files, besides hidden entries."""
+"""Files and folders that operating systems create, other than hidden ones."""
 
 _Identity = tuple[int, int]
-"""Device and inode: what a folder is, by whatever path it is reached."""
+"""Device and inode, which identify a folder regardless of the path to it."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as it was reached; hidden and system entries are left out."""
+    """A folder under the path by which it was found, without hidden and system entries."""
 
     path: Path
     images: tuple[Path, ...] = ()
     others: tuple[Path, ...] = ()
-    """Files that are no images."""
+    """Files that aren't images."""
     again: tuple[Path, ...] = ()
-    """Links to folders that contain this one, or that were read already."""
+    """Links to folders that contain this one or have already been read."""
     folders: tuple["Folder", ...] = ()
 
     @property
@@ -33,13 +33,13 @@ class Folder:
         return self.path.name
 
     def walk(self) -> Iterator["Folder"]:
-        """The folder and all those in it."""
+        """Yield the folder and all folders below it."""
         yield self
         for folder in self.folders:
             yield from folder.walk()
 
     def all_images(self) -> list[Path]:
-        """The images in it at any depth, in the order of their paths."""
+        """All images below the folder, sorted by path."""
         return sorted(image for folder in self.walk() for image in folder.images)
 
     def has_images(self) -> bool:
@@ -47,7 +47,7 @@ class Folder:
 
 
 def read_tree(path: Path) -> Folder:
-    """Read a folder. Below each of its folders, every folder is read once, however many links lead to it.
+    """Read a folder. Within each of its direct subfolders, every folder is read once, however many links lead to it.
 
     Raises:
         InputError: for a folder that can't be listed.
@@ -58,7 +58,7 @@ def read_tree(path: Path) -> Folder:
 
 
 def _read(path: Path, seen: set[_Identity], *, each_anew: bool = False) -> Folder:
-    """A folder, without those that were seen; with `each_anew`, what one of its folders has seen the next may read."""
+    """Read a folder without folders in `seen`; with `each_anew`, each direct subfolder starts from the same `seen`."""
     images, others, links, again, folders = [], [], [], [], []
     for entry in _entries(path):
         here = path / entry.name
@@ -66,7 +66,7 @@ def _read(path: Path, seen: set[_Identity], *, each_anew: bool = False) -> Folde
             links.append((entry.is_symlink(), here))
         else:
             (images if is_image(here) else others).append(here)
-    for _, folder in sorted(links):  # links last: a folder keeps the path by which it isn't linked
+    for _, folder in sorted(links):  # links last, so that a folder is read under its own path
         identity, known = _identity(folder), set(seen) if each_anew else seen
         if identity in known:
             again.append(folder)
@@ -88,7 +88,7 @@ def _entries(path: Path) -> list[os.DirEntry[str]]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether an entry is hidden, or was left by an operating system."""
+    """Whether an entry is hidden, or created by an operating system."""
     return name.startswith(".") or name.casefold() in _SYSTEM
 
 

@@ -1,4 +1,4 @@
-"""Targets from Hugging Face `datasets`: a set of the hub, one saved to disk, or whatever ``load_dataset`` reads."""
+"""Targets from Hugging Face `datasets`: from the hub, saved to disk, or a folder that ``load_dataset`` reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from leepjax.types import InputError
 def from_hugging_face(
     name: str, split: str | None = None, *, image: str | None = None, label: str | None = None
 ) -> Target:
-    """A target from a hub's set, a folder that ``save_to_disk`` wrote, or a folder that ``load_dataset`` reads.
+    """Open a data set of the hub, a folder written by ``save_to_disk``, or a folder that ``load_dataset`` reads.
 
-    Opening goes through the images once, undecoded, for the fingerprint; they are decoded when they are asked for.
+    Opening reads the encoded images once, for the fingerprint; they are decoded when they are used.
 
     Args:
-        name: a name of the hub or a path.
-        split: as `datasets` takes it, ``all``, or ``val`` for what the set calls validation;
-            left out, ``train`` or the only split there is.
-        image: the column of images; left out, the only one.
-        label: the column of labels; left out, the only ClassLabel, else one that is named like labels.
+        name: a name on the hub, or a path.
+        split: a split in the syntax of `datasets`, ``all``, or ``val``, which also stands for validation;
+            by default ``train``, or the only split.
+        image: the image column; by default the only one.
+        label: the label column; by default the only ClassLabel, or else one with the name of a label column.
 
     Raises:
-        InputError: without `datasets`, and when the set isn't there or has no labelled images.
+        InputError: when `datasets` isn't installed, or the data set doesn't exist or has no labelled images.
     """
     where = f"hf:{name}"
     try:
@@ -61,7 +61,7 @@ class _Rows:
     table: Any
     image: str
     folders: Sequence[Path]
-    """Where the set's files may lie."""
+    """Folders in which the data set's files may be."""
 
     def __call__(self, i: int) -> Content:
         return self.content(self.table[i][self.image])
@@ -73,7 +73,7 @@ class _Rows:
 
 
 def _folders(datasets: Any, name: str) -> list[Path]:
-    """The set's own folder, and those in which `datasets` keeps what it downloads and unpacks."""
+    """The data set's own folder, and the folders to which `datasets` downloads and unpacks."""
     config = datasets.config
     kept = [config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH]
     own = [Path(name).absolute()] if Path(name).exists() else []
@@ -81,8 +81,8 @@ def _folders(datasets: Any, name: str) -> list[Path]:
 
 
 def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
-    """The table of a split."""
-    path = Path(name).absolute()  # a worker to which the target is sent may run elsewhere
+    """Load the rows of a split."""
+    path = Path(name).absolute()  # absolute, because a worker process may have another working directory
     cache = str(datasets.config.HF_DATASETS_CACHE), "HF_HOME"
     saved = any((path / file).is_file() for file in ("dataset_dict.json", "state.json"))
     name = str(path) if path.exists() else name
@@ -93,9 +93,7 @@ def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
         load = partial(datasets.load_dataset, name, split=split)
         loaded = datasets.load_from_disk(name) if saved else in_cache_or_temporary(load, *cache)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(
-            f"{where}: expected a set that can be loaded, got {one_line(error)}; check name and split."
-        ) from None
+        raise InputError(f"{where}: expected a data set, got {one_line(error)}; correct its name or split.") from None
     if isinstance(loaded, datasets.DatasetDict):
         if split == "all" and split not in loaded:
             return datasets.concatenate_datasets(list(loaded.values()))

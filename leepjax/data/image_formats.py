@@ -1,4 +1,4 @@
-"""Which files are images: the formats that Pillow and its installed plugins can decode by themselves."""
+"""Image files: the formats that Pillow and its installed plugins decode without external programs."""
 
 import functools
 import importlib
@@ -8,15 +8,15 @@ from PIL import Image, ImageFile
 
 _HEIC_PLUGINS = ("pillow_heif", "pi_heif")
 _NOT_DECODED = {"EPS", "MPEG"}
-"""Formats that Pillow opens but decodes by an external program, or not at all."""
+"""Formats that Pillow opens, but decodes with an external program or not at all."""
 
 
 @functools.cache
 def image_formats() -> tuple[str, ...]:
-    """Pillow's names of the formats that it decodes, in the order in which they are to be tried.
+    """Pillow's names of the formats that it decodes, in the order in which to try them.
 
-    Those that are known by their first bytes come first. Pillow would parse each image as IM, which isn't, before it
-    looks whether it is a JPEG.
+    Formats recognised by their first bytes come first. In Pillow's own order, each JPEG would first be parsed as IM,
+    which isn't recognised by its first bytes.
     """
     Image.init()
     _register_heic()
@@ -27,13 +27,13 @@ def image_formats() -> tuple[str, ...]:
 
 @functools.cache
 def image_suffixes() -> frozenset[str]:
-    """The suffixes of these formats: lower case, with their dot."""
+    """The suffixes of `image_formats`, in lower case, with the dot."""
     known = {*image_formats(), "MPO"}  # Pillow opens .mpo, a JPEG with several frames, as JPEG
     return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in known)
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's suffix is an image's or, for a file without a suffix, its content is."""
+    """Whether a file is an image, by its suffix or, without a suffix, by its content."""
     return path.suffix.lower() in image_suffixes() if path.suffix else _content_is_image(path)
 
 
@@ -43,7 +43,7 @@ def _content_is_image(path: Path) -> bool:
     try:
         with Image.open(path, formats=image_formats()):
             return True
-    except Exception:  # whatever a decoder raises for a file of another kind
+    except Exception:  # decoders raise many types for a file that isn't theirs
         return False
 
 
@@ -53,7 +53,7 @@ def _is_known_by_parsing(name: str) -> bool:
 
 
 def _is_stub(name: str) -> bool:
-    """Whether Pillow recognises a format but leaves decoding to a handler that the application must supply."""
+    """Whether Pillow recognises a format, but leaves decoding to a handler supplied by the application."""
     opener = Image.OPEN[name][0]
     return isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
 

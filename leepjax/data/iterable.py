@@ -17,14 +17,14 @@ from leepjax.types import InputError
 
 
 def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, name: str = "iterable") -> Target:
-    """A target of (image, label) pairs, which are gone through once and kept in memory.
+    """Make a target of (image, label) pairs, which are iterated over once and kept in memory.
 
     An image is a PIL image; an array [h w], [h w 1], [h w 3] or [h w 4] (with alpha) of uint8, uint16, booleans or
-    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. Labels are as `class_numbers`
-    reads them: integers from zero, or strings, which are numbered as in `classes`, else in sorted order.
+    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. Labels are integers from zero,
+    or strings, numbered in the order of `classes` or else sorted (see `class_numbers`).
 
     Raises:
-        InputError: when it is empty, or an image or a label is something else.
+        InputError: when there are no pairs, or an image or a label has another type.
     """
     contents: list[Content] = []
     labels = []
@@ -43,7 +43,7 @@ def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, na
 
 
 def _parts(pair: Any) -> tuple[Any, ...]:
-    """What a pair consists of; a text, or a row with names, is no pair, though it may have two letters or two cells."""
+    """The elements of a pair; none for a string or mapping, even one of length two."""
     if isinstance(pair, (str, bytes, Mapping)) or not isinstance(pair, Iterable):
         return (pair,)
     return tuple(pair)
@@ -64,7 +64,7 @@ def _content(image: Any, where: str) -> bytes | np.ndarray:
     if array.dtype.kind not in "biuf":
         raise InputError(
             f"{where}: expected a PIL image, an array of pixels, or an encoded image's bytes, "
-            f"got {array.dtype} {list(array.shape)}; convert it."
+            f"got {array.dtype} {list(array.shape)}; convert it to one of these."
         )
     return to_pixels(array, where).copy()  # a loader may fill the same array again
 
@@ -74,5 +74,5 @@ def _pixels(image: Image.Image, where: str) -> np.ndarray:
         return np.asarray(decoded(image, where))
     except InputError:
         raise
-    except Exception as error:  # as for encoded files, which are decoded here and now
+    except Exception as error:  # decoders raise many types for damaged files
         raise InputError(f"{where}: expected an image, got {one_line(error)}; replace or remove it.") from None

@@ -1,4 +1,4 @@
-"""Labels of any origin as class numbers: one rule for every reader."""
+"""Convert labels of any type to class numbers, by the same rule for every reader."""
 
 import logging
 import unicodedata
@@ -12,11 +12,11 @@ from leepjax.types import InputError
 
 _MOST = np.iinfo(np.int32).max
 _SPARSE = 100
-"""Labels without names may leave this many numbers unused, and as many again as there are classes."""
+"""Number of unused class numbers allowed in labels without names, in addition to the number of classes."""
 
 
 def class_name(name: Any) -> str:
-    """A class's name as text, in the composed normal form (NFC): equal names may be stored in different forms."""
+    """A class name as text in Unicode's composed normal form (NFC), because equal names are stored in several forms."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
     return unicodedata.normalize("NFC", valid_unicode(text))
 
@@ -24,22 +24,22 @@ def class_name(name: Any) -> str:
 def class_numbers(
     where: str, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | np.ndarray | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels [n] as int32 numbers, and the classes' names.
+    """Convert labels [n] to int32 class numbers and the names of the classes.
 
-    Integers, and floats that are whole, count from zero; booleans are the classes False and True; strings, and bytes in
-    UTF-8, are classes in sorted order. Without names, numbers with large gaps are the classes that occur, in order.
+    Integers and whole floats are class numbers from zero; booleans are the classes False and True; strings, and bytes
+    in UTF-8, are classes in sorted order. Without names, numbers with large gaps are renumbered in ascending order.
 
     Args:
-        where: what errors begin with.
-        labels: one for each image; None or NaN where there is none.
-        classes: the names in order; left out, those that occur.
+        where: prefix of error messages.
+        labels: one per image; None or NaN if missing.
+        classes: the names in order; by default those that occur.
 
     Raises:
-        InputError: when there are no labels, one is missing, negative, a row of several numbers or of another kind, or
-            they don't fit the names.
+        InputError: when there are no labels, one is missing, negative, a vector or of another type, or they don't match
+            the names.
     """
     if not len(labels):
-        raise InputError(f"{where}: expected at least one image, got none; give a set that isn't empty.")
+        raise InputError(f"{where}: expected at least one image, got none; pass a set that isn't empty.")
     names = None if classes is None else _checked_names(where, classes)
     values = _values(where, labels)
     if isinstance(values, list):
@@ -51,7 +51,9 @@ def class_numbers(
 
 def _checked_names(where: str, classes: Sequence[Any] | np.ndarray) -> list[str]:
     if isinstance(classes, (str, bytes)) or np.ndim(classes) != 1:
-        raise InputError(f"{where}: expected a list of class names, got {classes!r}; name each class.")
+        raise InputError(
+            f"{where}: expected a list of class names, got {classes!r}; pass a list with one name per class."
+        )
     names = [class_name(each) for each in classes]
     if len(set(names)) < len(names):
         name = next(name for name in names if names.count(name) > 1)
@@ -60,15 +62,15 @@ def _checked_names(where: str, classes: Sequence[Any] | np.ndarray) -> list[str]
 
 
 def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list[str]:
-    """Labels [n] as an array of booleans or integers, or as a list of names."""
+    """Convert labels [n] to an array of booleans or integers, or to a list of names."""
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "biuf" and labels.ndim == 1:
         return _whole(where, labels)
     plain = [plain_scalar(label) for label in labels]
     for row, label in enumerate(plain):
         if isinstance(label, (list, tuple, dict, np.ndarray)) or np.ndim(label):
             raise InputError(
-                f"{where}: expected one label for each image, got {type(label).__name__} for image {row}; "
-                "pass class numbers, of one-hot rows their argmax."
+                f"{where}: expected one label per image, got {type(label).__name__} for image {row}; "
+                "pass class numbers (for one-hot rows, their argmax)."
             )
         if label is None or label != label:
             raise _missing(where, row)
@@ -78,16 +80,18 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
     if kinds == {bool} or kinds <= {int, float}:
         return _whole(where, np.array(plain))
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise InputError(f"{where}: expected labels that are all integers or all strings, got {found}; convert them.")
+    raise InputError(
+        f"{where}: expected labels that are all integers or all strings, got {found}; convert them to one type."
+    )
 
 
 def plain_scalar(label: Any) -> Any:
-    """A scalar of NumPy, JAX or PyTorch as Python's; anything else as it is."""
+    """Convert a scalar of NumPy, JAX or PyTorch to a Python scalar; return anything else unchanged."""
     return label.item() if hasattr(label, "item") and np.size(label) == 1 and np.ndim(label) == 0 else label
 
 
 def _whole(where: str, numbers: np.ndarray) -> np.ndarray:
-    """Numbers [n] as booleans or integers; floats must be whole."""
+    """Convert numbers [n] to booleans or integers; floats must be whole."""
     if numbers.dtype.kind == "b":
         return numbers
     for row in np.flatnonzero(np.isnan(numbers))[:1]:
@@ -110,7 +114,7 @@ def _of_names(where: str, labels: Sequence[str], classes: Sequence[str]) -> tupl
     numbers = {name: number for number, name in enumerate(classes)}
     for label in labels:
         if label not in numbers:
-            raise InputError(f"{where}: expected labels among the classes, got {label!r}; name every class.")
+            raise InputError(f"{where}: expected labels among the classes, got {label!r}; add it to the classes.")
     return np.array([numbers[label] for label in labels], np.int32), tuple(classes)
 
 
@@ -119,7 +123,7 @@ def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> 
     if labels[lowest] < 0:
         raise InputError(
             f"{where}: expected class numbers from zero, got {labels[lowest]} for image {lowest}; "
-            "label it, or take a split that is labelled."
+            "label it, or choose a labelled split."
         )
     if names is not None:
         if labels[highest] >= len(names):
@@ -132,7 +136,10 @@ def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> 
     count = int(labels[highest]) + 1
     if count > 2 * len(present) + _SPARSE:
         logging.getLogger("leepjax").warning(
-            "%s: labels go up to %d, but only %d numbers occur; these are the classes.", where, count - 1, len(present)
+            "%s: labels go up to %d, but only %d numbers occur; these become the classes.",
+            where,
+            count - 1,
+            len(present),
         )
         return np.searchsorted(present, labels).astype(np.int32), tuple(map(str, present.tolist()))
     return labels.astype(np.int32), tuple(map(str, range(count)))

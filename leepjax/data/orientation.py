@@ -1,4 +1,4 @@
-"""Photographs are stored as the sensor lay; a tag says how to turn them upright."""
+"""Turn photographs upright by their orientation tag."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ _UPRIGHT_BY = {
 
 
 def upright_by(image: Image.Image) -> Image.Transpose | None:
-    """How an opened and loaded image is turned upright, by EXIF or XMP; None where it lies upright, or no tag says so.
+    """The transposition that turns a loaded image upright, from EXIF or XMP; None if it is upright or has no tag.
 
-    `ImageOps.exif_transpose` also writes the rest of the EXIF back, and raises where that is damaged: only this one tag
-    is read here, and damage beside it changes nothing.
+    Only the orientation tag is read, so that damage elsewhere in the EXIF doesn't matter. `ImageOps.exif_transpose`
+    would rewrite all of it, and raise.
     """
     try:
         value: Any = image.getexif().get(_TAG)
-    except Exception:  # Pillow's parser raises many kinds for damaged EXIF
+    except Exception:  # Pillow's parser raises many types for damaged EXIF
         return None
     return _UPRIGHT_BY.get(value) if isinstance(value, int) else None

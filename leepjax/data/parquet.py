@@ -1,4 +1,4 @@
-"""Targets from Parquet files, as Hugging Face and others keep them: encoded images in a column, labels in another."""
+"""Targets from Parquet files with a column of encoded images and a column of labels, as Hugging Face writes them."""
 
 import bisect
 import glob
@@ -20,33 +20,36 @@ from leepjax.types import InputError, SplitChoice
 _POINTER = b"version https://git-lfs"
 
 _MOST_EXPANSION = 16
+"""Largest ratio of a row group's declared bytes to the size of its file."""
 _ALWAYS_ALLOWED = 1 << 26
-"""Bytes that a row group may take: images hardly compress, but a small file can declare terabytes."""
+"""Bytes that any row group may take in addition. Images hardly compress, but a small file can declare terabytes."""
 
 _KEPT = 2
-"""Row groups in memory: threads that read neighbouring images may be on both sides of a border."""
+"""Row groups in memory: threads that read neighbouring images may need two."""
 
 
 def from_parquet(
     path: str | Path, *, image: str | None = None, label: str | None = None, split: SplitChoice | None = None
 ) -> Target:
-    """A target from a ``.parquet``, from all of a folder, or from those that a glob like ``train-*.parquet`` gives.
+    """Open a ``.parquet``, all of a folder, or those that match a glob like ``train-*.parquet``.
 
-    Images are encoded bytes, or Hugging Face's struct of `bytes` and `path`; labels are as `class_numbers` reads them.
-    The class names that Hugging Face writes into a file are that file's: where files name the classes in different
-    orders, labels are matched by name. Opening goes through the images once, undecoded, for the fingerprint; later a
-    row group at a time is in memory.
+    Images are encoded bytes, or Hugging Face's struct of `bytes` and `path`; labels are converted by `class_numbers`.
+    The class names that Hugging Face writes into a file apply to that file: where files list the classes in different
+    orders, labels are matched by name. Opening reads the encoded images once, for the fingerprint; later only a few row
+    groups are in memory.
 
     Args:
-        path: a file, a folder (or its ``data/``, as repositories of the hub have it), or a glob; several files are one
-            set, in the order of their names.
-        image: the column of images; left out, the only one, or the one named ``image``.
-        label: the column of labels; left out, the one declared as class labels, or named like one.
-        split: of files that are named after their splits (``train-00000-of-00002.parquet``), those to read, or ``all``
-            as one set; left out, the training part, with the part to verify on as the target's `test`.
+        path: a file, a folder (or one with a folder ``data/``, as in repositories of the hub), or a glob; several
+            files are one set, in the order of their names.
+        image: the image column; by default the only one, or the one named ``image``.
+        label: the label column; by default the one declared as class labels, or else one with the name of a label
+            column.
+        split: for files named after splits (``train-00000-of-00002.parquet``), the split to read, or ``all`` as one
+            set; by default the training part, with the part to verify on as the target's `test`.
 
     Raises:
-        InputError: when no file is there or can be read, there are no labelled images in it, or files disagree.
+        InputError: when no file is found or one can't be read, there are no labelled images, or files contradict each
+            other.
     """
     where = str(path)
     paths = _files(where)
@@ -66,7 +69,7 @@ def _of_files(
     label: str | None,
     classes: Sequence[str] | None,
 ) -> Target:
-    """The set of these files; `classes` are given where they are another part's."""
+    """Make a target of these files; `classes` are those of another part that it must share."""
     schemas = [_open(file).schema_arrow for file in paths]
     declared = [_hugging_face(schema) for schema in schemas]
     images, labels, class_labels = _candidates(schemas[0], declared[0])
@@ -92,7 +95,7 @@ def _of_files(
 
 
 class RowGroups:
-    """Index → image of a column of Parquet files; the last row groups are kept, and threads may share them."""
+    """Index → image of a column of Parquet files. Keeps the last row groups in memory; safe for threads."""
 
     def __init__(self, paths: Sequence[Path], column: str):
         self._paths = paths
@@ -117,12 +120,12 @@ class RowGroups:
                 while len(self._kept) >= _KEPT:
                     del self._kept[next(iter(self._kept))]
                 column = self._read(group, [self._column]).column(self._column)
-            self._kept[group] = column  # the last one used is the last one dropped
+            self._kept[group] = column  # most recently used last; the first is dropped
         start = self._ends[group - 1] if group else 0
         return _content(column[i - start].as_py(), self._groups[group][0])
 
     def rows(self, label: str, numbering: Mapping[Path, Callable[[Any], Any]]) -> Iterator[tuple[Content, Any]]:
-        """All images and labels, a row group at a time; `numbering` makes a file's labels those of the set."""
+        """Yield all images and labels, one row group at a time; `numbering` maps a file's labels to the set's."""
         for group, (path, _) in enumerate(self._groups):
             table = self._read(group, [self._column, label])
             for value, number in zip(table.column(self._column), table.column(label).to_pylist(), strict=True):
@@ -132,9 +135,9 @@ class RowGroups:
         path, index = self._groups[group]
         try:
             return _open(path).read_row_group(index, columns=columns)
-        except (OSError, ValueError) as error:  # Arrow's own errors are one or the other
+        except (OSError, ValueError) as error:  # Arrow's errors are one or the other
             raise InputError(
-                f"{path}: expected a whole row group {index}, got {one_line(error)}; get the file again."
+                f"{path}: expected a whole row group {index}, got {one_line(error)}; download the file again."
             ) from None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -152,7 +155,7 @@ def _files(where: str) -> list[Path]:
         found = parquet_files(path)
     else:
         found = map(Path, glob.glob(where))
-    # Absolute, because a worker to which the target is sent may run elsewhere.
+    # Absolute, because a worker process may have another working directory.
     paths = sorted(file.absolute() for file in found if file.is_file() and not file.name.startswith("."))
     if not paths:
         raise InputError(f"{where}: expected at least one .parquet, got none; check the path.")
@@ -160,7 +163,7 @@ def _files(where: str) -> list[Path]:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files of a folder, or of its ``data/``, where a clone of a hub's repository has them."""
+    """The Parquet files of a folder or of its ``data/``, as in a clone of a repository of the hub."""
     return _in(folder) or _in(folder / "data")
 
 
@@ -181,11 +184,11 @@ def _open(path: Path) -> Any:
                 raise ValueError("a pointer of Git LFS, which git lfs pull replaces by the file")
         return pq.ParquetFile(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a Parquet file, got {one_line(error)}; get it again.") from None
+        raise InputError(f"{path}: expected a Parquet file, got {one_line(error)}; download it again.") from None
 
 
 def _check_sizes(path: Path, groups: Sequence[Any]) -> None:
-    """Refuse row groups that take far more memory than their file can stand for."""
+    """Reject row groups that declare far more memory than is plausible for the size of their file."""
     size = path.stat().st_size
     for group in groups:
         declared = max(group.total_byte_size, 8 * group.num_rows)
@@ -197,7 +200,7 @@ def _check_sizes(path: Path, groups: Sequence[Any]) -> None:
 
 
 def _hugging_face(schema: Any) -> dict[str, Any]:
-    """Column → what Hugging Face says of it, if it wrote the file."""
+    """Column → its feature in Hugging Face's metadata; empty if another program wrote the file."""
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
@@ -206,7 +209,7 @@ def _hugging_face(schema: Any) -> dict[str, Any]:
 
 
 def _candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
-    """The columns that may hold images, those that may hold labels, and those declared as class labels."""
+    """Columns that may hold images, columns that may hold labels, and columns declared as class labels."""
     from pyarrow import types
 
     declared = {name: feature.get("_type") for name, feature in features.items()}

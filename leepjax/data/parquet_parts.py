@@ -1,4 +1,4 @@
-"""What several Parquet files of one set have in common: their split, and the numbers of their classes."""
+"""Combine the Parquet files of a set: their splits, and a common numbering of their classes."""
 
 import logging
 import re
@@ -17,12 +17,12 @@ _FIRST_WORD = re.compile(r"[^-_.]*")
 def in_splits(
     where: str, paths: Sequence[Path], split: SplitChoice | None
 ) -> tuple[Sequence[Path], Sequence[Path] | None]:
-    """The files to score and train on, and those to verify on where files are named after their splits.
+    """Choose the files of the training part and, where files are named after splits, of the part to verify on.
 
     Args:
-        where: what messages begin with.
-        paths: of the files.
-        split: the part to read instead; there is none to verify on then.
+        where: prefix of messages.
+        paths: paths of the files.
+        split: read this split instead; there is then no part to verify on.
 
     Raises:
         InputError: for a split that no file belongs to.
@@ -39,7 +39,7 @@ def in_splits(
     train, test = found[0], found[-1]
     logging.getLogger("leepjax").warning(
         "%s: files are read as the splits %s: %s is scored and trained on, %s is kept to verify on "
-        "(--split chooses otherwise).",
+        "(choose another with --split).",
         where,
         ", ".join(found),
         train,
@@ -54,17 +54,17 @@ def unified(
     types: Sequence[Any],
     classes: Sequence[str] | None = None,
 ) -> tuple[Sequence[str] | None, Mapping[Path, Callable[[Any], Any]]]:
-    """The classes of all files, and for each file what makes its labels those of the set.
+    """The classes of all files, and for each file the function that maps its labels to the set's.
 
     Args:
-        paths: of the files.
-        names: the class names that each file declares, None where it declares none.
-        types: Arrow's types of the columns of labels.
-        classes: those of the part to train on, which the part to verify on shares.
+        paths: paths of the files.
+        names: the class names that each file declares, None for a file that declares none.
+        types: Arrow types of the label columns.
+        classes: the classes of the training part, when these files are the part to verify on.
 
     Raises:
-        InputError: when one file has names for its class numbers and another one has not, or names a class that isn't
-            among `classes`.
+        InputError: when only some of the files name their class numbers, or a file names a class that isn't in
+            `classes`.
     """
     named = [path for path, declared in zip(paths, names, strict=True) if declared is not None]
     if not named:
@@ -73,8 +73,8 @@ def unified(
     classes = union if classes is None else classes
     if unknown := [name for name in union if name not in classes]:
         raise InputError(
-            f"{named[0]}: expected the classes of the part to train on, got {unknown[0]!r} as well; "
-            "remove it, or choose one split."
+            f"{named[0]}: expected the classes of the training part, got {unknown[0]!r} as well; "
+            "remove it, or choose one split with --split."
         )
     numbering = {}
     for path, declared, kind in zip(paths, names, types, strict=True):
@@ -102,7 +102,7 @@ def _is_text(kind: Any) -> bool:
 
 
 class _Renumbered:
-    """A file's class number → the set's; what isn't a number of the file's stays, for errors to report."""
+    """A file's class number → the set's; other values are returned unchanged, for a later error."""
 
     def __init__(self, path: Path, numbers: Sequence[int]):
         self._path, self._numbers = path, numbers
@@ -117,12 +117,12 @@ class _Renumbered:
 
 
 class _Named:
-    """A class's name → its number in the set."""
+    """Class name → its number in the set."""
 
     def __init__(self, path: Path, classes: Sequence[str]):
         self._path, self._numbers = path, {name: number for number, name in enumerate(classes)}
 
     def __call__(self, label: Any) -> Any:
         if label is not None and class_name(label) not in self._numbers:
-            raise InputError(f"{self._path}: expected labels among the classes, got {label!r}; name every class.")
+            raise InputError(f"{self._path}: expected labels among the classes, got {label!r}; add it to the classes.")
         return None if label is None else self._numbers[class_name(label)]

@@ -1,7 +1,7 @@
-"""One rule, for every reader, that turns pixels of any kind into RGB bytes.
+"""Convert pixels of any type to 8-bit RGB, by the same rule for every reader.
 
-Numbers: uint8 stays; uint16 is divided by 257; floats in [0, 1] are multiplied by 255; booleans become 0 and 255; any
-other number is refused, because its range can't be known. Colours: transparency is composited over white; palettes,
+Numbers: uint8 is kept; uint16 is divided by 257; floats in [0, 1] are multiplied by 255; booleans become 0 and 255; any
+other number is rejected, because its range is unknown. Colours: transparency is composited over white; palettes,
 CMYK, YCbCr, HSV and Lab are converted without a colour profile.
 """
 
@@ -12,15 +12,15 @@ from leepjax.types import InputError
 
 _SIXTEEN_BITS = 65535
 _OF_SIXTEEN_BITS = ("PPM", "PNG")
-"""Formats whose mode I always holds 16 bits: Pillow scales a PGM of any depth to them, and PNG has no deeper one."""
+"""Formats whose mode I always holds 16 bits: Pillow scales a PGM of any depth to 16, the most that PNG has."""
 
 
 def to_rgb(image: Image.Image, where: str) -> Image.Image:
-    """An opened image of any mode as 8-bit RGB.
+    """Convert an opened image of any mode to 8-bit RGB.
 
     Raises:
-        InputError: for numbers that the rule refuses; it begins with `where`.
-        Exception: whatever Pillow raises while it decodes the file.
+        InputError: for numbers that the rule rejects; the message begins with `where`.
+        Exception: any exception that Pillow raises while decoding the file.
     """
     image.load()
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
@@ -33,35 +33,35 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
 
 
 def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
-    """An array of one image, or of several [n ...], as uint8 [(n) h w] or [(n) h w 3].
+    """Convert an array of one image, or of n images, to uint8 [(n) h w] or [(n) h w 3].
 
     Args:
-        array: (n) images [h w], [h w 1], [h w 3] or, with alpha, [h w 4], of numbers that the rule takes.
-        where: what errors begin with.
-        one: whether it is one image, without the axis n.
+        array: one or n images [h w], [h w 1], [h w 3] or, with alpha, [h w 4].
+        where: prefix of error messages.
+        one: whether the array is a single image, without the axis n.
 
     Raises:
-        InputError: for another shape, no pixel, or numbers that the rule refuses.
+        InputError: for another shape, an empty array, or numbers that the rule rejects.
     """
     axes = 2 if one else 3
     if array.ndim < axes or array.shape[axes:] not in ((), (1,), (3,), (4,)) or 0 in array.shape[axes - 2 : axes]:
         forms = "an image [h w], [h w 3] or [h w 4]" if one else "images [n h w], [n h w 3] or [n h w 4]"
-        raise InputError(f"{where}: expected {forms}, got {array.dtype} {list(array.shape)}; move or add axes.")
+        raise InputError(f"{where}: expected {forms}, got {array.dtype} {list(array.shape)}; reshape it.")
     pixels = to_bytes(array, where)
     if pixels.shape[axes:] == (1,):
         return pixels[..., 0]
     if pixels.shape[axes:] == (4,):
-        # Compositing looks at one pixel at a time, so that all images may be one tall image.
+        # Compositing treats each pixel independently, so all images can be stacked into one tall image.
         tall = Image.fromarray(np.ascontiguousarray(pixels).reshape(-1, *pixels.shape[-2:]), "RGBA")
         return np.asarray(_over_white(tall)).reshape(*pixels.shape[:-1], 3)
     return pixels
 
 
 def to_bytes(numbers: np.ndarray, where: str) -> np.ndarray:
-    """Numbers of any shape as uint8, by the rule.
+    """Convert numbers of any shape to uint8, by the rule.
 
     Raises:
-        InputError: for numbers that it refuses.
+        InputError: for numbers that the rule rejects.
     """
     kind = numbers.dtype
     if kind == np.uint8:
@@ -85,7 +85,7 @@ def _described(numbers: np.ndarray) -> str:
 
 
 def _numbers(image: Image.Image) -> np.ndarray:
-    """The numbers of a grey image of more than eight bits."""
+    """The numbers of a greyscale image of more than eight bits."""
     array = np.asarray(image)
     if image.mode == "I" and image.format in _OF_SIXTEEN_BITS:
         return array.astype(np.uint16)
@@ -95,7 +95,7 @@ def _numbers(image: Image.Image) -> np.ndarray:
 
 
 def _tiff_numbers(image: Image.Image, array: np.ndarray) -> np.ndarray:
-    """16-bit numbers from a TIFF, which may hold 12 bits, and may have white as its zero."""
+    """Convert a TIFF's numbers to 16 bits: it may hold 12 bits, and zero may mean white."""
     tags = getattr(image, "tag_v2", {})
     largest = 2 ** int(tags.get(258, (16,))[0]) - 1
     scaled = array if largest == _SIXTEEN_BITS else (array.astype(np.uint32) * _SIXTEEN_BITS // largest).astype("u2")
@@ -103,7 +103,9 @@ def _tiff_numbers(image: Image.Image, array: np.ndarray) -> np.ndarray:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")  # Pillow has no direct way from La
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert(
+        "RGBA"
+    )  # Pillow has no direct conversion from La
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=rgba.getchannel("A"))
     return white

@@ -1,4 +1,4 @@
-"""From an image of any size to the square that a source expects, on the host (Pillow) and on a device (JAX)."""
+"""Resize and crop images to the square that a source expects, on the host (Pillow) or on a device (JAX)."""
 
 from functools import partial
 from typing import Annotated, Literal, get_args
@@ -15,22 +15,22 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Mode = Literal["center", "squash"]
 
 LARGEST_SIDE = 8192
-"""Pixels of the side of the largest square that images are resized to."""
+"""Largest side, in pixels, to which images are resized."""
 
 _PILLOW = {name: Image.Resampling[name.upper()] for name in get_args(Interpolation)}
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a source was trained to see; the fields and their meaning are those of timm's ``pretrained_cfg``.
+    """The preprocessing with which a source was trained; fields have the meaning of timm's ``pretrained_cfg``.
 
-    An image's short side is resized to ``⌊image_size / crop⌋`` (with antialiasing, as Pillow does), its centre of
-    ``image_size`` is cut out, and channels in [0, 1] are normalised by `mean` and `std`. With ``mode="squash"`` both
-    sides are resized, whatever the image's shape.
+    An image's short side is resized to ``⌊image_size / crop⌋`` (with antialiasing, as in Pillow), a square of side
+    ``image_size`` is cropped from its centre, and channels in [0, 1] are normalised by `mean` and `std`. With
+    ``mode="squash"`` both sides are resized to ``⌊image_size / crop⌋``, regardless of the aspect ratio.
     """
 
     image_size: Annotated[int, msgspec.Meta(le=1 << 31)]
     crop: float = 1.0
-    """The share of the resized short side that the crop keeps, in (0, 1]."""
+    """Fraction of the resized short side that the crop keeps, in (0, 1]."""
     interpolation: Interpolation = "bicubic"
     mode: Mode = "center"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -41,7 +41,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) not in get_args(known):
                 raise unknown_name(f"preprocessing: {name}", getattr(self, name), get_args(known))
         three = all(isinstance(each, tuple) and len(each) == 3 for each in (self.mean, self.std))
-        # So that normalised pixels are finite in float32 and bfloat16.
+        # These limits keep normalised pixels finite in float32 and bfloat16.
         if not (three and all(abs(m) <= 1e6 for m in self.mean) and all(1e-6 <= s <= 1e6 for s in self.std)):
             raise InputError(
                 "preprocessing: expected mean and std of three channels as tuples, |mean| <= 1e6, 1e-6 <= std <= 1e6, "
@@ -54,12 +54,12 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.image_size > LARGEST_SIDE * self.crop:
             raise InputError(
-                f"preprocessing: expected images resized to at most {LARGEST_SIDE:,} pixels a side, got image_size "
+                f"preprocessing: expected images resized to at most {LARGEST_SIDE:,} pixels per side, got image_size "
                 f"{self.image_size} with crop {self.crop}; check the model's configuration."
             )
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """The height and width that an image of this one is resized to, before the crop."""
+        """The height and width to which an image of this height and width is resized, before the crop."""
         scaled = int(self.image_size / self.crop)
         if self.mode == "squash":
             return scaled, scaled
@@ -68,9 +68,9 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         return (scaled, long) if height <= width else (long, scaled)
 
     def on_host(self, image: Image.Image) -> np.ndarray:
-        """An RGB image as uint8 [s s 3], by Pillow.
+        """Resize and crop an RGB image to uint8 [s s 3], by Pillow.
 
-        The width is resized before the height, as Pillow did by itself until version 13 chose the order by the sizes.
+        The width is resized before the height, as in Pillow before version 13, which chooses the order by the sizes.
         """
         height, width = self.resized(image.height, image.width)
         for size in ((width, image.height), (width, height)):
@@ -83,10 +83,9 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
     @partial(jax.jit, static_argnums=0)
     def on_device(self, images: jax.Array) -> jax.Array:
-        """Images uint8 [n h w 3] of one size as uint8 [n s s 3], by JAX: the very pixels of `on_host`.
+        """Resize and crop images uint8 [n h w 3] to uint8 [n s s 3], by JAX, with exactly the pixels of `on_host`.
 
-        It computes with Pillow's integer weights, so that nothing tells where images were resized; ``jax.image`` rounds
-        otherwise. Compiled once for each size of images.
+        It uses Pillow's integer weights, because ``jax.image`` rounds differently. Compiled once per size of images.
         """
         height, width = self.resized(*images.shape[1:3])
         top, left = self._corner(height, width)
@@ -95,7 +94,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         return _resize_axis(images, 1, height, rows, self.interpolation)
 
     def normalise(self, images: jax.Array) -> jax.Array:
-        """Pixels [n s s 3] in 0..255 as what the network reads."""
+        """Normalise pixels [n s s 3] in 0..255 to the network's input."""
         mean, std = jnp.asarray(self.mean, jnp.float32), jnp.asarray(self.std, jnp.float32)
         return (images.astype(jnp.float32) / 255 - mean) / std
 
@@ -104,12 +103,12 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _resize_axis(images, axis, size, kept, interpolation):
-    """One axis resized to `size`, of which the pixels in the slice `kept` are computed and returned."""
+    """Resize one axis to `size`, but compute and return only the pixels in the slice `kept`."""
     if images.shape[axis] == size:
         return jax.lax.slice_in_dim(images, kept.start, kept.stop, axis=axis)
     if interpolation == "nearest":
         step = images.shape[axis] / size
-        centres = np.cumsum(np.r_[0.5 * step, np.full(size - 1, step)])  # Pillow adds up too, and rounds alike
+        centres = np.cumsum(np.r_[0.5 * step, np.full(size - 1, step)])  # a running sum, as in Pillow, to round alike
         return jnp.take(images, centres[kept].astype(int), axis=axis)
     weights = _pillow_weights(images.shape[axis], size, interpolation)[kept]
     sums = jnp.tensordot(images.astype(jnp.int32), weights, (axis, 1))
@@ -131,11 +130,11 @@ _FILTERS = {
     "bicubic": (2, _cubic),
     "lanczos": (3, lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)),
 }
-"""Name → its support and its value at a distance ≥ 0."""
+"""Name → support of the filter, and its value at a distance ≥ 0"""
 
 
 def _pillow_weights(old: int, new: int, interpolation: str) -> np.ndarray:
-    """[new old] int32: what each old pixel contributes to each new one."""
+    """[new old] int32 weights of the old pixels in each new pixel."""
     support, value = _FILTERS[interpolation]
     stretch = max(old / new, 1.0)  # antialiasing: a filter as wide as a new pixel
     centres = (np.arange(new)[:, None] + 0.5) * (old / new)

@@ -1,4 +1,4 @@
-"""Which images of a target can be decoded: found out before hours are spent on the others."""
+"""Find the images of a target that can't be decoded, before hours are spent on the others."""
 
 import logging
 import warnings
@@ -17,12 +17,12 @@ from leepjax.data.target import Target
 from leepjax.types import InputError
 
 _AHEAD = 1024
-"""Images that may be decoded before one that failed is looked at."""
+"""Images decoded ahead of the one whose result is examined."""
 
 
 @dataclass
 class _Checked:
-    """What decoding some images of a target showed."""
+    """Findings from decoding images of a target."""
 
     failures: dict[int, InputError] = field(default_factory=dict)
     animated: list[int] = field(default_factory=list)
@@ -31,28 +31,28 @@ class _Checked:
 def readable(
     target: Target, *, limit: int | None = None, seed: int = 0, strict: bool = False, threads: int | None = None
 ) -> tuple[Target, tuple[str, ...]]:
-    """The target without the images that can't be decoded, and the ids of those; one warning says how many.
+    """Leave out the images that can't be decoded, and return their ids as well; a warning gives their number.
 
-    With a `limit`, that many examples are drawn by their labels, stratified, and only these are decoded; one that can't
+    With a `limit`, that many examples are drawn, stratified by label, and only these are decoded; an image that can't
     be decoded is replaced by the next of its class, as long as there is one. Without a limit every image is decoded.
-    Images that are pixels in memory can't fail, and aren't read.
+    Images that are pixels in memory are always readable, and aren't checked.
 
     Args:
         target: n labelled images.
-        limit: the number of examples to draw, at most.
-        seed: of the draw.
+        limit: the largest number of examples to draw.
+        seed: seed of the draw.
         strict: whether an image that can't be decoded is an error.
-        threads: that decode; left out, as many as decode such images fastest.
+        threads: number of decoding threads; by default the fastest for images of this size.
 
     Raises:
-        InputError: when no image can be decoded, or, if `strict`, when one can't: the first.
+        InputError: when no image can be decoded, or, if `strict`, for the first that can't.
     """
     drawn = stratified_limit(target.labels, limit, seed)
     if target.is_pixels:
         return target.subset(drawn), ()
     checked = _Checked()
     with warnings.catch_warnings():
-        # Images of too many pixels are refused, for which Pillow's warning of them isn't needed.
+        # Images of too many pixels are rejected anyway, so Pillow's warning about them is superfluous.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         fresh = drawn
         while len(fresh):
@@ -67,7 +67,7 @@ def readable(
 
 
 def _check(target: Target, indices: Sequence[int], threads: int | None, strict: bool, checked: _Checked) -> list[int]:
-    """Decode these images, add the findings to `checked`, and give the indices of those that fail."""
+    """Decode these images, add the findings to `checked`, and return the indices of those that fail."""
     failed = []
     with closing(decode_ahead(partial(_finding, target), indices, _AHEAD, threads)) as findings:
         for i, found in zip(indices, findings, strict=True):
@@ -82,7 +82,7 @@ def _check(target: Target, indices: Sequence[int], threads: int | None, strict: 
 
 
 def _finding(target: Target, i: int) -> InputError | bool:
-    """Why an image can't be decoded, or whether it is animated."""
+    """The error of an image that can't be decoded, or else whether it is animated."""
     try:
         return ANIMATED in target.read(i).info
     except InputError as error:
@@ -90,7 +90,7 @@ def _finding(target: Target, i: int) -> InputError | bool:
 
 
 def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed: int) -> np.ndarray:
-    """For each example that failed the next of its class, in the order of the draw, that isn't drawn yet."""
+    """For each failed example, the next of its class in the order of the draw that hasn't been drawn."""
     if not len(failed) or len(drawn) == len(target):
         return np.arange(0)
     order = stratified_order(target.labels, seed)
@@ -100,7 +100,7 @@ def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed
 
 
 def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
-    """Warn of images that can't be decoded, of classes that lose all of theirs, and of animations.
+    """Warn about images that can't be decoded, classes that lose all of their images, and animations.
 
     Raises:
         InputError: when no image can be decoded.
@@ -122,7 +122,7 @@ def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
         f"the first: {target.id(bad[0])} ({reason})."
     )
     if lost:
-        warn(f"No image is left of the {'class' if len(lost) == 1 else 'classes'} {', '.join(lost)}.")
+        warn(f"No image is left in the {'class' if len(lost) == 1 else 'classes'} {', '.join(lost)}.")
 
 
 def _has_others(target: Target, label: int, bad: Sequence[int]) -> bool:

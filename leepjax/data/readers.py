@@ -1,4 +1,4 @@
-"""Targets from where people keep them, by name or path; folders, an ``.npz`` and the embedded digits are read here."""
+"""Open targets by name or path. Folders, ``.npz`` files and the embedded digits are read here."""
 
 import glob
 import json
@@ -25,7 +25,7 @@ from leepjax.types import InputError, SplitChoice
 _HUBS = {"tfds": from_tfds, "hf": from_hugging_face}
 
 _COLON = re.compile(r":(?![^\[]*\]|\d+\.\d+\.\d+(?::|$))")
-"""Between the parts of a hub's name: neither that in ``train[:10%]`` nor that before a version."""
+"""The colon between the parts of a hub name, but not the one in ``train[:10%]`` or before a version."""
 
 
 def read_target(
@@ -38,20 +38,20 @@ def read_target(
 ) -> Target:
     """Open a target by name or path.
 
-    Its fingerprint covers what the images hold, so that all are read once, undecoded.
+    Its fingerprint covers the images' content, so all encoded images are read once.
 
     Args:
         name: ``digits``; a folder ``class/image.png``; an ``.npz``; a ``.parquet``, a folder or a glob of them;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
             Hugging Face, where the name may be a path.
-        split: of a set that comes in splits, the part to read, or ``all`` as one set; left out, the training part, of
-            images and ``.parquet`` files with the part to verify on as the target's `test`.
-        strict: whether files of a folder that aren't used are an error; they are counted in a warning otherwise.
-        image_column: of a ``.parquet`` or a hub's set, the column of images.
-        label_column: likewise the column of labels.
+        split: the split to read of a set that comes in splits, or ``all`` as one set; by default the training part,
+            with (for folders and ``.parquet`` files) the part to verify on as the target's `test`.
+        strict: whether files of a folder that aren't used are an error; otherwise a warning counts them.
+        image_column: the image column of a ``.parquet`` or a hub's set.
+        label_column: the label column of a ``.parquet`` or a hub's set.
 
     Raises:
-        InputError: when it isn't there, or can't be read as labelled images.
+        InputError: when the target doesn't exist, or can't be read as labelled images.
     """
     return list_target(name, split, strict, image_column, label_column).with_contents()
 
@@ -59,9 +59,9 @@ def read_target(
 def list_target(
     name: str, split: SplitChoice | None, strict: bool, image_column: str | None, label_column: str | None
 ) -> Target:
-    """As `read_target`, but the fingerprint of a folder doesn't cover its images, which aren't read yet.
+    """Open a target as `read_target` does, but without reading the images of a folder for the fingerprint.
 
-    `Target.with_contents` completes it when the images that are used are known.
+    `Target.with_contents` completes the fingerprint when it is known which images are used.
     """
     path = Path(name)
     kind, _, rest = name.partition(":")
@@ -76,7 +76,7 @@ def list_target(
     if _is_image_folder(path):
         return _listed(path, split, strict=strict)
     if split is not None:
-        raise InputError(f"target: expected a set of splits for the split {split!r}, got {name!r}; leave it out.")
+        raise InputError(f"target: expected a set with splits for the split {split!r}, got {name!r}; leave it out.")
     if name in EMBEDDED:
         return EMBEDDED[name]()
     if path.is_file() and path.suffix == ".npz":
@@ -87,23 +87,25 @@ def list_target(
         )
     raise InputError(
         f"target: expected a folder, an .npz or one of {', '.join(EMBEDDED)}, got {name!r}, which isn't there; "
-        "check the path, or name a .parquet, tfds:NAME[:SPLIT] or hf:NAME[:SPLIT]."
+        "correct the path, or name a .parquet, tfds:NAME[:SPLIT] or hf:NAME[:SPLIT]."
     )
 
 
 def _from_hub(kind: str, rest: str, split: str | None, image: str | None, label: str | None) -> Target:
     name, *more = _parts(rest)
     if not name or len(more) > 2:
-        raise InputError(f"{kind}:{rest}: expected {kind}:NAME[:SPLIT[:LABEL]], got {rest!r}; write it in this form.")
+        raise InputError(
+            f"{kind}:{rest}: expected {kind}:NAME[:SPLIT[:LABEL]], got {rest!r}; write, say, {kind}:mnist:train."
+        )
     own_split, own_label, *_ = (*more, "", "")
     for what, own, asked in (("split", own_split, split), ("label column", own_label, label)):
         if own and asked:
-            raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {asked!r}; give one of them.")
+            raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {asked!r}; pass only one of them.")
     return _HUBS[kind](name, own_split or split, image=image, label=own_label or label)
 
 
 def _parts(rest: str) -> list[str]:
-    """Name, split and label of a hub's set; the longest path that exists is the name, colons included."""
+    """Split a hub name into name, split and label; the longest existing path is the name, even with colons."""
     parts = _COLON.split(rest)
     for length in range(len(parts), 1, -1):
         if Path(name := ":".join(parts[:length])).exists():
@@ -129,10 +131,10 @@ def _class_folders(path: Path) -> list[Path]:
 
 
 def from_npz(path: Path) -> Target:
-    """A target from an ``.npz`` with the arrays `images` and `labels` and, if there are names, `classes`.
+    """Open an ``.npz`` with the arrays `images` and `labels` and, optionally, `classes` (names).
 
     Raises:
-        InputError: when it isn't one, lacks one of the first two, or they don't fit (see `from_arrays`).
+        InputError: when the file isn't an ``.npz``, lacks `images` or `labels`, or they don't fit (see `from_arrays`).
     """
     arrays = read_npz("target", path, ("images", "labels", "classes"))
     if missing := {"images", "labels"} - arrays.keys():
@@ -143,19 +145,19 @@ def from_npz(path: Path) -> Target:
 
 
 def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = False) -> Target:
-    """A target from ``path/<class>/<image>``, or from ``path/<split>/<class>/<image>``.
+    """Open a folder ``path/<class>/<image>`` or ``path/<split>/<class>/<image>``.
 
-    The classes are the folders' names in order. Of a folder that comes in splits the target is the training part, and
-    its `test` the part to verify on. The rules are those of `leepjax.data.folder_layout`; hidden files and those of
+    The classes are the sorted folder names. For a folder that comes in splits, the target is the training part, and
+    its `test` the part to verify on. `leepjax.data.folder_layout` has the rules; hidden files and files created by
     operating systems are ignored.
 
     Args:
         path: the folder.
-        split: read this part instead, or all of them as one set.
-        strict: whether files that aren't used are an error; they are counted in a warning otherwise.
+        split: read this split instead, or ``all`` as one set.
+        strict: whether files that aren't used are an error; otherwise a warning counts them.
 
     Raises:
-        InputError: when there are no images, there is no such split, the splits have other classes, or, if `strict`,
+        InputError: when there are no images, the split is missing, the splits have different classes, or, if `strict`,
             a file isn't used.
     """
     return _listed(path, split, strict=strict).with_contents()
@@ -181,7 +183,7 @@ def _of_part(root: Path, part: Part) -> Target:
 
 @dataclass(frozen=True)
 class _Files:
-    """Index → RGB image, of files; `here` because a worker to which the target is sent may run elsewhere."""
+    """Index → RGB image of a file; paths are relative to `here`: a worker may have another working directory."""
 
     paths: Sequence[Path]
     here: Path
@@ -194,7 +196,7 @@ class _Files:
 
 
 def digits() -> Target:
-    """The 1,797 handwritten digits (8 × 8, 10 classes) that scikit-learn carries: real data without a download."""
+    """Open scikit-learn's 1,797 handwritten digits (8 × 8, 10 classes): real data without a download."""
     from sklearn.datasets import load_digits  # here, because `import leepjax` doesn't load scikit-learn
 
     pixels, labels = load_digits(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Splits: what they are called where a set comes in them, and stratified orders, splits and limits of examples."""
+"""Names of splits, and stratified orders, subsets and splits of examples."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ _NAMES = {
 _SPLITS = {name: split for split, names in _NAMES.items() for name in names}
 
 SPLITS: tuple[str, ...] = tuple(_NAMES)
-"""In the order in which one is chosen to train on."""
+"""In order of preference as the training part."""
 
 
 def split_called(name: str) -> str | None:
-    """The split that a folder or file of this name holds, in any case; None where it is no split's name."""
+    """The split that the name of a folder or file denotes, in any case; None if it isn't the name of a split."""
     return _SPLITS.get(name.casefold())
 
 
 def own_name(split: str, names: Sequence[str]) -> str:
-    """What a set calls a split: `split` itself, or the only one of `names` that means the same (``validation``)."""
+    """A data set's own name for a split: `split` itself, or the only one of `names` with the same meaning."""
     alike = [name for name in names if split_called(name) == split]
     return alike[0] if split not in names and len(alike) == 1 else split
 
@@ -33,7 +33,7 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     position = np.empty(len(labels))
     for label in np.unique(labels):
         members = shuffled[labels[shuffled] == label]
-        # Spread the k members of a class evenly over the whole, each at a random place of its stretch.
+        # Spread the k members of a class evenly: one at a random position in each of k equal intervals.
         position[members] = (np.arange(len(members)) + rng.random(len(members))) / len(members)
     return np.argsort(position, kind="stable")
 

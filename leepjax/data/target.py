@@ -1,4 +1,4 @@
-"""A target: labelled images to transfer to, read one at a time and resized to what a source expects."""
+"""Targets: labelled images to transfer to, read one at a time and resized to a source's input."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from leepjax.types import InputError, unknown_name
 
 @dataclass(frozen=True)
 class Pixels:
-    """Index → RGB image, of uint8 arrays [h w] or [h w 3]."""
+    """Index → RGB image, from uint8 arrays [h w] or [h w 3]."""
 
     images: Sequence[np.ndarray] | np.ndarray
 
@@ -27,7 +27,7 @@ class Pixels:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A function of an index, for the examples of a subset."""
+    """A function of an example's index, for a subset of the examples."""
 
     of: Callable[[int], Any]
     indices: np.ndarray
@@ -38,7 +38,7 @@ class _Chosen:
 
 @dataclass(frozen=True)
 class _Joined:
-    """A function of an index, for the examples of two targets; `start` is the second one's first index."""
+    """A function of an example's index, for two joined targets; `start` is the first index of the second."""
 
     first: Callable[[int], Any]
     second: Callable[[int], Any]
@@ -50,10 +50,10 @@ class _Joined:
 
 @dataclass(frozen=True)
 class Target:
-    """Labelled images, decoded when they are asked for.
+    """Labelled images, decoded when they are used.
 
-    `labels` [n] are int32 in [0, number of classes); `classes` name them; `fingerprint` is a digest of the
-    contents, so that whatever is computed from a target can be cached under it.
+    `labels` [n] are int32 in [0, number of classes); `classes` are their names; `fingerprint` is a digest of the
+    content, under which results computed from the target can be cached.
     """
 
     name: str
@@ -61,33 +61,33 @@ class Target:
     classes: tuple[str, ...]
     fingerprint: str
     read: Callable[[int], Image.Image]
-    """Index → RGB image; raises InputError when the image can't be decoded."""
+    """Index → RGB image; raises InputError if the image can't be decoded."""
     id: Callable[[int], str] = str
-    """Index → what the image is called where it is kept: a path below the folder, else its number."""
+    """Index → id of the image: its path below the folder, or else its number."""
 
     test: "Target | None" = None
-    """The part to verify on of a set that comes in splits: of the same classes, and no example is in both."""
+    """The part to verify on, of a set that comes in splits: the same classes, and no common examples."""
     contents: Callable[[int], str] | None = None
-    """Index → a digest of the image as it is kept, of a target whose `fingerprint` covers names and labels only."""
+    """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """What each image is called where it is kept."""
+        """The id of each image."""
         return tuple(self.id(i) for i in range(len(self)))
 
     @property
     def is_pixels(self) -> bool:
-        """Whether the images are pixels in memory, so that reading one can't fail."""
+        """Whether the images are pixels in memory, and so always readable."""
         read = self.read
         while isinstance(read, _Chosen):
             read = read.of
         return isinstance(read, Pixels)
 
     def with_contents(self) -> Self:
-        """The target whose fingerprint, and that of its test part, covers what the images hold."""
+        """Return the target with a fingerprint (also of its test part) that covers the images' content."""
         test = self.test and self.test.with_contents()
         if self.contents is None:
             return self if test is self.test else replace(self, test=test)
@@ -96,13 +96,13 @@ class Target:
         return replace(self, fingerprint=fingerprint, test=test, contents=None)
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
-        """The images of `indices`, resized and cropped for a source: uint8 [b s s 3]."""
+        """Read the images of `indices`, resized and cropped for a source: uint8 [b s s 3]."""
         images = [preprocessing.on_host(self.read(int(i))) for i in indices]
         size = preprocessing.image_size
         return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
 
     def subset(self, indices: np.ndarray) -> Self:
-        """The target of these examples only, with the same classes; one of all examples is the same target."""
+        """Select examples by index, keeping the classes; the subset of all examples is the target itself."""
         if np.array_equal(indices, np.arange(len(self))):
             return self
         indices = np.asarray(indices)
@@ -116,7 +116,7 @@ class Target:
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
-        """The target of the examples of these classes, relabelled in the order of `names`."""
+        """Select the examples of these classes, relabelled in the order of `names`."""
         for name in names:
             if name not in self.classes:
                 raise unknown_name("classes", name, self.classes)
@@ -134,7 +134,7 @@ class Target:
         )
 
     def joined(self, other: Self) -> Self:
-        """The target of this one's examples and then the other's, which has the same classes."""
+        """Append the examples of another target with the same classes."""
         fingerprints = [target.with_contents().fingerprint.encode() for target in (self, other)]
         return replace(
             self,
@@ -148,34 +148,34 @@ class Target:
 
 
 def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None:
-    """Labels of two sets mean the same only if their classes do.
+    """Check that two sets have the same classes in the same order, so that their labels mean the same.
 
     Raises:
-        InputError: when the sets don't name the same classes in the same order.
+        InputError: when they don't.
     """
     if train_set.classes != test_set.classes:
         raise InputError(
             f"{caller}: expected the same classes in both sets, got {train_set.classes} and {test_set.classes}; "
-            "name the classes alike."
+            "give both the same class names, in the same order."
         )
 
 
 def from_arrays(
     images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | np.ndarray | None = None, name: str = "arrays"
 ) -> Target:
-    """A target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n].
+    """Make a target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n].
 
     Pixels are uint8, uint16, booleans or floats in [0, 1]; a fourth channel is alpha, composited over white.
 
     Raises:
-        InputError: when shapes, dtypes, labels (see `class_numbers`) or the number of class names don't fit.
+        InputError: for invalid shapes, dtypes, labels (see `class_numbers`) or numbers of class names.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     images = to_pixels(images, name, one=False)
     if labels.ndim != 1 or len(labels) != len(images):
         raise InputError(
-            f"{name}: expected {len(images)} labels, one for each image, got {labels.dtype} {list(labels.shape)}; "
-            "pass class numbers, of one-hot rows their argmax."
+            f"{name}: expected {len(images)} labels, one per image, got {labels.dtype} {list(labels.shape)}; "
+            "pass class numbers (for one-hot rows, their argmax)."
         )
     numbers, names = class_numbers(name, labels, classes)
     return Target(

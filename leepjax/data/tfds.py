@@ -1,4 +1,4 @@
-"""Targets from TensorFlow Datasets. A prepared set is read without TensorFlow, which only preparing one needs."""
+"""Targets from TensorFlow Datasets. Only preparing a data set needs TensorFlow; reading a prepared one doesn't."""
 
 import importlib.util
 import os
@@ -15,24 +15,24 @@ from leepjax.data.target import Target
 from leepjax.types import InputError
 
 _AT_A_TIME = 256
-"""Records that are in memory together while labels are read."""
+"""Records in memory at a time while labels are read."""
 
 
 def from_tfds(name: str, split: str | None = None, *, image: str | None = None, label: str | None = None) -> Target:
-    """A target from a set of TensorFlow Datasets, prepared as array_record in ``$TFDS_DATA_DIR``.
+    """Open a data set of TensorFlow Datasets, prepared as array_record in ``$TFDS_DATA_DIR``.
 
-    One that isn't prepared is prepared there if TensorFlow is installed. Opening goes through the records once, for
-    their labels and the fingerprint, which is a digest of all of them; images are decoded when they are asked for.
+    A data set that isn't prepared is prepared there if TensorFlow is installed. Opening reads all records once, for
+    their labels and the fingerprint, which is a digest of the records; images are decoded when they are used.
 
     Args:
-        name: as ``tfds.builder`` takes it: ``fashion_mnist``, ``name/config:1.0.0``.
-        split: as TFDS takes it, ``train[:10%]`` included, or ``val`` for what the set calls
-            validation; left out, ``train`` or the only split there is.
-        image: the image feature; left out, the supervised or the only one.
-        label: the class label feature; left out, the supervised or the only one.
+        name: a name for ``tfds.builder``: ``fashion_mnist``, ``name/config:1.0.0``.
+        split: a split in the syntax of TFDS, such as ``train[:10%]``, or ``val``, which also stands for validation;
+            by default ``train``, or the only split.
+        image: the image feature; by default the supervised or the only one.
+        label: the class label feature; by default the supervised or the only one.
 
     Raises:
-        InputError: when it isn't there, can't be prepared or has no labelled images.
+        InputError: when the data set doesn't exist, can't be prepared or has no labelled images.
     """
     where = f"tfds:{name}"
     try:
@@ -66,7 +66,7 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
 
 
 def _check_dtype(where: str, dtype: Any) -> None:
-    """Raise InputError for images of floats, which TensorFlow Datasets writes as PNGs of their bits."""
+    """Raise InputError for images of floats, whose bits TensorFlow Datasets writes as PNG pixels."""
     if dtype not in (np.uint8, np.uint16):
         raise InputError(
             f"{where}: expected images of uint8 or uint16, got {np.dtype(dtype).name}; prepare the set as one of these."
@@ -75,7 +75,7 @@ def _check_dtype(where: str, dtype: Any) -> None:
 
 @dataclass(frozen=True)
 class _Records:
-    """The records of a split, by index or one after the other, with the image still encoded."""
+    """The records of a split, by index or in sequence, with encoded images."""
 
     source: Any
     features: Any
@@ -95,17 +95,17 @@ class _Records:
 
 
 def _builder(where: str, tfds: Any, name: str) -> Any:
-    """The builder of a set that is prepared, or is now."""
-    folder = os.environ.get("TFDS_DATA_DIR")  # TFDS itself reads it once, when it is imported
+    """The builder of a data set, prepared if necessary."""
+    folder = os.environ.get("TFDS_DATA_DIR")  # TFDS reads it only when it is imported
     try:
         builder = tfds.builder(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError:
         raise InputError(
             f"{where}: expected a set of TensorFlow Datasets, or one prepared in "
-            f"{folder or tfds.core.constants.DATA_DIR}, got neither; check the name and $TFDS_DATA_DIR."
+            f"{folder or tfds.core.constants.DATA_DIR}, got neither; correct the name or $TFDS_DATA_DIR."
         ) from None
     except (ValueError, AssertionError, ImportError) as error:
-        raise InputError(f"{where}: expected a set to open, got {one_line(error)}; check the name.") from None
+        raise InputError(f"{where}: expected a data set, got {one_line(error)}; correct the name.") from None
     if not builder.is_prepared():
         _prepare(where, builder)
     return builder
@@ -120,12 +120,12 @@ def _prepare(where: str, builder: Any) -> None:
     import tensorflow as tf  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
 
     try:
-        tf.config.set_visible_devices([], "GPU")  # TensorFlow would take all of its memory from JAX
+        tf.config.set_visible_devices([], "GPU")  # TensorFlow would reserve all of the GPU's memory
         builder.download_and_prepare(file_format="array_record")
     except (OSError, ValueError, AssertionError, RuntimeError) as error:
         raise InputError(
-            f"{where}: expected to prepare it in {builder.data_dir}, got {one_line(error)}; check the network, "
-            "or what TensorFlow Datasets says of files to fetch by hand."
+            f"{where}: expected to prepare it in {builder.data_dir}, got {one_line(error)}; check the network "
+            "connection, or the documentation of TensorFlow Datasets for files to download by hand."
         ) from None
 
 
@@ -143,7 +143,7 @@ def _source(where: str, tfds: Any, builder: Any, split: str | None) -> Any:
             f"{builder.info.file_format.value}; prepare it with file_format='array_record' in another folder."
         ) from None
     except (ValueError, AssertionError) as error:
-        if "0 length" in str(error):  # no file has a record of it
+        if "0 length" in str(error):  # the split has no records
             return ()
         listed = ", ".join(splits)
         raise InputError(f"{where}: expected a split of {listed}, got {split!r}; choose one of them.") from None

@@ -85,7 +85,9 @@ def test_a_split_can_be_chosen(tmp_path):
         read_target(str(root), "dev")
     with pytest.raises(InputError, match=r"cat: expected split folders .* for the split 'test', got none; leave"):
         read_target(str(make(tmp_path / "cat", "a/1.png", "b/1.png")), "test")
-    with pytest.raises(InputError, match=r"target: expected a set of splits for the split 'val', got 'digits'; leave"):
+    with pytest.raises(
+        InputError, match=r"target: expected a set with splits for the split 'val', got 'digits'; leave"
+    ):
         read_target("digits", "val")
 
 
@@ -125,7 +127,7 @@ def test_a_test_part_without_classes_is_reported(tmp_path, warnings_of):
 def test_splits_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"x: expected class folders in test, got images without a class"):
         from_folder(make(tmp_path / "x", "train/1.png", "test/1.png"))
-    with pytest.raises(InputError, match=r"y: expected one folder for each split, got (dev|val) and"):
+    with pytest.raises(InputError, match=r"y: expected one folder per split, got (dev|val) and"):
         from_folder(in_splits(tmp_path / "y", "val", "dev", "train"))
     root = make(in_splits(tmp_path / "z", "train", "test"), "test/cow/1.png")
     with pytest.raises(InputError, match=r"z: expected the classes of train in test, got 'cow' as well; rename or"):

@@ -199,7 +199,7 @@ def test_an_image_of_more_pixels_than_the_limit_is_refused(monkeypatch):
 
 
 def test_shapes_that_are_no_image_are_named():
-    with pytest.raises(InputError, match=r"x: expected an image \[h w\], .* got float32 \[3, 8, 8\]; move or add axes"):
+    with pytest.raises(InputError, match=r"x: expected an image \[h w\], .* got float32 \[3, 8, 8\]; reshape it"):
         to_pixels(np.zeros((3, 8, 8), np.float32), "x")
     with pytest.raises(InputError, match=r"x: expected images \[n h w\], .* got uint8 \[8, 8\]"):
         to_pixels(np.zeros((8, 8), np.uint8), "x", one=False)

@@ -118,7 +118,7 @@ def test_neither_pytorch_nor_tensorflow_is_loaded():
         ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name one"),
         ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for image 1; label it, or take a spl"),
         ("text", r"hf:text: expected one image column, got none; take a set of images"),
-        ("nowhere", r"hf:nowhere: expected a set that can be loaded, got .*nowhere.*; check name and split"),
+        ("nowhere", r"hf:nowhere: expected a data set, got .*nowhere.*; correct its name or split"),
         (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write it"),
     ],
 )

@@ -232,7 +232,7 @@ def test_a_column_named_like_labels_is_found(tmp_path, column):
 
 def test_a_guessed_column_of_identifiers_is_refused(tmp_path):
     path = write(tmp_path / "x.parquet", {"image": STRUCTS, "label": [f"photograph {i}" for i in range(10)]})
-    with pytest.raises(InputError, match=r"in the column 'label', got 10 different values in as many rows; name"):
+    with pytest.raises(InputError, match=r"in the column 'label', got a different value in each of 10 rows; name"):
         read_target(str(path))
     assert len(from_parquet(path, label="label").classes) == 10
 
@@ -240,7 +240,7 @@ def test_a_guessed_column_of_identifiers_is_refused(tmp_path):
 def test_the_first_usual_name_counts_and_the_others_are_reported(tmp_path, caplog):
     columns = {"image": STRUCTS, "target": LABELS[::-1], "label": LABELS}
     assert_holds_all(from_parquet(write(tmp_path / "x.parquet", columns)))
-    assert "took the labels from the column 'label'; others are target" in caplog.text
+    assert "labels are read from the column 'label'; other candidates are target" in caplog.text
 
 
 def test_a_cloned_repository_of_the_hub_comes_in_splits(tmp_path, caplog):
@@ -272,15 +272,19 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
     for name in ("nowhere/*.parquet", "nowhere"):
         with pytest.raises(InputError, match=r"nowhere.*: expected at least one \.parquet, got none; check the path"):
             from_parquet(tmp_path / name)
-    with pytest.raises(InputError, match=r"target: expected a folder, .* which isn't there; check the path, or name a"):
+    with pytest.raises(
+        InputError, match=r"target: expected a folder, .* which isn't there; correct the path, or name a"
+    ):
         read_target(str(tmp_path / "nowhere.parquet"))
     (tmp_path / "text.parquet").write_bytes(b"text")
-    with pytest.raises(InputError, match=r"text\.parquet: expected a Parquet file, got .*; get it again"):
+    with pytest.raises(InputError, match=r"text\.parquet: expected a Parquet file, got .*; download it again"):
         read_target(str(tmp_path / "text.parquet"))
     broken = bytearray(write(tmp_path / "broken.parquet", {"image": PNGS, "label": LABELS}).read_bytes())
     broken[4:200] = bytes(196)
     (tmp_path / "broken.parquet").write_bytes(broken)
-    with pytest.raises(InputError, match=r"broken\.parquet: expected a whole row group 0, got .*; get the file again"):
+    with pytest.raises(
+        InputError, match=r"broken\.parquet: expected a whole row group 0, got .*; download the file again"
+    ):
         read_target(str(tmp_path / "broken.parquet"))
 
 

@@ -117,5 +117,5 @@ def test_labels_of_any_type_that_can_be_classes(arrays):
     np.save(arrays / "two.npy", (labels > 0).astype(int))
     assert scored(arrays, "probs", ["leep"], "bool.npy") == scored(arrays, "probs", ["leep"], "two.npy")
     np.save(arrays / "onehot.npy", np.eye(3)[labels])
-    with pytest.raises(InputError, match="of one-hot rows their argmax"):
+    with pytest.raises(InputError, match="for one-hot rows, their argmax"):
         scored(arrays, "probs", ["leep"], "onehot.npy")
