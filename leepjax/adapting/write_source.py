@@ -1,4 +1,4 @@
-"""A network that was trained, kept as a source: its weights, its card, and its accuracy."""
+"""Save a trained network as a source: its weights, its card, and its accuracy."""
 
 import importlib.metadata
 import logging
@@ -13,7 +13,7 @@ import numpy as np
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
 from leepjax.models import weights
-from leepjax.models.card import Card, Training, read_card, save_card
+from leepjax.models.card import Card, TrainingRun, read_card, save_card
 from leepjax.models.source import Source, WeightsFile
 from leepjax.storage.files import digest, remove_folder
 from leepjax.storage.records import read_lines
@@ -26,10 +26,9 @@ log = logging.getLogger("leepjax")
 def write_source(
     network: Any, path: Path, card: Card, test_set: Target, *, curve: Sequence[Epoch] = (), dtype: type = np.float32
 ) -> Source:
-    """Write the weights to `path` and beside them the card and, if it was trained by epochs, the curve.
+    """Write the weights to `path`, and beside them the card and, if there is one, the curve; remove checkpoints.
 
-    The accuracy on the card is that of the written file on `test_set`, not of the network in memory. Checkpoints have
-    done their duty then, and go.
+    The accuracy on the card is that of the written file on `test_set`, not of the network in memory.
     """
     weights.save(network, path, dtype)
     if curve:
@@ -47,18 +46,18 @@ def write_source(
 
 
 def checkpoints_of(path: Path) -> Path:
-    """Where the checkpoints of a training lie whose weights will be written to `path`."""
+    """Folder of the checkpoints of the training run whose weights will be written to `path`."""
     return path.with_suffix(".checkpoints")
 
 
 def identity_of(train_set: Target, test_set: Target, *choices: object) -> str:
-    """A digest of all that a training depends on: its sets, its choices and the versions of the packages."""
+    """Digest of everything that a training run depends on: data sets, choices and versions of the packages."""
     sets = [(each.fingerprint, each.classes) for each in (train_set, test_set)]
     return digest(repr((sets, choices, _packages("leepjax"))).encode())
 
 
 def finished(path: Path, identity: str) -> tuple[Source, list[Epoch]] | None:
-    """The source and the curve that this very training wrote to `path`; None when it hasn't, or not all of it."""
+    """The source and curve written to `path` by a training run of this identity; None if missing or incomplete."""
     try:
         card = read_card(path.with_suffix(".json"))
         made, weights_hash = card.training, digest(path.read_bytes())
@@ -69,16 +68,16 @@ def finished(path: Path, identity: str) -> tuple[Source, list[Epoch]] | None:
     curve = read_lines(path.with_suffix(".curve.jsonl"), Epoch, "an epoch")
     if len(curve) != made.epochs:
         return None
-    log.warning("%s was trained by this very command; it is read, not trained again.", path)
-    remove_folder(checkpoints_of(path))  # of a process that was killed after it had written everything else
+    log.warning("%s was already trained by the same command; it is read, not trained again.", path)
+    remove_folder(checkpoints_of(path))  # left by a process that was killed after writing everything else
     return Source(card, WeightsFile(card.model, card.num_classes, path)), curve
 
 
 def training(
     train_set: Target, test_set: Target, curve: list[Epoch], seed: int, command: str, identity: str = ""
-) -> Training:
-    """How a source was made, for its card; the seconds are those of the steps, of all runs that it took."""
-    return Training(
+) -> TrainingRun:
+    """The training run of a source, for its card; the seconds are those of all steps, over all resumed runs."""
+    return TrainingRun(
         examples=len(train_set),
         epochs=len(curve),
         seed=seed,

@@ -1,4 +1,4 @@
-"""The table of architectures: name → how to build a freshly initialised network."""
+"""The table of architectures: name → a function that builds a freshly initialised network."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -33,12 +33,12 @@ def builder(model: str) -> Callable[..., Any]:
 
 
 def has_pool(name: str) -> bool:
-    """Whether the features are a pooled feature map, as they are but in a vision transformer."""
+    """Whether the features are a pooled feature map, as in every architecture except vision transformers."""
     return name not in vit.ARCHITECTURES
 
 
 def with_pool(name: str, pool: str) -> str:
-    """The name of a network with another global pool than the average.
+    """The name of an architecture with the given global pool; average pooling is the default.
 
     >>> with_pool("resnet18", "max"), with_pool("resnet18", "avg")
     ('resnet18:max', 'resnet18')
@@ -47,7 +47,7 @@ def with_pool(name: str, pool: str) -> str:
 
 
 def build(model: str, num_classes: int, seed: int = 0) -> Any:
-    """A freshly initialised network by the name of its architecture (``resnet18``, or ``resnet18:max``).
+    """Build a freshly initialised network, by the name of its architecture (``resnet18`` or ``resnet18:max``).
 
     Raises:
         InputError: for a name that isn't in the table.
@@ -56,7 +56,7 @@ def build(model: str, num_classes: int, seed: int = 0) -> Any:
 
 
 def abstract(model: str, num_classes: int) -> Any:
-    """The network with shapes in place of arrays: what is to be filled needn't be drawn first.
+    """Build a network with shapes in place of arrays, to fill with weights without initialising it first.
 
     Raises:
         InputError: for a name that isn't in the table.

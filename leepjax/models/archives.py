@@ -1,4 +1,4 @@
-"""Zip archives in memory: their members, how much they may hold, and where one that was cut short breaks off."""
+"""Zip archives in memory: their members, a limit on their sizes, and the place where a truncated archive ends."""
 
 import io
 import struct
@@ -9,11 +9,11 @@ from leepjax.models.content import Content, ContentError
 
 
 def open_archive(content: Content) -> zipfile.ZipFile:
-    """The archive, unless its members are too large for its size.
+    """Open a zip archive.
 
     Raises:
-        ContentError: when they are.
-        zipfile.BadZipFile: when it isn't one.
+        ContentError: when its members are implausibly large for its size.
+        zipfile.BadZipFile: when the content isn't a zip archive.
     """
     archive = zipfile.ZipFile(io.BytesIO(content.data))
     size = sum(member.file_size for member in archive.infolist())
@@ -22,19 +22,19 @@ def open_archive(content: Content) -> zipfile.ZipFile:
     return archive
 
 
-def archive_place(content: bytes, describe: Callable[[bytes, str], str]) -> str | None:
-    """Where a zip archive without the list at its end breaks off: in the last member that it begins."""
+def archive_end(content: bytes, describe: Callable[[bytes, str], str]) -> str | None:
+    """Describe where a zip archive without its central directory is truncated: in the last member that begins."""
     if zipfile.is_zipfile(io.BytesIO(content)):
         return None
     members = [name for name, _ in archive_members(content)]
     try:
         return f"an archive that breaks off at {describe(content, members[-1])}" if members else None
-    except Exception:  # what would say more is cut off too
+    except Exception:  # the part that would tell more is missing as well
         return f"an archive that breaks off at member {members[-1]}"
 
 
 def archive_members(content: bytes) -> Iterator[tuple[str, int]]:
-    """Name and beginning of each member of a zip archive, found without the list at its end."""
+    """Yield name and offset of each member of a zip archive, found without its central directory."""
     found = content.find(b"PK\x03\x04")
     while found >= 0 and found + 30 <= len(content):
         name_size, extra_size = struct.unpack_from("<HH", content, found + 26)

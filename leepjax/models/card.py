@@ -1,4 +1,4 @@
-"""What a user needs to know of a source before trusting it; stored as JSON beside the weights."""
+"""Model cards: the metadata of a source, stored as JSON beside its weights."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,11 @@ from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
 MOST_CLASSES = 10_000_000
-"""What a card or a configuration may say; far more than any classifier has."""
+"""Largest number of classes accepted in a card or configuration, far more than any classifier has."""
 
 
-class Training(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How ``leepjax pretrain``, ``finetune`` or ``retrain`` made a source."""
+class TrainingRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run of ``leepjax pretrain``, ``finetune`` or ``retrain`` that made a source."""
 
     examples: int
     epochs: int
@@ -25,41 +25,41 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seconds: float
     versions: dict[str, str]
     identity: str = ""
-    """A digest of all that the training depends on: the same one needn't be made again."""
+    """Digest of everything that the training run depends on; a run with the same digest needn't be repeated."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A source: its architecture, what it was trained on, what it expects to see, and whose it is."""
+    """The metadata of a source: architecture, training data, preprocessing, licence and origin."""
 
     name: str
     model: str
-    """A name in the table of architectures, or how the user's own function is called."""
+    """A name in the table of architectures, or the name of the user's function."""
     num_classes: Annotated[int, msgspec.Meta(ge=1, le=MOST_CLASSES)]
     preprocessing: Preprocessing
     num_parameters: int
     weights_hash: str
-    """A digest of the weights; whatever is computed from a source can be cached under it."""
+    """Digest of the weights, under which results computed from the source can be cached."""
     classes: tuple[str, ...] = ()
-    """Names of the source's classes, where they are known."""
+    """Names of the source's classes; empty if unknown."""
     data: str = ""
     licence: str = ""
     accuracy: float | None = None
-    """On the source's own test set, in [0, 1]; None where nobody says."""
+    """Accuracy on the source's own test set, in [0, 1]; None if unknown."""
     origin: str = ""
     """Where the weights were published."""
     revision: str = ""
-    """Which version of them this is: a commit, or the digest of a file."""
-    training: Training | None = None
+    """Version of the weights: a commit, or the digest of a file."""
+    training: TrainingRun | None = None
 
 
 def read_card(path: Path) -> Card:
-    """The card in a JSON file.
+    """Read a card from a JSON file.
 
     Raises:
-        InputError: when there is none.
+        InputError: when the file is missing or doesn't hold a card.
     """
-    if path.exists() and not path.is_file():  # a pipe has no end
-        raise InputError(f"source: expected a model card at {path}, got no file; check the path.")
+    if path.exists() and not path.is_file():  # reading a pipe may never end
+        raise InputError(f"source: expected a model card at {path}, got no regular file; check the path.")
     try:
         return read_json(path.read_bytes(), Card)
     except OSError:

@@ -1,10 +1,10 @@
-"""The bytes of a file of weights, and how much memory what they declare may take."""
+"""The bytes of a weights file, with a limit on the memory that its declared arrays may take."""
 
 from dataclasses import dataclass, field
 
 
 class ContentError(ValueError):
-    """What a file holds in place of what it should, in a few words."""
+    """A file holds something else than expected; the message names it in a few words."""
 
 
 @dataclass
@@ -13,12 +13,12 @@ class Content:
 
     data: bytes
     name: str
-    """What messages call the file."""
+    """Name of the file in messages."""
     budget: int = field(default=0)
-    """Bytes that its arrays may still take."""
+    """Bytes that further arrays may take."""
 
     def __post_init__(self) -> None:
-        # Weights hardly compress; a network of zeros, as a test may write, does so by far more in a small file.
+        # Weights hardly compress, but a small file of zeros, as written by tests, compresses far more.
         self.budget = self.budget or 16 * len(self.data) + (1 << 26)
 
     def take(self, size: int) -> None:

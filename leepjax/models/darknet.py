@@ -1,4 +1,4 @@
-"""Darknet-53 of Redmon and Farhadi (2018), in timm's names."""
+"""Darknet-53 of Redmon and Farhadi (2018), with timm's parameter names."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ class ConvNorm(nnx.Module):
 
 
 class Block(nnx.Module):
-    """A 1 × 1 convolution to half the channels and a 3 × 3 one back, beside a shortcut."""
+    """A 1 × 1 convolution to half the channels and a 3 × 3 one back, with a shortcut."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         self.conv1 = ConvNorm(channels, channels // 2, 1, rngs=rngs)
@@ -35,7 +35,7 @@ class Block(nnx.Module):
 
 
 class Stage(nnx.Module):
-    """A strided convolution that halves the map, and blocks."""
+    """A strided convolution that halves the feature map, followed by blocks."""
 
     def __init__(self, inputs: int, outputs: int, depth: int, *, rngs: nnx.Rngs):
         self.conv_down = ConvNorm(inputs, outputs, 3, 2, rngs=rngs)

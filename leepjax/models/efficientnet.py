@@ -1,4 +1,4 @@
-"""MobileNetV1, MobileNetV2 and EfficientNet-Lite: stages of depthwise separable blocks, in timm's names."""
+"""MobileNetV1, MobileNetV2 and EfficientNet-Lite: depthwise separable blocks, with timm's parameter names."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from leepjax.types import Outputs
 
 
 class Stage(NamedTuple):
-    """Blocks of one width, the first with the stride; where the expansion is 0 they are `Separable`."""
+    """Blocks of equal width, the first with the stride; `Separable` if the expansion is 0, else `Inverted`."""
 
     blocks: int
     size: int
@@ -50,7 +50,7 @@ EFFICIENTNET = (
 
 
 class Separable(nnx.Module):
-    """A depthwise convolution and a 1 × 1 one; MobileNetV1's `plain` one ends in ReLU6 and has no shortcut."""
+    """A depthwise and a 1 × 1 convolution; MobileNetV1's `plain` form ends in a ReLU6 and has no shortcut."""
 
     def __init__(self, inputs: int, outputs: int, size: int, stride: int, *, plain: bool, norm, same: bool, rngs):
         self.conv_dw = conv(inputs, inputs, size, stride, groups=inputs, same=same, rngs=rngs)
@@ -69,7 +69,7 @@ class Separable(nnx.Module):
 
 
 class Inverted(nnx.Module):
-    """MobileNetV2's block: 1 × 1 to more channels, depthwise, and linearly back to few, where the shortcut is."""
+    """MobileNetV2's inverted residual: 1 × 1 expansion, depthwise convolution, linear 1 × 1 projection; shortcut."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int, stride: int, *, expansion: int, norm, same: bool, rngs: nnx.Rngs
@@ -93,17 +93,17 @@ class Inverted(nnx.Module):
 class EfficientNet(nnx.Module):
     """Stages of separable or inverted residual blocks: normalised images [n h w 3] → ``Outputs``.
 
-    `width` scales the channels, to multiples of 8, and `depth` the blocks of each stage. EfficientNet-Lite has
-    `fixed_ends`: the stem and the first and last stage's number of blocks aren't scaled. The features [n d] are the
-    last map after the global `pool`: that of a 1 × 1 convolution to `head` channels, or without one that of the last
-    stage.
+    `width` scales the number of channels, rounded to multiples of 8, and `depth` the number of blocks per stage. With
+    `fixed_ends`, as in EfficientNet-Lite, the stem's width and the first and last stages' depths aren't scaled. The
+    features [n d] are the last feature map after the global `pool`: the output of a 1 × 1 convolution to `head`
+    channels or, if `head` is 0, of the last stage.
 
-    Weights that were trained in TensorFlow need `tensorflow`: its padding, and its epsilon in BatchNorm.
+    Weights trained in TensorFlow need `tensorflow=True`, for its padding and its epsilon in BatchNorm.
 
     References:
         Howard et al., *MobileNets*, 2017, table 1.
         Sandler et al., *MobileNetV2*, CVPR 2018, table 2.
-        Tan, Le, *EfficientNet*, ICML 2019, table 1; Lite leaves out squeeze-and-excitation and has ReLU6 for swish.
+        Tan, Le, *EfficientNet*, ICML 2019, table 1; Lite has no squeeze-and-excitation, and ReLU6 for swish.
     """
 
     HEAD = "classifier"
@@ -160,7 +160,7 @@ class EfficientNet(nnx.Module):
 
 
 def _rounded(channels: float) -> int:
-    """The multiple of 8 that is nearest, but not below 90 %."""
+    """The nearest multiple of 8 that is at least 90 % of the argument."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 

@@ -1,4 +1,4 @@
-"""MobileNets as TFLite exports them: BatchNorm folded into the convolutions, layers in the order of the graph."""
+"""Convert MobileNets exported by TFLite, with BatchNorm folded into convolutions and layers in graph order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,17 +7,17 @@ import numpy as np
 from leepjax.models.layouts import blocks_of_widths
 
 Layer = tuple[np.ndarray, np.ndarray]
-"""A kernel in TFLite's layout and a bias, both float: convolution [o h w i], depthwise one [1 h w c], linear [o i]."""
+"""Float kernel and bias in TFLite's layout: convolution [o h w i], depthwise convolution [1 h w c], linear [o i]."""
 
 
 def from_tflite(layers: Sequence[Layer], epsilon: float = 1e-3) -> dict[str, np.ndarray]:
-    """The state dict of a MobileNetV1 or V2 as timm names it and PyTorch lays it out, for ``tf_mobilenetv1_100`` etc.
+    """The state dict of a MobileNetV1 or V2, with timm's names and PyTorch's layout, for ``tf_mobilenetv1_100`` etc.
 
-    A folded bias is that of a BatchNorm which changes nothing else: scale 1, mean 0, variance 1 − ε.
+    A folded bias becomes the bias of a BatchNorm that is otherwise the identity: scale 1, mean 0, variance 1 − ε.
 
     Args:
-        layers: stem, blocks, MobileNetV2's last 1 × 1 convolution, classifier; quantised tensors are dequantised.
-        epsilon: of the architecture's BatchNorm.
+        layers: stem, blocks, MobileNetV2's last 1 × 1 convolution, classifier; quantised tensors must be dequantised.
+        epsilon: ε of the architecture's BatchNorm.
 
     >>> shapes = [(8, 3, 3, 3), (1, 3, 3, 8), (16, 1, 1, 8), (5, 16)]
     >>> list(from_tflite([(np.ones(shape), np.ones(max(shape))) for shape in shapes]))[::5]
@@ -34,12 +34,12 @@ def from_tflite(layers: Sequence[Layer], epsilon: float = 1e-3) -> dict[str, np.
 
 
 def _names(convolutions: Sequence[Layer]) -> Iterator[tuple[str, str]]:
-    """Timm's names of each convolution and of the BatchNorm after it."""
+    """Yield timm's names of each convolution and of the BatchNorm after it."""
     kernels = [kernel for kernel, _ in convolutions]
     yield "conv_stem", "bn1"
     blocks, at = [], 1
     while at < len(kernels):
-        # A block has its depthwise kernel first, or after the expansion; what has none is the convolution at the end.
+        # A block has its depthwise kernel first or after the expansion; without one it is the last convolution.
         size = 2 if _is_depthwise(kernels[at]) else 3 if any(map(_is_depthwise, kernels[at + 1 : at + 2])) else 1
         blocks.append(kernels[at : at + size])
         at += size

@@ -1,7 +1,7 @@
-"""Tensors from the files in which weights are published: safetensors, NumPy's, PyTorch's and Keras'.
+"""Read tensors from the formats in which weights are published: safetensors, NumPy's, PyTorch's and Keras'.
 
-Each reader yields a name and a function that reads its tensor, so that whatever is wrong in there has a name. What the
-readers raise says in a few words what they got instead; ``read_tensors`` makes a sentence of it.
+Each reader yields names with functions that read the tensors, so that an error can name the tensor. Readers raise
+errors with a few words about what they found; ``read_tensors`` turns these into a sentence.
 """
 
 import io
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from leepjax.models.archives import archive_place, open_archive
+from leepjax.models.archives import archive_end, open_archive
 from leepjax.models.content import Content, ContentError
-from leepjax.models.torch_files import plain, read_torch, torch_place
+from leepjax.models.torch_files import plain, read_torch, torch_end
 from leepjax.types import InputError
 
 Tensors = Iterator[tuple[str, Callable[[], np.ndarray]]]
@@ -41,28 +41,28 @@ _SAFETENSORS_DTYPES = {
 
 
 def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarray]:
-    """The tensors of a weights file by their names in it; the suffix of `path` says of which format it is.
+    """Read all tensors of a weights file; the suffix of `path` determines the format.
 
-    ``.safetensors``; ``.npz``; ``.pth``, ``.pt``, ``.bin`` and ``.th`` as torch.save writes a state dict (or a dict
-    that holds one as ``state_dict``, ``model`` or ``model_state``); ``.h5`` and ``.hdf5`` as Keras writes them, a name
-    being the groups and the dataset joined by ``/``; ``.zip`` around one of these. No code in a file is ever run.
+    Formats: ``.safetensors``; ``.npz``; ``.pth``, ``.pt``, ``.bin`` and ``.th`` with a state dict written by torch.save
+    (or a dict that holds one as ``state_dict``, ``model`` or ``model_state``); ``.h5`` and ``.hdf5`` written by Keras,
+    where a tensor's name is its groups and dataset joined by ``/``; ``.zip`` of one of these. No code in a file is run.
 
     Args:
         path: the file.
-        content: its bytes, where they are at hand already; `path` then only names them.
+        content: the file's bytes, if already read; `path` then only determines the format.
 
     Returns:
-        Arrays of the dtypes in the file, except that bfloat16 becomes float32. They may be read-only.
+        Arrays by name, with the dtypes of the file, except that bfloat16 becomes float32. They may be read-only.
 
     Raises:
-        InputError: when the file is missing, empty, cut short, corrupt, of another format, or holds more than tensors,
+        InputError: when the file is missing, empty, truncated, corrupt, of another format, or holds more than tensors,
             and for Keras' files without h5py.
     """
     path = Path(path)
     reader, kind, advice = _format(path)
     content = read_content(path) if content is None else content
     if not content:
-        raise InputError(f"read_tensors: expected {kind} in {path}, got an empty file; fetch it again.")
+        raise InputError(f"read_tensors: expected {kind} in {path}, got an empty file; download it again.")
     if reader is None:
         return read_tensors(*_unzipped(path, content))
     tensors, name = {}, None
@@ -70,9 +70,9 @@ def read_tensors(path: Path, content: bytes | None = None) -> dict[str, np.ndarr
         for name, read in reader(Content(content, str(path))):
             tensors[name] = _numbers(read())
             name = None
-    except InputError:  # a package that the format needs isn't installed
+    except InputError:  # a package required for the format isn't installed
         raise
-    except Exception as error:  # a corrupt file may make a parser raise anything
+    except Exception as error:  # a corrupt file may make a parser raise any type
         expected = kind if name is None else f"tensor {_line(name)}"
         got = (name is None and _foreign(content)) or _words(error)
         raise InputError(f"read_tensors: expected {expected} in {path}, got {got}; {advice}.") from None
@@ -83,7 +83,7 @@ def _safetensors(content: Content) -> Tensors:
     try:
         entries = safetensors.deserialize(content.data)
     except safetensors.SafetensorError as error:
-        raise ContentError(_safetensors_place(content.data) or _words(error)) from None
+        raise ContentError(_safetensors_end(content.data) or _words(error)) from None
     for name, entry in entries:
         yield name, partial(_safetensor, entry)
 
@@ -94,8 +94,8 @@ def _safetensor(entry: dict) -> np.ndarray:
     return plain(entry["data"], _SAFETENSORS_DTYPES[entry["dtype"]]).reshape(entry["shape"])
 
 
-def _safetensors_place(content: bytes) -> str | None:
-    """Which tensor a file that was cut short breaks off in: a header in JSON says where each begins and ends."""
+def _safetensors_end(content: bytes) -> str | None:
+    """The tensor in which a truncated file ends, from the JSON header, which has the offsets of all tensors."""
     begin = 8 + int.from_bytes(content[:8], "little")
     try:
         entries = {n: e["data_offsets"] for n, e in json.loads(content[8:begin]).items() if n != "__metadata__"}
@@ -115,13 +115,13 @@ def _npz(content: Content) -> Tensors:
     try:
         archive = open_archive(content)
     except zipfile.BadZipFile as error:
-        raise ContentError(archive_place(content.data, lambda _, member: f"member {member}") or _words(error)) from None
+        raise ContentError(archive_end(content.data, lambda _, member: f"member {member}") or _words(error)) from None
     for name in archive.namelist():
         yield name.removesuffix(".npy"), lambda name=name: _npy(archive.read(name))
 
 
 def _npy(member: bytes) -> np.ndarray:
-    """The array of a ``.npy`` file whose header and size agree; NumPy's reader allocates what the header says."""
+    """Read an ``.npy`` whose header matches its size; NumPy's reader would allocate whatever the header declares."""
     stream = io.BytesIO(member)
     version = np.lib.format.read_magic(stream)
     if version not in _NPY_HEADERS:
@@ -142,7 +142,7 @@ def _torch(content: Content) -> Tensors:
     try:
         yield from read_torch(content)
     except zipfile.BadZipFile as error:
-        raise ContentError(archive_place(content.data, torch_place) or _words(error)) from None
+        raise ContentError(archive_end(content.data, torch_end) or _words(error)) from None
 
 
 def _h5(content: Content) -> Tensors:
@@ -161,7 +161,7 @@ def _h5(content: Content) -> Tensors:
 
 
 def _dataset(dataset, content: Content) -> np.ndarray:
-    """The array of a dataset that lies in the file itself, and takes no more memory than the file can stand for."""
+    """Read a dataset that is stored in the file itself and declares no more memory than is plausible for the file."""
     _require_numbers(dataset.dtype)
     if dataset.is_virtual or dataset.external:
         raise ContentError("a dataset that lies in other files")
@@ -177,17 +177,17 @@ def _unzipped(path: Path, content: bytes) -> tuple[Path, bytes]:
         members = [info.filename for info in archive.infolist() if not info.is_dir()]
         if len(members) != 1:
             raise ContentError(f"{len(members)} files")
-        if members[0].lower().endswith(".zip"):  # of which there may be no last
+        if members[0].lower().endswith(".zip"):  # nested archives could be endless
             raise ContentError("an archive in an archive")
         return path / _line(members[0]).lstrip("/"), archive.read(members[0])
     except Exception as error:
         got = _foreign(content) or _words(error)
         raise InputError(
-            f"read_tensors: expected an archive of one weights file in {path}, got {got}; fetch or unzip it again."
+            f"read_tensors: expected an archive of one weights file in {path}, got {got}; download or unzip it again."
         ) from None
 
 
-_AGAIN = "fetch it again"
+_AGAIN = "download it again"
 _FORMATS: dict[str, tuple[Callable[[Content], Tensors] | None, str, str]] = {
     ".safetensors": (_safetensors, "safetensors", _AGAIN),
     ".npz": (_npz, "NumPy's arrays", _AGAIN),
@@ -201,9 +201,9 @@ _FORMATS: dict[str, tuple[Callable[[Content], Tensors] | None, str, str]] = {
 
 
 INDEX = ".index.json"
-"""How the name of a file ends that lists the shards of a network's weights."""
+"""Suffix of a file that lists the shards of a network's weights."""
 SUFFIXES = tuple(_FORMATS)
-"""Of the files that can be read."""
+"""Suffixes of the files that can be read."""
 
 
 def _format(path: Path) -> tuple[Callable[[Content], Tensors] | None, str, str]:
@@ -217,15 +217,15 @@ def _format(path: Path) -> tuple[Callable[[Content], Tensors] | None, str, str]:
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of a file of weights.
+    """Read the bytes of a weights file.
 
     Raises:
-        InputError: when there is none; a device or a pipe, which may have no end, isn't read.
+        InputError: when the file is missing, or is a device or pipe, which may have no end.
     """
     try:
         if not (stat.S_ISREG(path.stat().st_mode) or path.is_dir()):
             raise InputError(
-                f"read_tensors: expected a file of weights at {path}, got a device or pipe; check the path."
+                f"read_tensors: expected a weights file at {path}, got a device or pipe; pass a regular file."
             )
         return path.read_bytes()
     except OSError as error:
@@ -246,7 +246,7 @@ def _require_numbers(dtype: np.dtype) -> None:
 
 
 def _foreign(content: bytes) -> str | None:
-    """The two things that are most often fetched in place of weights."""
+    """Recognise the two most frequent wrong downloads: Git LFS pointers and web pages."""
     start = content[:100].lstrip().lower()
     if start.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer in place of the file"
@@ -259,5 +259,5 @@ def _words(error: BaseException) -> str:
 
 
 def _line(text: str) -> str:
-    """One printable line of words that a file or its parser made up."""
+    """Text from a file or its parser as one printable line."""
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))[:200]

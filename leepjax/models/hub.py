@@ -1,4 +1,4 @@
-"""Files of the Hugging Face Hub, through its own library and its cache: verified, and failures are reported."""
+"""Download and check files of the Hugging Face Hub, through its own library and cache."""
 
 import hashlib
 import logging
@@ -14,23 +14,23 @@ from leepjax.types import InputError
 
 
 class AbsentError(InputError):
-    """The repository has no such file, or, offline, the cache hasn't."""
+    """The repository or, offline, the cache lacks the file."""
 
 
 def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool | None = None) -> Path:
-    """A file of a model repository on the Hugging Face Hub, in the cache of huggingface_hub, whose settings count.
+    """Download a file of a model repository into the cache of huggingface_hub, whose settings apply.
 
-    A cached file whose content isn't that of its SHA-256 is deleted and fetched once again.
+    A cached file that doesn't match its SHA-256 is deleted and downloaded once more.
 
     Args:
         repo: ``owner/name``.
-        filename: path of the file in it.
-        revision: a branch, a tag, or a commit, which never changes.
-        offline: use only what is in the cache; left out, as HF_HUB_OFFLINE says.
+        filename: path of the file in the repository.
+        revision: a branch, a tag or a commit (which never changes).
+        offline: use only the cache; by default the value of HF_HUB_OFFLINE.
 
     Raises:
-        AbsentError: when there is no such file.
-        InputError: when there is no such repository, access or network, or the content stays wrong.
+        AbsentError: when the file doesn't exist.
+        InputError: when the repository doesn't exist, without access or network, or when the content is wrong twice.
     """
     what = f"{filename} of {repo} at {revision}"
     offline = is_offline(offline)
@@ -40,15 +40,17 @@ def hub_file(repo: str, filename: str, *, revision: str = "main", offline: bool 
         if _is_whole(blob):
             return path
         if offline:
-            raise InputError(f"hub_file: expected {what}, got other content in {blob}; delete it and go online.")
-        logging.getLogger("leepjax").warning("hub_file: %s has other content than %s; it is deleted.", blob, what)
+            raise InputError(
+                f"hub_file: expected {what}, got other content in {blob}; delete that file and run again online."
+            )
+        logging.getLogger("leepjax").warning("hub_file: %s doesn't match the SHA-256 of %s; it is deleted.", blob, what)
         blob.unlink()
         path.unlink(missing_ok=True)
-    raise InputError(f"hub_file: expected {what} as its SHA-256 says, got other content twice; try again later.")
+    raise InputError(f"hub_file: expected {what} with its SHA-256, got other content twice; try again later.")
 
 
 def _is_whole(blob: Path) -> bool:
-    """Whether the content is that of its name: a SHA-256 of large files, Git's SHA-1 of small ones."""
+    """Whether the content matches the file's name: a SHA-256 for large files, Git's SHA-1 for small ones."""
     if re.fullmatch("[0-9a-f]{64}", blob.name):
         return urls.sha256_of(blob) == blob.name
     if re.fullmatch("[0-9a-f]{40}", blob.name):
@@ -58,23 +60,25 @@ def _is_whole(blob: Path) -> bool:
 
 
 def hub_revision(path: Path) -> str:
-    """The commit that a path given by ``hub_file`` is of.
+    """The commit of a path returned by ``hub_file``.
 
     >>> hub_revision(Path("models--a--b/snapshots/0123456789abcdef0123456789abcdef01234567/model.safetensors"))
     '0123456789abcdef0123456789abcdef01234567'
     """
     commit = re.search(r"/snapshots/([0-9a-f]{40})/", path.as_posix())
     if not commit:
-        raise InputError(f"hub_revision: expected a path in the Hub's cache, got {path}; take it from hub_file.")
+        raise InputError(
+            f"hub_revision: expected a path in the Hub's cache, got {path}; pass a path returned by hub_file."
+        )
     return commit[1]
 
 
 def hub_size(repo: str, filename: str, *, revision: str = "main", offline: bool | None = None) -> int | None:
-    """Bytes that ``hub_file`` would fetch: 0 when they are here already, None when that can't be known now.
+    """Bytes that ``hub_file`` would download: 0 if the file is cached, None if unknown (offline).
 
     Raises:
-        AbsentError: when there is no such file.
-        InputError: when there is no such repository or no access.
+        AbsentError: when the file doesn't exist.
+        InputError: when the repository doesn't exist, or without access.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -87,19 +91,19 @@ def hub_size(repo: str, filename: str, *, revision: str = "main", offline: bool 
         return get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision)).size
     except (HfHubHTTPError, HFValidationError) as error:
         raise _error(error, repo, filename, revision, offline=False) from error
-    except Exception:  # no network: those of httpx or httpx2, whichever it is built on
+    except Exception:  # no network: exceptions of httpx or httpx2, whichever is used
         return None
 
 
 def _hub(repo: str, filename: str, revision: str, offline: bool) -> str:
     from huggingface_hub import constants, hf_hub_download
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its warnings about attempts that it repeats
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hide warnings about retries
     try:
         watch_pace(urls._TIMEOUT)
         download = partial(hf_hub_download, repo, filename, revision=revision, local_files_only=offline)
         return in_cache_or_temporary(download, constants.HF_HUB_CACHE, "HF_HOME")
-    except Exception as error:  # its own, the system's, and those of httpx or httpx2, whichever it is built on
+    except Exception as error:  # its own, the system's, and those of httpx or httpx2
         raise _error(error, repo, filename, revision, offline) from error
 
 
@@ -117,17 +121,17 @@ def _reason(error: Exception, repo: str, offline: bool) -> str:
     from huggingface_hub import constants, errors
 
     if isinstance(error, TooSlowError):
-        return f"{error}, below {SLOWEST:,} per second; run it again later, what arrived is kept"
+        return f"{error}, below {SLOWEST:,} per second; run it again later to resume the download"
     if isinstance(error, errors.LocalEntryNotFoundError):
         if offline:
-            return f"nothing in the cache {constants.HF_HUB_CACHE}; fetch it online first"
+            return f"nothing in the cache {constants.HF_HUB_CACHE}; run once online to download it"
         return f"no answer from {constants.ENDPOINT}; check the network and HF_ENDPOINT"
     reasons = {
         errors.GatedRepoError: f"no access; accept its terms at {constants.ENDPOINT}/{repo} and run hf auth login",
-        errors.RepositoryNotFoundError: "no such repository; check its name, or run hf auth login if it is private",
-        errors.RevisionNotFoundError: "no such revision; check its name",
-        errors.EntryNotFoundError: "no such file; check its name",
-        errors.HFValidationError: "no name of a repository; give owner/name",
+        errors.RepositoryNotFoundError: "no such repository; correct its name, or run hf auth login if it is private",
+        errors.RevisionNotFoundError: "no such revision; correct its name",
+        errors.EntryNotFoundError: "no such file; correct its name",
+        errors.HFValidationError: "no name of a repository; write owner/name",
     }
     for kind, reason in reasons.items():
         if isinstance(error, kind):
@@ -141,7 +145,7 @@ def _reason(error: Exception, repo: str, offline: bool) -> str:
 
 
 def is_offline(offline: bool | None = None) -> bool:
-    """What was asked for, or else what HF_HUB_OFFLINE says."""
+    """The argument or, if it is None, the value of HF_HUB_OFFLINE."""
     from huggingface_hub import constants
 
     return constants.HF_HUB_OFFLINE if offline is None else offline

@@ -1,4 +1,4 @@
-"""A download from the Hugging Face Hub that trickles ends, as one from a URL does."""
+"""End downloads from the Hugging Face Hub that are too slow, like downloads from URLs."""
 
 import functools
 import sys
@@ -9,10 +9,10 @@ from leepjax.models.requests import Pace
 
 
 def watch_pace(timeout: float) -> None:
-    """Have every body that huggingface_hub receives end with ``TooSlowError`` where too little of it arrives.
+    """Make every response body in huggingface_hub raise ``TooSlowError`` if its download is too slow.
 
     Args:
-        timeout: seconds over which the pace is measured.
+        timeout: seconds over which the speed is measured.
     """
     from huggingface_hub.utils import get_session
 
@@ -22,7 +22,7 @@ def watch_pace(timeout: float) -> None:
 
 
 def _watch(timeout: float, response: Any) -> None:
-    """Wrap the stream of a response, of httpx or httpx2, whichever huggingface_hub is built on."""
+    """Wrap the stream of a response of httpx or httpx2, whichever huggingface_hub uses."""
     library = sys.modules[type(response).__module__.partition(".")[0]]
     response.stream = _watched(library.SyncByteStream)(response.stream, Pace(timeout))
 

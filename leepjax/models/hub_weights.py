@@ -1,4 +1,4 @@
-"""The weights of a repository on the Hugging Face Hub, in whichever of the usual files they are."""
+"""Find and download the weights of a repository on the Hugging Face Hub."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +11,14 @@ from leepjax.types import InputError
 
 T = TypeVar("T")
 NAMES = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
-"""As timm and transformers write them; the first that is there is taken."""
+"""File names used by timm and transformers; the first that exists is used."""
 
 
 def hub_weights(repo: str, *, revision: str = "main") -> Path:
-    """The file of weights of a repository; of an index, with its shards beside it.
+    """Download the weights file of a repository; for an index, also its shards, beside it.
 
     Raises:
-        InputError: when there is none, or it can't be fetched.
+        InputError: when there are no weights, or they can't be downloaded.
     """
     path = _first(repo, lambda name: hub_file(repo, name, revision=revision))
     for shard in _shards(path):
@@ -27,10 +27,10 @@ def hub_weights(repo: str, *, revision: str = "main") -> Path:
 
 
 def hub_weights_size(repo: str, *, revision: str = "main") -> int | None:
-    """Bytes that ``hub_weights`` would fetch, None when that can't be known now; an index is fetched to know.
+    """Bytes that ``hub_weights`` would download, None if unknown (offline); an index is downloaded to find out.
 
     Raises:
-        InputError: when there are no weights, or no access to them.
+        InputError: when there are no weights, or without access.
     """
     name, size = _first(repo, lambda name: (name, hub_size(repo, name, revision=revision)))
     if size is None or not name.endswith(INDEX):

@@ -1,4 +1,4 @@
-"""JSON that others wrote: model cards, configurations and indices of shards, read into typed structures."""
+"""Read JSON files from elsewhere (model cards, configurations, indices of shards) into typed structures."""
 
 from typing import TypeVar
 
@@ -13,15 +13,15 @@ LARGEST = 1 << 26
 
 
 class JsonError(ValueError):
-    """What the content is in place of what it should be, in a few words."""
+    """Invalid JSON content; the message describes it in a few words."""
 
 
 def read_json(content: bytes, kind: type[T]) -> T:
-    """The content of a JSON file as a `kind`; a byte-order mark is skipped.
+    """Decode the content of a JSON file to the type `kind`; a byte-order mark is skipped.
 
     Raises:
-        JsonError: when it isn't UTF-8, isn't JSON, is nested too deeply, or doesn't have that structure.
-        InputError: when the structure itself refuses a value.
+        JsonError: when the content isn't UTF-8, isn't JSON, is nested too deeply, or doesn't fit the type.
+        InputError: when the type itself rejects a value.
     """
     if len(content) > LARGEST:
         raise JsonError(f"{len(content):,} bytes, of which at most {LARGEST:,} are read")
@@ -36,11 +36,11 @@ def read_json(content: bytes, kind: type[T]) -> T:
 
 
 def convert(value: object, kind: type[T]) -> T:
-    """A decoded JSON value as a `kind`.
+    """Convert a decoded JSON value to the type `kind`.
 
     Raises:
-        JsonError: when it doesn't have that structure.
-        InputError: when the structure itself refuses a value.
+        JsonError: when the value doesn't fit the type.
+        InputError: when the type itself rejects a value.
     """
     try:
         return msgspec.convert(value, kind)
@@ -51,6 +51,6 @@ def convert(value: object, kind: type[T]) -> T:
 
 
 def _cause(error: msgspec.DecodeError) -> ValueError:
-    # msgspec wraps what __post_init__ raises.
+    # msgspec wraps exceptions of __post_init__.
     cause = error.__cause__
     return cause if isinstance(cause, InputError) else JsonError(printable(str(error))[:200])

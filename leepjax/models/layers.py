@@ -1,7 +1,7 @@
-"""Layers as the convolutional families use them: PyTorch's or TensorFlow's padding, and forms that are fast on CPUs.
+"""Layers of the convolutional networks, with PyTorch's or TensorFlow's padding, and fast on CPUs.
 
-BatchNorm isn't folded into the kernels at inference: XLA fuses it with the activation already, and scaling the kernels
-makes a ResNet-50 slower.
+BatchNorm isn't folded into the kernels at inference, because XLA already fuses it with the activation; scaling the
+kernels makes a ResNet-50 slower.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def conv(
 ) -> nnx.Conv:
     """A square convolution without bias.
 
-    Its padding is PyTorch's, size // 2 on every side, or with `same` TensorFlow's, where an odd row is at the far end.
+    The padding is PyTorch's (size // 2 on every side) or, with `same`, TensorFlow's (an odd row goes to the far end).
     """
     return nnx.Conv(
         inputs,
@@ -43,7 +43,7 @@ POOLS = ("avg", "max", "avgmax")
 
 
 def global_pool(x: jax.Array, pool: str) -> jax.Array:
-    """The features [n c] of a map [n h w c], by one of `POOLS`."""
+    """Pool a feature map [n h w c] to features [n c], by one of `POOLS`."""
     if pool == "avg":
         return x.mean(axis=(1, 2))
     largest = x.max(axis=(1, 2))
@@ -51,7 +51,7 @@ def global_pool(x: jax.Array, pool: str) -> jax.Array:
 
 
 def max_pool(x: jax.Array) -> jax.Array:
-    """The maximum of 3 × 3 windows, two apart: of columns and then of rows, which a CPU does faster."""
+    """The maximum of 3 × 3 windows with stride 2, first over columns and then over rows, which is faster on a CPU."""
     for axis in (2, 1):
         window, strides, padding = [1] * 4, [1] * 4, [(0, 0)] * 4
         window[axis], strides[axis], padding[axis] = 3, 2, (1, 1)
@@ -60,7 +60,7 @@ def max_pool(x: jax.Array) -> jax.Array:
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
-    """A convolution of each channel by itself; with XLA's on a CPU, MobileNets take 4 to 5 times as long."""
+    """A depthwise convolution; with XLA's own on a CPU, MobileNets take 4 to 5 times as long."""
     library = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
     return lax.platform_dependent(x, kernel, cpu=partial(_taps, strides=strides, padding=padding), default=library)
 

@@ -1,7 +1,7 @@
-"""One network under the names of several publishers: state dicts renamed to those of timm, and laid out as PyTorch's.
+"""Convert state dicts of several publishers to timm's names and PyTorch's layout.
 
-timm counts blocks by stage, and so does pytorchcv, from 1. Keras and lukemelas' EfficientNet-PyTorch number them from
-the first to the last; there a stage begins where the width of a block's output changes.
+timm numbers blocks within each stage, and so does pytorchcv, from 1. Keras and lukemelas' EfficientNet-PyTorch number
+them through all stages; there a stage begins where the width of a block's output changes.
 """
 
 import re
@@ -83,7 +83,7 @@ def _lite(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _pytorchcv(ends: Mapping[str, str], unit: str, layer: Callable[[str], str]) -> Callable[[Mapping], dict]:
-    """Renames ``features.stageS.unitU.<layer>.<leaf>``, by the name of a unit and a function of its layers."""
+    """A function that renames ``features.stageS.unitU.<layer>.<leaf>``, given the name of a unit and of its layers."""
 
     def renamed(name: str) -> str:
         if not (block := re.fullmatch(r"features\.stage(\d+)\.unit(\d+)\.(.+)\.(\w+)", name)):
@@ -106,13 +106,13 @@ def _ends(name: str, names: Mapping[str, str]) -> str:
 
 
 def _counted(names: Iterable, pattern: str) -> list[int]:
-    """The numbers of the layers whose names match, in order."""
+    """The numbers of the layers whose names match, sorted."""
     found = (re.match(pattern, name if isinstance(name, str) else name[0]) for name in names)
     return sorted({int(match[1]) for match in found if match})
 
 
 def blocks_of_widths(widths: list[int]) -> list[str]:
-    """The names in timm of blocks of these widths one after another."""
+    """Timm's names of consecutive blocks with these widths."""
     names, stage, index = [], -1, 0
     for i, width in enumerate(widths):
         stage, index = (stage, index + 1) if i and width == widths[i - 1] else (stage + 1, 0)

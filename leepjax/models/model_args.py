@@ -20,7 +20,7 @@ _TRAINING_ONLY = {
     "weight_init",
     "zero_init_last",
 }
-"""Arguments that change nothing at inference, whatever their value."""
+"""Arguments that have no effect at inference."""
 _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "aa_layer": ("",),
     "block_args": ({},),
@@ -36,29 +36,29 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "reg_tokens": (0,),
     "scriptable": (False,),
 }
-"""Arguments that are accepted with the values that leepjax's networks have anyway."""
+"""Argument → the accepted values, with which leepjax's networks are built anyway."""
 _POOLS = {"avg": "avg", "max": "max", "avgmax": "avgmax"}
 _POOLS |= {f"fast{name}": pool for name, pool in _POOLS.items()} | {"fast": "avg"}
-"""timm's ``global_pool`` → the pool that computes the same."""
+"""timm's ``global_pool`` → the same pool in leepjax"""
 
 
 def apply_model_args(
     architecture: str, arguments: Mapping[str, Any], num_classes: int, global_pool: str | None, origin: str
 ) -> str:
-    """The name in the table of architectures of the network that timm would build.
+    """The name, in the table of architectures, of the network that timm would build.
 
-    ``null`` is timm's default for every argument. ``global_pool`` is carried out; arguments that matter only in
-    training are accepted; any other must have the value that the network has without it.
+    ``null`` is timm's default for every argument. ``global_pool`` is applied; arguments that matter only in training
+    are ignored; any other must have its default value.
 
     Args:
         architecture: timm's name.
         arguments: ``model_args``.
-        num_classes: of the classifier.
-        global_pool: what ``config.json`` says outside ``model_args``.
-        origin: what messages call the source.
+        num_classes: number of classes of the classifier.
+        global_pool: ``global_pool`` of ``config.json`` outside ``model_args``.
+        origin: name of the source in messages.
 
     Raises:
-        InputError: names the first argument that can't be followed.
+        InputError: for the first argument that isn't supported.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     pool = given.pop("global_pool", global_pool)
@@ -83,6 +83,6 @@ def _same(value: Any, known: Any) -> bool:
 
 def _refused(origin: str, name: str, got: str) -> InputError:
     return InputError(
-        f"{origin}: expected model_args that leepjax's networks can follow, got {printable(name)[:80]} = "
+        f"{origin}: expected model_args that leepjax's networks support, got {printable(name)[:80]} = "
         f"{printable(got)[:80]}, which changes what the network computes; choose another model."
     )

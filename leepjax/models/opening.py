@@ -1,4 +1,4 @@
-"""From what a user names to a `Source`: shipped, published, on a hub, in a folder, or from another package."""
+"""Open a `Source` by name: shipped, published, on the hub, in a folder, or from another package."""
 
 import functools
 import os
@@ -15,34 +15,34 @@ from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
-from leepjax.models.timm_config import Config, read_config
+from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name
 
 SHIPPED = Path(__file__).parent / "shipped"
 ENTRY_POINTS = "leepjax.sources"
-"""The group in which packages offer sources: name → a function without arguments that returns a `Source`."""
+"""Entry point group for sources of other packages: name → a function without arguments that returns a `Source`."""
 _WEIGHTS = "model.safetensors"
-"""The file of a folder that timm wrote."""
+"""Weights file in a folder written by timm."""
 
 
 def shipped_sources() -> tuple[str, ...]:
-    """The names of the sources that come with the package."""
+    """Names of the sources that come with the package."""
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.json")))
 
 
 def named_sources() -> tuple[str, ...]:
-    """Every name that `load_source` knows without a path or a hub's identifier."""
+    """All names that `load_source` accepts besides paths and hub identifiers."""
     return (*shipped_sources(), *PUBLISHED, *plugins())
 
 
 def sets() -> dict[str, tuple[str, ...]]:
-    """Names that stand for several sources."""
+    """Name of a set of sources → its members."""
     return {"shipped": shipped_sources(), "paper9": PAPER9}
 
 
 def plugins() -> dict[str, EntryPoint]:
-    """The sources that installed packages offer."""
+    """Name → entry point of the sources that installed packages register."""
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
@@ -51,21 +51,21 @@ def load_source(name: str | os.PathLike) -> Source:
 
     Args:
         name: a shipped or published source (``leepjax ls sources``); ``timm/<id>`` or ``hf-hub:<owner>/<id>``, with
-            ``@<revision>`` if you like, of the Hugging Face hub; ``local-dir:<path>``, a folder with timm's
-            ``config.json`` and one file of weights in any format; the path of a ``.safetensors`` file with its card; a
-            name that an installed package registered under the entry points ``leepjax.sources``.
+            an optional ``@<revision>``, on the Hugging Face hub; ``local-dir:<path>``, a folder with timm's
+            ``config.json`` and one weights file in any format; the path of a ``.safetensors`` file with its card; a
+            name that an installed package registers under the entry points ``leepjax.sources``.
 
     Raises:
-        InputError: when there is no such source, it can't be fetched, or its card and weights don't fit.
+        InputError: when the source doesn't exist, can't be downloaded, or its card and weights don't match.
     """
     return find_source(name)()
 
 
 def find_source(name: str | os.PathLike) -> Callable[[], Source]:
-    """What opens a source, by the name alone: no file of its is read yet, and nothing is fetched.
+    """A function that opens the source of this name; until it is called, no file is read or downloaded.
 
     Raises:
-        InputError: when `name` is neither a known name nor of a form that `load_source` takes.
+        InputError: when `name` is neither a known name nor in a form that `load_source` accepts.
     """
     text = os.fspath(name)
     for prefix, opener in _PREFIXES.items():
@@ -83,10 +83,10 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
 
 
 def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
-    """What is known of a source before its weights are fetched, and the bytes to fetch; None where these are unknown.
+    """The card of a source whose weights needn't be downloaded yet, and the bytes to download (None if unknown).
 
     Raises:
-        InputError: when there is no such source.
+        InputError: when the source doesn't exist.
     """
     row = PUBLISHED.get(os.fspath(name))
     if row is None:
@@ -103,10 +103,10 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
 
 
 def open_card(path: Path) -> Source:
-    """The source of a weights file, by the card that lies beside it.
+    """Open a weights file with the card beside it.
 
     Raises:
-        InputError: when one of the two isn't there, or they aren't of one training.
+        InputError: when either is missing, or they come from different training runs.
     """
     card = read_card(path.with_suffix(".json"))
     architectures.builder(card.model)
@@ -116,7 +116,7 @@ def open_card(path: Path) -> Source:
     if weights_hash != card.weights_hash:
         raise InputError(
             f"source: expected the weights that the card of {card.name} was written for, got others in {path}; "
-            "put the two files of one training together."
+            "put weights and card of the same training run together."
         )
     return Source(card, WeightsFile(card.model, card.num_classes, path))
 
@@ -165,7 +165,7 @@ def _open_published(row: Published) -> Source:
 
 
 def _downloads(row: Published) -> Path:
-    """The folder to fetch a published file into: the cache's, or a temporary one where that can't be written to."""
+    """The folder for downloads of published files: in the cache, or temporary if the cache isn't writable."""
     if folder := cache_folder():
         cache = folder / "weights"
         if urls.url_size(row.weights, sha256=row.sha256, cache=cache, offline=True) == 0:
@@ -177,14 +177,14 @@ def _downloads(row: Published) -> Path:
 
 
 def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -> Source:
-    """The configuration is read first: the weights of a model that isn't ours needn't be fetched."""
+    """Read the configuration first, so that weights of an unsupported model aren't downloaded."""
     config = read_config(config_path.read_bytes(), name)
     path = find_weights()
     card = _card(config, name, digest(read_weights(path)))
     return Source(card, WeightsFile(config.model, config.num_classes, path))
 
 
-def _card(config: Config, name: str, weights_hash: str) -> Card:
+def _card(config: TimmConfig, name: str, weights_hash: str) -> Card:
     network = architectures.abstract(config.model, config.num_classes)
     if config.num_features not in (None, width := weights.num_features(network)):
         raise InputError(
@@ -218,15 +218,15 @@ def _with(source: Source, **fields) -> Source:
 def _open_plugin(point: EntryPoint) -> Source:
     try:
         source = point.load()()
-    except Exception as error:  # whatever somebody else's package raises
+    except Exception as error:  # another package may raise any type
         raise InputError(
             f"source {point.name}: expected a leepjax Source from {point.value}, got {type(error).__name__}: {error}; "
-            "mend or remove its package."
+            "fix or uninstall its package."
         ) from error
     if not isinstance(source, Source):
         raise InputError(
             f"source {point.name}: expected a leepjax Source from {point.value}, got {type(source).__name__}; "
-            "return what leepjax.as_source gives."
+            "return the result of leepjax.as_source."
         )
     return source
 

@@ -1,9 +1,9 @@
-"""A pickle read as data: no name in it is looked up, and nothing in it is called.
+"""Read a pickle as data: no name in it is imported, and nothing in it is called.
 
-``pickletools`` decodes the opcodes, and the machine below builds dicts, lists, tuples, numbers and text from them. A
-name of a function or class becomes a `Global`, what would be called a `Call`. Memory and time are bounded by the number
-of opcodes: an operation that walks a nested value, such as a tuple's hash, could take exponential time where the pickle
-shares its parts, so dicts have only keys of text and small integers here; entries with other keys are left out.
+``pickletools`` decodes the opcodes, and the machine below builds dicts, lists, tuples, numbers and text from them. The
+name of a function or class becomes a `Global`, a call of it a `Call`. Memory and time are bounded by the number of
+opcodes. An operation that walks a nested value, such as hashing a tuple, could take exponential time if the pickle
+shares parts, so dicts have only text and small integers as keys; entries with other keys are left out.
 """
 
 import pickletools
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from leepjax.models.content import ContentError
 
 MOST_OPCODES = 2_000_000
-"""About ten times those of a large checkpoint with the state of its optimizer."""
+"""About ten times the number in a large checkpoint with optimizer state."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -25,7 +25,7 @@ class Global:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Call:
-    """What the pickle would make by a call, with the entries that it would set in it afterwards."""
+    """A call in the pickle, with the entries that the pickle sets in its result."""
 
     function: str
     arguments: tuple
@@ -34,25 +34,25 @@ class Call:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Reference:
-    """What is outside the pickle, by a persistent identifier."""
+    """An object stored outside the pickle, by its persistent identifier."""
 
     identifier: Any
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Pickle:
-    """The value and all references in it."""
+    """The value of a pickle, and all references in it."""
 
     value: Any
     references: list[Reference]
 
 
 def read_pickle(stream: BinaryIO) -> Pickle:
-    """The pickle that begins at the stream's position, which is moved behind it.
+    """Read the pickle at the stream's position, and move the position behind it.
 
     Raises:
-        ContentError: for an opcode that no file of weights has, or too many of them.
-        Exception: whatever ``pickletools`` and the stack raise where the pickle is corrupt.
+        ContentError: for an opcode that doesn't occur in weights files, or for too many opcodes.
+        Exception: any exception of ``pickletools`` and of the stack, for a corrupt pickle.
     """
     machine = _Machine()
     for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
@@ -176,7 +176,7 @@ class _Machine:
         self.stack.append(_call(function, tuple(arguments)))
 
     def _build(self, _: None) -> None:
-        self.stack.pop()  # the attributes of an object; tensors are entries of dicts
+        self.stack.pop()  # attributes of an object, dropped because tensors are entries of dicts
 
     def _binpersid(self, _: None) -> None:
         self._refer(self.stack.pop())

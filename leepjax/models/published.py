@@ -1,4 +1,4 @@
-"""The table of published weights: name → where they are, and what there is to know before a download."""
+"""The table of published weights: name → location and metadata known before a download."""
 
 from typing import NamedTuple
 
@@ -13,25 +13,25 @@ _STANDARD = Preprocessing(
 
 
 class Published(NamedTuple):
-    """A row: weights that somebody published, for one of our architectures."""
+    """A row: published weights for one of leepjax's architectures."""
 
     name: str
     weights: str
-    """``timm/<id>``, whose configuration comes with it, or the URL of a file."""
+    """``timm/<id>``, a repository with a configuration, or the URL of a file."""
     model: str
     num_parameters: int
     accuracy: float | None
-    """Top-1 on ImageNet's validation set, in [0, 1], as the origin of these weights states it, where we know."""
+    """Top-1 accuracy on ImageNet's validation set, in [0, 1], as published with the weights; None if unknown."""
     licence: str
     data: str = "ImageNet-1k"
     num_classes: int = 1000
     preprocessing: Preprocessing = _STANDARD
-    """What the configuration that comes with ``timm/<id>`` says takes precedence."""
+    """For ``timm/<id>``, the configuration in the repository takes precedence."""
     sha256: str | None = None
-    """Of the file behind a URL, where its origin states it."""
+    """SHA-256 of the file at a URL, if published with it."""
 
     def card(self) -> Card:
-        """What is known before the weights are there."""
+        """The card before the weights are downloaded."""
         return Card(
             name=self.name,
             model=self.model,
@@ -63,8 +63,8 @@ def _mobilenet(name: str, alpha: str, model: str, num_parameters: int, accuracy:
     return Published(name, url, model, num_parameters, accuracy, "Apache-2.0", preprocessing=_TENSORFLOW)
 
 
-# The nine candidates of the LEEP paper's source selection. The paper's weights were GluonCV's: those of the ResNets and
-# of SENet154 are these, converted by timm, with the accuracies that it states; MobileNets are Keras', DarkNet53 timm's.
+# The nine candidates of the LEEP paper's source selection. The paper used GluonCV's weights. The ResNets and SENet154
+# here are those weights, converted by timm, with the accuracies given there; MobileNets are Keras', DarkNet53 timm's.
 _PAPER9 = (
     _timm("resnet18", "resnet18.gluon_in1k", 11_689_512, 0.7093),
     _timm("resnet34", "resnet34.gluon_in1k", 21_797_672, 0.7437),
@@ -90,4 +90,4 @@ _OTHERS = (
 PUBLISHED = {row.name: row for row in (*_PAPER9, *_OTHERS)}
 
 PAPER9 = tuple(row.name for row in _PAPER9)
-"""The LEEP paper's nine."""
+"""Names of the LEEP paper's nine sources."""

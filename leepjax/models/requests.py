@@ -1,4 +1,4 @@
-"""HTTP requests that end: a server that trickles, or redirects to where it shouldn't, is refused in a sentence."""
+"""HTTP requests with a time limit, a minimal speed and restricted redirects."""
 
 import contextlib
 import http.client
@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from leepjax.types import InputError
 
 SLOWEST = 1024
-"""Bytes per second, on average over the timeout, below which a download ends."""
+"""Minimal bytes per second of a download, averaged over the timeout; a slower one is ended."""
 
 
 def open_url(url: str, headers: dict[str, str], method: str, timeout: float) -> HTTPResponse:
-    """The response to a request; its headers and each read of its body arrive within `timeout` seconds.
+    """Send a request; the headers and each read of the body must finish within `timeout` seconds.
 
     Raises:
-        InputError: for a redirect from https to http, or to a private address outside the server that sends it.
+        InputError: for a redirect from https to http, or from another server to a private address.
         OSError or HTTPException: as ``urllib`` does.
     """
     opener = urllib.request.build_opener(_Http, _Https, _Redirects)
@@ -29,20 +29,20 @@ def open_url(url: str, headers: dict[str, str], method: str, timeout: float) -> 
 
 
 class TooSlowError(Exception):
-    """How much of a body arrived in which time."""
+    """A download was too slow; the message has the bytes received and the time."""
 
 
 class Pace:
-    """Ends a download of fewer than `SLOWEST` bytes per second: to a socket's timeout, any byte is progress."""
+    """Ends a download of fewer than `SLOWEST` bytes per second, since a socket's timeout restarts with every byte."""
 
     def __init__(self, timeout: float):
         self.timeout, self.began, self.received = timeout, time.monotonic(), 0
 
     def count(self, size: int) -> None:
-        """Count `size` bytes that arrived just now.
+        """Count `size` bytes just received.
 
         Raises:
-            TooSlowError: when there were too few in the last `timeout` seconds.
+            TooSlowError: when too few bytes were received in the last `timeout` seconds.
         """
         self.received += size
         seconds = time.monotonic() - self.began
@@ -54,10 +54,10 @@ class Pace:
 
 
 class _Deadline(http.client.HTTPConnection):
-    """The timeout of a socket begins anew with each byte; that of the headers doesn't here."""
+    """A connection whose headers must arrive within the timeout, since a socket's timeout restarts with every byte."""
 
     def getresponse(self) -> HTTPResponse:
-        # Not the method of an SSL socket, which can't be called while another thread reads.
+        # The plain socket's method: the SSL socket's can't be called while another thread reads.
         timer = threading.Timer(self.timeout or 30, _shut_down, [self.sock])
         timer.daemon = True
         timer.start()
@@ -72,7 +72,7 @@ class _SecureDeadline(_Deadline, http.client.HTTPSConnection):
 
 
 def _shut_down(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it is closed already
+    with contextlib.suppress(OSError):  # already closed
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
@@ -96,15 +96,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             fp.close()
             raise InputError(
                 f"url_file: expected a redirect of {req.full_url} to a public address and not from https to http, got "
-                f"{newurl!r}; if you trust it, pass that address."
+                f"{newurl!r}; if you trust that address, pass it directly."
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _is_private(host: str) -> bool:
-    """Whether a name or address is of this machine or a private network."""
+    """Whether a host name or address belongs to this machine or a private network."""
     try:
         addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except OSError:  # the request itself will say so
+    except OSError:  # unknown host: the request itself will fail
         return False
     return not all(ipaddress.ip_address(str(address).partition("%")[0]).is_global for address in addresses)

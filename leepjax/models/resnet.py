@@ -1,4 +1,4 @@
-"""ResNet-18 to -152 and SENet-154: residual networks of four stages, in timm's names."""
+"""ResNet-18 to -152 and SENet-154: residual networks of four stages, with timm's parameter names."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ BOTTLENECK_DEPTHS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resn
 
 
 class SqueezeExcite(nnx.Module):
-    """Channels weighted by a gate that reads their global means."""
+    """Squeeze-and-excitation: scale channels by a gate computed from their global means."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         self.fc1 = nnx.Conv(channels, channels // 16, (1, 1), rngs=rngs)
@@ -26,7 +26,7 @@ class SqueezeExcite(nnx.Module):
 
 
 class Basic(nnx.Module):
-    """Two 3 × 3 convolutions beside a shortcut."""
+    """Two 3 × 3 convolutions with a shortcut."""
 
     expansion = 1
 
@@ -44,7 +44,7 @@ class Basic(nnx.Module):
 
 
 class Bottleneck(nnx.Module):
-    """1 × 1, 3 × 3 and 1 × 1 convolutions beside a shortcut; the 3 × 3 one may be grouped.
+    """1 × 1, 3 × 3 and 1 × 1 convolutions with a shortcut; the 3 × 3 convolution may be grouped.
 
     `early` puts the stride into the first convolution, as in the paper, instead of the second, as in torchvision.
     """
@@ -89,8 +89,8 @@ class ResNet(nnx.Module):
     """A residual network of four stages: normalised images [n h w 3] → ``Outputs``.
 
     The features [n d] are the last feature map after the global `pool`, the input of the linear head. The stem is the
-    paper's 7 × 7 convolution, or with `deep_stem` SENet's three of 3 × 3; `down` is the size of the shortcuts' strided
-    convolutions; further options go to the blocks.
+    paper's 7 × 7 convolution or, with `deep_stem`, SENet's three 3 × 3 ones. Further options are passed to the blocks,
+    such as `down`, the kernel size of the strided convolutions in shortcuts.
 
     References:
         He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, CVPR 2016, table 1.
@@ -140,7 +140,7 @@ class ResNet(nnx.Module):
 
 
 def _deep_stem(outputs: int, rngs: nnx.Rngs) -> nnx.List:
-    """Three convolutions, two norms; the gaps keep timm's numbers."""
+    """Three convolutions and two norms, at the indices that they have in timm."""
     half = outputs // 2
     first = [conv(3, half, 3, 2, rngs=rngs), batch_norm(half, rngs=rngs), None]
     second = [conv(half, half, 3, rngs=rngs), batch_norm(half, rngs=rngs), None]
@@ -154,7 +154,7 @@ def _stage(block: Callable[..., Basic | Bottleneck], inputs: int, width: int, st
 
 
 def _downsample(inputs: int, outputs: int, stride: int, size: int, rngs: nnx.Rngs) -> nnx.List | None:
-    """The shortcut's convolution and norm where the block changes the shape."""
+    """The shortcut's convolution and norm, if the block changes the shape."""
     if stride == 1 and inputs == outputs:
         return None
     size = 1 if stride == 1 else size

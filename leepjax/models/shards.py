@@ -1,4 +1,4 @@
-"""Weights in one file or in several, which an index lists: ``model.safetensors.index.json`` beside its shards."""
+"""Weights in one file, or in shards listed by an index file such as ``model.safetensors.index.json``."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ class _Index(msgspec.Struct, frozen=True):
 
 
 def read_weights(path: Path) -> bytes:
-    """The bytes of a file of weights; of an index, its shards' tensors as the bytes of one safetensors file.
+    """Read the bytes of a weights file; for an index, the tensors of all shards, as one safetensors file.
 
     Raises:
-        InputError: when there is no such file, or the shards don't hold the tensors that the index lists.
+        InputError: when the file is missing, or the shards don't hold the tensors that the index lists.
     """
     if not path.name.endswith(INDEX):
         return read_content(path)
@@ -31,20 +31,20 @@ def read_weights(path: Path) -> bytes:
 
 
 def listed_shards(index: Path) -> dict[str, set[str]]:
-    """The files that an index lists, by name in order, and the names of the tensors that it places in each.
+    """Shard → names of its tensors, as listed in an index, sorted by the shard's name.
 
     Raises:
-        InputError: when it is no such index, or lists files that don't lie beside it.
+        InputError: when the file isn't an index, or lists files in other folders.
     """
     try:
         places = read_json(read_content(index), _Index).weight_map
     except JsonError as error:
-        raise InputError(f"source: expected an index of shards in {index}, got {error}; fetch it again.") from None
+        raise InputError(f"source: expected an index of shards in {index}, got {error}; download it again.") from None
     shards: dict[str, set[str]] = {shard: set() for shard in sorted(set(places.values()))}
     for shard in shards:
         if Path(shard).name != shard or shard in ("", ".", "..") or shard.endswith(INDEX):
             raise InputError(
-                f"source: expected names of files beside {index} in it, got {printable(shard)[:80]!r}; fetch it again."
+                f"source: expected {index} to list files beside it, got {printable(shard)[:80]!r}; download it again."
             )
     for name, shard in places.items():
         shards[shard].add(name)
@@ -57,6 +57,6 @@ def _shard(index: Path, shard: str, listed: set[str]) -> dict[str, np.ndarray]:
     for name in sorted(listed ^ tensors.keys()):
         got = "no such tensor" if name in listed else "one that the index lists elsewhere or not at all"
         raise InputError(
-            f"source: expected {printable(name)[:80]} of {path} as {index} lists it, got {got}; fetch both again."
+            f"source: expected {printable(name)[:80]} of {path} as listed in {index}, got {got}; download both again."
         )
     return tensors

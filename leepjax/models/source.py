@@ -1,4 +1,4 @@
-"""A source model: a pure function from images to features and logits, and the card that says what it is."""
+"""Sources: a pure function from images to features and logits, with a card of metadata."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,35 +20,35 @@ from leepjax.storage.files import digest
 from leepjax.types import InputError, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]
-"""``apply(params, images)``: normalised images [n h w 3] → ``Outputs``. Pure; equal objects are compiled once."""
+"""``apply(params, images)``: normalised images [n h w 3] → ``Outputs``. Pure; equal functions are compiled once."""
 DType = Literal["float32", "bfloat16"]
 
 
 class Network(Protocol):
-    """What computes a source's outputs, wherever its weights come from."""
+    """The network of a source, independent of where its weights come from."""
 
     def open(self) -> tuple[Apply, Any]:
-        """The function and its parameters."""
+        """Return the pure function and its parameters."""
         ...
 
     def model(self) -> Any:
-        """A new NNX module with the weights, to train."""
+        """Build a new NNX module with the weights, for training."""
         ...
 
     def fresh(self, num_classes: int, seed: int) -> Any:
-        """A new NNX module of the same architecture with random weights."""
+        """Build a new NNX module of the same architecture with random weights."""
         ...
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """One of our architectures with the weights of a file."""
+    """One of leepjax's architectures with weights from a file."""
 
     architecture: str
     num_classes: int
     path: Path
     content: bytes | None = field(default=None, repr=False, compare=False)
-    """The bytes of the file, where a source was sent to: there may be no such file."""
+    """Bytes of the file, for a source sent to another machine, where the file may not exist."""
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"content": read_weights(self.path) if self.content is None else self.content}
@@ -70,7 +70,7 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class Merged:
-    """The pure function of an NNX module; modules of one architecture have the same, and one compilation."""
+    """The pure function of an NNX module; equal for modules of the same architecture, and so compiled once."""
 
     graphdef: Any
 
@@ -80,7 +80,7 @@ class Merged:
 
 @dataclass(frozen=True, eq=False)
 class UserFunction:
-    """Somebody's ``apply(params, images)``."""
+    """A user's own ``apply(params, images)``."""
 
     apply: Apply
     params: Any
@@ -91,7 +91,7 @@ class UserFunction:
     def model(self) -> Any:
         raise InputError(
             "source: expected a network of leepjax's own architectures, got a user's function, whose weights leepjax "
-            "can't change; verify by head or ridge, or re-train its head without a folder to write to."
+            "can't change; verify by head or ridge, or re-train its head without --out."
         )
 
     def fresh(self, num_classes: int, seed: int) -> Any:
@@ -100,12 +100,12 @@ class UserFunction:
 
 @dataclass(frozen=True)
 class Source:
-    """A model that can be transferred: ``source(images)`` gives features and logits of uint8 images [b s s 3]."""
+    """A pretrained model: ``source(images)`` computes features and logits of uint8 images [b s s 3]."""
 
     card: Card
     network: Network
     dtype: DType = "float32"
-    """What the network computes in; ``bfloat16`` halves the memory and is what TPUs and recent GPUs are made for."""
+    """Dtype of the computation; ``bfloat16`` halves the memory and is fast on TPUs and recent GPUs."""
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(DType):
@@ -120,12 +120,12 @@ class Source:
 
     @property
     def identity(self) -> str:
-        """What its outputs depend on, but for the images: equal texts, equal outputs."""
+        """Text that identifies everything that the outputs depend on, except the images."""
         return repr((self.card.model, self.card.preprocessing, self.card.weights_hash, self.dtype))
 
     @cached_property
     def opened(self) -> tuple[Apply, Any]:
-        """The pure function and its parameters, read when they are first needed."""
+        """The pure function and its parameters, loaded at the first use."""
         return self.network.open()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Source:
 def forward(
     apply: Apply, params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType = "float32"
 ) -> Outputs:
-    """The pure function of a source: uint8 images → float32 ``Outputs``, compiled once for each shape."""
+    """Apply a source's function to uint8 images; returns float32 ``Outputs``, compiled once per shape."""
     normalised = preprocessing.normalise(jnp.asarray(images))
     if dtype != "float32":
         params, normalised = jax.tree.map(partial(cast, dtype), (params, normalised))
@@ -147,7 +147,7 @@ def forward(
 
 
 def cast(dtype: DType, leaf: jax.Array) -> jax.Array:
-    """The leaf in `dtype`, if it is of real numbers."""
+    """Convert a leaf of real numbers to `dtype`; return any other unchanged."""
     return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
@@ -163,19 +163,19 @@ def as_source(
     licence: str = "",
     accuracy: float | None = None,
 ) -> Source:
-    """Any JAX model as a source: Flax Linen's or Equinox's ``apply``, Keras's ``stateless_call``, your own.
+    """Make a source of any JAX model: Flax Linen's or Equinox's ``apply``, Keras's ``stateless_call``, your own.
 
     Args:
         apply: a pure function of the parameters and of normalised images [n s s 3] float32 that returns features [n d],
             the input of the linear head, and logits [n z].
-        params: its parameters, any pytree of arrays.
-        name: what tables call it.
-        preprocessing: what images it was trained to see.
+        params: the parameters, any pytree of arrays.
+        name: name in tables.
+        preprocessing: the preprocessing that the model was trained with.
         num_classes: z.
-        revision: raise it when `apply` changes what it computes; changed parameters are noticed.
-        data: what it was trained on.
-        licence: of the weights.
-        accuracy: on its own test set, in [0, 1].
+        revision: change it when the code of `apply` changes; changed parameters are detected.
+        data: name of the training data.
+        licence: licence of the weights.
+        accuracy: accuracy on the model's own test set, in [0, 1].
 
     Returns:
         A `Source` for `leepjax.rank`, `leepjax.sweep` and `leepjax.extract`; it can be verified by a re-trained head.
@@ -192,7 +192,7 @@ def as_source(
     'mean'
     """
     if accuracy is not None and not 0 <= accuracy <= 1:
-        raise InputError(f"as_source: expected accuracy in [0, 1], got {accuracy}; pass a fraction.")
+        raise InputError(f"as_source: expected accuracy in [0, 1], got {accuracy}; pass a fraction, not per cent.")
     size = preprocessing.image_size
     shapes = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32))
     got = [tuple(leaf.shape) for leaf in jax.tree.leaves(shapes)]
@@ -205,8 +205,8 @@ def as_source(
     leaves, structure = jax.tree.flatten(params)
     if not leaves and not revision:
         raise InputError(
-            f"as_source: expected params or a revision of {name}, got neither; pass the weights as params, or name "
-            "their revision, so that changed ones are noticed."
+            f"as_source: expected params or a revision of {name}, got neither; pass the weights as params, or a "
+            "revision, by which changed weights are detected."
         )
     arrays = [np.asarray(leaf) for leaf in leaves]
     card = Card(

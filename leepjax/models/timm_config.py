@@ -1,4 +1,4 @@
-"""timm's ``config.json``: which architecture a checkpoint is of, and what images it expects."""
+"""Read timm's ``config.json``: the architecture of a checkpoint, and its preprocessing."""
 
 import logging
 from typing import Annotated, Any
@@ -16,11 +16,11 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_CLASSES)]
 _LabelNames = tuple[str, ...] | dict[str, str] | None
 
 
-class Config(msgspec.Struct, frozen=True):
-    """What leepjax needs of it."""
+class TimmConfig(msgspec.Struct, frozen=True):
+    """The part of timm's configuration that leepjax uses."""
 
     model: str
-    """A name that ``architectures.build`` knows."""
+    """A name in the table of architectures."""
     num_classes: int
     preprocessing: Preprocessing
     licence: str
@@ -31,7 +31,7 @@ class Config(msgspec.Struct, frozen=True):
 
 
 class _Pretrained(msgspec.Struct, frozen=True):
-    """timm's ``PretrainedCfg`` with its defaults, which ``null`` stands for as well."""
+    """timm's ``PretrainedCfg`` with its defaults; ``null`` also means the default."""
 
     input_size: tuple[int, int, int] | None = None
     num_classes: _Count | None = None
@@ -44,7 +44,7 @@ class _Pretrained(msgspec.Struct, frozen=True):
     origin_url: str | None = None
     label_names: _LabelNames = None
     labels: _LabelNames = None
-    """What ``label_names`` was called before 2023."""
+    """The name of ``label_names`` before 2023."""
     label_offset: int | None = None
 
 
@@ -57,34 +57,34 @@ class _File(msgspec.Struct, frozen=True):
     model_args: dict[str, Any] | None = None
     label_names: _LabelNames = None
     accuracy: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    """timm doesn't write it; whoever makes a folder may."""
+    """Not written by timm; an optional addition by the author of a folder."""
 
 
-def read_config(content: bytes, origin: str) -> Config:
-    """What a ``config.json`` says; what it leaves out is as in timm: 3 × 224 × 224 pixels, bicubic, 1000 classes.
+def read_config(content: bytes, origin: str) -> TimmConfig:
+    """Read a ``config.json``; missing fields have timm's defaults: 3 × 224 × 224 pixels, bicubic, 1000 classes.
 
     Args:
-        content: of the file. Before 2023 the fields of ``pretrained_cfg`` stood beside the architecture.
-        origin: what messages call the source.
+        content: content of the file. Before 2023 the fields of ``pretrained_cfg`` were beside the architecture.
+        origin: name of the source in messages.
 
     Raises:
-        InputError: when it isn't one, its architecture isn't one of ours, or it asks for another computation or
-            preprocessing than leepjax has.
+        InputError: when the content isn't a configuration, or its architecture, model_args or preprocessing aren't
+            supported by leepjax.
     """
     try:
         file = _file(content)
     except JsonError as error:
-        raise InputError(f"{origin}: expected timm's config.json, got {error}; check the repository.") from None
+        raise InputError(f"{origin}: expected timm's config.json, got {error}; download or save it again.") from None
     if file.architecture not in ARCHITECTURES:
         raise unknown_name(f"{origin}: architecture", file.architecture, ARCHITECTURES)
     pretrained = file.pretrained_cfg
     num_classes = _num_classes(file, origin)
     if pretrained.label_offset:
         raise InputError(
-            f"{origin}: expected a classifier of the classes alone, got label_offset {pretrained.label_offset}; save "
-            "the network again with the num_classes it has."
+            f"{origin}: expected a classifier without a background class, got label_offset {pretrained.label_offset}; "
+            "save the network again with the num_classes of its head."
         )
-    return Config(
+    return TimmConfig(
         apply_model_args(file.architecture, file.model_args or {}, num_classes, file.global_pool or None, origin),
         num_classes,
         _preprocessing(pretrained, origin),
@@ -131,7 +131,7 @@ def _preprocessing(pretrained: _Pretrained, origin: str) -> Preprocessing:
 
 
 def _classes(label_names: _LabelNames, num_classes: int, origin: str) -> tuple[str, ...]:
-    """The classes' names in the order of the logits; timm writes a dict where some classes have no name."""
+    """Class names in the order of the logits; timm writes a dict if some classes have no name."""
     if isinstance(label_names, dict):
         numbers = [str(number) for number in range(num_classes)]
         if not label_names.keys() <= set(numbers):

@@ -1,9 +1,9 @@
-"""State dicts in files that ``torch.save`` wrote, read without PyTorch and without running what a pickle asks for.
+"""Read state dicts written by ``torch.save``, without PyTorch and without running code of the pickle.
 
-Such a file is a pickle of nested dicts, whose tensors are views (offset, size, stride) of storages that lie beside it:
-members ``data/0``, ``data/1`` … of a zip archive, or, in files older than PyTorch 1.6, after the pickle one by one. A
-tensor is a call of ``torch._utils._rebuild_tensor_v2`` in the pickle, which is read as its arguments. Whatever else the
-pickle would call (``argparse.Namespace``, a configuration, NumPy's numbers) is left out.
+Such a file is a pickle of nested dicts, whose tensors are views (offset, size, stride) of storages outside the pickle:
+the members ``data/0``, ``data/1`` … of a zip archive or, in files older than PyTorch 1.6, the bytes after the pickle. A
+tensor is a call of ``torch._utils._rebuild_tensor_v2`` in the pickle, of which only the arguments are read. Any other
+call in the pickle (``argparse.Namespace``, a configuration, NumPy's numbers) is left out.
 """
 
 import io
@@ -26,7 +26,7 @@ _WRAPPERS = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params"),
     *("module", "shadow", "teacher", "student"),
 )
-"""Keys under which checkpoints keep a state dict, the preferred first."""
+"""Keys under which checkpoints store a state dict, in order of preference."""
 _DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -48,14 +48,14 @@ class _Storage(NamedTuple):
 
     @property
     def itemsize(self) -> int:
-        """Bytes of a number."""
+        """Bytes per number."""
         if self.dtype.startswith("torch."):
             raise ContentError(f"numbers of type {printable(self.dtype)[:80]}")
         return 2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return self.numel * self.itemsize
 
 
@@ -67,7 +67,7 @@ class _Tensor(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of the numbers that it shows, which may be the same ones many times."""
+        """Bytes of the tensor as a dense array; with a stride of zero, more than its storage has."""
         size = 4 if self.storage.dtype == "bfloat16" else self.storage.itemsize
         for length in self.shape:
             size *= length
@@ -75,14 +75,14 @@ class _Tensor(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The number of its storage behind the last that it shows; ContentError when that is beyond the end."""
+        """Index after the last number of the storage that the tensor uses; ContentError if beyond the storage's end."""
         if min(self.offset, *self.shape, *self.strides, 0) < 0 or len(self.shape) != len(self.strides):
             raise ContentError(f"sizes {self.shape} with strides {self.strides} at {self.offset}")
         if 0 in self.shape:
             return self.offset
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         if last >= self.storage.numel:
-            raise ContentError(f"a storage of {self.storage.numel:,} numbers where it wants {last + 1:,}")
+            raise ContentError(f"a storage of {self.storage.numel:,} numbers where the tensor needs {last + 1:,}")
         return last + 1
 
     def of(self, buffer: memoryview) -> np.ndarray:
@@ -96,14 +96,14 @@ class _Tensor(NamedTuple):
 
 
 def plain(buffer: bytes | memoryview, dtype: str) -> np.ndarray:
-    """The numbers in a buffer; bfloat16, which NumPy lacks, as float32: its first two bytes are the same."""
+    """The numbers in a buffer; bfloat16, which NumPy lacks, becomes float32, of which it is the upper half."""
     if dtype == "bfloat16":
         return (np.frombuffer(buffer, "<u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(buffer, dtype)
 
 
 def read_torch(content: Content) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
-    """Each tensor's name, and a function that reads it, so that whatever fails in there has a name."""
+    """Yield each tensor's name and a function that reads it, so that an error can name the tensor."""
     if not content.data.startswith((b"PK\x03\x04", _LEGACY_START)):
         raise ContentError("another kind of file")
     pickled, buffer_of = _zipped(content) if content.data.startswith(b"PK") else _legacy(content)
@@ -120,8 +120,8 @@ def read_torch(content: Content) -> Iterator[tuple[str, Callable[[], np.ndarray]
         yield name, lambda value=value: read(value)
 
 
-def torch_place(content: bytes, member: str) -> str:
-    """What lies in a member of an archive that breaks off there: the tensors' names and the bytes they want."""
+def torch_end(content: bytes, member: str) -> str:
+    """Describe the member in which a truncated archive ends, by the tensor and bytes that it should hold."""
     _, begin = next(archive_members(content))
     state = _state_dict(read_pickle(io.BytesIO(content[begin:])).value, "")
     tensors = {name: _tensor(value) for name, value in state.items()}
@@ -157,7 +157,7 @@ def _legacy(content: Content) -> tuple[Pickle, Callable[[_Storage], memoryview]]
     pickled, keys = read_pickle(stream), read_pickle(stream).value
     storages = {storage.key: storage for storage in map(_storage, pickled.references)}
     begins, begin = {}, stream.tell()
-    for key in keys:  # each after its count in eight bytes
+    for key in keys:  # each storage follows its length, in eight bytes
         if not isinstance(key, str):
             raise ContentError("a storage whose name isn't text")
         begins[key] = begin + 8
@@ -166,16 +166,16 @@ def _legacy(content: Content) -> tuple[Pickle, Callable[[_Storage], memoryview]]
 
 
 def _state_dict(pickled: Any, origin: str) -> dict[str, Call]:
-    """The tensors by name, in the dict itself or in the one that a training loop put around it."""
+    """Find the tensors by name, in the dict itself or in dicts nested in it by a training loop."""
     found = pickled
-    for _ in range(4):  # {"model": {"state_dict": …}} is as deep as they come; a dict may hold itself
+    for _ in range(4):  # deeper than any known, as in {"model": {"state_dict": …}}; a dict may hold itself
         entries = _entries(found)
         keys = [key for key in _WRAPPERS if key in entries and _holds_tensors(entries[key], set())]
         if not keys:
             break
         if len(keys) > 1 and origin:
             logging.getLogger("leepjax").warning(
-                "%s holds weights as %s; %s is taken.", origin, " and ".join(keys), keys[0]
+                "%s holds weights as %s; %s is used.", origin, " and ".join(keys), keys[0]
             )
         found = entries[keys[0]]
     state = {name: value for name, value in _entries(found).items() if isinstance(name, str) and _is_tensor(value)}
@@ -215,7 +215,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _tensor(value: Any) -> _Tensor:
-    """The arguments of the call that rebuilds a tensor, inside those of a parameter or of a subclass of tensors."""
+    """The arguments of the call that rebuilds a tensor, which may be nested in that of a parameter or subclass."""
     for _ in range(4):
         if not (isinstance(value, Call) and _is_tensor(value)):
             break
@@ -227,12 +227,12 @@ def _tensor(value: Any) -> _Tensor:
         elif value.function == "torch._tensor._rebuild_from_type_v2" and isinstance(arguments[0], Global):
             value = Call(arguments[0].name, arguments[2])
         else:
-            raise ContentError(f"a tensor of {printable(value.function)[:80]}, of which leepjax reads no numbers")
+            raise ContentError(f"a tensor of {printable(value.function)[:80]}, which leepjax can't read")
     raise ContentError("a parameter without a tensor")
 
 
 def _storage(reference: Any) -> _Storage:
-    """From the persistent identifier ("storage", type, key, device, number of elements)."""
+    """Parse the persistent identifier ("storage", type, key, device, number of elements)."""
     if not isinstance(reference, Reference):
         raise ContentError("a tensor without a storage")
     match reference.identifier:

@@ -1,4 +1,4 @@
-"""Files by their URLs: download once, verify, resume."""
+"""Files at URLs: download once, compare with a SHA-256, and resume interrupted downloads."""
 
 import hashlib
 import os
@@ -18,58 +18,59 @@ from leepjax.types import InputError
 _PAUSES = (0.0, 0.5, 2.0)
 """Seconds before each attempt."""
 _TIMEOUT = 30.0
-"""Seconds within which headers and each part of a body arrive."""
+"""Seconds within which the headers and each part of a body must arrive."""
 _DROPPED = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 _TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 _REFUSALS = {
-    401: "no access; log in where it is published, and pass the path of what you fetched there",
-    403: "no access; log in where it is published, and pass the path of what you fetched there",
-    404: "no such file; check the address",
+    401: "no access; log in on the site, download the file there, and pass its path",
+    403: "no access; log in on the site, download the file there, and pass its path",
+    404: "no such file; correct the address",
     410: "no such file any more; look for another address",
 }
 
 
 def url_file(url: str, *, sha256: str | None = None, cache: Path, offline: bool = False) -> Path:
-    """The file at a URL, fetched into `cache` unless it is there already.
+    """Download the file at a URL into `cache`, unless it is already there.
 
-    A download that was interrupted goes on where it stopped, if the server can do so and the file is still the same.
+    An interrupted download is resumed if the server supports it and the file hasn't changed.
 
     Args:
-        url: of http or https.
-        sha256: hexadecimal, or its beginning as in torch hub's file names; a file that differs is fetched once again.
-            Left out, a cached file is compared with what was downloaded.
-        cache: folder for the file, in one of its own there.
-        offline: use only what is in the cache.
+        url: an http or https URL.
+        sha256: hexadecimal SHA-256, or its beginning as in torch hub's file names; a file that doesn't match is
+            downloaded once more. By default a cached file is compared with the SHA-256 at the time of the download.
+        cache: folder in which the file gets a folder of its own.
+        offline: use only the cache.
 
     Raises:
-        InputError: when there is no such file, access, network or room, or the content isn't what `sha256` says.
+        InputError: when the file doesn't exist, without access, network or disk space, or if the content doesn't match
+            `sha256`.
     """
     from huggingface_hub.utils import WeakFileLock
 
-    path = _place(url, cache)
+    path = _cached_path(url, cache)
     try:
         if _intact(path, sha256):
             return path
         if offline:
             got = f"other content in {path}" if path.exists() else f"nothing in the cache {cache}"
-            raise InputError(f"url_file: expected {url}, got {got}; fetch it online first.")
+            raise InputError(f"url_file: expected {url}, got {got}; run once online to download it.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(path.with_name(f"{path.name}.lock")):
             return path if _intact(path, sha256) else _fetch(url, path, sha256)
     except OSError as error:
         raise InputError(
             f"url_file: expected room for {url} in {path.parent}, got {error.strerror or error}; "
-            "make some and run it again."
+            "free some space and run it again."
         ) from error
 
 
 def url_size(url: str, *, sha256: str | None = None, cache: Path, offline: bool = False) -> int | None:
-    """Bytes of the file that ``url_file`` would fetch: 0 when it is here already, None when that can't be told now.
+    """Bytes that ``url_file`` would download: 0 if the file is cached, None if unknown (offline).
 
     Raises:
-        InputError: when there is no such file or no access.
+        InputError: when the file doesn't exist, or without access.
     """
-    path = _place(url, cache)
+    path = _cached_path(url, cache)
     if _intact(path, sha256):
         return 0
     if offline:
@@ -85,7 +86,7 @@ def url_size(url: str, *, sha256: str | None = None, cache: Path, offline: bool 
 
 
 def sha256_of(path: Path) -> str:
-    """In hexadecimal, of a file's content; read once per size and time of modification."""
+    """Hexadecimal SHA-256 of a file; computed once per size and time of modification."""
     status = path.stat()
     return _sha256(path, status.st_mtime_ns, status.st_size)
 
@@ -96,8 +97,8 @@ def _sha256(path: Path, _modified: int, _size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _place(url: str, cache: Path) -> Path:
-    """Where a URL's file belongs: under its own name, apart from those of the same name elsewhere."""
+def _cached_path(url: str, cache: Path) -> Path:
+    """The path of a URL's file in the cache: its own name, in a folder named after a digest of the URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -105,12 +106,12 @@ def _place(url: str, cache: Path) -> Path:
     name = unquote(parts.path).rpartition("/")[2]
     plain = url.isascii() and " " not in url and url.isprintable() and name.isprintable()
     if not plain or parts.scheme not in ("http", "https") or not parts.netloc or name in ("", ".", ".."):
-        raise InputError(f"url_file: expected the http or https URL of a file, got {url!r}; check how it is written.")
+        raise InputError(f"url_file: expected the http or https URL of a file, got {url!r}; correct it.")
     return cache / digest(url.encode())[:16] / name
 
 
 def _fetch(url: str, path: Path, sha256: str | None) -> Path:
-    """Fetch the file into `path`; a part of it, and the ETag it was sent under, lie beside until it is whole."""
+    """Download the file to `path`; until it is complete, the part and its ETag are kept in files beside it."""
     part, etag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.etag")
     found = ""
     for _ in range(2):
@@ -123,7 +124,7 @@ def _fetch(url: str, path: Path, sha256: str | None) -> Path:
         found = sha256_of(part)
         part.unlink()
     raise InputError(
-        f"url_file: expected {url} of SHA-256 {sha256}, got {found} twice; check both, or look for another address."
+        f"url_file: expected {url} of SHA-256 {sha256}, got {found} twice; correct the SHA-256 or the address."
     )
 
 
@@ -142,7 +143,7 @@ def _persist(url: str, part: Path, etag: Path) -> None:
         except _DROPPED as error:
             _close(error)
             code = getattr(error, "code", None)
-            if code == 416:  # there is more of the part than of the file
+            if code == 416:  # the part is longer than the file
                 part.unlink(missing_ok=True)
             elif code is not None and code not in _TEMPORARY:
                 raise _refused(url, code) from None
@@ -155,17 +156,17 @@ def _persist(url: str, part: Path, etag: Path) -> None:
 
 
 def _receive(url: str, part: Path, etag: Path) -> None:
-    """One request for what is missing of the part, or for the whole if that is no longer part of the same file."""
+    """Request the rest of a partial file, or all of it if the file at the URL has changed."""
     have, tag = _kept(part, etag)
     with _open(url, {"Range": f"bytes={have}-", "If-Range": tag} if have else {}) as response:
         length = _length(response)
         partial = response.status == 206
         if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             part.unlink(missing_ok=True)
-            raise ConnectionError("another part than was asked for")
+            raise ConnectionError("another range than requested")
         with part.open("ab" if partial else "wb") as file:
             tag = response.headers.get("ETag", "")
-            etag.write_text("" if tag.startswith("W/") else tag)  # a weak one doesn't promise the same bytes
+            etag.write_text("" if tag.startswith("W/") else tag)  # a weak ETag doesn't guarantee the same bytes
             begin = file.tell()
             _copy(response, file)
             received = file.tell() - begin
@@ -174,7 +175,7 @@ def _receive(url: str, part: Path, etag: Path) -> None:
 
 
 def _copy(response: HTTPResponse, file: BinaryIO) -> None:
-    """Write the body to the file as it arrives, so that an interrupted download keeps it."""
+    """Write the body to the file while it is received, so that an interrupted download can be resumed."""
     pace = Pace(_TIMEOUT)
     while block := response.read1(1 << 16):
         file.write(block)
@@ -183,7 +184,7 @@ def _copy(response: HTTPResponse, file: BinaryIO) -> None:
 
 
 def _length(response: HTTPResponse) -> int | None:
-    """Bytes of the body, None where the server doesn't say."""
+    """Bytes of the body, None if the server doesn't state them."""
     length = response.headers["Content-Length"]
     if length is not None and not (length.isascii() and length.isdigit() and len(length) < 19):
         raise ConnectionError(f"a Content-Length of {length[:40]!r}")
@@ -191,7 +192,7 @@ def _length(response: HTTPResponse) -> int | None:
 
 
 def _kept(part: Path, etag: Path) -> tuple[int, str]:
-    """How many bytes can be gone on with, and the ETag that says whether they are still of the same file."""
+    """Number of bytes already downloaded, and the ETag that identifies their version of the file."""
     tag = etag.read_text() if etag.exists() else ""
     return part.stat().st_size if tag and part.exists() else 0, tag
 
@@ -218,5 +219,5 @@ def _intact(path: Path, sha256: str | None) -> bool:
 
 
 def _stated(path: Path) -> Path:
-    """The file with the SHA-256 of what was downloaded."""
+    """Path of the file that stores the SHA-256 of the download."""
     return path.with_name(f"{path.name}.sha256")

@@ -1,4 +1,4 @@
-"""Vision transformers of Dosovitskiy et al. (2021), in timm's names."""
+"""Vision transformers of Dosovitskiy et al. (2021), with timm's parameter names."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ _layer_norm = partial(nnx.LayerNorm, epsilon=1e-6)
 
 
 class Attention(nnx.Module):
-    """Multi-head self-attention; one product gives queries, keys and values."""
+    """Multi-head self-attention; one matmul computes queries, keys and values."""
 
     def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
         self.qkv = _linear(width, 3 * width, rngs=rngs)
@@ -28,7 +28,7 @@ class Attention(nnx.Module):
 
 
 class Mlp(nnx.Module):
-    """Two linear layers with the exact GELU between."""
+    """Two linear layers with the exact GELU between them."""
 
     def __init__(self, width: int, *, rngs: nnx.Rngs):
         self.fc1 = _linear(width, 4 * width, rngs=rngs)
@@ -39,7 +39,7 @@ class Mlp(nnx.Module):
 
 
 class Block(nnx.Module):
-    """Attention and a perceptron, each after a norm and beside a shortcut."""
+    """Attention and a perceptron, each after a norm and with a shortcut."""
 
     def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
         self.norm1 = _layer_norm(width, rngs=rngs)
@@ -53,7 +53,7 @@ class Block(nnx.Module):
 
 
 class Embedding(nnx.Module):
-    """Each patch of the image as a token [n t d], row by row."""
+    """Embed each patch of the image as a token [n t d], row by row."""
 
     def __init__(self, width: int, patch: int, *, rngs: nnx.Rngs):
         self.proj = nnx.Conv(3, width, (patch, patch), patch, padding="VALID", rngs=rngs)
@@ -64,7 +64,7 @@ class Embedding(nnx.Module):
 
 
 class ViT(nnx.Module):
-    """A vision transformer: normalised images [n s s 3] of the one `image_size` → ``Outputs``.
+    """A vision transformer: normalised images [n s s 3] of side `image_size` → ``Outputs``.
 
     The features [n width] are the class token after the last norm, the input of the linear head.
 

@@ -1,6 +1,6 @@
-"""Weights between files and Flax NNX models: our own safetensors, and the names and layouts of PyTorch state dicts.
+"""Save and load the weights of Flax NNX models, from leepjax's own safetensors files or PyTorch state dicts.
 
-In our files a tensor is called by its path in the model (``layer1.0.conv1.kernel``) and keeps Flax's layout.
+In leepjax's files, a tensor has its path in the model as name (``layer1.0.conv1.kernel``), and Flax's layout.
 """
 
 import logging
@@ -28,10 +28,10 @@ def save(model: nnx.Module, path: Path, dtype: type = np.float16) -> None:
 
 
 def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
-    """Fill `model` with the values of a weights file, or of its `content` where that was sent.
+    """Load the values of a weights file, or of its `content` if given, into `model`.
 
-    It may be a file that `save` wrote, or a PyTorch-layout state dict in any format that ``read_tensors`` knows, under
-    timm's, torchvision's, pytorchcv's, Keras' or EfficientNet-PyTorch's names, after any prefixes of wrappers.
+    The file is one written by `save`, or a PyTorch-layout state dict in any format of ``read_tensors``, with the names
+    of timm, torchvision, pytorchcv, Keras or EfficientNet-PyTorch, with or without prefixes of wrappers.
 
     Raises:
         InputError: when the file can't be read, or a tensor is missing, unknown, of another shape, not of real numbers,
@@ -46,12 +46,11 @@ def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
 
 
 def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: str = "state dict") -> None:
-    """Fill `model` from a PyTorch-layout state dict (convolutions O I H W, linear layers out × in).
+    """Load a PyTorch-layout state dict (convolutions O I H W, linear layers out × in) into `model`.
 
-    The names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as torchvision's,
-    timm's and the common CIFAR ResNets' are, after the prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``
-    and their nests); ``num_batches_tracked`` is ignored. A parameter that is no layer's (``cls_token``) keeps its name
-    and its layout.
+    Names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as in torchvision, timm
+    and the common CIFAR ResNets; nested prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``) are removed, and
+    ``num_batches_tracked`` is ignored. A parameter outside layers (``cls_token``) keeps its name and layout.
 
     Raises:
         InputError: when a tensor is missing, unknown, of another shape, not of real numbers, or not finite.
@@ -69,18 +68,18 @@ def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside
             ours[name] = _from_torch(theirs.pop(torch_name))
     if strangers := sorted(outside & theirs.keys()):
         logging.getLogger("leepjax").warning(
-            "%s: tensors beside the network are left out: %d, such as %s.", origin, len(strangers), strangers[0]
+            "%s: tensors outside the network are left out: %d, such as %s.", origin, len(strangers), strangers[0]
         )
     _fill(model, ours | {name: value for name, value in theirs.items() if name not in outside}, origin)
 
 
 def num_parameters(model: nnx.Module) -> int:
-    """How many numbers are learned by gradient descent; running statistics don't count."""
+    """Number of parameters learned by gradient descent; running statistics don't count."""
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
 def num_features(model: nnx.Module) -> int:
-    """The width d of the features, which the linear head reads."""
+    """Width d of the features, the input of the linear head."""
     head = f"{model.HEAD}."  # pyright: ignore[reportAttributeAccessIssue]
     return next(leaf.shape[0] for name, leaf in _leaves(model).items() if name.startswith(head) and leaf.ndim == 2)
 
@@ -92,7 +91,7 @@ def _from_torch(value: np.ndarray) -> np.ndarray:
 
 
 def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
-    """The learned and running arrays of a model by dotted path, and no random-number state."""
+    """Dotted path → parameter or running statistic of a model, without random-number state."""
     state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
     return {".".join(map(str, path)): leaf for path, leaf in state}
 
@@ -100,14 +99,19 @@ def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
 def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> None:
     leaves = _leaves(model)
     if missing := sorted(leaves.keys() - tensors.keys()):
-        raise InputError(f"load: expected tensor {missing[0]} in {origin}, got none; is it another architecture?")
+        raise InputError(
+            f"load: expected tensor {missing[0]} in {origin}, got none; name the architecture of these weights."
+        )
     if unknown := sorted(tensors.keys() - leaves.keys()):
-        raise InputError(f"load: expected only the model's tensors, got {unknown[0]} in {origin}; is it another depth?")
+        raise InputError(
+            f"load: expected only the model's tensors, got {unknown[0]} in {origin}; "
+            "name the architecture of these weights."
+        )
     for name, leaf in leaves.items():
         if leaf.shape != tensors[name].shape:
             raise InputError(
                 f"load: expected shape {leaf.shape} for {name}, got {tensors[name].shape} in {origin}; "
-                "check the number of classes and the architecture."
+                "correct the number of classes or the architecture."
             )
     filled = [(_path(name), leaf.replace(_float32(tensors[name], name, origin))) for name, leaf in leaves.items()]
     nnx.update(model, nnx.from_flat_state(filled))
@@ -116,15 +120,15 @@ def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> 
 def _float32(tensor: np.ndarray, name: str, origin: str) -> np.ndarray:
     if tensor.dtype.kind != "f":
         raise InputError(
-            f"load: expected real numbers for {name}, got {tensor.dtype} in {origin}; quantised weights mean nothing "
-            "without their scale: dequantise them and save them as floats."
+            f"load: expected real numbers for {name}, got {tensor.dtype} in {origin}; dequantise quantised weights "
+            "and save them as floats."
         )
     with np.errstate(over="ignore"):
         array = np.asarray(tensor, np.float32)
     if not np.isfinite(array).all():
         raise InputError(
             f"load: expected finite float32 for {name}, got NaN or infinity in {origin}; save the weights of a "
-            "training that converged."
+            "training run that converged."
         )
     return array
 

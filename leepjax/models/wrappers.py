@@ -1,4 +1,4 @@
-"""Names of tensors without the prefixes that wrappers around a network put before them."""
+"""Remove the prefixes that wrappers around a network add to the names of its tensors."""
 
 import logging
 import re
@@ -9,23 +9,23 @@ from typing import TypeVar
 from leepjax.types import InputError
 
 T = TypeVar("T")
-# PyTorch's compiler, FSDP and activation checkpointing put these before any part of a name.
+# PyTorch's compiler, FSDP and activation checkpointing add these before any component of a name.
 _ANYWHERE = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _WRAPPERS = ("module.", "model.", "net.", "network.", "backbone.", "encoder.")
 _NETWORKS = ("model_ema.", "ema_model.", "ema.", "teacher.", "student.")
-"""Prefixes of one network among several, the preferred first: as in timm, averaged weights before the raw ones."""
+"""Prefixes of one of several networks, in order of preference: as in timm, averaged weights before raw ones."""
 _COUNTERS = ("num_batches_tracked", "n_averaged")
-"""Tensors that count training steps: of BatchNorm and of averaged weights."""
+"""Tensors that count training steps, in BatchNorm and in averaged weights."""
 
 
 def unwrapped(tensors: Mapping[str, T], origin: str) -> tuple[dict[str, T], set[str]]:
-    """The tensors under their names in the network itself, and those names that had no prefix where others had one.
+    """Tensors by name without prefixes, and the names that had no prefix although others had one.
 
-    Prefixes may be nested (``module.model.``). Of several networks one is taken, with a warning. Counters of training
+    Prefixes may be nested (``module.model.``). Of several networks one is chosen, with a warning. Counters of training
     steps are dropped.
 
     Raises:
-        InputError: when two tensors get one name.
+        InputError: when two tensors would get the same name.
 
     >>> unwrapped({"module._orig_mod.conv1.weight": 1, "loss.weight": 2}, "x")
     ({'conv1.weight': 1, 'loss.weight': 2}, {'loss.weight'})
@@ -42,7 +42,7 @@ def unwrapped(tensors: Mapping[str, T], origin: str) -> tuple[dict[str, T], set[
 
 
 def _present(names: Iterable[str], origin: str) -> tuple[str, ...]:
-    """The prefix to remove, and those of the networks that aren't taken."""
+    """The prefix to remove, and the prefixes of the networks that aren't chosen."""
     names = list(names)
     networks = tuple(prefix for prefix in _NETWORKS if any(name.startswith(prefix) for name in names))
     wrappers = tuple(prefix for prefix in _WRAPPERS if any(name.startswith(prefix) for name in names))
@@ -50,6 +50,6 @@ def _present(names: Iterable[str], origin: str) -> tuple[str, ...]:
         return wrappers[:1]
     if others := networks[1:] + wrappers:
         logging.getLogger("leepjax").warning(
-            "%s holds weights as %s; those of %s are taken.", origin, " and ".join((networks[0], *others)), networks[0]
+            "%s holds weights as %s; those of %s are used.", origin, " and ".join((networks[0], *others)), networks[0]
         )
     return networks[:1] + others

@@ -75,13 +75,13 @@ RAW = {name: array + 100 for name, array in STATE.items()}
 def test_averaged_weights_are_taken_before_raw_ones_as_in_timm(taken, left, caplog):
     with caplog.at_level(logging.WARNING, "leepjax"):
         same(read({left: RAW, taken: STATE}))
-    assert f"x.pth holds weights as {taken} and {left}; {taken} is taken." in caplog.text
+    assert f"x.pth holds weights as {taken} and {left}; {taken} is used." in caplog.text
 
 
 def test_a_teacher_is_taken_before_its_student(caplog):
     with caplog.at_level(logging.WARNING, "leepjax"):
         same(read({"student": RAW, "teacher": STATE}))
-    assert "teacher and student; teacher is taken" in caplog.text
+    assert "teacher and student; teacher is used" in caplog.text
 
 
 def test_an_average_without_tensors_is_passed_by(caplog):
@@ -228,7 +228,7 @@ def test_of_two_networks_under_prefixes_one_is_taken(taken, left, caplog):
     tensors = {f"{left}a": 1, f"{taken}a": 2}
     with caplog.at_level(logging.WARNING, "leepjax"):
         assert unwrapped(tensors, "x.ckpt")[0] == {"a": 2}
-    assert f"x.ckpt holds weights as {taken} and {left}; those of {taken} are taken." in caplog.text
+    assert f"x.ckpt holds weights as {taken} and {left}; those of {taken} are used." in caplog.text
 
 
 def test_two_tensors_of_one_name_are_refused():
@@ -248,7 +248,7 @@ def test_tensors_beside_the_network_are_reported(caplog):
     tensors = {f"model.{name}": array for name, array in LINEAR.items()} | {"loss.weight": np.ones(3)}
     with caplog.at_level(logging.WARNING, "leepjax"):
         weights.load_torch(Small(), tensors, "x.ckpt")
-    assert "x.ckpt: tensors beside the network are left out: 1, such as loss.weight." in caplog.text
+    assert "x.ckpt: tensors outside the network are left out: 1, such as loss.weight." in caplog.text
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int64", "bool"])
@@ -380,7 +380,7 @@ def test_a_device_or_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "x.npz")
     (tmp_path / "y.npz").symlink_to("/dev/zero")
     for name in ("x.npz", "y.npz"):
-        with pytest.raises(InputError, match=r"expected a file of weights at .*, got a device or pipe; check"):
+        with pytest.raises(InputError, match=r"expected a weights file at .*, got a device or pipe; pass"):
             read_tensors(tmp_path / name)
 
 

@@ -145,7 +145,10 @@ def test_a_state_dict_is_found_in_a_checkpoint(wrapper):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"offset": 19, "shape": (2,)}, "expected tensor w in x.pth, got a storage of 20 numbers where it wants 21; "),
+        (
+            {"offset": 19, "shape": (2,)},
+            "expected tensor w in x.pth, got a storage of 20 numbers where the tensor needs 21; ",
+        ),
         ({"strides": (-1,)}, "got sizes (1,) with strides (-1,) at 0; "),
         ({"offset": -1}, "got sizes (1,) with strides (1,) at -1; "),
         ({"shape": (2, 2)}, "got sizes (2, 2) with strides (1,) at 0; "),
@@ -175,7 +178,7 @@ def test_no_code_in_a_pickle_is_run(tmp_path, protocol):
         archive.writestr("archive/data.pkl", attack)
     message = says(stream.getvalue())
     assert message.startswith(f"read_tensors: expected a PyTorch state dict in x.pth, got a dict of w with a {os.name}")
-    assert ".system that isn't read; fetch it again, or save the state_dict() alone with torch.save." in message
+    assert ".system that isn't read; download it again, or save the state_dict() alone with torch.save." in message
     before = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
     assert ".system that isn't read" in says(before + attack + pickle.dumps([], 2))
     says(before + pickle.dumps({}, 2) + attack)
@@ -229,15 +232,15 @@ def test_nothing_is_read_that_is_larger_than_it_should_be():
         (
             "x.safetensors",
             -1,
-            "a file that ends at byte 947 where tensor bool, of 12 bytes, ends at 948; fetch it",
+            "a file that ends at byte 947 where tensor bool, of 12 bytes, ends at 948; download it",
         ),
         ("x.safetensors", 300, "got corrupt content (Error while deserializing"),
         ("x.npz", 1000, "expected NumPy's arrays in x.npz, got an archive that breaks off at member int64.npy; fetch"),
-        ("x.npz", -9, "got an archive that breaks off at member bool.npy; fetch it again."),
+        ("x.npz", -9, "got an archive that breaks off at member bool.npy; download it again."),
         (
             "x.pth",
             IN_INT64,
-            "got an archive that breaks off at tensor int64, which wants 96 bytes; fetch it",
+            "got an archive that breaks off at tensor int64, which wants 96 bytes; download it",
         ),
         ("x.pth", 500, "got an archive that breaks off at member archive/data.pkl; "),
         ("old.bin", -1, "expected tensor bf in old.bin, got 3 bytes where its storage wants 4; "),
@@ -262,14 +265,18 @@ def test_a_corrupt_tensor_is_named():
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.npz", b"", "read_tensors: expected NumPy's arrays in x.npz, got an empty file; fetch it again."),
+        ("x.npz", b"", "read_tensors: expected NumPy's arrays in x.npz, got an empty file; download it again."),
         ("x.pth", b"<!DOCTYPE html><html>", "got a web page; "),
         ("x.h5", b"\n<html>", "got a web page; "),
         ("x.safetensors", b"version https://git-lfs.github.com/spec/v1", "got a Git LFS pointer in place of the file;"),
         ("x.npz", FILES["x.h5"], "got another kind of file; "),
         ("x.pth", FILES["x.h5"], "got another kind of file; "),
         ("x.pth", FILES["x.npz"], "got an archive with 0 data.pkl; "),
-        ("x.zip", FILES["x.npz"], "expected an archive of one weights file in x.zip, got 9 files; fetch or unzip it"),
+        (
+            "x.zip",
+            FILES["x.npz"],
+            "expected an archive of one weights file in x.zip, got 9 files; download or unzip it",
+        ),
         ("x.zip", zipped("y.zip", zipped("x.npz", FILES["x.npz"])), "in x.zip, got an archive in an archive; "),
         ("x.zip", zipped("/a\nb.npz", b""), "expected NumPy's arrays in x.zip/a b.npz, got an empty file; "),
         ("x.zip", zipped("readme.txt", b"no"), "got x.zip/readme.txt; save its tensors as safetensors"),

@@ -279,7 +279,7 @@ def test_a_flipped_bit_in_the_cache_is_found_without_a_published_checksum(server
     url = f"{server.url}/model.pth"
     path = url_file(url, cache=tmp_path)
     path.write_bytes(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))
-    with pytest.raises(InputError, match=r"got other content in \S+model\.pth; fetch it online first"):
+    with pytest.raises(InputError, match=r"got other content in \S+model\.pth; run once online to download it"):
         url_file(url, cache=tmp_path, offline=True)
     assert url_file(url, cache=tmp_path).read_bytes() == CONTENT
     assert len(site.gets()) == 2
@@ -382,7 +382,7 @@ def test_another_part_than_was_asked_for_is_not_joined(server, site, tmp_path):
     (part,) = [path for path in parts(tmp_path) if path.suffix == ".part"]
     part.with_suffix(".etag").write_text('"other"')
     site.status["/model.pth"] = (206, {"Content-Range": "bytes 7-8/300000", "ETag": '"first"'})
-    with pytest.raises(InputError, match="got another part than was asked for in 3 attempts"):
+    with pytest.raises(InputError, match="got another range than requested in 3 attempts"):
         url_file(f"{server.url}/model.pth", cache=tmp_path)
     del site.status["/model.pth"]
     assert url_file(f"{server.url}/model.pth", sha256=SHA256, cache=tmp_path).read_bytes() == CONTENT
@@ -393,7 +393,7 @@ def test_other_content_is_fetched_once_again(server, site, tmp_path):
     path = url_file(url, sha256=SHA256, cache=tmp_path)
     path.write_bytes(CONTENT[:-1] + b"?")
     with pytest.raises(
-        InputError, match=r"url_file: expected http\S+, got other content in \S+model\.pth; fetch it on"
+        InputError, match=r"url_file: expected http\S+, got other content in \S+model\.pth; run once on"
     ):
         url_file(url, sha256=SHA256, cache=tmp_path, offline=True)
     assert url_file(url, sha256=SHA256, cache=tmp_path).read_bytes() == CONTENT
@@ -401,7 +401,7 @@ def test_other_content_is_fetched_once_again(server, site, tmp_path):
 
 
 def test_a_checksum_that_stays_wrong(server, site, tmp_path):
-    message = rf"url_file: expected http\S+ of SHA-256 f37072fd, got {SHA256} twice; check both, or look for another"
+    message = rf"url_file: expected http\S+ of SHA-256 f37072fd, got {SHA256} twice; correct the SHA-256 or the address"
     with pytest.raises(InputError, match=message):
         url_file(f"{server.url}/model.pth", sha256="f37072fd", cache=tmp_path)
     assert len(site.gets()) == 2
@@ -411,8 +411,8 @@ def test_a_checksum_that_stays_wrong(server, site, tmp_path):
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (404, r"url_file: expected http\S+, got HTTP 404, no such file; check the address\."),
-        (401, r"got HTTP 401, no access; log in where it is published, and pass the path of what you fetched there\."),
+        (404, r"url_file: expected http\S+, got HTTP 404, no such file; correct the address\."),
+        (401, r"got HTTP 401, no access; log in on the site, download the file there, and pass its path\."),
         (403, r"got HTTP 403, no access; log in"),
         (410, r"got HTTP 410, no such file any more; look for another address\."),
         (418, r"got HTTP 418, a refusal; try again later\."),
@@ -447,9 +447,7 @@ def test_no_network(server, tmp_path):
 
 def test_offline_and_not_cached(tmp_path):
     url = "https://nowhere.invalid/model.pth"
-    with pytest.raises(
-        InputError, match=rf"url_file: expected {url}, got nothing in the cache .*; fetch it online fir"
-    ):
+    with pytest.raises(InputError, match=rf"url_file: expected {url}, got nothing in the cache .*; run once online to"):
         url_file(url, cache=tmp_path, offline=True)
     assert url_size(url, cache=tmp_path, offline=True) is None
 
@@ -470,7 +468,7 @@ def test_offline_and_not_cached(tmp_path):
     ],
 )
 def test_only_urls_of_files(tmp_path, url):
-    with pytest.raises(InputError, match=r"url_file: expected the http or https URL of a file, got '.*'; check how it"):
+    with pytest.raises(InputError, match=r"url_file: expected the http or https URL of a file, got '.*'; correct it"):
         url_file(url, cache=tmp_path)
 
 
@@ -527,20 +525,18 @@ def test_a_corrupt_hub_file_is_fetched_once_again(hub, site, caplog):
     blob = path.resolve()
     blob.write_bytes(CONTENT[:-1] + b"?")
     with pytest.raises(
-        InputError, match=rf"hub_file: expected .*, got other content in {blob}; delete it and go online"
+        InputError, match=rf"hub_file: expected .*, got other content in {blob}; delete that file and run again online"
     ):
         hub_file(REPO, "model.safetensors", offline=True)
     with caplog.at_level(logging.WARNING, "leepjax"):
         assert hub_file(REPO, "model.safetensors").read_bytes() == CONTENT
-    assert f"{blob} has other content than model.safetensors of owner/net at main; it is deleted." in caplog.text
+    assert f"{blob} doesn't match the SHA-256 of model.safetensors of owner/net at main; it is deleted." in caplog.text
     assert len(site.gets("/cdn/model.safetensors")) == 2
 
 
 def test_hub_content_that_stays_wrong(hub, site):
     site.files["/cdn/model.safetensors"] = CONTENT[:-1] + b"?"
-    message = (
-        "hub_file: expected model.safetensors of owner/net at main as its SHA-256 says, got other content twice; try"
-    )
+    message = "hub_file: expected model.safetensors of owner/net at main with its SHA-256, got other content twice; try"
     with pytest.raises(InputError, match=message):
         hub_file(REPO, "model.safetensors")
     assert len(site.gets("/cdn/model.safetensors")) == 2
@@ -558,14 +554,14 @@ def address(filename, repo=REPO):
             "x.bin",
             None,
             None,
-            r"hub_file: expected x\.bin of owner/net at main, got no such file; check its name\.",
+            r"hub_file: expected x\.bin of owner/net at main, got no such file; correct its name\.",
         ),
         (
             "no/net",
             "x.bin",
             None,
             None,
-            r"got no such repository; check its name, or run hf auth login if it is private\.",
+            r"got no such repository; correct its name, or run hf auth login if it is private\.",
         ),
         ("no/net", "x.bin", 401, "RepoNotFound", r"got no such repository; "),
         (
@@ -576,7 +572,7 @@ def address(filename, repo=REPO):
             r"got no access; accept its terms at http://\S+/owner/net and run hf auth log",
         ),
         (REPO, "x.bin", 401, "GatedRepo", r"got no access; accept its terms"),
-        (REPO, "x.bin", 404, "RevisionNotFound", r"got no such revision; check its name\."),
+        (REPO, "x.bin", 404, "RevisionNotFound", r"got no such revision; correct its name\."),
         ("a/b/c", "x.bin", None, None, r"got no name of a repository; give owner/name\."),
     ],
 )
@@ -594,7 +590,7 @@ def test_a_hub_that_cannot_be_reached(hub, monkeypatch):
     message = rf"hub_file: expected .*, got no answer from {hub.url}; check the network and HF_ENDPOINT\."
     with pytest.raises(InputError, match=message):
         hub_file(REPO, "model.safetensors")
-    message = r"got nothing in the cache \S+; fetch it online first\."
+    message = r"got nothing in the cache \S+; run once online to download it\."
     with pytest.raises(InputError, match=message):
         hub_file(REPO, "model.safetensors", offline=True)
     assert hub_size(REPO, "model.safetensors", offline=True) is None
@@ -646,7 +642,7 @@ def test_the_settings_of_the_hub_are_respected_and_a_killed_download_leaves_no_f
 
 def test_a_path_of_no_hub(tmp_path):
     with pytest.raises(
-        InputError, match=r"hub_revision: expected a path in the Hub's cache, got .*; take it from hub_fi"
+        InputError, match=r"hub_revision: expected a path in the Hub's cache, got .*; pass a path returned by"
     ):
         hub_revision(tmp_path / "model.safetensors")
 

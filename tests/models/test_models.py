@@ -87,7 +87,7 @@ def test_load_torch_computes_what_pytorch_does():
     [
         (
             {"bn1.running_var": None},
-            r"load: expected tensor bn1\.var in that file, got none; is it another architecture",
+            r"load: expected tensor bn1\.var in that file, got none; name the architecture",
         ),
         (
             {"fc.weight": np.ones(3)},
@@ -139,7 +139,7 @@ def test_load_names_the_tensor_that_does_not_fit(tmp_path):
 def test_load_of_another_file(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"read_tensors: expected .* in .*x\.safetensors, got .*; fetch it again"):
+    with pytest.raises(InputError, match=r"read_tensors: expected .* in .*x\.safetensors, got .*; download it again"):
         weights.load(Small(), path)
 
 

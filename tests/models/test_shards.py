@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_a_shard_that_is_missing_is_named(folder):
 @pytest.mark.parametrize("place", ["../other.safetensors", "/etc/passwd", "", "..", "a/b.safetensors"])
 def test_a_shard_outside_the_folder_is_refused(folder, place):
     write_index(folder, index(folder) | {"linear.bias": place})
-    assert "source: expected names of files beside " in refused(folder)
+    assert re.search("source: expected .* to list files beside it, got ", refused(folder))
 
 
 def test_an_index_that_does_not_fit_its_shards(folder):
@@ -83,6 +84,6 @@ def test_an_index_that_does_not_fit_its_shards(folder):
     assert "expected extra of " in refused(folder)
     del places["linear.bias"]
     write_index(folder, places)
-    assert "got one that the index lists elsewhere or not at all; fetch both again." in refused(folder)
+    assert "got one that the index lists elsewhere or not at all; download both again." in refused(folder)
     (folder / "model.safetensors.index.json").write_text("{}")
     assert "expected an index of shards in " in refused(folder)

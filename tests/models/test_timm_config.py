@@ -113,7 +113,7 @@ def test_arguments_that_change_nothing(arguments):
 )
 def test_an_argument_that_changes_the_network_is_refused_by_name(name, value):
     message = refused(model_args={name: value})
-    assert message.startswith(f"x: expected model_args that leepjax's networks can follow, got {name[:4]}")
+    assert message.startswith(f"x: expected model_args that leepjax's networks support, got {name[:4]}")
 
 
 def test_arguments_of_a_vision_transformer():
@@ -219,7 +219,9 @@ def test_values_that_cannot_be_followed_are_refused(pretrained):
     ],
 )
 def test_content_that_is_no_configuration(content, got):
-    with pytest.raises(InputError, match=r"x: expected timm's config\.json, got .*; check the repository\.") as caught:
+    with pytest.raises(
+        InputError, match=r"x: expected timm's config\.json, got .*; download or save it again\."
+    ) as caught:
         read_config(content, "x")
     assert got in str(caught.value)
 
