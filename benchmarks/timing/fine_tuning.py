@@ -22,7 +22,7 @@ from leepjax.models.architectures import build
 from leepjax.transfer.loop import Images
 from leepjax.transfer.optimizer import learning_rates
 from leepjax.transfer.recipe import Recipe
-from leepjax.transfer.step import Batch, Form, Learner, learner, step
+from leepjax.transfer.step import StepConfig, TrainingBatch, TrainState, initial_state, step
 from leepjax.transfer.train import train
 
 PREPROCESSING = Preprocessing(image_size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -121,46 +121,46 @@ def measure(batch_size: int, steps: int, repeats: int) -> None:
 
 def our_steps(data: Images, batch_size: int):
     """A function that takes augmented steps, as `train` takes them."""
-    state, form = begun(batch_size)
+    state, config = begun(batch_size)
     batches = [batch_of(data, batch_size, number) for number in range(CHECKED_STEPS)]
 
     def learn(steps: int) -> None:
         nonlocal state
         for number in range(steps):
-            state, seen = step(state, batches[number % CHECKED_STEPS], form=form)
+            state, seen = step(state, batches[number % CHECKED_STEPS], config=config)
         seen.loss.block_until_ready()
 
     return learn
 
 
-def begun(batch_size: int) -> tuple[Learner, Form]:
+def begun(batch_size: int) -> tuple[TrainState, StepConfig]:
     model = build("resnet20", NUM_CLASSES)
     model.train()
     graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
-    form = Form(graphdef, model.HEAD, Recipe(epochs=0, batch_size=batch_size), PREPROCESSING, "float32")
-    return learner(form, params, statistics), form
+    config = StepConfig(graphdef, model.HEAD, Recipe(epochs=0, batch_size=batch_size), PREPROCESSING, "float32")
+    return initial_state(config, params, statistics), config
 
 
-def batch_of(data: Images, batch_size: int, number: int) -> Batch:
+def batch_of(data: Images, batch_size: int, number: int) -> TrainingBatch:
     chosen = np.arange(batch_size) + number % CHECKED_STEPS * batch_size
-    return Batch(data.images[chosen], data.labels[chosen], np.float32([0.01, 0.01]), jax.random.key(0), number)
+    return TrainingBatch(data.images[chosen], data.labels[chosen], np.float32([0.01, 0.01]), jax.random.key(0), number)
 
 
 def side_by_side(tasks: int, batch_size: int, repeats: int) -> None:
     """A step of several tasks at once by `vmap`, and one task after the other."""
     data = problem(batch_size)
-    state, form = begun(batch_size)
+    state, config = begun(batch_size)
     batch = batch_of(data, batch_size, 0)
-    stacked_batch = Batch(*(jnp.stack([jnp.asarray(leaf)] * tasks) for leaf in batch))
-    together = jax.jit(jax.vmap(partial(step, form=form)))
+    stacked_batch = TrainingBatch(*(jnp.stack([jnp.asarray(leaf)] * tasks) for leaf in batch))
+    together = jax.jit(jax.vmap(partial(step, config=config)))
     states = [jax.tree.map(jnp.copy, state) for _ in range(tasks)]
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * tasks), state)
-    _, alone = step(jax.tree.map(jnp.copy, state), batch, form=form)
+    _, alone = step(jax.tree.map(jnp.copy, state), batch, config=config)
     np.testing.assert_allclose(together(stacked, stacked_batch)[1].loss, [float(alone.loss)] * tasks, rtol=1e-4)
 
     def in_turn():
         nonlocal states
-        states = [step(each, batch, form=form)[0] for each in states]
+        states = [step(each, batch, config=config)[0] for each in states]
         return states
 
     seconds = timings({"in_turn": in_turn, "vmapped": lambda: together(stacked, stacked_batch)}, repeats)

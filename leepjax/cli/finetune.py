@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import Examples, cache_compilations, command_line
+from leepjax.cli.options import ExampleOptions, cache_compilations, command_line
 from leepjax.cli.output import print_adapted, training_status
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -18,7 +18,7 @@ def finetune(
     *,
     source: str,
     scratch: Annotated[bool, Parameter(negative=())] = False,
-    examples: Annotated[Examples, Parameter(name="*", negative=())] = Examples(),
+    examples: Annotated[ExampleOptions, Parameter(name="*", negative=())] = ExampleOptions(),
     recipe: Annotated[FineTuning, Parameter(name="*")] = FineTuning(),
     dtype: Literal["float32", "bfloat16"] = "float32",
     out: Path | None = None,

@@ -22,7 +22,7 @@ Read = Annotated[Reading, Parameter(name="*", negative=())]
 
 
 @dataclass(frozen=True)
-class Examples(Reading):
+class ExampleOptions(Reading):
     """Which examples of a target there are to adapt to, and which of them to measure on."""
 
     test: str | None = None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import Examples, cache_compilations, command_line
+from leepjax.cli.options import ExampleOptions, cache_compilations, command_line
 from leepjax.cli.output import print_adapted
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -16,7 +16,7 @@ def retrain(
     /,
     *,
     source: str,
-    examples: Annotated[Examples, Parameter(name="*", negative=())] = Examples(),
+    examples: Annotated[ExampleOptions, Parameter(name="*", negative=())] = ExampleOptions(),
     seed: int = 0,
     out: Path | None = None,
     name: str | None = None,

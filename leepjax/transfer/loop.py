@@ -24,7 +24,7 @@ from leepjax.transfer.metrics import Metrics, metrics
 from leepjax.transfer.optimizer import learning_rates
 from leepjax.transfer.predict import predict
 from leepjax.transfer.recipe import Recipe
-from leepjax.transfer.step import Batch, Form, Learner, Seen, step
+from leepjax.transfer.step import StepConfig, StepMetrics, TrainingBatch, TrainState, step
 
 
 class Images(NamedTuple):
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
 class Loop:
     """All of a training that doesn't change on the way."""
 
-    form: Form
+    config: StepConfig
     evaluated: Merged
     """The network as it is evaluated."""
     recipe: Recipe
@@ -92,16 +92,16 @@ class Loop:
         """How a batch is spread: each piece of it over as many devices as divide it evenly."""
         return local_rows(self.batch_size // self.recipe.accumulate)
 
-    def run(self, initial: Learner, saved: Checkpoints | None) -> tuple[Learner, list[Epoch]]:
+    def run(self, initial: TrainState, saved: Checkpoints | None) -> tuple[TrainState, list[Epoch]]:
         """Train, from the newest checkpoint if there is one: what was learned, and the curve."""
         everywhere = NamedSharding(self.rows.mesh, PartitionSpec())
         # A copy, because steps give up the buffers of what they are given, and the caller's model keeps its own.
-        learning, best = jax.tree.map(jnp.copy, initial), self._kept(initial)
+        state, best = jax.tree.map(jnp.copy, initial), self._kept(initial)
         position = Position()
-        if saved and (found := saved.restore((learning, best))):
-            (learning, best), progress = found
+        if saved and (found := saved.restore((state, best))):
+            (state, best), progress = found
             position = msgspec.convert(progress["position"], Position)
-        learning, best = jax.device_put((learning, best), everywhere)
+        state, best = jax.device_put((state, best), everywhere)
 
         with postponed(saved is not None) as request:
 
@@ -109,25 +109,25 @@ class Loop:
                 return saved is not None and (saved.due or request.number is not None)
 
             while not position.finished:
-                learning = self._steps(learning, position, pause)
+                state = self._steps(state, position, pause)
                 if position.step % self.steps_per_epoch == 0:
-                    best = self._end_epoch(learning, best, position)
+                    best = self._end_epoch(state, best, position)
                 stop = request.number
                 kept = True
                 if saved and (stop is not None or saved.due or position.finished):
-                    kept = saved.save(position.step, (learning, best), {"position": msgspec.to_builtins(position)})
+                    kept = saved.save(position.step, (state, best), {"position": msgspec.to_builtins(position)})
                 if stop is not None and not position.finished:
                     at = f"step {position.step} of {self.num_steps}"
                     there = "there" if kept else "the checkpoint before, if there is one"
                     raise Interrupted(stop, f"interrupted at {at}; the same command goes on from {there}.")
-        return best or learning, position.curve
+        return best or state, position.curve
 
-    def _steps(self, learning: Learner, position: Position, pause: Callable[[], bool]) -> Learner:
+    def _steps(self, state: TrainState, position: Position, pause: Callable[[], bool]) -> TrainState:
         """Take the epoch's steps, but for a pause; what is seen in a step is read while the device takes the next."""
         started = time.perf_counter()
-        unread: list[tuple[int, Seen]] = []
+        unread: list[tuple[int, StepMetrics]] = []
         for batch in self._rest_of_epoch(position.step):
-            learning, seen = step(learning, batch, form=self.form)
+            state, seen = step(state, batch, config=self.config)
             unread.append((batch.number, seen))
             if len(unread) > 1:
                 self._read(position, *unread.pop(0))
@@ -136,9 +136,9 @@ class Loop:
         for number, seen in unread:
             self._read(position, number, seen)
         position.seconds += time.perf_counter() - started
-        return learning
+        return state
 
-    def _rest_of_epoch(self, first: int) -> Iterator[Batch]:
+    def _rest_of_epoch(self, first: int) -> Iterator[TrainingBatch]:
         """The batches from step `first` on; they depend on the seed and the step, and on nothing before."""
         epoch, place = divmod(first, self.steps_per_epoch)
         order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.data.images))
@@ -146,9 +146,9 @@ class Loop:
         key = jax.random.key(self.recipe.seed)
         for number, chosen in enumerate(order[place:], first):
             images, labels = jax.device_put((self.data.images[chosen], self.data.labels[chosen]), self.rows)
-            yield Batch(images, labels, self.learning_rates[number], key, number)
+            yield TrainingBatch(images, labels, self.learning_rates[number], key, number)
 
-    def _read(self, position: Position, number: int, seen: Seen) -> None:
+    def _read(self, position: Position, number: int, seen: StepMetrics) -> None:
         loss = float(seen.loss)
         if not np.isfinite(loss):
             raise self._diverged(f"loss became {loss}", number)
@@ -156,15 +156,15 @@ class Loop:
         accuracy = position.curve[-1].accuracy if position.curve else None
         self.on_step(Progress(number // self.steps_per_epoch, number, self.num_steps, loss, accuracy))
 
-    def _end_epoch(self, learning: Learner, best: Learner | None, position: Position) -> Learner | None:
+    def _end_epoch(self, state: TrainState, best: TrainState | None, position: Position) -> TrainState | None:
         """Record an epoch, and whether the training is over; the best network yet, where one is kept."""
         last = position.step - 1
         epochs = len(position.curve) + 1
         position.finished = position.step == self.num_steps
-        if validation := self._evaluate(learning, self.held_out, last):
+        if validation := self._evaluate(state, self.held_out, last):
             if validation.log_loss < position.best_loss:
                 position.best_loss, position.best_epoch = validation.log_loss, epochs
-                best = self._kept(learning)
+                best = self._kept(state)
             position.finished |= epochs - position.best_epoch == self.recipe.patience
         test = self.test if self.per_epoch or position.finished else None
         epoch = position.close_epoch(
@@ -172,16 +172,18 @@ class Loop:
             batch_size=self.batch_size,
             learning_rate=float(self.learning_rates[last, 0]),
             validation_loss=validation and validation.log_loss,
-            test=self._evaluate(learning, test, last),
+            test=self._evaluate(state, test, last),
         )
         self.on_epoch(epoch)
         return best
 
-    def _evaluate(self, learning: Learner, images: Images | None, step: int) -> Metrics | None:
+    def _evaluate(self, state: TrainState, images: Images | None, step: int) -> Metrics | None:
         if images is None:
             return None
-        state = nnx.merge_state(learning.params, learning.statistics)
-        logits = predict(self.evaluated, state, images.images, self.form.preprocessing, self.form.dtype, self.rows)
+        network = nnx.merge_state(state.params, state.statistics)
+        logits = predict(
+            self.evaluated, network, images.images, self.config.preprocessing, self.config.dtype, self.rows
+        )
         if not np.isfinite(logits).all():
             raise self._diverged("logits are infinite or NaN", step)
         return metrics(logits, images.labels)
@@ -194,8 +196,8 @@ class Loop:
             f"{self.learning_rates[number].max():.3g}; {advice}."
         )
 
-    def _kept(self, learning: Learner) -> Learner | None:
+    def _kept(self, state: TrainState) -> TrainState | None:
         """A copy of what early stopping may come back to."""
         if self.held_out is None:
             return None
-        return jax.tree.map(jnp.copy, learning._replace(optimizer=()))
+        return jax.tree.map(jnp.copy, state._replace(optimizer=()))

@@ -16,7 +16,7 @@ from leepjax.transfer.optimizer import chain
 from leepjax.transfer.recipe import Recipe
 
 
-class Learner(NamedTuple):
+class TrainState(NamedTuple):
     """A network that learns: what gradients change, what batches change, and the optimizer's memory."""
 
     params: Any
@@ -24,8 +24,8 @@ class Learner(NamedTuple):
     optimizer: Any
 
 
-class Form(NamedTuple):
-    """What a step is compiled for; trainings of one form and one batch shape share their program."""
+class StepConfig(NamedTuple):
+    """What a step is compiled for; trainings of one config and one batch shape share their program."""
 
     graphdef: Any
     head: str
@@ -34,7 +34,7 @@ class Form(NamedTuple):
     dtype: DType
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """What a step looks at: uint8 images [b s s 3] and labels [b], learning rates [2], and what fixes the chances."""
 
     images: jax.Array
@@ -44,34 +44,34 @@ class Batch(NamedTuple):
     number: int
 
 
-class Seen(NamedTuple):
+class StepMetrics(NamedTuple):
     """What a step saw before it learned: the batch's mean loss, and how many of its examples were right."""
 
     loss: jax.Array
     correct: jax.Array
 
 
-def learner(form: Form, params: Any, statistics: Any) -> Learner:
+def initial_state(config: StepConfig, params: Any, statistics: Any) -> TrainState:
     """A network that has learned nothing yet."""
-    return Learner(params, statistics, chain(form.recipe, jnp.zeros(2), form.head).init(params))
+    return TrainState(params, statistics, chain(config.recipe, jnp.zeros(2), config.head).init(params))
 
 
-@partial(jax.jit, static_argnames="form", donate_argnames="learning")
-def step(learning: Learner, batch: Batch, *, form: Form) -> tuple[Learner, Seen]:
-    """Follow the gradient of a batch's mean cross-entropy; `learning`'s buffers are given up."""
-    recipe = form.recipe
+@partial(jax.jit, static_argnames="config", donate_argnames="state")
+def step(state: TrainState, batch: TrainingBatch, *, config: StepConfig) -> tuple[TrainState, StepMetrics]:
+    """Follow the gradient of a batch's mean cross-entropy; `state`'s buffers are given up."""
+    recipe = config.recipe
     images = augment(jax.random.fold_in(batch.key, batch.number), batch.images, crop=recipe.crop, flip=recipe.flip)
-    images = form.preprocessing.normalise(images)
-    gradient, statistics, seen = _gradient(form, learning.params, learning.statistics, images, batch.labels)
-    optimizer = chain(recipe, batch.learning_rates, form.head)
-    updates, memory = optimizer.update(gradient, learning.optimizer, learning.params)
-    return Learner(optax.apply_updates(learning.params, updates), statistics, memory), seen
+    images = config.preprocessing.normalise(images)
+    gradient, statistics, seen = _gradient(config, state.params, state.statistics, images, batch.labels)
+    optimizer = chain(recipe, batch.learning_rates, config.head)
+    updates, memory = optimizer.update(gradient, state.optimizer, state.params)
+    return TrainState(optax.apply_updates(state.params, updates), statistics, memory), seen
 
 
-def _gradient(form, params, statistics, images, labels):
+def _gradient(config, params, statistics, images, labels):
     """The mean gradient over a batch, worked through in pieces."""
-    pieces = form.recipe.accumulate
-    gradient_of = partial(jax.grad(_loss, argnums=1, has_aux=True), form)
+    pieces = config.recipe.accumulate
+    gradient_of = partial(jax.grad(_loss, argnums=1, has_aux=True), config)
     if pieces == 1:
         gradient, (statistics, seen) = gradient_of(params, statistics, images, labels)
         return gradient, statistics, seen
@@ -86,18 +86,18 @@ def _gradient(form, params, statistics, images, labels):
     zeros = jax.tree.map(jnp.zeros_like, params)
     (gradient, statistics), seen = jax.lax.scan(add, (zeros, statistics), cut)
     gradient = jax.tree.map(lambda total: total / pieces, gradient)
-    return gradient, statistics, Seen(seen.loss.mean(), seen.correct.sum())
+    return gradient, statistics, StepMetrics(seen.loss.mean(), seen.correct.sum())
 
 
-def _loss(form, params, statistics, images, labels):
+def _loss(config, params, statistics, images, labels):
     """The mean cross-entropy, and the statistics and what was seen on the way.
 
     Parameters stay float32 whatever is computed in, so small updates aren't rounded away.
     """
-    if form.dtype != "float32":
-        params, images = jax.tree.map(partial(cast, form.dtype), (params, images))
-    model = nnx.merge(form.graphdef, params, statistics, copy=True)
+    if config.dtype != "float32":
+        params, images = jax.tree.map(partial(cast, config.dtype), (params, images))
+    model = nnx.merge(config.graphdef, params, statistics, copy=True)
     logits = model(images).logits.astype(jnp.float32)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
     correct = (logits.argmax(axis=1) == labels).sum()
-    return loss, (nnx.state(model, nnx.Not(nnx.Param)), Seen(loss, correct))
+    return loss, (nnx.state(model, nnx.Not(nnx.Param)), StepMetrics(loss, correct))

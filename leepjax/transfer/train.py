@@ -16,7 +16,7 @@ from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Loop, Progress
 from leepjax.transfer.recipe import Recipe
-from leepjax.transfer.step import Form, Learner, learner
+from leepjax.transfer.step import StepConfig, TrainState, initial_state
 from leepjax.types import InputError
 
 COMPILED = ("optimizer", "momentum", "weight_decay", "crop", "flip", "batch_norm", "accumulate")
@@ -67,10 +67,10 @@ def train(
         model.eval()
         return []
     learned, held_out = _hold_out(data, recipe)
-    form, evaluated = _programs(model, recipe, preprocessing, dtype)
-    loop = Loop(form, evaluated, recipe, learned, held_out, test, per_epoch, on_step, on_epoch)
+    config, evaluated = _programs(model, recipe, preprocessing, dtype)
+    loop = Loop(config, evaluated, recipe, learned, held_out, test, per_epoch, on_step, on_epoch)
     _, params, statistics = nnx.split(model, nnx.Param, ...)
-    initial = learner(form, params, statistics)
+    initial = initial_state(config, params, statistics)
     if checkpoints is None:
         final, curve = loop.run(initial, None)
     else:
@@ -81,17 +81,19 @@ def train(
     return curve
 
 
-def _programs(model: nnx.Module, recipe: Recipe, preprocessing: Preprocessing, dtype: DType) -> tuple[Form, Merged]:
+def _programs(
+    model: nnx.Module, recipe: Recipe, preprocessing: Preprocessing, dtype: DType
+) -> tuple[StepConfig, Merged]:
     """The pure functions that train and evaluate a model; it is left as for inference."""
     model.train()
     if recipe.batch_norm == "frozen":
         model.set_attributes(nnx.BatchNorm, use_running_average=True, raise_if_not_found=False)
-    learning = nnx.graphdef(model)
+    graphdef = nnx.graphdef(model)
     model.eval()
     # Of the recipe only what the program depends on: rates, the seed and lengths are passed to it, or shape the loop.
     kept = {name: getattr(recipe, name) for name in COMPILED}
     bare = Recipe(epochs=0, batch_size=recipe.accumulate, **kept)
-    return Form(learning, getattr(model, "HEAD", ""), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
+    return StepConfig(graphdef, getattr(model, "HEAD", ""), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
 
 
 def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
@@ -107,10 +109,10 @@ def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
     return Images(*(array[learned] for array in data)), Images(*(array[held_out] for array in data))
 
 
-def _identity(loop: Loop, initial: Learner, data: Images) -> str:
+def _identity(loop: Loop, initial: TrainState, data: Images) -> str:
     """A digest of all that the curve depends on, but for the network's code."""
     arrays = map(np.atleast_1d, jax.tree.leaves((initial, data, loop.test)))
     return digest(
-        repr((loop.recipe, loop.per_epoch, loop.form.head, loop.form.preprocessing, loop.form.dtype)).encode(),
+        repr((loop.recipe, loop.per_epoch, loop.config.head, loop.config.preprocessing, loop.config.dtype)).encode(),
         *(np.ascontiguousarray(array).view(np.uint8).reshape(-1) for array in arrays),
     )
