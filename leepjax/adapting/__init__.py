@@ -1,1 +1,1 @@
-"""Adapting a source to a target, and keeping the network that comes of it."""
+"""Adapt a source to a target, and save the resulting network as a source."""

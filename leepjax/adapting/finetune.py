@@ -1,4 +1,4 @@
-"""Train all of one source on a target, or a fresh network in its place, and keep it with its curve."""
+"""Fine-tune a source on a target, or train a fresh network instead, and save it with its curve."""
 
 import os
 from collections.abc import Callable
@@ -35,13 +35,13 @@ def finetune(
 ) -> Adapted:
     """Train all of a source on a target, from its weights or, with `scratch`, from fresh ones.
 
-    With `out` the network is written there as a source of the target's classes, its curve beside it
-    (``NAME.curve.jsonl``), and, until the training is done, checkpoints to go on from (``NAME.checkpoints``). While
-    another process trains what is to have the same name, this one waits. What this very training has already written
-    is read, and not trained again.
+    With `out`, the network is written there as a source of the target's classes, with its curve beside it
+    (``NAME.curve.jsonl``) and, until the training run is finished, checkpoints (``NAME.checkpoints``). If another
+    process is training a network of the same name, this one waits. A network already written by the same training run
+    is read, not trained again.
 
     Raises:
-        InputError: as `fine_tune`, and for a folder that can't be written to or holds another network of that name.
+        InputError: as `fine_tune`, and for a folder that isn't writable or holds another network of that name.
         FloatingPointError: when the loss is no longer finite.
     """
     source = source if isinstance(source, Source) else load_source(source)

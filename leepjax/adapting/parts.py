@@ -1,4 +1,4 @@
-"""What adapting a source to a target begins with and ends in, whatever is trained."""
+"""Inputs and results shared by all ways of adapting a source to a target."""
 
 import re
 from dataclasses import replace
@@ -19,21 +19,21 @@ from leepjax.types import InputError, SplitChoice
 
 
 class Parts(NamedTuple):
-    """A target's examples to learn from, and those to measure on."""
+    """The training and the test examples of a target."""
 
     train: Target
     test: Target
 
 
 class Adapted(NamedTuple):
-    """What adapting a source gave."""
+    """The results of adapting a source."""
 
     rows: list[Row]
-    """Flat records: accuracy, balanced accuracy, macro F1, log-loss and ECE, a part of the target each."""
+    """Flat records, one per part of the target: accuracy, balanced accuracy, macro F1, log-loss and ECE."""
     curve: list[Epoch]
-    """A record an epoch; none for a head that is fitted exactly."""
+    """One record per epoch; empty for a head that is fitted exactly."""
     source: Source | None
-    """What was written, where there was a folder to write to."""
+    """The written source; None without a folder to write to."""
 
 
 def parts(
@@ -49,10 +49,10 @@ def parts(
     image_column: str | None = None,
     label_column: str | None = None,
 ) -> Parts:
-    """Open a target in two parts: with `test` as the second, else by its own splits, else by splitting it.
+    """Open a target in two parts: the second is `test`, or else the target's own test split, or else split off.
 
     Raises:
-        InputError: for a target that isn't there, a part without examples, or other classes in the test set.
+        InputError: for a missing target, a part without examples, or different classes in the test set.
     """
     examples = open_target(
         caller,
@@ -69,7 +69,7 @@ def parts(
         held = open_target(
             caller, test, None, seed, strict, image_column=image_column, label_column=label_column, with_test=True
         )
-        held = held.test or held  # of a set that comes in splits it is the test part
+        held = held.test or held  # the test split, if the test set comes in splits
         check_same_classes(caller, examples, held)
         return Parts(examples, held)
     if examples.test is not None:
@@ -86,7 +86,7 @@ def parts(
 
 
 def rows(source: Source, target: Parts, how: str, seed: int, worth: dict[str, Metrics]) -> list[Row]:
-    """A flat record for each part of a target that a network was measured on."""
+    """One flat record per part of the target on which a network was measured."""
     return [
         {
             "source": source.name,
@@ -105,13 +105,13 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
     """Path of the weights: ``NAME.safetensors``, by default SOURCE-TARGET-METHOD.
 
     Raises:
-        InputError: when nothing can be written there.
+        InputError: when the folder isn't writable.
     """
     try:
         check_writable(out)
     except WriteError as error:
         raise InputError(
-            f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another."
+            f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another folder."
         ) from None
     plain = (
         re.sub(r"[^\w.+-]+", "-", text.removesuffix(".npz")).strip("-") for text in (source.name, target.train.name)
@@ -120,7 +120,7 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
 
 
 def check_free(caller: str, path: Path, command: str) -> None:
-    """Make sure that what is to be written doesn't replace the network of another command.
+    """Check that the file to write wouldn't replace a network made by another command.
 
     Raises:
         InputError: when it would.
@@ -145,7 +145,7 @@ def card(
     scratch: bool = False,
     identity: str = "",
 ) -> Card:
-    """The card of a source that was adapted to a target, but for what only its weights can tell."""
+    """The card of an adapted source, without the fields that depend on its weights."""
     before = "" if scratch else f"{source.card.data or source.name}; then "
     return Card(
         name=name,

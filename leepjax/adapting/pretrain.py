@@ -35,10 +35,10 @@ def open_sets(
     image_column: str | None = None,
     label_column: str | None = None,
 ) -> tuple[Target, Target]:
-    """Open the images to train on and those to test on, of these classes only.
+    """Open the training set and the test set, restricted to these classes if given.
 
     Raises:
-        InputError: when one isn't there, or there is no test set and the target doesn't come in splits.
+        InputError: when one is missing, or there is no test set and the target doesn't come in splits.
     """
     train_set = open_target(
         "pretrain", target, None, 0, strict, split, image_column=image_column, label_column=label_column, with_test=True
@@ -50,7 +50,7 @@ def open_sets(
         )
         test_set = opened.test or opened
     if test_set is None:
-        raise InputError("pretrain: expected a test set, got none; pass one, or a folder of train and test.")
+        raise InputError("pretrain: expected a test set, got none; pass one, or a folder with train and test splits.")
     train_set, test_set = (replace(each, test=None) for each in (train_set, test_set))
     if classes is not None:
         return train_set.of_classes(classes), test_set.of_classes(classes)
@@ -73,15 +73,15 @@ def pretrain(
 ) -> Source:
     """Train `model` on `train_set`, measure it on `test_set`, and write ``out/name.safetensors`` and its card.
 
-    Beside them stand the curve (``name.curve.jsonl``, an epoch a line) and, until the training is done, its checkpoints
-    (``name.checkpoints``): run again after a kill or Ctrl-C, and it goes on from there. The accuracy is that of the
-    written file (float16), not of the network in memory. While another process trains what is to have the same name,
-    this one waits; what this very training has already written is read, and not trained again. Zero epochs leave the
+    Beside them are the curve (``name.curve.jsonl``, one line per epoch) and, until the training run is finished, its
+    checkpoints (``name.checkpoints``), from which the same call resumes after a kill or Ctrl-C. The accuracy is that of
+    the written file (float16), not of the network in memory. If another process is training a network of the same name,
+    this one waits; a network already written by the same training run is read, not trained again. Zero epochs keep the
     random initialisation, the control that every comparison of sources needs.
 
     Raises:
-        InputError: when the two sets don't name the same classes.
-        OSError: when `out` can't be written to.
+        InputError: when the two sets have different classes.
+        OSError: when `out` isn't writable.
         FloatingPointError: when the loss is no longer finite.
     """
     check_same_classes("pretrain", train_set, test_set)

@@ -1,4 +1,4 @@
-"""Re-train the head of one source on a target, and keep the network that it makes."""
+"""Re-train the head of a source on a target, and save the resulting network."""
 
 import os
 from pathlib import Path
@@ -31,10 +31,10 @@ def retrain(
 ) -> Adapted:
     """Re-train the head of a source on frozen features, and measure it on both parts of a target.
 
-    With `out` the network with its new head is written there as a source of the target's classes.
+    With `out`, the network with its new head is written there as a source of the target's classes.
 
     Raises:
-        InputError: for a folder that can't be written to or holds another network of that name, or, with a folder, a
+        InputError: for a folder that isn't writable or holds another network of that name, or, with a folder, for a
             source that is a user's function.
     """
     source = source if isinstance(source, Source) else load_source(source)
@@ -58,13 +58,13 @@ def retrain(
         network.replace_head(num_classes, seed)
         _set_head(network, fitted.head)
         with locked(path):
-            check_free("retrain", path, command)  # another process may have written it since
+            check_free("retrain", path, command)  # another process may have written it meanwhile
             written = write_source(network, path, card(path.stem, source, target, [], seed, command), target.test)
     return Adapted(found, [], written)
 
 
 def _set_head(network: Any, head: Head) -> None:
-    """Let the network's linear layer do what the head does, which standardises features first."""
+    """Put a head into the network's linear layer, including the head's standardisation of features."""
     linear = getattr(network, network.HEAD)
     linear = linear["fc"] if isinstance(linear, nnx.Dict) else linear
     kernel = np.asarray(head.kernel) / np.asarray(head.std)[:, None]

@@ -1,4 +1,4 @@
-"""Programs of many processes: started together, connected, with the rows of one data set spread over them."""
+"""Programs of many processes: start and connect them, and shard the rows of a data set over them."""
 
 from leepjax.distributed.peers import initialize
 

@@ -1,8 +1,8 @@
-"""A process that outlives the launcher for a moment, to end what the launcher started. It is run by its path.
+"""A process that kills the launcher's processes if the launcher dies. It is run by its path.
 
-Its stdin is a pipe that only the launcher writes to. A line ``+PID`` names a process group that was started. When the
-launcher dies, however it dies, the pipe closes, and these groups are killed with all that they started. A line ``.``
-says that the launcher has ended them itself.
+Its stdin is a pipe that only the launcher writes to. The line ``+PID`` announces a process group that was started. When
+the launcher dies, for whatever reason, the pipe closes, and these groups are killed with all processes in them. The
+line ``.`` means that the launcher has ended them itself.
 """
 
 import os
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 def guard(folder: str) -> None:
-    """Follow stdin to its end; then kill the process groups that are left, and remove the launcher's folder."""
+    """Read stdin to its end; then kill the remaining process groups, and remove the launcher's folder."""
     groups: set[int] = set()
     for line in sys.stdin:
         if line.startswith("."):

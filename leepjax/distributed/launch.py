@@ -1,7 +1,7 @@
-"""The parent of a program's processes: starts them, and turns a missing or dead one into a sentence.
+"""Start the processes of a program, and report a missing or dead one in a sentence.
 
-A peer that is missing or lost isn't a Python exception: the JAX runtime aborts the processes that wait for it, with
-pages of native stack traces. Somebody outside has to notice, stop the rest and say what happened.
+A missing or lost peer doesn't raise a Python exception: the JAX runtime aborts the processes that wait for it, with
+pages of native stack traces. So a parent process has to notice, stop the others and report what happened.
 """
 
 import os
@@ -24,19 +24,19 @@ from leepjax.interrupts import interruptible
 from leepjax.types import InputError
 
 GRACE = 5.0
-"""Seconds that the processes have to save their work between a signal to the launcher and SIGKILL."""
-# From this line on, the JAX runtime reports on its way to abort(), and nobody reads stack traces.
+"""Seconds between a signal to the launcher and SIGKILL of its processes, in which they can save their work."""
+# The JAX runtime is aborting: from this line on it prints stack traces, which aren't passed on.
 _ABORTING = re.compile(r"[EF]\d{4} \S+ +\d+ (coordination_service\w*\.cc|client\.h):\d+\]")
-# Gloo announces its connections, from several threads at once, which cuts its lines into pieces of each other.
+# Gloo announces its connections from several threads at once, so that its lines are interleaved.
 _CHATTER = re.compile(r"(\[Gloo\] Rank |\d+| is connected to | peer ranks\. |Expected number of .+ ranks is : |\n)+")
 
 
 class _Guardian:
-    """The process that ends the children of a launcher that was killed, by SIGKILL for example."""
+    """The process that ends the children of a killed launcher."""
 
     def __init__(self, folder: str):
         command = [sys.executable, "-I", "-S", guardian.__file__, folder]
-        # A session of its own: whoever kills the launcher's group must not kill it too.
+        # In a session of its own, so that it survives a kill of the launcher's process group.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
 
     def tell(self, line: str) -> None:
@@ -51,14 +51,14 @@ class _Guardian:
 
 
 class _Role(NamedTuple):
-    """Which of the program's processes a child is."""
+    """Name and environment of one of the program's processes."""
 
     name: str
     environment: dict[str, str]
 
 
 class _Child:
-    """A running process of the program, and the threads that pass on what it prints."""
+    """A running process of the program, and the threads that pass on its output."""
 
     def __init__(self, command: Sequence[str], role: _Role, tag: str, quiet: bool, connected: Path):
         self.name, self.aborting, self._muted, self._connected = role.name, False, False, connected
@@ -70,7 +70,7 @@ class _Child:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            process_group=0,  # so that Ctrl-C reaches the parent alone, and stopping a child stops its children
+            process_group=0,  # so that Ctrl-C reaches only the parent, and a child is stopped with its own children
         )
         streams = ((self.process.stdout, sys.stderr if quiet else sys.stdout), (self.process.stderr, sys.stderr))
         self._threads = [
@@ -85,21 +85,21 @@ class _Child:
         return self._connected.exists()
 
     def drain(self) -> None:
-        """Wait until what it printed is passed on; a grandchild that holds the stream is not waited for."""
+        """Wait until its output is passed on, but not for a grandchild that keeps the stream open."""
         for thread in self._threads:
             thread.join(timeout=2)
 
     def mute(self) -> None:
-        """Pass on no more: while its peers are being stopped, it could only complain of losing them."""
+        """Stop passing on its output: while its peers are being stopped, it only reports that they are lost."""
         self._muted = True
 
     def terminate(self) -> None:
-        """Ask it alone to end: its own children are its to end, and what it saves may need them."""
+        """Send SIGTERM to the process only: it may need its own children for saving, and ends them itself."""
         with suppress(ProcessLookupError):
             self.process.terminate()
 
     def kill(self) -> None:
-        """Kill it and its children: JAX catches SIGTERM, and a process in a collective reacts to nothing else."""
+        """Kill it and its children. JAX catches SIGTERM, so a process in a collective reacts only to SIGKILL."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -126,26 +126,26 @@ def launch(
 ) -> None:
     """Run a program whose processes call `leepjax.distributed.initialize()`, until those started here have ended.
 
-    With `processes` alone they all start on this machine. With `coordinator` and `process_id` too, only that one
-    does, and launchers elsewhere start the others. With none of the three one process starts and lets JAX detect its
-    peers: that's for ``srun`` and for TPU pods, which call the launcher once a process.
+    With only `processes`, all of them start on this machine. With `coordinator` and `process_id` as well, only that
+    process starts here, and launchers on other machines start the others. With none of the three, one process starts
+    and JAX detects its peers: this is for ``srun`` and TPU pods, which call the launcher once per process.
 
-    Of processes that start here together, process 0's stdout passes through, and the others' goes to stderr, where
-    each line begins with the number of its process; so does what subprocesses print. When one fails, all others are
-    killed, with their children; so are all of them when the launcher itself is killed. When the launcher gets Ctrl-C,
-    SIGTERM or SIGHUP, each process gets SIGTERM, and is killed if it still runs `GRACE` seconds later.
+    If several processes start here, process 0's stdout is passed through; the output of the others and of subprocesses
+    goes to stderr, each line prefixed with the number of the process. When a process fails, all others are killed, with
+    their children. All are killed when the launcher is killed. When the launcher gets Ctrl-C, SIGTERM or SIGHUP, each
+    process gets SIGTERM, and is killed if it still runs `GRACE` seconds later.
 
     Args:
-        command: what each process executes.
-        processes: how many there are in all.
-        devices_per_process: CPU devices of each, or its GPUs; 1 by default where all processes share this machine.
-        coordinator: HOST:PORT, an address at which process 0 can be reached, and a port that is free there.
-        process_id: which of the processes this is, from 0.
-        timeout: seconds to wait for peers at the start; the JAX runtime takes some five more to give up.
+        command: the command that each process executes.
+        processes: total number of processes.
+        devices_per_process: CPU devices or GPUs per process; 1 by default where all processes share this machine.
+        coordinator: HOST:PORT, an address of process 0 and a free port there.
+        process_id: number of this process, from 0.
+        timeout: seconds to wait for peers at the start; the JAX runtime needs about five more to give up.
 
     Raises:
-        InputError: arguments that don't go together.
-        ChildProcessError: a process failed, was killed or lost its peers; the message says which and how.
+        InputError: for arguments that contradict each other.
+        ChildProcessError: when a process failed, was killed or lost its peers; the message says which and how.
     """
     roles = _roles(processes, devices_per_process, coordinator, process_id, timeout)
     children: list[_Child] = []
@@ -196,7 +196,7 @@ def _roles(processes, devices_per_process, coordinator, process_id, timeout):
 
 
 def _own_devices(i, k):
-    """Processes that share a machine must share no GPU."""
+    """Environment that gives process i its own k devices: processes on one machine can't share a GPU."""
     return {"JAX_NUM_CPU_DEVICES": str(k), "JAX_LOCAL_DEVICE_IDS": ",".join(map(str, range(i * k, (i + 1) * k)))}
 
 
@@ -218,13 +218,13 @@ def _free_port():
 
 
 def _wait(children):
-    """Wait until every child has ended well (None) or one has failed: that one, likeliest the first cause."""
+    """Wait until every child has succeeded (None) or one has failed; returns the one that most likely failed first."""
     while not (failed := [child for child in children if child.process.poll()]):
         if all(child.process.returncode == 0 for child in children):
             break
         time.sleep(0.05)
     if failed:
-        # A death ends the peers within milliseconds: look again, and blame the process that no other explains.
+        # A death ends the peers within milliseconds: look again, and choose the process that failed by itself.
         time.sleep(0.1)
         failed += [child for child in children if child.process.poll() and child not in failed]
     for child in failed or children:
@@ -233,7 +233,7 @@ def _wait(children):
 
 
 def _end_gently(children):
-    """Send SIGTERM to all, and wait until they have ended, for `GRACE` seconds at most."""
+    """Send SIGTERM to all, and wait at most `GRACE` seconds until they have ended."""
     for child in children:
         child.terminate()
     deadline = time.monotonic() + GRACE
@@ -250,9 +250,9 @@ def _explain(child, processes, timeout):
             "every process at the same time, or pass a longer --timeout."
         )
     if child.aborting:
-        got, advice = f"{child.name} cut off from a peer that died or fell silent", "look for its message, then "
+        got, advice = f"{child.name} cut off from a peer that died or stopped responding", "look for its message, then "
     elif code < 0:
         got, advice = f"{child.name} killed by {signal.Signals(-code).name}", ""
     else:
-        got, advice = f"exit code {code} from {child.name}", "mend what its message above says, then "
+        got, advice = f"exit code {code} from {child.name}", "fix the error in its message above, then "
     return f"launch: expected {every} to finish, got {got}; {advice}run the same command again."

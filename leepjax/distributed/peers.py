@@ -1,11 +1,11 @@
-"""The start of a program of many processes: each finds its peers, or ends soon and clearly."""
+"""Connect a process to its peers at the start of a program of many processes."""
 
 import os
 import sys
 from functools import cache
 from pathlib import Path
 
-# What `leepjax launch` tells the processes that it starts.
+# Environment variables that `leepjax launch` sets for its processes.
 COORDINATOR = "LEEPJAX_COORDINATOR"
 NUM_PROCESSES = "LEEPJAX_NUM_PROCESSES"
 PROCESS_ID = "LEEPJAX_PROCESS_ID"
@@ -21,19 +21,20 @@ def initialize() -> None:
     """Connect this process to its peers; call it first, before any JAX computation. A second call does nothing.
 
     The peers are those of `leepjax launch`, or those that `jax.distributed` detects (Slurm, TPU pods, Open MPI,
-    Kubernetes). Where there are none, as under plain ``python script.py``, it returns and the program runs alone.
+    Kubernetes). Without peers, as under plain ``python script.py``, it returns and the program runs as one process.
 
-    Where a peer doesn't come within $LEEPJAX_TIMEOUT seconds (20 by default), or later falls silent for 10, the JAX
-    runtime aborts the process; `leepjax launch` says so in a sentence. An uncaught exception ends the process at once,
-    with its traceback and exit code 1. So end a process by raising: after ``sys.exit`` JAX waits for all peers to end.
+    If a peer doesn't connect within $LEEPJAX_TIMEOUT seconds (20 by default), or later doesn't respond for 10 seconds,
+    the JAX runtime aborts the process; `leepjax launch` reports it in a sentence. An uncaught exception ends the
+    process at once, with its traceback and exit code 1. So end a process by raising: after ``sys.exit`` JAX waits for
+    all peers to end.
 
     Raises:
-        RuntimeError: a JAX computation came first.
+        RuntimeError: if a JAX computation came first.
     """
     import jax
 
     if os.environ.get("SLURM_NTASKS") == "1" and COORDINATOR not in os.environ:
-        return  # nobody to wait for, and the steps of one job would share one port
+        return  # no peers; and all steps of a Slurm job would use the same port
     peers = _launched()
     try:
         jax.distributed.initialize(
@@ -52,7 +53,7 @@ def initialize() -> None:
 
 
 def _launched():
-    """The arguments of `jax.distributed.initialize` that the launcher gave; none where JAX is to detect them."""
+    """Arguments of `jax.distributed.initialize` set by the launcher; empty if JAX should detect them."""
     coordinator = os.environ.get(COORDINATOR)
     if coordinator is None:
         return {}
@@ -63,19 +64,19 @@ def _launched():
         "cluster_detection_method": "deactivate",
     }
     if coordinator.startswith(("127.0.0.1:", "localhost:")):
-        peers["coordinator_bind_address"] = coordinator  # the network need not reach it
+        peers["coordinator_bind_address"] = coordinator  # needn't be reachable from the network
     return peers
 
 
 def _keep_stdout_to_python():
-    """Send what native code and subprocesses print to stderr: Gloo announces each connection where results go."""
+    """Redirect output of native code and subprocesses to stderr: Gloo prints its connections to stdout."""
     results = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = open(results, "w", buffering=1, encoding=sys.stdout.encoding, errors=sys.stdout.errors)  # noqa: SIM115
 
 
 def _end_at_once(kind, error, trace):
-    """Print the traceback and leave: JAX's clean exit waits for the peers, which wait for this process's rows."""
+    """Print the traceback and exit at once: JAX's clean exit waits for the peers, which wait for this process."""
     sys.__excepthook__(kind, error, trace)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Rows that are spread over devices and processes, as one global array."""
+"""Shard rows over devices and processes, as one global array."""
 
 import math
 from functools import partial
@@ -13,7 +13,7 @@ from leepjax.types import InputError
 
 
 def local_rows(batch_size: int) -> NamedSharding:
-    """Rows of a batch over this process's devices: over as many of them as divide `batch_size` evenly."""
+    """The sharding of a batch's rows over as many of this process's devices as divide `batch_size` evenly."""
     devices = jax.local_devices()
     devices = devices[: math.gcd(batch_size, len(devices))]
     mesh = jax.make_mesh((len(devices),), ("rows",), axis_types=(AxisType.Auto,), devices=devices)
@@ -28,26 +28,27 @@ def shard_rows(
     mesh: Mesh | None = None,
     axis: str | tuple[str, ...] | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-    """Global arrays, sharded by rows over a mesh, of the rows that each process holds.
+    """Combine the rows that each process holds into global arrays, sharded by rows over a mesh.
 
-    Every process calls it with its own rows; a program of one process passes them all. Devices must hold equally many
-    rows, so each process's are followed by rows of zeros, as many as the fullest process makes necessary, and `where`
-    hides these. What comes back goes through any measure: ``leep(probs, labels, where=where)``.
+    Every process calls it with its own rows; a program of one process passes all rows. Devices must hold equally many
+    rows, so the rows of each process are padded with zeros, and `where` hides the padding. The results can be passed to
+    any measure: ``leep(probs, labels, where=where)``.
 
     Args:
         evidence: [n z] probabilities or [n d] features, this process's rows; n may differ between processes, and be 0.
         labels: [n] integer classes of the same rows.
         where: [n] mask or weights of the same rows, on all processes or on none.
-        mesh: by default one axis "rows" over all devices; Auto and Explicit axes will do.
-        axis: the mesh's axis, or axes, that rows are spread over; the first by default. Rows are repeated along others.
+        mesh: by default one axis "rows" over all devices; its axes may be Auto or Explicit.
+        axis: the axis or axes of the mesh over which rows are sharded, by default the first. Rows are replicated along
+            the others.
 
     Returns:
-        evidence, labels and `where`, of N ≥ Σn rows; `where` is None if it was and no process's rows needed padding.
-        One tiny message of sizes travels between processes, and no row does.
+        Evidence, labels and `where`, of N ≥ Σn rows; `where` is None if it wasn't given and no rows needed padding.
+        Processes exchange only one small message with their sizes, and no rows.
 
     Raises:
-        InputError: shapes that don't fit, or that differ between processes; a mesh along whose axis two processes would
-            hold the same rows, or some process none.
+        InputError: for shapes that don't match or differ between processes, or a mesh along whose axis two processes
+            would hold the same rows or a process none.
 
     >>> probs, labels, where = shard_rows([[0.9, 0.1], [0.2, 0.8]], [0, 1])
     >>> probs.shape, probs.sharding.mesh.axis_names
@@ -96,7 +97,7 @@ def _axes(mesh, axis):
 
 
 def _shards_of_processes(sharding, count):
-    """How many of the `count` row shards each process's devices hold."""
+    """Number of the `count` row shards on each process's devices."""
     held = [set() for _ in range(jax.process_count())]
     for device, (rows, *_) in sharding.devices_indices_map((count,)).items():
         held[device.process_index].add(rows.start or 0)
@@ -109,7 +110,7 @@ def _shards_of_processes(sharding, count):
 
 
 def _agree(arrays):
-    """Every process's number of rows, once all have found that the rest of their shapes and dtypes is the same."""
+    """Number of rows of each process, after checking that all other shapes and dtypes agree."""
     rows, columns = arrays[0].shape
     dtypes = [-1 if array is None else jax.dtypes.canonicalize_dtype(array.dtype).num for array in arrays]
     sizes = process_allgather(np.array([rows, columns, *dtypes], np.int32))

@@ -1,4 +1,4 @@
-"""From images to a `Table`: one forward pass of a source over a target, cached by content and resumed in the middle."""
+"""Compute a `Table`: one forward pass of a source over a target, cached by content and resumable."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from leepjax.storage.locks import locked
 from leepjax.types import Outputs
 
 REVISION = b"3"
-"""Raise this when decoding, resizing or a forward pass changes what a table holds: old caches are then not read."""
+"""Raise this when decoding, resizing or a forward pass changes the content of tables: old caches are then ignored."""
 
 
 def extract(
@@ -33,22 +33,22 @@ def extract(
     required: bool = False,
     on_batch: Callable[[int], None] = lambda examples: None,
 ) -> Table:
-    """Run `source` over `target`, or read what it said before from `cache`.
+    """Compute the outputs of `source` for all images of `target`, or read them from `cache`.
 
-    Images are decoded by threads while the device computes; batches are spread over this process's devices, and halved
-    where they don't fit in memory. With a cache, a pass that is killed goes on from where it was, less 20 seconds, and
-    while another process extracts the same table into it, this one waits, and then reads that table.
+    Images are decoded by threads while the device computes; batches are split over this process's devices, and halved
+    if they don't fit in memory. With a cache, a killed pass resumes and loses at most 20 seconds of work. If another
+    process is extracting the same table into the cache, this one waits for that table and reads it.
 
     Args:
-        source: what looks at the images.
+        source: the network to run.
         target: n labelled images.
-        batch_size: images at a time, at most.
-        cache: folder for the table, ``<key>.safetensors``; nothing is kept when left out.
-        evidence: what the file keeps of the source's classes; the table that is returned has logits.
-        storage: of features and evidence in the file; ``float16`` halves it, at 1e-3 relative, and probabilities below
-            6e-8 become 0.
+        batch_size: largest number of images per batch.
+        cache: folder for the table, ``<key>.safetensors``; by default nothing is stored.
+        evidence: what the file stores for the source's classes; the returned table always has logits.
+        storage: dtype of features and evidence in the file; ``float16`` halves the size, with a relative error of 1e-3,
+            and probabilities below 6e-8 become 0.
         required: whether a table that can't be written is an error; by default it is a warning.
-        on_batch: told the number of examples done since it was last called.
+        on_batch: called after each batch with the number of examples in it.
 
     Raises:
         InputError: when an image can't be decoded, or a number is too large for float16.
@@ -69,29 +69,29 @@ def extract(
                 table = _compute(source, target, key, batch_size, shards, on_batch)
                 with unkept_if(not required, cache):
                     write_table(path, table, evidence, storage)
-                    table = read_table(path)  # rounded or not, it is what the next run will get
+                    table = read_table(path)  # with the rounding of its storage, as in every later run
                 shards.clear()
                 return table
-    shards.clear()  # of a process that was killed after it had written the table
+    shards.clear()  # left by a process that was killed after writing the table
     on_batch(len(target))
-    # What was computed is known by its content; the names and the card are today's.
+    # The cached arrays are found by content; names and card are those of this call.
     names = {"source": source.name, "target": target.name, "card": msgspec.json.encode(source.card).decode()}
     return replace(table, provenance=table.provenance | names)
 
 
 def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
-    """The table of a pass, which begins with the rows that there are shards of."""
+    """Compute the table, continuing after the rows in `shards`."""
     kept = list(shards.read()) if shards else []
     new = _forward(source, target, batch_size, shards, kept, on_batch)
     features, logits = (np.concatenate(arrays) for arrays in zip(*kept, *new, strict=True))
     _check_finite(source, features, logits)
-    # The last batch may be a smaller one, and the first ones may have come before a halving.
+    # The last batch may be smaller, and the first ones larger if batches were halved since.
     used = max((len(outputs.features) for outputs in new[-2:]), default=batch_size)
     return Table(features, logits, target.labels, key, target.ids, _provenance(source, target, used))
 
 
 def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> None:
-    """A logit of minus infinity is a class that can't be; any other number that isn't finite is a broken network."""
+    """Raise for numbers that aren't finite, except for logits of −∞, which mean an impossible class."""
     broken = ~np.isfinite(features).all(axis=1) | np.isnan(logits).any(axis=1) | np.isposinf(logits).any(axis=1)
     if broken.any():
         raise FloatingPointError(
@@ -101,21 +101,21 @@ def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> N
 
 
 def table_key(source: Source, target: Target) -> str:
-    """The content key of the table that `extract` gives: known before the images are looked at."""
-    # The class names too: the table holds them, and equal images and labels may be of other classes.
+    """The content key of the table that `extract` computes, known without decoding the images."""
+    # Include the class names: the table holds them, and equal images and labels may have other class names.
     return digest(
         REVISION, source.identity.encode(), target.fingerprint.encode(), b"\0", json.dumps(target.classes).encode()
     )
 
 
 def table_path(folder: Path, key: str, evidence: Evidence = "logits", storage: Storage = "float32") -> Path:
-    """Where in `folder` the table of a key is kept."""
+    """The path in `folder` of the table with this key."""
     kept = "" if (evidence, storage) == ("logits", "float32") else f"-{evidence}-{storage}"
     return folder / f"{key}{kept}.safetensors"
 
 
 def _forward(source, target, batch_size, shards, kept, on_batch) -> list[Outputs]:
-    """The outputs that come after those kept, batch by batch."""
+    """The outputs after those in `kept`, batch by batch."""
     done = sum(len(outputs.features) for outputs in kept)
     if done:
         on_batch(done)

@@ -1,4 +1,4 @@
-"""Tables for keeps: what sources say of a target, in a folder, for measures to come."""
+"""Extract the tables of several sources for a target into a folder."""
 
 import os
 import time
@@ -20,7 +20,7 @@ from leepjax.types import InputError, SplitChoice, unknown_name
 
 
 class Extracted(NamedTuple):
-    """A table, where it lies, and what it took."""
+    """A table, the path of its file, and the seconds that it took."""
 
     table: Table
     path: Path
@@ -28,7 +28,7 @@ class Extracted(NamedTuple):
 
 
 class Extractions(dict[str, Extracted]):
-    """Source's name → what was extracted."""
+    """Name of a source → its extracted table."""
 
     failures: tuple[Failure, ...] = ()
     """The sources that failed."""
@@ -51,39 +51,39 @@ def extract(
     label_column: str | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> Extractions:
-    """Run sources over a target and keep what they say: one `Table` a source, ``<out>/<content key>.safetensors``.
+    """Run sources over a target and store their outputs: one `Table` per source, ``<out>/<content key>.safetensors``.
 
-    What `out` already holds isn't computed again, and a killed run goes on from where it was, less 20 seconds.
-    `leepjax.Batches.of_table` reads the files; `leepjax.rank` does too where `out` is its `cache` and they hold float32
-    logits.
+    Tables already in `out` aren't computed again, and a killed run resumes, losing at most 20 seconds of work.
+    `leepjax.Batches.of_table` reads the files. `leepjax.rank` reads them too if `out` is its `cache` and they hold
+    float32 logits.
 
     Args:
         target: as in `leepjax.rank`.
         sources: as in `leepjax.rank`.
         out: folder for the tables.
         evidence: ``logits`` or ``probs``.
-        storage: of features and evidence in the files, ``float32`` or ``float16``.
-        dtype: what the networks compute in, ``float32`` or ``bfloat16``; each source's own, float32 unless it says
-            otherwise, when left out.
-        batch_size: images at a time, at most; halved where they don't fit in the device's memory.
+        storage: dtype of features and evidence in the files, ``float32`` or ``float16``.
+        dtype: dtype of the computation, ``float32`` or ``bfloat16``; by default that of each source, which is float32
+            unless set.
+        batch_size: largest number of images per batch; halved if a batch doesn't fit in the device's memory.
         limit: use at most this many examples, stratified by class.
-        seed: of the limit.
-        strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
-            left out and counted in a warning otherwise.
-        split: of a target that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
-            set. By default the training part.
-        image_column: of a ``.parquet``, ``hf:`` or ``tfds:`` target, the column of images; by default the only one, or
-            the one called ``image``.
-        label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like.
-        on_progress: called with what is under way, the number done and the total.
+        seed: seed of the limit.
+        strict: whether an image that can't be decoded, or an unused file of a folder, is an error; otherwise a warning
+            counts them.
+        split: the split to use of a target that comes in splits (``train``, ``val`` or ``test``), or ``all`` as one
+            set; by default the training part.
+        image_column: image column of a ``.parquet``, ``hf:`` or ``tfds:`` target; by default the only one, or the one
+            called ``image``.
+        label_column: label column; by default the one declared as label, or called ``label`` or similar.
+        on_progress: called with the current work, the number done and the total.
 
     Returns:
-        Source's name → its table, the file, and the seconds it took; ``.failures`` holds the sources that couldn't be
-        opened or run, with the reason.
+        Name of each source → its table, file, and seconds; ``.failures`` lists the sources that couldn't be opened or
+        run, with the reason.
 
     Raises:
-        ValueError: for a target that isn't there, arguments out of range, or when every source fails; of a single
-            source, its own error.
+        ValueError: for a missing target, arguments out of range, or when every source fails; for a single source, its
+            own error.
         OSError: when `out` can't be written to.
         MemoryError: when a single image doesn't fit in the device's memory.
     """
@@ -91,7 +91,7 @@ def extract(
         if value not in get_args(known):
             raise unknown_name(f"extract: {name}", value, get_args(known))
     if batch_size < 1:
-        raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; raise it.")
+        raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; pass 1 or more.")
     check_writable(Path(out))
     examples = open_target(
         "extract", target, limit, seed, strict, split, image_column=image_column, label_column=label_column

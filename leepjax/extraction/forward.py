@@ -1,4 +1,4 @@
-"""One pass of a source over a target: images decoded by threads while the device computes, batches that fit."""
+"""Run a network over a target: threads decode images while the device computes, in batches that fit in memory."""
 
 import logging
 from collections import deque
@@ -16,7 +16,7 @@ from leepjax.distributed.sharding import local_rows
 from leepjax.types import Outputs
 
 BATCHES_AHEAD = 2
-"""How many batches are decoded before the device asks for them."""
+"""Number of batches decoded ahead of the device."""
 
 
 def forward_all(
@@ -45,11 +45,11 @@ def forward_batches(
 ) -> Iterator[Outputs]:
     """The outputs of `apply` for the images from `start` on, batch by batch, in order.
 
-    Every batch has one shape, the last is padded and cut. It is spread over all devices of this
-    process. Where one doesn't fit in memory, the batch size is halved and the batch done again.
+    All batches have the same shape; the last is padded, and its outputs cut. Batches are split over all devices of
+    this process. If a batch doesn't fit in memory, the batch size is halved and the batch repeated.
 
     Raises:
-        MemoryError: when a single image a device doesn't fit.
+        MemoryError: when a single image per device doesn't fit in memory.
     """
     devices = jax.local_device_count()
     batch_size = _multiple(min(batch_size, len(target)), devices)
@@ -64,11 +64,11 @@ def forward_batches(
                 raise
             if batch_size == devices:
                 raise MemoryError(
-                    f"extract: expected a single image of {preprocessing.image_size} pixels a device to fit in its "
-                    "memory, got none that did; take a smaller source."
+                    f"extract: expected a single image of {preprocessing.image_size} pixels per device to fit in its "
+                    "memory, got an out-of-memory error; choose a smaller source."
                 ) from error
             logging.getLogger("leepjax").warning(
-                "A batch of %d didn't fit in the device's memory; going on with %d.",
+                "A batch of %d didn't fit in the device's memory; continuing with %d.",
                 batch_size,
                 _multiple(batch_size // 2, devices),
             )
@@ -76,7 +76,7 @@ def forward_batches(
 
 
 def _pipeline(apply, target, preprocessing, batch_size, start, sharding) -> Iterator[Outputs]:
-    """While the device computes one batch, threads decode the next ones and the caller has the last."""
+    """Overlap three stages: threads decode the next batches, the device computes one, the caller handles the last."""
     computing: deque[tuple[int, Outputs]] = deque()
     with closing(_decoded(target, preprocessing, batch_size, start)) as batches:
         for images in batches:
@@ -103,5 +103,5 @@ def _decoded(target: Target, preprocessing: Preprocessing, batch_size: int, star
 
 
 def _multiple(size: int, devices: int) -> int:
-    """The least multiple of the number of devices that isn't below `size`."""
+    """The least multiple of the number of devices that is at least `size`."""
     return -(-size // devices) * devices

@@ -1,4 +1,4 @@
-"""A pass that was interrupted goes on: outputs are put aside every few seconds, in files beside the table to come."""
+"""Make a forward pass resumable: outputs are saved every few seconds, in files beside the future table."""
 
 import logging
 import time
@@ -14,18 +14,18 @@ from leepjax.storage.sealed import check_seal, write_sealed
 from leepjax.types import Outputs
 
 SECONDS = 20.0
-"""How much work a killed pass loses at most, but for the batch it is at."""
+"""Most seconds of work that a killed pass loses, besides the current batch."""
 
 
 class Shards:
-    """The part of a table that is already computed: files ``<first row>-<row after the last>.safetensors``."""
+    """The computed part of a table, in files ``<first row>-<row after the last>.safetensors``."""
 
     def __init__(self, folder: Path, optional: bool = False):
-        """The shards in a folder; with `optional`, a folder that can't be written to is a warning, and none is kept."""
+        """Shards in a folder; with `optional`, a folder that can't be written to is a warning instead of an error."""
         self._folder, self._optional = folder, optional
 
     def read(self) -> Iterator[Outputs]:
-        """The outputs of the rows from the first on, as far as there are files that can be read without a gap."""
+        """Read the outputs from the first row on, up to the first missing or unreadable file."""
         files = {int(path.stem.partition("-")[0]): path for path in self._folder.glob("*-*.safetensors")}
         row = 0
         while row in files:
@@ -42,7 +42,7 @@ class Shards:
             row += len(outputs.features)
 
     def keep(self, batches: Iterable[Outputs], row: int) -> Iterator[Outputs]:
-        """Pass on the batches that begin with `row`, and write what has come every few seconds."""
+        """Yield the batches, which begin at `row`, and write new ones to a file every few seconds."""
         waiting: list[Outputs] = []
         written = time.monotonic()
         for outputs in batches:
@@ -53,7 +53,7 @@ class Shards:
             yield outputs
 
     def clear(self) -> None:
-        """Remove the files: the table is written."""
+        """Remove the files, once the table is written."""
         if self._folder.is_dir():
             remove_folder(self._folder)
 

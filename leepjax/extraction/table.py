@@ -1,4 +1,4 @@
-"""The table: what a source says of every example of a target, in memory and as a safetensors file."""
+"""The table of a source's outputs for every example of a target, in memory and as a safetensors file."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ Storage = Literal["float32", "float16"]
 
 @dataclass(frozen=True)
 class Table:
-    """What a source says of every example of a target: the only thing that measures and heads read."""
+    """A source's outputs for every example of a target, with the labels: the only input of measures and heads."""
 
     features: np.ndarray
     """[n d] float32"""
@@ -32,7 +32,7 @@ class Table:
     key: str
     """The content key: equal for equal weights, preprocessing and examples."""
     ids: tuple[str, ...] = ()
-    """[n] what the target calls its examples: paths in a folder, numbers elsewhere"""
+    """[n] ids of the examples: paths for a folder, otherwise numbers"""
     provenance: dict[str, str] = field(default_factory=dict)
     """Source, target, class names (JSON), weights, preprocessing, batch size and versions."""
 
@@ -65,12 +65,12 @@ def write_table(path: Path, table: Table, evidence: Evidence = "logits", storage
 
 
 def read_table(path: Path) -> Table:
-    """The table in a file that `write_table` wrote; probabilities come back as their logarithms.
+    """Read a table from a file written by `write_table`; stored probabilities are returned as their logarithms.
 
-    Its content is compared with its digest, once per process and state of the file.
+    The file is checked against its digest, once per process unless it changes.
 
     Raises:
-        InputError: when there is none, it can't be read, or it is damaged.
+        InputError: when the file is missing, unreadable or damaged.
     """
     try:
         check_seal(path)
@@ -96,22 +96,22 @@ def read_table(path: Path) -> Table:
 
 
 def cached_table(path: Path) -> Table | None:
-    """The table at `path`; None where there is none. A damaged one is removed, with a warning."""
+    """Read the table at `path`; None if it is missing or unreadable. A damaged file is removed, with a warning."""
     if not os.path.exists(path):
         return None
     try:
         return read_table(path)
     except InputError as error:
-        if os.path.exists(path):  # another process may have removed it in between
+        if os.path.exists(path):  # another process may have just removed it
             logging.getLogger("leepjax").warning("%s", error)
-        if os.access(path, os.R_OK):  # another user's file needn't be damaged
+        if os.access(path, os.R_OK):  # a file of another user may be unreadable without being damaged
             with contextlib.suppress(OSError):
                 path.unlink()
     return None
 
 
 def _to_bytes(ids: tuple[str, ...]) -> np.ndarray:
-    """Texts as safetensors can hold them: UTF-8 with NUL after each."""
+    """Encode texts for safetensors: UTF-8, with NUL after each."""
     return np.frombuffer("".join(f"{name}\0" for name in ids).encode(), np.uint8)
 
 

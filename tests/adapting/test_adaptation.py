@@ -106,7 +106,7 @@ def test_the_same_finetune_again_reads_what_it_wrote_unless_data_or_weights_chan
     steps = []
     again = finetune("random", chosen, on_step=steps.append, **options)
     assert not steps
-    assert "was trained by this very command; it is read, not trained again" in caplog.text
+    assert "was already trained by the same command; it is read, not trained again" in caplog.text
     assert again.curve == first.curve
     assert again.source.card == first.source.card
     for name, value in first.rows[0].items():
@@ -184,7 +184,8 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence_before_any_work(run,
     for command in ("retrain", "finetune"):
         code, rows, err = run(command, *COMMON, "--out", "file")
         assert (code, rows) == (2, [])
-        assert err == f"leepjax: {command}: expected a folder to write to at file, got Not a directory; pass another.\n"
+        got = "expected a folder to write to at file, got Not a directory; pass another folder."
+        assert err == f"leepjax: {command}: {got}\n"
 
 
 def test_a_user_s_function_keeps_its_head_and_is_measured():

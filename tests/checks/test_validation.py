@@ -183,7 +183,9 @@ def test_what_is_no_array(value):
         InputError, match=rf"(?s)^leep: probs must be an array, got {type(value).__name__} \(.*use numpy.asarray\.$"
     ):
         leep(value, LABELS)
-    with pytest.raises(InputError, match=r"(?s)^leep: labels must be an array, got .*use numpy.asarray\.$"):
+    with pytest.raises(
+        InputError, match=r"(?s)^leep: labels must be an array, got .*(use numpy.asarray|convert it)\.$"
+    ):
         leep(THETA, value)
 
 

@@ -82,7 +82,7 @@ ONE_SENTENCE = {
     "score logits.npy labels.npy": "score: each row of probs must be non-negative and sum to one",
     "score nan.npy labels.npy": "score: each row of probs must be non-negative and sum to one, got NaN or infinity at",
     "score nan.npy labels.npy --kind logits": "score: logits must be finite, got NaN or infinity at row 0",
-    "score probs.npy short.npy": "score: expected 4 labels, one an example, got 3",
+    "score probs.npy short.npy": "score: expected 4 labels, one per example, got 3",
     "score probs.npy floats.npy": "score: labels must be integers, got float",
     "score probs.npy negative.npy": "score: labels must lie in [0, 1), got -1 at index 0",
     "score probs.npy labels.npy --num-classes 1": "score: labels must lie in [0, 1), got 1 at index 1; pass num_",
@@ -96,7 +96,9 @@ ONE_SENTENCE = {
     "score probs.npy labels.npy --measures h_score": "score: h_score reads features, got probs; pass --kind",
     "score probs.npy labels.npy --measures ,": "score: expected",
     "score probs.npy labels.npy --resamples -1": "score: resamples must be >= 0, got -1",
-    "pretrain tiny.npz --name x": "pretrain: expected a test set, got none; pass one, or a folder of train and test.",
+    "pretrain tiny.npz --name x": (
+        "pretrain: expected a test set, got none; pass one, or a folder with train and test splits."
+    ),
     "pretrain tiny.npz --test nowhere --name x": "target: expected a folder, an .npz or one of digits, got 'nowhere'",
     "pretrain tiny.npz --test other.npz --name x": "pretrain: expected the same classes in both sets",
     "pretrain tiny.npz --test tiny.npz --name x --classes 0,2": "classes: expected one of 2 known names, got '2'",

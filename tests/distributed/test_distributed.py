@@ -129,8 +129,8 @@ def test_an_exception_keeps_its_traceback(tmp_path):
     assert "[1] Traceback (most recent call last):" in err
     assert "[1] leepjax.types.InputError: job: expected good rows, got bad ones; mend them." in err
     assert err.splitlines()[-1] == (
-        "leepjax: launch: expected 2 processes to finish, got exit code 1 from process 1; mend what its message above "
-        "says, then run the same command again."
+        "leepjax: launch: expected 2 processes to finish, got exit code 1 from process 1; fix the error in its message "
+        "above, then run the same command again."
     )
 
 
@@ -233,8 +233,8 @@ def test_a_launcher_elsewhere_hears_of_a_death_by_the_heartbeat(tmp_path):
     first, second = slurm(tmp_path / "out", "die")
     assert first[:2] == second[:2] == (1, "")
     assert first[2] == (
-        "leepjax: launch: expected all processes to finish, got process 0 cut off from a peer that died or fell "
-        "silent; look for its message, then run the same command again.\n"
+        "leepjax: launch: expected all processes to finish, got process 0 cut off from a peer that died or stopped "
+        "responding; look for its message, then run the same command again.\n"
     )
     assert second[2] == (
         "leepjax: launch: expected all processes to finish, got process 1 killed by SIGKILL; "

@@ -52,7 +52,9 @@ def test_logits_are_probs():
 def test_logits_that_are_not_finite(function):
     logits = LOGITS.copy()
     logits[2, 1] = np.nan
-    message = f"{function.__name__}: logits must be finite, got NaN or infinity at row 2; mend or hide the row."
+    message = (
+        f"{function.__name__}: logits must be finite, got NaN or infinity at row 2; fix it, or hide it with where."
+    )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         function(logits, LABELS, from_logits=True)
     hidden = np.arange(len(LABELS)) != 2

@@ -169,8 +169,12 @@ def test_source_features():
     p = problem(0)
     message = "expected source_features of 3 columns, got 2; take both from one layer of one network."
     rejects(message, p.features, p.labels, SOURCE[:, :2])
-    message = "source_features must be finite, got NaN or infinity at row 0; mend or hide the row."
+    message = "source_features must be finite, got NaN or infinity at row 0; fix it, or hide it with where."
     rejects(message, p.features, p.labels, np.full((2, 3), np.nan))
-    rejects("features must be finite, got NaN or infinity at row 0; mend or hide the row.", SOURCE * np.inf, [0] * 10)
+    rejects(
+        "features must be finite, got NaN or infinity at row 0; fix it, or hide it with where.",
+        SOURCE * np.inf,
+        [0] * 10,
+    )
     message = "source_features must have 2 axes, got shape (); pass one row per example."
     rejects(message, p.features, p.labels, 3.0)

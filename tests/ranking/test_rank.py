@@ -156,7 +156,7 @@ def test_progress_ends_at_its_total(ran):
         ({"measures": []}, r"rank: expected distinct measures, got \[\]"),
         ({"measures": ["leep", "leep"]}, r"rank: expected distinct measures, got \['leep', 'leep'\]; name each once"),
         ({"verify": "heads"}, r"verify: expected one of 4 known names, got 'heads'; did you mean head\?"),
-        ({"limit": 1}, r"rank: limit must be at least 2, got 1; raise it\."),
+        ({"limit": 1}, r"rank: limit must be at least 2, got 1; pass 2 or more\."),
         ({"resamples": -1}, r"rank: resamples must be >= 0, got -1; 0 leaves"),
         ({"confidence": 95}, r"rank: confidence must lie between 0 and 1, got 95"),
         ({"test_fraction": 0}, r"rank: test_fraction must lie between 0 and 1, got 0"),

@@ -133,7 +133,7 @@ def test_a_source_travels_with_its_weights():
         ({"targets": "nowhere"}, r"target: expected a folder, an \.npz or one of digits, got 'nowhere'"),
         ({"sources": []}, r"sweep: expected at least one source, got none"),
         ({"measures": []}, r"sweep: expected distinct measures, got \[\]"),
-        ({"limit": 1}, r"sweep: limit must be at least 2, got 1; raise it\."),
+        ({"limit": 1}, r"sweep: limit must be at least 2, got 1; pass 2 or more\."),
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change, message):

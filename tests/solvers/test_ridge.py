@@ -204,7 +204,7 @@ def test_two_examples_of_two_classes_are_wrong_when_left_out():
     [
         ([[1.0, np.nan], [0.0, 1.0]], [0, 1], r"fit_ridge: features must be finite, got NaN or infinity at row 0"),
         ([[1.0, 2.0], [0.0, 1.0]], [0, 4], r"fit_ridge: labels must lie in \[0, 4\), got 4 at index 1"),
-        ([[1.0, 2.0], [0.0, 1.0]], [0], r"fit_ridge: expected 2 labels, one an example, got 1"),
+        ([[1.0, 2.0], [0.0, 1.0]], [0], r"fit_ridge: expected 2 labels, one per example, got 1"),
     ],
 )
 def test_bad_arguments_are_named(features, labels, message):

@@ -161,7 +161,7 @@ def test_a_checkpoint_that_is_none(tmp_path):
         ([(PROBS, LABELS + 1)], r"leep, batch 0: labels must lie in \[0, 3\), got 3 at index"),
         ([(2 * PROBS, LABELS)], "leep, batch 0: each row of probs must be non-negative and sum to one, got sum 2"),
         ([(PROBS, LABELS), (2 * PROBS, LABELS)], "leep: expected each row of probs non-negative .*, got 103 rows that"),
-        ([(PROBS, LABELS), (PROBS, LABELS[1:])], "leep, batch 1: expected 103 labels, one an example, got 102"),
+        ([(PROBS, LABELS), (PROBS, LABELS[1:])], "leep, batch 1: expected 103 labels, one per example, got 102"),
     ],
     ids=["iterator", "nothing", "no tuple", "dict", "label", "first batch", "later batch", "length"],
 )
