@@ -478,7 +478,7 @@ def test_a_full_disk(server, monkeypatch, tmp_path):
 
     monkeypatch.setattr(urls, "_copy", full)
     with pytest.raises(
-        InputError, match=r"url_file: expected room for http\S+ in .*, got No space left on device; make"
+        InputError, match=r"url_file: expected room for http\S+ in .*, got No space left on device; free"
     ):
         url_file(f"{server.url}/model.pth", cache=tmp_path)
 
@@ -573,7 +573,7 @@ def address(filename, repo=REPO):
         ),
         (REPO, "x.bin", 401, "GatedRepo", r"got no access; accept its terms"),
         (REPO, "x.bin", 404, "RevisionNotFound", r"got no such revision; correct its name\."),
-        ("a/b/c", "x.bin", None, None, r"got no name of a repository; give owner/name\."),
+        ("a/b/c", "x.bin", None, None, r"got no name of a repository; write owner/name\."),
     ],
 )
 def test_what_the_hub_refuses(hub, site, repo, filename, status, code, message):
