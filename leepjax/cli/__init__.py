@@ -1,6 +1,6 @@
-"""The command line's entry: how a command ends, whatever ends it.
+"""Entry point of the command line: exit codes and messages for every way in which a command ends.
 
-Results go to stdout, all else to stderr. Nothing heavy is imported before signals are handled.
+Results go to stdout, everything else to stderr. Nothing heavy is imported before signals are handled.
 """
 
 import errno
@@ -26,7 +26,7 @@ _ADVICE = {
     "pretrain": "the same command goes on from the last checkpoint.",
     "study": "the same command goes on from what is already recorded.",
 }
-"""What to do after an interrupt, by command; any other command starts again."""
+"""Command → advice after an interrupt; other commands start again."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -41,9 +41,9 @@ def main() -> None:
         sys.stderr = _lossy(sys.__stderr__)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without τ and – gets ? for them
+            stream.reconfigure(errors="replace")  # prints ? on a terminal without τ and –
     logging.getLogger("leepjax").addFilter(_make_printable)
-    # Of damaged metadata, which doesn't change pixels; images that can't be decoded are counted and reported.
+    # Hide warnings about damaged metadata, which doesn't change pixels; undecodable images are reported separately.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     try:
         with interruptible():
@@ -52,10 +52,10 @@ def main() -> None:
             try:
                 app()
             finally:
-                sys.stdout.flush()  # here, where a reader who closed the pipe is no error
+                sys.stdout.flush()  # flush here, where a closed pipe isn't an error
     except (InputError, FloatingPointError, MemoryError, OSError) as error:
         if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe
             sys.exit(0)
         sys.exit(_fail(_sentence(error), 2 if isinstance(error, InputError) else 1))
     except KeyboardInterrupt as interrupt:
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Let streams that the caller closed lose what they get: the next file that is opened would receive it."""
+    """Connect closed standard streams to the null device; otherwise the next opened file would get their output."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:
         descriptor = os.dup(descriptor)
@@ -91,7 +91,7 @@ def _lossy(stream: TextIO) -> TextIO:
 
 
 def _sentence(error: Exception) -> str:
-    """What to tell of an error; one of the operating system that names no file and isn't a peer's is of stdout."""
+    """The message of an error; an OSError without a file name, other than a peer's, comes from writing to stdout."""
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         return str(WriteError(error.errno, error.strerror, "the standard output"))
     return str(error)
@@ -103,7 +103,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _make_printable(record: logging.LogRecord) -> bool:
-    """Names in warnings may hold control characters. Whoever handles the warning gets it without them."""
+    """Escape control characters in a warning, such as those in file names, before any handler gets it."""
     message = record.getMessage()
     if (shown := printable(message)) != message:
         record.msg, record.args = shown, ()

@@ -1,4 +1,4 @@
-"""What there is to choose from, as rows for ``leepjax ls``."""
+"""Sources, measures and targets as rows for ``leepjax ls``."""
 
 from leepjax.data.readers import EMBEDDED
 from leepjax.measures import FURTHER, MEASURES
@@ -8,7 +8,7 @@ from leepjax.tables import Row
 
 
 def sources() -> list[Row]:
-    """The sources that come along, those whose weights are fetched when they are first used, and those of packages."""
+    """Shipped sources, sources whose weights are downloaded at the first use, and sources of installed packages."""
     cards = [(load_source(name).card, "shipped") for name in shipped_sources()]
     cards += [(row.card(), row.weights) for row in PUBLISHED.values()]
     cards += [(load_source(name).card, point.value) for name, point in plugins().items()]
@@ -29,7 +29,7 @@ def sources() -> list[Row]:
 
 
 def measures() -> list[Row]:
-    """The tables of measures: those that rankings and scores are asked for by name, and the others, for Python."""
+    """All measures: those that ``rank`` and ``score`` accept by name, and those for Python only."""
     asked_by = [(MEASURES, "rank, score"), (FURTHER, "Python")]
     return [
         {"measure": m.name, "reads": m.reads, "range": m.range, "what": m.summary, "cost": m.cost, "paper": m.paper}
@@ -40,7 +40,7 @@ def measures() -> list[Row]:
 
 
 def targets() -> list[Row]:
-    """The embedded targets, and the kinds that people bring."""
+    """The embedded targets, and the formats of your own."""
     embedded = [{"target": name, "what": " ".join((opener.__doc__ or "").split())} for name, opener in EMBEDDED.items()]
     return [
         *embedded,

@@ -1,6 +1,6 @@
 """The commands: ``leepjax rank | sweep | score | verify | extract | retrain | finetune | study | report | …``.
 
-Heavy imports stand inside the commands, so that ``leepjax --help`` answers at once.
+Heavy imports are inside the commands, so that ``leepjax --help`` answers at once.
 """
 
 from importlib.metadata import version
@@ -25,14 +25,14 @@ from leepjax.printable import printable
 
 
 class _Console(Console):
-    """Where the help is printed; a reader who closes the pipe has read enough, which Rich makes exit code 1."""
+    """A console for the help that ignores a closed pipe, for which Rich would exit with 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def _one_line(error: cyclopts.CycloptsError) -> Text:
-    """What is wrong with a command line, in the form of all other errors; a pipe gets it on one line."""
+    """An error in the command line, in the form of all other errors, on one line."""
     return Text(f"leepjax: {printable(' '.join(str(error).split()))}")
 
 

@@ -1,4 +1,4 @@
-"""``leepjax extract``: what sources say of a target, as files."""
+"""``leepjax extract``: write features and logits of sources to files."""
 
 from pathlib import Path
 from typing import Literal
@@ -25,30 +25,30 @@ def extract(
     reading: Read = Reading(),
     format: Format = "table",
 ) -> None:
-    """Run sources over a target and keep their features and logits: one safetensors table a source.
+    """Run sources over a target and store their features and logits: one safetensors table per source.
 
     Parameters
     ----------
     target
-        What rank takes (leepjax ls targets).
+        A target, as for rank (leepjax ls targets).
     sources
         Names, sets, paths or hub identifiers, separated by commas; all shipped sources by default.
     out
-        Folder for the tables; what it holds isn't computed again, and a killed run goes on from where it was.
+        Folder for the tables; existing tables aren't computed again, and a killed run resumes.
     evidence
-        What is kept of the source's classes.
+        What to store for the source's classes, logits or probabilities.
     storage
-        Of features and evidence in the files; float16 halves them.
+        Dtype of features and evidence in the files; float16 halves their size.
     dtype
-        What the networks compute in; float32 by default.
+        Dtype of the computation; float32 by default.
     batch_size
-        Images at a time, at most; halved where they don't fit in the device's memory.
+        Largest number of images per batch; halved if a batch doesn't fit in the device's memory.
     limit
         Use at most this many examples, stratified by class.
     seed
-        Of the limit.
+        Seed of the limit.
     format
-        What stdout gets.
+        Output format.
     """
     from leepjax.cli.progress import progress
     from leepjax.extraction.extract_sources import extract as run_extract

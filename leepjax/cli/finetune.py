@@ -25,25 +25,25 @@ def finetune(
     name: str | None = None,
     format: Format = "table",
 ) -> None:
-    """Train all of a source on a target; with --out, Ctrl-C loses nothing, and the same command goes on.
+    """Train all of a source on a target; with --out, the same command resumes after Ctrl-C without loss.
 
     Parameters
     ----------
     target
-        What rank takes (leepjax ls targets).
+        A target, as for rank (leepjax ls targets).
     source
         A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
     scratch
-        Begin with fresh weights instead of the source's: what is reached without it.
+        Start from fresh weights instead of the source's, for comparison.
     dtype
-        What the network computes in; weights stay float32.
+        Dtype of the computation; weights stay float32.
     out
         Folder for the network (a source, NAME.safetensors and NAME.json), its curve (NAME.curve.jsonl), and
-        checkpoints while it is trained (NAME.checkpoints).
+        checkpoints during training (NAME.checkpoints).
     name
-        What it is called; made of the source's and the target's names by default.
+        Name of the network; by default made of the source's and the target's names.
     format
-        What stdout gets.
+        Output format.
     """
     from leepjax.adapting.finetune import finetune as run_finetune
     from leepjax.adapting.parts import parts

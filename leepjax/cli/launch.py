@@ -19,10 +19,10 @@ def launch(
     process_id: int | None = None,
     timeout: int = 20,
 ) -> None:
-    """Run a script in many processes that each hold a part of the data; it calls leepjax.distributed.initialize().
+    """Run a script in many processes that each hold a part of the data; it must call leepjax.distributed.initialize().
 
-    On one machine, pass --processes. Under srun and on TPU pods every task calls this command, without --processes, and
-    JAX detects the others. Elsewhere call it on each machine with --processes, --coordinator and --process-id.
+    On one machine, pass --processes. Under srun and on TPU pods, every task calls this command without --processes, and
+    JAX detects the others. Otherwise call it on each machine with --processes, --coordinator and --process-id.
 
     Parameters
     ----------
@@ -31,20 +31,20 @@ def launch(
     arguments
         Its arguments; put -- before SCRIPT if it has options of the names below.
     processes
-        How many there are in all; without --coordinator they all start here.
+        Total number of processes; without --coordinator all of them start here.
     devices_per_process
-        CPU devices of each, or its GPUs; 1 by default where all processes share this machine.
+        CPU devices or GPUs per process; 1 by default where all processes share this machine.
     coordinator
         HOST:PORT at which process 0 can be reached.
     process_id
-        Which of the processes to start here, from 0.
+        Number of the process to start here, from 0.
     timeout
         Seconds to wait for missing processes.
     """
     from leepjax.distributed.launch import launch as run_launch
 
     if not script.is_file():
-        raise InputError(f"launch: expected a Python file, got {str(script)!r}, which is none; check the path.")
+        raise InputError(f"launch: expected a Python file, got {str(script)!r}, which isn't a file; correct the path.")
     try:
         run_launch(
             [sys.executable, str(script), *arguments],

@@ -1,4 +1,4 @@
-"""``leepjax ls``: the sources, measures and targets that there are to choose from."""
+"""``leepjax ls``: list sources, measures and targets."""
 
 from typing import Literal
 
@@ -9,16 +9,16 @@ from leepjax.tables import Format
 def list_(
     what: Literal["sources", "measures", "targets"], /, *, filter: str | None = None, format: Format = "table"
 ) -> None:
-    """List what there is to choose from.
+    """List sources, measures or targets.
 
     Parameters
     ----------
     what
         Sources with their model cards, measures, or kinds of targets.
     filter
-        Conditions separated by commas: parameters<5e6, licence=Apache*, or a text that a row holds.
+        Conditions separated by commas: parameters<5e6, licence=Apache*, or text within any column.
     format
-        What stdout gets.
+        Output format.
     """
     from leepjax.cli import catalogue
     from leepjax.tables import render, select

@@ -1,4 +1,4 @@
-"""What the options of several commands mean."""
+"""Options shared by several commands."""
 
 import re
 import shlex
@@ -18,17 +18,17 @@ TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 """A path, or - for stdin."""
 
 Read = Annotated[Reading, Parameter(name="*", negative=())]
-"""The options of reading a target, as options of a command."""
+"""How to read a target, as options of a command."""
 
 
 @dataclass(frozen=True)
 class ExampleOptions(Reading):
-    """Which examples of a target there are to adapt to, and which of them to measure on."""
+    """The training and the test examples of a target to adapt to."""
 
     test: str | None = None
-    """A target with the same classes to measure on; a part of the first is split off by default."""
+    """A test set with the same classes; by default the target's test split, or else a part is split off."""
     test_fraction: float = 0.2
-    """The share that is split off."""
+    """The fraction that is split off."""
     limit: int | None = None
     """Use at most this many examples, stratified by class."""
 
@@ -40,22 +40,22 @@ class RankingOptions:
     sources: str | None = None
     """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
     measures: str | None = None
-    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one leads."""
+    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one ranks."""
     verify: Literal["head", "ridge", "finetune", "none"] = "head"
-    """What is trained to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
+    """What to train to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
     limit: int | None = None
     """Use at most this many examples of a target, stratified by class."""
     seed: int = 0
-    """Of the limit, the split, the bootstrap and the training."""
+    """Seed of the limit, the split, the bootstrap and the training."""
     resamples: int = 200
     """Bootstrap resamples for the intervals; 0 for none."""
     out: Path | None = None
-    """Folder for results.jsonl and report.html; run again, and what is measured isn't measured again."""
+    """Folder for results.jsonl and report.html; running again doesn't repeat recorded measurements."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True
     """Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set)."""
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of ``leepjax.rank`` and ``leepjax.sweep`` that these options stand for."""
+        """These options as arguments of ``leepjax.rank`` and ``leepjax.sweep``."""
         return vars(self) | {
             "sources": names_of(self.sources),
             "measures": names_of(self.measures),
@@ -64,7 +64,7 @@ class RankingOptions:
 
 
 def names_of(names: str | None) -> list[str] | None:
-    r"""The names in a list separated by commas, except those in a path that exists, or after a backslash (``\\,``)."""
+    r"""Split a list of names at commas, except commas in an existing path or after a backslash (``\\,``)."""
     if names is None:
         return None
     pieces, found = re.split(r"(?<!\\),", names), []
@@ -84,7 +84,7 @@ def _exists(name: str) -> bool:
 
 
 def cache_compilations(folder: Path | None) -> None:
-    """Let XLA keep what it compiles, where it can: a second run of the same shapes starts at once."""
+    """Let XLA cache compiled programs, if possible: a second run with the same shapes then starts at once."""
     import jax
 
     if folder is None:
@@ -93,10 +93,10 @@ def cache_compilations(folder: Path | None) -> None:
         check_writable(folder / "xla")
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-        # JAX warns of each program that it can't keep, and goes on; a full disk needn't be reported that often.
+        # JAX would warn about each program that it can't cache, as on a full disk.
         warnings.filterwarnings("ignore", "Error (writing|reading) persistent compilation cache", UserWarning)
 
 
 def command_line() -> str:
-    """What was typed, for cards that say how a network was made."""
+    """The command as typed, for the card of the network that it makes."""
     return valid_unicode(shlex.join(["leepjax", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""What commands print, and the exit code where sources failed."""
+"""Print the results of commands, and exit with 1 if sources failed."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_rankings(rankings: "Iterable[Ranking]", format: Format) -> None:
-    """Print rankings one after the other, or the records of all as one JSON or CSV document."""
+    """Print rankings one after the other, or all records as one JSON or CSV document."""
     from leepjax.tables import render
 
     known = [ranking for ranking in rankings if ranking.records or ranking.failures]
@@ -30,7 +30,7 @@ def print_rankings(rankings: "Iterable[Ranking]", format: Format) -> None:
 
 @contextmanager
 def printed_at_interrupt(format: Format) -> Iterator[None]:
-    """Print what is known so far when a ranking is interrupted."""
+    """Print the results so far when a ranking is interrupted."""
     from leepjax.ranking.carry_out import Interrupt
 
     try:
@@ -41,7 +41,7 @@ def printed_at_interrupt(format: Format) -> Iterator[None]:
 
 
 def write_page(command: str, rankings: "Sequence[Ranking]", out: Path, seconds: float) -> None:
-    """Write the page of the rankings that a command made in some seconds, and say on stderr where it is."""
+    """Write the page of a command's rankings, which took `seconds`, and print its path to stderr."""
     from leepjax.report.make import write_rankings
     from leepjax.studies.provenance import this_run
 
@@ -55,7 +55,7 @@ def write_page(command: str, rankings: "Sequence[Ranking]", out: Path, seconds: 
 
 
 def print_adapted(adapted: "Adapted", format: Format) -> None:
-    """Print what a source reaches after its adaptation, and on stderr where it was written."""
+    """Print the metrics of an adapted source, and to stderr the path that it was written to."""
     from leepjax.models.source import WeightsFile
     from leepjax.tables import render
 
@@ -65,7 +65,7 @@ def print_adapted(adapted: "Adapted", format: Format) -> None:
 
 
 def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:
-    """End with exit code 1 and a line on stderr that says which sources failed; go on if none did."""
+    """Print the failed sources to stderr, on one line, and exit with 1; do nothing if there are none."""
     if not failures:
         return
     several = len({failure.target for failure in failures}) > 1
@@ -76,6 +76,6 @@ def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:
 
 
 def training_status(at: "Progress") -> str:
-    """How far a training is; the text changes once per epoch, and so a log gets a line per epoch."""
+    """Status of a training run. The text changes once per epoch, so that a log has one line per epoch."""
     accuracy = "" if at.accuracy is None else f", test accuracy {at.accuracy:.3f}"
     return f"loss {at.loss:.3f}{accuracy}, epoch {at.epoch + 1}:"

@@ -32,19 +32,19 @@ def pretrain(
     target
         The training images: a folder, an .npz, or digits.
     test
-        The images that its accuracy is measured on, likewise; left out where the training images come in splits.
+        The test images, in the same formats; can be left out if the training images come in splits.
     name
         The source's name: NAME.safetensors and NAME.json are written.
     out
-        The folder they are written to.
+        Folder for these files.
     classes
         Train on these classes only, separated by commas.
     model
         The architecture.
     data
-        What the images are, for the model card.
+        Description of the images, for the model card.
     licence
-        Of the images, for the model card.
+        Licence of the images, for the model card.
     """
     from leepjax.adapting.pretrain import open_sets
     from leepjax.adapting.pretrain import pretrain as run_pretrain

@@ -1,4 +1,4 @@
-"""How far a command is, on stderr: bars with rate and time left on a terminal, a line per source elsewhere."""
+"""Report progress on stderr: bars with rate and time left on a terminal, otherwise one line per source."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 @contextmanager
 def progress(*, each_stage: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """A function ``(what, done, total)`` to report with: `what` is "group: stage", and each group has a bar.
+    """Yield a callback ``(what, done, total)``: `what` is "group: stage", and each group has a bar.
 
-    Without a terminal the group `OVERALL` gets a line per call, and the others one every 15 seconds; with `each_stage`
-    they get one whenever `what` changes, as it does once per epoch of a training.
+    Without a terminal, the group `OVERALL` prints one line per call, and the other groups one every 15 seconds or, with
+    `each_stage`, whenever `what` changes, which in training is once per epoch.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -53,7 +53,7 @@ class _Rate(ProgressColumn):
 
 
 class _PlainLines:
-    """A line per source that is done, and one every 15 seconds in between: a log stays short."""
+    """One line per finished source, and one every 15 seconds in between, so that a log stays short."""
 
     def __init__(self, console: Console, each_stage: bool):
         self._console, self._each_stage = console, each_stage
@@ -76,7 +76,7 @@ class _PlainLines:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in words.
+    """Format a duration in seconds.
 
     >>> _duration(8.4), _duration(130), _duration(7300)
     ('8 s', '2 min', '2.0 h')

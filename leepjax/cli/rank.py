@@ -1,4 +1,4 @@
-"""``leepjax rank``: score sources on a target, and verify by training."""
+"""``leepjax rank``: score sources on a target, and verify the scores by training."""
 
 import time
 from typing import Annotated
@@ -29,9 +29,9 @@ def rank(
         digits, a folder class/image or split/class/image, an .npz with images and labels, a .parquet,
         tfds:NAME[:SPLIT], or hf:NAME_OR_PATH[:SPLIT] (leepjax ls targets).
     dry_run
-        Only estimate what there is to fetch, and how long the images would take each source here.
+        Only estimate the downloads, and how long each source would take for the images on this machine.
     format
-        What stdout gets.
+        Output format.
     """
     from leepjax.cli.progress import progress
     from leepjax.ranking.rank import rank as run_rank
@@ -57,4 +57,4 @@ def _estimate(target: str, options: RankingOptions, reading: Reading, format: Fo
     opened = open_target("rank", target, options.limit, 0, **vars(reading), with_test=True)
     num_examples = len(opened) + len(opened.test or ())
     rows = estimate(num_examples, names_of(options.sources))
-    print(render(rows, format, f"What {num_examples} images would take"))  # noqa: T201
+    print(render(rows, format, f"Estimated time for {num_examples} images"))  # noqa: T201

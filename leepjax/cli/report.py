@@ -1,4 +1,4 @@
-"""``leepjax report``: what records say, as a page and figures."""
+"""``leepjax report``: show records as a page and figures."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from leepjax.printable import printable
 
 
 def report(folder: Path, /, *, out: Path | None = None, formats: str = "png,svg,pdf") -> None:
-    """Draw what a folder's records say: one HTML page that needs no other file, and the figures of studies.
+    """Draw a report of a folder's records: one self-contained HTML page, and the figures of studies.
 
     Parameters
     ----------
     folder
-        What leepjax study, rank or sweep wrote with --out.
+        The --out folder of leepjax study, rank or sweep.
     out
         Folder for report.html and figures/; FOLDER/report by default.
     formats
-        Of the figures' files: png, svg, pdf, separated by commas. Drawing them needs pip install 'leepjax[report]'.
+        Formats of the figures: png, svg, pdf, separated by commas. Drawing them needs pip install 'leepjax[report]'.
     """
     from leepjax.report.make import make_report
 

@@ -28,19 +28,19 @@ def retrain(
     Parameters
     ----------
     target
-        What rank takes (leepjax ls targets).
+        A target, as for rank (leepjax ls targets).
     source
         A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
     seed
-        Of the limit, the split and the folds.
+        Seed of the limit, the split and the folds.
     out
         Folder for the network with its new head: a source, NAME.safetensors and NAME.json.
     name
-        What it is called; made of the source's and the target's names by default.
+        Name of the network; by default made of the source's and the target's names.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     format
-        What stdout gets.
+        Output format.
     """
     from leepjax.adapting.parts import parts
     from leepjax.adapting.retrain import retrain as run_retrain

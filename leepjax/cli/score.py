@@ -1,4 +1,4 @@
-"""``leepjax score``: score arrays that are on disk already."""
+"""``leepjax score``: score arrays on disk."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ def score(
     seed: int = 0,
     format: Format = "table",
 ) -> None:
-    """Score arrays that you already have: evidence.npy [n z] or [n d], and labels.npy [n].
+    """Score arrays on disk: evidence.npy [n z] or [n d], and labels.npy [n].
 
     Parameters
     ----------
@@ -26,21 +26,21 @@ def score(
         Source probabilities, logits or features, one row per example: .npy, CSV (with or without a header), JSON lines
         (lists, or objects with probs, logits or features and label), or - for stdin.
     labels
-        Integer target classes in the same formats; the same file again where it has a column label.
+        Integer target classes in the same formats; the same file again if it has a column label.
     kind
-        What the evidence is.
+        Kind of evidence.
     measures
-        Names separated by commas, or all; by default the paper's and their kin (leepjax ls measures) that read this
-        kind.
+        Names separated by commas, or all; by default the measures of the LEEP paper and closely related ones (leepjax
+        ls measures) that read this kind.
     num_classes
-        Read from the labels by default.
+        Number of target classes; by default one more than the largest label.
     resamples
         Bootstrap resamples for the intervals; 0 for none. Without them a large .npy is read in batches by the measures
         that stream; with them the evidence is held in memory.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     format
-        What stdout gets.
+        Output format.
     """
     from leepjax.ranking.score import score_arrays
     from leepjax.tables import render

@@ -1,4 +1,4 @@
-"""``leepjax study``: the experiments of the LEEP paper, and yours of the same kind."""
+"""``leepjax study``: the experiments of the LEEP paper, also with your own sources and targets."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,38 +30,39 @@ def study(
     workers: int | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
 ) -> None:
-    """Repeat an experiment of the LEEP paper: sample tasks, score sources on them, transfer, and record all of it.
+    """Repeat an experiment of the LEEP paper: sample tasks, score sources on them, transfer, and record the results.
 
-    leepjax report draws what is recorded. Run again, and what is recorded isn't done again.
+    leepjax report draws the results. Running again doesn't repeat recorded work.
 
     Parameters
     ----------
     name
-        large: tasks of many images, heads and fine-tuning. small-balanced, small-imbalanced: a few dozen images a
-        class. convergence: fine-tuning against training from scratch. source-selection: many sources for one task.
+        large: tasks of many images, heads and fine-tuning. small-balanced, small-imbalanced: a few dozen images
+        per class. convergence: fine-tuning against training from scratch. source-selection: many sources for one task.
     scale
-        paper: the paper's size, for GPUs and TPUs. desk: what two cores do in hours. smoke: a check in a minute, on
-        digits.
+        paper: the paper's size, for GPUs and TPUs. desk: a few hours on two cores. smoke: a check on digits that takes
+        a minute.
     out
         Folder for NAME/tasks.jsonl.gz, outcomes.jsonl and study.json.
     sources
-        In place of the study's: names (leepjax ls sources), local-dir:PATH or .safetensors paths, separated by commas.
+        Sources instead of the study's: names (leepjax ls sources), local-dir:PATH or .safetensors paths, separated by
+        commas.
     train
-        In place of the study's targets: training sets, separated by commas (leepjax ls targets).
+        Training sets of the targets instead of the study's, separated by commas (leepjax ls targets).
     test
         Their test sets, in the same order.
     tasks
-        How many tasks of each kind.
+        Number of tasks of each kind.
     trained
-        How many of them are fine-tuned, or learned from scratch, too.
+        Number of tasks (the first ones) that are also fine-tuned or learned from scratch.
     methods
         head, finetune, scratch, separated by commas.
     epochs
-        Of fine-tuning and training from scratch.
+        Epochs of fine-tuning and training from scratch.
     image_size
-        Fine-tune sources that expect larger images at so many pixels a side.
+        Side in pixels at which to fine-tune sources that expect larger images.
     seed
-        Of the sampled tasks.
+        Seed of the sampled tasks.
     engine
         Where trainings run: in this process, in several processes, or in Ray's workers (on the cluster at
         $RAY_ADDRESS, if set).
@@ -79,7 +80,8 @@ def study(
     config = STUDIES[name][scale]
     if (train is None) != (test is None) or len(names_of(train) or ()) != len(names_of(test) or ()):
         raise InputError(
-            f"study: expected as many test sets as training sets, got --train {train} and --test {test}; name both."
+            f"study: expected as many test sets as training sets, got --train {train} and --test {test}; "
+            "pass one test set per training set."
         )
     chosen = {
         "sources": names_of(sources),

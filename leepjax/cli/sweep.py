@@ -1,4 +1,4 @@
-"""``leepjax sweep``: score sources on several targets, and verify by training."""
+"""``leepjax sweep``: score sources on several targets, and verify the scores by training."""
 
 import time
 from typing import Annotated
@@ -27,7 +27,7 @@ def sweep(
     Parameters
     ----------
     targets
-        What rank takes, separated by commas.
+        Targets, as for rank, separated by commas.
     engine
         Where sources are measured; results are the same. serial: in this process, one after the other. processes: in
         several processes of this machine. ray: by Ray's workers on this machine or on the cluster at $RAY_ADDRESS;
@@ -35,7 +35,7 @@ def sweep(
     workers
         How many processes; one per core by default.
     format
-        What stdout gets: rankings one after the other, or the records of all in one JSON or CSV document.
+        Output format: rankings one after the other, or all records as one JSON or CSV document.
     """
     from leepjax.cli.progress import progress
     from leepjax.ranking.sweep import sweep as run_sweep

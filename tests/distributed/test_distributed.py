@@ -274,5 +274,5 @@ def test_options_that_do_not_go_together(options, message):
 
 def test_a_script_that_is_not_there():
     code, _, err = run(*LAUNCH, "nowhere.py")
-    message = "leepjax: launch: expected a Python file, got 'nowhere.py', which is none; check the path.\n"
+    message = "leepjax: launch: expected a Python file, got 'nowhere.py', which isn't a file; correct the path.\n"
     assert (code, err) == (2, message)
