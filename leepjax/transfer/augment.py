@@ -1,14 +1,14 @@
-"""Augmentation on the device: random shifts and mirror images of uint8 batches."""
+"""Augmentation on the device: random shifts and horizontal flips of uint8 batches."""
 
 import jax
 import jax.numpy as jnp
 
 
 def augment(key: jax.Array, images: jax.Array, *, crop: bool, flip: bool) -> jax.Array:
-    """Images [n h w 3] of which, with `flip`, half are mirrored, and, with `crop`, each is shifted.
+    """Randomly mirror half of the images [n h w 3] if `flip`, and shift each of them if `crop`.
 
-    A shift is of up to an eighth of the image's width each way, 4 pixels of 32, and zeros come in (He et al. 2016,
-    section 4.2). Each image's fate is fixed by the key and its place in the batch.
+    Shifts are up to an eighth of the image's width in each direction (4 pixels of 32), with zeros filled in (He et al.
+    2016, section 4.2). The augmentation of an image depends only on the key and its position in the batch.
     """
     flip_key, shift_key = jax.random.split(key)
     n, height, width, channels = images.shape

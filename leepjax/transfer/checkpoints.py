@@ -1,4 +1,4 @@
-"""States of a training on disk, by Orbax: whole or not there, checked when they are read, the newest that is sound."""
+"""Checkpoints of a training run, by Orbax: written atomically, and checked for damage when they are read."""
 
 import contextlib
 import logging
@@ -16,21 +16,21 @@ from leepjax.types import InputError
 log = logging.getLogger("leepjax")
 
 KEPT = 2
-"""The newest, and the one before it, should the newest be damaged."""
+"""Number of checkpoints kept: the newest, and the one before it in case the newest is damaged."""
 _OVERHEAD = 1 << 18
-"""Bytes of a checkpoint beside its arrays, at most."""
+"""Upper bound on the bytes of a checkpoint besides its arrays."""
 SECONDS = 30.0
-"""How much work a killed training may lose."""
+"""Seconds between checkpoints, the most work that a killed training run loses."""
 
 
 class Checkpoints:
-    """The last two states of one training, in a folder of its own.
+    """The last two states of a training run, in a folder of their own.
 
-    A state is a pytree of arrays and a `progress` of plain values. `identity` is a digest of all that the training
-    depends on; a folder that holds anything else is refused.
+    A state is a pytree of arrays and a dict `progress` of plain values. `identity` is a digest of everything that the
+    run depends on.
 
     Raises:
-        InputError: when the folder isn't this training's.
+        InputError: when the folder holds anything but checkpoints of this run.
     """
 
     def __init__(self, folder: Path, identity: str):
@@ -41,43 +41,43 @@ class Checkpoints:
 
     @property
     def due(self) -> bool:
-        """Whether so much time has passed that losing it would annoy."""
+        """Whether `SECONDS` have passed since the last checkpoint."""
         return time.monotonic() - self._last >= SECONDS
 
     def save(self, step: int, state: Any, progress: dict[str, Any]) -> bool:
-        """Write a state; until it is whole, a reader sees the one before.
+        """Write a state; until it is complete, readers see the one before.
 
-        Returns False, after a warning, when it can't be written: the training needn't end for it.
+        Returns False, with a warning, if it can't be written: training continues without it.
         """
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
         named = ocp.args.StandardSave({f"{i:05}": leaf for i, leaf in enumerate(leaves)})
         told = ocp.args.JsonSave(progress | {"digest": _digest(leaves)})
         try:
-            # Orbax's threads print tracebacks of their own where a disk is full, so it isn't asked to then.
+            # Check the disk first, because Orbax's threads print tracebacks if it is full.
             check_room(self.folder, sum(leaf.nbytes for leaf in leaves) + _OVERHEAD)
             self._manager.save(step, args=ocp.args.Composite(state=named, progress=told), force=True)
         except MemoryError:
             raise
-        except Exception as error:  # Orbax's and TensorStore's own, beside those of the system
+        except Exception as error:  # exceptions of Orbax, TensorStore and the system
             log.warning(
-                "%s: the checkpoint of step %d can't be written (%s); the training goes on, and the checkpoints "
-                "before it are kept.",
+                "%s: the checkpoint of step %d can't be written (%s); training continues, and earlier "
+                "checkpoints are kept.",
                 self.folder,
                 step,
                 error.strerror if isinstance(error, WriteError) else _first_line(error),
             )
             with contextlib.suppress(Exception):
                 self._manager.close()
-            self._manager = self._open()  # which removes what was written of it
+            self._manager = self._open()  # removes the partial checkpoint
             return False
         finally:
             self._last = time.monotonic()
         return True
 
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
-        """The newest sound state, as a pytree like `like`, and its progress; None if there is none.
+        """Read the newest undamaged state, as a pytree like `like`, and its progress; None if there is none.
 
-        A damaged one is set aside, and told.
+        Damaged checkpoints are renamed, with a warning.
         """
         leaves, structure = jax.tree.flatten(like)
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -85,7 +85,7 @@ class Checkpoints:
                 saved, progress = self._read(step, leaves)
             except MemoryError:
                 raise
-            except Exception as error:  # whatever Orbax makes of a damaged file
+            except Exception as error:  # Orbax raises many types for a damaged file
                 self._set_aside(step, _first_line(error))
                 continue
             return jax.tree.unflatten(structure, saved), progress
@@ -107,9 +107,9 @@ class Checkpoints:
         args = ocp.args.Composite(state=ocp.args.StandardRestore(named), progress=ocp.args.JsonRestore())
         restored = self._manager.restore(step, args=args)
         leaves = [np.asarray(restored["state"][name]) for name in named]
-        # Orbax restores some damaged files without a word.
+        # Orbax restores some damaged files without an error.
         if _digest(leaves) != restored["progress"]["digest"]:
-            raise ValueError("its arrays aren't those that were written")
+            raise ValueError("its arrays differ from those that were written")
         return leaves, restored["progress"]
 
     def _set_aside(self, step: int, reason: str) -> None:
@@ -117,16 +117,16 @@ class Checkpoints:
         (self.folder / str(step)).rename(damaged)
         self._manager.reload()
         left = max(self._manager.all_steps(), default=None)
-        then = "beginning anew" if left is None else f"going on from the one before, of step {left}"
+        then = "starting again" if left is None else f"continuing from the one before, of step {left}"
         log.warning(
             "%s: the checkpoint of step %d can't be restored (%s) and is set aside; %s.", damaged, step, reason, then
         )
 
 
 def _claim(folder: Path, identity: str) -> None:
-    """Make the folder this training's, unless it is somebody else's."""
+    """Mark the folder as belonging to this run; raise if it belongs to another."""
     mark = folder / "training"
-    sweep(folder)  # a process that was killed while it wrote the mark leaves a temporary file only
+    sweep(folder)  # a process killed while writing the mark leaves only a temporary file
     if folder.is_dir() and any(folder.iterdir()) and not (mark.exists() and mark.read_bytes() == identity.encode()):
         raise InputError(
             f"train: expected an empty folder or checkpoints of this training in {folder}, got others (data, weights "

@@ -1,4 +1,4 @@
-"""The curve of a training: a flat record for each epoch, and where it stands in between."""
+"""The training curve, one flat record per epoch, and the position within a run."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,44 +10,44 @@ from leepjax.transfer.metrics import Metrics
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
-    """What an epoch learned, how fast, and what the network was worth after it."""
+    """Loss, speed and test metrics of one epoch."""
 
     epoch: int
     """Epochs done, from 1."""
     step: int
-    """Steps done, from the beginning of the training."""
+    """Steps done since the beginning of the run."""
     learning_rate: float
-    """Of the body, at the epoch's last step."""
+    """Learning rate of the body at the last step of the epoch."""
     loss: float
-    """Mean cross-entropy in nats of the training batches, augmented, each before it was learned from."""
+    """Mean cross-entropy in nats over the epoch's augmented batches, each before its update."""
     train_accuracy: float
-    """Of the same predictions."""
+    """Accuracy of the same predictions."""
     validation_loss: float | None = None
-    """On the part held out for early stopping, if there is one."""
+    """Log-loss on the part held out for early stopping, if there is one."""
     accuracy: float | None = None
-    """On the test set, if there is one; so are the other four (`leepjax.transfer.metrics`)."""
+    """Accuracy on the test set, if there is one; also the next four (`leepjax.transfer.metrics`)."""
     balanced_accuracy: float | None = None
     macro_f1: float | None = None
     log_loss: float | None = None
     ece: float | None = None
     seconds: float
-    """Of the epoch's steps, the first epoch's with compilation and none with evaluation."""
+    """Duration of the epoch's steps; in the first epoch with compilation, always without evaluation."""
     steps_per_second: float
     images_per_second: float
 
 
 class Position(msgspec.Struct, kw_only=True):
-    """Where a training stands: what a checkpoint holds beside the arrays."""
+    """The position within a training run: the content of a checkpoint besides the arrays."""
 
     step: int = 0
     """Steps done."""
     curve: list[Epoch] = []
     losses: float = 0.0
-    """Sum over the steps of the epoch under way; the next two likewise."""
+    """Sum over the steps of the current epoch; also the next two."""
     correct: int = 0
     seconds: float = 0.0
     best_loss: float = float("inf")
-    """The lowest validation loss, and the number of epochs done when it was reached."""
+    """`best_loss` and `best_epoch`: the lowest validation loss, and the epochs done when it was reached."""
     best_epoch: int = 0
     finished: bool = False
 
@@ -64,7 +64,7 @@ class Position(msgspec.Struct, kw_only=True):
         validation_loss: float | None,
         test: Metrics | None,
     ) -> Epoch:
-        """Turn the sums of an epoch of so many steps into its record."""
+        """Turn the sums of an epoch into its record, and reset them."""
         epoch = Epoch(
             epoch=len(self.curve) + 1,
             step=self.step,

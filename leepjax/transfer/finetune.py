@@ -1,4 +1,4 @@
-"""Train everything on the target: from a source's weights, or from fresh ones for comparison."""
+"""Train a whole network on the target: from a source's weights, or from fresh ones for comparison."""
 
 from typing import Any, NamedTuple
 
@@ -15,14 +15,14 @@ from leepjax.transfer.train import train
 
 
 class Trained(NamedTuple):
-    """A network that was trained on a target."""
+    """A network trained on a target, with its test logits and curve."""
 
     model: Any
     """The NNX module, ready for inference."""
     logits: np.ndarray
-    """[n c] what it says of the test set."""
+    """[n c] logits of the test set."""
     curve: list[Epoch]
-    """A record an epoch."""
+    """One record per epoch."""
 
 
 def fine_tune(
@@ -30,19 +30,19 @@ def fine_tune(
 ) -> Trained:
     """Train all of `source`, with a fresh head, on `train_set`, and measure it on `test_set`.
 
-    With `from_scratch` under the same recipe it makes a pair: both see the same batches, augmented alike, and what is
-    different is where they began.
+    `from_scratch` with the same recipe is its control: both see the same batches with the same augmentation, and differ
+    only in their initial weights.
 
     Args:
         source: one of leepjax's architectures with weights.
-        train_set: what to learn from.
-        test_set: what to measure on, with the same classes; nothing is chosen by it.
+        train_set: the training set.
+        test_set: the test set, with the same classes; nothing is chosen by it.
         recipe: how to train; its seed draws the head, the order and the augmentation.
-        options: of `leepjax.transfer.train.train`: `per_epoch`, `checkpoints`, `on_step` and `on_epoch`.
+        options: passed to `leepjax.transfer.train.train`: `per_epoch`, `checkpoints`, `on_step` and `on_epoch`.
 
     Raises:
-        InputError: for a source that is a user's function, sets of other classes than one another's, an empty set, or
-            another training's checkpoints.
+        InputError: for a source that is a user's function, sets with different classes, an empty set, or checkpoints of
+            another training run.
         FloatingPointError: when the loss is no longer finite.
     """
     model = source.network.model()
@@ -53,9 +53,9 @@ def fine_tune(
 def from_scratch(
     source: Source, train_set: Target, test_set: Target, *, recipe: Recipe = FineTuning(), **options: Any
 ) -> Trained:
-    """Train a fresh network of `source`'s architecture on `train_set`: what is reached without its weights.
+    """Train a fresh network of `source`'s architecture on `train_set`, as a control without its weights.
 
-    Args and errors are `fine_tune`'s; images are normalised as for the source, and the seed draws all weights.
+    Arguments and errors are those of `fine_tune`. Images are normalised as for the source; the seed draws all weights.
     """
     model = source.network.fresh(len(train_set.classes), recipe.seed)
     return _train(model, source, train_set, test_set, recipe, **options)
@@ -77,6 +77,6 @@ def _train(
 
 
 def logits_of(model: nnx.Module, source: Source, test: Images) -> np.ndarray:
-    """[n c] what a network that was made from `source` says of a test set."""
+    """[n c] logits of a test set by a network adapted from `source`."""
     graphdef, state = nnx.split(model)
     return predict(Merged(graphdef), state, test.images, source.card.preprocessing, source.dtype)

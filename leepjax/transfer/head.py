@@ -16,10 +16,10 @@ from leepjax.types import InputError
 
 L2_GRID = tuple(10.0**power for power in range(-4, 2))
 NUM_FOLDS = 5
-# Which held-out examples are right is known long before the last digits of the objective.
+# Relative tolerance in the folds: the predictions of held-out examples converge long before the objective does.
 FOLD_TOLERANCE = 1e-3
 FOLD_STAGES = (200,)
-# So many L2s in a row that are worse than the best: weaker ones, which take the longest, aren't tried.
+# Stop after this many consecutive L2s worse than the best: the weaker ones, which take longest, aren't tried.
 PATIENCE = 2
 TOLERANCE = 1e-6
 
@@ -37,17 +37,17 @@ class Head(NamedTuple):
     """[c] −1e9 for a class without a training example: it is never predicted"""
 
     def logits(self, features: ArrayLike) -> jax.Array:
-        """[n c] scores of features [n d]."""
+        """[n c] logits of features [n d]."""
         return (jnp.asarray(features) - self.mean) / self.std @ self.kernel + self.bias
 
 
 class Retrained(NamedTuple):
-    """A re-trained head and what choosing its L2 showed."""
+    """A re-trained head, its L2, and the accuracy at that L2 in cross-validation."""
 
     head: Head
     l2: float
     validation_accuracy: float
-    """Mean accuracy over the folds of the training data at the chosen L2; NaN where nothing was held out."""
+    """Mean accuracy over the folds of the training data at the chosen L2; NaN if nothing was held out."""
 
 
 def retrain_head(
@@ -61,20 +61,20 @@ def retrain_head(
 ) -> Retrained:
     """Fit a head to training features [n d] and labels [n], with L2 chosen by stratified cross-validation on them.
 
-    Minimises the mean cross-entropy plus ``l2 / 2 · ‖kernel‖²`` on standardised features. The folds are fitted side by
-    side, from the strongest L2 of `L2_GRID` to the weakest, each from where the one before ended. Of L2s that are
-    right equally often the strongest is taken: ties are common on small sets, and the simpler head is the safer one.
+    Minimise the mean cross-entropy plus ``l2 / 2 · ‖kernel‖²`` on standardised features. All folds are fitted at once,
+    from the strongest L2 of `L2_GRID` to the weakest, each fit starting from the one before. Of equally accurate L2s
+    the strongest is chosen: ties are common on small sets, and the simpler head is the safer one.
 
     Args:
         features: [n d] finite.
         labels: [n] integers in [0, num_classes).
-        num_classes: classes of the head. One without a training example is never predicted.
-        seed: what the folds and minibatches are drawn by. With fewer examples than folds each is a fold of its own.
-        l2: the strength of the penalty; None chooses it.
-        minibatches: train the head at that L2 so, as the papers do; None solves for the minimum.
+        num_classes: number of classes of the head. A class without a training example is never predicted.
+        seed: seed of the folds and minibatches. With fewer examples than folds, each example is its own fold.
+        l2: strength of the penalty; None chooses it by cross-validation.
+        minibatches: train the final head by minibatches, as in the papers; None solves for the minimum.
 
     Raises:
-        InputError: for features that aren't finite, labels out of range, shapes that don't fit, or an L2 that isn't
+        InputError: for features that aren't finite, labels out of range, shapes that don't match, or an L2 that isn't
             positive.
         FloatingPointError: when minibatches diverge.
     """
@@ -103,14 +103,14 @@ def check_l2(function: str, l2: float | None) -> jax.Array:
 
 
 def fold_of(labels: np.ndarray, seed: int) -> np.ndarray:
-    """[n] the fold in which each example is held out; −1 for a single one, which can't both teach and be held out."""
+    """[n] the fold in which each example is held out; −1 for a single example, which can't be held out."""
     folds = np.empty(len(labels), np.int32)
     folds[stratified_order(labels, seed)] = np.arange(len(labels)) % NUM_FOLDS
     return folds if len(labels) > 1 else folds - 1
 
 
 class Fitted(NamedTuple):
-    """What `fit_head` finds, as arrays."""
+    """The result of `fit_head`, as arrays."""
 
     head: Head
     l2: jax.Array
@@ -128,9 +128,9 @@ def fit_head(
     num_classes: int,
     tolerance: float = TOLERANCE,
 ) -> Fitted:
-    """The head of the examples that are counted [n], as one program that maps over tasks.
+    """Fit a head to the examples for which `counted` [n] is True; works under `jax.vmap` over tasks.
 
-    With one L2 nothing is held out; of several, strongest first, cross-validation over the folds [n] chooses.
+    With a single L2 nothing is held out; of several, strongest first, cross-validation over the folds [n] chooses one.
     """
     weights = counted.astype(features.dtype) / counted.sum()
     mean, std = _standard(features, counted)
@@ -151,7 +151,7 @@ def fit_head(
 
 
 def _validate(x, targets, labels, counted, folds, l2s):
-    """The accuracy [l] on held-out examples at each L2, and the parameters [l k c f] of the folds."""
+    """[l] the accuracy on held-out examples at each L2, and [l k c f] the parameters of the folds."""
     held_out = folds == jnp.arange(NUM_FOLDS)[:, None]
     taught = (counted & ~held_out).astype(x.dtype)
     weights = taught / taught.sum(axis=1, keepdims=True)
@@ -171,7 +171,7 @@ def _validate(x, targets, labels, counted, folds, l2s):
 
 
 def _standard(features, counted):
-    """[d] mean and standard deviation of the examples that are counted; a constant feature keeps its scale."""
+    """[d] mean and standard deviation of the counted examples; the deviation of a constant feature is set to 1."""
     features = jnp.where(counted[:, None], features, 0)
     mean = features.sum(axis=0) / counted.sum()
     variance = jnp.where(counted[:, None], (features - mean) ** 2, 0).sum(axis=0) / counted.sum()
@@ -180,7 +180,7 @@ def _standard(features, counted):
 
 
 def _row_space(x):
-    """Far fewer examples [n d] than features, in a basis [d n] of what they span: L2 wants no kernel outside of it."""
+    """Rotate examples [n d], n ≪ d, into a basis [d n] of their span: with L2, the kernel lies in that span."""
     if 2 * x.shape[0] > x.shape[1]:
         return x, None
     basis, coordinates = jnp.linalg.qr(x.T)

@@ -17,30 +17,30 @@ from leepjax.transfer.head import Head, check_l2, fit_head, fold_of
 from leepjax.types import InputError
 
 TOLERANCE = 1e-5
-"""How far above its minimum an objective may end, relative to itself."""
+"""Largest distance of an objective to its minimum, relative to the objective."""
 
 
 class Heads(NamedTuple):
-    """Heads of t tasks, padded to the classes of the largest, and what they are right about."""
+    """Heads of t tasks, padded to the number of classes of the largest, with their accuracies."""
 
     heads: Head
-    """Of each task: means and deviations [t d], kernels [t d c'], biases [t c']"""
+    """Stacked over tasks: means and deviations [t d], kernels [t d c'], biases [t c']"""
     classes: np.ndarray
-    """[t c'] the labels that a head's columns stand for; −1 where there is none, which is never predicted"""
+    """[t c'] the label of each column of a head; −1 for padding, which is never predicted"""
     l2: np.ndarray
     """[t]"""
     validation_accuracy: np.ndarray
-    """[t] mean over the folds of the training examples at the chosen L2; NaN where nothing was held out"""
+    """[t] mean accuracy over the folds of the training examples at the chosen L2; NaN if nothing was held out"""
     test_accuracy: np.ndarray
     """[t] NaN for a task without a test example"""
 
     def logits(self, task: int, features: ArrayLike) -> jax.Array:
-        """[n c_t] scores of features [n d] for the classes of one task."""
+        """[n c_t] logits of features [n d] for the classes of one task."""
         head = jax.tree.map(lambda leaves: leaves[task], self.heads)
         return head.logits(features)[:, self.classes[task] >= 0]
 
     def predict(self, task: int, features: ArrayLike) -> np.ndarray:
-        """[n] the labels that a task's head finds most likely."""
+        """[n] the labels predicted by a task's head."""
         return self.classes[task][np.asarray(self.logits(task, features)).argmax(axis=1)]
 
 
@@ -56,32 +56,31 @@ def retrain_heads(
     num_shapes: int = 1,
     batch_size: int | None = None,
 ) -> Heads:
-    """The heads that `retrain_head` gives of many tasks, each a subset of the classes of one table.
+    """Fit the heads of `retrain_head` for many tasks, each a subset of the classes of one table.
 
-    Task t learns from the training examples whose class is in its subset and is tested on the test examples whose
-    class is, as in the experiments that `leep_tasks` scores. The rows of the tasks are looked up in `features` inside
-    the program, padded to the largest task's; what is padded has no weight, and a class without an example is never
-    predicted.
+    Task t is trained on the training examples, and tested on the test examples, whose class is in its subset, as in the
+    experiments scored by `leep_tasks`. The rows of a task are gathered from `features` inside the program and padded to
+    the size of the largest task; padding has no weight, and a class without an example is never predicted.
 
     Args:
         features: [n d] finite, as in a source's table.
         labels: [n] integers in [0, c).
         tasks: [t c] booleans: which classes belong to which task.
-        train: [n] or, for each task its own, [t n] booleans: the examples to learn from.
-        test: the same of the examples to be tested on.
-        seed: what the folds are drawn by, in each task as in `retrain_head`.
-        l2: the strength of the penalty in all tasks; None chooses one for each by its own training examples.
-        num_shapes: tasks of similar size share a padded shape, of which there are so many. More of them waste less
-            on what is padded, and each is compiled once for all tables of the same width and length.
-        batch_size: tasks that are solved side by side, until the slowest of them has ended; None: one on a CPU, whose
-            cores one task keeps busy, and 32 elsewhere. Memory grows with it, and not with the number of tasks.
+        train: [n] booleans that mark the training examples, or [t n] if they differ between tasks.
+        test: the same for the test examples.
+        seed: seed of the folds, in each task as in `retrain_head`.
+        l2: strength of the penalty in all tasks; None chooses one per task by cross-validation.
+        num_shapes: number of padded shapes; tasks of similar size share one. More shapes waste less on padding, but
+            each is compiled, once for all tables of the same width and length.
+        batch_size: number of tasks solved at once, until the slowest of them converges; None means one on a CPU, whose
+            cores one task keeps busy, and 32 elsewhere. Memory grows with it, but not with the number of tasks.
 
     Raises:
         InputError: for tasks that aren't booleans [t c] or have no training example, training or test examples that
-            aren't booleans [n] or [t n], and what `retrain_head` raises.
+            aren't booleans [n] or [t n], and as in `retrain_head`.
     """
     if num_shapes < 1:
-        raise InputError(f"retrain_heads: expected num_shapes >= 1, got {num_shapes}; raise it.")
+        raise InputError(f"retrain_heads: expected num_shapes >= 1, got {num_shapes}; pass 1 or more.")
     subsets = _booleans("tasks", tasks)
     x, ys, _, _ = check_features("retrain_heads", features, labels, subsets.shape[1], None)
     ys, l2s = np.asarray(ys), check_l2("retrain_heads", l2)
@@ -92,7 +91,7 @@ def retrain_heads(
     batch_size = batch_size or (1 if on_cpu else 32)
     order = np.argsort([len(rows) * subset.sum() for rows, subset in zip(parts[0], subsets, strict=True)])
     groups = [group for group in np.array_split(order, num_shapes) if len(group)]
-    # A task's products are too small to be shared by cores, so each core has tasks of its own.
+    # The products of a task are too small to be split over cores, so each core solves its own tasks.
     lanes = min(os.cpu_count() or 1, len(groups[0])) if on_cpu else 1
     with threadpool_limits(1, "blas"):
         found = [_retrain_group(x, ys, subsets, parts, group, seed, l2s, lanes, batch_size) for group in groups]
@@ -111,7 +110,7 @@ def _booleans(name, values):
 
 
 def _rows(name, given, subsets, labels):
-    """For each task the rows of its classes among those given."""
+    """For each task, the given rows whose class belongs to it."""
     marks = np.asarray(given)
     t, n = len(subsets), len(labels)
     if marks.dtype != bool or marks.shape not in ((n,), (t, n)):
@@ -124,8 +123,8 @@ def _rows(name, given, subsets, labels):
 
 
 def _retrain_group(x, labels, subsets, parts, group, seed, l2s, lanes, batch_size):
-    """The heads of some tasks, padded to the largest of them, computed in lanes of equally many."""
-    # A task's classes are numbered in their order.
+    """Fit the heads of a group of tasks, padded to the largest, in lanes of equally many tasks."""
+    # The classes of a task are renumbered in ascending order.
     numbers = np.cumsum(subsets[group], axis=1) - 1
     padded = []
     for part in parts:
@@ -153,7 +152,7 @@ def _interleaved(arrays):
 
 
 def _padded(arrays):
-    """Arrays side by side, zeros after the shorter ones."""
+    """Stack arrays, with shorter ones padded with zeros."""
     padded = np.zeros((len(arrays), max(1, *map(len, arrays))), np.result_type(*arrays))
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array
@@ -169,12 +168,12 @@ def _retrain_padded(x, rows, labels, counted, test_rows, test_labels, tested, fo
         return fitted, right.sum() / tested.sum()
 
     tasks = rows, labels, counted, test_rows, test_labels, tested, folds
-    # Batched even by ones, a loop would compute the branches that it doesn't take.
+    # No vmap for single tasks: batching, even by one, makes a loop compute both branches of a condition.
     return jax.lax.map(one, tasks, batch_size=None if batch_size == 1 else batch_size)
 
 
 def _in_order(found, groups, subsets):
-    """One `Heads` of those of groups of tasks."""
+    """Combine the results of groups of tasks into one `Heads`, in the order of the tasks."""
     (t, _), width = subsets.shape, int(subsets.sum(axis=1).max())
     classes = np.full((t, width), -1)
     for row, subset in zip(classes, subsets, strict=True):

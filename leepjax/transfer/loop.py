@@ -1,4 +1,4 @@
-"""The loop of a training: steps, epochs and checkpoints, and where to go on."""
+"""The training loop: steps, epochs, checkpoints and resumption."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,32 +28,32 @@ from leepjax.transfer.step import StepConfig, StepMetrics, TrainingBatch, TrainS
 
 
 class Images(NamedTuple):
-    """Labelled images in memory: uint8 [n s s 3], of the size that the model expects, and integer labels [n]."""
+    """Labelled images in memory: uint8 [n s s 3], in the size of the model's input, and integer labels [n]."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
 def in_memory(target: Target, preprocessing: Preprocessing) -> Images:
-    """A target, decoded and resized for a model."""
+    """Decode and resize all images of a target for a model."""
     return Images(target.images(range(len(target)), preprocessing), target.labels)
 
 
 class Progress(NamedTuple):
-    """Where a training stands after a step."""
+    """Progress of a training run after a step."""
 
     epoch: int
     step: int
     num_steps: int
     loss: float
-    """Of the step's batch, before it was learned from."""
+    """Loss of the step's batch before the update."""
     accuracy: float | None
-    """On the test set after the last epoch, if there is one."""
+    """Accuracy on the test set after the last finished epoch; None without one."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """All of a training that doesn't change on the way."""
+    """A training run: everything that doesn't change between steps."""
 
     config: StepConfig
     evaluated: Merged
@@ -61,16 +61,16 @@ class Loop:
     recipe: Recipe
     data: Images
     held_out: Images | None
-    """What early stopping looks at."""
+    """Examples held out for early stopping."""
     test: Images | None
     per_epoch: bool
-    """Whether to measure on the test set after every epoch, or after the last."""
+    """Whether to evaluate on the test set after every epoch, or only after the last."""
     on_step: Callable[[Progress], None]
     on_epoch: Callable[[Epoch], None]
 
     @cached_property
     def batch_size(self) -> int:
-        """A whole number of pieces, and no more than the set has, but for filling up the last piece."""
+        """The recipe's batch size, at most the size of the set, rounded up to a multiple of `accumulate`."""
         pieces = self.recipe.accumulate
         return pieces * -(-min(self.recipe.batch_size, len(self.data.images)) // pieces)
 
@@ -80,7 +80,7 @@ class Loop:
 
     @cached_property
     def learning_rates(self) -> np.ndarray:
-        """[steps, 2] of the body and of the head."""
+        """[steps, 2] learning rates of the body and of the head."""
         return learning_rates(self.recipe, self.steps_per_epoch)
 
     @property
@@ -89,13 +89,13 @@ class Loop:
 
     @cached_property
     def rows(self) -> NamedSharding:
-        """How a batch is spread: each piece of it over as many devices as divide it evenly."""
+        """Sharding of a batch: each of its `accumulate` pieces over as many devices as divide it evenly."""
         return local_rows(self.batch_size // self.recipe.accumulate)
 
     def run(self, initial: TrainState, saved: Checkpoints | None) -> tuple[TrainState, list[Epoch]]:
-        """Train, from the newest checkpoint if there is one: what was learned, and the curve."""
+        """Train, from the newest checkpoint if there is one; return the final state and the curve."""
         everywhere = NamedSharding(self.rows.mesh, PartitionSpec())
-        # A copy, because steps give up the buffers of what they are given, and the caller's model keeps its own.
+        # Copy, because steps donate the buffers of their state, and the caller's model keeps using its own.
         state, best = jax.tree.map(jnp.copy, initial), self._kept(initial)
         position = Position()
         if saved and (found := saved.restore((state, best))):
@@ -123,7 +123,7 @@ class Loop:
         return best or state, position.curve
 
     def _steps(self, state: TrainState, position: Position, pause: Callable[[], bool]) -> TrainState:
-        """Take the epoch's steps, but for a pause; what is seen in a step is read while the device takes the next."""
+        """Take the remaining steps of the epoch or until a pause; read a step's metrics while the next step runs."""
         started = time.perf_counter()
         unread: list[tuple[int, StepMetrics]] = []
         for batch in self._rest_of_epoch(position.step):
@@ -139,7 +139,7 @@ class Loop:
         return state
 
     def _rest_of_epoch(self, first: int) -> Iterator[TrainingBatch]:
-        """The batches from step `first` on; they depend on the seed and the step, and on nothing before."""
+        """The batches of the epoch from step `first` on; they depend only on the seed and the step."""
         epoch, place = divmod(first, self.steps_per_epoch)
         order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.data.images))
         order = np.resize(order, self.steps_per_epoch * self.batch_size).reshape(-1, self.batch_size)
@@ -157,7 +157,7 @@ class Loop:
         self.on_step(Progress(number // self.steps_per_epoch, number, self.num_steps, loss, accuracy))
 
     def _end_epoch(self, state: TrainState, best: TrainState | None, position: Position) -> TrainState | None:
-        """Record an epoch, and whether the training is over; the best network yet, where one is kept."""
+        """Record an epoch, decide whether training is finished, and return the best state for early stopping."""
         last = position.step - 1
         epochs = len(position.curve) + 1
         position.finished = position.step == self.num_steps
@@ -189,7 +189,7 @@ class Loop:
         return metrics(logits, images.labels)
 
     def _diverged(self, what: str, number: int) -> FloatingPointError:
-        # Before anything was learned, no learning rate is to blame.
+        # At step 0, the learning rate can't be the cause.
         advice = "lower the learning rate" if number else "check the images and the source's weights"
         return FloatingPointError(
             f"train: the {what} at step {number} of {self.num_steps} with learning rate "
@@ -197,7 +197,7 @@ class Loop:
         )
 
     def _kept(self, state: TrainState) -> TrainState | None:
-        """A copy of what early stopping may come back to."""
+        """Copy the state for early stopping, without the optimizer's; None without early stopping."""
         if self.held_out is None:
             return None
         return jax.tree.map(jnp.copy, state._replace(optimizer=()))

@@ -1,4 +1,4 @@
-"""Multinomial logistic regression by minibatches: what the papers' heads were trained with."""
+"""Multinomial logistic regression by minibatches, as in the papers."""
 
 import math
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Minibatches:
     """How to train by minibatches, under a cosine schedule that ends at zero."""
 
     optimizer: Literal["sgd", "adam"] = "sgd"
-    """SGD with Nesterov's momentum, or Adam. The L2 stands in the loss for both, so that both end where the exact
-    solution is; AdamW's decay, which doesn't, ends elsewhere."""
+    """SGD with Nesterov's momentum, or Adam. For both, the L2 is part of the loss, so that both converge to the exact
+    solution; with AdamW's decay, the limit would differ."""
     epochs: int = 100
     batch_size: int = 64
     learning_rate: float | None = None
-    """None: for SGD what the largest eigenvalue of the features' Gram matrix allows, for Adam 0.01."""
+    """None: for SGD the largest stable one, from the largest eigenvalue of the features' Gram matrix; for Adam 0.01."""
     momentum: float = 0.9
 
     def __post_init__(self):
@@ -31,7 +31,7 @@ class Minibatches:
             raise InputError(f"Minibatches: expected optimizer sgd or adam, got {self.optimizer!r}; choose one.")
         if self.epochs < 1 or self.batch_size < 1:
             got = f"{self.epochs} and {self.batch_size}"
-            raise InputError(f"Minibatches: expected epochs and batch_size >= 1, got {got}; raise them.")
+            raise InputError(f"Minibatches: expected epochs and batch_size >= 1, got {got}; pass 1 or more.")
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise InputError(
                 f"Minibatches: expected learning_rate > 0, got {self.learning_rate}; pass a positive number."
@@ -44,10 +44,10 @@ class Minibatches:
 def descend(
     x: jax.Array, labels: jax.Array, l2: jax.Array | float, key: jax.Array, how: Minibatches, num_classes: int
 ) -> jax.Array:
-    """The parameters [c f] that minibatches of features [n f] (the last column ones) and labels [n] arrive at.
+    """Fit parameters [c f] by minibatches of features [n f] (the last column ones) and labels [n].
 
-    The loss of a batch is its mean cross-entropy plus l2 / 2 · ‖kernel‖². An epoch visits the examples in a random
-    order and leaves out the rest of the last batch. One program: a scan over epochs of scans over batches.
+    The loss of a batch is its mean cross-entropy plus l2 / 2 · ‖kernel‖². An epoch visits the examples in random order
+    and drops the incomplete last batch. It is one program: a scan over epochs of scans over batches.
     """
     size = min(how.batch_size, len(x))
     steps = len(x) // size
@@ -77,7 +77,7 @@ def descend(
 def _optimizer(how, x, l2, steps):
     rate = how.learning_rate
     if rate is None:
-        # Half the Gram's largest eigenvalue is Böhning's bound of the curvature.
+        # Half the largest eigenvalue of the Gram matrix is Böhning's bound on the curvature.
         rate = 1 / (_largest_eigenvalue(x) / 2 + l2) if how.optimizer == "sgd" else 0.01
 
     def schedule(count):

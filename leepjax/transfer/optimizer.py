@@ -1,4 +1,4 @@
-"""The optimizer that a recipe asks for, as an Optax chain."""
+"""The optimizer of a recipe, as an Optax chain."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
 
 
 def chain(recipe: Recipe, rates: ArrayLike, head: str) -> optax.GradientTransformationExtraArgs:
-    """The chain of a step whose learning rates [2] may be traced; `head` is what the model calls its head."""
+    """The Optax chain of a step with learning rates [2], which may be traced; `head` is the name of the head."""
 
     def part_of(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(lambda path, _: "head" if _name(path[0]) == head else "body", params)
@@ -45,7 +45,7 @@ def _part(recipe: Recipe, rate: jax.Array) -> optax.GradientTransformation:
 
 
 def _is_kernel(params: Any) -> Any:
-    """Norms' scales, biases, class tokens and position embeddings aren't."""
+    """Mark kernels, unlike norms' scales, biases, class tokens and position embeddings."""
 
     def is_kernel(path, _):
         return "kernel" in map(_name, path)

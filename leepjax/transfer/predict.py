@@ -1,4 +1,4 @@
-"""What a network says of images that are in memory."""
+"""Predict the logits of images in memory."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ def predict(
     rows: NamedSharding | None = None,
     batch_size: int = 256,
 ) -> np.ndarray:
-    """The logits [n c] of uint8 images [n s s 3].
+    """Compute the logits [n c] of uint8 images [n s s 3].
 
-    Batches have one shape, the last is padded and cut, and are spread as `rows` says: over all devices by default.
+    All batches have the same shape (the last is padded) and are sharded by `rows`, by default over all devices.
     """
     rows = rows or local_rows(jax.local_device_count())
     batch_size = rows.num_devices * -(-min(batch_size, len(images)) // rows.num_devices)

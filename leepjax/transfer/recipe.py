@@ -1,4 +1,4 @@
-"""How to train: the choices that a training is repeated by."""
+"""Recipes: the hyperparameters of a training run."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ BatchNorm = Literal["train", "frozen"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the defaults are those of He et al. (2016), section 4.2, with a cosine in place of the steps.
+    """Hyperparameters of training; the defaults are those of He et al. (2016), section 4.2, with a cosine schedule.
 
-    The learning rate rises linearly for `warmup_epochs` (for half of the training, at most) and falls to zero along a
-    cosine. Weight decay acts on kernels, and neither on norms nor on biases.
+    The learning rate rises linearly for `warmup_epochs` (at most half of the run) and falls to zero along a cosine.
+    Weight decay acts on kernels only, not on norms or biases.
     """
 
     epochs: int = 20
@@ -25,29 +25,29 @@ class Recipe:
     optimizer: Optimizer = "sgd"
     """SGD with Nesterov's momentum, or AdamW."""
     learning_rate: float = 0.1
-    """At its highest."""
+    """Peak learning rate."""
     head_learning_rate: float | None = None
-    """That of the linear head, which is new when a source is fine-tuned; the same by default."""
+    """Peak learning rate of the linear head, which is new when a source is fine-tuned; the same by default."""
     momentum: float = 0.9
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float = 5e-4
-    """Of kernels."""
+    """Weight decay of kernels."""
     warmup_epochs: float = 1.0
-    """In which the learning rate rises."""
+    """Epochs in which the learning rate rises."""
     crop: bool = True
     """Shift each image by up to an eighth of its size."""
     flip: bool = True
     """Mirror half of the images."""
     batch_norm: BatchNorm = "train"
-    """Batches are normalised by their own statistics, which are averaged for inference, or by those they came with."""
+    """train: normalise by each batch's statistics, which are averaged for inference; frozen: by the source's own."""
     accumulate: int = 1
-    """Work through a batch in so many pieces, which take less memory; norms, unless frozen, see a piece at a time."""
+    """Number of pieces in which to compute a batch, to save memory; norms, unless frozen, see one piece at a time."""
     patience: int | None = None
-    """Stop after so many epochs without a better loss on a held-out part of the training set; off by default."""
+    """Stop after this many epochs without a better loss on a held-out part of the training set; off by default."""
     validation_fraction: float = 0.1
-    """The share that patience holds out; the best weights by it are kept."""
+    """Fraction of the training set held out for patience; the best weights on it are kept."""
     seed: int = 0
-    """Of the new weights, the order of the examples and the augmentation."""
+    """Seed of the new weights, the order of the examples and the augmentation."""
 
     def __post_init__(self) -> None:
         if self.optimizer not in get_args(Optimizer):
@@ -59,7 +59,7 @@ class Recipe:
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and not low <= value < math.inf:
-                raise InputError(f"recipe: expected {name} >= {low}, got {value}; pass such a number.")
+                raise InputError(f"recipe: expected {name} >= {low}, got {value}; pass a finite number >= {low}.")
         for name in ("learning_rate", "head_learning_rate"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -73,19 +73,19 @@ class Recipe:
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"recipe: expected a batch_size that is a multiple of accumulate = {self.accumulate}, got "
-                f"{self.batch_size}; change either."
+                f"{self.batch_size}; change one of them."
             )
 
 
 @dataclass(frozen=True)
 class FineTuning(Recipe):
-    """What sources are fine-tuned by, unless somebody knows better."""
+    """The default recipe of fine-tuning."""
 
     epochs: int = 10
     """Passes over the images; none leaves the weights as they are."""
     batch_size: int = 64
     """Images in a step, over all devices."""
     learning_rate: float = 0.02
-    """At its highest."""
+    """Peak learning rate."""
     flip: bool = False
-    """Mirror half of the images: off, because mirrored digits and letters are other classes."""
+    """Mirror half of the images; off, because mirrored digits and letters may be other classes."""

@@ -1,4 +1,4 @@
-"""A ridge probe: least squares of one-hot labels on frozen features, and what leaving each example out would show."""
+"""A ridge probe: least squares of one-hot labels on frozen features, with leave-one-out accuracy."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,13 +12,13 @@ from leepjax.transfer.head import Head
 
 
 class Ridge(NamedTuple):
-    """A ridge probe and what choosing its L2 showed."""
+    """A ridge probe, its L2, and its leave-one-out accuracy."""
 
     head: Head
-    """Its "logits" are least-squares estimates of the classes' probabilities: compare them, but take no softmax."""
+    """Its "logits" are least-squares estimates of class probabilities: compare them, but don't apply a softmax."""
     l2: float
     loo_accuracy: float
-    """Of each training example by the probe of all others, at the chosen L2; NaN if there are no others."""
+    """Leave-one-out accuracy on the training examples at the chosen L2; NaN for a single example."""
 
 
 def fit_ridge(features: ArrayLike, labels: ArrayLike, num_classes: int) -> Ridge:
@@ -27,11 +27,10 @@ def fit_ridge(features: ArrayLike, labels: ArrayLike, num_classes: int) -> Ridge
     Minimises ``mean ‖one_hot(label) − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x, which is
     scikit-learn's ridge at α = n · l2, in closed form (`leepjax.solvers.ridge.ridge`).
 
-    The L2 of least squared leave-one-out error is chosen, as scikit-learn does, the strongest of equals. Chosen by
-    leave-one-out accuracy, which is coarse and often ties, probes of digits were right less often on other examples,
-    if by little. A class without an example is never predicted.
-
-    Takes O(n d min(n, d)) time, and memory for a few arrays of the features' size.
+    The L2 of least squared leave-one-out error is chosen, as in scikit-learn, the strongest in a tie. Choosing it by
+    leave-one-out accuracy, which is coarse and often ties, made probes of digits slightly less accurate. A class
+    without an example is never predicted. It takes O(n d min(n, d)) time, and memory for a few arrays of the features'
+    size.
 
     Raises:
         InputError: for features that aren't finite, or labels that aren't integers in [0, num_classes).

@@ -1,4 +1,4 @@
-"""One step of training as a pure function: a batch in, a better network out."""
+"""One step of training as a pure function."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from leepjax.transfer.recipe import Recipe
 
 
 class TrainState(NamedTuple):
-    """A network that learns: what gradients change, what batches change, and the optimizer's memory."""
+    """Parameters, running statistics of norms, and the optimizer's state."""
 
     params: Any
     statistics: Any
@@ -25,7 +25,7 @@ class TrainState(NamedTuple):
 
 
 class StepConfig(NamedTuple):
-    """What a step is compiled for; trainings of one config and one batch shape share their program."""
+    """Static arguments of a step; runs with equal ones and the same batch shape share a compiled program."""
 
     graphdef: Any
     head: str
@@ -35,7 +35,7 @@ class StepConfig(NamedTuple):
 
 
 class TrainingBatch(NamedTuple):
-    """What a step looks at: uint8 images [b s s 3] and labels [b], learning rates [2], and what fixes the chances."""
+    """Input of a step: uint8 images [b s s 3], labels [b], learning rates [2], the random key and the step's number."""
 
     images: jax.Array
     labels: jax.Array
@@ -45,20 +45,20 @@ class TrainingBatch(NamedTuple):
 
 
 class StepMetrics(NamedTuple):
-    """What a step saw before it learned: the batch's mean loss, and how many of its examples were right."""
+    """The batch's mean loss and number of right predictions, before the update."""
 
     loss: jax.Array
     correct: jax.Array
 
 
 def initial_state(config: StepConfig, params: Any, statistics: Any) -> TrainState:
-    """A network that has learned nothing yet."""
+    """The state before the first step."""
     return TrainState(params, statistics, chain(config.recipe, jnp.zeros(2), config.head).init(params))
 
 
 @partial(jax.jit, static_argnames="config", donate_argnames="state")
 def step(state: TrainState, batch: TrainingBatch, *, config: StepConfig) -> tuple[TrainState, StepMetrics]:
-    """Follow the gradient of a batch's mean cross-entropy; `state`'s buffers are given up."""
+    """Take one optimizer step on a batch's mean cross-entropy; the buffers of `state` are donated."""
     recipe = config.recipe
     images = augment(jax.random.fold_in(batch.key, batch.number), batch.images, crop=recipe.crop, flip=recipe.flip)
     images = config.preprocessing.normalise(images)
@@ -69,7 +69,7 @@ def step(state: TrainState, batch: TrainingBatch, *, config: StepConfig) -> tupl
 
 
 def _gradient(config, params, statistics, images, labels):
-    """The mean gradient over a batch, worked through in pieces."""
+    """The mean gradient over a batch, accumulated over its pieces."""
     pieces = config.recipe.accumulate
     gradient_of = partial(jax.grad(_loss, argnums=1, has_aux=True), config)
     if pieces == 1:
@@ -81,7 +81,7 @@ def _gradient(config, params, statistics, images, labels):
         more, (statistics, seen) = gradient_of(params, statistics, *piece)
         return (jax.tree.map(jnp.add, gradient, more), statistics), seen
 
-    # Every `pieces`-th example makes a piece: each device works on its own rows still.
+    # A piece is every `pieces`-th example, so that each device keeps its own rows.
     cut = [array.reshape(-1, pieces, *array.shape[1:]).swapaxes(0, 1) for array in (images, labels)]
     zeros = jax.tree.map(jnp.zeros_like, params)
     (gradient, statistics), seen = jax.lax.scan(add, (zeros, statistics), cut)
@@ -90,9 +90,9 @@ def _gradient(config, params, statistics, images, labels):
 
 
 def _loss(config, params, statistics, images, labels):
-    """The mean cross-entropy, and the statistics and what was seen on the way.
+    """The mean cross-entropy, with the updated statistics and the step's metrics.
 
-    Parameters stay float32 whatever is computed in, so small updates aren't rounded away.
+    Parameters stay float32 in any compute dtype, so that small updates aren't rounded away.
     """
     if config.dtype != "float32":
         params, images = jax.tree.map(partial(cast, config.dtype), (params, images))

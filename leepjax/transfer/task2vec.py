@@ -1,4 +1,4 @@
-"""Task2Vec (Achille et al., ICCV 2019): a task as what a probe network's filters matter for it."""
+"""Task2Vec (Achille et al., ICCV 2019): embed a task by the importance of a probe network's filters for it."""
 
 from functools import partial
 
@@ -25,31 +25,31 @@ def task2vec(
     seed: int = 0,
     batch_size: int = 64,
 ) -> jax.Array:
-    """How much each filter of a source matters for a target: the diagonal of the Fisher information, filter by filter.
+    """Compute the importance of each filter of a source for a target: the diagonal of the Fisher information.
 
     The source is the probe, with a head re-trained for the target. With θ its weights and p(y|x) what it predicts,
 
         F = (1/n) Σ_i Σ_y p(y|x_i) (∂ log p(y|x_i) / ∂θ)²,   embedding = the mean of F over each filter's weights
 
-    Tasks are compared by `task2vec_distance` of embeddings by one source; which source suits a task is told by how near
-    the tasks are that it is known to suit. The size of an embedding grows with how hard the task is for the probe.
+    Tasks are compared by the `task2vec_distance` of their embeddings by the same source; a source that suits one task
+    is expected to suit tasks near it. The norm of an embedding grows with the difficulty of the task for the probe.
 
     Args:
-        source: the probe, the same for all tasks that are to be compared.
-        target: labelled images; `Target.subset` takes fewer.
-        draws: labels that are drawn from p(y|x_i) for each image, in place of the sum over all; the authors draw one.
-        l2: of the head, as in `retrain_head`.
-        seed: of the head's folds, and of the draws.
-        batch_size: images that are read at once.
+        source: the probe, the same for all tasks to compare.
+        target: labelled images; `Target.subset` selects fewer.
+        draws: number of labels drawn from p(y|x_i) per image, in place of the sum over all; the authors draw one.
+        l2: L2 of the head, as in `retrain_head`.
+        seed: seed of the head's folds and of the draws.
+        batch_size: images read at once.
 
     Returns:
-        [filters] numbers ≥ 0. A filter is what a weight of two or more axes keeps for one entry of the last: an output
-        of a convolution or of a linear layer. A user's function that keeps the queries of attention as [d heads width]
-        gives a filter to each entry of the width, a mean over heads: give it [d heads·width] for one an output. Weights
-        that don't reach the features, as those of the source's own head, have none.
+        [filters] numbers ≥ 0. A filter is one entry of the last axis of a weight with two or more axes: an output of a
+        convolution or linear layer. If a user's function stores attention queries as [d heads width], each entry of the
+        width is a filter, averaged over heads; with [d heads·width] each output is one. Weights that the features don't
+        depend on, such as those of the source's own head, have no filters.
 
     Raises:
-        InputError: for less than one draw, or where an image can't be decoded.
+        InputError: for less than one draw, or when an image can't be decoded.
 
     >>> from leepjax import Preprocessing, as_source, read_target
     >>> def apply(params, images):
@@ -61,10 +61,10 @@ def task2vec(
     (5,)
 
     Notes:
-        The authors' code (awslabs/aws-cv-task2vec) squares the gradient of a batch's mean, which is F over the batch's
-        size but for noise. It puts norms into training mode under a comment that says the opposite; here they use their
-        running statistics. Scales of norms aren't filters here. Takes c gradients for each image, or as many as draws,
-        one after another, and memory for one.
+        The authors' code (awslabs/aws-cv-task2vec) squares the gradient of a batch's mean, which, apart from noise, is
+        F divided by the batch size. It puts norms into training mode, although its comment states the opposite; here
+        they use their running statistics. Scales of norms aren't filters here. It computes c gradients per image, or as
+        many as draws, one after another, with memory for one.
 
     Reference:
         Achille, Lam, Tewari, Ravichandran, Maji, Fowlkes, Soatto, Perona, *Task2Vec: Task Embedding for Meta-Learning*,
@@ -89,17 +89,17 @@ def task2vec(
 
 
 def task2vec_distance(embedding: ArrayLike, other: ArrayLike) -> jax.Array:
-    """How unlike two tasks are to a probe: one minus the cosine of their embeddings, each over the sum of both.
+    """Compute the distance of two tasks: one minus the cosine of their embeddings, each divided by the sum of both.
 
-    Dividing by the sum brings filters of every layer to one scale.
+    Dividing by the sum brings the filters of all layers to one scale.
 
     Args:
         embedding: [filters] of `task2vec`.
         other: [filters] by the same source.
 
     Returns:
-        A scalar in [0, 1], lower is nearer; 0 for tasks whose embeddings are proportional. Filters that matter for
-        neither have no part; NaN where one embedding is zero everywhere.
+        A scalar in [0, 1], lower is nearer; 0 for proportional embeddings. Filters that are zero in both don't count;
+        NaN if one embedding is zero everywhere.
 
     Raises:
         InputError: for embeddings that aren't [filters] of one length.
@@ -113,25 +113,25 @@ def task2vec_distance(embedding: ArrayLike, other: ArrayLike) -> jax.Array:
     a, b = _check_embeddings("task2vec_distance", embedding, other)
     total = jnp.where(a + b > 0, a + b, 1)
     a, b = (share / jnp.sqrt(share @ share) for share in (a / total, b / total))
-    # One minus the cosine, without the rounding of a difference of two ones; it may be a bit above one.
+    # One minus the cosine, without cancellation near zero; rounding may take it slightly above one.
     return jnp.minimum(((a - b) ** 2).sum() / 2, 1)
 
 
 def task2vec_asymmetric(
     embedding: ArrayLike, other: ArrayLike, *, alpha: float = ALPHA, trivial: float = 1.0
 ) -> jax.Array:
-    """How far it is from one task to another, where what has been learned on a complex task goes further.
+    """Compute the asymmetric distance from one task to another, which is smaller if the first task is complex.
 
         d(a → b) = d(a, b) − α d(a, t)
 
     with d `task2vec_distance` and t the embedding of a trivial task, the same number for each filter.
 
     Args:
-        embedding: [filters] of the task that is left, by `task2vec`.
-        other: [filters] of the task that is gone to, by the same source.
-        alpha: how much complexity counts.
-        trivial: t > 0. d(a, t) depends on the size of a beside it: where a ≪ t, as it is with t = 1 for most probes, it
-            tells how unevenly a task uses the filters, and not how complex it is.
+        embedding: [filters] of task a, by `task2vec`.
+        other: [filters] of task b, by the same source.
+        alpha: weight of the complexity.
+        trivial: t > 0. d(a, t) depends on the size of a relative to t: if a ≪ t, as with t = 1 for most probes, it
+            measures how unevenly a task uses the filters, not how complex it is.
 
     Returns:
         A scalar in [−α, 1], lower is nearer.
@@ -143,9 +143,9 @@ def task2vec_asymmetric(
     0.7229
 
     Notes:
-        The authors' embeddings hold the precision λ² of a prior on the weights beside the Fisher information, of which
-        a trivial task has none: its embedding is λ². Their code has that embedding, and no function of this distance.
-        Here embeddings are of the Fisher information alone, so that no λ² is known: t stands for it.
+        The authors' embeddings add the precision λ² of a prior on the weights to the Fisher information. A trivial task
+        has none of the latter, so its embedding is λ². Their code has that embedding, but no function for this
+        distance. Here embeddings are the Fisher information only, so t takes the place of λ².
 
     Reference:
         As `task2vec`: the asymmetric distance.
@@ -161,7 +161,7 @@ def _check_embeddings(function, *embeddings):
     if arrays[0].ndim != 1 or arrays[0].shape != arrays[1].shape:
         shapes = " and ".join(str(array.shape) for array in arrays)
         raise InputError(
-            f"{function}: expected two embeddings of one length, got shapes {shapes}; embed both by one source."
+            f"{function}: expected two embeddings of one length, got shapes {shapes}; embed both by the same source."
         )
     return arrays
 
@@ -171,7 +171,7 @@ def _is_weight(leaf):
 
 
 def _reaching(source: Source, image: np.ndarray) -> tuple[bool, ...]:
-    """Which leaves of the parameters are weights that the features depend on: they change where a leaf is spoilt."""
+    """Which leaves of the parameters are weights that the features depend on: features change if it is set to NaN."""
     apply, params = source.opened
     leaves, structure = jax.tree.flatten(params)
 
@@ -187,7 +187,7 @@ def _reaching(source: Source, image: np.ndarray) -> tuple[bool, ...]:
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def _fisher(apply, preprocessing, dtype, reaching, draws, params, head, images, counted, keys):
-    """For each weight that reaches the features, the sum over images of its filters' Fisher information."""
+    """For each weight that the features depend on, the Fisher information of its filters, summed over images."""
     leaves, structure = jax.tree.flatten(params)
     weights = [leaf for leaf, reaches in zip(leaves, reaching, strict=True) if reaches]
 

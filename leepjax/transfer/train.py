@@ -1,4 +1,4 @@
-"""Supervised training of a source model: minibatches under a recipe, gone on from where a killed run was."""
+"""Supervised training of a source model by a recipe, with resumption from checkpoints."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -20,7 +20,7 @@ from leepjax.transfer.step import StepConfig, TrainState, initial_state
 from leepjax.types import InputError
 
 COMPILED = ("optimizer", "momentum", "weight_decay", "crop", "flip", "batch_norm", "accumulate")
-"""What of a recipe is part of the program."""
+"""Fields of a recipe on which the compiled program depends."""
 
 
 def train(
@@ -36,33 +36,33 @@ def train(
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> list[Epoch]:
-    """Train `model` in place, and tell its curve.
+    """Train `model` in place, and return its curve.
 
-    Every epoch visits each image at least once: the last batch is filled up from the epoch's own beginning, and a set
-    smaller than a batch is one batch. Batches are spread over the devices of this process; order and augmentation
-    depend on the seed and the step only, so one step is the same wherever, and whenever, it is taken.
+    Every epoch visits each image at least once: the last batch is filled with the epoch's first images, and a set
+    smaller than a batch is one batch. Batches are sharded over the devices of this process. Order and augmentation
+    depend only on the seed and the step, so a resumed run takes the same steps.
 
     Args:
         model: an NNX module from normalised images to ``Outputs``, with ``HEAD``, the name of its linear head.
-        data: what to learn from.
+        data: the training set.
         preprocessing: how images are normalised for the model.
         recipe: how to train.
-        test: what to measure the network on; nothing is chosen by it.
-        per_epoch: whether to measure after each epoch, or only after the last.
-        dtype: what is computed in; parameters and BatchNorm's averages stay float32.
-        checkpoints: a folder for the state, written every 30 seconds and at Ctrl-C or SIGTERM. The same call with
-            the same folder goes on from there, to the very weights of a training that wasn't stopped.
-        on_step: told of every step, and thereby that the training lives.
-        on_epoch: told of every epoch.
+        test: the test set; nothing is chosen by it.
+        per_epoch: whether to evaluate after each epoch, or only after the last.
+        dtype: dtype of the computation; parameters and BatchNorm's averages stay float32.
+        checkpoints: a folder for the state, written every 30 seconds and at Ctrl-C or SIGTERM. The same call with the
+            same folder resumes from it, and ends with the same weights as an uninterrupted run.
+        on_step: called after every step.
+        on_epoch: called after every epoch.
 
     Raises:
-        InputError: for an empty set, or a folder that holds anything but this training's checkpoints.
+        InputError: for an empty set, or a folder that holds anything but checkpoints of this run.
         FloatingPointError: when the loss, or a logit, is no longer finite, with the step and the learning rate.
     """
     if not len(data.images):
-        raise InputError("train: expected at least one image to learn from, got none; give a set that isn't empty.")
+        raise InputError("train: expected at least one image to learn from, got none; pass a set that isn't empty.")
     if test is not None and not len(test.images):
-        raise InputError("train: expected at least one image to measure on, got none; give a set that isn't empty.")
+        raise InputError("train: expected at least one image to measure on, got none; pass a set that isn't empty.")
     if recipe.epochs == 0:
         model.eval()
         return []
@@ -76,7 +76,7 @@ def train(
     else:
         with closing(Checkpoints(checkpoints, _identity(loop, initial, data))) as saved:
             final, curve = loop.run(initial, saved)
-    # By way of the host, because it lies on as many devices as divided the batch, and may be used with others.
+    # Copy through the host: the state is on as many devices as divide the batch, and the model may be used on others.
     nnx.update(model, *jax.device_get((final.params, final.statistics)))
     return curve
 
@@ -84,20 +84,20 @@ def train(
 def _programs(
     model: nnx.Module, recipe: Recipe, preprocessing: Preprocessing, dtype: DType
 ) -> tuple[StepConfig, Merged]:
-    """The pure functions that train and evaluate a model; it is left as for inference."""
+    """The step configuration and the evaluated function of a model, which is left in inference mode."""
     model.train()
     if recipe.batch_norm == "frozen":
         model.set_attributes(nnx.BatchNorm, use_running_average=True, raise_if_not_found=False)
     graphdef = nnx.graphdef(model)
     model.eval()
-    # Of the recipe only what the program depends on: rates, the seed and lengths are passed to it, or shape the loop.
+    # Keep only the fields on which the program depends: rates and the seed are arguments, lengths belong to the loop.
     kept = {name: getattr(recipe, name) for name in COMPILED}
     bare = Recipe(epochs=0, batch_size=recipe.accumulate, **kept)
     return StepConfig(graphdef, getattr(model, "HEAD", ""), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
 
 
 def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
-    """What is learned from, and what early stopping looks at instead."""
+    """Split off the examples held out for early stopping, if any."""
     if recipe.patience is None:
         return data, None
     learned, held_out = train_test_split(data.labels, recipe.validation_fraction, recipe.seed)
@@ -110,7 +110,7 @@ def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
 
 
 def _identity(loop: Loop, initial: TrainState, data: Images) -> str:
-    """A digest of all that the curve depends on, but for the network's code."""
+    """Digest of everything that the curve depends on, except the network's code."""
     arrays = map(np.atleast_1d, jax.tree.leaves((initial, data, loop.test)))
     return digest(
         repr((loop.recipe, loop.per_epoch, loop.config.head, loop.config.preprocessing, loop.config.dtype)).encode(),

@@ -75,7 +75,7 @@ def test_fingerprints_of_iterables_follow_contents_and_labels():
 @pytest.mark.parametrize(
     ("pairs", "classes", "message"),
     [
-        ([], None, r"x: expected at least one image, got none; give a set that isn't empty"),
+        ([], None, r"x: expected at least one image, got none; pass a set that isn't empty"),
         ([PIXELS[0]], None, r"x: expected pairs \(image, label\), got ndarray at 0; pass one label"),
         ([(PIXELS[0], 0), 7], None, r"x: expected pairs \(image, label\), got int at 1"),
         ([(PIXELS[0] / 2, 0)], None, r"x: image 0: expected pixels of uint8, .*, got float64 between .*; convert them"),

@@ -93,7 +93,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_pat
         resumed, _ = trained(tmp_path, on_step=lambda at: steps.append(at.step))
     assert steps[0] == 8
     assert "the checkpoint of step 9 can't be restored" in caplog.text
-    assert "is set aside; going on from the one before, of step 8" in caplog.text
+    assert "is set aside; continuing from the one before, of step 8" in caplog.text
     assert [path.name.startswith("damaged-9") for path in tmp_path.iterdir()].count(True) == 1
     for name, leaf in leaves(whole).items():
         np.testing.assert_array_equal(leaves(resumed)[name], leaf)
@@ -108,7 +108,7 @@ def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path,
     with caplog.at_level(logging.WARNING, "leepjax"):
         trained(tmp_path, on_step=lambda at: steps.append(at.step))
     assert steps[0] == 0
-    assert "is set aside; beginning anew" in caplog.text
+    assert "is set aside; starting again" in caplog.text
 
 
 def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_the_ones_before_are_kept(always, tmp_path, caplog):
@@ -118,7 +118,7 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_the_ones_before_ar
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.posix_fallocate", lambda *at: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         resumed, _ = trained(tmp_path)
-    assert "the checkpoint of step 10 can't be written (No space left on device); the training goes on" in caplog.text
+    assert "the checkpoint of step 10 can't be written (No space left on device); training continues" in caplog.text
     assert {path.name for path in tmp_path.iterdir()} == {"8", "9", "training"}
     for name, leaf in leaves(whole).items():
         np.testing.assert_array_equal(leaves(resumed)[name], leaf)
@@ -130,7 +130,7 @@ def test_an_error_of_orbax_leaves_the_checkpoints_before_and_later_ones_are_writ
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kept._manager, "save", lambda *at, **options: (_ for _ in ()).throw(ValueError("disk\nfull")))
         assert not kept.save(2, {"a": np.zeros(3)}, {})
-    assert "the checkpoint of step 2 can't be written (disk); the training goes on" in caplog.text
+    assert "the checkpoint of step 2 can't be written (disk); training continues" in caplog.text
     np.testing.assert_array_equal(kept.restore({"a": np.zeros(3)})[0]["a"], np.ones(3))
     assert kept.save(3, {"a": np.zeros(3)}, {})
     kept.close()

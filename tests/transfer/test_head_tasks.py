@@ -119,7 +119,7 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"train": TRAIN & (LABELS != 4)}, r"expected a training example in every task, got none in task 2; drop it"),
         ({"features": FEATURES * np.nan}, r"features must be finite, got NaN or infinity at row 0"),
         ({"labels": LABELS + 1}, r"labels must lie in \[0, 6\), got 6 at index"),
-        ({"num_shapes": 0}, r"expected num_shapes >= 1, got 0; raise it"),
+        ({"num_shapes": 0}, r"expected num_shapes >= 1, got 0; pass 1 or more"),
         ({"l2": 0.0}, r"expected l2 > 0, got 0.0; pass a positive number"),
     ],
 )

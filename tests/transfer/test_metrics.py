@@ -137,10 +137,14 @@ NAN[7, 2], TOO_MUCH[9, 1] = np.nan, np.inf
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
-        (NAN, LABELS, r"metrics: each row of logits needs a finite maximum, got nan at row 7; mend or leave out"),
+        (NAN, LABELS, r"metrics: each row of logits needs a finite maximum, got nan at row 7; fix or leave out"),
         (TOO_MUCH, LABELS, r"finite maximum, got inf at row 9"),
         (np.full((2, 3), -np.inf), [0, 1], r"finite maximum, got -inf at row 0"),
-        (GOOD[0], LABELS, r"metrics: expected logits \[n c\] with n, c >= 1, got shape \(4,\); pass a row an example"),
+        (
+            GOOD[0],
+            LABELS,
+            r"metrics: expected logits \[n c\] with n, c >= 1, got shape \(4,\); pass one row per example",
+        ),
         (GOOD[:0], LABELS[:0], r"with n, c >= 1, got shape \(0, 4\)"),
         (GOOD, LABELS[:9], r"metrics: expected 60 integer labels, got int64 of shape \(9,\); pass one class number"),
         (GOOD, LABELS / 1, r"expected 60 integer labels, got float64 of shape \(60,\)"),

@@ -77,14 +77,14 @@ def test_adamw_learns():
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"epochs": -1}, "recipe: expected epochs >= 0, got -1; pass such a number."),
-        ({"batch_size": 0}, "recipe: expected batch_size >= 1, got 0; pass such a number."),
-        ({"accumulate": 0}, "recipe: expected accumulate >= 1, got 0; pass such a number."),
-        ({"patience": 0}, "recipe: expected patience >= 1, got 0; pass such a number."),
-        ({"weight_decay": -0.1}, "recipe: expected weight_decay >= 0, got -0.1; pass such a number."),
-        ({"warmup_epochs": float("nan")}, "recipe: expected warmup_epochs >= 0, got nan; pass such a number."),
-        ({"seed": -1}, "recipe: expected seed >= 0, got -1; pass such a number."),
-        ({"warmup_epochs": float("inf")}, "recipe: expected warmup_epochs >= 0, got inf; pass such a number."),
+        ({"epochs": -1}, "recipe: expected epochs >= 0, got -1; pass a finite number >= 0."),
+        ({"batch_size": 0}, "recipe: expected batch_size >= 1, got 0; pass a finite number >= 1."),
+        ({"accumulate": 0}, "recipe: expected accumulate >= 1, got 0; pass a finite number >= 1."),
+        ({"patience": 0}, "recipe: expected patience >= 1, got 0; pass a finite number >= 1."),
+        ({"weight_decay": -0.1}, "recipe: expected weight_decay >= 0, got -0.1; pass a finite number >= 0."),
+        ({"warmup_epochs": float("nan")}, "recipe: expected warmup_epochs >= 0, got nan; pass a finite number >= 0."),
+        ({"seed": -1}, "recipe: expected seed >= 0, got -1; pass a finite number >= 0."),
+        ({"warmup_epochs": float("inf")}, "recipe: expected warmup_epochs >= 0, got inf; pass a finite number >= 0."),
         ({"learning_rate": 0.0}, "recipe: expected learning_rate > 0, got 0.0; pass a positive number."),
         ({"head_learning_rate": -1.0}, "recipe: expected head_learning_rate > 0, got -1.0; pass a positive number."),
         ({"momentum": 1.0}, "recipe: expected momentum in [0, 1), got 1.0; pass a fraction."),
@@ -93,7 +93,7 @@ def test_adamw_learns():
         ({"batch_norm": "thaw"}, "recipe: batch_norm: expected one of 2 known names, got 'thaw'"),
         (
             {"batch_size": 10, "accumulate": 3},
-            "recipe: expected a batch_size that is a multiple of accumulate = 3, got 10; change either.",
+            "recipe: expected a batch_size that is a multiple of accumulate = 3, got 10; change one of them.",
         ),
     ],
 )

@@ -146,9 +146,9 @@ def test_a_class_without_an_example_is_unlearned(once):
 
 
 def test_an_empty_set_is_an_input_error():
-    with pytest.raises(InputError, match="train: expected at least one image to measure on, got none; give a set that"):
+    with pytest.raises(InputError, match="train: expected at least one image to measure on, got none; pass a set that"):
         trained(test=Images(*(array[:0] for array in DATA)))
-    with pytest.raises(InputError, match="train: expected at least one image to learn from, got none; give a set that"):
+    with pytest.raises(InputError, match="train: expected at least one image to learn from, got none; pass a set that"):
         trained(data=Images(*(array[:0] for array in DATA)))
 
 
