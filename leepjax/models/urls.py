@@ -106,7 +106,7 @@ def _cached_path(url: str, cache: Path) -> Path:
     name = unquote(parts.path).rpartition("/")[2]
     plain = url.isascii() and " " not in url and url.isprintable() and name.isprintable()
     if not plain or parts.scheme not in ("http", "https") or not parts.netloc or name in ("", ".", ".."):
-        raise InputError(f"url_file: expected the http or https URL of a file, got {url!r}; correct it.")
+        raise InputError(f"url_file: expected the http or https URL of a file, got {url!r}; begin it with https://.")
     return cache / digest(url.encode())[:16] / name
 
 

@@ -46,8 +46,8 @@ def csv_rows(caller: str, path: Path, text: str) -> list[tuple[int, list[str]]]:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(
-            f"{caller}: expected a CSV at {printable(str(path))}, got {error} in row {reader.line_num}; correct it "
-            "there."
+            f"{caller}: expected a CSV at {printable(str(path))}, got {error} in row {reader.line_num}; correct that "
+            "row."
         ) from None
     for line, row in rows:
         if len(row) != len(rows[0][1]):

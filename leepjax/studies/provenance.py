@@ -103,7 +103,7 @@ def this_run(study: str, scale: str, config: Mapping[str, Any], command: str, se
 
 
 def _told(config: Config) -> dict[str, Any]:
-    """A configuration as JSON takes it; what was passed opened is told by its name."""
+    """Convert a configuration to JSON; opened sources and targets are replaced by their names."""
 
     def name(each: Any) -> str:
         return str(getattr(each, "name", each))

@@ -468,7 +468,7 @@ def test_offline_and_not_cached(tmp_path):
     ],
 )
 def test_only_urls_of_files(tmp_path, url):
-    with pytest.raises(InputError, match=r"url_file: expected the http or https URL of a file, got '.*'; correct it"):
+    with pytest.raises(InputError, match=r"url_file: expected the http or https URL of a file, got '.*'; begin it"):
         url_file(url, cache=tmp_path)
 
 
