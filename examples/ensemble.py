@@ -1,4 +1,4 @@
-"""Choose two of the shipped sources for handwritten digits that are right together, and check it on held-out digits."""
+"""Choose the pair of shipped sources whose ensemble suits handwritten digits, and evaluate it on held-out digits."""
 
 import tempfile
 
@@ -10,7 +10,7 @@ SOURCES = ("cifar10", "cifar10-animals", "cifar10-vehicles", "fashion-mnist", "r
 
 
 def accuracy_of_average(tables: list, train: np.ndarray) -> float:
-    """Of the average of the sources' Expected Empirical Predictors, fitted to some digits, on the others."""
+    """Accuracy of the averaged Expected Empirical Predictors of the sources, fitted to some digits, on the others."""
     labels = tables[0].labels
     predictions = [lj.eep(t.probs[train], labels[train]).predict(t.probs[~train]) for t in tables]
     return float(np.mean(np.argmax(np.mean(predictions, axis=0), axis=1) == labels[~train]))

@@ -1,4 +1,4 @@
-"""A network of your own as a source, beside one that comes along: here random convolutions, in plain JAX."""
+"""Rank a network of your own (here random convolutions in plain JAX) beside a shipped source."""
 
 import jax
 import jax.numpy as jnp

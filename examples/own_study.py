@@ -25,7 +25,7 @@ STUDY = Config(
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # give it a lasting folder, and it goes on where it was interrupted
+    with tempfile.TemporaryDirectory() as folder:  # with a permanent folder, an interrupted study resumes
         outcomes: list[Outcome] = run_study(STUDY, scale="smoke", out=Path(folder))
     accuracies = np.array([outcome.accuracy for outcome in outcomes])
     print(f"{len(outcomes)} tasks, test accuracies from {accuracies.min():.3f} to {accuracies.max():.3f}")

@@ -1,4 +1,4 @@
-"""Rank two shipped sources for 300 handwritten digits from Python, and see how right the ranking was."""
+"""Rank two shipped sources for 300 handwritten digits from Python, and check the ranking."""
 
 import leepjax as lj
 

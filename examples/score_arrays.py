@@ -1,4 +1,4 @@
-"""Score arrays that you already have: probabilities, features and labels of the scikit-learn wine data.
+"""Score arrays: probabilities, features and labels of the scikit-learn wine data.
 
 The source here is a classifier of *cultivars one and two* that is asked how well it would transfer to all three.
 """

@@ -1,4 +1,4 @@
-"""Score data of which each process holds a part: LEEP of scikit-learn's digits, under a source that knows 0 to 4 only.
+"""Score data split over processes: LEEP of scikit-learn's digits, for a source trained on the digits 0 to 4 only.
 
 On one machine, in two processes, or (plain `python`) in one:
 
@@ -33,7 +33,7 @@ NUM_CLASSES = 10
 
 
 def own_rows(process: int, processes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Source probabilities and labels of this process's part; real data would be read here, and no more than that."""
+    """Source probabilities and labels of this process's part; with real data, only this part would be read here."""
     images, labels = load_digits(return_X_y=True)
     seen = labels[:500] < 5
     source = LogisticRegression(max_iter=1000).fit(images[:500][seen] / 16, labels[:500][seen])

@@ -20,14 +20,14 @@ def main() -> None:
     probs = source.predict_proba(images / 16).astype(np.float32)
 
     with tempfile.TemporaryDirectory() as folder:
-        # A memory-mapped array is read from its file in each of LEEP's two sweeps, and never held.
+        # A memory-mapped array is read from its file in each of LEEP's two passes, and is never in memory as a whole.
         np.save(Path(folder) / "probs.npy", probs)
         batches = lj.Batches(np.load(Path(folder) / "probs.npy", mmap_mode="r"), labels, batch_size=256)
-        checkpoint = Path(folder) / "leep.checkpoint"  # after a kill, the same call goes on from here
+        checkpoint = Path(folder) / "leep.checkpoint"  # after a kill, the same call resumes from it
         print(f"LEEP     streamed {lj.leep(batches, num_classes=NUM_CLASSES, checkpoint=checkpoint):.4f}")
     print(f"         at once  {lj.leep(probs, labels):.4f}")
 
-    # Measures of features need one sweep; what workers add up merges, and their batches may come from any loader.
+    # Measures of features need one pass; the sums of workers are merged, and batches may come from any loader.
     def loader(rows: slice):
         for start in range(rows.start, rows.stop, 256):
             batch = slice(start, min(start + 256, rows.stop))

@@ -26,7 +26,7 @@ def main() -> None:
     turned = replace(
         upright,
         name="turned",
-        fingerprint=f"{upright.fingerprint} turned",  # other contents, or records of the upright would be taken for it
+        fingerprint=f"{upright.fingerprint} turned",  # not that of the upright images
         read=partial(read_turned, upright),
     )
     rankings = lj.sweep([upright, turned], ["cifar10", "random"], ["leep", "h_score"], engine=engine, limit=300)
