@@ -74,8 +74,8 @@ def die(marker, deaths, on_progress):
 
 
 def wait(folder, name, seconds, on_progress):
-    """Leave a trace at the start and, some seconds later, at the end."""
-    (Path(folder) / f"{name} began").touch()
+    """Leave the number of the process at the start and, some seconds later, a trace of the end."""
+    (Path(folder) / f"{name} began").write_text(str(os.getpid()))
     time.sleep(seconds)
     (Path(folder) / f"{name} ended").touch()
     yield name
