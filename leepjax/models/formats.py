@@ -11,6 +11,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +146,19 @@ def _torch(content: Content) -> Tensors:
         raise ContentError(archive_end(content.data, torch_end) or _words(error)) from None
 
 
+def check_library(name: str) -> None:
+    """Make sure that the library which reads a file of this name is installed; ask before the file is downloaded.
+
+    Raises:
+        InputError: when it isn't.
+    """
+    if name.lower().endswith((".h5", ".hdf5")) and find_spec("h5py") is None:
+        raise InputError(f"read_tensors: expected h5py to read {name}, got none; pip install 'leepjax[keras]'.")
+
+
 def _h5(content: Content) -> Tensors:
-    try:
-        import h5py
-    except ImportError:
-        raise InputError(
-            f"read_tensors: expected h5py to read {content.name}, got none; pip install 'leepjax[keras]'."
-        ) from None
+    check_library(content.name)
+    import h5py
 
     with h5py.File(io.BytesIO(content.data), "r") as file:
         datasets: dict[str, h5py.Dataset] = {}

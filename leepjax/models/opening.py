@@ -10,7 +10,7 @@ import msgspec
 
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.card import Card, read_card
-from leepjax.models.formats import INDEX, SUFFIXES, read_content
+from leepjax.models.formats import INDEX, SUFFIXES, check_library, read_content
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.shards import read_weights
@@ -158,6 +158,7 @@ def _open_published(row: Published) -> Source:
         licence = source.card.licence or row.licence
         accuracy = row.accuracy if source.card.accuracy is None else source.card.accuracy
         return _with(source, name=row.name, accuracy=accuracy, data=row.data, licence=licence)
+    check_library(row.weights)
     path = urls.url_file(row.weights, sha256=row.sha256, cache=_downloads(row), offline=hub.is_offline())
     card = row.card()
     source = Source(card, WeightsFile(card.model, card.num_classes, path))

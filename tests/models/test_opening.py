@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 
@@ -108,6 +109,13 @@ def test_a_configuration_that_cannot_be_followed(change, message):
 def test_a_configuration_that_is_none(content):
     with pytest.raises(InputError, match=r"x: expected timm's config\.json"):
         read_config(content, "x")
+
+
+def test_a_file_of_keras_without_h5py_asks_for_the_extra_before_it_is_downloaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    monkeypatch.setattr("leepjax.models.urls.url_file", lambda *_, **__: pytest.fail("downloaded"))
+    with pytest.raises(InputError, match=r"expected h5py to read .*\.h5, got none; pip install 'leepjax\[keras\]'"):
+        load_source("mobilenet-0.25")
 
 
 def test_the_table_of_published_weights_names_architectures_that_are_there():
