@@ -82,22 +82,29 @@ def outcome(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Raise `Hang` after `SECONDS`, and `MemoryError` beyond 4 GiB; a hang in native code ends the process."""
+    """Raise `Hang` after `SECONDS` of work, or 6 times as long of waiting, and `MemoryError` beyond 4 GiB.
+
+    A hang in native code ends the process.
+    """
 
     def hangs(*_: object) -> None:
         raise Hang
 
-    handler, limits = signal.signal(signal.SIGALRM, hangs), resource.getrlimit(resource.RLIMIT_AS)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    handlers = {number: signal.signal(number, hangs) for number in (signal.SIGPROF, signal.SIGALRM)}
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 4 * 2**30, limits[1]))
-    signal.alarm(SECONDS)
-    faulthandler.dump_traceback_later(3 * SECONDS, exit=True)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # on a busy machine a reading that is sound may wait for long
+    signal.alarm(6 * SECONDS)
+    faulthandler.dump_traceback_later(12 * SECONDS, exit=True)
     try:
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
@@ -149,7 +156,10 @@ def main() -> None:
         outcomes, faults, largest = fuzz(name, mutations)
         wrong += faults.total()
         counts = {kind: outcomes[kind] for kind in ("refused", "read", "tracebacks", "hangs", "unreadable")}
-        print(json.dumps({"format": name, "mutations": mutations} | counts | {"MiB": largest >> 20}), flush=True)
+        print(
+            json.dumps({"benchmark": "fuzz", "format": name, "mutations": mutations} | counts | {"MiB": largest >> 20}),
+            flush=True,
+        )
         for found, times in faults.items():
             print(f"  {times} times {found}", flush=True)
     assert not wrong, f"{wrong} damaged files ended in something else than a sentence"
