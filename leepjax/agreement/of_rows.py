@@ -52,8 +52,7 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     defined = np.all([np.isfinite(each).all(axis=1) & (each != each[:, :1]).any(axis=1) for each in (x, y)], axis=0)
     found = np.full((2, len(x)), np.nan)
     if defined.any():
-        of_defined = scipy.stats.pearsonr(x[defined], y[defined], axis=1)
-        found[:, defined] = of_defined.statistic, of_defined.pvalue
+        found[:, defined] = np.stack(scipy.stats.pearsonr(x[defined], y[defined], axis=1))
     return found[0], found[1]
 
 
