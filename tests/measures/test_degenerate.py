@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import profiles
 import pytest
 import reference
 from cases import ABSOLUTE, MEASURES, ORACLES, PLACES, PROBS, TALL, WIDE, evidence, problem, score
@@ -71,6 +72,16 @@ def value_and_gradient(name, p):
     return compiled(name, p.num_classes)(evidence(name, p)[0], p.labels)
 
 
+def skip_what_others_hold(name, case):
+    """A shape is one more program per measure: by default it is asked of those that it can be degenerate for."""
+    if profiles.is_long():
+        return
+    if case == "one example, one feature, one source class" and name not in DEFAULT_MEASURES:
+        pytest.skip("one example alone is asked of all")
+    if case == "fewer examples than features" and MEASURES[name].reads != "features":
+        pytest.skip("it reads no features")
+
+
 def value(name, p):
     """From the program that makes the gradient as well, where there is one."""
     return value_and_gradient(name, p)[0] if name in SMOOTH else score(name, p)
@@ -79,8 +90,7 @@ def value(name, p):
 @every_problem
 @every_measure
 def test_the_answer_is_the_oracles(name, case):
-    if case == "one example, one feature, one source class" and name not in DEFAULT_MEASURES:
-        pytest.skip("one example alone is asked of all")
+    skip_what_others_hold(name, case)
     p = PROBLEMS[case].astype(np.float32)
     got = value(name, p)
     expected = ORACLES[name](p.astype(np.float64))
@@ -91,8 +101,7 @@ def test_the_answer_is_the_oracles(name, case):
 @every_problem
 @pytest.mark.parametrize("name", SMOOTH)
 def test_the_gradient_is_finite(name, case):
-    if case == "one example, one feature, one source class" and name not in DEFAULT_MEASURES:
-        pytest.skip("one example alone is asked of all")
+    skip_what_others_hold(name, case)
     value, gradient = value_and_gradient(name, PROBLEMS[case].astype(np.float32))
     if not np.isnan(value):
         chex.assert_tree_all_finite(gradient)
