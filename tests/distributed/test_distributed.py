@@ -20,7 +20,7 @@ from leepjax.types import InputError
 
 JOB = Path(job.__file__)
 EXAMPLE = ROOT / "examples" / "score_processes.py"
-FOREIGN = re.compile("SLURM|XLA_FLAGS|LEEPJAX|JAX")
+FOREIGN = re.compile("SLURM|XLA_FLAGS|LEEPJAX|JAX(?!_DISABLE_MOST)")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {"JAX_PLATFORMS": "cpu"}
 ENVIRONMENT["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 LAUNCH = (sys.executable, "-m", "leepjax", "launch")
