@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 
 import jax
 import profiles
@@ -16,6 +17,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The files that use `optimised` compile as users do, as do the notebooks, studies and benchmarks that `.ci/run` runs.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jax.config.update("jax_disable_most_optimizations", True)
+
+
+# Processes that share no memory share programs: what one of them compiled, the others read. `.ci/run` names a folder.
+PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,11 +41,23 @@ def optimised(programs):
 
 
 # They take the longest, and Ray's tests mostly wait: begun last, they would be what a run ends with on one core.
-HEAVIEST = ("test_engines", "test_verified_weights", "test_docs", "test_sharding", "test_families", "test_laws")
+HEAVIEST = (
+    "test_engines", "test_verified_weights", "test_docs", "test_laws", "test_degenerate", "test_distributed",
+    "test_conditioning", "test_oracle", "test_conditioning_further", "test_further", "test_checkpoints", "test_cli",
+    "test_sharding", "test_adaptation", "test_finetune", "test_families", "test_merging", "test_cli_errors",
+    "test_sweep", "test_study_run", "test_interrupts", "test_figures", "test_streaming",
+    "test_head_tasks", "test_lowering",
+)  # fmt: skip
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: run only under --hypothesis-profile=long.")
+    if PROGRAMS not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="leepjax-programs-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ |= {PROGRAMS: folder.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        jax.config.update("jax_compilation_cache_dir", folder.name)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def pytest_collection_modifyitems(config, items):
