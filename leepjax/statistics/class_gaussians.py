@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
+from leepjax.statistics.class_means import class_means
 
 
 class ClassGaussians(NamedTuple):
@@ -27,13 +28,8 @@ class ClassGaussians(NamedTuple):
         counts = jax.ops.segment_sum(weights, labels, num_classes)
         x = jnp.where(weights[:, None] > 0, features, 0)
         x = x - jax.lax.stop_gradient(jnp.matmul(weights, x, precision=HIGHEST) / nonzero_or_one(counts.sum()))
-
-        def means_of(x):
-            return jax.ops.segment_sum(x * weights[:, None], labels, num_classes) / nonzero_or_one(counts)[:, None]
-
-        means = means_of(x)
-        rest = means_of(x - means[labels])
-        means = means + rest
+        means = class_means(x, labels, weights, counts)
+        means = means + class_means(x - means[labels], labels, weights, counts)
         return cls(counts, means, jnp.where(weights[:, None] > 0, x - means[labels], 0), weights)
 
     def centred(self, labels: jax.Array) -> jax.Array:

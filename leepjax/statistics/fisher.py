@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
+from leepjax.statistics.class_means import class_means
 
 # Smallest eigenvalue kept of the within-class correlation matrix, whose eigenvalues are one on average. In float32 an
 # eigenvalue has an error of about d·eps of the largest. With 1e-5 and d = 256, float32 and float64 left out different
@@ -44,14 +45,9 @@ class Classes(NamedTuple):
         eps = 8 * float(jnp.finfo(x.dtype).eps)
         x = jnp.where((share * x**2).sum(axis=0) > (eps * mean) ** 2, x, 0)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
-
-        def means_of(rows):
-            sums = jax.ops.segment_sum(weights[:, None] * rows, labels, num_classes)
-            return sums / nonzero_or_one(counts)[:, None]
-
-        means = means_of(x)
+        means = class_means(x, labels, weights, counts)
         residuals = jnp.where(counted, x - means[labels], 0)
-        residuals = jnp.where(counted, residuals - means_of(residuals)[labels], 0)
+        residuals = jnp.where(counted, residuals - class_means(residuals, labels, weights, counts)[labels], 0)
         size = (share * features**2).sum(axis=0)
         residuals = jnp.where((share * residuals**2).sum(axis=0) > eps**2 * size, residuals, 0)
         return cls(x, weights, counts, residuals, means, _covariance(residuals, share), _covariance(x, share))

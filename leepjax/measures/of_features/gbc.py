@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from leepjax.kernels import nonzero_or_one, resolution, unit_of, weights_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.measures.shell import score_features
+from leepjax.statistics.class_means import class_means
 from leepjax.statistics.principal import principal_components
 from leepjax.types import InputError
 
@@ -89,9 +90,9 @@ def _gbc(features, labels, where, num_classes, covariance, num_components, floor
     x, known = _resolved_components(x, variances, weights, floor)
     counts = jax.ops.segment_sum(weights, labels, num_classes)
     present = counts > 0
-    some = jnp.where(present, counts, 1)
-    means = jax.ops.segment_sum(weights[:, None] * x, labels, num_classes) / some[:, None]
-    spread, distances = (_full if covariance == "full" else _diagonal)(x - means[labels], weights, labels, some, floor)
+    means = class_means(x, labels, weights, counts)
+    spread_of, some = _full if covariance == "full" else _diagonal, nonzero_or_one(counts)
+    spread, distances = spread_of(x - means[labels], weights, labels, some, floor)
     if covariance == "spherical":
         # Of all components the same: the quadratic form and the log-determinant count each of them.
         spread = jnp.broadcast_to(jnp.maximum(spread.mean(axis=1, keepdims=True), floor), spread.shape)

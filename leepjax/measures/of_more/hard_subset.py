@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import check_features
 from leepjax.checks.columns import check_unlabelled
 from leepjax.kernels import HIGHEST, nonzero_or_one, resolved, unit_of, weights_of
+from leepjax.statistics.class_means import class_means
 from leepjax.types import InputError
 
 # Rows of one class that are whitened at once.
@@ -173,15 +174,12 @@ def _distances(features, labels, weights, num_classes, shrinkage):
 def _centred(features, labels, weights, num_classes):
     """[n d] features about the mean of their class, zero where hidden; [c] what rounding can seem to be a variance."""
     features = jnp.where(weights[:, None] > 0, features, 0)
-    counts = jax.ops.segment_sum(weights, labels, num_classes)[:, None]
-
-    def means(x):
-        return jax.ops.segment_sum(weights[:, None] * x, labels, num_classes) / nonzero_or_one(counts)
-
-    first = means(features)
+    counts = jax.ops.segment_sum(weights, labels, num_classes)
+    first = class_means(features, labels, weights, counts)
     centred = jnp.where(weights[:, None] > 0, features - first[labels], 0)
     rounding = ((8 * float(jnp.finfo(features.dtype).eps) * first) ** 2).sum(axis=1)
-    return jnp.where(weights[:, None] > 0, centred - means(centred)[labels], 0), rounding
+    rest = class_means(centred, labels, weights, counts)
+    return jnp.where(weights[:, None] > 0, centred - rest[labels], 0), rounding
 
 
 def _hardest(hardness, groups, weights, num_groups, fraction):
