@@ -44,7 +44,7 @@ def max_evidence(
     spread: jax.Array,
     rows: jax.Array,
 ) -> jax.Array:
-    """[c] max L of each column y of a label matrix, 0/1 or real; NaN where there is none; of y = 0 it means nothing.
+    """[c] max L of each column y of a label matrix, 0/1 or real; NaN where there is none; meaningless for y = 0.
 
     Args:
         gram: [d d] of the centred features.

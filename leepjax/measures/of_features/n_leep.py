@@ -52,8 +52,8 @@ def n_leep(
         few examples for a component it is optimistic: it fits and scores the same ones.
 
     Raises:
-        ValueError: for a key, a number of components, a covariance or an energy that is none; outside jit, for features
-            that aren't finite, labels out of range or shapes that don't fit.
+        ValueError: for an invalid key, number of components, covariance or energy; outside jit, for features that
+            aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
         n·d² + d³ operations for the components, n·K·d of them at most for each of up to 100 EM steps (n·K·d² if full),

@@ -14,10 +14,10 @@ from leepjax.solvers.logistic import logits_of, minimise, with_ones
 # Up to where the minimum is followed: the bound's curvature, unlike its loss, feels the parameters' first-order error.
 TOLERANCE = {"float32": 1e-12, "float64": 1e-24}
 STAGES = (10, 30, 100, 400)
-# The least penalty, of features near one, that a head is fitted to from zero, and the steps to smaller ones.
+# The smallest penalty, for features near one, at which the fit starts from zero, and the ratio of steps below it.
 EASY = 1e-6
 EASIER = 0.1
-# With a smaller penalty than that float32 doesn't know so small a loss: it is the difference of logits.
+# Below that penalty float32 can't resolve a smaller loss than this one: it is a difference of logits.
 LEAST_LOSS = 0.05
 
 
@@ -38,7 +38,7 @@ def pactran_gaussian(
 
         −(L + ‖W‖² / (2λσ²) + (c d / 2λ) log(1 + λσ²/(c d) tr H)),   tr H = (1/n) Σ_i (‖x_i‖² + 1) Σ_k p_ik (1 − p_ik)
 
-    The first two terms say how well a head fits, the third how finely it must be tuned to.
+    The first two terms are how well a head fits, the third is how precisely its weights must be tuned.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -113,8 +113,8 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
 def _fit(x, one_hot, shares, l2):
     """[c d+1] the head that has the least loss, the biases in the last column.
 
-    A penalty below `EASY` is come to in steps: where classes are separable the curvature at the start tells nothing of
-    that at the minimum, where only exp(−logits) is left of it.
+    A penalty below `EASY` is approached in steps: where classes are separable, the curvature at the start differs from
+    that at the minimum by orders of magnitude, as there only exp(−logits) is left of it.
     """
     tolerance = TOLERANCE[x.dtype.name]
 

@@ -49,8 +49,8 @@ def parc(
         labels that are the same or all have others, or where all correlations are equal.
 
     Raises:
-        ValueError: for a `num_components` that is no int in [2, 4096] or a `probe` that is none in [3, 4096]; outside
-            jit, for features that aren't finite, labels out of range or shapes that don't fit.
+        ValueError: for a `num_components` that isn't an int in [2, 4096] or a `probe` that isn't one in [3, 4096];
+            outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
         Only ranks count, so that a pair that rounding moves past another changes the score by some 0.01. Correlations
@@ -70,7 +70,9 @@ def parc(
     """
     for name, value, least in (("num_components", num_components, 2), ("probe", probe, 3)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= MOST:
-            raise InputError(f"parc: {name} must be an int in [{least}, {MOST}], got {value!r}; change it.")
+            raise InputError(
+                f"parc: {name} must be an int in [{least}, {MOST}], got {value!r}; choose one in that range."
+            )
     compute = partial(_parc, num_components=int(num_components), probe=int(probe))
     return score_features("parc", compute, features, labels, num_classes, where)
 

@@ -25,7 +25,7 @@ def emms(
 
     Labels of any kind, of classes or captions or boxes, are embedded by k foundation models, which makes tasks alike
     and says which labels are close. X [n d] are the features and E_1 … E_k [n e] the embeddings of each example's
-    label, columns standardised. From t = (1/k, …, 1/k), and so many times as there are steps,
+    label, columns standardised. From t = (1/k, …, 1/k), in each step,
 
         F = X X⁺ Σ_k t_k E_k,   t = sparsemax(argmin_u ‖F − Σ_k u_k E_k‖²),   EMMS = −‖F − Σ_k t_k E_k‖² / (n e)
 

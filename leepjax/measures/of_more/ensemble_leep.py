@@ -23,7 +23,7 @@ def ms_leep(
 
         MS-LEEP = (1/n) Σ_i log Π_m p_m(y_i|x_i) = Σ_m LEEP_m
 
-    It tells nothing of how sources complement each other (`e_leep` does), and falls with every source that is added:
+    It doesn't show how sources complement each other (`e_leep` does), and falls with every source that is added:
     compare ensembles of one size.
 
     Args:
@@ -42,8 +42,8 @@ def ms_leep(
 
     Notes:
         Two reads of each source's probs, and m·n numbers beside the memory of `leep`. The sources' numbers of classes
-        may differ; each shape compiles once. The definition follows the paper's abstract and what works on ensembles
-        commonly mean by the name: neither its text nor its code was at hand.
+        may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning of the
+        name: neither the paper's text nor its code was available.
 
     >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
     >>> print(f"{ms_leep(sources, labels):.4f}")
@@ -84,8 +84,8 @@ def e_leep(
 
     Notes:
         Two reads of each source's probs, and m·n numbers beside the memory of `leep`. The sources' numbers of classes
-        may differ; each shape compiles once. The definition follows the paper's abstract and what works on ensembles
-        commonly mean by the name: neither its text nor its code was at hand.
+        may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning of the
+        name: neither the paper's text nor its code was available.
 
     >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
     >>> print(f"{e_leep(sources, labels):.4f}")

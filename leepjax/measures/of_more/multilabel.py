@@ -177,7 +177,7 @@ def _multilabel_h_score(features, labels, where):
 
 
 def _columns(features, labels, where):
-    """The sums, and how many examples [t] lack each label and have it: exactly none where there is none."""
+    """The sums, and the numbers of examples [t] without and with each label: exactly 0 where there are none."""
     columns = Columns.of(features, labels, where)
     present = jnp.where(columns.weights[:, None] > 0, labels, 0)
     return columns, [jnp.matmul(columns.weights, of, precision=HIGHEST) for of in (1 - present, present)]

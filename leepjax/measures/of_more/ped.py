@@ -59,7 +59,7 @@ def ped(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        What the measure does, of the moved features.
+        The measure's score of the moved features; NaN where that is.
 
     Raises:
         InputError: for a radius, time step or stiffness that isn't positive, or a reference of another width; outside
@@ -109,7 +109,7 @@ def ped_features(
         where: [n] mask of the examples that count, or non-negative weights. Hidden rows stay where they are.
 
     Returns:
-        [n d] features. Those of one class, or of classes that don't overlap, are as they were.
+        [n d] features. Those of one class, or of classes that don't overlap, are unchanged. NaN when no example counts.
 
     Raises:
         InputError: as `ped`.
@@ -137,7 +137,7 @@ def _checked(function, features, labels, num_classes, where, reference, **positi
         if reference.ndim != 2 or reference.shape[1] != arguments.evidence.shape[1]:
             raise InputError(
                 f"{function}: expected reference of {arguments.evidence.shape[1]} features a row, got shape "
-                f"{reference.shape}; pass what the same source says of its own data."
+                f"{reference.shape}; pass the same source's features of its own data."
             )
         check_finite(function, "reference", reference, None)
     push = positive["time_step"] ** 2 / 2 * positive["stiffness"]

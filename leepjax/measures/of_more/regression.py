@@ -61,8 +61,8 @@ def linear_mse(
 def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where: ArrayLike | None = None) -> jax.Array:
     """Label MSE: as `linear_mse`, of the source's outputs, which are fewer than its features.
 
-    The outputs stand in for the labels that the source was trained for, as they do in `leep`: z_i is what the source
-    says of example i. As there, the definition follows the paper's abstract.
+    The outputs stand in for the labels that the source was trained for, as they do in `leep`: z_i is the source's
+    output for example i. The definition follows the paper's abstract, as that of `linear_mse` does.
 
         T = −min_{A,b} { (1/n) Σ_i ‖y_i − A z_i − b‖² + λ ‖A‖²_F }
 

@@ -1,4 +1,4 @@
-"""What is known without looking at a source's outputs: measures that can't beat these are no evidence."""
+"""What is known without a source's outputs: a measure that can't beat these is no evidence."""
 
 from functools import partial
 from typing import Any
@@ -60,7 +60,7 @@ def neg_label_entropy(
 
 
 def source_accuracy(card: Any) -> float:
-    """What a source's card says of its accuracy on its own test set, in [0, 1]; NaN where nobody says.
+    """A source's accuracy on its own test set, in [0, 1], by its card; NaN where the card has none.
 
     Better ImageNet networks transfer better on the whole (Kornblith, Shlens, Le, *Do Better ImageNet Models Transfer
     Better?*, CVPR 2019). It reads ``card.accuracy``, and is the same for every target.
@@ -69,7 +69,7 @@ def source_accuracy(card: Any) -> float:
 
 
 def num_parameters(card: Any) -> float:
-    """How many parameters a source has, by its card; NaN where nobody says.
+    """The number of a source's parameters, by its card; NaN where the card has none.
 
     Higher counts as better, as larger networks of a kind transfer better on the whole. It reads
     ``card.num_parameters``, and is the same for every target.

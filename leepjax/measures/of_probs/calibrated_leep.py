@@ -90,7 +90,8 @@ def leep_temperature(
 
     Returns:
         A scalar, one of 31 temperatures from 1/8 to 8 in equal ratios; the lowest of equally good ones. NaN when no
-        example counts. It has no gradient.
+        example counts, or, under `jax.jit`, where float32 can't tell which of two temperatures is better and their
+        scores differ by more than 2e-3. It has no gradient.
 
     Raises:
         ValueError: as `calibrated_leep`, which says how it is chosen.

@@ -41,8 +41,8 @@ def eep(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        The predictor, a pytree. A source class that no example has mass on is met with the labels' marginal P̂(y): it
-        changes nothing on the fitted set, and elsewhere predictions still sum to one.
+        The predictor, a pytree. A source class on which no example has mass gets the labels' marginal P̂(y): it changes
+        nothing on the fitted set, and elsewhere predictions still sum to one. NaN when no example counts.
 
     Raises:
         ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.

@@ -39,7 +39,7 @@ def loo_leep(
         where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
 
     Returns:
-        A scalar ≤ 0, in nats, higher is better; −inf as told above. NaN when no example counts.
+        A scalar ≤ 0, in nats, higher is better; −inf as described for `smoothing`. NaN when no example counts.
 
     Raises:
         ValueError: for a negative `smoothing`; outside jit, for rows that aren't distributions, labels out of range or

@@ -1,4 +1,4 @@
-"""Which source class speaks for each example: the variational distributions of PACTran's bounds on probabilities."""
+"""A distribution over source classes for each example: the variational part of PACTran's bounds on probabilities."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from leepjax.types import InputError
 
 
 class Choices(NamedTuple):
-    """What the bounds need to know of q [n z], a distribution over source classes for each example."""
+    """Sums of q [n z], a distribution over source classes for each example, as the bounds take them."""
 
     table: jax.Array
     """[c z] n_yz = Σ w_i q_iz over the examples of class y"""
@@ -88,7 +88,7 @@ class Examples(NamedTuple):
 def check_positive(function: str, name: str, value: float) -> None:
     """Raise unless an option is a positive number, as far as that can be seen."""
     if not isinstance(value, Tracer) and not (value > 0 and np.isfinite(value)):
-        raise InputError(f"{function}: {name} must be a finite number > 0, got {value}; pass one.")
+        raise InputError(f"{function}: {name} must be a finite number > 0, got {value}; pass a positive number.")
 
 
 def check_steps(function: str, num_steps: int) -> int:
