@@ -81,6 +81,6 @@ def test_what_is_undefined(case):
     [("num_components", 1, 2), ("num_components", 8.0, 2), ("probe", 2, 3), ("probe", 5000, 3)],
 )
 def test_options_are_checked(option, value, least):
-    message = f"parc: {option} must be an int in [{least}, 4096], got {value!r}; change it."
+    message = f"parc: {option} must be an int in [{least}, 4096], got {value!r}; choose one in that range."
     with pytest.raises(InputError, match=re.escape(message)):
         parc(np.eye(3), [0, 1, 1], **{option: value})
