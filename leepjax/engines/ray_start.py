@@ -98,7 +98,7 @@ def _no_cluster(caller: str, address: str, got: str) -> InputError:
 
 @contextmanager
 def _on_loopback(ray: Any) -> Iterator[None]:
-    """Have every process of Ray listen on 127.0.0.1 alone: what runs tasks for whoever connects must not be reached."""
+    """Let the processes of Ray listen on 127.0.0.1 alone, as they run the tasks of anybody who can connect."""
     constants = ray._private.ray_constants
     before = {name: os.environ.get(name) for name in (_LOOPBACK, "RAY_USAGE_STATS_ENABLED")}
     clusters, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False

@@ -1,6 +1,6 @@
-"""What the bootstrap's draws of scores say of sources: which is the best in each resample, and which are clearly worse.
+"""Comparisons of sources by the bootstrap's draws: which is best in each resample, and which are clearly worse.
 
-As for intervals (`leepjax.ranking.bootstrap.interval`), draws are moved to have the score as their mean.
+As for intervals (`leepjax.ranking.bootstrap.interval`), draws are shifted so that their mean is the score.
 """
 
 import math
@@ -12,10 +12,10 @@ from leepjax.storage.records import Record
 
 
 def shares_of_best(records: Sequence[Record]) -> list[float]:
-    """For each record of one measure the share of resamples of the examples that put its source first.
+    """For each record of one measure, the share of resamples in which its source has the highest score.
 
-    Equals share a resample; NaN where nothing was drawn, or another number of resamples than of most sources, and where
-    the score is undefined, be it in a resample.
+    Sources with equal scores share a resample. NaN where there are no draws, where their number differs from the
+    largest, and where the score is undefined, even in a single resample.
     """
     values, draws, drawn = _stacked(records, max((len(record.draws) for record in records), default=0))
     draws = _about(values[drawn], draws)
@@ -29,9 +29,9 @@ def shares_of_best(records: Sequence[Record]) -> list[float]:
 
 
 def clearly_above(best: Record, others: Sequence[Record]) -> np.ndarray:
-    """[n] for each of the others whether the interval of best − other, drawn on the same examples, lies above zero.
+    """[n] whether the interval of best − other, drawn on the same examples, lies above zero, for each of the others.
 
-    Where nothing was drawn, or on other resamples, nothing is known of chance, and the larger score is above.
+    Without draws, or with a different number of them, the scores themselves are compared.
     """
     values, draws, drawn = _stacked(others, len(best.draws))
     differences = np.array(best.value, float) - values
@@ -43,7 +43,7 @@ def clearly_above(best: Record, others: Sequence[Record]) -> np.ndarray:
 
 
 def _stacked(records: Sequence[Record], num_draws: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The values [n], the draws [m num_draws] of the records that have as many, and which they are [n]; None is NaN."""
+    """Values [n], the draws [m num_draws] of records with `num_draws` draws, and a mask [n] of these; None is NaN."""
     values = np.array([record.value for record in records], float)
     drawn = np.array([0 < len(record.draws) == num_draws for record in records], bool)
     draws = [record.draws for record, is_drawn in zip(records, drawn, strict=True) if is_drawn]

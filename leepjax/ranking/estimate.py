@@ -1,4 +1,4 @@
-"""What a run will take, before it takes it: bytes to fetch and time to look at the images."""
+"""The cost of a ranking before it starts: bytes to download, and seconds to pass the images through each source."""
 
 import time
 from collections.abc import Sequence
@@ -16,18 +16,22 @@ from leepjax.opening.sources import AnySource, chosen_sources
 from leepjax.tables import Row
 
 BATCH = 8
-"""Images that are looked at for the estimate."""
+"""How many images the estimate times."""
 
 
 def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None) -> list[Row]:
-    """A row for each source: parameters, bytes that are still to be fetched, and seconds for so many images here.
+    """A row per source: its parameters, the bytes still to be downloaded, and the seconds for the images here.
 
-    Where no hub answers, bytes are guessed from the parameters. Weights aren't fetched: the architecture with zeros for
-    weights is as fast. Images are taken to be decoded while the
-    network computes; compiling, scoring and training heads come on top.
+    Weights aren't downloaded: the architecture is timed with zeros in their place. Where no hub answers, the bytes are
+    guessed from the number of parameters. The seconds don't include decoding, which happens while the network
+    computes, nor compiling, scoring and training heads.
+
+    Args:
+        num_examples: the number of images.
+        sources: as in `rank`.
 
     Raises:
-        InputError: when a source isn't there.
+        InputError: for a source that doesn't exist.
     """
     return [_row(each, num_examples) for each in chosen_sources("estimate", sources)]
 
@@ -36,7 +40,7 @@ def _row(source: AnySource, num_examples: int) -> Row:
     if isinstance(source, str) and source in plugins():
         source = load_source(source)
     card, to_fetch = (source.card, 0) if isinstance(source, Source) else describe(source)
-    if to_fetch is None:  # nobody to ask: float32, as weights are published
+    if to_fetch is None:  # no hub answers: assume float32, in which most weights are published
         to_fetch = 4 * card.num_parameters
     seconds = _seconds_per_image(card, source) * num_examples
     return {

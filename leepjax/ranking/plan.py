@@ -1,4 +1,4 @@
-"""What a ranking measures on its target, whatever the source: the examples, their split, the measures, and how."""
+"""A ranking's plan: the examples of the target, their split, the measures, and how accuracy is verified."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +23,12 @@ CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
     "source_accuracy": source_accuracy,
     "num_parameters": num_parameters,
 }
-"""What rivals the measures and is known without looking at the target; NaN where the card doesn't say it."""
+"""Baselines that depend on the source's card alone, not on the target; NaN where the card lacks the value."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured on a target, whatever the source: the examples, their split, and how."""
+    """What is measured on a target, the same for every source."""
 
     target: Target
     train: np.ndarray
@@ -46,7 +46,7 @@ class Plan:
 
     @functools.cached_property
     def split(self) -> str:
-        """Digest of the split into examples to score and to verify on."""
+        """Digest of the split into examples for scoring and for verification."""
         return digest(self.train.astype(np.int64).tobytes(), self.test.astype(np.int64).tobytes())
 
 
@@ -66,10 +66,10 @@ def make_plan(
     image_column: str | None = None,
     label_column: str | None = None,
 ) -> Plan:
-    """Open a target, choose its examples and split them; one that comes in splits keeps its own.
+    """Open a target, choose its examples and split them; a target that has splits of its own keeps them.
 
     Raises:
-        InputError: for a name that isn't there, one class only, or arguments out of range; it begins with `caller`.
+        InputError: for an unknown name, a single class, or arguments out of range; it begins with `caller`.
     """
     target = open_target(
         caller,

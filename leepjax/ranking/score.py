@@ -1,4 +1,4 @@
-"""Score arrays that a user already has on disk."""
+"""Scores of evidence and labels in files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,11 +28,11 @@ def score_arrays(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> list[Row]:
-    """A row for each measure: its score and its bootstrap interval, None where undefined.
+    """A row per measure: its score and bootstrap interval, None where undefined.
 
     Raises:
-        InputError: for files that aren't ``.npy`` arrays, CSV or JSON lines, values a measure can't read, or measures
-            that read something else.
+        InputError: for files that aren't ``.npy`` arrays, CSV or JSON lines, for invalid values, or for measures that
+            read another kind of evidence.
     """
     chosen = _choose(kind, measures)
     if resamples < 0:
@@ -52,14 +52,14 @@ _Numbers = tuple[float, float, float]
 def _streamed(
     array: np.ndarray, labels: np.ndarray, kind: str, measures: Sequence[Measure], num_classes: int | None
 ) -> dict[str, _Numbers]:
-    """The scores that one batch after another gives; none where batches are at fault, or float32 isn't enough."""
+    """Scores computed batch by batch; none if a batch is invalid, nor any for which float32 isn't precise enough."""
     streaming = [measure for measure in measures if measure.streams]
     if not streaming or array.ndim != 2 or 0 in array.shape or len(array) != len(labels) or array.dtype.kind == "c":
         return {}
     _, _, count = check_labels("score", labels, num_classes, None)
     try:
         scores = streamed_scores(streaming, array, labels, count, from_logits=kind == "logits")
-    except InputError:  # a look at all rows names the one at fault
+    except InputError:  # the check of all rows names the invalid one
         return {}
     return {name: (value, np.nan, np.nan) for name, value in scores.items() if not np.isnan(value)}
 
@@ -74,7 +74,7 @@ def _held(
     confidence: float,
     seed: int,
 ) -> dict[str, _Numbers]:
-    """The scores of evidence that is in memory, or mapped, as a whole."""
+    """Scores of evidence that is in memory, or memory-mapped, as a whole."""
     if kind == "logits":
         check_features("score", array, labels, num_classes, None, name="logits")
         array = softmax_of(array, labels)
@@ -111,8 +111,8 @@ def _class_numbers(labels: np.ndarray, path: Path, num_classes: int | None) -> n
     """Integer labels; without a number of classes, numbers with wide gaps are renumbered."""
     if labels.ndim == 2:
         raise InputError(
-            f"score: expected one label for each example, got shape {labels.shape} in {path}; "
-            "pass class numbers, of one-hot rows their argmax."
+            f"score: expected one label per example, got shape {labels.shape} in {path}; "
+            "pass class numbers; for one-hot rows, their argmax."
         )
     if labels.dtype.kind in "US":
         raise InputError(f"score: labels must be integers, got {labels.dtype} in {path}; pass class numbers.")

@@ -1,4 +1,4 @@
-"""Evidence and labels to score: arrays of NumPy, CSV and JSON lines."""
+"""Read evidence and labels from NumPy, CSV and JSON Lines files."""
 
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ _TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 
 
 def read_evidence_and_labels(evidence: Path, labels: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Evidence [n z] or [n d] and labels [n], of one file that holds both where the two paths are the same.
+    """Evidence [n z] or [n d] and labels [n]; one file holds both if the two paths are the same.
 
-    A CSV has a row per example, with or without a header; a column called label holds the labels. Of JSON lines each
+    A CSV has a row per example, with or without a header; a column called label holds the labels. A line of JSON Lines
     is a list of numbers, a label, or an object with the list under `kind` and the `label`.
 
     Raises:
-        InputError: for files that aren't there or aren't one of these, cells that aren't numbers, and rows of unequal
-            length; it names the line.
+        InputError: for missing files and other formats, cells that aren't numbers, and rows of unequal length; it
+            names the line.
     """
     if evidence == labels and _is_text(evidence):
         rows, found = _columns(evidence, kind)
@@ -55,7 +55,7 @@ def _labels(path: Path, kind: str) -> np.ndarray:
 
 
 def _columns(path: Path, kind: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Evidence and labels of a file, None for what it doesn't hold."""
+    """Evidence and labels of a file; None for either that it lacks."""
     text = read_text("score", path)
     if not text.strip():
         raise InputError(f"score: expected at least one example in {_shown(path)}, got none; check the file.")
