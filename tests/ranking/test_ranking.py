@@ -6,34 +6,14 @@ import time
 import numpy as np
 import pytest
 import scipy.stats
+from small_records import record
 
 from leepjax.agreement import Interval, kendall, pearson, significance_note, weighted_tau
 from leepjax.ranking import Ranking, agree
 from leepjax.ranking.ranking import share
-from leepjax.storage.records import Record
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(scale=0.1, size=50)
-
-
-def record(source, measure, value, **fields):
-    kind = "verify" if measure in ("head", "finetune") else "score"
-    defaults = {
-        "key": f"{source} {measure}",
-        "kind": kind,
-        "target": "pets",
-        "target_hash": "t",
-        "num_examples": 40,
-        "num_classes": 4,
-        "weights_hash": "w",
-        "low": None,
-        "high": None,
-        "confidence": 0.95,
-        "seed": 0,
-        "seconds": 0.5,
-        "versions": {"jax": "0"},
-    }
-    return Record(**defaults | {"source": source, "measure": measure, "value": value} | fields)
 
 
 def ranking(scores, accuracies=None, measure="leep", **fields):

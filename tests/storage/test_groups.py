@@ -1,7 +1,7 @@
 """Records of several commands in one folder: what compares is one group, and one group is shown for each target."""
 
 from msgspec.structs import replace
-from test_ranking import record
+from small_records import record
 
 from leepjax.storage.record_groups import chosen_groups, groups
 
