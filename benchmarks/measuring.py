@@ -65,6 +65,8 @@ def report(**fields: Any) -> None:
 
 
 def context() -> dict[str, Any]:
+    from leepjax.studies.provenance import processor  # its imports would count as memory of what is measured
+
     # Untracked results don't make numbers those of other code; edits do.
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--exclude=*"],
@@ -74,18 +76,12 @@ def context() -> dict[str, Any]:
         check=False,
     )
     return {
-        "device": f"{jax.devices()[0].device_kind} ({_processor()}, {len(os.sched_getaffinity(0))} cores)",
+        "device": f"{jax.devices()[0].device_kind} ({processor()}, {len(os.sched_getaffinity(0))} cores)",
         **{package: version(package) for package in ("jax", "numpy", "scipy")},
         "python": platform.python_version(),
         "date": datetime.date.today().isoformat(),
         "commit": described.stdout.strip() or None,
     }
-
-
-def _processor():
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    return found[1] if found else platform.machine()
 
 
 def in_fresh_process(file: str, *arguments: str, command: tuple[str, ...] = (), **environment: str) -> dict[str, Any]:

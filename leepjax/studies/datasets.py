@@ -1,4 +1,4 @@
-"""What a study's names stand for: labelled sets in two parts, sources, and what a source says of either part."""
+"""The data of a study: labelled sets in two parts, and the outputs of a source for either part."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from leepjax.callbacks import OnProgress
+from leepjax.callbacks import OnProgress, counted
 from leepjax.data.readers import read_target
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
@@ -26,10 +26,12 @@ class Pair:
 
 
 def open_pair(train: str | Target, test: str | Target) -> Pair:
-    """Open the two parts of a set; where both are one, its own parts if it comes in splits, and its halves if not.
+    """Open the training and the test part of a set.
+
+    Where both are the same set, its own test split is the test part; a set without one is divided into halves.
 
     Raises:
-        InputError: when one isn't there, or their classes differ.
+        InputError: when a part doesn't exist, or the classes of both differ.
     """
     learned = _opened(train)
     # A set's name is what its two parts share: cifar100-train, cifar100:train.
@@ -51,7 +53,7 @@ def _opened(target: str | Target) -> Target:
 
 
 def at_size(source: Source, image_size: int | None) -> Source:
-    """The source, seeing smaller images if it expects larger ones than `image_size`."""
+    """The source with its image size reduced to `image_size` pixels per side if it expects larger images."""
     preprocessing = source.card.preprocessing
     if image_size is None or preprocessing.image_size <= image_size:
         return source
@@ -60,35 +62,42 @@ def at_size(source: Source, image_size: int | None) -> Source:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a source says of some examples of a set: rows are looked up by the set's own indices."""
+class SourceOutputs:
+    """A source's outputs for some examples of a set."""
 
     rows: np.ndarray
-    """[n] the set's indices, rising."""
+    """[n] the examples' indices in the set, ascending."""
     features: np.ndarray
+    """[n d]"""
     probs: np.ndarray
+    """[n z] over the source's classes."""
     labels: np.ndarray
+    """[n] in the numbers of the set."""
 
-    def at(self, rows: np.ndarray) -> np.ndarray:
-        """Where the set's indices stand here."""
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """[m] where examples stand in these arrays, by their indices in the set [m]."""
         return np.searchsorted(self.rows, rows)
 
 
-def said(
+def outputs_of(
     source: Source, target: Target, wanted: Sequence[np.ndarray], cache: Path | None, on_progress: OnProgress
-) -> Said:
-    """Pass the examples that are wanted through a source; all of them where they are many, or kept already."""
+) -> SourceOutputs:
+    """The outputs of a source for the wanted examples.
+
+    All examples are passed through the source where more than half of them are wanted, or the cache holds them all.
+
+    Args:
+        source: the source.
+        target: the set.
+        wanted: arrays of the set's indices, which may overlap.
+        cache: folder of extracted outputs; nothing is kept when None.
+        on_progress: called after each batch.
+    """
     rows = np.unique(np.concatenate(wanted))
-    whole = cache is not None and table_path(cache, table_key(source, target)).exists()
-    if whole or 2 * len(rows) > len(target):
+    is_cached = cache is not None and table_path(cache, table_key(source, target)).exists()
+    if is_cached or 2 * len(rows) > len(target):
         rows = np.arange(len(target))
-    part, done = target.subset(rows), 0
-    what = f"{source.name}: {len(part)} images of {target.name}"
-
-    def on_batch(examples: int) -> None:
-        nonlocal done
-        done += examples
-        on_progress(what, done, len(part))
-
+    part = target.subset(rows)
+    on_batch = counted(f"{source.name}: {len(part)} images of {target.name}", len(part), on_progress)
     table = extract(source, part, cache=cache, on_batch=on_batch)
-    return Said(rows, table.features, table.probs, table.labels)
+    return SourceOutputs(rows, table.features, table.probs, table.labels)

@@ -29,7 +29,7 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
     path = folder / PROVENANCE
     with locked(path):
         before = _before(path)
-        now = this_run(config.study, scale, _told(config), command, seconds)
+        now = this_run(config.study, scale, _as_json(config), command, seconds)
         provenance = msgspec.structs.replace(
             now,
             command=_joined(before.command, command, " && "),
@@ -40,7 +40,7 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
 
 
 class _Before(msgspec.Struct):
-    """What the runs before left to add to."""
+    """What earlier runs recorded, to which this run is added."""
 
     command: str = ""
     commit: str = ""
@@ -96,13 +96,13 @@ def this_run(study: str, scale: str, config: Mapping[str, Any], command: str, se
         commit=_commit(),
         versions={name: version(name) for name in ("leepjax", "jax", "flax", "optax", "numpy")}
         | {"python": platform.python_version()},
-        hardware=f"{jax.devices()[0].device_kind} × {jax.device_count()} ({_processor()}, {os.cpu_count()} cores)",
+        hardware=f"{jax.devices()[0].device_kind} × {jax.device_count()} ({processor()}, {os.cpu_count()} cores)",
         date=datetime.date.today().isoformat(),
         seconds=round(seconds, 1),
     )
 
 
-def _told(config: Config) -> dict[str, Any]:
+def _as_json(config: Config) -> dict[str, Any]:
     """Convert a configuration to JSON; opened sources and targets are replaced by their names."""
 
     def name(each: Any) -> str:
@@ -118,7 +118,7 @@ def _told(config: Config) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """Of the repository that leepjax runs from; it isn't installed packages' business what repository they lie in."""
+    """The commit of the repository that leepjax runs from; empty for an installed package, even inside a repository."""
     package = Path(__file__).parents[1]
     if not (package.parent / ".git").exists():
         return ""
@@ -130,7 +130,8 @@ def _commit() -> str:
     return described.stdout.strip()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's model name; its architecture where the system doesn't name the model."""
     cpuinfo = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     return found[1] if found else platform.machine()

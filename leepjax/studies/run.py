@@ -15,7 +15,7 @@ from leepjax.models.source import Source
 from leepjax.opening.sources import open_sources, twice
 from leepjax.storage.files import check_writable
 from leepjax.studies.config import Config, Scale
-from leepjax.studies.datasets import Pair, Said, at_size, open_pair, said
+from leepjax.studies.datasets import Pair, SourceOutputs, at_size, open_pair, outputs_of
 from leepjax.studies.ledger import Ledger, Scores
 from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance
@@ -111,7 +111,7 @@ def _group(
     return [Transfer(source, pair, task, method) for task in tasks]
 
 
-def _seen(transfer: Transfer) -> tuple[str, Task]:
+def _score_key(transfer: Transfer) -> tuple[str, Task]:
     """What scores depend on: how a source sees a task, however it is transferred then."""
     return transfer.source.identity, transfer.task
 
@@ -125,31 +125,33 @@ def _score_and_retrain(ledger, groups, l2, cache, on_progress) -> dict[tuple[str
         here = [each for each in unscored if (each.source.identity, each.pair.name) == place]
         if not here:
             continue
-        learned = said(source, pair.train, [each.task.train_rows for each in here], cache, on_progress)
+        train_outputs = outputs_of(source, pair.train, [each.task.train_rows for each in here], cache, on_progress)
         most_classes = max(len(each.task.classes) for each in here)
         for number, each in enumerate(here):
             on_progress(f"{source.name} on {pair.name}: scores", number, len(here))
-            if _seen(each) not in scored:
-                scored[_seen(each)] = scores(source.card, learned, each.task, most_classes)
-        ledger.rescore({each: scored[_seen(each)] for each in here})
+            if _score_key(each) not in scored:
+                scored[_score_key(each)] = scores(source.card, train_outputs, each.task, most_classes)
+        ledger.rescore({each: scored[_score_key(each)] for each in here})
         missing = [each for each in here if each.method == "head" and each in heads]
-        _retrain(ledger, learned, missing, scored, l2, cache, on_progress)
+        _retrain(ledger, train_outputs, missing, scored, l2, cache, on_progress)
     return scored
 
 
-def _retrain(ledger, learned: Said, transfers: Sequence[Transfer], scored, l2, cache, on_progress) -> None:
+def _retrain(
+    ledger, train_outputs: SourceOutputs, transfers: Sequence[Transfer], scored, l2, cache, on_progress
+) -> None:
     """Re-train heads on one source's features, those of similar sizes together."""
     if not transfers:
         return
     source, pair = transfers[0].source, transfers[0].pair
-    tested = said(source, pair.test, [each.task.test_rows for each in transfers], cache, on_progress)
+    test_outputs = outputs_of(source, pair.test, [each.task.test_rows for each in transfers], cache, on_progress)
     transfers = sorted(transfers, key=lambda each: len(each.task.train_rows) * len(each.task.classes))
     ledger.expect(len(transfers))
     for start in range(0, len(transfers), TOGETHER):
         together = transfers[start : start + TOGETHER]
-        results = transfer_heads(learned, tested, [each.task for each in together], l2)
+        results = transfer_heads(train_outputs, test_outputs, [each.task for each in together], l2)
         for each, transferred in zip(together, results, strict=True):
-            ledger.add(each, transferred, scored[_seen(each)])
+            ledger.add(each, transferred, scored[_score_key(each)])
         ledger.write()
 
 
@@ -166,5 +168,5 @@ def _train(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores], recipe: Re
                 raise error
             for transferred in results:
                 # From scratch there is no source to score.
-                ledger.add(transfer, transferred, {} if transfer.method == "scratch" else scored[_seen(transfer)])
+                ledger.add(transfer, transferred, {} if transfer.method == "scratch" else scored[_score_key(transfer)])
                 ledger.write()

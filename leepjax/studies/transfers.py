@@ -11,7 +11,7 @@ from leepjax.engines.units import Unit
 from leepjax.models.source import Source
 from leepjax.storage.files import digest
 from leepjax.studies.config import Config
-from leepjax.studies.datasets import Pair, Said
+from leepjax.studies.datasets import Pair, SourceOutputs
 from leepjax.studies.outcome import Method
 from leepjax.studies.tasks import Task
 from leepjax.transfer.finetune import fine_tune, from_scratch
@@ -71,31 +71,33 @@ class Transferred:
     seconds: float
 
 
-def transfer_heads(learned: Said, tested: Said, tasks: Sequence[Task], l2: float | None) -> list[Transferred]:
+def transfer_heads(
+    train_outputs: SourceOutputs, test_outputs: SourceOutputs, tasks: Sequence[Task], l2: float | None
+) -> list[Transferred]:
     """Re-train the heads of tasks on one source's features, as one program.
 
     Args:
-        learned: what the source says of the training set.
-        tested: and of the test set.
+        train_outputs: the source's outputs for the training set.
+        test_outputs: its outputs for the test set.
         tasks: of similar sizes: they are padded to the largest.
         l2: of all heads; chosen for each by folds of its training examples when None.
     """
     started = time.monotonic()
-    features = np.concatenate([learned.features, tested.features])
-    labels = np.concatenate([learned.labels, tested.labels])
+    features = np.concatenate([train_outputs.features, test_outputs.features])
+    labels = np.concatenate([train_outputs.labels, test_outputs.labels])
     subsets = np.zeros((len(tasks), int(labels.max()) + 1), bool)
     train, test = np.zeros((2, len(tasks), len(labels)), bool)
     for number, task in enumerate(tasks):
         subsets[number, list(task.classes)] = True
-        train[number, learned.at(task.train_rows)] = True
-        test[number, len(learned.labels) + tested.at(task.test_rows)] = True
+        train[number, train_outputs.positions(task.train_rows)] = True
+        test[number, len(train_outputs.labels) + test_outputs.positions(task.test_rows)] = True
     heads = retrain_heads(features, labels, subsets, train, test, l2=l2)
     measured = []
     for number, task in enumerate(tasks):
-        rows = tested.at(task.test_rows)
+        rows = test_outputs.positions(task.test_rows)
         # A head's columns stand for the task's classes in rising order.
-        logits = np.asarray(heads.logits(number, tested.features[rows]))
-        measured.append(metrics(logits, np.searchsorted(task.classes, tested.labels[rows])))
+        logits = np.asarray(heads.logits(number, test_outputs.features[rows]))
+        measured.append(metrics(logits, np.searchsorted(task.classes, test_outputs.labels[rows])))
     seconds = (time.monotonic() - started) / len(tasks)
     return [Transferred(values, (), seconds) for values in measured]
 

@@ -9,7 +9,7 @@ import scipy.stats
 from synthetic_outcomes import converging, outcome, outcomes, sources
 
 from leepjax.studies.analysis.by_level import convergence, level_means, mean_interval
-from leepjax.studies.analysis.correlations import correlations, winner, wins
+from leepjax.studies.analysis.correlations import correlations, winner
 from leepjax.studies.analysis.settings import settings
 
 
@@ -163,15 +163,6 @@ def test_the_winner_is_certain_where_the_paired_difference_excludes_zero():
     undefined = winner(correlations(made([(1, 1, 0.5)] * 5)))
     assert undefined.measure == ""
     assert not undefined.certain
-
-
-def test_wins_count_settings_and_those_of_a_few_tasks_not():
-    found = settings([*outcomes(60, noise=0.02), *outcomes(60, source="b", noise=0.02), *outcomes(3, source="few")])
-    count = wins(found)
-    assert count.best == {"leep": 2, "nce": 0, "h_score": 0} == count.certain
-    assert [setting.source for setting, _ in count.winners] == ["resnet18", "b"]
-    over_all = wins(found, ("leep", "h_score", "knn"))
-    assert sum(over_all.best.values()) == over_all.num_settings == 2
 
 
 def test_level_means_are_plain_means_with_t_intervals():

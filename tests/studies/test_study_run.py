@@ -117,13 +117,13 @@ def test_provenance_keeps_the_commands_of_all_runs(made, tmp_path):
 def test_nothing_is_made_twice(made, monkeypatch):
     outcomes, out = made
     monkeypatch.setattr(run, "transfer_heads", None)
-    monkeypatch.setattr(run, "said", None)
+    monkeypatch.setattr(run, "outputs_of", None)
     assert run_study(CONFIG, scale="smoke", out=out) == outcomes
 
 
 def test_studies_share_what_is_the_same(made, monkeypatch):
     outcomes, out = made
-    monkeypatch.setattr(run, "said", None)
+    monkeypatch.setattr(run, "outputs_of", None)
     other = replace(CONFIG, study="convergence", methods=("finetune", "scratch"))
     shared = run_study(other, scale="smoke", out=out)
     assert [(o.key, o.accuracy) for o in shared] == [(o.key, o.accuracy) for o in outcomes if o.method != "head"]

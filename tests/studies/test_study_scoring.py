@@ -11,9 +11,9 @@ from leepjax.data.split import stratified_limit
 from leepjax.measures import DEFAULT_MEASURES, MEASURES
 from leepjax.models.card import Card
 from leepjax.studies import scoring
-from leepjax.studies.datasets import Said
+from leepjax.studies.datasets import SourceOutputs
 from leepjax.studies.outcome import BASELINES
-from leepjax.studies.scoring import _BASELINES, SCORES, Seen, neighbours_accuracy, scores
+from leepjax.studies.scoring import _BASELINES, SCORES, PaddedTask, neighbours_accuracy, scores
 from leepjax.studies.tasks import Task, runs
 
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ ROWS = np.arange(0, 90, 3)
 LABELS = np.array([7, 2, 4] * 10)
 FEATURES = (RNG.normal(size=(30, 5)) + np.eye(9)[LABELS][:, :5]).astype(np.float32)
 PROBS = np.asarray(jax.nn.softmax(RNG.normal(size=(30, 4)) + np.eye(9)[LABELS][:, 1:5] * 2)).astype(np.float32)
-SAID = Said(ROWS, FEATURES, PROBS, LABELS)
+OUTPUTS = SourceOutputs(ROWS, FEATURES, PROBS, LABELS)
 CARD = Card(
     name="a",
     model="a",
@@ -43,7 +43,7 @@ def task(rows=KEPT):
 
 
 def test_measures_are_those_of_the_tasks_rows():
-    found = scores(CARD, SAID, task(), 9)
+    found = scores(CARD, OUTPUTS, task(), 9)
     assert tuple(found) == SCORES
     local = (LABELS[KEPT] == 7).astype(int)
     for name in DEFAULT_MEASURES:
@@ -52,7 +52,7 @@ def test_measures_are_those_of_the_tasks_rows():
 
 
 def test_baselines_by_hand():
-    found = scores(CARD, SAID, task(), 2)
+    found = scores(CARD, OUTPUTS, task(), 2)
     share = np.mean(LABELS[KEPT] == 7)
     assert found["neg_log_classes"] == pytest.approx(-math.log(2))
     assert found["neg_entropy"] == pytest.approx(share * math.log(share) + (1 - share) * math.log(1 - share))
@@ -63,7 +63,7 @@ def test_a_card_that_says_nothing_is_undefined():
     silent = Card(
         name="a", model="a", num_classes=4, preprocessing=CARD.preprocessing, num_parameters=0, weights_hash=""
     )
-    found = scores(silent, SAID, task(), 2)
+    found = scores(silent, OUTPUTS, task(), 2)
     assert (found["source_accuracy"], found["neg_num_parameters"]) == (None, None)
 
 
@@ -71,7 +71,7 @@ def seen(features, labels, padding=0):
     """Examples and rows that are none of them."""
     features = np.concatenate([features, np.full((padding, features.shape[1]), features[-1])])
     labels = np.concatenate([labels, np.zeros(padding, int)])
-    return Seen(features, labels, np.arange(len(labels)) < len(labels) - padding, 3, CARD)
+    return PaddedTask(features, labels, np.arange(len(labels)) < len(labels) - padding, 3, CARD)
 
 
 @pytest.mark.parametrize("padding", [0, 7])

@@ -1,7 +1,6 @@
 """How well scores predict accuracies in a setting, how surely, and which measure does so best."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -50,7 +49,7 @@ class Correlation(NamedTuple):
     ties: int
     """Pairs of outcomes with equal score or equal accuracy."""
     minimum_detectable: float
-    """The smallest true |r| that so many outcomes make significant, four times in five."""
+    """The smallest true |r| that n outcomes make significant with a power of 80 %."""
     given_classes: float
     """Pearson's r of what is left when a linear fit of log c is taken off both; NaN where c doesn't vary."""
     behind_leep: Interval
@@ -69,21 +68,6 @@ class Winner(NamedTuple):
     """The measures that competed: those whose correlation is defined."""
     certain: bool
     """Where LEEP wins: whether its lead over each of the others excludes zero. Otherwise: the winner's over LEEP."""
-
-
-class Wins(NamedTuple):
-    """In how many settings each measure has the highest Pearson's r."""
-
-    best: dict[str, int]
-    """Measure → settings that it wins."""
-    certain: dict[str, int]
-    """Measure → settings that it wins for certain, as `Winner.certain` says."""
-    winners: tuple[tuple[Setting, Winner], ...]
-    """The settings in which any correlation is defined."""
-
-    @property
-    def num_settings(self) -> int:
-        return len(self.winners)
 
 
 def correlations(setting: Setting, measures: Sequence[str] | None = None, seed: int = 0) -> list[Correlation]:
@@ -120,19 +104,6 @@ def winner(rows: Iterable[Correlation], among: Sequence[str] = PAPER_MEASURES) -
     certain = all(row.behind_leep.low > 0 for row in rivals) if best.measure == LEAD else best.behind_leep.high < 0
     competed = tuple(row.measure for row in defined)
     return Winner(best.measure, best.pearson.value, margin, competed, certain and bool(rivals))
-
-
-def wins(settings: Iterable[Setting], among: Sequence[str] = PAPER_MEASURES, seed: int = 0) -> Wins:
-    """In how many settings each measure is the best: the paper counts LEEP so among its three, in 15 of 23.
-
-    Settings of fewer than four outcomes tell nothing and don't count.
-    """
-    enough = [setting for setting in settings if len(setting.outcomes) > 3]
-    winners = [(setting, winner(correlations(setting, among, seed), among)) for setting in enough]
-    winners = [(setting, won) for setting, won in winners if won.measure]
-    count = Counter(won.measure for _, won in winners)
-    certain = Counter(won.measure for _, won in winners if won.certain)
-    return Wins({name: count[name] for name in among}, {name: certain[name] for name in among}, tuple(winners))
 
 
 def _correlation(setting: Setting, measure: str, lead: np.ndarray, seed: int) -> Correlation:
