@@ -1,4 +1,4 @@
-"""What figures say in words: names, numbers, captions, and descriptions for those who don't see them."""
+"""The text of figures: names of measures, numbers, captions, and descriptions for screen readers."""
 
 import math
 from collections.abc import Sequence
@@ -27,31 +27,31 @@ _METRICS = {"accuracy": "test accuracy", "macro_f1": "macro F1"}
 
 
 def measure_name(measure: str) -> str:
-    """As it is written in text."""
+    """A measure's name as it is written in text."""
     row = MEASURES.get(measure) or FURTHER.get(measure)
     return row.title if row else _BASELINES.get(measure, measure.replace("_", " "))
 
 
 def metric_name(setting: Setting) -> str:
-    """What a setting's accuracies are."""
+    """The name of the metric that a setting's accuracies hold."""
     return _METRICS[setting.metric]
 
 
-def number(value: float, digits: int = 2) -> str:
-    """With a true minus sign; – where undefined."""
+def number_text(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign; – where it is undefined."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def summary_of(row: Correlation) -> str:
     """Pearson's r with its interval, p and n, in a line."""
     r, p = row.pearson, row.p_value
-    between = "" if math.isnan(r.low) else f" [{number(r.low)}, {number(r.high)}]"
+    between = "" if math.isnan(r.low) else f" [{number_text(r.low)}, {number_text(r.high)}]"
     chance = "p –" if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-    return f"r = {number(r.value)}{between}, {chance}, n = {row.n}"
+    return f"r = {number_text(r.value)}{between}, {chance}, n = {row.n}"
 
 
 class Words(NamedTuple):
-    """What goes with a figure."""
+    """The text that belongs to a figure."""
 
     kind: str
     caption: str
@@ -59,31 +59,31 @@ class Words(NamedTuple):
 
 
 def words_of_scatter(each: SettingAnalysis) -> Words:
-    """Of `scatter` of LEEP."""
+    """The text of `scatter` of LEEP."""
     setting, row = each.setting, each.plots[0].correlation
     summary, metric = summary_of(row), metric_name(setting)
     how = "Fisher's" if row.n <= MOST else "from a bootstrap over tasks"
     caption = (
-        f"{setting.name}. LEEP against {metric}, a point for each task, with the least-squares line and its 95 % band: "
+        f"{setting.name}. LEEP against {metric}, one point per task, with the least-squares line and its 95 % band: "
         f"{summary}; the interval is {how}."
     )
     if np.ptp(setting.num_classes) > 0:
         alone = each.of["neg_log_classes"].pearson.value if "neg_log_classes" in each.of else math.nan
         caption += (
-            f" The number of classes c varies: −log c alone has r = {number(alone)}, and LEEP's "
-            f"partial r given log c is {number(row.given_classes)}."
+            f" The number of classes c varies: −log c alone has r = {number_text(alone)}, and LEEP's "
+            f"partial r given log c is {number_text(row.given_classes)}."
         )
     return Words("scatter", caption, f"Scatter plot of LEEP and {metric}, {setting.pairing}: {summary}.")
 
 
 def words_of_selection(each: SettingAnalysis) -> Words:
-    """Of `selection`."""
+    """The text of `selection`."""
     setting = each.setting
     n, detectable = (each.of[LEAD].n, each.of[LEAD].minimum_detectable) if LEAD in each.of else (0, math.nan)
     caption = (
         f"{setting.name}. Scores of {len(setting.outcomes)} sources against {metric_name(setting)}, with least-squares "
         f"lines and their 95 % bands. {significance_note(n)} A true |r| of "
-        f"{number(detectable)} shows as significant four times in five."
+        f"{number_text(detectable)} is detected with a power of 80 %."
     )
     best = setting.labels[int(np.argmax(setting.accuracies))]
     return Words(
@@ -92,7 +92,7 @@ def words_of_selection(each: SettingAnalysis) -> Words:
 
 
 def words_of_levels(means: Sequence[LevelMeans]) -> Words:
-    """Of `level_bars`."""
+    """The text of `level_bars`."""
     setting, kind = means[0].setting, means[0].kind
     rising = [each.setting.pairing for each in means if each.rising]
     caption = (
@@ -105,19 +105,17 @@ def words_of_levels(means: Sequence[LevelMeans]) -> Words:
 
 
 def words_of_convergence(found: Sequence[Convergence]) -> Words:
-    """Of `convergence_curves`."""
+    """The text of `convergence_curves`."""
     same = found[0].against == "same-epoch"
-    reference = "the reference from scratch after the same epoch" if same else "the finished reference from scratch"
-    zero = "the reference has caught up" if same else "fine-tuning has caught up"
+    reference = "training from scratch after the same epoch" if same else "finished training from scratch"
+    zero = "training from scratch has caught up" if same else "fine-tuning has caught up"
     matched = "; ".join(f"{each.pairing}: {_matched(each)}" for each in found)
     caption = (
-        f"Test accuracy of fine-tuning less that of {reference}, averaged over the tasks in each {found[0].kind} level "
-        f"of {measure_name(found[0].measure)}, with 95 % t bands. At the zero line {zero}. First epoch there, from "
-        f"the lowest level to the highest: {matched}."
+        f"Test accuracy of fine-tuning minus that of {reference}, averaged over the tasks in each {found[0].kind} "
+        f"level of {measure_name(found[0].measure)}, with 95 % t bands. At the zero line {zero}. First epoch there, "
+        f"from the lowest level to the highest: {matched}."
     )
-    return Words(
-        "convergence", caption, f"Curves of the accuracy difference by epoch, a curve for each level. {matched}."
-    )
+    return Words("convergence", caption, f"Curves of the accuracy difference by epoch, one curve per level. {matched}.")
 
 
 def _matched(found: Convergence) -> str:
@@ -125,7 +123,7 @@ def _matched(found: Convergence) -> str:
 
 
 def _count(pairings: Sequence[str], of: int) -> str:
-    """How many, and which of them where it isn't all or none."""
+    """How many panels, and which ones unless it is all or none."""
     if len(pairings) in (0, of):
         return f"{len(pairings)} of {of} panel{'s' if of > 1 else ''}"
     return f"{len(pairings)} of {of} panels ({', '.join(pairings)})"

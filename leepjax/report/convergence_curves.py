@@ -1,22 +1,23 @@
-"""How far fine-tuning is ahead of training from scratch, epoch by epoch in each level: the supplement's figure 3."""
+"""Fine-tuning's lead over training from scratch after each epoch, by level: the supplement's figure 3."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from leepjax.report.captions import measure_name, number
+from leepjax.report.captions import measure_name, number_text
 from leepjax.report.drawing import COLOURS, INK, MARKERS, Axes, Figure, MaxNLocator, panels, short, style
 from leepjax.studies.analysis.by_level import Against, Convergence, LevelCurve
 
 _TITLES: dict[Against, str] = {
-    "same-epoch": "Fine-tuned against as many epochs from scratch",
+    "same-epoch": "Fine-tuned against the same number of epochs from scratch",
     "final": "Fine-tuned against finished training from scratch",
 }
 
 
 def convergence_curves(found: Sequence[Convergence]) -> Figure:
-    """Difference of test accuracies by epoch, a line with its 95 % t band for each level, a panel for each source
-    and target; at the zero line both are equally accurate.
+    """Difference of test accuracies by epoch: one panel per source and target, one line with its 95 % t band per level.
+
+    At the zero line fine-tuning and training from scratch are equally accurate.
     """
     with style():
         figure, all_axes = panels(len(found), 5.2, 4.4)
@@ -31,23 +32,23 @@ def _panel(axes: Axes, found: Convergence) -> None:
     count = len(found.levels)
     for place, level in enumerate(found.levels):
         if level.n:
-            # The lowest and the highest level look the same, whatever the number of levels.
+            # The lowest and the highest level have the same colours whatever the number of levels.
             look = round(4 * place / max(count - 1, 1)) if count <= 5 else place % len(COLOURS)
-            _curve(axes, level, f"level {place + 1} (≥ {number(level.low)}), n = {level.n}", look)
+            _curve(axes, level, f"level {place + 1} (≥ {number_text(level.low)}), n = {level.n}", look)
     _fit(axes, found)
     axes.set_title(short(found.pairing))
     axes.set_xlabel("epoch")
     axes.set_ylabel("accuracy: fine-tuned − from scratch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = axes.get_legend_handles_labels()
-    # The highest level first. Below the panel no curve or line is hidden.
+    # The highest level comes first. The legend is below the panel, where it hides no curve.
     title = f"{found.kind} levels of {measure_name(found.measure)}"
     below = {"loc": "upper left", "bbox_to_anchor": (0, -0.15), "ncols": 2, "alignment": "left"}
     axes.legend(handles[::-1], labels[::-1], title=title, **below)
 
 
 def _fit(axes: Axes, found: Convergence) -> None:
-    """Make room for the curves and the zero line: the band of two tasks can be wider than all of them, and is cut."""
+    """Fit the axis to the curves and the zero line: the band of two tasks can be much wider, and is cut off."""
     means = [difference.value for level in found.levels for difference in level.differences]
     low, high = min([0, *means]), max([0, *means])
     bottom, top = axes.get_ylim()

@@ -1,4 +1,4 @@
-"""How figures look, and how they are saved: alike everywhere, byte by byte."""
+"""The style of figures, and how they are saved: the same bytes on every machine with the same Matplotlib."""
 
 import html
 import io
@@ -29,11 +29,11 @@ __all__ = ["Axes", "Figure", "MaxNLocator", "encode", "inline_svg", "panels", "s
 
 FORMATS = ("png", "svg", "pdf")
 
-# Okabe and Ito's colours, which people of any colour vision tell apart; without yellow, which white paper swallows.
+# Okabe and Ito's colours, which remain distinct for colour-blind readers; without yellow, which is too faint on white.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 SHADES = ListedColormap(mpl.colormaps["viridis_r"](np.linspace(0.14, 1, 256)), "shades")
-"""Of a number; viridis without its yellow end."""
+"""The colour map of a number: viridis without its yellow end."""
 COLOURS = (VERMILION, ORANGE, SKY, GREEN, BLUE, PURPLE)
 MARKERS = ("v", "s", "o", "D", "^", "P")
 """Colour and marker of level 1, 2, …: never the colour alone."""
@@ -74,7 +74,7 @@ _METADATA = {
 
 @contextmanager
 def style(**more: Any) -> Iterator[None]:
-    """The house's looks for whatever is drawn inside the ``with``, whatever the user's own are."""
+    """The report's style for whatever is drawn inside the ``with``, independent of the user's own settings."""
     looks: Any = {**mpl.rcParamsDefault, **_STYLE, **more}
     with mpl.rc_context(looks), warnings.catch_warnings():
         # Names may hold what the font lacks; a PNG or PDF then shows a box, an SVG the text.
@@ -90,7 +90,7 @@ def short(name: str, most: int = 60) -> str:
 
 
 def panels(count: int, width: float = 4.6, height: float = 3.7, most_columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels, row by row, at most `most_columns` side by side; a size in inches each."""
+    """A figure of `count` panels, row by row, at most `most_columns` side by side, each `width` × `height` inches."""
     columns = min(count, most_columns)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -101,7 +101,7 @@ def panels(count: int, width: float = 4.6, height: float = 3.7, most_columns: in
 
 
 def encode(figure: Figure, format: str) -> bytes:
-    """A figure as a file's contents; PNGs lie on white, the others on nothing, and equal figures are equal bytes.
+    """A figure as a file's contents; PNGs have a white background, the others none; equal figures give equal bytes.
 
     Raises:
         InputError: for a format that isn't among `FORMATS`.
@@ -115,7 +115,7 @@ def encode(figure: Figure, format: str) -> bytes:
 
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write a figure beside each other in several formats, each file whole or not at all.
+    """Write a figure in several formats, each file atomically.
 
     Args:
         figure: what to write.
@@ -137,7 +137,7 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = FORMATS) -> list[P
 def inline_svg(svg: bytes, prefix: str, alt: str) -> str:
     """A figure's SVG file as an ``<svg>`` element for HTML, transparent, with text as text.
 
-    Its ids begin with `prefix`, so that several can stand in a page; `alt` is for those who don't see it.
+    Its ids begin with `prefix`, so that several can stand in a page; `alt` is for screen readers.
     """
     text = svg.decode()
     text = re.sub(r'\bid="', f'id="{prefix}-', text[text.index("<svg") :])

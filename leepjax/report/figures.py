@@ -1,4 +1,4 @@
-"""Every figure that the records of studies allow, with captions."""
+"""Every figure of an analysis, with its caption."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ class Drawn(NamedTuple):
     kind: str
     """``scatter``, ``levels``, ``convergence`` or ``selection``."""
     caption: str
-    """What is drawn, of how much, and what comes out; without it the figure isn't complete."""
+    """What is drawn, from how many outcomes, and the result."""
     alt: str
-    """What is to be seen, for those who don't see it."""
+    """A description for screen readers."""
     svg: str
-    """An ``<svg>`` element for HTML, with ids of its own."""
+    """An ``<svg>`` element for HTML, with ids that no other figure of the page has."""
     files: tuple[Path, ...]
 
 
@@ -48,7 +48,7 @@ def draw_all(analysis: Analysis, folder: Path, formats: Sequence[str] = FORMATS)
     """
     drawn, names = [], Counter()
     for plain, study, words, figure in _figures(analysis):
-        # Names that differ in signs alone make the same file name.
+        # Names that differ only in punctuation make the same file name.
         name = plain if (count := names[plain]) == 0 else f"{plain}-{count + 1}"
         names[plain] += 1
         files = save(figure, folder / name, formats)
@@ -78,7 +78,7 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, Words, Figure]]:
 
 
 def _levels_of_figures(found: Sequence[SettingAnalysis]) -> list[list[LevelMeans]]:
-    """Small targets' levels that belong in one figure: their settings differ in source and target."""
+    """Level means grouped by figure: a figure's settings differ only in source and target."""
     groups: dict[tuple[str, str, str], list[LevelMeans]] = {}
     for each in found:
         if each.levels:

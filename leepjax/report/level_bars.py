@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leepjax.report.captions import measure_name, metric_name, number
+from leepjax.report.captions import measure_name, metric_name, number_text
 from leepjax.report.drawing import BLUE, INK, SKY, Axes, Figure, panels, short, style
 from leepjax.studies.analysis.by_level import LevelMeans
 
 
 def level_bars(means: Sequence[LevelMeans]) -> Figure:
-    """Mean accuracy, or macro F1, of each level with its 95 % t interval and its n, a panel for each setting.
+    """Mean accuracy, or macro F1, of each level with its 95 % t interval and its n, one panel per setting.
 
     Dots are the single tasks. The vertical axis begins at zero, as bars must.
     """
@@ -36,7 +36,9 @@ def _bars(axes: Axes, means: LevelMeans) -> None:
     axes.bar(places, heights, color=SKY, edgecolor=BLUE, linewidth=1, width=0.72, zorder=1)
     halves = [level.accuracy.high - level.accuracy.value for level in means.levels]
     axes.errorbar(places, heights, yerr=halves, fmt="none", ecolor=INK, capsize=4, linewidth=1.3, zorder=3)
-    ends = [f"{place}\n≥ {number(level.low)}\nn = {level.n}" for place, level in zip(places, means.levels, strict=True)]
+    ends = [
+        f"{place}\n≥ {number_text(level.low)}\nn = {level.n}" for place, level in zip(places, means.levels, strict=True)
+    ]
     axes.set_xticks(places, ends)
     axes.tick_params(axis="x", length=0)
 

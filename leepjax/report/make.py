@@ -1,4 +1,4 @@
-"""From a folder of records to a folder of pages and figures."""
+"""Make a page, and for studies its figures, from a folder of records."""
 
 import os
 import shlex
@@ -17,42 +17,42 @@ from leepjax.types import InputError
 
 PAGE, RESULTS, FIGURES = "report.html", "results.jsonl", "figures"
 MOST_RUNS = 5
-"""How many commands a page lists below each of its sections."""
+"""How many commands a page lists below each section."""
 FORMATS = ("png", "svg", "pdf")
 
 
 def make_report(folder: Path, out: Path | None = None, formats: Sequence[str] = FORMATS) -> Path:
-    """Write the page, and for studies the figures, that the records in a folder give.
+    """Write the page, and for studies the figures, of the records in a folder.
 
     Args:
         folder: what ``leepjax study``, ``rank`` or ``sweep`` wrote, or a folder of studies' folders.
-        out: where ``report.html`` and ``figures/`` go; `folder`/report by default.
-        formats: of the figures' files; the page has its own copy of them.
+        out: folder of ``report.html`` and ``figures/``; `folder`/report by default.
+        formats: of the figures' files; the page embeds its own copies.
 
     Returns:
         The page's path.
 
     Raises:
-        InputError: when there is no such folder, nothing in it to report, or a format isn't known.
+        InputError: for a folder that doesn't exist or holds no records, and an unknown format.
     """
     if unknown := sorted({*formats} - {*FORMATS}):
         raise InputError(f"report: expected formats among {', '.join(FORMATS)}, got {unknown[0]!r}; name some of them.")
     if not folder.is_dir():
-        raise InputError(f"report: expected a folder that leepjax study, rank or sweep wrote, got {folder}; name one.")
+        raise InputError(f"report: expected a folder that leepjax study, rank or sweep wrote, got {folder}; pass one.")
     out = folder / "report" if out is None else out
     report = _studies(folder, out, formats) if _has_studies(folder) else _rankings(folder, out)
     return write_page(out, report)
 
 
 def write_page(out: Path, report: Report) -> Path:
-    """Write a page, whole or not at all."""
+    """Write a page atomically."""
     path = out / PAGE
     write_atomically(path, render_page(report).encode())
     return path
 
 
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
-    """Write the page of rankings that were just measured, and that they were."""
+    """Record the run that measured rankings, and write their page."""
     return write_page(out, ranking_report(rankings, _origins(add_run(out, run)), records=RESULTS))
 
 
@@ -84,8 +84,8 @@ def _rankings(folder: Path, out: Path) -> Report:
 
 
 def _origins(runs: Sequence[Provenance]) -> list[Origin]:
-    """The newest runs; every section of the page lists them."""
+    """The newest runs, which every section of the page lists."""
     origins = [origin_of(run) for run in runs[-MOST_RUNS:]]
     if len(runs) > MOST_RUNS:
-        origins[-1] = replace(origins[-1], what=f"The last of {len(runs):,} runs; {RUNS} has the others, too.")
+        origins[-1] = replace(origins[-1], what=f"The last of {len(runs):,} runs; {RUNS} lists them all.")
     return origins

@@ -17,7 +17,7 @@ from leepjax.printable import printable
 
 @dataclass(frozen=True)
 class Origin:
-    """How numbers were made: what to type to have them again, and what they came from."""
+    """How numbers were made: the command that makes them again, and what it ran on."""
 
     command: str
     commit: str = ""
@@ -26,7 +26,7 @@ class Origin:
     date: str = ""
     seconds: float | None = None
     what: str = ""
-    """What the command makes, where a part has several."""
+    """What the command makes, where a section has several commands."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,18 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One value of a table as it is shown and as it is sorted."""
 
     text: str
     value: float | None = None
     """What it is sorted by in a numeric column; None or NaN stands last, whichever way it is sorted."""
     detail: str = ""
-    """Said in smaller letters below, such as an interval."""
+    """Shown below in a smaller font, such as an interval."""
     mark: str = ""
     """A sign that sets the cell apart without colour, such as ★."""
     meaning: str = ""
-    """What the sign means, for those who don't see it."""
+    """What the mark means, for screen readers."""
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,26 @@ class Table:
 
     caption: str
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     notes: Sequence[str] = ()
     folded: bool = False
-    """Shown when asked for: it is long."""
+    """Whether the table is collapsed until the reader opens it."""
     rest: str = ""
-    """How much of it isn't shown, in a sentence; the page's `Report.records` have it."""
+    """A sentence that counts what isn't shown; `Report.records` holds it."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with what goes with it."""
+    """A drawing with its caption and its files."""
 
     svg: str
-    """An ``<svg>`` element with ids of its own and a description for those who don't see it. It isn't escaped."""
+    """An ``<svg>`` element with ids of its own and a description for screen readers. It isn't escaped."""
     caption: str
     command: str
     files: Sequence[str] = ()
     """Paths of the same drawing beside the page."""
     wide: bool = False
-    """It has several panels, and takes the page's width."""
+    """Whether it takes the whole width of the page, as a drawing with several panels does."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report. Whatever shows numbers says how they were made: see `Report`."""
+    """A part of a report. A section that shows numbers must have origins: see `Report`."""
 
     title: str
     text: Sequence[str] = ()
@@ -104,21 +104,21 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """What links to the section say: lower-case letters, digits and hyphens."""
+        """The id that links point to: lower-case letters, digits and hyphens."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") or "section"
 
 
 @dataclass(frozen=True)
 class Report:
-    """A page: what it is about, the summary in plain words, and its sections."""
+    """A page: its title, a summary in plain words, and its sections."""
 
     title: str
     summary: Sequence[str]
     facts: Sequence[tuple[str, str]]
-    """What was run in short: names and values."""
+    """What was run, as pairs of a name and a value."""
     sections: Sequence[Section]
     records: str = ""
-    """A path from the page to the records, which hold what its tables leave out."""
+    """Path, relative to the page, of the records, which hold what the tables leave out."""
 
     def __post_init__(self):
         for section in self.sections:
@@ -126,34 +126,34 @@ class Report:
                 raise ValueError(f"report: section {section.title!r} shows numbers without the command that made them")
 
 
-def number(value: float | None, digits: int = 2, **fields: Any) -> Cell:
+def number_cell(value: float | None, digits: int = 2, **fields: Any) -> TableCell:
     """A number's cell; – where it is undefined."""
     if value is None or math.isnan(value):
-        return Cell("–", None, **fields)
+        return TableCell("–", None, **fields)
     # A true minus sign is as wide as a plus; a number that rounds to zero has none.
     text = f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
-    return Cell(text, value, **fields)
+    return TableCell(text, value, **fields)
 
 
-def between(low: float | None, high: float | None, digits: int = 2) -> str:
+def interval_text(low: float | None, high: float | None, digits: int = 2) -> str:
     """An interval in brackets; nothing where it is undefined."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
-    return f"[{number(low, digits).text}, {number(high, digits).text}]"
+    return f"[{number_cell(low, digits).text}, {number_cell(high, digits).text}]"
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit in which people say it."""
+    """A time in seconds, minutes or hours, whichever suits its length."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def render_page(report: Report) -> str:
-    """The whole HTML file. All text is escaped; drawings are trusted."""
+    """The whole HTML file. All text is escaped; the SVG of drawings is trusted."""
     style, script = _part("report.css"), _part("report.js")
     page = _environment().get_template("report.html.j2")
-    # Only this script runs, and nothing is loaded from anywhere: the browser sees to both.
+    # The content security policy lets only this script run and forbids loading anything.
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     anchors = _distinct([section.anchor for section in report.sections])
     return page.render(
@@ -162,7 +162,7 @@ def render_page(report: Report) -> str:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, with a number behind those that stood there before."""
+    """The names, each repeated one with its index appended."""
     first = {name: i for i, name in reversed([*enumerate(names)])}
     return [name if first[name] == i else f"{name}-{i}" for i, name in enumerate(names)]
 
@@ -182,7 +182,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _printable(value: Any) -> Any:
-    """Text from records without control characters; markup is the page's own."""
+    """Text without control characters; markup comes from the page itself and is left as it is."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

@@ -1,4 +1,4 @@
-"""Which commands filled a folder of rankings: a JSON line each, beside the records."""
+"""The commands that filled a folder of rankings: one JSON line per command, beside the records."""
 
 from pathlib import Path
 
@@ -13,7 +13,9 @@ RUNS = "runs.jsonl"
 
 
 def add_run(folder: Path, run: Provenance) -> list[Provenance]:
-    """Record a run; the seconds of the same command's runs add up. Returns all runs, those of other processes too."""
+    """Record a run, and return all runs, including those of other processes. Runs of one command share a line, whose
+    seconds are their sum.
+    """
     path = folder / RUNS
     read_lines(path, Provenance, "a run", mend=True)
     with locked(path):
@@ -25,11 +27,11 @@ def add_run(folder: Path, run: Provenance) -> list[Provenance]:
 
 
 def read_runs(folder: Path) -> list[Provenance]:
-    """The runs that a folder records, the last one last. Lines that aren't runs are warnings."""
+    """The runs recorded in a folder, the newest last. Lines that aren't runs are reported as warnings."""
     return read_lines(folder / RUNS, Provenance, "a run")
 
 
 def origin_of(run: Provenance, what: str = "") -> Origin:
-    """A run as the page tells it."""
+    """A run in the form that a page shows."""
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return Origin(run.command, run.commit, versions, run.hardware, run.date, run.seconds, what)

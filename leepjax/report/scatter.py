@@ -1,4 +1,4 @@
-"""Scores against accuracies, with the line that fits them: the paper's figure 1, and 4 for sources."""
+"""Scatter plots of accuracies against scores with a fitted line: the paper's figure 1, and for sources figure 4."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from leepjax.studies.analysis.settings import Setting
 def scatter(setting: Setting, plot: Plot) -> Figure:
     """A measure's scores against the accuracies of a setting, with the regression line and its 95 % band.
 
-    Points are shaded by the number of classes where that varies; the title says r, its interval, p and n.
+    Points are shaded by the number of classes where that varies; the title gives r, its interval, p and n.
     """
     with style():
         figure, (axes,) = panels(1, 5.6, 4.4)
@@ -28,7 +28,7 @@ def scatter(setting: Setting, plot: Plot) -> Figure:
 
 
 def selection(setting: Setting, plots: Sequence[Plot]) -> Figure:
-    """The same with a panel for each of several measures and the names of the sources: which is best for a target?"""
+    """`scatter` with one panel per measure and the name of the source at each point."""
     with style():
         figure, all_axes = panels(len(plots), 5.0, 4.0)
         for axes, plot in zip(all_axes, plots, strict=True):
@@ -36,7 +36,7 @@ def selection(setting: Setting, plots: Sequence[Plot]) -> Figure:
             axes.margins(x=0.2, y=0.14)
             axes.set_title(f"{measure_name(plot.measure)}\n{summary_of(plot.correlation)}", fontsize=10)
         figure.suptitle(f"{short(setting.pairing)}, {setting.how}", x=0.01, ha="left")
-        figure.draw_without_rendering()  # from here on it is known where points lie
+        figure.draw_without_rendering()  # fixes where points lie, which placing their names needs
         for axes, plot in zip(all_axes, plots, strict=True):
             _name_points(figure, axes, setting, plot.measure)
     return figure
@@ -62,7 +62,7 @@ def _draw_line(axes: Axes, line: Line) -> None:
 
 
 def _name_points(figure: Figure, axes: Axes, setting: Setting, measure: str) -> None:
-    """A label at each point, where it covers the least of other points and labels."""
+    """Put a label at each point where it covers the least of other points and labels."""
     x, y = setting.scores(measure), setting.accuracies
     places = [(a, b, short(text, 30)) for a, b, text in zip(x, y, setting.labels, strict=True) if not math.isnan(a)]
     pixels = axes.transData.transform([(a, b) for a, b, _ in places]) if places else []
@@ -102,7 +102,7 @@ def _box(x: float, y: float, width: float, height: float) -> tuple[float, float,
 
 
 def _cost(option, taken, inside) -> float:
-    """Pixels that a label would cover of what is there, and far more of what isn't the panel's; nearer is better."""
+    """The cost of a label's position: pixels it would cover, three times those outside the panel, and its distance."""
     dx, dy, box, _ = option
     covered = sum(_overlap(box, other) for other in taken)
     within = _overlap(box, (inside.x0, inside.y0, inside.x1, inside.y1))

@@ -1,4 +1,4 @@
-"""The page of studies: what was run, what came out of it, and how far it agrees with the LEEP paper."""
+"""The page of studies: what was run, its results, and how far they agree with the LEEP paper."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 
 from leepjax.agreement import critical_r, significance_note
-from leepjax.report.captions import number
+from leepjax.report.captions import number_text
 from leepjax.report.correlation_tables import (
     choice_table,
     control_table,
@@ -42,8 +42,8 @@ def studies_report(
         studies: as `read_studies` gives them.
         analysis: of all their outcomes.
         drawn: their figures.
-        command: what draws this page.
-        figures: where the figures' files lie, seen from the page.
+        command: the command that makes this page.
+        figures: folder of the figures' files, relative to the page.
 
     Raises:
         InputError: when they hold no outcome.
@@ -73,7 +73,7 @@ def studies_report(
 def _study_section(
     study: Study, analysed: Sequence[SettingAnalysis], drawn: Sequence[Drawn], command: str, figures: str
 ) -> Section | None:
-    """A study's figures, and for source selection the worth of choices; None where there is neither."""
+    """A study's figures, and for source selection the table of choices; None where there is neither."""
     shown = [
         Figure(it.svg, it.caption, command, [f"{figures}/{path.name}" for path in it.files], it.kind != "scatter")
         for it in drawn
@@ -84,7 +84,10 @@ def _study_section(
         return None
     text = [significance_note(n) for n in sorted({len(each.setting.outcomes) for each in chosen})]
     if any(len(each.setting.outcomes) == 9 for each in chosen):
-        text.append("Without any relation Kendall's τ of nine sources has a standard deviation of about 0.27.")
+        text.append(
+            "If scores and accuracies were unrelated, Kendall's τ of nine sources would have a standard deviation "
+            "of about 0.27."
+        )
     tables = [choice_table(chosen)] if chosen else []
     title = TITLES.get(study.provenance.study, study.provenance.study)
     return Section(title, text, tables=tables, figures=shown, origins=[_origin(study)])
@@ -105,7 +108,7 @@ def _what_was_run(studies: Sequence[Study], outcomes: Sequence[Outcome]) -> str:
 
 
 def _what_came_out(analysed: Sequence[SettingAnalysis]) -> list[str]:
-    """The headline, and beside it what it must be read with."""
+    """The main result, and what limits it."""
     r = [each.of[LEAD].pearson.value for each in analysed if LEAD in each.of]
     r = [value for value in r if not math.isnan(value)]
     if not r:
@@ -113,39 +116,40 @@ def _what_came_out(analysed: Sequence[SettingAnalysis]) -> list[str]:
     counted = [each for each in analysed if each.counts]
     won = [each for each in counted if each.winner.measure == LEAD]
     headline = (
-        f"LEEP's Pearson r with what transfer reached lies between {number(min(r))} and {number(max(r))} in "
-        f"{_count(len(r), 'setting')}, with a median of {number(median(r))}. Of LEEP, NCE and H-score it is the best "
-        f"in {len(won)} of {len(counted)}, by more than chance in {sum(each.winner.certain for each in won)}."
+        f"Pearson's r of LEEP and the accuracy after transfer lies between {number_text(min(r))} and "
+        f"{number_text(max(r))} in {_count(len(r), 'setting')}, with a median of {number_text(median(r))}. Of "
+        f"LEEP, NCE and H-score LEEP is the best in {len(won)} of {len(counted)}, by more than "
+        f"chance in {sum(each.winner.certain for each in won)}."
     )
     return [headline, *_class_caution(analysed)]
 
 
 def _class_caution(analysed: Sequence[SettingAnalysis]) -> list[str]:
-    """What the number of classes alone says, where it varies."""
+    """How well the number of classes alone predicts accuracy, where it varies."""
     varying = [each for each in analysed if np.ptp(each.setting.num_classes) > 0 and "neg_log_classes" in each.of]
     if not varying:
         return []
-    told = "; ".join(
-        f"{each.setting.name}: −log c {number(each.of['neg_log_classes'].pearson.value)}, LEEP "
-        f"{number(each.of[LEAD].pearson.value)}, LEEP given c {number(each.of[LEAD].given_classes)}"
+    listed = "; ".join(
+        f"{each.setting.name}: −log c {number_text(each.of['neg_log_classes'].pearson.value)}, LEEP "
+        f"{number_text(each.of[LEAD].pearson.value)}, LEEP given c {number_text(each.of[LEAD].given_classes)}"
         for each in varying
         if LEAD in each.of
     )
     return [
-        "Where tasks differ in their number of classes c, counting the classes may predict accuracy, too, and LEEP "
-        f"tends to fall with their number: a high r says little by itself. Pearson's r there: {told}. "
-        "Tasks of a fixed number of classes, and source selection, are the informative ones."
+        "Where tasks differ in their number of classes c, the number alone may predict accuracy, and LEEP tends to "
+        f"fall as it grows: a high r is then weak evidence by itself. Pearson's r there: {listed}. "
+        "Settings with a fixed number of classes, and source selection, are more informative."
     ]
 
 
 def _cautions(analysed: Sequence[SettingAnalysis]) -> list[str]:
     sizes = sorted({(len(each.setting.outcomes), each.setting.over) for each in analysed})
-    needed = "; ".join(f"{number(critical_r(n))} with {n:,} {over}" for n, over in sizes)
+    needed = "; ".join(f"{number_text(critical_r(n))} with {n:,} {over}" for n, over in sizes)
     return [
-        "A row is a setting: one source transferred to many tasks, or many sources to one task. Scores are of a task's "
-        "training images only, accuracies of its test images, and nothing was chosen by test accuracy.",
-        f"For p < 0.05 |r| must exceed {needed}. The intervals, and those of differences below, say what so many can "
-        "tell.",
+        "A row is a setting: one source transferred to many tasks, or many sources to one task. Scores read a "
+        "task's training images only, accuracies its test images, and nothing was chosen by test accuracy.",
+        f"For p < 0.05 |r| must exceed {needed}. The intervals, and those of differences below, show how "
+        "precise the correlations are.",
     ]
 
 

@@ -1,6 +1,17 @@
 """Reports for tests of pages: what people may name things, numbers that are undefined, a wide table and a drawing."""
 
-from leepjax.report.page import Cell, Column, Figure, Origin, Report, Section, Table, Verdict, between, number
+from leepjax.report.page import (
+    Column,
+    Figure,
+    Origin,
+    Report,
+    Section,
+    Table,
+    TableCell,
+    Verdict,
+    interval_text,
+    number_cell,
+)
 from leepjax.storage.records import Record
 
 HOSTILE = """<script>document.title = 'taken'</script> "quoted" & 'so'"""
@@ -16,10 +27,12 @@ def table() -> Table:
     columns = [Column("source"), Column("class", numeric=False), *(Column(name, numeric=True) for name in MEASURES)]
     rows = [
         [
-            Cell(name),
-            Cell(f"class {10 - place}"),
-            number(score, detail="" if score is None else between(score - 0.1, score + 0.1), mark="★", meaning="best"),
-            *(number(place + 0.5) for _ in MEASURES[1:]),
+            TableCell(name),
+            TableCell(f"class {10 - place}"),
+            number_cell(
+                score, detail="" if score is None else interval_text(score - 0.1, score + 0.1), mark="★", meaning="best"
+            ),
+            *(number_cell(place + 0.5) for _ in MEASURES[1:]),
         ]
         for place, (name, score) in enumerate(SCORES.items())
     ]
@@ -31,7 +44,7 @@ def page() -> Report:
     files, caption = ["figures/a.svg", "figures/a.png"], f"Accuracy against {HOSTILE}."
     narrow = Figure(DRAWING.replace("NAME", "one"), caption, "leepjax report x", files)
     wide = Figure(DRAWING.replace("NAME", "two"), caption, "leepjax report x", wide=True)
-    verdict = Verdict("LEEP is best in 15 of 23", "can't be told", "?", f"None were run on {HOSTILE}.")
+    verdict = Verdict("LEEP is best in 15 of 23", "inconclusive", "?", f"None were run on {HOSTILE}.")
     return Report(
         title=f"Which source transfers to {HOSTILE}?",
         summary=["A summary.", f"And more of {HOSTILE}."],

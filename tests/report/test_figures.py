@@ -128,7 +128,7 @@ def test_convergence_has_a_curve_a_level_and_the_zero_line():
         looks = {(curve.get_color(), curve.get_marker()) for curve in curves}
         assert len({colour for colour, _ in looks}) == len({marker for _, marker in looks}) == len(curves)
     text = words_in(encode(figure, "svg"))
-    for words in ("level 5", "n = 4", "n = 10", "quantile levels of LEEP", "as many epochs from scratch"):
+    for words in ("level 5", "n = 4", "n = 10", "quantile levels of LEEP", "the same number of epochs from scratch"):
         assert words in text
 
 
@@ -227,7 +227,7 @@ def test_all_that_the_records_allow_is_drawn(tmp_path):
     assert "−log c alone has r = 0." in captions["large-resnet18-cifar100-head-leep"]
     assert "With 9 sources |r| must exceed 0.67 for p < 0.05." in captions["source-selection-cifar100-000-head"]
     assert "Mean macro F1" in captions["small-imbalanced-long-tail-head-levels"]
-    assert "the reference has caught up. First epoch there" in captions["convergence-same-epoch"]
+    assert "training from scratch has caught up. First epoch there" in captions["convergence-same-epoch"]
     assert not draw([], tmp_path / "nothing", ("svg",))
     assert not (tmp_path / "nothing").exists()
 

@@ -12,7 +12,7 @@ from report_pages import HOSTILE, ORIGIN, page, record, records, table
 
 from leepjax.ranking import Failure, Ranking
 from leepjax.report.make import make_report, write_rankings
-from leepjax.report.page import Cell, Origin, Report, Section, between, duration, number, render_page
+from leepjax.report.page import Origin, Report, Section, TableCell, duration, interval_text, number_cell, render_page
 from leepjax.report.ranking_page import ranking_report, rankings_of
 from leepjax.report.runs import RUNS, add_run, read_runs
 from leepjax.storage.records import write_records
@@ -128,14 +128,14 @@ def test_empty_parts_leave_nothing_behind():
     ],
 )
 def test_numbers_as_people_read_them(value, digits, text):
-    cell = number(value, digits)
+    cell = number_cell(value, digits)
     assert cell.text == text
     assert cell.value == (None if text == "–" else value)
 
 
 def test_intervals_and_times_as_people_read_them():
-    assert between(-0.5, 0.25) == "[−0.50, 0.25]"
-    assert between(None, 1.0) == between(0.0, math.nan) == ""
+    assert interval_text(-0.5, 0.25) == "[−0.50, 0.25]"
+    assert interval_text(None, 1.0) == interval_text(0.0, math.nan) == ""
     assert [duration(seconds) for seconds in (12.4, 100, 7200)] == ["12 s", "2 min", "2.0 h"]
 
 
@@ -151,7 +151,7 @@ def test_the_page_of_a_ranking_says_what_its_text_says():
     assert [row[0].text for row in lead.rows] == ["near", HOSTILE, "far"]
     assert [cell.text for cell in lead.rows[0][1:]] == ["1", "−0.500", "1.00", "0.800", "269,722", "MIT"]
     assert lead.rows[0][2].detail == "[−0.600, −0.400]"
-    assert lead.rows[2][2] == lead.rows[2][3] == Cell("–")
+    assert lead.rows[2][2] == lead.rows[2][3] == TableCell("–")
     assert [(cell.text, cell.mark) for cell in scores.rows[1][1:]] == [("−1.250", ""), ("0.750", "★")]
     assert [(row[0].text, row[1].value) for row in agreement.rows] == [
         (it.measure, pytest.approx(it.pearson.value, nan_ok=True)) for it in ranking.agreement()
@@ -162,7 +162,7 @@ def test_a_ranking_without_verification_says_so():
     scores = tuple(it for it in records() if it.kind == "score")
     report = ranking_report([Ranking(scores, ("leep", "logme"))], [ORIGIN])
     assert [section.title for section in report.sections] == ["Ranking", "All measures"]
-    assert report.summary[0].endswith("Nothing was trained to check that.")
+    assert report.summary[0].endswith("No source was trained to check that.")
     assert "test accuracy" not in text_of(render_page(report))
 
 
@@ -180,7 +180,7 @@ def test_what_ties_with_the_best_is_marked_by_a_sign():
     (section, _) = ranking_report([Ranking(tuple(tied), ("leep",))], [ORIGIN]).sections
     assert [(row[1].text, row[1].mark, row[1].meaning) for row in section.tables[0].rows] == [
         ("1", "", ""),
-        ("2", "=", "not told from near"),
+        ("2", "=", "not distinguishable from near"),
     ]
 
 
@@ -279,7 +279,7 @@ def test_of_many_sources_the_first_are_shown_the_others_counted_and_the_records_
     path = make_report(tmp_path)
     html = path.read_text("utf-8")
     assert html.count('<th scope="row">') == 500 + 500 + 2
-    assert "The first 500 of 700 sources are shown, 200 aren't." in text_of(html)
+    assert "The first 500 of 700 sources are shown; 200 are not." in text_of(html)
     (link,) = set(re.findall(r'href="([^"#]*results.jsonl)"', html))
     assert (path.parent / link).resolve() == tmp_path / "results.jsonl"
 
@@ -293,7 +293,7 @@ def test_a_page_has_at_most_so_many_rows_whatever_the_folder_holds(tmp_path):
     text = text_of(html)
     assert "Which source transfers to t0, t1, t2 and 597 more?" in text
     assert "Of 600 targets, the 6 with the most records have sections of their own above." in text
-    assert "The first 500 of 600 targets are shown, 100 aren't." in text
+    assert "The first 500 of 600 targets are shown; 100 are not." in text
 
 
 def test_a_page_lists_the_newest_runs(tmp_path):
@@ -303,7 +303,7 @@ def test_a_page_lists_the_newest_runs(tmp_path):
     text = text_of(make_report(tmp_path).read_text("utf-8"))
     assert "--seed 39 --end" in text
     assert "--seed 3 --end" not in text
-    assert "The last of 40 runs; runs.jsonl has the others, too." in text
+    assert "The last of 40 runs; runs.jsonl lists them all." in text
 
 
 def test_measures_beyond_the_most_are_counted():
@@ -311,4 +311,4 @@ def test_measures_beyond_the_most_are_counted():
     ranking = Ranking(tuple(it for it in many(4, 1, (*names, "head"))), names, "head")
     _, scores, agreement = (section.tables[0] for section in ranking_report([ranking], [ORIGIN]).sections)
     assert len(scores.columns) == 41
-    assert scores.rest == agreement.rest == "The first 40 of 50 measures are shown, 10 aren't."
+    assert scores.rest == agreement.rest == "The first 40 of 50 measures are shown; 10 are not."

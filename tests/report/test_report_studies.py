@@ -57,18 +57,22 @@ def with_scores(made, **scores):
 @pytest.mark.parametrize(
     ("made", "verdict", "why"),
     [
-        ([], "can't be told", "No large targets with a varying number of classes were recorded."),
+        ([], "inconclusive", "No large targets with a varying number of classes were recorded."),
         (BOTH, "agrees", "resnet18 → cifar100, re-trained head, n = 40: 0.99"),
-        (BOTH[:40], "can't be told", "Only one source was transferred."),
-        (outcomes(40, **LARGE | {"noise": 0.3}), "disagrees", "An interval lies wholly below 0.94."),
-        ([*BOTH, *outcomes(8, seed=6, source="x", **LARGE | {"noise": 0.1})], "can't be told", "reaches across 0.94"),
+        (BOTH[:40], "inconclusive", "Only one source was transferred."),
+        (outcomes(40, **LARGE | {"noise": 0.3}), "disagrees", "An interval lies entirely below 0.94."),
+        (
+            [*BOTH, *outcomes(8, seed=6, source="x", **LARGE | {"noise": 0.1})],
+            "inconclusive",
+            "An interval contains 0.94",
+        ),
     ],
     ids=["none", "both", "one", "lower", "unsure"],
 )
 def test_large_targets(made, verdict, why):
     found = large_targets(analysed(made))
     assert (found.verdict, why in found.why) == (verdict, True), found
-    assert ("The number of classes alone, −log c, has r: resnet18, re-trained head: 0." in found.why) == bool(made)
+    assert ("r of the number of classes alone, −log c: resnet18, re-trained head: 0." in found.why) == bool(made)
 
 
 def test_settings_that_leep_wins_are_held_against_the_share_in_the_paper():
@@ -86,12 +90,14 @@ def test_settings_that_leep_wins_are_held_against_the_share_in_the_paper():
     assert "It is the best in 17 of 26 settings here, in 17 of them by more than chance; in the other 9" in found.why
     assert "it is beaten by more than chance in 9." in found.why
     assert best_of_three(lost).verdict == "disagrees"
-    assert best_of_three(lost).why.endswith("LEEP wins less often than there.")
-    assert best_of_three(won).why.endswith("LEEP wins more often than there.")
-    assert best_of_three(won[:2] + lost[:1]).why.endswith("So few settings can't tell.")
+    assert best_of_three(lost).why.endswith("LEEP wins less often than in the paper.")
+    assert best_of_three(won).why.endswith("LEEP wins more often than in the paper.")
+    assert best_of_three(won[:2] + lost[:1]).why.endswith("There are too few settings to decide.")
     constant = analysed(with_scores(outcomes(30), h_score=lambda *_: 1.0))
-    assert "In 1 settings one of the three is undefined, and the others are compared." in best_of_three(constant).why
-    assert best_of_three([]).verdict == "can't be told"
+    assert (
+        "In 1 settings one of the three is undefined and only the others are compared." in best_of_three(constant).why
+    )
+    assert best_of_three([]).verdict == "inconclusive"
 
 
 def test_a_setting_without_all_three_measures_has_no_winner():
@@ -114,12 +120,15 @@ def test_levels_that_fall_by_chance_are_not_held_against_the_paper():
 
     assert rising_levels(at(0.5, 0.6, 0.7, 0.8, 0.9, spread=0.01)).verdict == "agrees"
     by_chance = rising_levels(at(0.5, 0.6, 0.7, 0.66, 0.9, spread=0.05))
-    assert by_chance.verdict == "can't be told"
+    assert by_chance.verdict == "inconclusive"
     assert "They rise throughout in 0 of 1 settings" in by_chance.why
     assert "re-trained head (6, 6, 6, 6, 6 tasks)" in by_chance.why
     surely = rising_levels(at(0.5, 0.6, 0.7, 0.5, 0.9, spread=0.01))
     assert surely.verdict == "disagrees"
-    assert "Two neighbours fall with 95 % intervals apart in: small-balanced: resnet18 → cifar100" in surely.why
+    assert (
+        "In these settings a mean falls from one level to the next with disjoint 95 % intervals: small-balanced"
+        in surely.why
+    )
     assert rising_levels([]).why == "No small targets of two levels or more were recorded."
 
 
@@ -139,11 +148,14 @@ def test_levels_that_arrive_earlier():
     assert "9 (3 tasks), 7 (3 tasks)" in earlier_levels(*curves([9, 7, 5, 4, 2])).why
     assert earlier_levels(*curves([2, 4, 5, 7, 9])).verdict == "disagrees"
     few = earlier_levels(*curves([2, 4, 5, 7, 9], tasks=2))
-    assert few.verdict == "can't be told"
-    assert few.why.endswith("Some levels have fewer than 3 tasks, which is too few to tell.")
+    assert few.verdict == "inconclusive"
+    assert few.why.endswith("Some levels have fewer than 3 tasks, which is too few to decide.")
     never = earlier_levels(*curves([11] * 5))
-    assert (never.verdict, never.why.endswith("Two levels that get there are needed to compare them.")) == (
-        "can't be told",
+    assert (
+        never.verdict,
+        never.why.endswith("Fewer than two levels reach the zero line, so none can be compared."),
+    ) == (
+        "inconclusive",
         True,
     )
     mixed = [*curves([9, 7, 5, 4, 2])[0], *curves([2, 4, 5, 7, 9])[0]]
@@ -155,7 +167,7 @@ def test_every_published_fact_has_a_verdict():
     made = [*BOTH, *outcomes(30), *converging(10)]
     facts = published_facts(analyse(made))
     assert len(facts) == 5
-    assert {it.verdict for it in facts} <= {"agrees", "disagrees", "can't be told", "not measured"}
+    assert {it.verdict for it in facts} <= {"agrees", "disagrees", "inconclusive", "not measured"}
     assert all(it.sign and it.why for it in facts)
     assert "DarkNet53 78.56, SENet154 81.26" in facts[-1].statement
 
@@ -226,7 +238,7 @@ def test_the_page_says_what_was_run_and_how():
         "2 studies of the LEEP paper, at desk scale: 89 transfers of 10 sources to 41 tasks from cifar100, in 4.0 h on "
         "cpu × 1, until 2026-01-01."
     )
-    assert "Of LEEP, NCE and H-score it is the best in 2 of 3" in report.summary[1]
+    assert "Of LEEP, NCE and H-score LEEP is the best in 2 of 3" in report.summary[1]
     assert "large: resnet18 → cifar100, re-trained head: −log c 0.8" in report.summary[2]
     assert [section.title for section in report.sections] == [
         "Published facts",
@@ -255,7 +267,7 @@ def test_studies_that_have_only_begun_give_a_page_too():
     report = report_of(begun)
     assert report.summary[1] == "There are too few outcomes of any setting to correlate scores with accuracies."
     assert [section.title for section in report.sections] == ["Published facts"]
-    assert "can't be told" in unescape(render_page(report))
+    assert "inconclusive" in unescape(render_page(report))
     with pytest.raises(InputError, match="report: expected outcomes of studies, got none; let leepjax study finish"):
         report_of(begun[1:])
 
@@ -280,8 +292,8 @@ def test_a_folder_of_studies_becomes_a_page_with_figures(tmp_path, monkeypatch, 
 
 
 def test_intervals_that_are_undefined_are_not_shown():
-    from leepjax.report.correlation_tables import interval, p_value
+    from leepjax.report.correlation_tables import interval_cell, p_value_cell
 
-    assert interval(Interval(0.5, float("nan"), float("nan"))).detail == ""
-    assert p_value(float("nan")).text == "–"
-    assert (p_value(0.0004).text, p_value(0.0006).text) == ("< 0.001", "0.001")
+    assert interval_cell(Interval(0.5, float("nan"), float("nan"))).detail == ""
+    assert p_value_cell(float("nan")).text == "–"
+    assert (p_value_cell(0.0004).text, p_value_cell(0.0006).text) == ("< 0.001", "0.001")

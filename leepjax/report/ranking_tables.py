@@ -1,0 +1,169 @@
+"""The tables of rankings: sources by the leading measure, every score, failures, and agreement with accuracy."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from leepjax.agreement import Interval
+from leepjax.ranking import Ranking
+from leepjax.report.page import Column, Table, TableCell, interval_text, number_cell
+from leepjax.storage.record_groups import Group
+from leepjax.storage.records import Record
+
+MOST_MEASURES, MOST_ROWS = 40, 500
+"""How many measures and rows a table shows; a sentence below it counts the rest."""
+# In all tables of scores together, which are the larger part of a page.
+_MOST_CELLS = 16_000
+
+_CONDITIONS = ("examples", "sources", "measures", "seed", "resamples", "confidence")
+
+
+def rows_per_ranking(rankings: Sequence[Ranking]) -> int:
+    """How many sources of each ranking have a row, so that the page stays small enough to open."""
+    cells_per_row = sum(min(len(ranking.measures), MOST_MEASURES) + 7 for ranking in rankings)
+    return max(10, min(MOST_ROWS, _MOST_CELLS // cells_per_row))
+
+
+def lead_table(ranking: Ranking, most_rows: int) -> Table:
+    """The sources by the leading measure, best first, with their probability of being the best and their accuracy."""
+    lead, accuracy = ranking.measures[0], ranking.verified_by
+    by_source = {(record.source, record.measure): record for record in ranking.records}
+    tied, p_best = set(ranking.tied_with_best), ranking.p_best()
+    drawn = not all(map(math.isnan, p_best.values()))
+    columns = [Column("source"), Column("#", numeric=True), Column(lead, numeric=True)]
+    columns += [Column("P(best)", numeric=True)] if drawn else []
+    columns += [Column("test accuracy", numeric=True)] if accuracy else []
+    columns += [Column("parameters", numeric=True), Column("licence")]
+    rows = []
+    for place, source in enumerate(ranking.sources[:most_rows], start=1):
+        record = by_source[source, lead]
+        mark = {"mark": "=", "meaning": f"not distinguishable from {ranking.best}"} if source in tied else {}
+        row = [TableCell(source), number_cell(place, 0, **mark), _record_cell(record)]
+        row += [number_cell(p_best[source], 2)] if drawn else []
+        row += [_record_cell(by_source.get((source, accuracy)))] if accuracy else []
+        rows.append([*row, number_cell(record.num_parameters, 0), TableCell(record.licence or "–")])
+    confidence = f"{100 * ranking.records[0].confidence:g} %"
+    notes = [f"In brackets: {confidence} intervals; those of scores come from a bootstrap over examples."]
+    if accuracy:
+        notes = [f"{notes[0][:-1]}, those of accuracies are Wilson's."]
+    if drawn:
+        notes.append(f"P(best) is the share of resamples of the examples that put a source first by {lead}.")
+    if tied:
+        notes.append(f"= marks sources that {lead} can't distinguish from {ranking.best} on these examples.")
+    rest = _rest(len(rows), len(ranking.sources), "sources")
+    return Table(f"Sources, best {lead} first", columns, rows, notes, rest=rest)
+
+
+def score_table(ranking: Ranking, most_rows: int) -> Table:
+    """Every measure's score of every source."""
+    scores = {measure: ranking.scores(measure) for measure in ranking.measures[:MOST_MEASURES]}
+    columns = [Column("source"), *(Column(measure, numeric=True) for measure in scores)]
+    best = {name: np.nanmax([*by.values(), -math.inf]) for name, by in scores.items()}
+    rows = [
+        [
+            TableCell(source),
+            *(
+                number_cell(
+                    by.get(source), 3, **({"mark": "★", "meaning": "best"} if by.get(source) == best[name] else {})
+                )
+                for name, by in scores.items()
+            ),
+        ]
+        for source in ranking.sources[:most_rows]
+    ]
+    rest = [_rest(len(rows), len(ranking.sources), "sources"), _rest(len(scores), len(ranking.measures), "measures")]
+    notes = ["★ marks each measure's best source."]
+    return Table("Every measure's score of every source", columns, rows, notes, rest=" ".join(filter(None, rest)))
+
+
+def failure_table(ranking: Ranking) -> Table:
+    """The sources that failed, each with its reason."""
+    rows = [[TableCell(failure.source), TableCell(failure.reason)] for failure in ranking.failures[:MOST_ROWS]]
+    rest = _rest(len(rows), len(ranking.failures), "sources that failed")
+    return Table("Why each source failed", [Column("source"), Column("reason")], rows, rest=rest)
+
+
+def agreement_table(ranking: Ranking) -> Table:
+    """How well each measure's scores agree with the accuracies after training."""
+    columns = [
+        Column("measure"),
+        *(Column(name, numeric=True) for name in ("Pearson r", "p", "Kendall τ", "weighted τ", "ties")),
+    ]
+    rows = [
+        [
+            TableCell(it.measure),
+            _interval_cell(it.pearson),
+            number_cell(it.p_value, 3),
+            _interval_cell(it.kendall),
+            _interval_cell(it.weighted),
+            number_cell(it.ties, 0),
+        ]
+        for it in replace(ranking, measures=ranking.measures[:MOST_MEASURES]).agreement()
+    ]
+    note = (
+        "Ties are pairs of sources with equal score or equal accuracy. "
+        "– is undefined: scores or accuracies are constant."
+    )
+    rest = _rest(len(rows), len(ranking.measures), "measures")
+    return Table("Correlation of scores with test accuracy over the sources", columns, rows, [note], rest=rest)
+
+
+def best_source_table(rankings: Sequence[Ranking]) -> Table:
+    """The best source for each target, by the leading measure of its ranking."""
+    columns = [
+        Column("target"),
+        Column("sources", numeric=True),
+        Column("best source"),
+        Column("by"),
+        Column("score", True),
+    ]
+    rows = [
+        [
+            TableCell(ranking.target),
+            number_cell(len(ranking.sources), 0),
+            TableCell(ranking.best if ranking.sources else "–"),
+            TableCell(ranking.measures[0]),
+            number_cell(ranking.scores(ranking.measures[0])[ranking.best] if ranking.sources else None, 3),
+        ]
+        for ranking in rankings[:MOST_ROWS]
+    ]
+    return Table("The best source for each target", columns, rows, rest=_rest(len(rows), len(rankings), "targets"))
+
+
+def group_table(others: Sequence[Group]) -> Table:
+    """The groups of records that a page leaves out, with the conditions they were measured under."""
+    columns = [Column("target"), *(Column(name, numeric=True) for name in _CONDITIONS), Column("verified by")]
+    columns += [Column("complete")]
+    rows = [
+        [
+            TableCell(group.target),
+            number_cell(group.num_examples, 0),
+            number_cell(len(group.sources), 0),
+            number_cell(len(group.measures), 0),
+            number_cell(group.conditions.seed, 0),
+            number_cell(group.conditions.resamples, 0),
+            number_cell(group.conditions.confidence, 2),
+            TableCell(", ".join(group.verifications) or "–"),
+            TableCell("yes" if group.is_complete else "no"),
+        ]
+        for group in others[: -MOST_ROWS - 1 : -1]
+    ]
+    rest = _rest(len(rows), len(others), "groups of records")
+    return Table("Records that this page doesn't show, the newest first", columns, rows, rest=rest)
+
+
+def _record_cell(record: Record | None) -> TableCell:
+    if record is None:
+        return number_cell(None)
+    return number_cell(record.value, 3, detail=interval_text(record.low, record.high, 3))
+
+
+def _interval_cell(it: Interval) -> TableCell:
+    return number_cell(it.value, 2, detail=interval_text(it.low, it.high))
+
+
+def _rest(shown: int, of: int, what: str) -> str:
+    """A sentence that counts the rows or columns of a table that aren't shown; empty where all are."""
+    return f"The first {shown:,} of {of:,} {what} are shown; {of - shown:,} are not." if shown < of else ""
