@@ -233,15 +233,15 @@ def test_a_set_that_comes_in_splits_keeps_them():
     assert (len(both.train), len(both.test)) == (len(TRAIN), len(TEST))
 
 
-def test_sets_of_other_classes_are_told():
+def test_sets_of_other_classes_are_told(tmp_path):
     with pytest.raises(InputError, match="study: expected the same classes in both sets"):
         run.open_pair(TRAIN, coloured(5, 0, num_classes=5))
     with pytest.raises(InputError, match="study: expected workers >= 1, got 0"):
-        run_study(CONFIG, scale="smoke", out=None, workers=0)
+        run_study(CONFIG, scale="smoke", out=tmp_path, workers=0)
     with pytest.raises(InputError, match="engine: expected one of 3 known names, got 'ry'; did you mean ray"):
-        run_study(CONFIG, scale="smoke", out=None, engine="ry")
+        run_study(CONFIG, scale="smoke", out=tmp_path, engine="ry")
     with pytest.raises(InputError, match="study: expected targets of different names, got 'coloured' twice"):
-        run_study(replace(CONFIG, targets=2 * CONFIG.targets), scale="smoke", out=None)
+        run_study(replace(CONFIG, targets=2 * CONFIG.targets), scale="smoke", out=tmp_path)
 
 
 def test_ray_is_missed_before_anything_is_made(monkeypatch):
