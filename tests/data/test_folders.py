@@ -165,7 +165,7 @@ def test_a_limit_is_shared_by_the_parts(tmp_path):
 
 def test_a_test_set_is_needed_to_pretrain(tmp_path):
     with pytest.raises(
-        InputError, match=r"pretrain: expected a test set, got none; pass one, or a folder of train and"
+        InputError, match=r"pretrain: expected a test set, got none; pass one, or a folder with train and"
     ):
         open_sets(make(tmp_path / "x", "a/1.png", "b/1.png"), None)
 

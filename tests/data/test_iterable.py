@@ -95,7 +95,7 @@ def test_fingerprints_of_iterables_follow_contents_and_labels():
         (
             [(PIXELS[0], np.eye(3)[1])],
             None,
-            r"x: expected one label for each image, got ndarray for image 0; pass",
+            r"x: expected one label per image, got ndarray for image 0; pass",
         ),
         (
             [{"image": PIXELS[0], "label": 0}],

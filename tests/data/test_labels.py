@@ -60,7 +60,7 @@ def test_names_that_are_not_utf_8_stay_distinct():
 def test_large_gaps_are_closed_and_reported(caplog):
     numbers, classes = class_numbers("x", [5, 999_999, 5])
     assert (numbers.tolist(), classes) == ([0, 1, 0], ("5", "999999"))
-    assert "x: labels go up to 999999, but only 2 numbers occur; these are the classes." in caplog.text
+    assert "x: labels go up to 999999, but only 2 numbers occur; these become the classes." in caplog.text
 
 
 def test_small_gaps_stay(caplog):
@@ -75,8 +75,8 @@ def test_small_gaps_stay(caplog):
         (["a", float("nan")], None, "expected a label for every image, got none for image 1"),
         (np.array([0, np.nan]), None, "expected a label for every image, got none for image 1"),
         (np.array([0, np.inf]), None, "expected class numbers .* got inf for image 1; remap them"),
-        ([[0, 1], [1, 0]], None, "expected one label for each image, got list for image 0; pass class numbers"),
-        (np.eye(2), None, "expected one label for each image, got ndarray for image 0"),
+        ([[0, 1], [1, 0]], None, "expected one label per image, got list for image 0; pass class numbers"),
+        (np.eye(2), None, "expected one label per image, got ndarray for image 0"),
         ([object()], None, "expected labels that are all integers or all strings, got object"),
         ([True, 2], None, "expected labels that are all integers or all strings, got bool, int"),
         ([0], "ab", "expected a list of class names, got 'ab'"),

@@ -167,7 +167,7 @@ def test_a_class_that_loses_all_its_images_is_named(folder, caplog):
     (make / "1.jpg").write_bytes(b"text")
     with caplog.at_level(logging.WARNING, "leepjax"):
         readable(from_folder(folder))
-    assert "No image is left of the class cow." in [record.getMessage() for record in caplog.records]
+    assert "No image is left in the class cow." in [record.getMessage() for record in caplog.records]
 
 
 def drawn_from(folder):

@@ -138,7 +138,7 @@ def test_a_parameter_and_a_subclass_of_tensors():
 
 def test_a_quantised_tensor_is_refused_by_name():
     code = b"ctorch._utils\n_rebuild_qtensor\n" + opcodes(STATE["conv1.bias"]).split(b"\n", 2)[2]
-    assert "expected tensor q in x.pth, got a tensor of torch._utils._rebuild_qtensor, of which leepjax" in refused(
+    assert "expected tensor q in x.pth, got a tensor of torch._utils._rebuild_qtensor, which leepjax" in refused(
         torch_zip({"q": code}, arrays_in(STATE))
     )
 
@@ -255,7 +255,7 @@ def test_tensors_beside_the_network_are_reported(caplog):
 @pytest.mark.parametrize("name", LINEAR)
 def test_integers_in_place_of_real_numbers_are_refused_by_name(dtype, name):
     ours = {"linear.weight": "linear.kernel"}.get(name, name)
-    with pytest.raises(InputError, match=rf"load: expected real numbers for {ours}, got {dtype} in x; quantised"):
+    with pytest.raises(InputError, match=rf"load: expected real numbers for {ours}, got {dtype} in x; dequantise"):
         weights.load_torch(Small(), LINEAR | {name: LINEAR[name].astype(dtype)}, "x")
 
 
