@@ -1,4 +1,4 @@
-"""How sure a correlation is: intervals, differences, what a third quantity explains, and what n allows."""
+"""How certain a correlation is: intervals, differences, partial correlations, and what n items can show."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -45,12 +45,12 @@ def estimate(
 ) -> Interval:
     """A statistic of scores x and accuracies y [n], with its interval for new items of the same kind.
 
-    Correlations of fewer than 30 items have the interval of `few_sources_interval`, which doesn't resample; the ends
-    are NaN where fewer than four items are left. Choices (Rel@k, Recall@k, regret) have none: what one choice loses
-    says nothing of its spread, and resampled items held the mean in 63 to 99 % of cases. All other intervals are
-    percentiles over resampled items, without the resamples in which the statistic is undefined; the ends are NaN where
-    fewer than three items are left. Items that lack a score or an accuracy (NaN) are left out. Intervals of the same n
-    and seed use the same resamples. Of more than 400 items there are fewer resamples, down to 200 from 2000 items on.
+    Correlations of fewer than 30 items have the interval of `few_sources_interval`, which doesn't resample; its ends
+    are NaN if fewer than four items are left. Choices (Rel@k, Recall@k, regret) have none: the loss of one choice says
+    nothing about its spread, and intervals of resampled items held the mean in 63 to 99 % of cases. All other intervals
+    are percentiles over resampled items, without the resamples in which the statistic is undefined; their ends are NaN
+    if fewer than three items are left. Items that lack a score or an accuracy (NaN) are left out. Intervals of the same
+    n and seed use the same resamples. Of more than 400 items there are fewer resamples, down to 200 from 2000 items on.
     """
     (found,) = estimates([statistic], x, y, resamples=resamples, confidence=confidence, seed=seed)
     return found

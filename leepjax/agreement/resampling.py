@@ -1,4 +1,4 @@
-"""Statistics of many resamples at once: as sums weighted by how often each source was drawn, and not one by one.
+"""Statistics of many resamples at once, as sums weighted by how often each source was drawn.
 
 Copies of a source are tied with one another and alike towards all others, so a rank statistic of a resample is a sum
 over distinct sources or pairs of them, weighted by counts. SciPy, to which the same resample is n values, gives the

@@ -90,8 +90,8 @@ def read_truth(path: Path, accuracy: str = "accuracy") -> list[Accuracy]:
     for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True):
         value = _number(row[accuracy], accuracy, line, path, there=True)
         if place in found:
-            told = " on ".join(filter(None, place))
-            raise InputError(f"verify: expected each source once in {path}, got {told} again in row {line}; drop one.")
+            name = " on ".join(filter(None, place))
+            raise InputError(f"verify: expected each source once in {path}, got {name} again in row {line}; drop one.")
         found[place] = Accuracy(*place, value)
     if not found:
         raise InputError(f"verify: expected accuracies in {path}, got no row; add some.")
@@ -215,12 +215,12 @@ def _places(sheet: _Sheet) -> list[tuple[str, str]]:
 
 
 def _number(text: str, column: str, line: int, path: Path, *, there: bool = False) -> float:
-    """A cell's number, NaN where it is empty; it must be `there` and finite if so told."""
+    """A cell's number, NaN if it is empty; with `there`, a cell must hold a finite number."""
     with contextlib.suppress(ValueError):
         number = float(text or "nan")
         if math.isfinite(number) or not there:
             return number
     raise InputError(
         f"verify: expected a number for {column} in row {line} of {path}, got {text!r}; "
-        "correct it, or choose other columns by --measures or --accuracy."
+        "write a number there, or choose other columns by --measures or --accuracy."
     )

@@ -151,12 +151,12 @@ def verify(
     scored = {_place(score): None for score in scores}
     if not scored.keys() & accuracies.keys():
         raise InputError(
-            f"verify: expected sources with score and accuracy, got no common ones, such as {_told(scores[0])} with a "
-            f"score and {_told(truth[0])} with an accuracy; name them alike."
+            f"verify: expected sources with score and accuracy, got no common ones, such as {_name_of(scores[0])} "
+            f"with a score and {_name_of(truth[0])} with an accuracy; name them alike."
         )
     _check_enough(comparisons, over)
-    without_accuracy = tuple(_told(place) for place in scored if place not in accuracies)
-    without_score = tuple(_told(place) for place in accuracies if place not in scored)
+    without_accuracy = tuple(_name_of(place) for place in scored if place not in accuracies)
+    without_score = tuple(_name_of(place) for place in accuracies if place not in scored)
     return Verification(comparisons, over, without_accuracy, without_score, resamples)
 
 
@@ -179,7 +179,7 @@ def _place(row: Score | Accuracy) -> tuple[str, str]:
     return row.source, row.target
 
 
-def _told(place: Sequence[Any]) -> str:
+def _name_of(place: Sequence[Any]) -> str:
     source, target = place[:2]
     return f"{source} on {target}" if target else source
 
@@ -191,7 +191,7 @@ def _distinct(rows: Iterable[tuple[Any, tuple[str, ...], str]]) -> dict[tuple[st
         first = found.setdefault(key, row).value
         if first != row.value and not (math.isnan(first) and math.isnan(row.value)):
             raise InputError(
-                f"verify: expected one {what} of {_told(row)}, got {first:g} and {row.value:g}; keep one of them."
+                f"verify: expected one {what} of {_name_of(row)}, got {first:g} and {row.value:g}; keep one of them."
             )
     return found
 

@@ -68,7 +68,7 @@ def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None) -> O
             raise
         except Exception as error:
             failed.append(Failed(valid_unicode(str(each)), error))
-    return Opened(_told_apart(caller, opened), failed)
+    return Opened(_distinguished(caller, opened), failed)
 
 
 def chosen_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[AnySource]:
@@ -123,7 +123,7 @@ def _itself(source: Source) -> Source:
     return source
 
 
-def _told_apart(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list[Source]:
+def _distinguished(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list[Source]:
     """Make the names distinct: append to a name that several sources have the path given by the caller, or the hash."""
     if again := twice([(source.name, _identity(source)) for _, source in opened]):
         raise InputError(f"{caller}: expected each source once, got {again[0]!r} twice; drop one.")

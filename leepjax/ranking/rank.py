@@ -72,7 +72,7 @@ def rank(
 
     Returns:
         A `Ranking`: prints as a table, ``.best``, ``.agreement()``, ``.to_records()``; ``.failures`` holds the sources
-        that couldn't be opened or measured, with the reason. Sources of one name are told apart by path, or by hash.
+        that couldn't be opened or measured, with the reason. Sources of one name are distinguished by path, or by hash.
 
     Raises:
         ValueError: for a target or a measure that isn't there, one class only, arguments out of range, or when every

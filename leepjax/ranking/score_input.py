@@ -58,7 +58,7 @@ def _columns(path: Path, kind: str) -> tuple[np.ndarray | None, np.ndarray | Non
     """Evidence and labels of a file; None for either that it lacks."""
     text = read_text("score", path)
     if not text.strip():
-        raise InputError(f"score: expected at least one example in {_shown(path)}, got none; check the file.")
+        raise InputError(f"score: expected at least one example in {_shown(path)}, got none; write a row per example.")
     pairs = _of_json(path, text, kind) if holds_json(text) else _of_csv(path, text)
     rows = [(line, numbers) for line, (numbers, _) in pairs if numbers is not None]
     labels = [label for _, (_, label) in pairs if label is not None]
@@ -66,12 +66,13 @@ def _columns(path: Path, kind: str) -> tuple[np.ndarray | None, np.ndarray | Non
     if missing:
         raise InputError(
             f"score: expected {kind}, label or both on every line of {_shown(path)}, got others in line {missing[0]}; "
-            "complete it."
+            "give each line the same fields."
         )
     for line, row in rows:
         if len(row) != len(rows[0][1]):
             raise InputError(
-                f"score: expected {len(rows[0][1])} numbers in line {line} of {_shown(path)}, got {len(row)}; mend it."
+                f"score: expected {len(rows[0][1])} numbers in line {line} of {_shown(path)}, got {len(row)}; "
+                "make all rows equally long."
             )
     array = np.array([row for _, row in rows], np.float32) if rows else None
     return array, np.array(labels) if labels else None
@@ -89,7 +90,9 @@ def _of_csv(path: Path, text: str) -> list[tuple[int, tuple[list[float] | None, 
         numbers = [_number(path, line, cell) for cell in cells]
         found.append((line, (numbers or None, label)))
     if not found:
-        raise InputError(f"score: expected at least one example in {_shown(path)}, got a header; check the file.")
+        raise InputError(
+            f"score: expected at least one example in {_shown(path)}, got a header; add a row per example."
+        )
     return found
 
 
@@ -102,7 +105,7 @@ def _of_json(path: Path, text: str, kind: str) -> list[tuple[int, tuple[list[flo
         if (numbers is not None and not isinstance(numbers, list)) or (numbers is None and label is None):
             raise InputError(
                 f"score: expected a list of numbers, or an object with {kind} and label, in line {line} of "
-                f"{_shown(path)}, got {printable(str(value)[:40])!r}; correct that line."
+                f"{_shown(path)}, got {printable(str(value)[:40])!r}; write that line in one of these forms."
             )
         numbers = None if numbers is None else [_number(path, line, each) for each in numbers]
         found.append((line, (numbers, None if label is None else _label(path, line, label))))
@@ -130,5 +133,6 @@ def _number(path: Path, line: int, cell: Any) -> float:
     if isinstance(cell, (str, int, float)) and _is_number(str(cell)):
         return float(cell)
     raise InputError(
-        f"score: expected a number in line {line} of {_shown(path)}, got {printable(str(cell)[:40])!r}; correct it."
+        f"score: expected a number in line {line} of {_shown(path)}, got {printable(str(cell)[:40])!r}; "
+        "write a number there, or leave the line out."
     )

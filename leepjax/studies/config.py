@@ -32,11 +32,11 @@ class Config:
     """Training and test set of each target, opened or as `read_target` takes them. One twice: halves of one set."""
     profiles: tuple[Profile, ...]
     few_classes: int = 4
-    """Tasks with a fixed number of classes have so many at most where the set has ten classes or fewer."""
+    """The most classes of a task with a fixed number of classes, in a set of ten classes or fewer."""
     num_tasks: int = 200
     """Of each profile, target and source."""
     num_trained: int = 200
-    """The first so many tasks are fine-tuned as well."""
+    """How many tasks are also fine-tuned: the first ones."""
     methods: tuple[Method, ...] = ("head", "finetune")
     tests_per_class: int | None = None
     """Test images of each class; all by default."""
@@ -45,7 +45,7 @@ class Config:
     recipe: FineTuning = field(default=SHORT_RECIPE)
     """Of fine-tuning, and of training from scratch. Its seed is replaced by the task's."""
     image_size: int | None = None
-    """Fine-tune sources that expect larger images at so many pixels a side; scores are then of such images, too."""
+    """Side in pixels of the images for fine-tuning, if a source expects larger ones; scores are of these images too."""
     seed: int = 0
 
     def __post_init__(self) -> None:

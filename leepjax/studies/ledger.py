@@ -97,7 +97,7 @@ class Ledger:
             mine = {_place(outcome): outcome for outcome in self.outcomes}
             new = {place: each for place, each in mine.items() if each.key in self._unwritten or place not in kept}
             merged = kept | new
-            # In the order of the transfers, whoever made them.
+            # In the order of the transfers, also those of other processes.
             write_outcomes(self._path, [merged.pop(place) for place in mine] + list(merged.values()))
         self._unwritten.clear()
 

@@ -21,7 +21,7 @@ OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl.gz", "study.json"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One source transferred to one task, and what every measure had said of it before."""
+    """One source transferred to one task, and the score that every measure gave it beforehand."""
 
     schema: Annotated[int, Meta(ge=1)] = 1
     """The version of the fields; lines that don't say it are of version 1."""

@@ -1,4 +1,4 @@
-"""The target tasks of a study: random classes of a labelled set, with so many examples of each, kept as indices."""
+"""The target tasks of a study: random classes of a labelled set and a number of examples of each, kept as indices."""
 
 import contextlib
 import gzip

@@ -51,11 +51,11 @@ class Checkpoints:
         """
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
         named = ocp.args.StandardSave({f"{i:05}": leaf for i, leaf in enumerate(leaves)})
-        told = ocp.args.JsonSave(progress | {"digest": _digest(leaves)})
+        progress_and_digest = ocp.args.JsonSave(progress | {"digest": _digest(leaves)})
         try:
             # Check the disk first, because Orbax's threads print tracebacks if it is full.
             check_room(self.folder, sum(leaf.nbytes for leaf in leaves) + _OVERHEAD)
-            self._manager.save(step, args=ocp.args.Composite(state=named, progress=told), force=True)
+            self._manager.save(step, args=ocp.args.Composite(state=named, progress=progress_and_digest), force=True)
         except MemoryError:
             raise
         except Exception as error:  # exceptions of Orbax, TensorStore and the system

@@ -267,18 +267,18 @@ BAD = {
     "words": (
         "",
         {"scores": SCORES.replace("-1.0", "good")},
-        "a number for leep in row 2 of scores.csv, got 'good'; corr",
+        "a number for leep in row 2 of scores.csv, got 'good'; write",
     ),
     "accuracy in words": ("", {"truth": TRUTH.replace("0.85", "85%")}, "for accuracy in row 3 of truth.csv, got '85%'"),
     "no number": (
         "",
         {"truth": TRUTH.replace("0.9", "")},
-        "for accuracy in row 2 of truth.csv, got ''; correct it",
+        "for accuracy in row 2 of truth.csv, got ''; write a number there",
     ),
     "not finite": (
         "",
         {"truth": TRUTH.replace("0.9", "nan")},
-        "for accuracy in row 2 of truth.csv, got 'nan'; correct it",
+        "for accuracy in row 2 of truth.csv, got 'nan'; write a number there",
     ),
     "twice": ("", {"truth": TWICE}, "expected each source once in truth.csv, got a again in row 8; drop one."),
     "two scores": ("", {"scores": SCORES + "a,-3,-3\n"}, "expected one leep of a, got -1 and -3; keep one of them."),

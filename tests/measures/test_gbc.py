@@ -86,7 +86,7 @@ def test_components_are_those_of_most_variance():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"covariance": "tied"}, r"covariance must be diagonal, spherical or full, got 'tied'; choose one\."),
+        ({"covariance": "tied"}, r"covariance must be diagonal, spherical or full, got 'tied'; pass one of these\."),
         ({"num_components": 0}, r"num_components must be an int >= 1, got 0; the paper has 64\."),
         ({"num_components": 2.0}, r"num_components must be an int >= 1, got 2\.0;"),
         ({"floor": 0}, r"floor must be a number > 0, got 0; the authors have 1e-4\."),

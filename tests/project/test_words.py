@@ -51,7 +51,7 @@ READ = [
     "transfer",
     "adapting",
 ]
-READ += ["distributed", "opening", "cli"]
+READ += ["distributed", "opening", "cli", "agreement", "engines", "ranking", "report", "studies"]
 
 
 def texts(*folders):

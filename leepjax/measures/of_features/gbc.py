@@ -73,7 +73,7 @@ def gbc(
 
 def _check(covariance, num_components, floor):
     if covariance not in get_args(Covariance):
-        raise InputError(f"gbc: covariance must be diagonal, spherical or full, got {covariance!r}; choose one.")
+        raise InputError(f"gbc: covariance must be diagonal, spherical or full, got {covariance!r}; pass one of these.")
     if isinstance(num_components, bool) or not isinstance(num_components, (int, np.integer)) or num_components < 1:
         raise InputError(f"gbc: num_components must be an int >= 1, got {num_components!r}; the paper has 64.")
     if isinstance(floor, bool) or not isinstance(floor, (int, float, np.number)) or not 0 < floor < np.inf:

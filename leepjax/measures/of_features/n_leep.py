@@ -80,7 +80,9 @@ def _check(num_components, covariance, energy):
     ):
         raise InputError(f"n_leep: num_components must be an int >= 1, got {num_components!r}; leave it out.")
     if covariance not in get_args(Covariance):
-        raise InputError(f"n_leep: covariance must be diagonal, spherical or full, got {covariance!r}; choose one.")
+        raise InputError(
+            f"n_leep: covariance must be diagonal, spherical or full, got {covariance!r}; pass one of these."
+        )
     if isinstance(energy, bool) or not isinstance(energy, (int, float, np.number)) or not 0 < energy <= 1:
         raise InputError(f"n_leep: energy must lie in (0, 1], got {energy!r}; the paper has 0.8.")
 
