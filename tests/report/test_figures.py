@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from matplotlib.text import Text
+from profiles import is_long
 from synthetic_outcomes import converging, outcome, outcomes, sources
 
 from leepjax.report import drawing
@@ -262,10 +263,13 @@ def test_equal_curves_lie_on_the_zero_line():
     "name", ["cost$5_{", "a$\\undefined{$b", "[/b]", "n" * 300, "\x1b[2J", "🐈", "שלום", "caf\udce9"]
 )
 def test_any_name_can_be_drawn_and_makes_a_file(name, tmp_path):
+    # Text is laid out alike for both formats; the PNG, which takes longer, is written of the first and the longest.
+    formats = ("png", "svg") if is_long() or "cost" in name or len(name) == 300 else ("svg",)
     found = [outcome(f"t{i}", 0.5 + i / 20, source=name, target=name, scores={"leep": i / 9}) for i in range(5)]
     found += [outcome(f"{name}-1", 0.5, study="source-selection", source=f"{name}{i}", target=name) for i in range(4)]
-    drawn = draw(found, tmp_path, ("png", "svg"))
-    assert len({path for it in drawn for path in it.files}) == 2 * len(drawn) == 6
+    drawn = draw(found, tmp_path, formats)
+    assert len(drawn) == 3
+    assert len({path for it in drawn for path in it.files}) == len(formats) * len(drawn)
     assert all(path.stat().st_size > 1000 for it in drawn for path in it.files)
 
 

@@ -52,6 +52,12 @@ def test_records_round_trip_exactly(path):
     assert len(path.read_bytes().splitlines()) == 2
 
 
+def test_the_last_record_of_a_key_counts_and_stands_where_it_was_written(path):
+    again = msgspec.structs.replace(RECORD, value=0.5)
+    append_records(path, [again])
+    assert read_records(path) == [OTHER, again]
+
+
 def test_no_file_holds_no_records(tmp_path):
     assert read_records(tmp_path / "results.jsonl") == []
 
