@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from places import environment
 from tiny_tfds import CLASSES, IMAGES
 
 from leepjax.data.preprocessing import Preprocessing
@@ -19,7 +20,6 @@ from leepjax.data.readers import read_target
 from leepjax.data.tfds import _check_dtype, from_tfds
 from leepjax.types import InputError
 
-HERE = Path(__file__).parent
 SIX = Preprocessing(image_size=6)
 
 
@@ -32,7 +32,7 @@ def prepared(tmp_path_factory):
         "TinyShapes(data_dir=sys.argv[1]).download_and_prepare(file_format='array_record'); "
         "assert 'tensorflow' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, folder], cwd=HERE, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", code, folder], env=environment(), check=True, capture_output=True)
     return folder
 
 
