@@ -362,7 +362,7 @@ def test_ls_filters(run):
     assert code == 2
     assert "did you mean parameters?" in err
     assert run("ls", "sources", "--filter", "parameters<few")[2] == (
-        "leepjax: filter: expected a number after parameters<, got 'few'; compare numbers.\n"
+        "leepjax: filter: expected a number after parameters<, got 'few'; write one, such as 5e6.\n"
     )
 
 

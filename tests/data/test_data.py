@@ -155,7 +155,7 @@ def test_digest_is_the_same_on_every_machine():
         (IMAGES[..., :2], LABELS, None, r"got uint8 \[6, 8, 8, 2\]; reshape it\."),
         (IMAGES[0, 0], LABELS, None, r"got uint8 \[8, 3\]"),
         (IMAGES[:, :0], LABELS, None, r"arrays: expected .*0"),
-        (IMAGES, LABELS[:5], None, r"arrays: expected 6 labels, one for each image, got int64 \[5\]; pass class"),
+        (IMAGES, LABELS[:5], None, r"arrays: expected 6 labels, one per image, got int64 \[5\]; pass class"),
         (IMAGES, LABELS[:, None], None, r"got int64 \[6, 1\]"),
         (IMAGES, np.eye(3)[LABELS], None, r"got float64 \[6, 3\]; pass class numbers \(for one-hot rows, their argmax"),
         (IMAGES, LABELS / 2, None, r"arrays: expected class numbers that are whole and below 2\^31, got 0\.5"),

@@ -115,11 +115,11 @@ def test_neither_pytorch_nor_tensorflow_is_loaded():
         ("pets:val", r"hf:pets: expected the split 'val', got train, test; name it: hf:NAME:SPLIT"),
         ("two", r"hf:two: expected one split, got a, b; name it"),
         ("one:test", r"hf:one: expected the split 'test', got None; leave the split out"),
-        ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name one"),
-        ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for image 1; label it, or take a spl"),
+        ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name a col"),
+        ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for image 1; label it, or choose a"),
         ("text", r"hf:text: expected one image column, got none; take a set of images"),
         ("nowhere", r"hf:nowhere: expected a data set, got .*nowhere.*; correct its name or split"),
-        (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write it"),
+        (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write, say"),
     ],
 )
 def test_what_is_not_there_is_named(name, message):

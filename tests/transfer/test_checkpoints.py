@@ -144,7 +144,7 @@ def test_arrays_that_are_not_those_that_were_written_are_set_aside(tmp_path, cap
             patch.setattr(saving, "_digest", lambda leaves: "of other arrays")
             assert kept.save(1, {"a": np.ones(3)}, {})
         assert kept.restore({"a": np.zeros(3)}) is None
-    assert "its arrays aren't those that were written" in caplog.text
+    assert "its arrays differ from those that were written" in caplog.text
 
 
 def test_a_folder_that_a_process_was_killed_in_before_its_first_mark_is_free(tmp_path):
