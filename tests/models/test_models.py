@@ -91,11 +91,11 @@ def test_load_torch_computes_what_pytorch_does():
         ),
         (
             {"fc.weight": np.ones(3)},
-            r"load: expected only the model's tensors, got fc\.weight in that file; is it anoth",
+            r"load: expected only the model's tensors, got fc\.weight in that file; name the arch",
         ),
         (
             {"linear.weight": np.ones((5, 3))},
-            r"expected shape \(3, 4\) for linear\.kernel, got \(3, 5\) in that file; ch",
+            r"expected shape \(3, 4\) for linear\.kernel, got \(3, 5\) in that file; correct the num",
         ),
     ],
 )
@@ -127,7 +127,7 @@ def test_load_names_the_tensor_that_does_not_fit(tmp_path):
     path = tmp_path / "small.safetensors"
     weights.save(Small(width=5), path)
     with pytest.raises(
-        InputError, match=r"load: expected shape \(\d.*\) for \S+, got .* in .*small\.safetensors; check"
+        InputError, match=r"load: expected shape \(\d.*\) for \S+, got .* in .*small\.safetensors; correct"
     ):
         weights.load(Small(), path)
     safetensors.numpy.save_file({"conv1.kernel": np.ones(3, np.float32)}, path)
