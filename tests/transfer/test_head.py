@@ -223,7 +223,7 @@ def test_minibatches_that_are_none():
         Minibatches("adamw")
     for wrong in ({"epochs": 0}, {"batch_size": 0}):
         with pytest.raises(
-            InputError, match=r"^Minibatches: expected epochs and batch_size >= 1, got \d+ and \d+; raise"
+            InputError, match=r"^Minibatches: expected epochs and batch_size >= 1, got \d+ and \d+; pass 1"
         ):
             Minibatches(**wrong)
     for rate in (0.0, -1.0, np.nan, np.inf):
