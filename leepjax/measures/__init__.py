@@ -2,7 +2,7 @@
 
 from leepjax.exports import lazy_exports
 
-# The public names stand in ``__init__.pyi`` and, where a measure has a row, in the imports of its table.
+# Public names are listed in ``__init__.pyi`` or, for measures with a row, in the imports of their table.
 __getattr__, __all__ = lazy_exports(__name__)
 
 

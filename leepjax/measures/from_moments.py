@@ -1,4 +1,4 @@
-"""All measures of features that one sum, `Moments`, is enough for."""
+"""The scores of all measures of features that are functions of `Moments`."""
 
 import jax
 
@@ -8,7 +8,7 @@ from leepjax.statistics.moments import Moments
 
 @jax.jit
 def scores_from_moments(moments: Moments) -> dict[str, jax.Array]:
-    """The scores of features that were summed up in `Moments`, by the name of the measure: one Gram serves them all.
+    """Scores [] by measure name, of all measures that are functions of `Moments`; they share one Gram.
 
     >>> features, labels = jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])
     >>> scores = scores_from_moments(Moments.of(features, labels, num_classes=2))

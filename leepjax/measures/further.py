@@ -1,4 +1,4 @@
-"""The table of further measures: those that read other evidence than one source's outputs on class labels."""
+"""The table of further measures, whose input isn't the outputs of one source and class labels."""
 
 from leepjax.measures.of_more.emms import emms as emms
 from leepjax.measures.of_more.ensemble_leep import e_leep as e_leep
@@ -21,7 +21,7 @@ from leepjax.measures.rows import FurtherMeasure as FurtherMeasure
 
 _AGOSTINELLI, _NGUYEN = "Agostinelli et al. 2022", "Nguyen et al. 2023"
 
-# A table, which one argument a line would hide.
+# Kept as a table: the formatter would put each argument on a line of its own.
 # fmt: off
 _TABLE = (
     FurtherMeasure("ms_leep", ms_leep, "MS-LEEP", "probs of m sources, labels", "[−m log n, 0]",
@@ -32,17 +32,17 @@ _TABLE = (
                    cost="m·n·z", memory="c·z + m·n"),
     FurtherMeasure("greedy_ensemble", greedy_ensemble, "greedy ensemble",
                    "probs of m sources, labels, k", "k scores of e_leep or ms_leep",
-                   "k sources that score highest together, one by one", _AGOSTINELLI,
+                   "k sources chosen one by one for the highest joint score", _AGOSTINELLI,
                    cost="m·n·z + k·m·n", memory="c·z + m·n"),
 
     FurtherMeasure("linear_mse", linear_mse, "Linear MSE", "features, real targets", "[−Σ var(y), 0]",
-                   "−loss of the best ridge map, penalty included", _NGUYEN,
+                   "negative loss of ridge regression, penalty included", _NGUYEN,
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
     FurtherMeasure("label_mse", label_mse, "Label MSE", "the source's outputs, real targets", "[−Σ var(y), 0]",
                    "Linear MSE of the source's outputs", _NGUYEN,
                    cost="n·z² + z³ + n·z·t", memory="z² + n·z"),
     FurtherMeasure("logme_regression", logme_regression, "LogME of regression", "features, real targets", "(−∞, ∞)",
-                   "evidence of a Bayesian linear head", "You et al. 2021",
+                   "marginal likelihood of a Bayesian linear head", "You et al. 2021",
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
     FurtherMeasure("multilabel_leep", multilabel_leep, "multi-label LEEP",
                    "probs, labels [n t] of 0 and 1", "[−log 2, 0]",
@@ -61,29 +61,29 @@ _TABLE = (
                    "mean of the labels' binary H-scores", "Bao et al. 2019, label by label",
                    cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
     FurtherMeasure("hard_subset", hard_subset, "hard subset",
-                   "features, labels, perhaps the source's", "weights [n], for `where`",
+                   "features, labels, optionally the source's features of its own data", "weights [n], for `where`",
                    "the examples that are hard for a source", "Menta et al. 2023",
                    cost="n·d² + c·d³", memory="n·d + d²"),
 
-    FurtherMeasure("ncti", ncti, "NCTI", "features of m sources, labels", "[−1, 2], beside the other sources",
+    FurtherMeasure("ncti", ncti, "NCTI", "features of m sources, labels", "[−1, 2], relative to the other sources",
                    "nearness to neural collapse", "Wang et al. 2023",
                    cost="m·(n·d² + d³ + n·c³)", memory="n·d + d²"),
     FurtherMeasure("etran", etran, "ETran",
-                   "features and logits of m sources, labels", "[0, 2], beside the other sources",
+                   "features and logits of m sources, labels", "[0, 2], relative to the other sources",
                    "energy and separability", "Gholami et al. 2023",
                    cost="m·(n·d² + d³)", memory="n·d + d²"),
     FurtherMeasure("emms", emms, "EMMS", "features, k embeddings [n e] of each label", "(−∞, 0]",
                    "regression of blended label embeddings", "Meng et al. 2023",
                    cost="n·d² + d³ + n·k·e·(d + k)", memory="n·(d + k·e)"),
     FurtherMeasure("ped", ped, "PED", "features, labels, any measure", "the measure's",
-                   "a measure after classes have pushed apart", "Li et al. 2023",
+                   "a measure after overlapping classes are moved apart", "Li et al. 2023",
                    cost="n·d² + c²·d, and the measure's", memory="n·d + d²"),
     FurtherMeasure("otce", otce, "OTCE", "features and labels of the source's data and of the target", "[−H(Y), 0]",
                    "−H(Y|Z) of examples paired by transport", "Tan et al. 2021",
                    cost="n²·d + n³", memory="n²"),
     FurtherMeasure("jc_nce", jc_nce, "JC-NCE",
                    "features and labels of the source's data and of the target", "[−H(Y), 0]",
-                   "OTCE that pairs like classes", "Tan et al. 2021",
+                   "OTCE that prefers pairs of similar classes", "Tan et al. 2021",
                    cost="n²·d + n³", memory="n²"),
 )
 # fmt: on

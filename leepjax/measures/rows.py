@@ -1,4 +1,4 @@
-"""What the tables hold of each measure. All that is said of a measure elsewhere is taken from its row."""
+"""The rows of the tables of measures. Documentation, reports and checks take the facts about a measure from its row."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -19,31 +19,31 @@ class Measure(NamedTuple):
     function: Callable[..., jax.Array]
     """(evidence, labels, *, num_classes, where) → score []"""
     title: str
-    """the name as it is written in text and figures"""
+    """the name in text and figures"""
     reads: Literal["probs", "source_labels", "features"]
     range: str
     summary: str
     paper: str
     cost: str
-    """operations, to their order, in n examples, d features, z source and c target classes"""
+    """order of the number of operations, for n examples, d features, z source classes and c target classes"""
     memory: str
-    """numbers held beside the evidence, to their order, in the same letters; `numbers_held` computes it"""
+    """order of how many numbers are held besides the evidence, in the same letters; `numbers_held` computes it"""
     passes: int
     """how often the evidence is read"""
     streams: bool
     """whether it can be computed from batches, whatever the number of examples"""
     default: bool = False
-    """whether a ranking, a sweep or a study scores it where no measures are named"""
+    """whether rankings, sweeps and studies score it by default"""
     smooth: bool = True
-    """whether it has a gradient in the evidence"""
+    """whether it has a gradient with respect to the evidence"""
     ends: Callable[[int, int], tuple[float, float]] | None = None
-    """(d, classes with an example) → the ends of the range, where scores come near both of them"""
+    """(d, number of classes with an example) → ends of the range, for measures whose scores come near both ends"""
     from_moments: Callable[[Moments], jax.Array] | None = None
-    """the measure of features that were summed up in `Moments`, where it reads no more of them"""
+    """`Moments` of the features → score, for measures that depend on nothing else"""
     from_class_moments: Callable[[ClassMoments], jax.Array] | None = None
-    """likewise of features in `ClassMoments`"""
+    """`ClassMoments` of the features → score, likewise"""
     from_joint: Callable[[Joint], jax.Array] | None = None
-    """likewise of probs, or of one-hot source labels, in `Joint`"""
+    """`Joint` of probs or of one-hot source labels → score, likewise"""
 
     def score(
         self,
@@ -54,7 +54,7 @@ class Measure(NamedTuple):
         num_classes: int | None = None,
         where: ArrayLike | None = None,
     ) -> jax.Array:
-        """The measure of one source's features [n d] and probs [n z]; what it doesn't read may be None."""
+        """The score [] of one source with these features [n d] and probs [n z]; pass None for what isn't read."""
         if self.reads == "source_labels":
             probs = jnp.asarray(probs)
             predicted, z = jnp.argmax(probs, axis=1), probs.shape[1]
@@ -63,7 +63,7 @@ class Measure(NamedTuple):
         return self.function(evidence, labels, num_classes=num_classes, where=where)
 
     def numbers_held(self, *, n: int, c: int, d: int = 0, z: int = 0) -> int:
-        """What `memory` comes to, for n examples, c target classes, and d features or z source classes.
+        """The value of `memory` for n examples, c target classes, and d features or z source classes.
 
         >>> from leepjax import MEASURES
         >>> MEASURES["lda"].memory, MEASURES["lda"].numbers_held(n=100, d=8, c=2)
@@ -78,18 +78,18 @@ class FurtherMeasure(NamedTuple):
     name: str
     function: Callable[..., Any]
     title: str
-    """the name as it is written in text and figures"""
+    """the name in text and figures"""
     reads: str
     """the arguments, in words"""
     range: str
     summary: str
     paper: str
     cost: str
-    """operations, to their order: n examples, d features, z source and c target classes, m sources, t target columns"""
+    """order of the number of operations, as of `Measure`, for m sources and t target columns"""
     memory: str
-    """numbers held beside the evidence, to their order"""
+    """order of how many numbers are held besides the evidence"""
 
 
 def compute(formula: str, **letters: int) -> int:
-    """The value of a formula of the tables, which has letters, +, ·, ², parentheses and ``min(…)``."""
+    """The value of a formula from the tables, made of letters, +, ·, ², parentheses and ``min(…)``."""
     return eval(formula.replace("·", "*").replace("²", "**2"), {"__builtins__": {}, "min": min}, letters)

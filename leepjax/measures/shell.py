@@ -25,19 +25,19 @@ def score_features(
     exact: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Any:
-    """The kernel of a measure of features [n d]; its name goes into errors.
+    """Check the arguments of a measure of features [n d], and run its kernel.
 
     Args:
-        function: the measure's name.
-        kernel: of the features.
-        features: as the measure was given them, like the following three.
+        function: the measure's name, for error messages.
+        kernel: as described above, with features as its evidence.
+        features: as passed to the measure, like the following three.
         labels: likewise.
         num_classes: likewise.
         where: likewise.
-        run: `of_features`, which scores NaN in float32 where few rows dwarf all others and then takes float64, or
-            `resolved` for kernels that few rows don't harm.
-        exact: a slower kernel of the same score, to be taken in float64.
-        options: of the kernel.
+        run: `of_features`, which computes in float64 if a few rows dwarf all others, or `resolved` for kernels that
+            such rows don't harm.
+        exact: a slower, more exact kernel for the same score, used in float64.
+        options: keyword arguments of the kernel.
     """
     arguments = check_features(function, features, labels, num_classes, where)
     return score(arguments, kernel, run=run, exact=exact, **options)
@@ -54,7 +54,7 @@ def score_probs(
     run: Callable[..., Any] | None = in_auto_axes,
     **options: Any,
 ) -> Any:
-    """The kernel of a measure of probs [n z], whose rows are read once before to see that they are distributions."""
+    """Check the arguments of a measure of probs [n z], whose rows must be distributions, and run its kernel."""
     return score(check_probs(function, probs, labels, num_classes, where), kernel, run=run, **options)
 
 
@@ -70,7 +70,7 @@ def score_rows(
     run: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Any:
-    """As `score_probs`, for a kernel that reads each row anyway and returns the score and the sums [n] of the rows."""
+    """As `score_probs`, for a kernel that returns the score and the sums [n] of the rows, by which rows are checked."""
     arguments = check_probs(function, probs, labels, num_classes, where, read_rows=False)
     result, totals = score(arguments, kernel, run=run, **options)
     check_rows(function, arguments, totals, logits=from_logits)
@@ -85,7 +85,7 @@ def score(
     exact: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Any:
-    """The kernel of checked arguments. With None for `run` it is called as it is: it splits sharded rows itself."""
+    """Run a kernel on checked arguments. With None for `run` it is called directly: it handles sharded rows itself."""
     options |= {"num_classes": arguments.num_classes}
     if run is None:
         return kernel(*arguments[:3], **options)

@@ -1,4 +1,4 @@
-"""Scores of arrays larger than memory: a statistic is summed up once, batch by batch, for all measures that read it."""
+"""Scores of arrays larger than memory: each statistic is summed over batches once, for all measures that read it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -31,13 +31,13 @@ def streamed_scores(
 
     Args:
         measures: rows of the table that stream and read the evidence.
-        evidence: [n z] probabilities or logits, or [n d] features; of a memory map, a batch is read at a time.
+        evidence: [n z] probabilities or logits, or [n d] features; a memory map is read batch by batch.
         labels: [n] integers in [0, num_classes).
         num_classes: c.
-        from_logits: whether each batch is first put through a softmax.
+        from_logits: whether `evidence` is logits; then the softmax of each batch is scored.
 
     Returns:
-        Numbers as the measures' own; NaN where one is undefined, or float32 doesn't resolve it.
+        The scores that the measures' functions return; NaN where one is undefined or float32 can't resolve it.
 
     Raises:
         InputError: for rows that aren't distributions, or aren't finite; it names the batch and the row in it.
@@ -74,7 +74,7 @@ def evidence_batches(evidence: np.ndarray, labels: np.ndarray) -> Batches:
 
 
 def softmax_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Probabilities [n z] in float32 of logits that are read batch by batch: the only copy in memory."""
+    """The softmax [n z] of logits, in float32. Logits are read batch by batch, so this is the only copy in memory."""
     probs, start = np.empty(logits.shape, np.float32), 0
     for batch in map(_softmax, evidence_batches(logits, labels)):
         rows = np.asarray(batch.evidence)

@@ -42,13 +42,13 @@ def _ends_of_h_scores(d: int, num_present: int) -> tuple[float, float]:
 
 
 def _n_leep(features: ArrayLike, labels: ArrayLike, **options) -> jax.Array:
-    """N-LEEP from one start, so that a source's score is always the same."""
+    """N-LEEP with a fixed key, so that a source always gets the same score."""
     return n_leep(jax.random.key(0), features, labels, **options)
 
 
 _LEEP, _OURS = "Nguyen et al. 2020", "ours, on Nguyen et al. 2020"
 
-# A table, which one argument a line would hide.
+# Kept as a table: the formatter would put each argument on a line of its own.
 # fmt: off
 _TABLE = (
     Measure("leep", leep, "LEEP", "probs", "[−log n, 0]", "log-likelihood of the EEP", _LEEP,
@@ -68,10 +68,10 @@ _TABLE = (
     Measure("nce", nce, "NCE", "source_labels", "[−H(Y), 0]", "−H(Y|Z) of predicted source labels", "Tran et al. 2019",
             cost="n", memory="c·z", passes=1, streams=True, default=True, from_joint=Joint.neg_conditional_entropy),
     Measure("pactran_dirichlet", pactran_dirichlet, "PACTran-Dirichlet", "probs", "(−∞, 0]",
-            "evidence of a translation of classes", "Ding et al. 2022",
+            "marginal likelihood of a class translation", "Ding et al. 2022",
             cost="n·z", memory="n·z + c·z", passes=32, streams=False),
     Measure("pactran_gamma", pactran_gamma, "PACTran-Gamma", "probs", "(−∞, 0]",
-            "evidence of positive weights on classes", "Ding et al. 2022",
+            "marginal likelihood of positive weights", "Ding et al. 2022",
             cost="n·z", memory="n·z + c·z", passes=53, streams=False),
 
     Measure("h_score", h_score, "H-score", "features", "[0, min(d, c−1)]",
@@ -82,29 +82,30 @@ _TABLE = (
             "H-score, Ledoit–Wolf covariance", "Ibrahim et al. 2022",
             cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, ends=_ends_of_h_scores,
             from_moments=shrunk_h_score_from_moments),
-    Measure("logme", logme, "LogME", "features", "(−∞, ∞)", "evidence of a Bayesian linear head", "You et al. 2021",
+    Measure("logme", logme, "LogME", "features", "(−∞, ∞)",
+            "marginal likelihood of a Bayesian linear head", "You et al. 2021",
             cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, from_moments=logme_from_moments),
     Measure("transrate", transrate, "TransRate", "features", "(−∞, ∞)",
             "coding rate, less that of each class", "Huang et al. 2022",
             cost="n·d² + c·d³", memory="c·d²", passes=1, streams=True,
             from_class_moments=transrate_from_class_moments),
-    Measure("gbc", gbc, "GBC", "features", "[−c(c−1), 0]", "overlap of classes as Gaussians", "Pándy et al. 2022",
+    Measure("gbc", gbc, "GBC", "features", "[−c(c−1), 0]", "−overlap of classes as Gaussians", "Pándy et al. 2022",
             cost="n·d² + d³ + c²", memory="n + d²", passes=2, streams=False, smooth=False),
     Measure("n_leep", _n_leep, "N-LEEP", "features", "[−H(Y), 0]", "LEEP of clusters of the features", "Li et al. 2021",
             cost="n·d² + d³ + n·d·c", memory="n·(d + min(5·c, n)) + d²", passes=2, streams=False, smooth=False),
-    Measure("lfc", lfc, "LFC", "features", "[0, 1]", "cosine of features' and labels' kernels", "Deshpande et al. 2021",
+    Measure("lfc", lfc, "LFC", "features", "[0, 1]", "cosine of feature and label kernels", "Deshpande et al. 2021",
             cost="n·d²", memory="d²", passes=1, streams=True, from_moments=lfc_from_moments),
-    Measure("parc", parc, "PARC", "features", "[−100, 100]", "rank correlation of pairs' distances",
+    Measure("parc", parc, "PARC", "features", "[−100, 100]", "rank correlation of feature and label distances",
             "Bolya et al. 2021", cost="n·log n + d", memory="d + min(n, 500)²", passes=1, streams=False, smooth=False),
     Measure("tmi", tmi, "TMI", "features", "(−∞, ∞)", "entropy of the features within classes", "Xu, Kang 2023",
             cost="n²·d", memory="n·d", passes=3, streams=False),
     Measure("lda", lda, "LDA", "features", "(−∞, 0]",
             "log-likelihood of discriminant analysis", "Fisher 1936; Ledoit and Wolf 2004",
             cost="n·d² + d³", memory="n·(d + c) + d²", passes=1, streams=False),
-    Measure("sfda", sfda, "SFDA", "features", "[0, 1]", "LDA once hard examples are harder", "Shao et al. 2022",
+    Measure("sfda", sfda, "SFDA", "features", "[0, 1]", "LDA after hard examples are made harder", "Shao et al. 2022",
             cost="n·d² + d³", memory="n·(d + c) + d²", passes=2, streams=False),
     Measure("pactran_gaussian", pactran_gaussian, "PACTran-Gaussian", "features", "(−∞, 0]",
-            "evidence of a logistic head, bounded", "Ding et al. 2022",
+            "bound on the marginal likelihood of a logistic head", "Ding et al. 2022",
             cost="steps·n·d·c + n·d² + d³", memory="n·(d + c) + d²", passes=400, streams=False, smooth=False),
     Measure("knn", knn, "k-NN accuracy", "features", "[0, 1]", "leave-one-out accuracy of 5 neighbours",
             "Cover, Hart 1967", cost="n²·d", memory="n·d", passes=2, streams=False, smooth=False),
@@ -117,11 +118,11 @@ _TABLE = (
 MEASURES: dict[str, Measure] = {row.name: row for row in _TABLE}
 
 DEFAULT_MEASURES = tuple(row.name for row in _TABLE if row.default)
-"""What a ranking, a sweep or a study scores where no measures are named: the paper's and their kin, in a few passes."""
+"""What rankings, sweeps and studies score by default: the paper's measures and related ones that take few passes."""
 
 
 def chosen(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The measures that are asked for: the default ones for None, and every one for the single name ``all``."""
+    """The selected measures: the default ones for None, and every one for the single name ``all``."""
     if names is None:
         return DEFAULT_MEASURES
     return tuple(MEASURES) if tuple(names) == ("all",) else tuple(names)

@@ -184,7 +184,7 @@ def test_what_is_no_array(value):
     ):
         leep(value, LABELS)
     with pytest.raises(
-        InputError, match=r"(?s)^leep: labels must be an array, got .*(use numpy.asarray|convert it)\.$"
+        InputError, match=r"(?s)^leep: labels must be an array, got .*(use numpy.asarray|pass one per example)\.$"
     ):
         leep(THETA, value)
 
@@ -192,7 +192,11 @@ def test_what_is_no_array(value):
 @pytest.mark.parametrize("num_steps", [-1, np.int64(-3)])
 def test_num_steps_of_em_leep(num_steps):
     rejects(
-        f"em_leep: num_steps must be >= 0, got {num_steps}; 1 is LEEP.", em_leep, THETA, LABELS, num_steps=num_steps
+        f"em_leep: num_steps must be >= 0, got {num_steps}; pass 1 for LEEP, or more steps.",
+        em_leep,
+        THETA,
+        LABELS,
+        num_steps=num_steps,
     )
 
 

@@ -160,7 +160,10 @@ def test_a_checkpoint_that_is_none(tmp_path):
         ([{"x": 1}], r"batches: expected .*, got a dict of \['x'\]; convert the loader's items."),
         ([(PROBS, LABELS + 1)], r"leep, batch 0: labels must lie in \[0, 3\), got 3 at index"),
         ([(2 * PROBS, LABELS)], "leep, batch 0: each row of probs must be non-negative and sum to one, got sum 2"),
-        ([(PROBS, LABELS), (2 * PROBS, LABELS)], "leep: expected each row of probs non-negative .*, got 103 rows that"),
+        (
+            [(PROBS, LABELS), (2 * PROBS, LABELS)],
+            "leep: expected each row of probs to be non-negative .*, got 103 that",
+        ),
         ([(PROBS, LABELS), (PROBS, LABELS[1:])], "leep, batch 1: expected 103 labels, one per example, got 102"),
     ],
     ids=["iterator", "nothing", "no tuple", "dict", "label", "first batch", "later batch", "length"],
@@ -173,7 +176,9 @@ def test_batches_that_cannot_be_scored(batches, message):
 def test_what_else_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"^leep: expected num_classes with batches, got None; pass an int\.$"):
         lj.leep(lj.Batches(PROBS, LABELS))
-    with pytest.raises(InputError, match=r"^leep: expected where in the batches, got it beside them; pass \(probs, "):
+    with pytest.raises(
+        InputError, match=r"^leep: expected where in the batches, got an argument; pass batches \(probs, "
+    ):
         lj.leep(lj.Batches(PROBS, LABELS), num_classes=C, where=WHERE)
     with pytest.raises(
         InputError, match=r"^Batches: expected 103 labels, one per example, got 102; pass one per example\.$"

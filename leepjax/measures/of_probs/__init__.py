@@ -1,1 +1,1 @@
-"""Measures that read probabilities of source classes and class labels, LEEP first."""
+"""Measures of source class probabilities and target labels: LEEP and related ones."""

@@ -1,4 +1,4 @@
-"""LEEP of probabilities at the temperature that suits the target."""
+"""LEEP at the temperature that suits the target."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from leepjax.statistics.joint import Joint
 
 TEMPERATURES = tuple(np.geomspace(1 / 8, 8, 31).tolist())
 """from an eighth to eight in equal ratios; the middle one is 1"""
-# By how many roundings a held-out likelihood is taken to be off.
+# The assumed error of a held-out likelihood, in units of its rounding.
 ROUNDINGS = 8
 
 
@@ -28,38 +28,37 @@ def calibrated_leep(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """LEEP after the source's probabilities have been made as sharp or as flat as the target wants them.
+    """LEEP after temperature scaling of the source's probabilities, with the temperature chosen on the target.
 
-    Networks are overconfident, the more so on data that isn't theirs, and by different amounts: LEEP then compares how
-    they were trained. So each row θ(x_i) is raised to 1/T and normalised, which is the softmax of its logits over T,
-    and `leep` is taken of the rows at the temperature that `leep_temperature` chooses:
+    Networks are overconfident by different amounts, and most on data unlike their own, so that LEEP partly compares how
+    they were trained. Here each row θ(x_i) is raised to the power 1/T and normalised, which is the softmax of its
+    logits divided by T, and `leep` is computed at the temperature that `leep_temperature` chooses:
 
         T* = argmax_T LOO-LEEP(θ^{1/T} / Σ_z θ_z^{1/T}),    score = LEEP(θ^{1/T*} / Σ_z θ_z^{1/T*})
 
-    T is chosen by the leave-one-out likelihood (`loo_leep`), for that is the held-out one: each example is scored by a
-    table that it helped to fill no more. LEEP itself would choose sharp rows, which put examples in source classes of
-    their own and so let them vouch for themselves.
+    T maximises the leave-one-out likelihood (`loo_leep`), in which each example is scored by a table without it. LEEP
+    itself would favour sharp rows, by which an example can get a source class of its own and predict its own label.
 
     Args:
         probs: [n z] source probabilities; each row is non-negative and sums to one. A zero stays zero at every T.
         labels: [n] integer target classes in [0, num_classes).
         from_logits: `probs` are logits.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
-        where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
+        where: [n] mask of the examples that count, or non-negative weights; an example is left out with its weight.
 
     Returns:
         A scalar in [−log n, 0], in nats, higher is better. NaN when no example counts, or, under `jax.jit`, where
-        float32 can't tell which of two temperatures is better and their scores differ by more than 2e-3. Its
-        gradient is that at the temperature chosen, held fixed; the score jumps where another temperature of the grid
-        becomes the best.
+        float32 can't tell which of two temperatures is better and their scores differ by more than 2e-3. The
+        gradient holds the chosen temperature fixed; the score jumps where another temperature of the grid becomes the
+        best.
 
     Raises:
         ValueError: outside jit, for rows that aren't distributions, logits that aren't finite, labels out of range or
             shapes that don't fit.
 
     Notes:
-        31 times the work of `loo_leep`, one temperature after the other, so that the memory is that of one: a few
-        arrays of the size of `probs` in float32.
+        31 times the work of `loo_leep`. Temperatures are tried one after another, so memory is needed for only one: a
+        few arrays of the size of `probs` in float32.
 
     >>> print(f"{calibrated_leep([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
     -0.0388
@@ -81,6 +80,8 @@ def leep_temperature(
 ) -> jax.Array:
     """The temperature at which a source's probabilities explain held-out labels best: above 1 it was overconfident.
 
+    `calibrated_leep` describes how it is chosen.
+
     Args:
         probs: [n z] source probabilities; each row is non-negative and sums to one.
         labels: [n] integer target classes in [0, num_classes).
@@ -94,7 +95,7 @@ def leep_temperature(
         scores differ by more than 2e-3. It has no gradient.
 
     Raises:
-        ValueError: as `calibrated_leep`, which says how it is chosen.
+        ValueError: as `calibrated_leep`.
 
     >>> print(f"{leep_temperature([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
     0.1250
@@ -111,7 +112,7 @@ def _score_and_temperature(function, probs, labels, num_classes, where, from_log
 
 @partial(jax.jit, static_argnames=("num_classes", "from_logits"))
 def _calibrated_leep(evidence, labels, where, num_classes, from_logits):
-    """The score and the temperature, and the sums of the rows at it: NaN where logits aren't finite."""
+    """The score and the temperature, and the sums of the rows at that temperature: NaN where logits aren't finite."""
     evidence = evidence.astype(accumulator(evidence))
     weights = weights_of(where, len(labels), evidence.dtype)
     evidence = jnp.where(weights[:, None] > 0, evidence, 1)
@@ -136,7 +137,7 @@ def _leep_at(temperature, logits, labels, weights, num_classes):
 
 
 def _log(probs):
-    """Log of probs, −∞ of zeros and without a gradient there."""
+    """Log of probs: −∞ where they are zero, without a gradient there."""
     return jnp.where(probs > 0, jnp.log(nonzero_or_one(probs)), -jnp.inf)
 
 

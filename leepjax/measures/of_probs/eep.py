@@ -41,8 +41,8 @@ def eep(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        The predictor, a pytree. A source class on which no example has mass gets the labels' marginal P̂(y): it changes
-        nothing on the fitted set, and elsewhere predictions still sum to one. NaN when no example counts.
+        The predictor, a pytree. A source class on which no example has mass gets the labels' marginal P̂(y): this
+        changes nothing on the fitted set, and predictions on other sets still sum to one. NaN when no example counts.
 
     Raises:
         ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.
@@ -68,14 +68,14 @@ def _eep(probs, labels, where, num_classes):
 @partial(jax.tree_util.register_dataclass, data_fields=("total", "size", "lost"), meta_fields=())
 @dataclass(frozen=True)
 class LogLikelihood:
-    """How likely a predictor finds the labels: a statistic, as all leaves are sums over examples."""
+    """The log-likelihood of labels under a predictor. It is a statistic: all leaves are sums over examples."""
 
     total: jax.Array
     """[] Σ_i w_i log Σ_z P̂(y_i|z) θ(x_i)_z"""
     size: jax.Array
     """[] Σ_i w_i"""
     lost: jax.Array
-    """[] what `total` has lost to rounding: a million examples in float32 would cost six digits of seven"""
+    """[] what `total` has lost to rounding; without it, a million examples in float32 would cost six of seven digits"""
 
     @classmethod
     def init(cls) -> Self:
@@ -104,7 +104,7 @@ def log_likelihood(
 ) -> tuple[LogLikelihood, jax.Array]:
     """LEEP's second pass: the likelihood of labels [n] under a table [c z], and the sums of the rows [n] of probs.
 
-    The sums come for free and tell whether the rows are distributions (`leepjax.checks.arrays.check_rows`).
+    The sums cost nothing extra and show whether the rows are distributions (`leepjax.checks.arrays.check_rows`).
     """
     weights = weights_of(where, len(labels), conditional.dtype)
     likelihood, totals = own_likelihood(conditional, probs, labels, weights, log_norm)

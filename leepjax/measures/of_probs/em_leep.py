@@ -43,7 +43,7 @@ def em_leep(
         2·num_steps + 1 reads of `probs`, and the memory of `leep`.
 
     Raises:
-        ValueError: for a `num_steps` that is negative or no int; outside jit, for rows that aren't distributions,
+        ValueError: for a `num_steps` that is negative or not an int; outside jit, for rows that aren't distributions,
             labels out of range or shapes that don't fit.
 
     >>> print(f"{em_leep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1]), num_steps=2):.4f}")
@@ -53,9 +53,9 @@ def em_leep(
         Dempster, Laird, Rubin, JRSS B 1977, applied to Nguyen et al., ICML 2020, equation 1; the measure is ours.
     """
     if not isinstance(num_steps, (int, np.integer)):
-        raise InputError(f"em_leep: num_steps must be an int, got {num_steps!r}; 1 is LEEP.")
+        raise InputError(f"em_leep: num_steps must be an int, got {num_steps!r}; pass 1 for LEEP, or more steps.")
     if num_steps < 0:
-        raise InputError(f"em_leep: num_steps must be >= 0, got {num_steps}; 1 is LEEP.")
+        raise InputError(f"em_leep: num_steps must be >= 0, got {num_steps}; pass 1 for LEEP, or more steps.")
     return score_rows("em_leep", _em_leep, probs, labels, num_classes, where, num_steps=int(num_steps))
 
 
@@ -64,7 +64,7 @@ def _em_leep(probs, labels, where, num_classes, num_steps):
     weights = weights_of(where, len(labels), accumulator(probs))
 
     def step(conditional, _):
-        # Σ_i w_i r_iz over the examples of a class, r_iz = A(y_i|z) θ_iz / likelihood_i: A(y|z) leaves the sum.
+        # Σ_i w_i r_iz over the examples of a class, r_iz = A(y_i|z) θ_iz / likelihood_i: A(y|z) factors out of the sum.
         likelihood, _ = own_likelihood(conditional, probs, labels, weights)
         share = weights / nonzero_or_one(likelihood)
         table, counts = class_sums(probs, labels, share, num_classes)

@@ -38,14 +38,14 @@ def leep(
     false (y = 0, 0, 1, 1 and rows (p, 1−p) twice, (1−p, p) twice at p = ¾: T = −0.470, printed bound −0.288).
 
     Args:
-        probs: [n z] source probabilities; each row is non-negative and sums to one. Or, without labels, all that
-            `leepjax.accumulate` takes as batches: they are read twice, and never held.
+        probs: [n z] source probabilities; each row is non-negative and sums to one. Or, without labels, batches of
+            any kind that `leepjax.accumulate` takes; they are read twice and never held in memory.
         labels: [n] integer target classes in [0, num_classes).
         num_classes: c; read from the labels when left out, needed under `jax.jit` and for batches.
         where: [n] mask of the examples that count, or non-negative weights (an example of weight 2 counts twice).
-        from_logits: `probs` are logits; their softmax is taken row by row within the passes and never written down.
-        on_batch: of batches: called with the number of examples read since the last call.
-        checkpoint: of batches: a file from which an interrupted run resumes, as in `leepjax.accumulate`.
+        from_logits: `probs` are logits; their softmax is taken row by row within the passes and never stored.
+        on_batch: for batches: called with the number of examples read since the last call.
+        checkpoint: for batches: a file from which an interrupted run resumes, as in `leepjax.accumulate`.
 
     Returns:
         A scalar in [−log n, 0], in nats, higher is better; never below −H(Y), which an uninformative source scores.
@@ -56,9 +56,9 @@ def leep(
             shapes that don't fit.
 
     Notes:
-        Two reads of `probs` (three of logits) and few numbers beside them: the [c z] table, at most 1/64 of the
-        evidence for partial sums in float32, and three numbers an example. Rows may be sharded over the devices of a
-        mesh, of one process or of many: only the table and two sums travel. Under ``jax.vmap`` over `where` (a
+        Two reads of `probs` (three of logits) and little other memory: the [c z] table, at most 1/64 of the evidence
+        for partial sums in float32, and three numbers per example. Rows may be sharded over the devices of a mesh, in
+        one process or many: only the table and two sums are communicated. Under ``jax.vmap`` over `where` (a
         bootstrap) all resamples share matrix products.
 
     >>> print(f"{leep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")

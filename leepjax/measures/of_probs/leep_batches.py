@@ -31,9 +31,9 @@ def leep_of_batches(
     The state is the joint, the likelihood, and the number of rows that aren't distributions.
     """
     if where is not None:
-        raise InputError("leep: expected where in the batches, got it beside them; pass (probs, labels, where).")
+        raise InputError("leep: expected where in the batches, got an argument; pass batches (probs, labels, where).")
     if isinstance(batches, (np.ndarray, jax.Array)):
-        raise InputError("leep: labels must be an array, got None (only batches bring their own); convert it.")
+        raise InputError("leep: labels must be an array, got None (only batches have their own); pass one per example.")
     if num_classes is None:
         raise InputError("leep: expected num_classes with batches, got None; pass an int.")
 
@@ -52,8 +52,8 @@ def leep_of_batches(
     identity = ("leep", num_classes, evidence.shape[1], from_logits)
     _, likelihood, wrong = run_sweeps([first_pass, second_pass], empty, batches, check, identity, on_batch, checkpoint)
     if wrong:
-        kind = "logits finite" if from_logits else "probs non-negative with a sum of one"
-        raise InputError(f"leep: expected each row of {kind}, got {wrong} rows that aren't; mend or hide them.")
+        kind = "logits to be finite" if from_logits else "probs to be non-negative and sum to one"
+        raise InputError(f"leep: expected each row of {kind}, got {wrong} that aren't; fix or hide them with where.")
     return likelihood.mean
 
 

@@ -13,7 +13,7 @@ from leepjax.statistics.joint import Joint
 def leep_lift(
     probs: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
 ) -> jax.Array:
-    """How far LEEP stands above what a source that knows nothing would score.
+    """LEEP minus the score of an uninformative source.
 
     A source whose rows are all the same has T = −H(Y), so T + H(Y) is what the source adds. Unlike T it can be compared
     across targets with different numbers of classes.

@@ -1,4 +1,4 @@
-"""LEEP with each example scored by a table that never saw it."""
+"""Leave-one-out LEEP, which scores each example by a table without it."""
 
 from functools import partial
 
@@ -21,12 +21,12 @@ def loo_leep(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """Leave-one-out LEEP: an honest likelihood when examples are few against the source's classes.
+    """Leave-one-out LEEP: a likelihood that isn't inflated when there are few examples for the source's classes.
 
-    LEEP scores each example with a table that the example helped to fill, which flatters sources with many classes
-    (T ≥ −log n whatever the data). Here each example's own mass is taken out of the joint J and its column sums M
-    first; a Dirichlet prior of strength α = `smoothing` around the labels' marginal P̂(y) stands in where nothing is
-    left:
+    LEEP scores each example with a table that the example helped to fill, which favours sources with many classes
+    (T ≥ −log n for any data). Here each example's own mass is taken out of the joint J and its column sums M
+    first; a Dirichlet prior of strength α = `smoothing` around the labels' marginal P̂(y) keeps the ratio defined
+    where nothing is left:
 
         (1/n) Σ_i log Σ_z θ(x_i)_z (J[y_i, z] − θ(x_i)_z + α P̂(y_i)) / (M[z] − θ(x_i)_z + α)
 
@@ -34,9 +34,9 @@ def loo_leep(
         probs: [n z] source probabilities; each row is non-negative and sums to one.
         labels: [n] integer target classes in [0, num_classes).
         smoothing: α ≥ 0, in examples. With 0 a class with a single example scores −inf, and float32 can't resolve
-            source classes that one example all but owns: use float64 there.
+            source classes with almost all of their mass on one example: use float64 there.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
-        where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
+        where: [n] mask of the examples that count, or non-negative weights; an example is left out with its weight.
 
     Returns:
         A scalar ≤ 0, in nats, higher is better; −inf as described for `smoothing`. NaN when no example counts.
@@ -67,7 +67,7 @@ def left_out_log_likelihood(
     joint = Joint.of(probs, labels, num_classes, weights)
     own = probs * weights[:, None]
     prior = smoothing * joint.counts / joint.size
-    # What is left is never negative; rounding can say otherwise.
+    # What is left can be negative only by rounding.
     mass = jnp.maximum(joint.table.sum(axis=0) - own, 0) + smoothing
     of_label = jnp.maximum(joint.table[labels] - own, 0) + prior[labels][:, None]
     left_out = jnp.where(mass > 0, of_label / nonzero_or_one(mass), 0)

@@ -23,11 +23,13 @@ def pactran_dirichlet(
     """PAC-Bayesian bound of a head that translates source classes: LEEP's predictor under a Dirichlet prior.
 
     The head is p(y|x) = Σ_z V_yz θ(x)_z, whose columns V_·z have the prior Dir(a⁰), a⁰_y = α n_y/n, around the labels'
-    shares. Its log evidence per example bounds how well heads of this kind generalise, and is bounded in turn by giving
-    each example a distribution q_i over source classes. With n_yz = Σ_{i: y_i = y} q_iz, a = a⁰ + n and the digamma
-    function ψ, steps alternate between a and
+    shares. Its log marginal likelihood per example bounds how well heads of this kind generalise. The score is a lower
+    bound of it, with a distribution q_i over source classes for each example. With n_yz = Σ_{i: y_i = y} q_iz,
+    a = a⁰ + n and the digamma function ψ, the steps start from q = θ and alternate between a and
 
-        q_iz ∝ θ(x_i)_z exp(ψ(a_{y_i z}) − ψ(Σ_y a_yz)),   from q = θ, and in the end
+        q_iz ∝ θ(x_i)_z exp(ψ(a_{y_i z}) − ψ(Σ_y a_yz))
+
+    After the last step the score is
 
         (1/n) (Σ_z (log B(a_z) − log B(a⁰)) − Σ_i Σ_z q_iz log(q_iz / θ(x_i)_z)),   B(a) = Π_y Γ(a_y) / Γ(Σ_y a_y)
 
@@ -35,25 +37,25 @@ def pactran_dirichlet(
         probs: [n z] source probabilities; each row is non-negative and sums to one.
         labels: [n] integer target classes in [0, num_classes).
         prior: α > 0, the prior's strength in examples for each source class.
-        num_steps: steps ≥ 0, the paper's code takes 10; the bound never falls with more of them.
+        num_steps: number of steps ≥ 0 (10 in the paper's code); more steps never lower the bound.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
         A scalar ≤ 0, in nats per example, higher is better; 0 for one class. NaN when no example counts. Each step
-        reads `probs` thrice and writes arrays as large; none is of examples, target and source classes.
+        reads `probs` three times and writes arrays as large; no array is examples × target × source classes.
 
     Raises:
-        ValueError: for a `prior` that isn't positive or a `num_steps` that is negative or no int; outside jit, for rows
-            that aren't distributions, labels out of range or shapes that don't fit.
+        ValueError: for a `prior` that isn't positive or a `num_steps` that isn't an int ≥ 0; outside jit, for rows that
+            aren't distributions, labels out of range or shapes that don't fit.
 
     >>> print(f"{pactran_dirichlet(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
     -0.8313
 
     Notes:
         As in the authors' code: α = 1, the prior around the labels' shares, ten steps from θ. Unlike there, higher is
-        better; the sum is divided by n, not by n·c; nothing is added to the prior and to θ (1e-10); and a follows the
-        last q, where theirs is of the step before.
+        better; the sum is divided by n, not by n·c; nothing is added to the prior and to θ (1e-10); and a is
+        computed from the last q, where theirs is from the step before.
 
     Reference:
         Ding, Chen, Levinboim, Changpinyo, Soricut, *PACTran: PAC-Bayesian Metrics for Estimating the Transferability of
@@ -71,7 +73,7 @@ def _pactran_dirichlet(probs, labels, where, num_classes, prior, num_steps):
     present, a0 = examples.present, examples.prior(prior)
 
     def posterior(table):
-        """The shapes a [c z], one for absent classes, and Σ_y a [z]."""
+        """The shapes a [c z], 1 for absent classes, and Σ_y a [z]."""
         return jnp.where(present, a0 + table, 1), prior + table.sum(axis=0)
 
     def step(choices, _):

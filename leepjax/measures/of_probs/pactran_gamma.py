@@ -21,16 +21,18 @@ def pactran_gamma(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """PAC-Bayesian bound of a head of positive weights on the source's classes, under Gamma priors.
+    """PAC-Bayesian bound of a head with positive weights on the source's classes, under Gamma priors.
 
-    The head is p(y|x) = Σ_z V_yz θ(x)_z / Σ_y' Σ_z V_y'z θ(x)_z, with V_yz ~ Gamma(a⁰_y, 1) of shape a⁰_y = α n_y/n; as
-    the scale of V cancels, any other rate is the same. Its log evidence per example is bounded by a distribution q_i
-    over source classes for each example, as in `pactran_dirichlet`, and by log u ≤ u/λ_i + log λ_i − 1 for the
-    denominator. With n_yz = Σ_{i: y_i = y} q_iz, steps alternate between the posterior of V, of shapes a and rates b,
-    and what is best for it:
+    The head is p(y|x) = Σ_z V_yz θ(x)_z / Σ_y' Σ_z V_y'z θ(x)_z, with V_yz ~ Gamma(a⁰_y, 1) of shape a⁰_y = α n_y/n.
+    The scale of V cancels, so the rate doesn't matter. The score is a lower bound of its log marginal likelihood per
+    example, with a distribution q_i over source classes for each example, as in `pactran_dirichlet`, and with
+    log u ≤ u/λ_i + log λ_i − 1 for the denominator. With n_yz = Σ_{i: y_i = y} q_iz, the steps start from q = θ and
+    b = 1, and alternate between the posterior of V, with shapes a and rates b, and the λ and q that are best for it:
 
         a = a⁰ + n,  b_z = 1 + Σ_i θ(x_i)_z / λ_i
-        λ_i = Σ_z θ(x_i)_z Σ_y a_yz / b_z,  q_iz ∝ θ(x_i)_z exp(ψ(a_{y_i z}) − log b_z),   from q = θ, b = 1; in the end
+        λ_i = Σ_z θ(x_i)_z Σ_y a_yz / b_z,  q_iz ∝ θ(x_i)_z exp(ψ(a_{y_i z}) − log b_z)
+
+    After the last step the score is
 
         −(1/n) (Σ_yz (log Γ(a⁰_y) − log Γ(a_yz) + a_yz log b_z)
                 + Σ_i (Σ_z q_iz log(q_iz / θ(x_i)_z) + log λ_i − 1))
@@ -39,27 +41,28 @@ def pactran_gamma(
         probs: [n z] source probabilities; each row is non-negative and sums to one.
         labels: [n] integer target classes in [0, num_classes).
         prior: α > 0, the sum of the shapes of a source class's priors.
-        num_steps: steps ≥ 0, the paper's code takes 10; the bound never falls with more of them.
+        num_steps: number of steps ≥ 0 (10 in the paper's code); more steps never lower the bound.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
         A scalar ≤ 0, in nats per example, higher is better; below 0 for one class, too, as the bound of the denominator
-        isn't tight. NaN when no example counts. Each step reads `probs` five times and writes arrays as large; none is
-        of examples, target and source classes.
+        isn't tight. NaN when no example counts. Each step reads `probs` five times and writes arrays as large; no
+        array is examples × target × source classes.
 
     Raises:
-        ValueError: for a `prior` that isn't positive or a `num_steps` that is negative or no int; outside jit, for rows
-            that aren't distributions, labels out of range or shapes that don't fit.
+        ValueError: for a `prior` that isn't positive or a `num_steps` that isn't an int ≥ 0; outside jit, for rows that
+            aren't distributions, labels out of range or shapes that don't fit.
 
     >>> print(f"{pactran_gamma(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
     -1.2154
 
     Notes:
         As in the authors' code: α = 1, the prior around the labels' shares, ten steps from θ. Unlike there, b is
-        updated: their formulas hold it, but it stays 1, beside which a isn't the best shape. And higher is better; the
-        sum is divided by n, not by n·c; nothing is added to the prior and to θ (1e-10), nor to the score (1, which
-        makes up for what a b that stays leaves out, if divided by n); a and b follow the last q and λ.
+        updated: their formulas include it, but their code leaves it at 1, for which a isn't the best shape. Higher is
+        better; the sum is divided by n, not by n·c; nothing is added to the prior and to θ (1e-10), nor to the score
+        (1, which would make up for the constant b if it were divided by n); and a and b are computed from the last q
+        and λ.
 
     Reference:
         Ding, Chen, Levinboim, Changpinyo, Soricut, *PACTran: PAC-Bayesian Metrics for Estimating the Transferability of
@@ -77,7 +80,7 @@ def _pactran_gamma(probs, labels, where, num_classes, prior, num_steps):
     present, a0 = examples.present, examples.prior(prior)
 
     def posterior(choices, λ):
-        """The shapes a [c z], one for absent classes, their sums over classes [z], and the rates b [z]."""
+        """The shapes a [c z], 1 for absent classes, their sums over classes [z], and the rates b [z]."""
         a = jnp.where(present, a0 + choices.table, 1)
         return a, prior + choices.table.sum(axis=0), 1 + examples.mass(1 / nonzero_or_one(λ))
 

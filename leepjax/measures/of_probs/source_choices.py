@@ -1,4 +1,4 @@
-"""A distribution over source classes for each example: the variational part of PACTran's bounds on probabilities."""
+"""A distribution over source classes for each example: the variational part of PACTran's bounds for probabilities."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from leepjax.types import InputError
 
 
 class Choices(NamedTuple):
-    """Sums of q [n z], a distribution over source classes for each example, as the bounds take them."""
+    """The sums that the bounds need of q [n z], a distribution over source classes for each example."""
 
     table: jax.Array
     """[c z] n_yz = Σ w_i q_iz over the examples of class y"""
@@ -21,7 +21,7 @@ class Choices(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """Source probabilities and labels, as the bounds read them."""
+    """Source probabilities and labels, prepared for the bounds."""
 
     probs: jax.Array
     """[n z] θ, zero in rows that don't count"""
@@ -49,19 +49,19 @@ class Examples(NamedTuple):
         return strength * self.counts[:, None] / nonzero_or_one(self.counts.sum())
 
     def start(self) -> Choices:
-        """Those of q = θ, each row over its own sum."""
+        """The sums of q = θ, each row divided by its sum."""
         totals = nonzero_or_one(self.probs.sum(axis=1))
         return Choices(self._table(self.probs / totals[:, None]), -(self.weights * jnp.log(totals)).sum())
 
     def choose(self, preference: jax.Array) -> Choices:
-        """Those of q_iz ∝ θ_iz exp(preference[y_i, z]), finite logarithms [c z].
+        """The sums of q_iz ∝ θ_iz exp(preference[y_i, z]), where preference [c z] is finite.
 
-        A class of few examples has −1e5 and the like, so each row is scaled by the largest that its θ allows.
+        Preferences of small classes reach −1e5, so the largest one with θ > 0 is subtracted from each row.
         """
         wanted = preference[self.labels]
         top = jnp.where(self.probs > 0, wanted, -jnp.inf).max(axis=1)
         top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
-        # A θ of zero allows nothing, whatever is wanted; and it mustn't overflow.
+        # Where θ is zero q is zero, but the exponential could overflow without this.
         powers = self.probs * jnp.exp(jnp.where(wanted > top[:, None], 0, wanted - top[:, None]))
         totals = nonzero_or_one(powers.sum(axis=1))
         table = self._table(powers / totals[:, None])
@@ -80,19 +80,19 @@ class Examples(NamedTuple):
         return jnp.matmul(self.weights * shares, self.probs, precision=HIGHEST)
 
     def average(self, total: jax.Array) -> jax.Array:
-        """A sum over the examples as their mean, NaN without any."""
+        """The mean over examples, from their sum; NaN if there are none."""
         n = self.counts.sum()
         return jnp.where(n > 0, total / nonzero_or_one(n), jnp.nan)
 
 
 def check_positive(function: str, name: str, value: float) -> None:
-    """Raise unless an option is a positive number, as far as that can be seen."""
+    """Raise unless an option is a finite number > 0; a traced value isn't checked."""
     if not isinstance(value, Tracer) and not (value > 0 and np.isfinite(value)):
         raise InputError(f"{function}: {name} must be a finite number > 0, got {value}; pass a positive number.")
 
 
 def check_steps(function: str, num_steps: int) -> int:
-    """Raise unless it is a number of steps."""
+    """The number of steps as an int; raise unless it is an int >= 0."""
     if isinstance(num_steps, bool) or not isinstance(num_steps, (int, np.integer)) or num_steps < 0:
-        raise InputError(f"{function}: num_steps must be an int >= 0, got {num_steps!r}; the paper's code takes 10.")
+        raise InputError(f"{function}: num_steps must be an int >= 0, got {num_steps!r}; pass 10, as in the paper.")
     return int(num_steps)
