@@ -87,9 +87,9 @@ def test_components_are_those_of_most_variance():
     ("options", "message"),
     [
         ({"covariance": "tied"}, r"covariance must be diagonal, spherical or full, got 'tied'; pass one of these\."),
-        ({"num_components": 0}, r"num_components must be an int >= 1, got 0; the paper has 64\."),
+        ({"num_components": 0}, r"num_components must be an int >= 1, got 0; pass 64, as in the paper\."),
         ({"num_components": 2.0}, r"num_components must be an int >= 1, got 2\.0;"),
-        ({"floor": 0}, r"floor must be a number > 0, got 0; the authors have 1e-4\."),
+        ({"floor": 0}, r"floor must be a number > 0, got 0; pass 1e-4, as in the authors' code\."),
         ({"floor": np.inf}, r"floor must be a number > 0, got inf"),
     ],
     ids=str,

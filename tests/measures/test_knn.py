@@ -139,6 +139,6 @@ def test_options_are_checked(options, message):
 
 
 def test_both_sets_are_of_one_source():
-    message = "knn_split: expected features of 1 columns, as train_features have, got 2; pass those of one source."
+    message = "knn_split: expected features of 1 columns, as train_features have, got 2; pass features of one source."
     with pytest.raises(InputError, match=message):
         knn_split([[0.0], [1.0]], [0, 1], [[0.0, 1.0]], [0])

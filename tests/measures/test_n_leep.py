@@ -75,10 +75,10 @@ def test_digits_are_told_apart():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_components": 0}, r"num_components must be an int >= 1, got 0; leave it out\."),
+        ({"num_components": 0}, r"num_components must be an int >= 1, got 0; pass one, or leave it out\."),
         ({"num_components": 2.0}, r"num_components must be an int >= 1, got 2\.0;"),
         ({"covariance": "tied"}, r"covariance must be diagonal, spherical or full, got 'tied'; pass one of these\."),
-        ({"energy": 0}, r"energy must lie in \(0, 1\], got 0; the paper has 0\.8\."),
+        ({"energy": 0}, r"energy must lie in \(0, 1\], got 0; pass 0\.8, as in the paper\."),
         ({"energy": 1.5}, r"energy must lie in \(0, 1\], got 1\.5;"),
     ],
     ids=str,

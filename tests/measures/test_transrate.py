@@ -100,7 +100,9 @@ def test_class_moments_accumulate_over_batches():
 
 @pytest.mark.parametrize("eps", [0, -1.0, np.inf, np.nan, "small", True])
 def test_eps_that_is_no_distortion(eps):
-    with pytest.raises(InputError, match=r"^transrate: eps must be a number > 0, got .*; the paper has 1e-4\.$"):
+    with pytest.raises(
+        InputError, match=r"^transrate: eps must be a number > 0, got .*; pass 1e-4, as in the paper\.$"
+    ):
         transrate([[1.0]], [0], eps=eps)
 
 

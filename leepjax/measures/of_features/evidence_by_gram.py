@@ -1,4 +1,4 @@
-"""The maximal evidence of regressions by the Gram of their features, and its derivative."""
+"""The maximum evidence (marginal likelihood) of linear regressions from the Gram of their features."""
 
 import jax
 import jax.numpy as jnp
@@ -6,13 +6,13 @@ import jax.numpy as jnp
 from leepjax.kernels import HIGHEST, resolution
 from leepjax.solvers.evidence_maximum import Problem, head_at, maximise
 
-# By how many roundings an eigenvalue of a Gram is taken to be off, in units of the largest.
+# The assumed error of an eigenvalue of a Gram, in roundings of the largest one.
 ROUNDINGS = 8
 
 
 def _problem(gram, projections, mean, n, totals, spread, rows) -> Problem:
     d, eps = len(gram), float(jnp.finfo(gram.dtype).eps)
-    of_constants = n * (8 * eps) ** 2 * (mean**2).sum()  # what constant features can seem to vary by
+    of_constants = n * (8 * eps) ** 2 * (mean**2).sum()  # the variance that constant features can get by rounding
     values, vectors = jnp.linalg.eigh(gram)
     least = jnp.maximum(resolution(d, gram.dtype) * values[-1], of_constants)
     known = values > least
@@ -23,9 +23,9 @@ def _problem(gram, projections, mean, n, totals, spread, rows) -> Problem:
     spans = known.sum() >= rows - 1  # as many independent rows as examples: any labels are fitted
     left = jnp.where(spans | (left <= d * eps * spread), 0, left)
     squares = spread + totals**2 / n
-    # An absent class isn't averaged; it only must not divide by zero.
+    # An absent class isn't averaged; here it must only not cause a division by zero.
     left = jnp.where(squares > 0, left, 1)
-    # Along directions without variance the mean is zero, too, or rounding would be a feature that is constant.
+    # Along directions without variance a mean of the size of rounding is zero, or it would act as a constant feature.
     size, mean = jnp.abs(mean).max(), jnp.matmul(mean, vectors, precision=HIGHEST)
     mean = jnp.where(known | (jnp.abs(mean) > ROUNDINGS * eps * d**0.5 * size), mean, 0)
     rounding = (ROUNDINGS * eps) ** 2 * d * (projections**2).sum(axis=1, keepdims=True)
@@ -44,11 +44,11 @@ def max_evidence(
     spread: jax.Array,
     rows: jax.Array,
 ) -> jax.Array:
-    """[c] max L of each column y of a label matrix, 0/1 or real; NaN where there is none; meaningless for y = 0.
+    """[c] max L for each column y of a label matrix, 0/1 or real: NaN without a maximum, and meaningless for y = 0.
 
     Args:
         gram: [d d] of the centred features.
-        projections: [c d] Σ y (f − μ), of a class the sum of its centred features.
+        projections: [c d] Σ y (f − μ), for a class the sum of its centred features.
         mean: [d] μ.
         n: [] the sum of the weights.
         totals: [c] Σ y.

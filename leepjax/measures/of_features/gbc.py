@@ -28,7 +28,7 @@ def gbc(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """How much the classes overlap, each taken for a Gaussian in the features' leading principal components.
+    """How little the classes overlap, each modelled as a Gaussian in the leading principal components of the features.
 
     With the mean μ_c and the covariance Σ_c of each class, Δ = μ_i − μ_j and Σ̄ = (Σ_i + Σ_j)/2, the Bhattacharyya
     distance of two classes and the measure are
@@ -38,26 +38,26 @@ def gbc(
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        covariance: "diagonal" in the principal components, "spherical" (one variance a class, the mean over the
-            components) or "full".
-        num_components: how many of the features' principal components are kept, of d at most.
-        floor: > 0, the least variance: max(variance, floor) if diagonal or spherical, Σ_c + floor·I if full.
+        covariance: "diagonal" in the principal components, "spherical" (one variance per class, the mean over
+            the components) or "full".
+        num_components: how many principal components of the features are kept, at most d.
+        floor: the least variance, > 0: max(variance, floor) if diagonal or spherical, Σ_c + floor·I if full.
         num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes have no part.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar in [−c(c − 1), 0] of c present classes, higher is better; 0 for one class. NaN when no example counts.
-        It depends on the features' scale, by the floor alone. Where two of the features' variances coincide their
-        components are any, and so are diagonal covariances.
+        A scalar in [−c(c − 1), 0] for c present classes, higher is better; 0 for one class. NaN when no example counts.
+        It depends on the features' scale only through the floor. Where two principal variances are equal, their
+        components aren't determined, and neither are diagonal covariances.
 
     Raises:
-        ValueError: for an unknown covariance, a `num_components` that is no int >= 1 or a `floor` that isn't positive;
-            outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
+        ValueError: for an unknown covariance, a `num_components` that isn't an int >= 1 or a `floor` that isn't
+            positive; outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
         n·d² + d³ operations for the components, c² distances of k = min(num_components, d) numbers (c²·k³ if full), and
-        n·k + d² numbers beside the evidence (+ c·k² if full); each class meets all others at once. The published
-        spherical code sums logarithms of one variance where a log-determinant has k of them; here it has k.
+        n·k + d² numbers beside the evidence (+ c·k² if full); each class is compared with all others at once. The
+        published spherical code counts the logarithm of the variance once; here, as in a log-determinant, k times.
 
     >>> print(f"{gbc(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
     -0.2707
@@ -75,9 +75,9 @@ def _check(covariance, num_components, floor):
     if covariance not in get_args(Covariance):
         raise InputError(f"gbc: covariance must be diagonal, spherical or full, got {covariance!r}; pass one of these.")
     if isinstance(num_components, bool) or not isinstance(num_components, (int, np.integer)) or num_components < 1:
-        raise InputError(f"gbc: num_components must be an int >= 1, got {num_components!r}; the paper has 64.")
+        raise InputError(f"gbc: num_components must be an int >= 1, got {num_components!r}; pass 64, as in the paper.")
     if isinstance(floor, bool) or not isinstance(floor, (int, float, np.number)) or not 0 < floor < np.inf:
-        raise InputError(f"gbc: floor must be a number > 0, got {floor!r}; the authors have 1e-4.")
+        raise InputError(f"gbc: floor must be a number > 0, got {floor!r}; pass 1e-4, as in the authors' code.")
 
 
 @partial(jax.jit, static_argnames=("num_classes", "covariance", "num_components", "floor"))
@@ -94,7 +94,7 @@ def _gbc(features, labels, where, num_classes, covariance, num_components, floor
     spread_of, some = _full if covariance == "full" else _diagonal, nonzero_or_one(counts)
     spread, distances = spread_of(x - means[labels], weights, labels, some, floor)
     if covariance == "spherical":
-        # Of all components the same: the quadratic form and the log-determinant count each of them.
+        # The same variance for all components, each of which counts in the quadratic form and the log-determinant.
         spread = jnp.broadcast_to(jnp.maximum(spread.mean(axis=1, keepdims=True), floor), spread.shape)
     elif covariance == "diagonal":
         spread = jnp.maximum(spread, floor)
@@ -108,10 +108,10 @@ def _gbc(features, labels, where, num_classes, covariance, num_components, floor
 
 
 def _resolved_components(x, variances, weights, floor):
-    """The components [n k] without what rounding makes of those that don't vary, and whether all others are known.
+    """The components [n k], with constant ones set to zero, and whether the directions of all others are resolved.
 
-    A component has a direction where its variance is beyond the rounding of the covariance. One that varies without
-    such a direction matters where it is more than the floor.
+    A direction is resolved if its variance exceeds the rounding of the covariance. A component that varies in an
+    unresolved direction matters only if its variance isn't negligible beside the floor.
     """
     eps, n = float(jnp.finfo(x.dtype).eps), nonzero_or_one(weights.sum())
     squares = jax.lax.stop_gradient((weights[:, None] * x**2).sum(axis=0) / n)
@@ -121,11 +121,11 @@ def _resolved_components(x, variances, weights, floor):
 
 
 def _diagonal(residuals, weights, labels, counts, _):
-    """The variances [c k] of classes, and the distances [c] of all classes from one."""
+    """The variances [c k] of classes, and a function for the distances [c] of all classes from one."""
 
     def distances(Δ, variances, own):
         mean = (variances + own) / 2
-        # Ratios ≥ 1 before their logarithms are added: log-determinants would cancel.
+        # Logarithms of ratios ≥ 1, because differences of log-determinants would cancel.
         return (Δ**2 / mean / 8 + jnp.log(mean / jnp.sqrt(variances) / jnp.sqrt(own)) / 2).sum(axis=1)
 
     squares = jax.ops.segment_sum(weights[:, None] * residuals**2, labels, len(counts))
@@ -133,7 +133,7 @@ def _diagonal(residuals, weights, labels, counts, _):
 
 
 def _full(residuals, weights, labels, counts, floor):
-    """The covariances [c k k] of classes, and the distances [c] of all classes from one."""
+    """The covariances [c k k] of classes, and a function for the distances [c] of all classes from one."""
 
     def distances(Δ, covariances, own):
         lowers = jnp.linalg.cholesky(jnp.stack([(covariances + own) / 2, covariances]))

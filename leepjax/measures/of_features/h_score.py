@@ -22,7 +22,7 @@ def h_score(
         H = tr(cov(f)⁺ cov(g))
 
     No invertible linear map of the features changes it. Below n ≈ 2d it is mostly noise, and at n ≤ d it is c − 1 for
-    any features in general position: then use `shrunk_h_score`. It reads the statistic `Moments` alone, so it streams
+    any features in general position: use `shrunk_h_score` there. It reads the statistic `Moments` alone, so it streams
     in one pass (`h_score_from_moments`).
 
     Args:
@@ -70,7 +70,7 @@ def whitened_trace(scatter: jax.Array, factor: jax.Array, moments: Moments) -> j
     """tr(scatter⁺ factorᵀ factor), scaled so that features in different units are resolved alike."""
     variance = jnp.diagonal(scatter)
     varies = variance > moments.rounding
-    # No scale changes the trace, so it has no part in the gradient.
+    # The trace doesn't depend on the scale, so the gradient needn't go through it.
     scale = jax.lax.stop_gradient(jnp.where(varies, jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0))
     correlation = scatter * scale * scale[:, None] + jnp.diag(jnp.where(varies, 0, 1).astype(scatter.dtype))
     return jnp.where(moments.size > 0, _trace(correlation, factor * scale), jnp.nan)

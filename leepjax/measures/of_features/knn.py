@@ -1,4 +1,4 @@
-"""k nearest neighbours: the plainest predictor on frozen features, as a measure."""
+"""k nearest neighbours: the simplest predictor on frozen features, as a measure."""
 
 from functools import partial
 from typing import Literal
@@ -28,32 +28,33 @@ def knn(
 ) -> jax.Array:
     """Leave-one-out accuracy of the k nearest neighbours among the features.
 
-    Each example is given the class that most of its k nearest other examples have; where classes tie, the one of them
-    that has the nearest. In comparisons of measures it is one of the strongest rivals (Sorkhei et al. 2025).
+    Each example is given the class that most of its k nearest other examples have; on a tie, the tied class with the
+    nearest neighbour. In comparisons of measures it is one of the strongest baselines (Sorkhei et al. 2025).
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        k: neighbours that vote; all others where there are fewer.
-        metric: ``euclidean``, or ``cosine``: 1 − cosine of the features as they are; that of a row of zeros is 0.
+        k: number of neighbours that vote; all others if there are fewer.
+        metric: ``euclidean``, or ``cosine``: 1 − cosine of the features, uncentred; the cosine with a row of zeros is
+            0.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
-        where: [n] mask of the examples that count, or non-negative weights, by which votes and the average are
-            weighted; a neighbour is one row whatever it weighs, and an example is left out with its whole weight.
+        where: [n] mask of the examples that count, or non-negative weights, which weight the votes and the
+            average. A neighbour is one row whatever its weight, and an example is left out with its whole weight.
 
     Returns:
         A scalar in [0, 1], higher is better. NaN with fewer than two examples that count.
 
     Raises:
-        ValueError: for a `k` that is no int ≥ 1 or an unknown `metric`; outside jit, for features that aren't finite,
-            labels out of range or shapes that don't fit.
+        ValueError: for a `k` that isn't an int ≥ 1 or an unknown `metric`; outside jit, for features that aren't
+            finite, labels out of range or shapes that don't fit.
 
     Notes:
         Exact, in O(n²·d) operations: distances are matrix products, in blocks of rows of at most 2²³ numbers (32 MiB in
-        float32; above 131 072 examples, of 64 rows), never [n n]. Equal distances go by the order of rows, so that
-        duplicates among more than k rows can make the order of the examples matter. Features are centred first; what
-        differs by less than float32's rounding of the squared distance from the mean is a tie. Published code
-        (dbolya/parc) takes the nearest row for the example itself, which among duplicates may be another, so that an
-        example votes for itself.
+        float32; above 131 072 examples, of 64 rows), never [n n]. Equal distances are ordered by
+        row, so the order of the examples can matter if more than k rows are equally near. Features are centred first;
+        distances that differ by less than float32's rounding of the squared distance from the mean are ties. Published
+        code (dbolya/parc) assumes that the nearest row is the example itself; among duplicates it may be another one,
+        so that an example votes for itself.
 
     >>> print(f"{knn([[0.0], [1.0], [2.0], [7.0], [8.0]], [0, 0, 0, 1, 1], k=1):.4f}")
     1.0000
@@ -80,14 +81,14 @@ def knn_split(
     train_where: ArrayLike | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """Accuracy on one set of examples of the votes of their k nearest neighbours in another.
+    """Accuracy on one set of examples, each classified by its k nearest neighbours in another set.
 
     Args:
         train_features: [m d] finite numbers of the examples that vote.
         train_labels: [m] their classes in [0, num_classes).
         features: [n d] of the examples that are predicted.
         labels: [n] their classes.
-        k: neighbours that vote; all where there are fewer.
+        k: number of neighbours that vote; all if there are fewer.
         metric: ``euclidean`` or ``cosine``, as of `knn`.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         train_where: [m] mask of the examples that vote, or the weights of their votes.
@@ -112,7 +113,7 @@ def knn_split(
     if widths[0] != widths[1]:
         raise InputError(
             f"knn_split: expected features of {widths[0]} columns, as train_features have, got {widths[1]}; "
-            "pass those of one source."
+            "pass features of one source."
         )
     return resolved(partial(_knn_split, k=int(k), metric=metric), *train[:3], *test[:3])
 
@@ -151,13 +152,13 @@ def _knn_split(train_features, train_labels, train_where, features, labels, wher
 
 
 def centre_of(features, weights):
-    """[d] the mean of the examples that count; distances from near it are rounded least."""
+    """[d] the mean of the examples that count; distances are rounded least if features are centred there."""
     counting = weights > 0
     return jnp.where(counting[:, None], features, 0).sum(axis=0) / jnp.maximum(counting.sum(), 1)
 
 
 def placed(features, weights, centre, metric):
-    """Rows [n d] and offsets [n] by which `nearest` knows a metric; rows that don't count are zeros."""
+    """Rows [n d] and offsets [n] that represent a metric for `nearest`; rows that don't count are zeros."""
     rows = jnp.where(weights[:, None] > 0, features - (centre if metric == "euclidean" else 0), 0)
     squared_norms = (rows**2).sum(axis=1)
     if metric == "euclidean":
@@ -170,7 +171,7 @@ def _accuracy(neighbours, labels, votes, true_labels, weights):
     numbers, there = neighbours
     elected = labels[numbers]
     votes = jnp.where(there, votes[numbers], 0)
-    # Of each neighbour, the votes for its class: no [n c]. The first of most is the nearest of the classes that tie.
+    # For each neighbour the votes for its class, without an array [n c]. On a tie, argmax takes the nearest one.
     for_class = jnp.where(elected[:, :, None] == elected[:, None, :], votes[:, None, :], 0).sum(axis=2)
     predicted = jnp.take_along_axis(elected, for_class.argmax(axis=1)[:, None], axis=1)[:, 0]
     return (weights * (predicted == true_labels)).sum() / weights.sum()

@@ -22,7 +22,7 @@ def lda(
 
         LDA = (1/n) Σ_i log softmax_c(f_iᵀ Σ⁻¹ μ_c − ½ μ_cᵀ Σ⁻¹ μ_c + log π_c)  at c = y_i
 
-    A baseline in closed form for measures of features: it knows what a linear head could do, and no more.
+    A closed-form baseline for measures of features: it shows what a linear head can do.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -31,9 +31,9 @@ def lda(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar ≤ 0, in nats, higher is better; 0 for one class. Fitted and scored on the same examples, it flatters
-        features when n is small against d, where α alone holds it back. NaN where all residuals are zero (as with one
-        example of each class), or when no example counts. Changed by scaling single features, as α is.
+        A scalar ≤ 0, in nats, higher is better; 0 for one class. It is fitted and scored on the same examples, so it is
+        optimistic when n is small compared with d, where only α limits it. NaN where all residuals are zero (as with
+        one example of each class), or when no example counts. Scaling single features changes α and so the score.
 
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
@@ -43,7 +43,8 @@ def lda(
 
     Notes:
         In scikit-learn's terms, `LinearDiscriminantAnalysis(solver="lsqr")` with the covariance of
-        `LedoitWolf(assume_centered=True)` fitted on the residuals. n·d² + d³ operations, the memory of n·d + n·c + d².
+        `LedoitWolf(assume_centered=True)` fitted on the residuals. n·d² + d³ operations, and memory for n·d + n·c + d²
+        numbers.
 
     References:
         Fisher, *The use of multiple measurements in taxonomic problems*, Annals of Eugenics 1936.

@@ -21,7 +21,7 @@ def lfc(
         LFC = ⟨K, L⟩ / (‖K‖_F ‖L‖_F) = (2 Σ_c ‖s_c‖² − ‖Σ_c s_c‖²) / (‖G‖_F n)
 
     s_c is the sum of the centred features of class c, and G their Gram, whose norm is K's: neither matrix [n n] is ever
-    made. It reads the statistic `Moments` alone, so it streams in one pass (`lfc_from_moments`).
+    formed. It reads the statistic `Moments` alone, so it streams in one pass (`lfc_from_moments`).
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -37,10 +37,10 @@ def lfc(
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
-        Published code (Ba1Jun/model-selection-nlp) takes the mean of all entries from both matrices, which leaves
-        features far from zero with a kernel that is all but constant; here the features are centred, and L need not be,
-        as the mean of K is zero then: centring it would raise all sources' scores by one factor. That code divides by
-        spectral norms, too, so that four classes of one-hot features score 3, and no cosine.
+        Published code (Ba1Jun/model-selection-nlp) subtracts the mean of all entries from both matrices, so that
+        features far from zero keep an almost constant kernel. Here the features are centred. L needn't be centred,
+        because the mean of K is then zero: it would only multiply all sources' scores by the same factor. That code
+        also divides by spectral norms, so its score isn't a cosine: four classes of one-hot features score 3.
 
     >>> print(f"{lfc(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
     0.8000

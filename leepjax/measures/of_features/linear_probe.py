@@ -25,20 +25,21 @@ def linear_probe(
 ) -> jax.Array:
     """How well ridge regression of the one-hot labels on the features predicts examples that it was not fitted to.
 
-    Each example is predicted by the probe of all others, for which nothing is fitted anew: with H the matrix of the
+    Each example is predicted by the probe fitted to all others, which needs no further fit: with H the matrix of the
     ridge fit to standardised features, intercept included, and Y the one-hot labels, its error is
 
         e_i = ((I − H) Y)_i / (I − H)_ii,   accuracy = mean over i of [argmax_y (Y_i − e_i) = y_i]
 
-    L2 is, of `leepjax.solvers.ridge.RELATIVE_L2S` times the number of features that vary, the one of least mean ‖e_i‖².
-    It is the probe that ``verify="ridge"`` trains (`leepjax.fit_ridge`), whose `loo_accuracy` this is.
+    L2 is chosen among `leepjax.solvers.ridge.RELATIVE_L2S` times the number of features that vary, for the least mean
+    ‖e_i‖². It is the probe that ``verify="ridge"`` trains (`leepjax.fit_ridge`), and the score is its `loo_accuracy`.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        score: ``accuracy``, or ``neg_squared_error``: −mean ‖e_i‖², which moves where accuracy ties.
+        score: ``accuracy``, or ``neg_squared_error``: −mean ‖e_i‖², which also differs between sources of equal
+            accuracy.
         num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes change nothing.
-        where: [n] mask of the examples that count, or non-negative weights; the whole weight is left out at once.
+        where: [n] mask of the examples that count, or non-negative weights; an example is left out with its weight.
 
     Returns:
         A scalar, higher is better: accuracy in [0, 1], or a squared error's negative, ≤ 0. NaN with fewer than two
@@ -50,8 +51,8 @@ def linear_probe(
 
     Notes:
         One eigendecomposition, of the smaller of [d d] and [n n], serves all L2s: O(n·d·min(n, d)) operations and
-        memory for a few arrays of the features' size. L2 is chosen on the very examples that are scored, and features
-        are standardised with the example that is left out: both flatter by little.
+        memory for a few arrays of the features' size. L2 is chosen on the examples that are scored, and features are
+        standardised including the example that is left out: both make the score slightly optimistic.
 
     >>> print(f"{linear_probe([[0.0], [1.0], [9.0], [10.0]], [0, 0, 1, 1], score='neg_squared_error'):.4f}")
     -0.0226

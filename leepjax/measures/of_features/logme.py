@@ -16,15 +16,15 @@ from leepjax.statistics.moments import Moments
 def logme(
     features: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
 ) -> jax.Array:
-    """Log of maximum evidence of a Bayesian linear head, per example, averaged over the classes.
+    """Log of the maximum evidence (marginal likelihood) of a Bayesian linear head, per example, averaged over classes.
 
     Each class's one-hot column y is regressed on the features F: y ~ N(F w, β⁻¹ I) with w ~ N(0, α⁻¹ I). With
     A = αI + βFᵀF and m = βA⁻¹Fᵀy, the evidence is maximised over α and β:
 
         L = n/2 log β + d/2 log α − n/2 log 2π − β/2 ‖Fm − y‖² − α/2 mᵀm − ½ log|A|,   LogME = mean over y of max L / n
 
-    Given t = α/β the best β is n / (‖Fm − y‖² + t mᵀm), which leaves one variable; it is searched on a grid over all
-    scales and then by Newton's steps, so the result is the maximum and not where an iteration happened to stop. It
+    Given t = α/β the best β is n / (‖Fm − y‖² + t mᵀm), which leaves one variable. A search on a grid over
+    all scales is followed by Newton's method, so the result is the maximum and doesn't depend on a stopping rule. It
     reads the statistic `Moments` alone, so it streams in one pass (`logme_from_moments`).
 
     Args:

@@ -1,4 +1,4 @@
-"""LogME by the singular values of the features, which hold twice as many digits as the Gram."""
+"""LogME from the singular values of the features, which keep twice as many digits as the Gram."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from leepjax.solvers.evidence_maximum import Problem, maximise
 
 @partial(jax.jit, static_argnames="num_classes")
 def logme_by_svd(features, labels, where, num_classes):
-    """LogME by the singular values of the features, which a Gram holds the squares of: half as many digits."""
+    """LogME of features [n d]. Their singular values keep twice as many digits as a Gram, which holds the squares."""
     weights = weights_of(where, len(labels), features.dtype)
     n, counting = weights.sum(), weights[:, None] > 0
     one_hot = jnp.where(counting, jax.nn.one_hot(labels, num_classes, dtype=features.dtype), 0)
@@ -25,7 +25,7 @@ def logme_by_svd(features, labels, where, num_classes):
 
 
 def _problem_by_svd(x, columns, mean, n, totals, rows) -> Problem:
-    """Of rows [n d] and columns [n c], both times the roots of the weights; all else as in `evidence_by_gram`."""
+    """The problem for rows [n d] and columns [n c], both times the roots of the weights; see `evidence_by_gram`."""
     left_vectors, sizes, right = jnp.linalg.svd(x, full_matrices=False)
     eps = max(x.shape) * float(jnp.finfo(x.dtype).eps)
     known = sizes > eps * jnp.maximum(sizes[0], jnp.sqrt(n) * jnp.abs(mean).max())
@@ -34,7 +34,7 @@ def _problem_by_svd(x, columns, mean, n, totals, rows) -> Problem:
     targets = jnp.where(known, columns.T @ left_vectors, 0)
     left = spread - (targets**2).sum(axis=1)
     left = jnp.where((known.sum() >= rows - 1) | (left <= eps * spread), 0, left)
-    # What of the mean lies outside all directions is one more, without variance.
+    # The part of the mean outside all directions is one more direction, without variance.
     along = jnp.where(known, right @ mean, 0)
     outside = jnp.linalg.norm(mean - along @ right)
     outside = jnp.where(outside > eps * jnp.linalg.norm(mean), outside, 0)

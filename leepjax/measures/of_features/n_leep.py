@@ -38,10 +38,10 @@ def n_leep(
         N-LEEP = (1/n) Σ_i log Σ_v P̂(y_i|v) p(v|x_i),   P̂(y, v) = (1/n) Σ_{i: y_i = y} p(v|x_i)
 
     Args:
-        key: of `jax.random`; the mixture's start depends on it, and so, somewhat, does the score.
+        key: a `jax.random` key; the start of the mixture depends on it, and so, slightly, does the score.
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        num_components: K; left out, it is five for each present class but half the examples at most, and at least one.
+        num_components: K; by default five per present class, but at most half the examples, and at least one.
         covariance: "diagonal", "spherical" or "full", of each component.
         energy: in (0, 1], the share of the variance that the fewest leading principal components must hold.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
@@ -49,7 +49,7 @@ def n_leep(
 
     Returns:
         A scalar in [−H(Y), 0], in nats, higher is better; −H(Y) for constant features. NaN when no example counts. With
-        few examples for a component it is optimistic: it fits and scores the same ones.
+        few examples per component it is optimistic, because the same ones are fitted and scored.
 
     Raises:
         ValueError: for an invalid key, number of components, covariance or energy; outside jit, for features that
@@ -58,8 +58,8 @@ def n_leep(
     Notes:
         n·d² + d³ operations for the components, n·K·d of them at most for each of up to 100 EM steps (n·K·d² if full),
         and n·(d + K) + d² numbers beside the evidence. EM starts from k-means++ and stops as scikit-learn's
-        GaussianMixture does (1e-3 of the mean log-likelihood; 1e-6 added to variances), which has k-means run to its
-        end before, and full covariances. Some published code leaves out the logarithm.
+        GaussianMixture does (1e-3 of the mean log-likelihood; 1e-6 added to variances), which first runs k-means until
+        it converges and has full covariances. Some published code leaves out the logarithm.
 
     >>> features, key = jnp.array([[0.0], [1], [9], [10], [20], [21], [2], [22]]), jax.random.key(0)
     >>> print(f"{n_leep(key, features, jnp.array([0, 0, 1, 1, 0, 0, 1, 0])):.4f}")
@@ -78,13 +78,15 @@ def _check(num_components, covariance, energy):
     if num_components is not None and (
         isinstance(num_components, bool) or not isinstance(num_components, (int, np.integer)) or num_components < 1
     ):
-        raise InputError(f"n_leep: num_components must be an int >= 1, got {num_components!r}; leave it out.")
+        raise InputError(
+            f"n_leep: num_components must be an int >= 1, got {num_components!r}; pass one, or leave it out."
+        )
     if covariance not in get_args(Covariance):
         raise InputError(
             f"n_leep: covariance must be diagonal, spherical or full, got {covariance!r}; pass one of these."
         )
     if isinstance(energy, bool) or not isinstance(energy, (int, float, np.number)) or not 0 < energy <= 1:
-        raise InputError(f"n_leep: energy must lie in (0, 1], got {energy!r}; the paper has 0.8.")
+        raise InputError(f"n_leep: energy must lie in (0, 1], got {energy!r}; pass 0.8, as in the paper.")
 
 
 def _check_key(key):

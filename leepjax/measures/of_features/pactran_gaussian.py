@@ -11,10 +11,10 @@ from leepjax.measures.of_probs.source_choices import check_positive
 from leepjax.measures.shell import score_features
 from leepjax.solvers.logistic import logits_of, minimise, with_ones
 
-# Up to where the minimum is followed: the bound's curvature, unlike its loss, feels the parameters' first-order error.
+# The minimum must be this exact: the bound's curvature, unlike its loss, has a first-order error in the parameters.
 TOLERANCE = {"float32": 1e-12, "float64": 1e-24}
 STAGES = (10, 30, 100, 400)
-# The smallest penalty, for features near one, at which the fit starts from zero, and the ratio of steps below it.
+# The smallest penalty, for features of size one, at which the fit starts from zero, and the ratio of steps below it.
 EASY = 1e-6
 EASIER = 0.1
 # Below that penalty float32 can't resolve a smaller loss than this one: it is a difference of logits.
@@ -33,12 +33,12 @@ def pactran_gaussian(
     """PAC-Bayesian bound of a linear head on the features, under a Gaussian prior.
 
     The head is p = softmax(W x + b) on centred features x, and its weights have the prior N(0, σ² I), σ² = v/d. The
-    bound weighs the loss on the examples by λ = ω n d. With W, b where the penalised loss is least, L the mean cross
+    bound weighs the loss on the examples by λ = ω n d. With W, b at the minimum of the penalised loss, L the mean cross
     entropy there and H its Hessian, Laplace's approximation and log det(I + λσ² H) ≤ c d log(1 + λσ²/(c d) tr H) give
 
         −(L + ‖W‖² / (2λσ²) + (c d / 2λ) log(1 + λσ²/(c d) tr H)),   tr H = (1/n) Σ_i (‖x_i‖² + 1) Σ_k p_ik (1 − p_ik)
 
-    The first two terms are how well a head fits, the third is how precisely its weights must be tuned.
+    The first two terms measure how well a head fits, the third how precisely its weights must be tuned.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -62,11 +62,11 @@ def pactran_gaussian(
 
     Notes:
         The paper's code tries six settings (ω, v): (0.01, 1000), (0.1, 100), (0.01, 100), (0.1, 10), (0.01, 10) and
-        (0.1, 1), and chooses among them by a hub's validation errors; ours is the second. As there, features are
-        centred, the bias has no prior, and its curvature counts in tr H. Unlike there, higher is better; H is of the
-        mean loss, as in the bound, not of the sum; c counts present classes; the minimum is exact, where L-BFGS from a
-        random start stops after 100 steps; and the caller's features stay as they are. Each step costs n·d·c, each
-        of up to four preconditioners n·d² + d³; the memory of n·(d + c) + d².
+        (0.1, 1), and chooses among them by a hub's validation errors; the default here is the second. As there,
+        features are centred, the bias has no prior, and its curvature counts in tr H. Unlike there, higher is better; H
+        is of the mean loss, as in the bound, not of the sum; c counts present classes; the minimum is exact, where
+        L-BFGS from a random start stops after 100 steps; and the caller's features aren't changed. Each step costs
+        n·d·c, each of up to four preconditioners n·d² + d³; memory for n·(d + c) + d² numbers.
 
     Reference:
         Ding, Chen, Levinboim, Changpinyo, Soricut, *PACTran: PAC-Bayesian Metrics for Estimating the Transferability of
@@ -87,10 +87,10 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
         shares = weights / nonzero_or_one(n)
         x = jnp.where(counting, features, 0)
         x = jnp.where(counting, x - shares @ x, 0)
-        # In a unit in which the step's curvatures along features and bias are of one size; W is then in units, too.
+        # Scaled so that the step's curvatures along features and bias are of similar size; W is then scaled, too.
         unit = unit_of(x)
         x = x * (1 / unit)
-        # A hidden row may be of a class that has no example; it is of none.
+        # A hidden row may have a class without examples, so it gets no class.
         one_hot = jnp.where(counting[:, 0], jax.nn.one_hot(labels, num_classes, axis=0, dtype=dtype), 0)
         present = one_hot @ weights > 0
 
@@ -114,7 +114,7 @@ def _fit(x, one_hot, shares, l2):
     """[c d+1] the head that has the least loss, the biases in the last column.
 
     A penalty below `EASY` is approached in steps: where classes are separable, the curvature at the start differs from
-    that at the minimum by orders of magnitude, as there only exp(−logits) is left of it.
+    that at the minimum by orders of magnitude, because it is of the order of exp(−logits) there.
     """
     tolerance = TOLERANCE[x.dtype.name]
 

@@ -27,38 +27,38 @@ def parc(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """Pairwise annotation representation comparison: are examples far apart just where their labels differ?
+    """Pairwise annotation representation comparison: are examples far apart exactly where their labels differ?
 
-    Of a probe of examples, the features are reduced to their leading principal components, each standardised. How far
-    apart two examples are is one minus Pearson's correlation of their components; how far apart their labels are, one
-    minus that of the one-hot rows, which has two values. Over all pairs i < j of the probe,
+    The features of a probe, a subset of the examples, are reduced to their leading principal components, each
+    standardised. The distance of two examples is one minus Pearson's correlation of their components; the distance of
+    their labels is one minus that of the one-hot rows, which takes two values. Over all pairs i < j of the probe,
 
         PARC = 100 · Spearman's ρ (1 − corr(x_i, x_j), 1 − corr(one_hot(y_i), one_hot(y_j)))
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        num_components: principal components, at most; those without variance are left out.
-        probe: examples that are compared, at most; spread evenly over the examples sorted by label.
+        num_components: number of principal components, at most; those without variance are left out.
+        probe: number of examples compared, at most; they are spread evenly over the examples sorted by label.
         num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes change nothing.
         where: [n] mask of the examples that count, or non-negative weights: means, variances and ranks are weighted,
             a pair by the product of its examples' weights.
 
     Returns:
-        A scalar in [−100, 100], higher is better. NaN with fewer than two components that vary, where all pairs have
-        labels that are the same or all have others, or where all correlations are equal.
+        A scalar in [−100, 100], higher is better. NaN with fewer than two components that vary, where the
+        labels of all pairs are equal or those of all pairs differ, or where all correlations are equal.
 
     Raises:
         ValueError: for a `num_components` that isn't an int in [2, 4096] or a `probe` that isn't one in [3, 4096];
             outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
-        Only ranks count, so that a pair that rounding moves past another changes the score by some 0.01. Correlations
-        across components depend on the components' signs, which nothing fixes: as in scikit-learn ≥ 1.5, the loading of
-        largest magnitude is positive. The authors' PCA is a randomised one of seed 1919. Ranks of equal correlations
-        are averaged, where the authors' code has rounding break the ties of its label distances. With no more examples
-        than components every two are equally far apart, and the score is noise. O(p·d·min(p, d) + p³) operations and
-        memory for a few arrays [p p], p the probe.
+        Only ranks count, so the score changes by about 0.01 where rounding swaps two pairs. Correlations across
+        components depend on the components' signs, which are arbitrary: here, as in scikit-learn ≥ 1.5, the loading of
+        largest magnitude is positive. The authors use a randomised PCA with seed 1919. Equal correlations get average
+        ranks; in the authors' code, rounding breaks the ties of the label distances. With no more examples than
+        components all pairs are equally far apart, and the score is noise. O(p·d·min(p, d) + p³) operations and memory
+        for a few arrays [p p], where p is the size of the probe.
 
     >>> features = [[3.0, 0.0, 1.0], [2.5, 0.1, 1.1], [0.1, 2.0, 0.0], [0.3, 2.2, 0.4], [0.0, 0.1, 3.0]]
     >>> print(f"{parc(features, [0, 0, 1, 1, 2]):.2f}")
@@ -92,7 +92,7 @@ def _parc(features, labels, where, num_classes, num_components, probe):
 
 
 def _probed(labels, counting, num_classes, probe):
-    """[probe] examples that count, evenly spread over them in the order of their labels, and whether there are any."""
+    """[probe] examples that count, spread evenly over them sorted by label, and [probe] whether each is filled."""
     order = jnp.argsort(jnp.where(counting, labels, num_classes), stable=True)
     j, m = jnp.arange(probe), counting.sum()
     # ⌊j m / probe⌋, but j m may be too large for an integer.
@@ -101,7 +101,7 @@ def _probed(labels, counting, num_classes, probe):
 
 
 def _standardised_components(features, weights, num_components):
-    """Principal components [n p] of unit variance, [p] which of them vary, and whether that is known.
+    """Principal components [n p] of unit variance, [p] which of them vary, and whether that is resolved.
 
     Those that don't vary are zero.
     """
@@ -116,7 +116,7 @@ def _standardised_components(features, weights, num_components):
     directions = vectors if d <= n else _matmul(scaled.T, vectors)
     rounding = d * (8 * eps * jnp.abs(features).max()) ** 2
     varies = variances > jnp.maximum(max(n, d) * eps * variances[0], rounding)
-    # In place of the eigenvalues, of which rounding leaves little where they are small.
+    # In place of the eigenvalues, which are mostly rounding where they are small.
     components = _matmul(x, directions)
     deviations = jnp.sqrt(_matmul(shares, components**2))
     sizes = deviations if d <= n else jnp.sqrt((directions**2).sum(axis=0))
@@ -131,7 +131,7 @@ def _row_correlations(components, varies):
     x = jnp.where(varies, components - mean[:, None], 0)
     norm = jnp.sqrt((x**2).sum(axis=1))
     x = x / nonzero_or_one(norm)[:, None]
-    # What differs by rounding alone must tie: of two components all correlations are ±1.
+    # Correlations that differ by rounding alone must tie: with two components all of them are ±1.
     grid = float(jnp.finfo(x.dtype).eps) ** 0.75
     return jnp.round(_matmul(x, x.T) / grid) * grid
 
@@ -143,7 +143,7 @@ def _spearman(values, binary, weights):
     vary = _varies(values, weights > 0) & _varies(binary.astype(values.dtype), weights > 0)
     weights = weights / jnp.where(vary, weights.sum(), 1)
 
-    # Equal values are a run, whose rank is its middle. A binary variable's ranks are a line in itself.
+    # Equal values form a run, whose rank is its middle. The ranks of a binary variable are a linear function of it.
     run = _cumulated(jnp.r_[False, values[1:] != values[:-1]].astype(values.dtype)).astype(jnp.int32)
     weight, ones = jax.ops.segment_sum(jnp.stack([weights, weights * binary], axis=1), run, len(run)).T
     rank = _cumulated(weight) - weight / 2 - 0.5
@@ -153,7 +153,7 @@ def _spearman(values, binary, weights):
 
 
 def _varies(values, counting):
-    """Whether the values [n] that count aren't all one: exactly, where a variance would be rounded."""
+    """Whether the values [n] that count aren't all equal: exactly, unlike a variance, which is rounded."""
     return jnp.where(counting, values, jnp.inf).min() < jnp.where(counting, values, -jnp.inf).max()
 
 

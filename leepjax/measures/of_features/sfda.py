@@ -23,29 +23,29 @@ def sfda(
 ) -> jax.Array:
     """Self-challenging Fisher discriminant analysis: how well classes separate once hard examples are made harder.
 
-    Fisher discriminant analysis with a covariance S within classes that is regularised by how spread it is,
+    Fisher discriminant analysis with a covariance S within classes that is regularised by its largest eigenvalue,
 
         S̃ = (1 − λ) S + λ I,   λ = max(exp(−5 λ_max(S)), 1e-10)
         p(c|x) = softmax_c(xᵀ S̃⁻¹ μ_c − ½ μ_cᵀ S̃⁻¹ μ_c + log n_c/n)
 
-    is fitted twice. Between the fits each example moves the further towards the mean o_y of all examples outside its
-    class the less sure the first fit is of it ("ConfMix"), as fine-tuning would struggle with it; λ stays:
+    is fitted twice. Between the fits each example is moved towards the mean o_y of all examples outside its class, the
+    further the less confident the first fit is ("ConfMix"), because it is hard for fine-tuning, too; λ is kept:
 
         x̃_i = p(y_i|x_i) x_i + (1 − p(y_i|x_i)) o_{y_i},   SFDA = (1/n) Σ_i p̃(y_i|x̃_i)
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        log: the mean of log p̃ instead, a log-likelihood as LEEP is. The authors leave the logarithm out as unstable; it
-            isn't, taken of a softmax as a whole.
+        log: score by the mean of log p̃ instead, a log-likelihood like LEEP. The authors leave the logarithm out as
+            unstable; computed as a log-softmax it is stable.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar in [0, 1], or ≤ 0 in nats with `log`; higher is better. 1 (0) for one class; Σ_c (n_c/n)² for constant
-        features. Where n ≤ d and features are large, λ is 1e-10 and the score 1 whatever the features are: it tells
-        sources apart only with more examples than that. NaN when no example counts. Unchanged by rotations of the
-        features and by adding to them; changed by their scale, which λ reads.
+        A scalar in [0, 1], or ≤ 0 in nats with `log`; higher is better. 1 (with `log` 0) for one class; Σ_c (n_c/n)²
+        for constant features. Where n ≤ d and features are large, λ is 1e-10 and the score is 1 for any features: it
+        can distinguish sources only with more examples. NaN when no example counts. Unchanged by rotations of the
+        features and by adding to them; changed by their scale, through λ.
 
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
@@ -55,9 +55,9 @@ def sfda(
 
     Notes:
         The authors' code differs from the formulas above, which are the paper's: it scales λ I by tr S / d, takes λ_max
-        from three steps of a power iteration, applies a second softmax to p before it mixes, averages the other
-        classes' means unweighted for o_y, and mixes in the caller's array, so that a second call gives another score.
-        n·d² + d³ operations for each fit, the memory of n·d + n·c + d².
+        from three steps of a power iteration, applies a second softmax to p before mixing, averages the other
+        classes' means unweighted for o_y, and modifies the caller's array, so that a second call gives another score.
+        n·d² + d³ operations for each fit, and memory for n·d + n·c + d² numbers.
 
     Reference:
         Shao, Zhao, Ge, Zhang, Yang, Wang, Shan, Luo, *Not All Models Are Equal: Predicting Model Transferability in a
@@ -71,7 +71,7 @@ def _sfda(features, labels, where, num_classes, log):
     unit = unit_of(features, where)
     classes = ClassGaussians.of(features * (1 / unit), labels, where, num_classes)
     λ = jnp.maximum(jnp.exp(-5 * jnp.linalg.eigvalsh(classes.within)[-1] * unit * unit), LEAST_RIDGE)
-    # Of covariances in units. Beyond these bounds it is everything or nothing beside them, and might overflow.
+    # For covariances of scaled features. Beyond these bounds one term is negligible, and the other might overflow.
     ridge = jnp.clip(λ / unit / unit, 1e-30, 1e30)
 
     def fit(features, _):
@@ -84,7 +84,7 @@ def _sfda(features, labels, where, num_classes, log):
 
 
 def _mix(classes, labels, p):
-    """[n d] each example's features, as far as p [n 1] goes, and the mean of what lies outside its class."""
+    """[n d] p [n 1] of each example's features, and 1 − p of the mean of the examples outside its class."""
     sums = classes.counts[:, None] * classes.means
     others = classes.counts.sum() - classes.counts
     outside = (sums.sum(axis=0) - sums) / nonzero_or_one(others)[:, None]

@@ -17,7 +17,7 @@ def shrunk_h_score(
 ) -> jax.Array:
     """The H-score with the features' covariance shrunk towards a multiple of the identity.
 
-    Ledoit and Wolf's α makes the covariance invertible and trustworthy when examples are few against features:
+    Ledoit and Wolf's α makes the covariance invertible and reliable when there are few examples for the features:
 
         H_α = tr(cov_α(f)⁻¹ (1 − α) cov(g)),   cov_α(f) = (1 − α) cov(f) + α (tr cov(f) / d) I
 
@@ -64,11 +64,11 @@ def shrunk_h_score_from_moments(moments: Moments) -> jax.Array:
 def ledoit_wolf_shrinkage(cov, target, quartic, n):
     """α: the estimated error of `cov` over its distance from the target, both squared and per dimension."""
     d = len(cov)
-    # Not as ‖cov‖²/d − target², of which rounding leaves little where the covariance is nearly the target.
+    # Not as ‖cov‖²/d − target², which cancels where the covariance is nearly the target.
     distance = ((cov - target * jnp.eye(d, dtype=cov.dtype)) ** 2).sum() / d
     squares = (cov * cov).sum()
     spread = quartic / n - squares
-    # What rounding makes of no spread is no spread, or the pseudo-inverse would meet a shrinkage of 1e-8.
+    # A spread of the size of rounding is zero, or the pseudo-inverse would have to resolve a shrinkage of 1e-8.
     spread = jnp.where(spread > 8 * float(jnp.finfo(cov.dtype).eps) * squares, spread, 0)
     error = jnp.minimum(spread / (n * d), distance)
     return jnp.where(distance > 0, error / nonzero_or_one(distance), 0)

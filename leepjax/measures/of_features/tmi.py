@@ -23,7 +23,7 @@ def tmi(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """Intra-class variance of the features: their entropy H(F|Y) given the label, from neighbours in the class.
+    """Intra-class variance of the features: their entropy H(F|Y) given the label, estimated from neighbours.
 
     The authors hold that a source whose features vary within a class adapts better to a new task. With r_i the distance
     of example i to the k-th nearest other example of its class, n_y examples of class y and V_d the volume of the unit
@@ -34,25 +34,25 @@ def tmi(
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        k: which neighbour's distance is taken. Classes of k examples or fewer are left out, here and in n.
+        k: which neighbour's distance is used. Classes of k examples or fewer are left out, also of n.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
-        where: [n] mask of the examples that count, or non-negative weights, by which means and classes are weighted; a
-            neighbour is one row whatever it weighs, and ψ takes the number of rows.
+        where: [n] mask of the examples that count, or non-negative weights, which weight means and classes. A
+            neighbour is one row whatever its weight, and ψ takes the number of rows.
 
     Returns:
         A scalar in nats, higher is better, without bounds. NaN when no class has more than k examples that count, or
-        one that has holds more than k copies of an example: its entropy is −∞. It isn't free of scale: all features
-        times a raise it by d log a, so only sources of one d and one scale compare.
+        when such a class has more than k copies of an example: its entropy is −∞. Multiplying all features by a adds
+        d log a, so only sources with the same d and the same scale can be compared.
 
     Raises:
-        ValueError: for a `k` that is no int ≥ 1; outside jit, for features that aren't finite, labels out of range or
-            shapes that don't fit.
+        ValueError: for a `k` that isn't an int ≥ 1; outside jit, for features that aren't finite, labels out of range
+            or shapes that don't fit.
 
     Notes:
-        Departs from published code (snudatalab/TMI), which takes the largest difference of any feature for a distance,
-        puts distances below 1 at 1 (features of small scale then all score the same), and divides the sum over classes
-        by their number once more. O(n²·d) operations and the memory of `knn`. The gradient is that of the distances,
-        whose neighbours are held fixed.
+        Departs from published code (snudatalab/TMI), which uses the largest difference of any feature as a distance,
+        raises distances below 1 to 1 (features of small scale then all score the same), and divides the sum over
+        classes once more by their number. O(n²·d) operations and the memory of `knn`. The gradient is that of the
+        distances, with the neighbours held fixed.
 
     >>> print(f"{tmi([[0.0], [1.0], [3.0], [10.0], [12.0], [13.0]], [0, 0, 0, 1, 1, 1], k=1):.4f}")
     2.4242
@@ -62,7 +62,7 @@ def tmi(
         arXiv:2308.05986. Kozachenko, Leonenko, *Sample estimate of the entropy of a random vector*, 1987.
     """
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InputError(f"tmi: k must be an int >= 1, got {k!r}; pass which neighbour to take.")
+        raise InputError(f"tmi: k must be an int >= 1, got {k!r}; pass which neighbour to use.")
     return score_features("tmi", _tmi, features, labels, num_classes, where, k=int(k))
 
 
@@ -74,7 +74,7 @@ def _tmi(features, labels, where, num_classes, k):
     features = jnp.where(weights[:, None] > 0, features * (1 / unit), 0)
     neighbour, kept = _kth_in_class(features, labels, weights, k)
 
-    # By the difference itself: what `nearest` compares has lost small distances to rounding.
+    # From the difference itself, because `nearest` loses small distances to rounding.
     squared = ((features - features[neighbour]) ** 2).sum(axis=1)
     log_distance = jnp.log(nonzero_or_one(squared)) / 2 + jnp.log(unit)
     members = jax.ops.segment_sum((weights > 0).astype(features.dtype), labels, num_classes)[labels]

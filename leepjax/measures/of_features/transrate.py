@@ -16,11 +16,11 @@ from leepjax.statistics.class_moments import ClassMoments
 from leepjax.types import InputError
 
 Weighting = Literal["uniform", "frequency"]
-# By how much of a log-determinant rounding may be seen to change it before eigenvalues are asked.
+# The relative rounding of a log-determinant above which eigenvalues are used.
 _TOLERANCE = 5e-6
-# Eigenvalues below this many roundings of the largest are taken for zero (those of 512 features had 3 at most).
+# Eigenvalues below this many roundings of the largest count as zero (those of 512 features had 3 at most).
 _ROUNDINGS = 8
-# How much of a log-determinant may be rounding before it is NaN.
+# The relative rounding of a log-determinant above which it is NaN.
 _RELATIVE = 5e-3
 
 
@@ -33,7 +33,7 @@ def transrate(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """How many more nats code the features to a distortion than code them when their classes are known.
+    """How many nats are saved by knowing the classes when features are coded up to a distortion.
 
     An estimate of the mutual information of features and labels by coding rates. F are the features less the mean of
     all examples, F_c the rows of class c, and ε the squared distortion allowed:
@@ -52,20 +52,22 @@ def transrate(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar in nats, higher is better; 0 for one class or constant features. In [0, R(F)] by frequency, as log det
-        is concave; uniform weights know no bounds, as a rare class may spread the most. NaN when no example counts, or
-        where float32 can't resolve it and there are no values to look at in float64. It depends on the features' scale.
+        A scalar in nats, higher is better; 0 for one class or constant features. In [0, R(F)] for "frequency", as log
+        det is concave; without bounds for "uniform", as a rare class may spread the most. NaN when no example counts,
+        or where float32 can't resolve the score and it can't be recomputed in float64 (as under `jax.jit`). It depends
+        on the features' scale.
 
     Raises:
         ValueError: for an `eps` that isn't positive or an unknown weighting; outside jit, for features that aren't
             finite, labels out of range or shapes that don't fit.
 
     Notes:
-        n·d² + c·d³ operations and c·d² numbers beside the evidence; classes are factorised one after another. A
-        Cholesky factor gives the determinant unless rounding would change it by more than 5e-6 of its logarithm, as it
-        does where features are large and a class's examples fewer than d; then eigenvalues do, at twenty times the
-        cost, and those that rounding alone could make count as zero. Under `jax.vmap` matrices go one after another, so
-        that only those pay for it. The score is a difference of such rates and is as exact as they are.
+        n·d² + c·d³ operations and c·d² numbers beside the evidence; classes are factorised one after another. The
+        determinant comes from a Cholesky factor unless rounding would change its logarithm by more than 5e-6 of it, as
+        where features are large and a class has fewer examples than d. It then comes from eigenvalues, at twenty times
+        the cost, and those of the size of rounding count as zero. Under `jax.vmap` matrices are computed one after
+        another, so that only those that need eigenvalues take that time. The score is a difference of such rates and is
+        as exact as they are.
         Published code differs in ω_c, which changes the order of sources where classes are imbalanced.
 
     >>> print(f"{transrate(jnp.array([[0.0, 0], [0, 1], [2, 0], [3, 1]]), jnp.array([0, 0, 1, 1])):.4f}")
@@ -98,7 +100,7 @@ def transrate_from_class_moments(
             jnp.where(k < c, each[k], of_all)
             for each, of_all in zip(of_classes, (whole, n, central.rows.sum()), strict=True)
         )
-        # The mean takes one direction from all examples together; a class is about the mean of all, and keeps its own.
+        # Centring at the common mean takes one dimension from all examples together, but none from a single class.
         rank = jnp.where(k < c, rows, rows - 1)
         return _log_det_plus_one(gram / nonzero_or_one(size), log_scale, rank) / 2
 
@@ -108,7 +110,7 @@ def transrate_from_class_moments(
 
 def _check(eps, weighting):
     if isinstance(eps, bool) or not isinstance(eps, (int, float, np.number)) or not 0 < eps < np.inf:
-        raise InputError(f"transrate: eps must be a number > 0, got {eps!r}; the paper has 1e-4.")
+        raise InputError(f"transrate: eps must be a number > 0, got {eps!r}; pass 1e-4, as in the paper.")
     if weighting not in ("uniform", "frequency"):
         raise InputError(f"transrate: weighting must be 'uniform' or 'frequency', got {weighting!r}; choose one.")
 
@@ -121,21 +123,21 @@ def _transrate(features, labels, where, eps, weighting, num_classes):
 
 @jax.custom_jvp
 def _log_det_plus_one(a, log_scale, rank):
-    """Log det(I + s A) of a positive semi-definite A [d d] of at most this rank; NaN if its type can't tell.
+    """Log det(I + s A) of a positive semi-definite A [d d] of at most this rank; NaN if not resolved.
 
-    Of the scale s it takes the logarithm, as it may overflow.
+    The scale s is passed as its logarithm, because it may overflow.
     """
     return _log_det_of_one(a, log_scale, rank)
 
 
 @sequential_vmap
 def _log_det_of_one(a, log_scale, rank):
-    """As above; under `jax.vmap` it is a loop, where a batched condition would compute eigenvalues of every matrix."""
+    """As above, in a loop under `jax.vmap`: a batched condition would compute the eigenvalues of every matrix."""
     identity, scaled, log_factor = _balanced(a, log_scale)
     diagonal, eps = identity + jnp.diagonal(scaled), float(jnp.finfo(a.dtype).eps)
     scale = jax.lax.rsqrt(diagonal)
     whole = (scaled + identity * jnp.eye(len(a), dtype=a.dtype)) * scale * scale[:, None]
-    # A pivot is the share of a diagonal entry that those before it leave, and is off by about eps; NaN if below zero.
+    # A pivot is the part of a diagonal entry that earlier rows don't explain, with an error of about eps; NaN if < 0.
     pivots = jnp.diagonal(jax.lax.linalg.cholesky(whole, symmetrize_input=False)) ** 2
     log_det = (jnp.log(diagonal) + log_factor).sum() + jnp.log(pivots).sum()
     rounding = eps * jnp.sqrt((1 / pivots**2).sum())
@@ -145,7 +147,7 @@ def _log_det_of_one(a, log_scale, rank):
         least = _ROUNDINGS * eps * values[-1]
         log_values = jnp.log(jnp.where(values > least, values, 1)) + log_scale
         rates = jnp.where(values > least, jnp.logaddexp(0, log_values), 0)
-        # Eigenvalues are off by up to the least one; those beyond the rank are known to be zero.
+        # Eigenvalues have errors of up to `least`; those beyond the rank are known to be zero.
         log_least = jnp.log(nonzero_or_one(least)) + log_scale
         of_known = jnp.where(values > least, jnp.exp(log_least - jnp.logaddexp(0, log_values)), 0).sum()
         of_lost = jnp.maximum((values <= least).sum() - jnp.maximum(len(a) - rank, 0), 0) * jnp.logaddexp(0, log_least)
@@ -156,14 +158,14 @@ def _log_det_of_one(a, log_scale, rank):
 
 
 def _balanced(a, log_scale):
-    """I + s A as s (I/s + A) where s > 1: the number before I, what A becomes, and the log of what is taken out."""
+    """I + s A as s (I/s + A) where s > 1: the factor of I, the scaled A, and the log of the factor taken out."""
     log_factor = jnp.maximum(log_scale, 0)
     return jnp.exp(-log_factor), a * jnp.exp(log_scale - log_factor), log_factor
 
 
 @_log_det_plus_one.defjvp
 def _log_det_plus_one_jvp(primals, tangents):
-    """The trace of (I + s A)⁻¹ s dA, of a finite inverse whatever rounding makes of A."""
+    """The trace of (I + s A)⁻¹ s dA, with an inverse that is finite for any rounding of A."""
     (a, log_scale, rank), (d_a, *_) = primals, tangents
     identity, scaled, log_factor = _balanced(a, log_scale)
     values, vectors = jnp.linalg.eigh(scaled)
