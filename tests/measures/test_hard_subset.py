@@ -154,7 +154,7 @@ def test_shrinkage_that_the_type_does_not_resolve():
     """At 1e-7 a Cholesky factor of ten examples in forty features was NaN, and half the rows kept were others."""
     draw = np.random.default_rng(0)
     features, labels = draw.normal(size=(60, 40)).astype(np.float32), np.arange(60) % 6
-    message = "shrinkage must be at least 0.001 in float32, got 1e-07; take more, or features in float64."
+    message = "shrinkage must be at least 0.001 in float32, got 1e-07; pass more, or features in float64."
     rejects(message, features, labels, shrinkage=1e-7)
     hard_subset(features, labels, features, shrinkage=1e-7)  # isn't read
     with jax.enable_x64(True):

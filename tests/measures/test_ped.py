@@ -100,7 +100,9 @@ def test_errors():
     for option in ("radius", "time_step", "stiffness"):
         with pytest.raises(InputError, match=rf"^ped: expected {option} > 0, got 0; pass a positive number"):
             ped(P.features, P.labels, **{option: 0})
-    with pytest.raises(InputError, match=r"^ped_features: expected reference of 3 features a row, got shape \(50, 2\)"):
+    with pytest.raises(
+        InputError, match=r"^ped_features: expected reference of 3 features per row, got shape \(50, 2\)"
+    ):
         ped_features(P.features, P.labels, reference=REFERENCE[:, :2])
     with pytest.raises(InputError, match=r"^ped: reference must be finite, got NaN or infinity at row 7; fix it, or"):
         ped(P.features, P.labels, reference=np.where(np.arange(50)[:, None] == 7, np.inf, REFERENCE))

@@ -1,1 +1,1 @@
-"""Measures that read something else: several sources, labels of other kinds, source data, or the card alone."""
+"""Measures with other input: several sources, labels of other kinds, the source's data, or only its card."""

@@ -1,4 +1,4 @@
-"""EMMS (Meng et al., NeurIPS 2023): how linearly features give the label embeddings of foundation models."""
+"""EMMS (Meng et al., NeurIPS 2023): linear regression of label embeddings of foundation models on features."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -21,45 +21,45 @@ def emms(
     steps: int = 1,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """How well a linear map of the features gives a blend of label embeddings.
+    """How well a linear map of the features fits a weighted sum of label embeddings.
 
-    Labels of any kind, of classes or captions or boxes, are embedded by k foundation models, which makes tasks alike
-    and says which labels are close. X [n d] are the features and E_1 … E_k [n e] the embeddings of each example's
-    label, columns standardised. From t = (1/k, …, 1/k), in each step,
+    Labels of any kind, such as classes, captions or boxes, are embedded by k foundation models. This gives all kinds
+    the same form, and shows which labels are similar. X [n d] are the features and E_1 … E_k [n e] the embeddings of
+    each example's label, columns standardised. From t = (1/k, …, 1/k), in each step,
 
         F = X X⁺ Σ_k t_k E_k,   t = sparsemax(argmin_u ‖F − Σ_k u_k E_k‖²),   EMMS = −‖F − Σ_k t_k E_k‖² / (n e)
 
-    sparsemax projects on the simplex, where t stays, and both regressions are least squares of minimum norm.
+    sparsemax projects onto the simplex, in which t lies, and both regressions are least squares of minimum norm.
 
     Args:
         features: [n d] finite numbers.
         label_embeddings: k arrays [n e] of finite numbers, or one [k n e]: an example's label as each model embeds it.
             For classes embedded as [c e] these are ``[embedding[labels] for embedding in …]``.
-        steps: regressions of either kind. The authors' code takes one.
+        steps: how often both regressions are fitted, ≥ 1. The authors' code takes one step.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
         A scalar ≤ 0, minus a mean square, higher is better. Features that don't vary explain nothing. NaN when no
-        example counts, or where float32 can't resolve the score and, as under `jax.jit`, no values are there to compute
-        it from in float64.
+        example counts, or where float32 can't resolve the score and it can't be recomputed in float64 (as under
+        `jax.jit`).
 
     Raises:
-        InputError: for less than one step, or embeddings of other shapes; outside jit, for values that aren't finite.
+        InputError: for fewer than one step, or embeddings of other shapes; outside jit, for values that aren't finite.
 
     >>> embeddings = [jnp.array([[0.0], [1], [2], [3]]), jnp.array([[0.0], [3], [2], [4]])]
     >>> print(f"{emms(jnp.array([[1.0], [2], [3], [5]]), embeddings):.4f}")
     -0.0377
 
     Notes:
-        The authors' code divides by n and then multiplies by e, where a mean divides by both; here it does. Its last t
-        isn't the one that F was fitted to, and neither is it here. Takes O(n d² + d³ + n k e (d + k)) time.
+        The authors' code divides by n and then multiplies by e, where a mean, as here, divides by both. There as here,
+        the last t isn't the one that F was fitted to. Takes O(n d² + d³ + n k e (d + k)) time.
 
     Reference:
         Meng, Shao, Peng, Xu, Zhang, Qiao, Luo, *Foundation Model is Efficient Multimodal Multitask Model Selector*,
         NeurIPS 2023, arXiv:2308.06262, algorithm 2.
     """
     if steps < 1:
-        raise InputError(f"emms: expected steps >= 1, got {steps}; pass how often to fit both regressions.")
+        raise InputError(f"emms: expected steps >= 1, got {steps}; pass the number of steps.")
     features, _, weights, _ = check_unlabelled("emms", features, where)
     embeddings = _check_embeddings(label_embeddings, where, len(features))
     dtype = jnp.promote_types(features.dtype, embeddings.dtype)
@@ -89,7 +89,7 @@ def _emms(features, embeddings, weights, steps):
     weights = weights_of(weights, len(features), features.dtype)
     embeddings = jax.vmap(_standardised, (0, None))(embeddings, weights)
     k, n, e = embeddings.shape
-    # What Σ t_k E_k becomes by the regression is linear in t.
+    # The fit of Σ t_k E_k is linear in t, so each column is fitted once.
     columns = embeddings.transpose(1, 0, 2).reshape(n, k * e)
     fits, known = _regressed(_standardised(features, weights), columns, weights.sum())
     fits = fits.reshape(n, k, e).transpose(1, 0, 2)
@@ -113,7 +113,7 @@ def _standardised(columns, weights):
     columns = jnp.where(counted, columns / units_of(columns, weights), 0)
     mean = (share * columns).sum(axis=0)
     x = jnp.where(counted, columns - mean, 0)
-    x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # what rounding left of the mean
+    x = jnp.where(counted, x - (share * x).sum(axis=0), 0)  # the part of the mean that rounding left
     variance = (share * x**2).sum(axis=0)
     varies = variance > (8 * float(jnp.finfo(x.dtype).eps) * mean) ** 2
     return jnp.sqrt(weights)[:, None] * jnp.where(varies, x * jax.lax.rsqrt(jnp.where(varies, variance, 1)), 0)

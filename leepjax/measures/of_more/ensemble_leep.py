@@ -18,13 +18,13 @@ def ms_leep(
 ) -> jax.Array:
     """Multi-source LEEP: the labels' log-likelihood under the product of the sources' predictors.
 
-    Each source m has its Expected Empirical Predictor p_m (`eep`). Taken as independent, they find the labels likely by
-    their product, which makes the score a sum of LEEPs:
+    Each source m has its Expected Empirical Predictor p_m (`eep`). If sources are taken as independent, the likelihood
+    is the product of their predictions, and the score a sum of LEEPs:
 
         MS-LEEP = (1/n) Σ_i log Π_m p_m(y_i|x_i) = Σ_m LEEP_m
 
-    It doesn't show how sources complement each other (`e_leep` does), and falls with every source that is added:
-    compare ensembles of one size.
+    It doesn't show how sources complement each other (`e_leep` does), and falls with every source that is added, so
+    compare ensembles of the same size.
 
     Args:
         probs: for each of m sources [n z_m] probabilities of the same n examples; each row is non-negative and sums to
@@ -65,8 +65,8 @@ def e_leep(
 
         E-LEEP = (1/n) Σ_i log (1/m) Σ_m p_m(y_i|x_i)
 
-    By Jensen's inequality it is at least the mean of the sources' LEEPs, the more so the more they differ in which
-    examples they know. Of one source it is LEEP.
+    By Jensen's inequality it is at least the mean of the sources' LEEPs. The difference is larger the more the sources
+    differ in the examples that they predict well. For one source it is LEEP.
 
     Args:
         probs: for each of m sources [n z_m] probabilities of the same n examples; each row is non-negative and sums to
@@ -105,7 +105,7 @@ def own_likelihoods(
     num_classes: int | None,
     where: ArrayLike | None,
 ) -> tuple[jax.Array, jax.Array]:
-    """[m n] what each source's predictor gives each example's own label, 1 where it is hidden; and the weights [n]."""
+    """[m n] each example's likelihood under each source's predictor, 1 for hidden examples; and the weights [n]."""
     try:
         sources = list(probs)
     except TypeError:
@@ -137,5 +137,5 @@ def _mean_of_log_products(likelihoods, weights):
 
 @jax.jit
 def mean_log_of_average(likelihoods: jax.Array, weights: jax.Array) -> jax.Array:
-    """(1/n) Σ_i w_i log of the average [m n] over sources."""
+    """[] (1/n) Σ_i w_i log of the likelihoods [m n] averaged over sources."""
     return (weights * jnp.log(likelihoods.mean(axis=0))).sum() / weights.sum()

@@ -1,4 +1,4 @@
-"""ETran (Gholami et al., ICCV 2023): energy and separability, beside the other sources of a hub."""
+"""ETran (Gholami et al., ICCV 2023): energy and separability, relative to the other sources of a hub."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,31 +27,31 @@ def etran(
     num_classes: int | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """How familiar and how separable each source of a hub finds the target, relative to the others.
+    """How similar the target is to each source's own data and how well features separate it, relative to a hub.
 
-    The energy of its logits tells whether a source takes the examples for its own data (`energy_score`), and a linear
-    discriminant analysis of its features whether they separate the classes (`classification_score`). Each is scaled by
-    the hub, s(v) = (v − min v) / (max v − min v), and
+    The energy of a source's logits shows how similar the examples are to its own data (`energy_score`), and a linear
+    discriminant analysis of its features how well they separate the classes (`classification_score`). Each is scaled
+    over the hub, s(v) = (v − min v) / (max v − min v), and
 
         ETran = s(S_energy) + s(S_classification)
 
     A score compares the sources it was computed with: it changes when one joins or leaves the hub.
 
     Args:
-        hub_features: m arrays of features [n d_m] that m sources have of the same examples.
-        hub_logits: their m arrays of logits [n z_m]; the features again for sources without a head.
+        hub_features: for each of m sources features [n d_m] of the same n examples.
+        hub_logits: for each of them logits [n z_m]; pass the features again for sources without a head.
         labels: [n] integer target classes in [0, num_classes).
         weights: of the two terms. The paper adds them; its code for classification takes (0.15, 0.85).
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        [m] scores in [0, 2], or up to the sum of the weights, higher is better. NaN for a source with a term that is,
-        which then has no part in the scales. A term on which all agree to one part in 100,000 adds nothing, so that a
-        hub of one scores 0.
+        [m] scores in [0, 2], or up to the sum of the weights, higher is better. NaN for a source with an
+        undefined term, which is then left out of the scaling. A term on which all sources agree to one part in 100,000
+        adds nothing, so that a hub of one source scores 0.
 
     Raises:
-        InputError: for an empty hub, or one with another number of logits than of features; outside jit, for evidence
+        InputError: for an empty hub, or different numbers of features and logits; outside jit, for evidence
             that isn't finite, labels out of range or shapes that don't fit.
 
     >>> labels = jnp.arange(6) % 2
@@ -61,7 +61,7 @@ def etran(
 
     Reference:
         Gholami, Akbari, Wang, Kamranian, Zhang, *ETran: Energy-Based Transferability Estimation*, ICCV 2023,
-        arXiv:2308.02027. Its regression score is of boxes, for object detection, and isn't here.
+        arXiv:2308.02027. Its regression score, of boxes for object detection, isn't implemented.
     """
     if not 0 < len(hub_features) == len(hub_logits):
         raise InputError(
@@ -75,14 +75,14 @@ def etran(
 
 
 def energy_score(logits: ArrayLike, *, share: float = 1.0, where: ArrayLike | None = None) -> jax.Array:
-    """How much a source takes the examples for its own kind of data: the mean of minus their energy.
+    """Mean negative energy of the examples: higher if they are similar to the source's own data.
 
         S_energy = (1/n) Σ_i log Σ_z exp(logit_iz)
 
     Args:
         logits: [n z] finite numbers.
-        share: in (0, 1]; of the examples, those that score the lowest. The authors' code takes 0.005, which is no
-            example at all with fewer than 200.
+        share: in (0, 1], the fraction of the examples that is averaged: those that score lowest. The authors' code
+            takes 0.005, which is no example at all with fewer than 200.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
@@ -95,7 +95,7 @@ def energy_score(logits: ArrayLike, *, share: float = 1.0, where: ArrayLike | No
     1.9100
 
     Notes:
-        The authors' code gives it features instead of logits. Takes O(n z) time, and O(n log n) for the order.
+        The authors' code passes features instead of logits. Takes O(n z) time, and O(n log n) for the order.
     """
     return _checked_energy("energy_score", logits, None, share, 1, where)
 
@@ -103,7 +103,7 @@ def energy_score(logits: ArrayLike, *, share: float = 1.0, where: ArrayLike | No
 def classification_score(
     features: ArrayLike, labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None
 ) -> jax.Array:
-    """Mean posterior of the own class in a regularised linear discriminant analysis of the examples themselves.
+    """Mean posterior of each example's class in a regularised linear discriminant analysis of the same examples.
 
     With W the covariance within classes, λ = max(exp(−5 λ_max(W)), 1e-10), S = (1 − λ) W + λ (tr W / d) I, and μ_y, π_y
     the mean and share of class y:
@@ -118,10 +118,10 @@ def classification_score(
 
     Returns:
         A scalar in [0, 1], higher is better. NaN when no example counts, no feature varies within any class, or one row
-        is a thousand times as far from the mean as most and, as under `jax.jit`, no values are there to compute the
-        score from in float64. Directions with less than 1e-3 of the variance that a feature has within classes,
-        features in units of it, are left out, which float32 doesn't resolve where d is in the hundreds. The score moves
-        with that threshold: 1500 examples of noise in 256 features, of variances 1/i³, scored 0.39 at 1e-5 and 0.13 at
+        is a thousand times as far from the mean as most and the score can't be recomputed in float64 (as under
+        `jax.jit`). Features are scaled to unit variance within classes, and directions with less than 1e-3 of that
+        variance are left out, because float32 doesn't resolve them where d is in the hundreds. The score depends on
+        that threshold: 1500 examples of noise in 256 features, of variances 1/i³, scored 0.39 at 1e-5 and 0.13 at
         1e-3.
 
     Raises:
@@ -132,8 +132,8 @@ def classification_score(
 
     Notes:
         The authors' code takes the eigenvectors of S⁻¹ (T − S), which isn't symmetric, by a routine for symmetric
-        matrices. They come out orthonormal, S drops out, and what it scores is Gaussians of unit covariance. It finds
-        λ_max by three steps of a power iteration, here it is exact. Takes O(n d² + d³) time, and memory for a few
+        matrices. They come out orthonormal, so that S drops out and the scored Gaussians have unit covariance. It
+        finds λ_max by three steps of a power iteration; here it is exact. Takes O(n d² + d³) time, and memory for a few
         arrays of the features' size.
     """
     return _checked_classification("classification_score", features, labels, num_classes, where)
@@ -141,7 +141,7 @@ def classification_score(
 
 def _checked_energy(function, logits, labels, share, num_classes, where):
     if not 0 < share <= 1:
-        raise InputError(f"{function}: expected share in (0, 1], got {share}; pass the part of the examples to read.")
+        raise InputError(f"{function}: expected share in (0, 1], got {share}; pass the fraction to average.")
     if labels is None:
         logits, _, weights, _ = check_unlabelled(function, logits, where, name="logits")
     else:

@@ -1,4 +1,4 @@
-"""A few of many sources, chosen to be right together (Agostinelli et al., CVPR 2022)."""
+"""Greedy choice of an ensemble of sources (Agostinelli et al., CVPR 2022)."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +20,7 @@ class Ensemble(NamedTuple):
     """Sources in the order in which they were chosen."""
 
     indices: jax.Array
-    """[k] which of the sources"""
+    """[k] of the sources"""
     scores: jax.Array
     """[k] the ensemble's score with each of them and those before it"""
 
@@ -36,10 +36,10 @@ def greedy_ensemble(
 ) -> Ensemble:
     """Choose k of m sources for an ensemble, one by one: always the one that makes the ensemble's score highest.
 
-    All ensembles of k sources are too many to try. Forward selection tries m − j in step j, and each of them is
-    arithmetic on the m·n numbers p_m(y_i|x_i): the probs are read no more often than to score each source alone. With
-    `ms_leep`, a sum over sources, the choice is exact, and simply the k sources of highest LEEP; with `e_leep`, the
-    default, a source comes first that knows what those before it don't.
+    There are too many ensembles of k sources to try all of them. Forward selection tries m − j in step j, using only
+    the m·n numbers p_m(y_i|x_i): the probs are read no more often than to score each source alone. With `ms_leep`, a
+    sum over sources, the choice is exact: the k sources with the highest LEEP. With `e_leep`, the default, sources are
+    preferred that predict well the examples which those already chosen predict badly.
 
     Args:
         probs: for each of m sources [n z_m] probabilities of the same n examples; each row is non-negative and sums to
@@ -51,15 +51,16 @@ def greedy_ensemble(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        The indices [k] of the sources in the order of choice, the first of equals, and the scores [k] of the ensembles
-        that grow; scores of `e_leep` may fall again, and tell where to stop. Scores are NaN when no example counts.
+        The indices [k] of the sources in the order of choice (on a tie the first one), and the scores [k] of the
+        growing ensembles. Scores of `e_leep` may fall again, which shows where to stop. Scores are NaN when no example
+        counts.
 
     Raises:
-        ValueError: for no source, another `k` or `score`; outside jit, for rows that aren't distributions, labels out
-            of range or shapes that don't fit.
+        ValueError: for no source, or an invalid `k` or `score`; outside jit, for rows that aren't distributions, labels
+            out of range or shapes that don't fit.
 
     Notes:
-        Two reads of each source's probs, k·m·n operations beside, and m·n numbers of memory. The scores are the
+        Two reads of each source's probs, k·m·n further operations, and memory for m·n numbers. The scores are the
         paper's; forward selection and its arithmetic are ours.
 
     >>> likely, unlikely = [0.9, 0.1], [0.2, 0.8]

@@ -16,7 +16,7 @@ from leepjax.types import InputError
 
 # Rows of one class that are whitened at once.
 _BLOCK = 256
-# The least shrinkage, in roundings of the type: 0.001 in float32. Rounding of a covariance is that of its largest
+# The least shrinkage, in roundings of the dtype: 0.001 in float32. A covariance is rounded relative to its largest
 # direction, which can be d times the level that shrinkage adds to each.
 _LEAST_SHRINKAGE = 2**13
 
@@ -33,7 +33,7 @@ def hard_subset(
 ) -> jax.Array:
     """Which examples are hard for a source: score a measure on those alone with ``where=hard_subset(...)``.
 
-    Sources differ where a target is hard, and easy examples hide it. Hardness is one of two things:
+    Sources differ most on hard examples, and easy ones hide the difference. Hardness is defined in one of two ways:
 
     *Class-agnostic*, given features g_j of the source's own data: how unlike that data an example is,
 
@@ -51,7 +51,7 @@ def hard_subset(
         labels: [n] integer target classes in [0, num_classes).
         source_features: [m d] features of the source's own data, by the same network; or None for the class-specific
             form.
-        fraction: in (0, 1], the share of the examples that count, or of a class's, that is kept, rounded up.
+        fraction: in (0, 1], the share that is kept of the examples that count, or of those of each class, rounded up.
         shrinkage: s in (0, 1], what makes a class's covariance invertible when it has fewer examples than features; at
             least 0.001 in float32, which doesn't resolve less.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
@@ -60,18 +60,18 @@ def hard_subset(
 
     Returns:
         [n] the weight of each example that is kept and 0 for the others; of equally hard ones the first are kept. It
-        has a derivative in `where` alone, the choice held fixed.
+        has a derivative only with respect to `where`, with the choice held fixed.
 
     Raises:
-        ValueError: for a `fraction` or `shrinkage` outside (0, 1], or a shrinkage too small for the type; outside jit,
+        ValueError: for a `fraction` or `shrinkage` outside (0, 1], or a shrinkage too small for the dtype; outside jit,
             for features that aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
-        Class-agnostic: n·d + m·d, for the mean of cosines is the product with the mean of unit rows. Class-specific:
-        n·d² + c·d³, each row whitened by its own class alone; a copy of the features and d² numbers of memory. The
-        paper proposes a class-agnostic way by the network's internal representations and a class-specific one; its
-        abstract says that code is available, but none was found, nor was the paper's text at hand. The formulae above,
-        one layer's features, shrinkage and shares are choices made here.
+        Class-agnostic: n·d + m·d operations, because the mean of cosines is the product with the mean of unit rows.
+        Class-specific: n·d² + c·d³ operations, as each row is whitened only by its own class, and memory for a copy of
+        the features and d² numbers. The paper proposes a class-agnostic method on the network's internal
+        representations and a class-specific one. Its text and the code that its abstract mentions weren't available:
+        the formulae above, one layer's features, shrinkage and shares are choices made here.
 
     >>> features, labels = jnp.array([[0.0], [0.1], [0.9], [5.0], [5.1], [4.2]]), jnp.array([0, 0, 0, 1, 1, 1])
     >>> hard_subset(features, labels, fraction=0.3).tolist()
@@ -103,7 +103,7 @@ def _check_resolved(shrinkage, dtype):
     if shrinkage < least:
         raise InputError(
             f"hard_subset: shrinkage must be at least {least:.1g} in {dtype}, got {shrinkage}; "
-            "take more, or features in float64."
+            "pass more, or features in float64."
         )
 
 
@@ -135,7 +135,7 @@ def _distances(features, labels, weights, num_classes, shrinkage):
     order = jnp.argsort(jnp.where(counting, labels, num_classes), stable=True)
     ends = jnp.cumsum(jax.ops.segment_sum(counting.astype(jnp.int32), labels, num_classes))
     centred, rounding = _centred(features, labels, weights, num_classes)
-    # A block may reach over the end of its class; beyond the last class lie rows of zeros.
+    # A block may extend past the end of its class; beyond the last class lie rows of zeros.
     rows, shares = (jnp.concatenate([x[order], jnp.zeros((_BLOCK, *x.shape[1:]), x.dtype)]) for x in (centred, weights))
 
     def blocks(y, start, step, state):
@@ -163,7 +163,7 @@ def _distances(features, labels, weights, num_classes, shrinkage):
         def write(first, x, _, distances):
             white = lax.linalg.triangular_solve(lower, x.T, left_side=True, lower=True)
             found = jnp.where(varies, (white**2).sum(axis=0), 0)
-            return lax.dynamic_update_slice(distances, found, (first,))  # the next class writes over what is its own
+            return lax.dynamic_update_slice(distances, found, (first,))  # the next class overwrites its own part
 
         return blocks(y, start, write, distances)
 
@@ -172,7 +172,7 @@ def _distances(features, labels, weights, num_classes, shrinkage):
 
 
 def _centred(features, labels, weights, num_classes):
-    """[n d] features about the mean of their class, zero where hidden; [c] what rounding can seem to be a variance."""
+    """[n d] features about the mean of their class, zero where hidden; [c] the variance that rounding can produce."""
     features = jnp.where(weights[:, None] > 0, features, 0)
     counts = jax.ops.segment_sum(weights, labels, num_classes)
     first = class_means(features, labels, weights, counts)
@@ -190,7 +190,7 @@ def _hardest(hardness, groups, weights, num_groups, fraction):
     order = order[jnp.argsort(groups[order], stable=True)]
     sizes = jax.ops.segment_sum(counting.astype(jnp.int32), groups, num_groups + 1)
     place = jnp.arange(len(groups)) - (jnp.cumsum(sizes) - sizes)[groups[order]]
-    # A product that rounding lifts over a whole number is that number.
+    # A product that exceeds a whole number only by rounding counts as that number.
     share = sizes * fraction * (1 - 4 * float(jnp.finfo(weights.dtype).eps))
     kept = place < jnp.ceil(share)[groups[order]]
     return jnp.where(jnp.zeros(len(groups), bool).at[order].set(kept) & counting, weights, 0)

@@ -1,4 +1,4 @@
-"""JC-NCE (Tan et al., 2021): OTCE whose coupling keeps to pairs of like classes."""
+"""JC-NCE (Tan et al., 2021): OTCE whose coupling prefers pairs of similar classes."""
 
 import jax
 import jax.numpy as jnp
@@ -19,38 +19,38 @@ def jc_nce(
     source_where: ArrayLike | None = None,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """How much the source's labels tell of the target's, where like examples of like classes are paired.
+    """How well the source's labels predict the target's, when similar examples of similar classes are paired.
 
-    `otce` pairs examples by their features alone. Here a pair costs, too, what its classes lie apart: W(z, y) is the
-    least cost of moving the source's examples of class z onto the target's of class y, and
+    `otce` pairs examples by their features alone. Here the cost of a pair includes the distance of its classes: W(z, y)
+    is the least cost of transporting the source's examples of class z to the target's of class y, and
 
         cost of (s, t) = λ ‖x_s − x_t‖² + (1 − λ) W(z_s, y_t)
 
-    of which the coupling is the cheapest, and the score −H(Y|Z) of the labels that it pairs.
+    The coupling has the least total cost, and the score is −H(Y|Z) of the labels that it pairs.
 
     Args:
         source_features: [n_s d] finite numbers, the source's features of its own data.
-        source_labels: [n_s] integers ≥ 0, what these examples are.
+        source_labels: [n_s] integers ≥ 0, the classes of these examples.
         features: [n d] the same source's features of the target.
         labels: [n] integers ≥ 0, the target's classes.
         share: λ in [0, 1]; at 1 it is `otce`.
         source_where: [n_s] mask of the source's examples that count, or non-negative weights.
-        where: [n] the same of the target's.
+        where: [n] the same for the target's.
 
     Returns:
         A scalar in [−H(Y), 0], in nats, higher is better.
 
     Raises:
-        InputError: for a share outside [0, 1], features that aren't finite or of two widths, negative labels, shapes
-            that don't fit, or without the extra ``ot``.
+        InputError: for a share outside [0, 1], features that aren't finite or differ in width, negative labels,
+            shapes that don't fit, or if the extra ``ot`` isn't installed.
 
     >>> print(f"{jc_nce([[0.0], [1], [5], [6]], [0, 0, 1, 1], [[0.0], [4], [2], [6]], [0, 0, 0, 1]):.4f}")
     -0.3466
 
     Notes:
-        Exact and on the host, as `otce`, with one more coupling for each pair of classes. An implementation
-        in circulation multiplies the distance of two class means by the mass that a coupling of the means gives to the
-        pair, so that classes that lie far apart cost nothing; this is the paper's.
+        Exact and on the host, as `otce`, with one more coupling for each pair of classes. A published implementation
+        multiplies the distance of two class means by the mass that a coupling of the means gives to the pair, so that
+        classes far apart cost nothing; here the paper's definition is used.
 
     Reference:
         Tan, Li, Huang, *Practical Transferability Estimation for Image Classification Tasks*, 2021, arXiv:2106.10479;

@@ -11,10 +11,10 @@ from leepjax.statistics.columns import Columns
 
 
 def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
-    """Log of maximum evidence of a Bayesian linear head for real targets, per example, averaged over the columns.
+    """Log of the maximum evidence (marginal likelihood) of a Bayesian linear head for real targets, per example.
 
-    `logme`, with the target's columns y in the place of one-hot columns, as they are: nothing is centred, and the head
-    has no intercept, in the paper as here. Bring targets to mean zero yourself if the head shall have one.
+    As `logme`, with the target's columns y in place of one-hot columns, and averaged over them. As in the paper,
+    nothing is centred and the head has no intercept; centre the targets yourself if it should have one.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.

@@ -1,4 +1,4 @@
-"""The measures of targets whose examples may have several labels, or none: each label is a task of two classes."""
+"""Measures for targets whose examples may have several labels or none: each label is a problem of two classes."""
 
 from functools import partial
 
@@ -79,7 +79,7 @@ def multilabel_nce(
 def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
     """LogME of a multi-label target: the mean over labels of `logme` with the classes *absent* and *present*.
 
-    All labels share the eigenvectors of one Gram, and their two columns each are rows of one problem.
+    All labels share the eigenvectors of one Gram, and the columns of all their classes are solved together.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -87,9 +87,9 @@ def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar, in nats per example, higher is better; it has no bounds. Of a label that all examples have, or none,
-        the one class present is what counts. NaN when the evidence of a label has no maximum (`logme` says when), or
-        when no example counts.
+        A scalar, in nats per example, higher is better; it has no bounds. For a label that all examples have, or none,
+        only the one present class is averaged. NaN when the evidence of a label has no maximum (see `logme`), or when
+        no example counts.
 
     Raises:
         ValueError: outside jit, for features that aren't finite, labels other than 0 and 1 or shapes that don't fit.
@@ -107,7 +107,7 @@ def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike
 def multilabel_h_score(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike | None = None) -> jax.Array:
     """H-score of a multi-label target: the mean over labels of `h_score` with the classes *absent* and *present*.
 
-    What lies between two classes is one direction, so the labels are the rows of one whitened trace.
+    Two classes differ in one direction, so each label is a row of one whitened trace.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
@@ -171,7 +171,7 @@ def _multilabel_h_score(features, labels, where):
     columns, (absent, present) = _columns(features, labels, where)
     n, both = columns.size, absent * present
     scale = jnp.where(both > 0, jnp.sqrt(n / nonzero_or_one(both)), 0)
-    # Of two classes √n_y (mean of y − mean) are two multiples of one row, whose squares add up to this one's.
+    # For two classes the rows √n_y (mean of y − mean) are multiples of one row, and their squares add up to this one's.
     factor = columns.projections * scale[:, None]
     return whitened_trace(columns.moments.gram, factor, columns.moments) / labels.shape[1]
 

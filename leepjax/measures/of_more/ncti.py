@@ -1,4 +1,4 @@
-"""NCTI (Wang et al., ICCV 2023): how far features are from neural collapse, beside the other sources of a hub."""
+"""NCTI (Wang et al., ICCV 2023): how far features are from neural collapse, relative to a hub."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -21,14 +21,14 @@ LEAST_SHRINKAGE = 1e-10
 
 
 class NCTITerms(NamedTuple):
-    """What neural collapse would bring to its extreme, of one source on one target."""
+    """The quantities, of one source on one target, that neural collapse brings to an extreme."""
 
     collapse: jax.Array
     """[] log of the sum over classes of the nuclear norm of their posteriors; lower is nearer to collapse"""
     simplex: jax.Array
     """[] nuclear norm of the features in Fisher's space; higher is nearer to the simplex that labels span"""
     center: jax.Array
-    """[] mean posterior of the own class, in [0, 1]; one where the nearest centre is always right"""
+    """[] mean posterior of each example's class, in [0, 1]; one where the nearest centre is always right"""
 
 
 def ncti(
@@ -36,8 +36,8 @@ def ncti(
 ) -> jax.Array:
     """How near each source of a hub is to neural collapse on the target, relative to the others.
 
-    Three terms of each source (`ncti_terms`) say how far fine-tuning would have to go: whether a class varies, whether
-    the features span what labels do, and whether the nearest class centre is right. Each is scaled by the hub,
+    Three terms of each source (`ncti_terms`) show how far fine-tuning would have to go: whether a class varies, whether
+    the features span what labels do, and whether the nearest class centre is right. Each is scaled over the hub,
     s(v) = (v − min v) / (max v − min v), and
 
         NCTI = s(simplex) + s(center) − s(collapse)
@@ -45,14 +45,15 @@ def ncti(
     A score compares the sources it was computed with: it changes when one joins or leaves the hub.
 
     Args:
-        hub: m arrays of features [n d_m] that m sources have of the same examples.
+        hub: for each of m sources features [n d_m] of the same n examples.
         labels: [n] integer target classes in [0, num_classes).
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        [m] scores in [−1, 2], higher is better. NaN for a source whose terms are, which then has no part in the scales.
-        A term on which all agree to one part in 100,000 adds nothing, so that a hub of one source scores it 0.
+        [m] scores in [−1, 2], higher is better. NaN for a source with undefined terms, which is then left out of the
+        scaling. A term on which all sources agree to one part in 100,000 adds nothing, so that a hub of one source
+        scores 0.
 
     Raises:
         InputError: for an empty hub; outside jit, for features that aren't finite, labels out of range or shapes that
@@ -64,9 +65,10 @@ def ncti(
     ['1.000', '0.000']
 
     Notes:
-        Follows the authors' code (BUserName/NCTI): PCA to 64, shrinkage, terms and signs. It fits scikit-learn's LDA by
-        one solver or another as the shrinkage is above its floor or not; here one solver does both, with covariances
-        that divide by n, and with fewer examples than features the directions in which no class varies are left out.
+        Follows the authors' code (BUserName/NCTI): PCA to 64, shrinkage, terms and signs. That code fits
+        scikit-learn's LDA by one of two solvers, depending on whether the shrinkage is above its floor. Here one solver
+        is used for both; covariances are divided by n, and with fewer examples than features the directions in which no
+        class varies are left out.
 
     Reference:
         Wang, Luo, Zheng, Huang, Baktashmotlagh, *How Far Pre-trained Models Are from Neural Collapse on the Target
@@ -90,8 +92,8 @@ def ncti_terms(
 
         collapse = log Σ_y ‖P_y‖_*,   simplex = ‖(f − mean) A‖_*,   center = (1/n) Σ_i P_{i, y_i}
 
-    with P_y the rows of class y and ‖·‖_* the sum of singular values. A weight multiplies a row by its square root, so
-    that an integer weight repeats the row.
+    with P_y the rows of class y and ‖·‖_* the sum of singular values. Each row is multiplied by the square root of
+    its weight, so that an integer weight is the same as repeating the row.
 
     Args:
         features: [n d] finite numbers.
@@ -101,9 +103,9 @@ def ncti_terms(
 
     Returns:
         Three scalars. NaN when no example counts, no feature varies within any class, or float32 can't resolve the
-        terms and, as under `jax.jit`, no values are there to compute them from in float64. Directions with less than
-        1e-3 of the variance that a feature has within classes, features in units of it, are left out, which float32
-        doesn't resolve where there are hundreds; the terms move with that threshold.
+        terms and they can't be recomputed in float64 (as under `jax.jit`). Features are scaled to unit variance within
+        classes, and directions with less than 1e-3 of that variance are left out, because float32 doesn't resolve them
+        where there are hundreds; the terms depend on that threshold.
 
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
@@ -143,9 +145,9 @@ def _terms(features, labels, where, num_classes, by_svd):
 
 
 def _principal(classes, by_svd):
-    """[p q] the directions of most variance, zeros for those without any, and [] whether all of them are known.
+    """[p q] the directions of most variance, zeros for those without any, and [] whether all are resolved.
 
-    Singular values resolve directions of which a covariance holds the square: half as many digits.
+    Singular values keep twice as many digits as a covariance, which holds their squares.
     """
     d, dtype = classes.x.shape[1], classes.x.dtype
     eps, count = float(jnp.finfo(dtype).eps), min(d, COMPONENTS)
@@ -161,10 +163,10 @@ def _principal(classes, by_svd):
 
 
 def _fisher_axes(classes, whitener, kept):
-    """[p c−1] the axes on which classes lie apart the furthest, of unit variance within; zero beyond their number.
+    """[p c−1] the axes that separate classes the most, of unit variance within; zeros for those beyond present classes.
 
     With B = T − W, the generalised eigenvectors of (T(λ) − W(λ), W(λ)) are those of (B − (tr B / tr W) W, W(λ)): taking
-    the same multiple of W(λ) from both moves all eigenvalues alike. Where λ is near 1 nothing cancels then.
+    the same multiple of W(λ) from both moves all eigenvalues alike. This avoids cancellation where λ is near 1.
     """
     between, within, counts = classes.between, classes.within, classes.counts
     spread = congruent(between - jnp.trace(between) / jnp.trace(within) * within, whitener)
@@ -180,7 +182,7 @@ def _log_nuclear_norm(posteriors, weights, labels):
     n, c = posteriors.shape
     order = jnp.argsort(jnp.where(weights > 0, labels, c), stable=True)
     lengths = _block_lengths(n)
-    # A block may reach over the end of its class; beyond the last class lie rows of zeros.
+    # A block may extend past the end of its class; beyond the last class lie rows of zeros.
     rows = jnp.concatenate([(jnp.sqrt(weights)[:, None] * posteriors)[order], jnp.zeros((n, c), posteriors.dtype)])
     sizes = jax.ops.segment_sum((weights > 0).astype(jnp.int32), labels, c)
 
@@ -198,7 +200,7 @@ def _log_nuclear_norm(posteriors, weights, labels):
 
 
 def _block_lengths(n):
-    """Lengths that double up to n: a class goes by the least that holds it, as shapes can't depend on data."""
+    """Lengths that double up to n. A class uses the least that holds it, because shapes can't depend on data."""
     lengths = [min(8, n)]
     while lengths[-1] < n:
         lengths.append(min(2 * lengths[-1], n))

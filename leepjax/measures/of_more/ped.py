@@ -24,7 +24,7 @@ class _Motion(NamedTuple):
     moved: jax.Array
     """[c d] how far the means are from where they started"""
     first: jax.Array
-    """what the first step changed"""
+    """the size of the first step"""
     goes_on: jax.Array
     steps: jax.Array
 
@@ -43,23 +43,24 @@ def ped(
 ) -> jax.Array:
     """A measure of features, after the classes have been moved as fine-tuning is likely to move them.
 
-    Classes are balls that repel each other where they overlap (`ped_features`): a source whose classes overlap but
-    would come apart soon isn't scored as if they stayed.
+    Classes are balls that repel each other where they overlap (`ped_features`). So a source whose overlapping classes
+    would soon be separated by fine-tuning isn't scored as if they stayed together.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
         measure: any measure of features, called as ``measure(features, labels, num_classes=…, where=…)``.
-        reference: [r d] features of the source's own data, whose mean and deviation the motion takes for units; those
-            of the target when left out.
-        radius: of the balls, in root mean squares of a class's distance from its mean. The authors take 0.3 or 0.6.
+        reference: [r d] features of the source's own data, which standardise the motion; those of the target when left
+            out.
+        radius: radius of the balls, in units of the root mean square distance of a class's examples from its mean. The
+            authors take 0.3 or 0.6.
         time_step: of the motion.
-        stiffness: force for each unit of overlap.
+        stiffness: force per unit of overlap.
         num_classes: c; read from the labels when left out, needed under `jax.jit`.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        The measure's score of the moved features; NaN where that is.
+        The measure's score of the moved features; NaN where the measure is NaN.
 
     Raises:
         InputError: for a radius, time step or stiffness that isn't positive, or a reference of another width; outside
@@ -92,24 +93,25 @@ def ped_features(
 ) -> jax.Array:
     """Features whose classes have pushed each other apart where they overlapped.
 
-    In standardised units class y has mean μ_y and, with r² the sum of its features' variances, a ball of radius ρ r_y.
-    Two balls that overlap by o = max(ρ (r_y + r_z) − ‖μ_y − μ_z‖, 0) repel each other with a force k·o, by which each
-    moves, from rest and in a time δ, by min(½ δ² k o, o) along the line of their means. Steps go on while they move the
-    classes, in sum, by more than half of what the first did, six at most. A class moves as a whole.
+    In standardised units, class y is a ball around its mean μ_y of radius ρ r_y, where r_y² is the sum of its features'
+    variances. Two balls that overlap by o = max(ρ (r_y + r_z) − ‖μ_y − μ_z‖, 0) repel each other with a force k·o. From
+    rest and in a time δ, this force moves each by min(½ δ² k o, o) along the line through their means. There are at
+    most six steps; they end when the classes together move by no more than half of what they moved in the first step.
+    A class moves as a whole.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         labels: [n] integer target classes in [0, num_classes).
-        reference: [r d] features of the source's own data, whose mean and deviation the motion takes for units; those
-            of the target when left out.
+        reference: [r d] features of the source's own data, which standardise the motion; those of the target when left
+            out.
         radius: ρ.
         time_step: δ.
         stiffness: k.
-        num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes push nobody.
+        num_classes: c; read from the labels when left out, needed under `jax.jit`. Absent classes have no effect.
         where: [n] mask of the examples that count, or non-negative weights. Hidden rows stay where they are.
 
     Returns:
-        [n d] features. Those of one class, or of classes that don't overlap, are unchanged. NaN when no example counts.
+        [n d] features. With one class, or classes that don't overlap, they are unchanged. NaN when no example counts.
 
     Raises:
         InputError: as `ped`.
@@ -119,9 +121,9 @@ def ped_features(
     ['-1.1', '0.9', '0.1', '2.1']
 
     Notes:
-        Follows the authors' code (lixiaotong97/PED), which needs a reference. Two classes of one mean have no line
-        along which to part, where it divides by zero; here they don't. Only means move, so that a step takes O(c² d)
-        time and O(c d) memory, where the code holds [c c d] numbers.
+        Follows the authors' code (lixiaotong97/PED), which needs a reference. There is no line through two equal means:
+        that code divides by zero, and here such classes don't repel each other. Only means move, so that a step takes
+        O(c² d) time and O(c d) memory, where the code holds [c c d] numbers.
     """
     options = {"reference": reference, "radius": radius, "time_step": time_step, "stiffness": stiffness}
     return _moved_features(*_checked("ped_features", features, labels, num_classes, where, **options))
@@ -136,7 +138,7 @@ def _checked(function, features, labels, num_classes, where, reference, **positi
         reference = jnp.asarray(reference, arguments.evidence.dtype)
         if reference.ndim != 2 or reference.shape[1] != arguments.evidence.shape[1]:
             raise InputError(
-                f"{function}: expected reference of {arguments.evidence.shape[1]} features a row, got shape "
+                f"{function}: expected reference of {arguments.evidence.shape[1]} features per row, got shape "
                 f"{reference.shape}; pass the same source's features of its own data."
             )
         check_finite(function, "reference", reference, None)

@@ -11,42 +11,42 @@ from leepjax.solvers.pseudo_inverse import is_resolved, solve
 from leepjax.statistics.columns import Columns
 from leepjax.types import InputError
 
-# A penalty in units of features of size one, above which the map is nothing.
+# For features of size one, the penalty above which the map is practically zero.
 MOST_L2 = 1e30
 
 
 def linear_mse(
     features: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where: ArrayLike | None = None
 ) -> jax.Array:
-    """Linear MSE: how closely a linear map of the source's features fits real targets, weights penalised.
+    """Linear MSE: how closely a linear map of the source's features, with penalised weights, fits real targets.
 
     With features f_i and targets y_i, both vectors:
 
         T = −min_{A,b} { (1/n) Σ_i ‖y_i − A f_i − b‖² + λ ‖A‖²_F }
 
-    It is the negative of all that is minimised, the penalty included, and sums over the target's columns: bring columns
-    of different units to one scale first. λ isn't chosen by the data.
+    It is the negative of the whole objective, including the penalty, and sums over the target's columns: bring columns
+    of different units to one scale first. λ isn't chosen from the data.
 
     Args:
         features: [n d] finite numbers, the input of the source's head.
         targets: [n t] finite numbers, or [n] for a single column.
-        l2: λ ≥ 0. With 0 the map is the least one, and n ≤ d fits anything: 0.
+        l2: λ ≥ 0. With 0 the map is that of minimum norm, and for n ≤ d it fits any targets, so that the score is 0.
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
         A scalar in [−Σ_t var(y_t), 0], higher is better, in the squared units of the targets. NaN when no example
-        counts, or where float32 can't resolve the score and, as under `jax.jit`, no values are there to compute it from
-        in float64.
+        counts, or where float32 can't resolve the score and it
+        can't be recomputed in float64 (as under `jax.jit`).
 
     Raises:
         ValueError: for a negative `l2`; outside jit, for features or targets that aren't finite or shapes that don't
             fit.
 
     Notes:
-        The map solves the normal equations, n·d² + d³; the score is that of its residuals, so that no digits are lost
-        where they are small. The gradient is that at the best map (envelope theorem). The definition
+        The map solves the normal equations in n·d² + d³ operations; the score is computed from its residuals, so that
+        no digits are lost where they are small. The gradient is that at the best map (envelope theorem). The definition
         follows the paper's abstract, the negative regularised mean squared error of a linear regression; its text
-        wasn't at hand. A free intercept, the sum over columns and λ = 1 are choices made here.
+        wasn't available. A free intercept, the sum over columns and λ = 1 are choices made here.
 
     >>> print(f"{linear_mse([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.5], l2=1.0):.4f}")
     -0.7535
@@ -59,10 +59,10 @@ def linear_mse(
 
 
 def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where: ArrayLike | None = None) -> jax.Array:
-    """Label MSE: as `linear_mse`, of the source's outputs, which are fewer than its features.
+    """Label MSE: as `linear_mse`, with the source's outputs in place of its features.
 
     The outputs stand in for the labels that the source was trained for, as they do in `leep`: z_i is the source's
-    output for example i. The definition follows the paper's abstract, as that of `linear_mse` does.
+    output for example i. The definition follows the paper's abstract, as for `linear_mse`.
 
         T = −min_{A,b} { (1/n) Σ_i ‖y_i − A z_i − b‖² + λ ‖A‖²_F }
 
@@ -75,8 +75,8 @@ def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where:
 
     Returns:
         A scalar in [−Σ_t var(y_t), 0], higher is better, in the squared units of the targets. NaN when no example
-        counts, or where float32 can't resolve the score and, as under `jax.jit`, no values are there to compute it from
-        in float64.
+        counts, or where float32 can't resolve the score and it
+        can't be recomputed in float64 (as under `jax.jit`).
 
     Raises:
         ValueError: for a negative `l2`; outside jit, for outputs or targets that aren't finite or shapes that don't
@@ -107,9 +107,9 @@ def _ridge_score(function, name, features, targets, l2, where):
 @jax.jit
 def _neg_ridge_loss(features, targets, where, l2):
     columns = Columns.of(features, targets, where)
-    # As features in another unit want it; beyond the bound it leaves nothing of the map, and would overflow.
+    # The penalty for scaled features. Beyond the bound the map is practically zero, and the penalty would overflow.
     l2 = jnp.minimum(l2 / columns.moments.divisor / columns.moments.divisor, MOST_L2)
-    # What is minimised doesn't change with the map at its minimum, which so has no part in the gradient.
+    # At its minimum the loss doesn't change with the map, so the gradient needn't go through it.
     kernel, known = _ridge(*jax.lax.stop_gradient((columns, l2)))
     residuals = columns.y - jnp.matmul(columns.x, kernel, precision=HIGHEST)
     squares = jnp.matmul(columns.weights, residuals**2, precision=HIGHEST) / columns.size
@@ -118,7 +118,7 @@ def _neg_ridge_loss(features, targets, where, l2):
 
 
 def _ridge(columns, l2):
-    """[d t] the best map, zero along directions in which the features don't vary, and whether rounding leaves it be.
+    """[d t] the best map, zero along directions in which the features don't vary, and [] whether it is resolved.
 
     Features and penalty are brought to unit diagonal, so that features of different scales are resolved alike.
     """

@@ -1,4 +1,4 @@
-"""What is known without a source's outputs: a measure that can't beat these is no evidence."""
+"""Baselines that don't need a source's outputs: a measure is useful only if it beats them."""
 
 from functools import partial
 from typing import Any
@@ -12,9 +12,9 @@ from leepjax.kernels import in_auto_axes, weights_of
 
 
 def neg_log_classes(labels: ArrayLike, *, num_classes: int | None = None, where: ArrayLike | None = None) -> jax.Array:
-    """−log of the number of classes that have an example: what guessing evenly scores as a log-likelihood.
+    """−log of the number of classes that have an example: the log-likelihood of a uniform guess.
 
-    It is the same for every source: it ranks targets, of which those with few classes are easier.
+    It is the same for every source. It ranks targets, since those with fewer classes are easier.
 
     Args:
         labels: [n] integer target classes in [0, num_classes).
@@ -71,7 +71,7 @@ def source_accuracy(card: Any) -> float:
 def num_parameters(card: Any) -> float:
     """The number of a source's parameters, by its card; NaN where the card has none.
 
-    Higher counts as better, as larger networks of a kind transfer better on the whole. It reads
+    Higher is better, because larger networks of one family transfer better on the whole. It reads
     ``card.num_parameters``, and is the same for every target.
     """
     return float(card.num_parameters or "nan")
