@@ -51,7 +51,7 @@ READ = [
     "transfer",
     "adapting",
 ]
-READ += ["distributed", "opening", "cli", "agreement", "engines", "ranking", "report", "studies"]
+READ += ["distributed", "opening", "cli", "agreement", "engines", "ranking", "report", "studies", "measures"]
 
 
 def texts(*folders):
