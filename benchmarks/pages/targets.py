@@ -1,4 +1,4 @@
-"""What was aimed at, and what the committed results say of it."""
+"""The goals of the benchmarks, and what the committed results say about them."""
 
 from collections.abc import Iterable
 from typing import Any
