@@ -56,7 +56,7 @@ def gbc(
 
     Notes:
         n·d² + d³ operations for the components, c² distances of k = min(num_components, d) numbers (c²·k³ if full), and
-        n·k + d² numbers beside the evidence (+ c·k² if full); each class is compared with all others at once. The
+        n·k + d² numbers besides the evidence (+ c·k² if full); each class is compared with all others at once. The
         published spherical code counts the logarithm of the variance once; here, as in a log-determinant, k times.
 
     >>> print(f"{gbc(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
@@ -111,7 +111,7 @@ def _resolved_components(x, variances, weights, floor):
     """The components [n k], with constant ones set to zero, and whether the directions of all others are resolved.
 
     A direction is resolved if its variance exceeds the rounding of the covariance. A component that varies in an
-    unresolved direction matters only if its variance isn't negligible beside the floor.
+    unresolved direction matters only if its variance isn't negligible compared with the floor.
     """
     eps, n = float(jnp.finfo(x.dtype).eps), nonzero_or_one(weights.sum())
     squares = jax.lax.stop_gradient((weights[:, None] * x**2).sum(axis=0) / n)

@@ -57,7 +57,7 @@ def n_leep(
 
     Notes:
         n·d² + d³ operations for the components, n·K·d of them at most for each of up to 100 EM steps (n·K·d² if full),
-        and n·(d + K) + d² numbers beside the evidence. EM starts from k-means++ and stops as scikit-learn's
+        and n·(d + K) + d² numbers besides the evidence. EM starts from k-means++ and stops as scikit-learn's
         GaussianMixture does (1e-3 of the mean log-likelihood; 1e-6 added to variances), which first runs k-means until
         it converges and has full covariances. Some published code leaves out the logarithm.
 

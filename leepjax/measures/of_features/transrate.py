@@ -62,7 +62,7 @@ def transrate(
             finite, labels out of range or shapes that don't fit.
 
     Notes:
-        n·d² + c·d³ operations and c·d² numbers beside the evidence; classes are factorised one after another. The
+        n·d² + c·d³ operations and c·d² numbers besides the evidence; classes are factorised one after another. The
         determinant comes from a Cholesky factor unless rounding would change its logarithm by more than 5e-6 of it, as
         where features are large and a class has fewer examples than d. It then comes from eigenvalues, at twenty times
         the cost, and those of the size of rounding count as zero. Under `jax.vmap` matrices are computed one after

@@ -41,9 +41,9 @@ def ms_leep(
             don't fit.
 
     Notes:
-        Two reads of each source's probs, and m·n numbers beside the memory of `leep`. The sources' numbers of classes
-        may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning of the
-        name: neither the paper's text nor its code was available.
+        Two reads of each source's probs, and m·n numbers in addition to the memory of `leep`. The sources' numbers of
+        classes may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning
+        of the name: neither the paper's text nor its code was available.
 
     >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
     >>> print(f"{ms_leep(sources, labels):.4f}")
@@ -83,9 +83,9 @@ def e_leep(
             don't fit.
 
     Notes:
-        Two reads of each source's probs, and m·n numbers beside the memory of `leep`. The sources' numbers of classes
-        may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning of the
-        name: neither the paper's text nor its code was available.
+        Two reads of each source's probs, and m·n numbers in addition to the memory of `leep`. The sources' numbers of
+        classes may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning
+        of the name: neither the paper's text nor its code was available.
 
     >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
     >>> print(f"{e_leep(sources, labels):.4f}")

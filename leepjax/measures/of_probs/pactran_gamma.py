@@ -46,7 +46,7 @@ def pactran_gamma(
         where: [n] mask of the examples that count, or non-negative weights.
 
     Returns:
-        A scalar ≤ 0, in nats per example, higher is better; below 0 for one class, too, as the bound of the denominator
+        A scalar ≤ 0, in nats per example, higher is better; also below 0 for one class, as the bound of the denominator
         isn't tight. NaN when no example counts. Each step reads `probs` five times and writes arrays as large; no
         array is examples × target × source classes.
 
