@@ -49,6 +49,9 @@ ALLOWED = {
     | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "ranking"},
     "experiments": {"opening"},
     "adapting": BASE | {"data", "models", "opening", "extraction", "transfer", "adapting"},
+    "choosing": BASE
+    | {"interrupts", "agreement", "solvers", "opening", "engines", "data", "models", "extraction"}
+    | {"transfer", "ranking", "adapting", "choosing"},
     "studies": BASE
     | STATISTICS
     | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "studies"},

@@ -1,0 +1,82 @@
+"""What a race asks for, and its replay from outcomes that are known already."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Outcomes(NamedTuple):
+    """How well a source does on each of the first m examples."""
+
+    outcomes: np.ndarray
+    """[m] higher is better: whether the example is predicted correctly, for accuracy"""
+    losses: np.ndarray
+    """[m] lower is better: a smoother loss, which decides between equal means of outcomes"""
+    seconds: float
+    """what this look at the source cost"""
+
+
+class Evidence(Protocol):
+    """Sources that can be looked at, on examples in one fixed stratified order."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the sources, each once."""
+        ...
+
+    @property
+    def num_examples(self) -> int: ...
+
+    @property
+    def num_classes(self) -> int: ...
+
+    def cost(self, source: int, start: int, stop: int) -> float:
+        """The expected seconds of a look at the examples from `start` to `stop` when those before it are known."""
+        ...
+
+    def look(self, sources: Sequence[int], num_examples: int) -> Iterable[tuple[int, Outcomes]]:
+        """Look at the first examples through each of the sources; a source that fails is left out."""
+        ...
+
+
+class Replay:
+    """Evidence that is known already, so that a race takes milliseconds.
+
+    Args:
+        names: of the sources.
+        outcomes_of: (source, number of examples m) → outcomes [m] and losses [m], which are kept.
+        seconds_per_example: [s] by source.
+        num_examples: n.
+        num_classes: c.
+        seconds_per_source: [s] what opening each source costs, before its first look.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        outcomes_of: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
+        seconds_per_example: Sequence[float] | np.ndarray,
+        num_examples: int,
+        num_classes: int,
+        seconds_per_source: Sequence[float] | np.ndarray | None = None,
+    ):
+        self.names, self.num_examples, self.num_classes = list(names), num_examples, num_classes
+        self._outcomes_of = outcomes_of
+        self._known: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._seconds = np.asarray(seconds_per_example, float)
+        opening = np.zeros(len(names)) if seconds_per_source is None else np.asarray(seconds_per_source, float)
+        self._opening = opening
+        self._looked_at = np.zeros(len(names), int)
+
+    def cost(self, source: int, start: int, stop: int) -> float:
+        return float((stop - start) * self._seconds[source] + (self._opening[source] if start == 0 else 0))
+
+    def look(self, sources: Sequence[int], num_examples: int) -> Iterable[tuple[int, Outcomes]]:
+        for source in sources:
+            key = source, num_examples
+            if key not in self._known:
+                self._known[key] = self._outcomes_of(source, num_examples)
+            seconds = self.cost(source, int(self._looked_at[source]), num_examples)
+            self._looked_at[source] = num_examples
+            yield source, Outcomes(*self._known[key], seconds)

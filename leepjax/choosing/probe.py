@@ -1,0 +1,34 @@
+"""The outcomes of the ridge probe, example by example: each is predicted by the fit to all the others."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from leepjax.solvers.ridge import ridge
+
+
+class ProbeOutcomes(NamedTuple):
+    """Leave-one-out predictions of the labels."""
+
+    correct: np.ndarray
+    """[n] 1 where the class is predicted correctly, otherwise 0"""
+    losses: np.ndarray
+    """[n] squared error, summed over the classes"""
+
+
+def probe_outcomes(features: np.ndarray, labels: np.ndarray, num_classes: int) -> ProbeOutcomes:
+    """The leave-one-out outcomes of `leepjax.solvers.ridge` for features [n d] and labels [n]."""
+    correct, losses = _outcomes(jnp.asarray(features, jnp.float32), jnp.asarray(labels), num_classes)
+    # Features that aren't finite predict nothing: such a source is never ahead.
+    losses = np.nan_to_num(np.asarray(losses, float), nan=np.inf)
+    return ProbeOutcomes(np.where(np.isfinite(losses), correct, 0.0).astype(float), losses)
+
+
+@partial(jax.jit, static_argnums=2)
+def _outcomes(features, labels, num_classes):
+    errors = ridge(features, labels, num_classes).errors
+    predictions = (jax.nn.one_hot(labels, num_classes, dtype=errors.dtype) - errors).argmax(axis=1)
+    return predictions == labels, (errors**2).sum(axis=1)
