@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 if TYPE_CHECKING:  # the command line reads this module, and --help needs no JAX
     import jax
@@ -14,6 +14,16 @@ SplitChoice = Literal["train", "val", "test", "all"]
 
 EngineName = Literal["serial", "processes", "ray"]
 """Where units of work run: in this process, in several of this machine, or in Ray's workers."""
+
+
+DType = Literal["float32", "bfloat16"]
+"""Dtype of a source's computation."""
+
+Verify = Literal["head", "ridge", "finetune", "none"]
+"""How the sources of a ranking are verified: what is trained."""
+
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "auroc"]
+"""What verification measures on test examples; of log_loss, lower is better."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,51 @@ class Reading:
     """Image column of a Parquet file, hf: or tfds: set; by default the only one, or the one called image."""
     label_column: str | None = None
     """Label column; by default the one declared as label, or called label, class, target or similar."""
+
+
+@dataclass(frozen=True)
+class RankingSettings:
+    """How sources are ranked and verified; `rank` describes each field."""
+
+    verify: Verify = "head"
+    """What to train to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
+    metric: Metric = "accuracy"
+    """What to measure on test examples; of log_loss, lower is better."""
+    test: Any = None
+    """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
+    test_fraction: float = 0.2
+    """The fraction of a target without a test split that is held out at a time, in (0, 1)."""
+    limit: int | None = None
+    """Use at most this many examples of a target, stratified by class."""
+    seed: int = 0
+    """Seed of the limit, the split, the bootstrap and the training."""
+    resamples: int = 200
+    """Bootstrap resamples for the intervals; 0 for none."""
+    confidence: float = 0.95
+    """Confidence of the intervals, in (0, 1)."""
+    batch_size: int = 256
+    """Largest number of images that pass through a source at once."""
+    dtype: DType | None = None
+    """Dtype of the sources' computation; by default float32."""
+
+
+class RankingKeywords(TypedDict, total=False):
+    """The fields of `RankingSettings` and `Reading` as keyword arguments."""
+
+    verify: Verify
+    metric: Metric
+    test: Any
+    test_fraction: float
+    limit: int | None
+    seed: int
+    resamples: int
+    confidence: float
+    batch_size: int
+    dtype: DType | None
+    strict: bool
+    split: SplitChoice | None
+    image_column: str | None
+    label_column: str | None
 
 
 class InputError(ValueError):

@@ -9,13 +9,14 @@ from typing import Any
 from leepjax.adapting.parts import Adapted, Parts, card, check_free, rows, weights_path
 from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, write_source
 from leepjax.models.opening import load_source
-from leepjax.models.source import DType, Source
+from leepjax.models.source import Source
 from leepjax.storage.locks import locked
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import Trained, fine_tune, from_scratch, logits_of
 from leepjax.transfer.loop import Progress, in_memory
 from leepjax.transfer.metrics import metrics
 from leepjax.transfer.recipe import FineTuning, Recipe
+from leepjax.types import DType
 
 Options = dict[str, Any]
 

@@ -6,13 +6,13 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import cache_folder, check_writable, unkept_if
-from leepjax.types import Reading
+from leepjax.types import RankingSettings, Reading
 
 TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 """A path, or - for stdin."""
@@ -34,21 +34,15 @@ class ExampleOptions(Reading):
 
 
 @dataclass(frozen=True)
-class RankingOptions:
+class RankingOptions(RankingSettings):
     """How sources are ranked, and how the ranking is verified: options of rank and sweep."""
 
+    test: str | None = None
+    """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     sources: str | None = None
     """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
     measures: str | None = None
-    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one ranks."""
-    verify: Literal["head", "ridge", "finetune", "none"] = "head"
-    """What to train to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
-    limit: int | None = None
-    """Use at most this many examples of a target, stratified by class."""
-    seed: int = 0
-    """Seed of the limit, the split, the bootstrap and the training."""
-    resamples: int = 200
-    """Bootstrap resamples for the intervals; 0 for none."""
+    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one leads."""
     out: Path | None = None
     """Folder for results.jsonl and report.html; running again doesn't repeat recorded measurements."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True

@@ -133,6 +133,10 @@ class Target:
             test=self.test and self.test.of_classes(names),
         )
 
+    def with_test(self, test: "Target | None") -> Self:
+        """Replace the part to verify on."""
+        return replace(self, test=test)
+
     def joined(self, other: Self) -> Self:
         """Append the examples of another target with the same classes."""
         fingerprints = [target.with_contents().fingerprint.encode() for target in (self, other)]

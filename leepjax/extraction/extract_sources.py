@@ -11,12 +11,11 @@ from leepjax.callbacks import OVERALL, OnProgress, counted
 from leepjax.extraction.extract import extract as extract_one
 from leepjax.extraction.extract import table_path
 from leepjax.extraction.table import Evidence, Storage, Table
-from leepjax.models.source import DType
 from leepjax.opening.sources import NOT_OF_A_SOURCE, AnySource, Failed, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget, open_target
 from leepjax.storage.files import check_writable
 from leepjax.storage.records import Failure
-from leepjax.types import InputError, SplitChoice, unknown_name
+from leepjax.types import DType, InputError, SplitChoice, unknown_name
 
 
 class Extracted(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,10 @@ from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.shards import read_weights
 from leepjax.storage.files import digest
-from leepjax.types import InputError, Outputs, unknown_name
+from leepjax.types import DType, InputError, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]
 """``apply(params, images)``: normalised images [n h w 3] → ``Outputs``. Pure; equal functions are compiled once."""
-DType = Literal["float32", "bfloat16"]
 
 
 class Network(Protocol):

@@ -14,7 +14,7 @@ from leepjax.models.opening import find_source, sets
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest
-from leepjax.types import InputError
+from leepjax.types import DType, InputError
 
 AnySource = str | os.PathLike | Source
 """An argument of `load_source`, the name of a set of sources, or an opened source."""
@@ -52,8 +52,10 @@ def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -
     return opened.sources
 
 
-def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None) -> Opened:
+def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None, dtype: DType | None = None) -> Opened:
     """Open sources as `open_sources` does, but leave out those that can't be opened. Names are checked first.
+
+    With a `dtype`, the sources compute in it.
 
     Raises:
         InputError: when no source is given, one is given twice, or a name is unknown.
@@ -63,7 +65,8 @@ def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None) -> O
     openers = [partial(_itself, each) if isinstance(each, Source) else find_source(each) for each in chosen]
     for each, open_source in zip(chosen, openers, strict=True):
         try:
-            opened.append((each, open_source()))
+            source = open_source()
+            opened.append((each, replace(source, dtype=dtype) if dtype else source))
         except NOT_OF_A_SOURCE:
             raise
         except Exception as error:

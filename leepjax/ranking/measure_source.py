@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import scipy.stats
 from threadpoolctl import threadpool_limits
 
 from leepjax.callbacks import OnProgress, counted
-from leepjax.data.target import Target
 from leepjax.engines.units import Unit
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
@@ -23,14 +21,11 @@ from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
 from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.ranking.plan import CARD_MEASURES, Plan
+from leepjax.ranking.verify_source import verify_source
 from leepjax.storage.files import digest
 from leepjax.storage.records import SCHEMA, Record
-from leepjax.transfer.finetune import fine_tune
-from leepjax.transfer.head import retrain_head
-from leepjax.transfer.recipe import FineTuning
-from leepjax.transfer.ridge import fit_ridge
 
-REVISION = "5"
+REVISION = "6"
 """Raise this when values of a measure or verification, or the digest of a target, change: records from before are then
 measured again."""
 
@@ -86,7 +81,7 @@ def measure_source(
 
     Images are read only if a record is unknown. Features are kept in the folder `cache`, if there is one.
     """
-    table = functools.cache(lambda: _extract(source, plan.target, cache, label, on_progress))
+    table = functools.cache(lambda: _extract(source, plan, cache, label, on_progress))
     to_do = keys(plan, source)
     for done, (key, (kind, name)) in enumerate(to_do.items()):
         on_progress(f"{label}: {name}", done, len(to_do))
@@ -108,12 +103,13 @@ def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record
     elif kind == "score":
         value, low, high, draws = _score(plan, table(), name)
     else:
-        value, low, high = _verify(plan, source, table(), label, on_progress)
+        value, low, high, draws = verify_source(plan, source, table(), label, on_progress)
     return Record(
         key=key,
         kind=kind,
         num_examples=len(plan.train if kind == "score" else plan.test),
         measure=name,
+        metric=plan.settings.metric if kind == "verify" else "",
         value=_or_none(value),
         low=_or_none(low),
         high=_or_none(high),
@@ -133,9 +129,9 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
         "target_hash": plan.target.fingerprint,
         "num_classes": len(plan.target.classes),
         "split": plan.split,
-        "seed": plan.seed,
-        "resamples": plan.resamples,
-        "confidence": plan.confidence,
+        "seed": plan.settings.seed,
+        "resamples": plan.settings.resamples,
+        "confidence": plan.settings.confidence,
         "revision": REVISION,
         "source": valid_unicode(source.name),
         "source_hash": digest(source.identity.encode()),
@@ -147,33 +143,10 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
 
 def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
     features, probs, labels = (array[plan.train] for array in (table.features, table.probs, table.labels))
-    weights = bootstrap_weights(len(labels), plan.resamples, plan.seed)
+    weights = bootstrap_weights(len(labels), plan.settings.resamples, plan.settings.seed)
     value, draws = score_with_draws(measure, features, probs, labels, len(plan.target.classes), weights)
     ends = ends_of_range(measure, features, labels)
-    return value, *interval(value, draws, plan.confidence, ends), draws.tolist()
-
-
-def _verify(
-    plan: Plan, source: Source, table: Table, label: str, on_progress: OnProgress
-) -> tuple[float, float, float]:
-    """Test accuracy after training on the training part, with its Wilson interval."""
-    labels = table.labels[plan.test]
-    if plan.verify == "finetune":
-        train_set, test_set = plan.target.subset(plan.train), plan.target.subset(plan.test)
-
-        def on_step(progress):
-            on_progress(f"{label}: fine-tuning", progress.step + 1, progress.num_steps)
-
-        recipe = FineTuning(seed=plan.seed)
-        logits = fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step).logits
-    else:
-        fit = fit_ridge if plan.verify == "ridge" else functools.partial(retrain_head, seed=plan.seed)
-        fitted = fit(table.features[plan.train], table.labels[plan.train], len(plan.target.classes))
-        logits = np.asarray(fitted.head.logits(table.features[plan.test]))
-    predicted = logits.argmax(axis=1)
-    correct = scipy.stats.binomtest(int((predicted == labels).sum()), len(labels))
-    low, high = correct.proportion_ci(plan.confidence, method="wilson")
-    return correct.statistic, float(low), float(high)
+    return value, *interval(value, draws, plan.settings.confidence, ends), draws.tolist()
 
 
 def _key(plan: Plan, source: Source, kind: str, name: str) -> str:
@@ -183,16 +156,18 @@ def _key(plan: Plan, source: Source, kind: str, name: str) -> str:
         plan.split,
         kind,
         name,
-        plan.seed,
-        plan.resamples,
-        plan.confidence,
+        plan.settings.seed,
+        plan.settings.resamples,
+        plan.settings.confidence,
+        plan.settings.metric if kind == "verify" else None,
         CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
     return digest(repr(settings).encode())
 
 
-def _extract(source: Source, target: Target, cache: Path | None, label: str, on_progress: OnProgress) -> Table:
-    return extract(source, target, cache=cache, on_batch=counted(f"{label}: images", len(target), on_progress))
+def _extract(source: Source, plan: Plan, cache: Path | None, label: str, on_progress: OnProgress) -> Table:
+    on_batch = counted(f"{label}: images", len(plan.target), on_progress)
+    return extract(source, plan.target, batch_size=plan.settings.batch_size, cache=cache, on_batch=on_batch)
 
 
 def _or_none(value: float) -> float | None:

@@ -10,8 +10,8 @@ from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
 from leepjax.ranking.carry_out import carry_out, check_out
-from leepjax.ranking.plan import Verify, make_plan
-from leepjax.types import SplitChoice
+from leepjax.ranking.plan import make_plan
+from leepjax.types import DType, Metric, SplitChoice, Verify
 
 
 def rank(
@@ -20,11 +20,15 @@ def rank(
     measures: Sequence[str] | None = None,
     *,
     verify: Verify = "head",
+    metric: Metric = "accuracy",
+    test: AnyTarget | None = None,
+    test_fraction: float = 0.2,
     limit: int | None = None,
     seed: int = 0,
     resamples: int = 200,
     confidence: float = 0.95,
-    test_fraction: float = 0.2,
+    batch_size: int = 256,
+    dtype: DType | None = None,
     strict: bool = False,
     split: SplitChoice | None = None,
     image_column: str | None = None,
@@ -33,11 +37,12 @@ def rank(
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> Ranking:
-    """Rank source models for a target by transferability, and check the ranking against real accuracies.
+    """Rank source models for a target by transferability: by the accuracy of heads trained on them, and by measures.
 
-    Each source sees each image once; every measure reads what it says of them. With verification the examples are
-    split: measures see the training part only, and the accuracy on the test part of a head (or of the whole network)
-    trained on the training part is what their rankings are compared with.
+    Each source sees each image once; measures and heads read its outputs. With verification a head (or the whole
+    network) is trained for each source and judged on examples that it wasn't trained on. On a small target without a
+    test part the examples are held out in turn (repeated stratified cross-fitting), so that each is a test example;
+    otherwise one part is held out. Measures see the examples that heads are trained on.
 
     Args:
         target: ``digits``; a folder ``class/image.png``; an ``.npz`` with `images` and `labels`; a ``.parquet``;
@@ -50,13 +55,21 @@ def rank(
             source reaches on its own test set, and how large it is.
         verify: ``head`` re-trains a linear head, ``ridge`` fits one by least squares in closed form, which is cheapest,
             ``finetune`` trains everything, ``none`` verifies nothing.
+        metric: of verification: ``accuracy``; ``balanced_accuracy``, the mean recall of the classes; ``macro_f1``;
+            ``log_loss`` in nats, where lower is better (not with ``ridge``, which gives no probabilities); or
+            ``auroc``, of each class against the rest, the mean over the classes.
+        test: a second target with the same classes to verify on, its test split if it comes in splits; by default the
+            target's own test split, or else parts of the target.
+        test_fraction: of a target without a test part, the share that is held out at a time, in (0, 1). Heads are
+            cross-fitted in 1 / test_fraction folds, twice, where this share is fewer than 1,000 examples.
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals, which helps where measures are
             slow. Each resample is scored anew: little work for LEEP and what shares its joint, while ``knn`` and
             ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and ``calibrated_leep`` iterate.
         confidence: of the intervals, in (0, 1).
-        test_fraction: share of the examples kept for verification, in (0, 1).
+        batch_size: largest number of images that pass through a source at once.
+        dtype: of the sources' computation, ``float32`` or ``bfloat16``; by default that of each source.
         strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
             left out and counted in a warning otherwise.
         split: of a target that comes in splits, the part to use (``train``, ``val`` or ``test``), or ``all`` as one
@@ -87,16 +100,20 @@ def rank(
         target,
         measures,
         verify=verify,
+        metric=metric,
+        test=test,
+        test_fraction=test_fraction,
         limit=limit,
         seed=seed,
         resamples=resamples,
         confidence=confidence,
-        test_fraction=test_fraction,
+        batch_size=batch_size,
+        dtype=dtype,
         strict=strict,
         split=split,
         image_column=image_column,
         label_column=label_column,
     )
-    opened = open_each("rank", sources)
+    opened = open_each("rank", sources, dtype)
     (ranking,) = carry_out("rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress)
     return ranking

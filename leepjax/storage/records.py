@@ -42,14 +42,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     measure: str
     """A name in `leepjax.MEASURES`, ``source_accuracy``, or the verification (`rank`'s `verify`)."""
+    metric: str = ""
+    """What a verification measures; empty for scores, and for accuracies of version 1 and early ones of version 2."""
     value: float | None
-    """Higher is better; None where the measure is undefined (NaN)."""
+    """Higher is better, except for the metric log_loss; None where the measure is undefined (NaN)."""
     low: float | None
     high: float | None
-    """`low` and `high`: ends of the bootstrap interval over examples; None where it is undefined."""
+    """`low` and `high`: ends of the interval over examples, for accuracies Wilson's, otherwise the bootstrap's; None
+    where it is undefined."""
     confidence: Annotated[float, Meta(gt=0, lt=1)]
     draws: tuple[float | None, ...] = ()
-    """Value in each bootstrap resample. All sources share the resamples, so that paired differences can be tested."""
+    """Value in each bootstrap resample of the scored, or of the test examples. All sources share the resamples, so that
+    paired differences can be tested."""
     seed: int
     resamples: Count | None = None
     """Requested number of bootstrap resamples; None in version 1, where it is the number of draws."""

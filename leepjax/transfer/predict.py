@@ -8,7 +8,8 @@ from jax.sharding import NamedSharding
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.distributed.sharding import local_rows
-from leepjax.models.source import Apply, DType, forward
+from leepjax.models.source import Apply, forward
+from leepjax.types import DType
 
 
 def predict(

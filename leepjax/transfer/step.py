@@ -10,10 +10,11 @@ import optax
 from flax import nnx
 
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.models.source import DType, cast
+from leepjax.models.source import cast
 from leepjax.transfer.augment import augment
 from leepjax.transfer.optimizer import chain
 from leepjax.transfer.recipe import Recipe
+from leepjax.types import DType
 
 
 class TrainState(NamedTuple):

@@ -10,14 +10,14 @@ from flax import nnx
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.split import train_test_split
-from leepjax.models.source import DType, Merged
+from leepjax.models.source import Merged
 from leepjax.storage.files import digest
 from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Loop, Progress
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.step import StepConfig, TrainState, initial_state
-from leepjax.types import InputError
+from leepjax.types import DType, InputError
 
 COMPILED = ("optimizer", "momentum", "weight_decay", "crop", "flip", "batch_norm", "accumulate")
 """Fields of a recipe on which the compiled program depends."""

@@ -143,7 +143,7 @@ def test_labels_mean_the_same_in_each_split(tmp_path):
 
 def test_commands_train_and_verify_on_their_own_parts(tmp_path):
     root = in_splits(tmp_path / "x", "train", "val", "test")
-    options = {"verify": "head", "limit": None, "seed": 0, "resamples": 0, "confidence": 0.9, "test_fraction": 0.5}
+    options = {"verify": "finetune", "limit": None, "seed": 0, "resamples": 0, "confidence": 0.9, "test_fraction": 0.5}
     study = make_plan("rank", root, ["leep"], strict=True, **options)
     ids = np.array(study.target.ids)
     assert {id.split("/")[0] for id in ids[study.train]} == {"train"}

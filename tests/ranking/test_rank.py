@@ -1,33 +1,41 @@
 """`rank` as a function: scores, verification, targets, and the errors of bad arguments."""
 
 import errno
+import inspect
+from dataclasses import fields
+from typing import get_type_hints
 
 import numpy as np
 import pytest
+import scipy.stats
 from PIL import Image
 
 import leepjax as lj
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
-from leepjax.data.split import stratified_limit, train_test_split
+from leepjax.data.split import folds_of, stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.ranking import measure_source as measuring
+from leepjax.ranking import plan as planning
+from leepjax.ranking import verify_source as verifying
+from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.ranking.plan import make_plan
+from leepjax.ranking.verify_source import wilson
 from leepjax.storage.files import WriteError
 from leepjax.storage.records import read_records
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head
+from leepjax.transfer.metrics import metrics
 from leepjax.transfer.ridge import fit_ridge
-from leepjax.types import InputError
+from leepjax.types import InputError, RankingKeywords, RankingSettings, Reading
 
 EIGHT = Preprocessing(image_size=8)
 
 SOURCES = ("random", "cifar10-animals")
 MEASURES = ("leep", "h_score")
 SMALL = {"limit": 60, "resamples": 20}
-PLAN = {"confidence": 0.95, "test_fraction": 0.2, "strict": False}
 LEEP_ALONE = {"measures": "leep", "verify": "none", "resamples": 20}
 
 
@@ -38,33 +46,43 @@ def ran(tmp_path_factory):
     return lj.rank("digits", SOURCES, MEASURES, out=folder, cache=folder / "cache", **SMALL), folder
 
 
-def parts(ran, source):
-    """The source's features, probs and labels of the training and of the test part, computed apart."""
+def table_of(ran, source):
+    """The source's outputs for the examples, computed apart."""
     target = digits().subset(stratified_limit(digits().labels, 60, seed=0))
-    table = extract(load_source(source), target, cache=ran[1] / "cache")
-    split = train_test_split(target.labels, 0.2, seed=0)
-    return [(table.features[part], table.probs[part], table.labels[part]) for part in split]
+    return extract(load_source(source), target, cache=ran[1] / "cache")
+
+
+def cross_fitted(table, fit):
+    """[2 60] whether each example is predicted right by a head of the other folds, in each repeat."""
+    right = []
+    for folds in folds_of(table.labels, 5, 2, seed=0):
+        predicted = np.full(60, -1)
+        for fold in range(5):
+            others = folds != fold
+            head = fit(table.features[others], table.labels[others], 10).head
+            predicted[~others] = head.logits(table.features[~others]).argmax(axis=1)
+        right.append(predicted == table.labels)
+    return np.array(right)
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_scores_are_the_measures_of_the_training_part(ran, source):
-    ranking, _ = ran
-    (features, probs, labels), _ = parts(ran, source)
-    assert len(labels) == 48
-    assert ranking.scores("leep")[source] == pytest.approx(float(lj.leep(probs, labels, num_classes=10)), abs=1e-4)
-    h_score = float(lj.h_score(features, labels, num_classes=10))
+def test_scores_are_the_measures_of_all_examples(ran, source):
+    ranking, table = ran[0], table_of(ran, source)
+    assert ranking.scores("leep")[source] == pytest.approx(float(lj.leep(table.probs, table.labels)), abs=1e-4)
+    h_score = float(lj.h_score(table.features, table.labels, num_classes=10))
     assert ranking.scores("h_score")[source] == pytest.approx(h_score, abs=1e-3)
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_accuracy_is_that_of_a_head_on_the_test_part(ran, source):
-    ranking, _ = ran
-    (features, _, labels), (test_features, _, test_labels) = parts(ran, source)
-    head = retrain_head(features, labels, 10).head
-    accuracy = np.mean(head.logits(test_features).argmax(axis=1) == test_labels)
-    assert ranking.accuracies[source] == pytest.approx(accuracy)
-    (record,) = [r for r in ranking.records if (r.source, r.measure) == (source, "head")]
+def test_accuracy_is_that_of_heads_on_every_example_that_they_were_not_trained_on(ran, source):
+    right = cross_fitted(table_of(ran, source), retrain_head)
+    (record,) = [r for r in ran[0].records if (r.source, r.measure) == (source, "head")]
+    assert record.value == pytest.approx(right.mean())
+    assert (record.kind, record.metric, record.num_examples) == ("verify", "accuracy", 60)
     assert 0 <= record.low < record.value < record.high <= 1
+    weights = bootstrap_weights(60, 20, seed=0)
+    expected = [row @ right[draw % 2] / 60 for draw, row in enumerate(weights)]
+    np.testing.assert_allclose(record.draws, expected, atol=1e-6)
 
 
 def test_the_trained_source_ranks_above_the_random_one(ran):
@@ -98,14 +116,56 @@ def test_a_ridge_probe_verifies_beside_a_head(ran):
     ranking = lj.rank("digits", SOURCES, MEASURES, verify="ridge", out=ran[1], cache=ran[1] / "cache", **SMALL)
     assert ranking.verified_by == "ridge"
     for source in SOURCES:
-        (features, _, labels), (test_features, _, test_labels) = parts(ran, source)
-        logits = fit_ridge(features, labels, 10).head.logits(test_features)
-        assert ranking.accuracies[source] == pytest.approx(np.mean(logits.argmax(axis=1) == test_labels))
+        assert ranking.accuracies[source] == pytest.approx(cross_fitted(table_of(ran, source), fit_ridge).mean())
         assert ranking.scores("leep")[source] == ran[0].scores("leep")[source]
-        (record,) = [r for r in ranking.records if (r.source, r.measure) == (source, "ridge")]
-        assert (record.kind, record.num_examples) == ("verify", 12)
-        assert 0 <= record.low < record.value < record.high <= 1
     assert {record.measure for record in read_records(ran[1] / "results.jsonl")} == {*MEASURES, "head", "ridge"}
+
+
+def test_another_test_set_is_verified_on_and_nothing_else(ran):
+    """Its metric is that of one head, of which no example of the test set has seen anything."""
+    test = digits().subset(np.arange(1700, 1760))
+    options = {"verify": "ridge", "metric": "macro_f1", "test": test}
+    ranking = lj.rank("digits", "cifar10-animals", "leep", cache=ran[1] / "cache", **options, **SMALL)
+    train, held = table_of(ran, "cifar10-animals"), extract(load_source("cifar10-animals"), test)
+    logits = fit_ridge(train.features, train.labels, 10).head.logits(held.features)
+    assert ranking.accuracies["cifar10-animals"] == pytest.approx(metrics(logits, held.labels).macro_f1)
+    (record,) = [record for record in ranking.records if record.kind == "verify"]
+    assert (record.metric, record.num_examples, len(record.draws)) == ("macro_f1", 60, 20)
+    assert ranking.scores("leep")["cifar10-animals"] == ran[0].scores("leep")["cifar10-animals"]
+
+
+def plan_of(**options):
+    return make_plan("rank", "digits", ["leep"], **{"limit": 60} | options)
+
+
+def test_small_sets_are_held_out_in_turn_and_large_ones_once(monkeypatch):
+    small = plan_of(test_fraction=0.25)
+    assert small.is_cross_fitted
+    assert small.folds.shape == (2, 60)
+    assert len(np.unique(small.folds)) == 4
+    assert len(small.train) == len(small.test) == 60
+    tuned = plan_of(verify="finetune")
+    monkeypatch.setattr(planning, "FEW_TEST_EXAMPLES", 12)
+    large = plan_of()
+    for plan in (large, tuned):
+        assert not plan.is_cross_fitted
+        expected = train_test_split(plan.target.labels, 0.2, 0)
+        for part, indices in zip((plan.train, plan.test), expected, strict=True):
+            np.testing.assert_array_equal(part, indices)
+    assert len({small.split, large.split, plan_of(seed=1).split}) == 3
+
+
+def test_settings_are_the_same_as_keywords_as_fields_and_in_the_signature():
+    hints = {field.name: field.default for kind in (RankingSettings, Reading) for field in fields(kind)}
+    assert get_type_hints(RankingKeywords).keys() == hints.keys()
+    signature = inspect.signature(lj.rank).parameters
+    assert {name: signature[name].default for name in hints} == hints
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (5, 5), (7, 30)])
+def test_the_interval_of_an_accuracy_is_wilsons(right, n):
+    low, high = scipy.stats.binomtest(right, n).proportion_ci(0.9, method="wilson")
+    assert wilson(right / n, n, 0.9) == pytest.approx((low, high))
 
 
 def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monkeypatch):
@@ -116,7 +176,7 @@ def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monk
         right = np.arange(len(test_set)) < 9
         return Trained(None, np.eye(10)[np.where(right, test_set.labels, (test_set.labels + 1) % 10)], [])
 
-    monkeypatch.setattr(measuring, "fine_tune", fake)
+    monkeypatch.setattr(verifying, "fine_tune", fake)
     ranking = lj.rank("digits", "random", "leep", verify="finetune", cache=ran[1] / "cache", **SMALL)
     assert sizes == [(48, 12, 0)]
     assert ranking.accuracies == {"random": 9 / 12}
@@ -160,7 +220,17 @@ def test_progress_ends_at_its_total(ran):
         ({"resamples": -1}, r"rank: resamples must be >= 0, got -1; 0 leaves"),
         ({"confidence": 95}, r"rank: confidence must lie between 0 and 1, got 95"),
         ({"test_fraction": 0}, r"rank: test_fraction must lie between 0 and 1, got 0"),
-        ({"limit": 2}, r"rank: expected examples in both parts of the split, got 2 and 0; add images or verify none"),
+        ({"metric": "f1"}, r"metric: expected one of 5 known names, got 'f1'; choose among accuracy, "),
+        ({"metric": "log_loss", "verify": "ridge"}, r"rank: expected a metric other than log_loss for ridge probes"),
+        ({"batch_size": 0}, r"rank: batch_size must be at least 1, got 0; pass 1 or more\."),
+        ({"dtype": "float16"}, r"dtype: expected one of 2 known names, got 'float16'"),
+        ({"test": "nowhere"}, r"target: expected a folder, an \.npz or one of digits, got 'nowhere'"),
+        ({"test": "digits", "verify": "none"}, r"rank: expected no test set without verification, got one"),
+        ({"test": (np.zeros((4, 8, 8), np.uint8), [0, 0, 1, 1])}, r"rank: expected the same classes in both sets"),
+        (
+            {"limit": 2, "verify": "finetune"},
+            r"rank: expected examples in both parts of the split, got 2 and 0; add images or verify none",
+        ),
         ({"target": "nowhere"}, r"target: expected a folder, an \.npz or one of digits, got 'nowhere'"),
         (
             {"target": from_arrays(np.zeros((4, 8, 8), np.uint8), [1] * 4, ["cat", "dog"], name="pets")},
@@ -176,8 +246,7 @@ def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change
 
 def test_all_stands_for_every_measure_and_nothing_for_the_default_ones():
     every, default = (
-        make_plan("rank", "digits", measures, verify="none", limit=20, seed=0, resamples=0, **PLAN).measures
-        for measures in (["all"], None)
+        make_plan("rank", "digits", measures, verify="none", limit=20).measures for measures in (["all"], None)
     )
     assert every == tuple(lj.MEASURES)
     assert default == lj.DEFAULT_MEASURES

@@ -1,0 +1,81 @@
+"""Verification: the metric of heads, or of the whole network, on examples that they weren't trained on."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+
+from leepjax.callbacks import OnProgress
+from leepjax.extraction.table import Table
+from leepjax.models.source import Source
+from leepjax.ranking.bootstrap import bootstrap_weights, interval
+from leepjax.ranking.plan import Plan
+from leepjax.transfer.cross_fitting import cross_fit
+from leepjax.transfer.finetune import fine_tune
+from leepjax.transfer.head import Head, retrain_head
+from leepjax.transfer.metric_draws import metric_draws, metric_value
+from leepjax.transfer.recipe import FineTuning
+from leepjax.transfer.ridge import fit_ridge
+
+
+class Verified(NamedTuple):
+    """A metric on held-out examples, its interval, and its value in each resample of them."""
+
+    value: float
+    low: float
+    high: float
+    draws: list[float]
+
+
+def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progress: OnProgress) -> Verified:
+    """Train as the plan has it, and measure its metric on the held-out examples; of several repeats, the mean.
+
+    All sources share the resamples of the held-out examples, so that their draws can be compared one by one.
+    """
+    settings = plan.settings
+    if plan.verify == "finetune":
+        logits = _fine_tuned(plan, source, label, on_progress)[None]
+    else:
+        fit = _ridge if plan.verify == "ridge" else functools.partial(_head, settings.seed)
+        logits = cross_fit(table.features, table.labels, len(plan.target.classes), plan.folds, fit)[:, plan.test]
+    labels = table.labels[plan.test]
+    value = metric_value(settings.metric, logits, labels)
+    weights = bootstrap_weights(len(labels), settings.resamples, settings.seed)
+    draws = metric_draws(settings.metric, logits, labels, weights)
+    return Verified(value, *_interval(plan, value, draws), draws.tolist())
+
+
+def _interval(plan: Plan, value: float, draws: np.ndarray) -> tuple[float, float]:
+    """Wilson's interval of an accuracy, which also holds where all or no predictions are right: resamples are all equal
+    there. For other metrics, the bootstrap's interval.
+    """
+    settings = plan.settings
+    if settings.metric != "accuracy":
+        return interval(value, draws, settings.confidence, None if settings.metric == "log_loss" else (0, 1))
+    return wilson(value, len(plan.test), settings.confidence)
+
+
+def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of a share of n examples; the share times n needn't be whole."""
+    z = scipy.stats.norm.isf((1 - confidence) / 2)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def _fine_tuned(plan: Plan, source: Source, label: str, on_progress: OnProgress) -> np.ndarray:
+    def on_step(progress):
+        on_progress(f"{label}: fine-tuning", progress.step + 1, progress.num_steps)
+
+    train_set, test_set = plan.target.subset(plan.train), plan.target.subset(plan.test)
+    recipe = FineTuning(seed=plan.settings.seed)
+    return fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step).logits
+
+
+def _head(seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
+    return retrain_head(features, labels, num_classes, seed=seed).head
+
+
+def _ridge(features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
+    return fit_ridge(features, labels, num_classes).head
