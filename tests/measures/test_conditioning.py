@@ -117,7 +117,11 @@ def test_transrate_of_wide_features_is_scored(kind):
     np.testing.assert_allclose(lj.transrate(p.features, p.labels), ORACLES["transrate"](p.astype(float)), rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", OF_FEATURES)
+# Traced values can't be looked at: NaN is then the answer where the call goes over to float64.
+TRACED = ("h_score", "logme", "knn", "lda", "gbc")
+
+
+@pytest.mark.parametrize("name", [*TRACED, *only_long(*((n,) for n in OF_FEATURES if n not in TRACED))])
 def test_under_jit_it_is_close_or_nan(name):
     measure = jax.jit(lambda f, y: MEASURES[name].function(f, y, num_classes=CLASSES))
     for kind in FEATURES:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 import reference
+from profiles import is_long, only_long
 from test_conditioning import CLASSES, FEATURES, FEW, MANY, D, N, asked, assert_close_or_nan
 
 import leepjax as lj
@@ -72,11 +73,15 @@ def assert_all_close_or_nan(name, got, expected):
         assert_close_or_nan(name, value, truth)
 
 
+# With more features than examples these solve or decompose what isn't regular.
+WIDE = ("ncti_terms", "emms", "logme_regression", "linear_mse without a penalty")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", MEASURES)
 def test_close_to_float64_or_nan(name, kind):
     measure, oracle = MEASURES[name]
-    for n, d in ((N, D), (FEW, MANY)):
+    for n, d in ((N, D), (FEW, MANY)) if name in WIDE or is_long() else ((N, D),):
         p = asked(kind, n, d)
         # Weights of one where there are none: one program serves all kinds. Under jit there are none.
         where = np.ones(n, np.float32) if p.where is None else p.where
@@ -86,7 +91,7 @@ def test_close_to_float64_or_nan(name, kind):
             assert not np.isnan(got).any()
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", ["ped", "emms", *only_long(*((n,) for n in MEASURES if n not in ("ped", "emms")))])
 def test_under_jit_it_is_close_or_nan(name):
     measure, oracle = MEASURES[name]
     compiled = jax.jit(measure)

@@ -19,8 +19,14 @@ from profiles import examples, only_long
 from leepjax import DEFAULT_MEASURES
 
 every_measure = pytest.mark.parametrize("name", MEASURES)
-OTHERS = [name for name in MEASURES if name not in DEFAULT_MEASURES]
-OTHER_DEFAULTS = [name for name in DEFAULT_MEASURES if name not in ("leep", "em_leep", "logme")]
+# One of each way from the arguments to the kernel and back (`leepjax.measures.shell`): rows summed by the kernel or
+# before it, source labels, features with a float64 of their own or with the same kernel, and pairs of examples.
+ONE_OF_EACH_WAY = ("leep", "em_leep", "nce", "h_score", "logme", "knn")
+each_way = pytest.mark.parametrize(
+    "name", [*ONE_OF_EACH_WAY, *only_long(*((name,) for name in MEASURES if name not in ONE_OF_EACH_WAY))]
+)
+# Where rows of weight zero are left out, integer weights repeat rows and hidden rows may hold anything.
+REPEATED = [name for name in MEASURES if name not in EXEMPT["test_integer_weights_repeat_rows"]]
 few = examples(6)
 tall_problems = st.builds(
     problem, SEEDS, features=st.sampled_from(list(FEATURES)), probs=st.sampled_from(["flat", "sharp", "one-hot"])
@@ -61,7 +67,7 @@ def test_relabelling_of_classes(name):
     whole_table(law, name)
 
 
-@every_measure
+@pytest.mark.parametrize("name", [*(n for n in MEASURES if n not in REPEATED), *only_long(*((n,) for n in REPEATED))])
 def test_padded_and_masked_is_unpadded(name):
     def law(name, p):
         rows = 8
@@ -86,7 +92,7 @@ def test_integer_weights_repeat_rows(name):
     whole_table(law, name)
 
 
-@every_measure
+@each_way
 def test_jit_is_eager_and_traced_once_for_a_shape(name):
     chex.clear_trace_counter()
 
@@ -102,8 +108,8 @@ def test_jit_is_eager_and_traced_once_for_a_shape(name):
         same(value, score(name, p))
 
 
-# A pass over the examples, a loop, a search with linear algebra: of the others each operation is a program to compile.
-@pytest.mark.parametrize("name", ["leep", "em_leep", "logme", *only_long(*((n,) for n in OTHER_DEFAULTS))])
+# Each operation of each measure is a program to compile.
+@pytest.mark.parametrize("name", ["leep", *only_long(*((n,) for n in DEFAULT_MEASURES if n != "leep"))])
 def test_one_operation_at_a_time_is_the_same(name):
     p = problem(0)
     with jax.disable_jit():
@@ -111,7 +117,7 @@ def test_one_operation_at_a_time_is_the_same(name):
     same(value, score(name, p))
 
 
-@every_measure
+@each_way
 def test_vmap_over_weights_is_a_loop(name):
     p = problem(1)
     weights = np.stack([problem(seed, where="weights").where for seed in range(3)]).astype(np.float32)
@@ -156,7 +162,7 @@ def test_gradient_is_the_finite_difference(name, argument):
     if not MEASURES[name].smooth or (argument == "evidence" and MEASURES[name].reads == "source_labels"):
         pytest.skip("not smooth")
     measure, step, p = differentiated(name), 1e-5, problem(3).astype(np.float64)
-    point = {"evidence": evidence(name, p)[0], "where": np.linspace(0.5, 1.5, len(p.labels))}
+    point = {"evidence": evidence(name, p)[0], "labels": p.labels, "where": np.linspace(0.5, 1.5, len(p.labels))}
     direction = np.random.default_rng(3).normal(size=point[argument].shape)
     with jax.enable_x64(True):
         slope = measure(point)[1][argument]
@@ -165,15 +171,30 @@ def test_gradient_is_the_finite_difference(name, argument):
         same(np.sum(slope * direction), (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
 
 
+@every_measure
+def test_hidden_rows_have_no_gradient(name):
+    if not MEASURES[name].smooth or MEASURES[name].reads == "source_labels":
+        pytest.skip("not smooth")
+    p = problem(0, where="mask").astype(np.float64)
+    hidden = {
+        "evidence": np.where(p.where[:, None], evidence(name, p)[0], np.nan),
+        "labels": np.where(p.where, p.labels, -7),
+        "where": p.where.astype(float),
+    }
+    with jax.enable_x64(True):
+        gradient = np.asarray(differentiated(name)(hidden)[1]["evidence"])
+    assert np.isfinite(gradient).all()
+    assert not gradient[~p.where].any()
+
+
 @functools.cache
 def differentiated(name):
-    """The measure as a function of evidence and weights, and its gradient, in one program."""
+    """The measure as a function of evidence, labels and weights, and its gradient, in one program."""
     p = problem(3)
-    options = evidence(name, p)[1]
+    function = functools.partial(MEASURES[name].function, num_classes=p.num_classes, **evidence(name, p)[1])
 
     def measure(point):
-        function = functools.partial(MEASURES[name].function, num_classes=p.num_classes, **options)
-        return function(point["evidence"], p.labels, where=point["where"])
+        return function(point["evidence"], point["labels"], where=point["where"])
 
     return jax.jit(jax.value_and_grad(measure, allow_int=True))
 
@@ -206,7 +227,7 @@ def test_arguments_are_left_as_they_are(name):
     assert first == second
 
 
-@every_measure
+@each_way
 def test_half_precision_gives_a_float32_answer(name):
     dtype = "float16" if name in DEFAULT_MEASURES else "bfloat16"
     p = problem(6, probs="sharp")
@@ -220,7 +241,7 @@ def test_half_precision_gives_a_float32_answer(name):
     assert value == exact
 
 
-@every_measure
+@each_way
 def test_numpy_lists_and_jax_arrays_alike(name):
     p = problem(7, where="mask")
     read, options = evidence(name, p)

@@ -21,7 +21,7 @@ CHECKED = [name for name in FACTS if name != "versions"]
 DEEP = ("resnet101", "resnet152")
 # Of the same blocks as a network whose outputs are compared by default, in other widths or numbers.
 RESCALED = (
-    "resnet34", "tf_efficientnet_lite1", "tf_efficientnet_lite2", "vit_base_patch16_224",
+    "resnet34", "senet154", "tf_efficientnet_lite1", "tf_efficientnet_lite2", "vit_base_patch16_224",
     "mobilenetv1_075", "mobilenetv1_050", "tf_mobilenetv1_075", "tf_mobilenetv1_050",
 )  # fmt: skip
 FAMILIES = [name for name in ARCHITECTURES if name not in cifar_resnet.ARCHITECTURES]

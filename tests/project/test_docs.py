@@ -67,11 +67,12 @@ def test_every_public_measure_has_an_example():
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "examples").glob("*.py"))}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "example", [path for name, path in EXAMPLES.items() if name != "score_processes"], ids=lambda path: path.stem
 )
 def test_example_runs(example, monkeypatch, capsys, tmp_path):
-    """In this process, which has imported and compiled already what they share."""
+    """In this process, which has imported what they share; `.ci/run` runs each as its reader would."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(example)])
     runpy.run_path(str(example), run_name="__main__")
