@@ -1,0 +1,179 @@
+"""What every source says of every task, and what training gives: computed once per source and set, kept in a file.
+
+python benchmarks/decisions/outcomes.py FOLDER [COUNT]
+
+reads FOLDER/images and FOLDER/tables and writes FOLDER/outcomes/SET/SOURCE.npz. What is there isn't computed again.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import scipy.special
+from decisions import truth
+from decisions.tasks import Task, draw_tasks
+from threadpoolctl import threadpool_limits
+
+from leepjax.choosing.rules import Rules
+from leepjax.measures import MEASURES
+
+ROTATED = ("h_score", "logme", "lfc", "gbc", "knn")
+"""Of features in a basis of the examples' span, which changes none of these scores: few shapes serve all sources."""
+SLOW = ("transrate", "n_leep", "parc", "lda", "sfda", "pactran_gaussian")
+"""Left out: at seconds for each source and task they would take longer than everything else together."""
+CLOSED = ("shrunk_h_score", "linear_probe")
+"""Computed here by NumPy at a task's own shape."""
+MEASURED = tuple(name for name in MEASURES if name not in SLOW)
+ORDER = ("digits", "cifar100_coarse", "cifar10", "fashion_mnist", "cifar100")
+MOST_LOOKS = 8
+
+
+def sizes_of_looks(n: int, num_classes: int) -> list[int]:
+    """Every number of examples at which a race by the default rules may look, whatever its budget."""
+    sizes = Rules().sizes(n, num_classes)
+    while sizes[0] > (least := min(2 * num_classes, n)):
+        sizes.insert(0, max(sizes[0] // 2, least))
+    return sizes[-MOST_LOOKS:]
+
+
+def padded(array: np.ndarray) -> np.ndarray:
+    """Rows of zeros below an array, to one of few numbers of rows."""
+    n = truth.padded_to(len(array), truth.PADDED_EXAMPLES)
+    return np.pad(array, [(0, n - len(array))] + [(0, 0)] * (array.ndim - 1))
+
+
+def in_span(features: np.ndarray) -> np.ndarray:
+    """[n m] features in an orthonormal basis of the examples' span; m is a padded number of examples, or d < n."""
+    if features.shape[1] < len(features):
+        return features
+    rotated = np.linalg.qr(features.T, mode="r").T
+    return np.pad(rotated, [(0, 0), (0, len(padded(features)) - len(features))])
+
+
+def shrunk_h_score(rotated: np.ndarray, labels: np.ndarray, d: int) -> float:
+    """`leepjax.shrunk_h_score` of d features, by their coordinates [n m] in the examples' span."""
+    x, n = rotated.astype(np.float64), len(labels)
+    x -= x.mean(axis=0)
+    cov, target = x.T @ x / n, (x**2).sum() / (n * d)
+    squares, quartic = (cov**2).sum(), ((x**2).sum(axis=1) ** 2).sum()
+    distance = squares / d - target**2
+    error = min((quartic / n - squares) / (n * d), distance)
+    shrinkage = error / distance if distance > 0 else 0.0
+    means = np.array([x[labels == label].sum(axis=0) / np.sqrt((labels == label).sum()) for label in np.unique(labels)])
+    shrunk = (1 - shrinkage) * cov + shrinkage * target * np.eye(len(cov))
+    return float((1 - shrinkage) * (means * np.linalg.solve(shrunk, means.T).T).sum() / (n - 1))
+
+
+@partial(jax.jit, static_argnames=("measure", "num_classes"))
+def score(measure, evidence, labels, where, *, num_classes):
+    row = MEASURES[measure]
+    features, probs = (evidence, None) if row.reads == "features" else (None, evidence)
+    return row.score(features, probs, labels, num_classes=num_classes, where=where)
+
+
+def measured(features, logits, labels) -> tuple[np.ndarray, np.ndarray]:
+    """The score by each measure but `linear_probe`, and its seconds; a first call's hold the compilation."""
+    where = padded(np.ones(len(labels), np.float32))
+    probs, rotated = padded(scipy.special.softmax(logits, axis=1)), in_span(features)
+    c = truth.padded_to(int(labels.max()) + 1, truth.PADDED_CLASSES)
+    values, seconds = np.full((2, len(MEASURED)), np.nan)
+    for i, name in enumerate(MEASURED):
+        started = time.perf_counter()
+        if name == "shrunk_h_score":
+            values[i] = shrunk_h_score(rotated, labels, features.shape[1])
+        elif name not in CLOSED:
+            reads = MEASURES[name].reads
+            evidence = padded(rotated) if name in ROTATED else padded(features) if reads == "features" else probs
+            values[i] = score(name, evidence, padded(labels), where, num_classes=c)
+        seconds[i] = time.perf_counter() - started
+    return values, seconds
+
+
+def looks(features, labels) -> np.ndarray:
+    """[looks n 2] whether the first examples are predicted right when left out, and their squared errors.
+
+    NaN where an example isn't in the look.
+    """
+    n, num_classes = len(labels), int(labels.max()) + 1
+    found = np.full((MOST_LOOKS, n, 2), np.nan, np.float32)
+    for row, m in zip(found, sizes_of_looks(n, num_classes), strict=False):
+        row[:m] = np.stack(truth.left_out(features[:m], labels[:m], num_classes), axis=1)
+    return found
+
+
+def of_task(features, logits, labels, task: Task) -> dict[str, np.ndarray | float]:
+    """Everything of one source on one task."""
+    x, y = features[task.rows], task.labels(labels)
+    scores, score_seconds = measured(x, logits[task.rows], y)
+    started = time.perf_counter()
+    seen = looks(x, y)
+    look_seconds = time.perf_counter() - started
+    scores[MEASURED.index("linear_probe")] = seen[len(sizes_of_looks(len(y), len(task.classes))) - 1, :, 0].mean()
+    score_seconds[MEASURED.index("linear_probe")] = look_seconds
+    started = time.perf_counter()
+    pool = features[task.pool], np.searchsorted(task.classes, labels[task.pool])
+    accuracy, validated, held_out = truth.heads(truth.Span.of(x), y, *pool)
+    head_seconds = time.perf_counter() - started
+    width = truth.PADDED_EXAMPLES[-1] - len(y)
+    return {
+        "number": task.number,
+        "accuracy": accuracy,
+        "cross_validated": validated,
+        "held_out": np.pad(held_out.astype(np.float32), (0, width), constant_values=np.nan),
+        "scores": scores,
+        "score_seconds": score_seconds,
+        "looks": np.pad(seen, [(0, 0), (0, width), (0, 0)], constant_values=np.nan),
+        "head_seconds": head_seconds,
+    }
+
+
+def labels_of(folder: Path) -> dict[str, np.ndarray]:
+    """Labelled set → its labels; the superclasses of CIFAR-100 are a set of their own."""
+    found = {path.stem: np.load(path)["labels"] for path in sorted((folder / "images").glob("*.npz"))}
+    coarse = folder / "images" / "superclasses.npy"
+    if coarse.exists() and "cifar100" in found:
+        found["cifar100_coarse"] = np.load(coarse)[found["cifar100"]]
+    return found
+
+
+def tables(folder: Path, of: str) -> list[Path]:
+    """The tables of a labelled set, the oldest first."""
+    found = (folder / "tables" / of.removesuffix("_coarse")).glob("*.npz")
+    return sorted((path for path in found if ".part" not in path.name), key=lambda path: path.stat().st_mtime)
+
+
+def compute(folder: Path, of: str, table: Path, labels: np.ndarray, tasks: list[Task]) -> None:
+    started = time.perf_counter()
+    arrays = dict(np.load(table))
+    with threadpool_limits(1, "blas"):
+        found = [of_task(arrays["features"], arrays["logits"], labels, task) for task in tasks]
+    (folder / "outcomes" / of).mkdir(parents=True, exist_ok=True)
+    columns = {name: np.array([each[name] for each in found]) for name in found[0]}
+    np.savez(folder / "outcomes" / of / table.name, **columns, forward_seconds=arrays["seconds"])
+    took = time.perf_counter() - started
+    print(time.strftime("%H:%M:%S"), of, table.stem, f"{len(tasks)} tasks, {took:.0f} s", flush=True)
+
+
+def main(folder: Path, count: int) -> None:
+    labels = labels_of(folder)
+    tasks = draw_tasks(labels, count)
+    while found := next(iter(to_do(folder)), None):
+        of, table = found
+        compute(folder, of, table, labels[of], [task for task in tasks if task.of == of])
+
+
+def to_do(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The sets and tables without outcomes, where tasks are small first; tables may come in the meantime."""
+    for of in ORDER:
+        for table in tables(folder, of):
+            if not (folder / "outcomes" / of / table.name).exists():
+                yield of, table
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100)
