@@ -17,7 +17,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # as moments.py asks before NumPy is loaded
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("timing", "correctness", "literature", "pages")
+FOLDERS = ("timing", "correctness", "literature", "decisions", "pages")
 TESTS = HERE.parent / "tests"
 # What a benchmark imports: what several share, its neighbours, and the oracles and inputs of the tests.
 IMPORTED = [HERE, *(HERE / folder for folder in FOLDERS), TESTS, TESTS / "making"]

@@ -1,14 +1,10 @@
-"""The images of the benchmark of decisions: small sets of four origins, half for tasks and half for the truth.
+"""The images of the benchmark of decisions, of four origins: FOLDER/images/NAME.npz, uint8 [n h w 3] and labels [n].
 
-python benchmarks/decisions/image_sets.py FOLDER
-
-writes FOLDER/images/NAME.npz with `images` uint8 [n h w 3], `labels` [n] and `truth` [n] (held out of every task).
-No image of CIFAR-10 or Fashion-MNIST stands in the training part of a source: both are test sets, divided again.
+No image of CIFAR-10 or Fashion-MNIST stands in the training part of a source: both are test sets.
 """
 
 import gzip
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +13,17 @@ SEED = 17
 FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
 
 
-def divided(images, labels, per_class: int, truth_per_class: int, seed: int = SEED) -> dict[str, np.ndarray]:
-    """A part of a set: at most so many images of each class for tasks, and so many others for the truth."""
+def drawn(images, labels, per_class: int, seed: int = SEED) -> dict[str, np.ndarray]:
+    """At most so many images of each class, by a seeded order."""
     rng = np.random.default_rng(seed)
-    rows, truth = [], []
-    for label in np.unique(labels):
-        mine = rng.permutation(np.flatnonzero(labels == label))
-        held = mine[:truth_per_class]
-        taken = mine[truth_per_class : truth_per_class + per_class]
-        rows += [held, taken]
-        truth += [np.ones(len(held), bool), np.zeros(len(taken), bool)]
-    rows = np.concatenate(rows)
-    return {"images": images[rows], "labels": labels[rows].astype(np.int32), "truth": np.concatenate(truth)}
+    rows = np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)])
+    return {"images": images[rows], "labels": labels[rows].astype(np.int32)}
 
 
-def cifar100(pack, start: int, stop: int, truth_per_class: int) -> dict[str, np.ndarray]:
-    """Training images `start` to `stop` of each class, by a seeded order, and test images for the truth."""
+def cifar100(pack) -> dict[str, np.ndarray]:
+    """100 training images of each class and 50 test images: no source has been trained on either."""
     train, test = pack.load_images("cifar100_train"), pack.load_images("cifar100_test")
-    parts = [divided(train["images"], train["labels"], stop, 0), divided(test["images"], test["labels"], 0, truth_per_class)]
-    # `divided` keeps classes together, so that a class's images `start` to `stop` are a slice.
-    kept = np.concatenate([np.flatnonzero(parts[0]["labels"] == label)[start:stop] for label in range(100)])
-    parts[0] = {name: array[kept] for name, array in parts[0].items()}
+    parts = [drawn(train["images"], train["labels"], 100), drawn(test["images"], test["labels"], 50)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -61,21 +47,15 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 def main(folder: Path) -> None:
     from shared_sources import DATA, load_pack
 
-    sets = {"digits": lambda: divided(*digits(), 100, 80)}
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    sets = {"digits": drawn(*digits(), 180)}
     if DATA.is_dir():
         pack = load_pack()
         test = pack.load_images("cifar10_test")
-        sets["cifar100"] = lambda: cifar100(pack, 0, 100, 50)
-        sets["cifar10"] = lambda: divided(test["images"], test["labels"], 300, 500)
-        sets["cifar100_more"] = lambda: cifar100(pack, 100, 200, 0)
+        classes = pack.load_images("cifar100_test")["classes"]
+        sets |= {"cifar100": cifar100(pack), "cifar10": drawn(test["images"], test["labels"], 800)}
+        np.save(folder / "images" / "superclasses.npy", pack.cifar100_coarse(np.arange(100), classes)[0])
     if FASHION.is_dir():
-        sets["fashion_mnist"] = lambda: divided(*fashion_mnist(), 300, 500)
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    for name, make in sets.items():
-        np.savez(folder / "images" / name, **make())
-
-
-if __name__ == "__main__":
-    here = Path(__file__).resolve().parents[2]
-    sys.path[:0] = [str(here / "tests"), str(here / "tests" / "making")]
-    main(Path(sys.argv[1]))
+        sets["fashion_mnist"] = drawn(*fashion_mnist(), 800)
+    for name, arrays in sets.items():
+        np.savez(folder / "images" / name, **arrays)

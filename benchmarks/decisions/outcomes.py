@@ -1,35 +1,34 @@
 """What every source says of every task, and what training gives: computed once per source and set, kept in a file.
 
-python benchmarks/decisions/outcomes.py FOLDER [COUNT]
-
 reads FOLDER/images and FOLDER/tables and writes FOLDER/outcomes/SET/SOURCE.npz. What is there isn't computed again.
 """
 
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import scipy.special
-from decisions import truth
-from decisions.tasks import Task, draw_tasks
 from threadpoolctl import threadpool_limits
 
+from decisions import truth
+from decisions.tasks import Task, draw_tasks
 from leepjax.choosing.rules import Rules
 from leepjax.measures import MEASURES
 
 ROTATED = ("h_score", "logme", "lfc", "gbc", "knn")
 """Of features in a basis of the examples' span, which changes none of these scores: few shapes serve all sources."""
-SLOW = ("transrate", "n_leep", "parc", "lda", "sfda", "pactran_gaussian")
-"""Left out: at seconds for each source and task they would take longer than everything else together."""
+SLOW = ("transrate", "n_leep", "parc", "tmi", "lda", "sfda", "pactran_gaussian")
+"""Left out: seconds for each source and task, or a program for each number of features."""
 CLOSED = ("shrunk_h_score", "linear_probe")
 """Computed here by NumPy at a task's own shape."""
 MEASURED = tuple(name for name in MEASURES if name not in SLOW)
 ORDER = ("digits", "cifar100_coarse", "cifar10", "fashion_mnist", "cifar100")
 MOST_LOOKS = 8
+PADDED_SOURCE_CLASSES = (10, 1024)
+"""Numbers of source classes to which probs are padded with zeros, which changes no score of them."""
 
 
 def sizes_of_looks(n: int, num_classes: int) -> list[int]:
@@ -75,19 +74,21 @@ def score(measure, evidence, labels, where, *, num_classes):
     return row.score(features, probs, labels, num_classes=num_classes, where=where)
 
 
-def measured(features, logits, labels) -> tuple[np.ndarray, np.ndarray]:
+def measured(features, logits, labels, measures: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """The score by each measure but `linear_probe`, and its seconds; a first call's hold the compilation."""
     where = padded(np.ones(len(labels), np.float32))
-    probs, rotated = padded(scipy.special.softmax(logits, axis=1)), in_span(features)
+    z = logits.shape[1]
+    probs = np.pad(scipy.special.softmax(logits, axis=1), [(0, 0), (0, truth.padded_to(z, PADDED_SOURCE_CLASSES) - z)])
+    rotated = in_span(features)
     c = truth.padded_to(int(labels.max()) + 1, truth.PADDED_CLASSES)
-    values, seconds = np.full((2, len(MEASURED)), np.nan)
-    for i, name in enumerate(MEASURED):
+    values, seconds = np.full((2, len(measures)), np.nan)
+    for i, name in enumerate(measures):
         started = time.perf_counter()
         if name == "shrunk_h_score":
             values[i] = shrunk_h_score(rotated, labels, features.shape[1])
         elif name not in CLOSED:
-            reads = MEASURES[name].reads
-            evidence = padded(rotated) if name in ROTATED else padded(features) if reads == "features" else probs
+            of_features = rotated if name in ROTATED else features
+            evidence = padded(of_features if MEASURES[name].reads == "features" else probs)
             values[i] = score(name, evidence, padded(labels), where, num_classes=c)
         seconds[i] = time.perf_counter() - started
     return values, seconds
@@ -105,15 +106,17 @@ def looks(features, labels) -> np.ndarray:
     return found
 
 
-def of_task(features, logits, labels, task: Task) -> dict[str, np.ndarray | float]:
+def of_task(features, logits, labels, task: Task, measures: Sequence[str]) -> dict[str, np.ndarray | float]:
     """Everything of one source on one task."""
     x, y = features[task.rows], task.labels(labels)
-    scores, score_seconds = measured(x, logits[task.rows], y)
+    scores, score_seconds = measured(x, logits[task.rows], y, measures)
     started = time.perf_counter()
     seen = looks(x, y)
     look_seconds = time.perf_counter() - started
-    scores[MEASURED.index("linear_probe")] = seen[len(sizes_of_looks(len(y), len(task.classes))) - 1, :, 0].mean()
-    score_seconds[MEASURED.index("linear_probe")] = look_seconds
+    if "linear_probe" in measures:
+        last = len(sizes_of_looks(len(y), len(task.classes))) - 1
+        scores[measures.index("linear_probe")] = seen[last, :, 0].mean()
+        score_seconds[measures.index("linear_probe")] = look_seconds
     started = time.perf_counter()
     pool = features[task.pool], np.searchsorted(task.classes, labels[task.pool])
     accuracy, validated, held_out = truth.heads(truth.Span.of(x), y, *pool)
@@ -146,14 +149,14 @@ def tables(folder: Path, of: str) -> list[Path]:
     return sorted((path for path in found if ".part" not in path.name), key=lambda path: path.stat().st_mtime)
 
 
-def compute(folder: Path, of: str, table: Path, labels: np.ndarray, tasks: list[Task]) -> None:
+def compute(folder: Path, of: str, table: Path, labels: np.ndarray, tasks: list[Task], measures=MEASURED) -> None:
     started = time.perf_counter()
     arrays = dict(np.load(table))
     with threadpool_limits(1, "blas"):
-        found = [of_task(arrays["features"], arrays["logits"], labels, task) for task in tasks]
+        found = [of_task(arrays["features"], arrays["logits"], labels, task, measures) for task in tasks]
     (folder / "outcomes" / of).mkdir(parents=True, exist_ok=True)
     columns = {name: np.array([each[name] for each in found]) for name in found[0]}
-    np.savez(folder / "outcomes" / of / table.name, **columns, forward_seconds=arrays["seconds"])
+    np.savez(folder / "outcomes" / of / table.name, **columns, measures=measures, forward_seconds=arrays["seconds"])
     took = time.perf_counter() - started
     print(time.strftime("%H:%M:%S"), of, table.stem, f"{len(tasks)} tasks, {took:.0f} s", flush=True)
 
@@ -172,8 +175,3 @@ def to_do(folder: Path) -> Iterator[tuple[str, Path]]:
         for table in tables(folder, of):
             if not (folder / "outcomes" / of / table.name).exists():
                 yield of, table
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100)

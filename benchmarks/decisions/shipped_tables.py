@@ -1,9 +1,8 @@
 """Features and logits of the sources that leepjax ships, by leepjax, as `torch_tables.py` has them of the real ones.
 
-python benchmarks/decisions/shipped_tables.py FOLDER
+PYTHONPATH=benchmarks:tests/making python -m decisions.shipped_tables FOLDER
 """
 
-import sys
 import time
 from pathlib import Path
 
@@ -44,7 +43,3 @@ def main(folder: Path) -> None:
                 np.savez(temporary, **found)
                 temporary.rename(path)
                 print(images.stem, name, found["features"].shape, f"{1 / found['seconds']:.0f} images/s", flush=True)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -42,7 +42,8 @@ class Task(NamedTuple):
 def draw_tasks(labels: dict[str, np.ndarray], count: int, seed: int = SEED) -> list[Task]:
     """The tasks 0 to `count` − 1, without those of sets that aren't there."""
     pattern = [name for name, (share, *_) in SHARES.items() for _ in range(share)]
-    kinds = [pattern[number % len(pattern)] for number in range(count)]
+    # Two in turn are of one set: what is tuned is tuned on even numbers, and reported on odd ones.
+    kinds = [pattern[number // 2 % len(pattern)] for number in range(count)]
     return [draw(number, of, labels[of], seed) for number, of in enumerate(kinds) if of in labels]
 
 

@@ -1,7 +1,7 @@
-"""What training gives on a task: heads and ridge probes of one source, and their accuracy on thousands of other images.
+"""What training gives on a task: heads and ridge probes of one source, and their accuracy on other images.
 
-Heads minimise what `leepjax.retrain_head` minimises, by the same solver, in a basis of the examples' span: a head lies in
-it, and the sources then share few shapes, so that few programs are compiled. The five folds and the whole task are
+Heads minimise what `leepjax.retrain_head` minimises, by the same solver, in a basis of the examples' span: a head lies
+in it, and the sources then share few shapes, so that few programs are compiled. The five folds and the whole task are
 solved at once. The strength of the penalty is chosen of `L2S` by the folds.
 """
 

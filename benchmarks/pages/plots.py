@@ -189,6 +189,26 @@ def pretraining(axes: list[Axes]) -> None:
     axes[0].grid(alpha=0.3)
 
 
+def decisions(axes: list[Axes]) -> None:
+    found = [line for line in lines("decisions", collection="drawn tasks", group="odd numbers")]
+    kinds = {"race": (ORANGE, "o-"), "heads": (BLUE, "s"), "": (GREY, "x")}
+    races = [line for line in found if line["strategy"].startswith("race") and "heads" not in line["strategy"]]
+    heads = [line for line in found if "heads" in line["strategy"]]
+    others = [line for line in found if line not in races and line not in heads]
+    for (label, (color, style)), mine in zip(kinds.items(), (races, heads, others), strict=True):
+        seconds, regrets = ([line[name] for line in mine] for name in ("seconds", "regret_1"))
+        axes[0].plot(seconds, [regret[0] for regret in regrets], style, color=color, label=label or "a score")
+    axes[0].set(title="drawn tasks", xlabel="seconds / full verification", ylabel="mean regret, points")
+    axes[0].set_yscale("symlog", linthresh=1)
+    axes[0].legend(fontsize=8)
+    for line, color in zip(lines("decisions_chances", variant="tuned"), (BLUE, ORANGE), strict=False):
+        stated, observed, _ = zip(*line["reliability"], strict=True)
+        axes[1].plot(stated, observed, "o-", color=color, label=line["evidence"])
+    axes[1].plot([0, 1], [0, 1], "--", color=RED)
+    axes[1].set(title="P(best)", xlabel="stated", ylabel="observed")
+    axes[1].legend(fontsize=8)
+
+
 # Each plot, and how many panels it has.
 PLOTS: dict[Callable[[list[Axes]], None], int] = {
     sources: 2,
@@ -204,6 +224,7 @@ PLOTS: dict[Callable[[list[Axes]], None], int] = {
     installed: 1,
     streaming: 1,
     pretraining: 1,
+    decisions: 2,
 }
 
 

@@ -7,6 +7,7 @@ import re
 
 import agreement_tables
 import coverage_tables
+import decision_tables
 import published_tables
 import source_tables
 import speed_tables
@@ -19,7 +20,7 @@ PAGES = [HERE / "README.md", HERE / "PUBLISHED.md", HERE / "STUDIES.md"]
 PLACE = re.compile(r"<!-- table (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 TABLES = speed_tables.TABLES | source_tables.TABLES | published_tables.TABLES | coverage_tables.TABLES
 # Of these the columns depend on the results, too.
-ROWS = study_tables.TABLES | agreement_tables.TABLES
+ROWS = study_tables.TABLES | agreement_tables.TABLES | decision_tables.TABLES
 
 
 def markdown(name: str) -> str:

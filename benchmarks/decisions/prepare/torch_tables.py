@@ -1,6 +1,6 @@
-"""Features and logits of the real sources, for an interpreter that has PyTorch: faster on a CPU than XLA's convolutions.
+"""Features and logits of the real sources, for an interpreter that has PyTorch, whose convolutions are fast on a CPU.
 
-TORCH_PYTHON benchmarks/decisions/torch_tables.py SHARED_DATA FOLDER
+TORCH_PYTHON benchmarks/decisions/prepare/torch_tables.py SHARED_DATA FOLDER
 
 reads FOLDER/images/*.npz (`image_sets.py`) and writes FOLDER/tables/SET/SOURCE.npz with float32 `features` [n d] and
 `logits` [n z], and `seconds` of one core per image. The networks compute in bfloat16. Sources trained at 224 pixels
@@ -19,7 +19,6 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 DATA, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
-SETS = ("cifar100", "digits", "cifar10", "fashion_mnist", "cifar100_more")
 PIXELS = 64
 BATCH = 125
 IMAGENET = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -89,7 +88,10 @@ class CifarResNet(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
         for i, (inputs, outputs) in enumerate(((16, 16), (16, 32), (32, 64)), start=1):
-            blocks = [Block(inputs, outputs, outputs // inputs), *(Block(outputs, outputs, 1) for _ in range(depth - 1))]
+            blocks = [
+                Block(inputs, outputs, outputs // inputs),
+                *(Block(outputs, outputs, 1) for _ in range(depth - 1)),
+            ]
             setattr(self, f"layer{i}", nn.Sequential(*blocks))
         self.linear = nn.Linear(64, 10)
 
@@ -176,8 +178,8 @@ def table(network, images, side, filter):
 
 def main():
     torch.set_num_threads(1)
-    for set_name in SETS:
-        images = np.load(FOLDER / "images" / f"{set_name}.npz")["images"]
+    for file in sorted((FOLDER / "images").glob("*.npz")):
+        images, set_name = np.load(file)["images"], file.stem
         for name in (*CIFAR, *MOBILENETS, *LITES, *RESNETS):
             path = FOLDER / "tables" / set_name / f"{name}.npz"
             if path.exists():
@@ -189,8 +191,7 @@ def main():
             temporary = path.with_suffix(".part.npz")
             np.savez(temporary, **found)
             temporary.rename(path)
-            print(time.strftime("%H:%M:%S"), set_name, name, found["features"].shape, found["logits"].shape, f"{1 / found['seconds']:.0f} images/s", flush=True)
+            print(set_name, name, found["features"].shape, f"{1 / found['seconds']:.0f} images/s", flush=True)
 
 
-if __name__ == "__main__":
-    main()
+main()

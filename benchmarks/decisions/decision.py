@@ -1,0 +1,45 @@
+"""A decision: the candidates of one task, what is known of each before training, and how accurate each is after it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Seen(NamedTuple):
+    """What was recorded example by example, for collections whose features are at hand."""
+
+    num_classes: int
+    sizes: list[int]
+    """Numbers of examples at which there is a look"""
+    right: np.ndarray
+    """[s looks n] whether an example is predicted right by the ridge probe of all others; NaN outside the look"""
+    losses: np.ndarray
+    """[s looks n] its squared error"""
+    held_out: np.ndarray
+    """[s n] whether it is predicted right by a head trained on the other folds"""
+    forward_seconds: np.ndarray
+    """[s] per image"""
+    head_seconds: float
+    """of one source's head, its folds included"""
+
+
+class Decision(NamedTuple):
+    """One task and its s candidates."""
+
+    collection: str
+    group: str
+    """Part of the collection: a set of images, a table, a study"""
+    number: int
+    names: list[str]
+    accuracy: np.ndarray
+    """[s] after transfer, in [0, 1]"""
+    scores: dict[str, np.ndarray]
+    """Measure → [s], higher is better; NaN where there is none"""
+    validated: np.ndarray | None = None
+    """[s] the accuracy of heads in cross-validation; None where only accuracies after transfer are published"""
+    seen: Seen | None = None
+
+    @property
+    def regrets(self) -> np.ndarray:
+        """[s] points of 100 that are lost by taking each candidate."""
+        return 100 * (self.accuracy.max() - self.accuracy)

@@ -1,0 +1,115 @@
+"""Which strategy takes the best source, how often, at what cost, and are stated probabilities the observed ones?
+
+python benchmarks --size full decisions
+
+By collection: tasks drawn from images among real sources, the project's studies, and published tables. `$DECISIONS`
+names the folder of the drawn tasks' outcomes, which `prepare/__main__.py` makes,
+and `$PEERS` the folder of published tables, by default that of `literature/peers.py`. What isn't there is left out.
+`small` decides on a few tasks of digits among the shipped sources.
+"""
+
+import functools
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import peers
+from measuring import context, size
+
+from decisions import chances, gather
+from decisions.decision import Decision
+from decisions.figures import rounded, summary
+from decisions.races import BUDGETS, racing
+from decisions.small import small_folder
+from decisions.strategies import strategies
+
+COUNT = 100
+described = functools.cache(context)
+
+
+def report(**fields: Any) -> None:
+    """As `measuring.report`, for many lines: the device, versions and commit are asked for once."""
+    print(json.dumps(fields | described()), flush=True)
+
+
+def gathered(full: bool) -> list[Decision]:
+    if not full:
+        with tempfile.TemporaryDirectory() as folder:
+            return small_folder(Path(folder))
+    found = list(gather.studies())
+    if "DECISIONS" in os.environ:
+        found += gather.drawn(Path(os.environ["DECISIONS"]), COUNT)
+    peers.PEERS = Path(os.environ.get("PEERS", peers.PEERS))
+    if peers.PEERS.is_dir():
+        found += gather.published(peers)
+    return found
+
+
+def main() -> None:
+    decisions = gathered(size() == "full")
+    for each in decisions:
+        if each.seen is not None:
+            tell_truth(each)
+    collections = dict.fromkeys(each.collection for each in decisions)
+    for collection in collections:
+        mine = [each for each in decisions if each.collection == collection]
+        tell_strategies(collection, "all", mine)
+        for group in dict.fromkeys(each.group for each in mine):
+            tell_strategies(collection, group, [each for each in mine if each.group == group])
+        if all(each.seen is not None for each in mine):
+            tell_strategies(collection, "odd numbers", [each for each in mine if each.number % 2])
+            tell_chances(collection, mine)
+
+
+def tell_truth(decision: Decision) -> None:
+    report(
+        benchmark="decisions_task",
+        collection=decision.collection,
+        group=decision.group,
+        number=decision.number,
+        classes=decision.seen.num_classes,
+        examples=decision.seen.right.shape[2],
+        accuracies=dict(zip(decision.names, rounded(decision.accuracy), strict=True)),
+    )
+
+
+def tell_strategies(collection: str, group: str, decisions: list[Decision]) -> None:
+    measures = sorted({name for each in decisions for name in each.scores} - {"num_parameters", "source_accuracy"})
+    known = strategies(measures)
+    for budget in BUDGETS:
+        known[f"race, {budget:.0%}"] = racing(budget)
+        known[f"race, {budget:.0%}, heads of the leaders"] = racing(budget, heads=True)
+    for name, strategy in known.items():
+        found = summary(decisions, strategy)
+        # A strategy that some decisions lack isn't comparable with one that all have.
+        if found is not None and found["decisions"] == len(decisions):
+            report(benchmark="decisions", collection=collection, group=group, strategy=name, **found)
+
+
+def tell_chances(collection: str, decisions: list[Decision]) -> None:
+    odd = [each for each in decisions if each.number % 2]
+    for evidence in chances.EVIDENCE:
+        inflation, total = chances.tuned(decisions, evidence)
+        drawn = [chances.draws(each, evidence) for each in odd]
+        for name, factor, enough in (("as drawn", 1, chances.CONFIDENCE), ("tuned", inflation, total)):
+            found = [chances.chances(each, mine, factor) for each, mine in zip(odd, drawn, strict=True)]
+            held, leaders = chances.coverage(found, enough)
+            report(
+                benchmark="decisions_chances",
+                collection=collection,
+                evidence=evidence,
+                variant=name,
+                decisions=len(odd),
+                inflation=factor,
+                leaders_sum=enough,
+                leaders_hold_the_best=round(held, 3),
+                leaders=round(leaders, 2),
+                brier=round(chances.brier(found), 4),
+                reliability=[rounded(row) for row in chances.reliability(found)],
+            )
+
+
+if __name__ == "__main__":
+    main()

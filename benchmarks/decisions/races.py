@@ -1,0 +1,67 @@
+"""The race of `leepjax choose`, replayed from recorded outcomes under a budget."""
+
+import numpy as np
+
+from decisions.decision import Decision
+from decisions.strategies import Choice, Strategy, by, cost, trained
+from leepjax.choosing.evidence import Replay
+from leepjax.choosing.looks import Answer
+from leepjax.choosing.race import full_cost, race
+from leepjax.choosing.rules import Rules
+from leepjax.types import InputError
+
+BUDGETS = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def run(decision: Decision, budget: float, rules: Rules | None = None) -> Answer | None:
+    """The race among a decision's candidates; None where the budget doesn't pay for one look."""
+    seen = decision.seen
+
+    def outcomes_of(source: int, m: int):
+        look = seen.sizes.index(m)
+        return seen.right[source, look, :m], seen.losses[source, look, :m]
+
+    evidence = Replay(decision.names, outcomes_of, seen.forward_seconds, seen.right.shape[2], seen.num_classes)
+    # The full cost is summed in another order than what is spent.
+    seconds = None if budget >= 1 else budget * full_cost(evidence)
+    try:
+        return race(evidence, rules, seconds)
+    except InputError:
+        return None
+
+
+def order_of(decision: Decision, answer: Answer) -> np.ndarray:
+    """The leader first, then the others by when they were dropped, and by their place in that look."""
+    names: list[str] = []
+    for look in reversed(answer.looks):
+        names += [each.source for each in look.standings if each.source not in names]
+    return np.array([decision.names.index(name) for name in names])
+
+
+def passed(decision: Decision, answer: Answer) -> np.ndarray:
+    """[s] the share of the examples that each source was passed."""
+    shares = np.zeros(len(decision.names))
+    for look in answer.looks:
+        for each in look.standings:
+            if each.outcome is not None:
+                shares[decision.names.index(each.source)] = look.num_examples / decision.seen.right.shape[2]
+    return shares
+
+
+def racing(budget: float, rules: Rules | None = None, *, heads: bool = False) -> Strategy:
+    """The race's leader; with `heads`, the best of its leaders by heads trained on all examples."""
+
+    def strategy(decision: Decision) -> list[Choice] | None:
+        if decision.seen is None or (answer := run(decision, budget, rules)) is None:
+            return None
+        order, shares = order_of(decision, answer), passed(decision, answer)
+        if not heads:
+            return [Choice(order, *cost(decision, shares, 0))]
+        leaders = np.array([decision.names.index(name) for name in answer.leaders])
+        if len(leaders) > 1:
+            shares[leaders] = 1
+        best = leaders[by(trained(decision)[leaders])]
+        rest = np.array([i for i in order if i not in set(best.tolist())], int)
+        return [Choice(np.concatenate([best, rest]), *cost(decision, shares, len(leaders) if len(leaders) > 1 else 0))]
+
+    return strategy
