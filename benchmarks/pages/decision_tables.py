@@ -21,6 +21,7 @@ def strategies(collection: str, group: str = "all") -> Rows:
     for line in sorted(found, key=lambda line: line["regret_1"][0]):
         yield {
             "strategy": line["strategy"],
+            "decisions": line["decisions"],
             "regret@1": regret(line["regret_1"]),
             "regret@3": regret(line["regret_3"]),
             "best": f"{line['best']:.0%}",

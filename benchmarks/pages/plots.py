@@ -190,7 +190,7 @@ def pretraining(axes: list[Axes]) -> None:
 
 
 def decisions(axes: list[Axes]) -> None:
-    found = [line for line in lines("decisions", collection="drawn tasks", group="odd numbers")]
+    found = lines("decisions", collection="drawn tasks", group="odd numbers")
     kinds = {"race": (ORANGE, "o-"), "heads": (BLUE, "s"), "": (GREY, "x")}
     races = [line for line in found if line["strategy"].startswith("race") and "heads" not in line["strategy"]]
     heads = [line for line in found if "heads" in line["strategy"]]
