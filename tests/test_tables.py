@@ -147,7 +147,7 @@ def test_a_ranking_as_json_and_csv_holds_its_records():
 
 def test_a_ranking_as_markdown_has_three_tables():
     lines = RANKING.render("md").splitlines()
-    assert "| 1 | c | -0.250 [-0.375, -0.125] | 0.500 [0.375, 0.625] | – | – |" in lines
+    assert "| 2 | c | 0.500 [0.375, 0.625] | -0.250 [-0.375, -0.125] | – | – |" in lines
     assert "| b | -0.500 | – |" in lines
     assert sum(line.startswith("### ") for line in lines) == 3
     assert lines[-1].startswith("With 3 sources ")
@@ -156,6 +156,6 @@ def test_a_ranking_as_markdown_has_three_tables():
 def test_a_ranking_as_a_table_is_what_print_shows():
     text = str(RANKING)
     assert text == RANKING.render("table")
-    assert "Sources for pets, best leep first" in text
+    assert "Sources for pets, highest test accuracy first" in text
     assert "Agreement with head accuracy" in text
-    assert [line.split()[1] for line in text.splitlines() if line[1:2].isdigit()] == ["c", "b", "a"]
+    assert [line.split()[1] for line in text.splitlines() if line[1:2].isdigit()] == ["a", "c", "b"]

@@ -3,7 +3,8 @@
 from typing import Any
 
 from leepjax import agreement
-from leepjax.ranking.ranking import Agreement, Ranking, agree
+from leepjax.ranking.agree import Agreement, agree
+from leepjax.ranking.ranking import Ranking
 from leepjax.storage.records import Failure
 
 __all__ = ["Agreement", "Failure", "Ranking", "agree"]

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,10 @@ from leepjax.storage.records import Record, append_records, read_records
 
 RESULTS = "results.jsonl"
 """The file of records in the folder that `rank` and `sweep` write."""
+
+
+OnRecord = Callable[[Record], None]
+"""Called with each record, after it is written."""
 
 
 class Interrupt(KeyboardInterrupt):
@@ -54,6 +58,7 @@ def carry_out(
     out: str | os.PathLike | None,
     cache: str | os.PathLike | None,
     on_progress: OnProgress,
+    on_record: OnRecord = lambda record: None,
 ) -> list[Ranking]:
     """Measure every source on every target. Results are written as they arrive, so an interrupt loses none of them.
 
@@ -68,6 +73,8 @@ def carry_out(
         with closing(engine(measure, results.units, on_progress)) as outcomes:
             for outcome in outcomes:
                 results.add(outcome)
+                for record in outcome.results:
+                    on_record(record)
     except KeyboardInterrupt as interrupt:
         raise Interrupt(results.rankings(), interrupt) from interrupt
     if not any(results.measured.values()):

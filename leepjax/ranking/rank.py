@@ -9,7 +9,7 @@ from leepjax.engines.serial import serial
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
-from leepjax.ranking.carry_out import carry_out, check_out
+from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
 from leepjax.types import DType, Metric, SplitChoice, Verify
 
@@ -36,6 +36,7 @@ def rank(
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
+    on_record: OnRecord = lambda record: None,
 ) -> Ranking:
     """Rank source models for a target by transferability: by the accuracy of heads trained on them, and by measures.
 
@@ -82,10 +83,13 @@ def rank(
             holds all that is asked for.
         cache: folder for extracted features; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
+        on_record: called in this process with each `leepjax.storage.records.Record`, after it is written, such as to
+            log it to an experiment tracker.
 
     Returns:
-        A `Ranking`: prints as a table, ``.best``, ``.agreement()``, ``.to_records()``; ``.failures`` holds the sources
-        that couldn't be opened or measured, with the reason. Sources of one name are distinguished by path, or by hash.
+        A `Ranking`, best source first: prints as an answer and tables, ``.best``, ``.leaders``, ``.agreement()``,
+        ``.to_records()``; ``.failures`` holds the sources that couldn't be opened or measured, with the reason. Sources
+        of one name are distinguished by path, or by hash.
 
     Raises:
         ValueError: for a target or a measure that isn't there, one class only, arguments out of range, or when every
@@ -115,5 +119,7 @@ def rank(
         label_column=label_column,
     )
     opened = open_each("rank", sources, dtype)
-    (ranking,) = carry_out("rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress)
+    (ranking,) = carry_out(
+        "rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress, on_record=on_record
+    )
     return ranking

@@ -1,67 +1,63 @@
-"""From records to conclusions: which source is best, which are tied with it, and how right each measure was."""
+"""From records to conclusions: which source is best, which may be as good, and how right each measure was."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leepjax.agreement.correlation import Interval, estimates, significance_note, significant_digits, ties
-from leepjax.agreement.statistics import kendall, p_value, pearson, weighted_tau
-from leepjax.printable import printable
-from leepjax.ranking.draws import clearly_above, shares_of_best
+from leepjax.ranking.agree import Agreement, agree
+from leepjax.ranking.answer import answer_of, remarks_on
+from leepjax.ranking.draws import leading, shares_of_best
+from leepjax.ranking.show import as_html, show
 from leepjax.storage.records import Failure, Record
-from leepjax.tables import Format, Row, render, some
+from leepjax.tables import Format, Row
 from leepjax.types import InputError
 
-MOST_COLUMNS = 12
-"""A table of more measures has a row for each of them, and a column for each source, but for no more than these."""
-
-
-class Agreement(NamedTuple):
-    """How well one measure's scores order the sources by verified accuracy."""
-
-    measure: str
-    pearson: Interval
-    kendall: Interval
-    weighted: Interval
-    """Weighted τ: mistakes among the best sources count more."""
-    p_value: float
-    """Of Pearson's r being zero, two-sided."""
-    num_sources: int
-    ties: int
-    """Pairs of sources with equal score or equal accuracy."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Ranking:
     """The sources of one target with their scores and, where it was verified, their accuracy.
 
-    The first measure leads: it orders the sources and names the `best`. ``print(ranking)`` shows the tables.
+    The best evidence orders the sources and names the `best`: accuracy where it was verified, and the first measure
+    otherwise. ``print(ranking)`` shows the answer in a sentence, and the tables.
     """
 
     records: tuple[Record, ...]
     measures: tuple[str, ...]
     verified_by: str | None = None
-    """How accuracy was reached, ``head`` or ``finetune``; None without verification."""
+    """What was trained to verify it: ``head``, ``ridge`` or ``finetune``; None without verification."""
     failures: tuple[Failure, ...] = ()
-    """The sources that failed; those that the leading measure scored before they failed are ranked nevertheless."""
+    """The sources that failed; those that were measured in part before they failed are ranked nevertheless."""
 
     @property
     def target(self) -> str:
         """The name of the target."""
         return next(each.target for each in (*self.records, *self.failures))
 
+    @property
+    def metric(self) -> str:
+        """What verification measured; accuracy where records don't say."""
+        return next((record.metric for record in self._of(self.verified_by) if record.metric), "accuracy")
+
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """The sources, best first by the leading measure; undefined scores come last."""
-        scores = self.scores(self.measures[0])
-        return tuple(sorted(scores, key=lambda source: (math.isnan(scores[source]), -scores[source], source)))
+        """The sources, best first: verified ones by accuracy, then the others by the first measure; undefined last."""
+        verified, scored = (self._worths(name) for name in (self.verified_by, self.measures[0]))
+        keys = {
+            source: (*_descending(verified.get(source)), *_descending(scored.get(source)), source)
+            for source in (*scored, *verified)
+        }
+        return tuple(sorted(keys, key=keys.__getitem__))
 
     @property
     def best(self) -> str:
-        """The name of the source that the leading measure puts first.
+        """The name of the first source.
 
         Raises:
             InputError: when every source failed.
@@ -70,94 +66,139 @@ class Ranking:
             raise InputError(f"rank: expected a source with a score, got none; {self.failures[0].reason}")
         return self.sources[0]
 
+    def best_by(self, measure: str) -> str | None:
+        """The source that a measure alone puts first; of equals the first by name. None where all are undefined."""
+        worths = self._worths(measure)
+        defined = sorted(source for source, worth in worths.items() if not math.isnan(worth))
+        return max(defined, key=worths.__getitem__, default=None)
+
     @cached_property
-    def tied_with_best(self) -> tuple[str, ...]:
-        """The sources that the leading measure can't tell from the best, by a paired bootstrap."""
-        records = {record.source: record for record in self._of(self.measures[0])}
-        if not records:
-            return ()
-        best = records[self.best]
-        others = [s for s in self.sources if s != self.best and records[s].value is not None]
-        above = clearly_above(best, [records[s] for s in others])
-        return tuple(s for s, is_above in zip(others, above, strict=True) if not is_above)
+    def leaders(self) -> tuple[str, ...]:
+        """The sources that hold the best one with the stated confidence, the first source first.
 
-    def p_best(self, measure: str | None = None) -> dict[str, float]:
-        """Source → P(best): the share of resamples of the examples, the same for all sources, that put it first.
-
-        By the leading measure unless another is named. Equals share a resample; NaN where nothing was drawn, and for a
-        source whose score is undefined in a resample.
+        By paired resamples of the test examples where accuracy was verified, else of the examples that the first
+        measure scored. `leepjax.ranking.draws.leading` has the method.
         """
-        records = list({record.source: record for record in self._of(measure or self.measures[0])}.values())
-        return dict(zip([record.source for record in records], shares_of_best(records), strict=True))
+        records = {record.source: record for record in self._of(self.decided_by)}
+        if self.sources and self.sources[0] in records:
+            are_leading = dict(zip(records, leading(list(records.values())), strict=True))
+            return tuple(source for source in self.sources if are_leading.get(source))
+        return ()
+
+    @property
+    def tied_with_best(self) -> tuple[str, ...]:
+        """The leaders but the first source: those that can't be distinguished from it."""
+        return self.leaders[1:]
+
+    @property
+    def decided_by(self) -> str:
+        """What orders the sources: the verification, or without one the first measure."""
+        return self.verified_by if self.verified_by and self._of(self.verified_by) else self.measures[0]
+
+    def p_best(self) -> dict[str, float]:
+        """Verified source → P(best): the share of paired resamples in which it has the highest accuracy.
+
+        Resamples are of the test examples and, with cross-fitting, of the partitions into folds; all sources share
+        them. Equals share a resample; NaN where nothing was drawn. How often a source of a given P(best) is in fact
+        the best hasn't been measured.
+        """
+        return self._shares(self.verified_by)
+
+    def first_in(self, measure: str | None = None) -> dict[str, float]:
+        """Source → the share of resamples of the scored examples in which a measure puts it first.
+
+        By the first measure unless another is named. It says how sure the order of the scores is, and nothing about
+        accuracy. Equals share a resample; NaN where nothing was drawn, and for a source whose score is undefined in a
+        resample.
+        """
+        return self._shares(measure or self.measures[0])
 
     def scores(self, measure: str) -> dict[str, float]:
         """Source → score of one measure; NaN where it is undefined, nothing where it wasn't measured."""
-        return {record.source: _number(record.value) for record in self._of(measure)}
+        return {record.source: record.sign * record.worth for record in self._of(measure)}
 
     def ranks(self, measure: str) -> dict[str, int | None]:
         """Source → its place by one measure, from 1; equal scores share the better one. None where undefined."""
-        scores = self.scores(measure)
-        values = np.array(list(scores.values()), float)
+        worths = self._worths(measure)
+        values = np.array(list(worths.values()), float)
         above = np.count_nonzero(~np.isnan(values)) - np.searchsorted(np.sort(values), values, "right")
         return {
             source: None if math.isnan(value) else 1 + int(num_above)
-            for (source, value), num_above in zip(scores.items(), above, strict=True)
+            for (source, value), num_above in zip(worths.items(), above, strict=True)
         }
 
     @cached_property
     def accuracies(self) -> dict[str, float]:
-        """Source → verified test accuracy; empty without verification."""
+        """Source → what verification measured on test examples, by default accuracy; empty without verification."""
         return self.scores(self.verified_by) if self.verified_by else {}
 
     def agreement(self, seed: int = 0) -> list[Agreement]:
-        """Each measure's agreement with verified accuracy; empty without verification."""
-        if not self.verified_by:
-            return []
-        accuracies = self.accuracies
-        return [agree(measure, self.scores(measure), accuracies, seed) for measure in self.measures]
+        """Each measure's agreement with verified accuracy (log-loss negated); empty without verification."""
+        worths = self._worths(self.verified_by)
+        return [agree(measure, self.scores(measure), worths, seed) for measure in self.measures] if worths else []
+
+    def records_of(self, measure: str | None) -> dict[str, Record]:
+        """Source → its record by a measure or verification."""
+        return {record.source: record for record in self._of(measure)}
 
     def to_records(self) -> list[Row]:
         """One flat dictionary for each source and measure, with the rank by that measure, and one for each failure.
 
-        They have the fields of `leepjax.storage.records.Record` but the draws; ``error`` is the reason of a failure or
-        None.
+        They have the fields of `leepjax.storage.records.Record` but the draws, and ``rank``; ``p_best`` for
+        verifications and ``first_in`` for scores, None where undefined; ``error`` is the reason of a failure or None.
         """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
-            ranks, p_best = self.ranks(measure), self.p_best(measure)
+            ranks, shares = self.ranks(measure), self._shares(measure)
             for record in self._of(measure):
-                fields = {name: getattr(record, name) for name in Record.__struct_fields__ if name != "draws"}
-                rows.append(
-                    {"rank": ranks[record.source], **fields, "p_best": _or_none(p_best[record.source]), "error": None}
-                )
-        return rows + [_failed_record(failure) for failure in self.failures]
+                share = None if math.isnan(shares[record.source]) else shares[record.source]
+                by_kind = {"p_best": share, "first_in": None}
+                if record.kind == "score":
+                    by_kind = {"p_best": None, "first_in": share}
+                rows.append({"rank": ranks[record.source], **_fields(record), **by_kind, "error": None})
+        nothing = dict.fromkeys(("rank", *_fields(None), "p_best", "first_in", "error"))
+        return rows + [
+            nothing | {"source": each.source, "target": each.target, "error": each.reason} for each in self.failures
+        ]
+
+    def to_columns(self) -> dict[str, list[object]]:
+        """`to_records` by columns: name → a value for each row, as ``pandas.DataFrame`` and others take it."""
+        rows = self.to_records()
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+
+    def to_arrow(self) -> "pa.Table":
+        """`to_records` as an Arrow table; Polars, DuckDB and pandas read it without a copy of their own format."""
+        import pyarrow as pa  # here, because `import leepjax` doesn't load it
+
+        return pa.Table.from_pylist(self.to_records())
 
     def render(self, format: Format = "table") -> str:
-        """The ranking as text; JSON and CSV hold `to_records`, the others a table for people."""
-        if format in ("json", "csv"):
-            return render(self.to_records(), format)
-        lead = self.measures[0]
-        parts = [render(self._lead_rows(), format, f"Sources for {self.target}, best {lead} first")]
-        if len(self.measures) > 1 and self.sources:
-            parts.append(self._score_table(format))
-        if self.accuracies:
-            parts.append(render(self._agreement_rows(), format, f"Agreement with {self.verified_by} accuracy"))
-        return "\n\n".join([*parts, *map(printable, self.remarks())])
+        """The ranking as text; JSON and CSV hold `to_records`, the others the answer and tables for people."""
+        return show(self, format)
+
+    def answer(self) -> str:
+        """What to do, in a sentence or two."""
+        return answer_of(self)
 
     def remarks(self) -> list[str]:
         """What a reader must know to not over-read the tables, in sentences."""
-        remarks = []
-        if tied := self.tied_with_best:
-            remarks.append(f"= {self.measures[0]} can't tell {some(tied)} from {self.best} on these examples.")
-        if self.verified_by and len(self.accuracies) > 1:
-            remarks.append(significance_note(len(self.accuracies)))
-        return remarks
+        return remarks_on(self)
 
     def __str__(self) -> str:
         return self.render()
 
-    def _of(self, measure: str) -> list[Record]:
-        return self._by_measure.get(measure, [])
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
+    def _worths(self, measure: str | None) -> dict[str, float]:
+        return {record.source: record.worth for record in self._of(measure)}
+
+    def _shares(self, measure: str | None) -> dict[str, float]:
+        records = self.records_of(measure)
+        return dict(zip(records, shares_of_best(list(records.values())), strict=True))
+
+    def _of(self, measure: str | None) -> Sequence[Record]:
+        return self._by_measure.get(measure or "", ())
 
     @cached_property
     def _by_measure(self) -> dict[str, list[Record]]:
@@ -166,95 +207,11 @@ class Ranking:
             found.setdefault(record.measure, []).append(record)
         return found
 
-    def _lead_rows(self) -> list[Row]:
-        """The ranked sources, and below them those that failed before the leading measure."""
-        reasons = {failure.source: failure.reason for failure in self.failures}
-        rows = [row | ({"error": reasons.get(row["source"], "")} if reasons else {}) for row in self._ranked_rows()]
-        columns = dict.fromkeys(rows[0], "–") if rows else {"#": "–", "source": "–", "error": "–"}
-        ranked = set(self.sources)
-        failed = [columns | {"source": name, "error": reasons[name]} for name in reasons if name not in ranked]
-        return rows + failed
 
-    def _ranked_rows(self) -> list[Row]:
-        lead = {record.source: record for record in self._of(self.measures[0])}
-        accuracy = {record.source: record for record in self._of(self.verified_by)} if self.verified_by else {}
-        tied, p_best = set(self.tied_with_best), self.p_best()
-        drawn = not all(map(math.isnan, p_best.values()))
-        return [
-            {
-                "#": f"{place}{' =' if source in tied else ''}",
-                "source": source,
-                self.measures[0]: _with_interval(lead[source]),
-                **({"P(best)": share(p_best[source])} if drawn else {}),
-                **({"test accuracy": _with_interval(accuracy.get(source))} if accuracy else {}),
-                "parameters": lead[source].num_parameters,
-                "licence": lead[source].licence or "–",
-            }
-            for place, source in enumerate(self.sources, start=1)
-        ]
-
-    def _score_table(self, format: Format) -> str:
-        """A row for each source; where measures are many, for each measure, with the first sources as columns."""
-        title = "All measures, higher is better"
-        scores = {measure.replace("_", " "): self.scores(measure) for measure in self.measures}
-        if len(scores) <= MOST_COLUMNS:
-            rows = [{"source": each} | {name: by.get(each) for name, by in scores.items()} for each in self.sources]
-            return render(rows, format, title)
-        # Keys are places, for a source may be called "measure".
-        shown = self.sources[:MOST_COLUMNS]
-        rows = [{"measure": name} | {str(at): by.get(s) for at, s in enumerate(shown)} for name, by in scores.items()]
-        if len(shown) < len(self.sources):
-            title += f"; of {len(self.sources):,} sources the first {len(shown)}, all in --format csv"
-        return render(rows, format, title, ["measure", *shown])
-
-    def _agreement_rows(self) -> list[Row]:
-        return [
-            {
-                "measure": a.measure,
-                "Pearson r": a.pearson.show(2),
-                "p": "–" if math.isnan(a.p_value) else f"{a.p_value:.3f}",
-                "Kendall τ": a.kendall.show(2),
-                "weighted τ": a.weighted.show(2),
-                "ties": a.ties,
-            }
-            for a in self.agreement()
-        ]
+def _descending(worth: float | None) -> tuple[bool, float]:
+    """A key that sorts the highest first, and what is undefined or missing last."""
+    return (True, 0.0) if worth is None or math.isnan(worth) else (False, -worth)
 
 
-def agree(measure: str, scores: dict[str, float], accuracies: dict[str, float], seed: int = 0) -> Agreement:
-    """Correlate scores with accuracies over the sources that have both; the intervals are those of `estimate`."""
-    common = sorted(scores.keys() & accuracies.keys())
-    defined = [source for source in common if not math.isnan(scores[source] + accuracies[source])]
-    x = significant_digits(np.array([scores[source] for source in defined]))
-    y = np.array([accuracies[source] for source in defined])
-    r, tau, weighted = estimates((pearson, kendall, weighted_tau), x, y, seed=seed)
-    return Agreement(measure, r, tau, weighted, p_value(x, y), len(x), ties(x, y))
-
-
-def _failed_record(failure: Failure) -> Row:
-    fields = {name: None for name in Record.__struct_fields__ if name != "draws"}
-    known = {"source": failure.source, "target": failure.target, "error": failure.reason}
-    return {"rank": None, **fields, "p_best": None} | known
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def share(value: float) -> str:
-    """A probability in two digits, never rounded to 0 or 1; – where undefined."""
-    if math.isnan(value):
-        return "–"
-    if 0 < value < 0.005:
-        return "<.01"
-    return ">.99" if 0.995 <= value < 1 else f"{value:.2f}"
-
-
-def _with_interval(record: Record | None) -> str:
-    if record is None:
-        return "–"
-    return Interval(*map(_number, (record.value, record.low, record.high))).show()
+def _fields(record: Record | None) -> Row:
+    return {name: getattr(record, name, None) for name in Record.__struct_fields__ if name != "draws"}

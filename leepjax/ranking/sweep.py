@@ -10,7 +10,7 @@ from leepjax.engines.opening import open_engine
 from leepjax.opening.sources import AnySource, open_each, several, twice
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
-from leepjax.ranking.carry_out import carry_out, check_out
+from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
 from leepjax.types import EngineName, InputError, RankingKeywords
 
@@ -25,6 +25,7 @@ def sweep(
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
+    on_record: OnRecord = lambda record: None,
     **options: Unpack[RankingKeywords],
 ) -> dict[str, Ranking]:
     """Rank the sources for each of several targets; what is measured of a target is what `rank` measures of it.
@@ -46,6 +47,8 @@ def sweep(
         out: folder for ``results.jsonl``, the same that `rank` writes; what it already holds isn't measured again.
         cache: folder for extracted features, one on each machine; nothing is cached when left out.
         on_progress: called with what is under way, the number done and the total.
+        on_record: called in this process with each `leepjax.storage.records.Record`, after it is written, such as to
+            log it to an experiment tracker.
         **options: any other keyword argument of `rank`: ``verify``, ``metric``, ``test``, ``test_fraction``, ``limit``,
             ``seed``, ``resamples``, ``confidence``, ``batch_size``, ``dtype``, ``strict``, ``split``,
             ``image_column`` and ``label_column``, the same for each target.
@@ -70,5 +73,7 @@ def sweep(
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
     opened = open_each("sweep", sources, options.get("dtype"))
-    rankings = carry_out("sweep", plans, opened, run_units, out=out, cache=cache, on_progress=on_progress)
+    rankings = carry_out(
+        "sweep", plans, opened, run_units, out=out, cache=cache, on_progress=on_progress, on_record=on_record
+    )
     return dict(zip(names, rankings, strict=True))

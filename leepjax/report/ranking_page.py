@@ -1,9 +1,9 @@
 """The page of rankings: which source is best for a target, by which measure, and whether training agrees."""
 
-import math
 from collections.abc import Sequence
 
 from leepjax.ranking import Ranking
+from leepjax.ranking.answer import METRICS
 from leepjax.report.page import Origin, Report, Section, duration
 from leepjax.report.ranking_tables import (
     MOST_ROWS,
@@ -59,7 +59,7 @@ def ranking_report(
         *([_others(others, origins)] if others else []),
     ]
     title = f"Which source transfers to {_listed(targets) if len(targets) <= 3 else some(targets, 3)}?"
-    return Report(title, [_found(ranking) for ranking in shown], facts, sections, records)
+    return Report(title, [_found(ranking, len(rankings) > 1) for ranking in shown], facts, sections, records)
 
 
 def ranking_sections(
@@ -80,10 +80,9 @@ def ranking_sections(
     if ranking.verified_by and ranking.accuracies:
         how = VERIFICATIONS.get(ranking.verified_by, ranking.verified_by)
         text = [
-            f"How well each measure's scores agree with the test accuracy of {how}. The measures and the training used "
-            "the same examples; the accuracy is measured on the remaining ones. Below 30 sources, the intervals are "
-            "Fisher's for Pearson's r and those of an inverted test for rank correlations; from 30 sources on, they "
-            "come from a bootstrap over sources."
+            f"How well each measure's scores agree with the test {METRICS[ranking.metric]} of {how}. The measures see "
+            "the examples that were trained on. Below 30 sources, the intervals are Fisher's for Pearson's r and those "
+            "of an inverted test for rank correlations; from 30 sources on, they come from a bootstrap over sources."
         ]
         sections.append(
             Section(f"Agreement with accuracy{of}", text, tables=[agreement_table(ranking)], origins=origins)
@@ -136,26 +135,9 @@ def origin_of_records(records: Sequence[Record]) -> Origin:
     )
 
 
-def _found(ranking: Ranking) -> str:
-    """The result in a sentence or two."""
-    if not ranking.sources:
-        return f"No source could be scored for {ranking.target}."
-    lead, target = ranking.measures[0], ranking.records[0]
-    text = f"Of {len(ranking.sources):,} sources {lead} puts {ranking.best} first for {target.target}"
-    text += f" ({target.num_classes} classes, {target.num_examples:,} examples)"
-    if tied := ranking.tied_with_best:
-        text += f", and can't distinguish {_listed(tied) if len(tied) <= 10 else some(tied)} from it"
-    accuracies = {source: value for source, value in ranking.accuracies.items() if not math.isnan(value)}
-    if not accuracies:
-        return f"{text}. No source was trained to check that."
-    truly = max(accuracies, key=lambda source: accuracies[source])
-    how = VERIFICATIONS.get(ranking.verified_by or "", ranking.verified_by)
-    if truly == ranking.best:
-        return f"{text}. It is also the best by {how}, with a test accuracy of {accuracies[truly]:.3f}."
-    text = f"{text}. By {how} {truly} is best, with a test accuracy of {accuracies[truly]:.3f}"
-    if ranking.best not in accuracies:
-        return f"{text}; {ranking.best} has none."
-    return f"{text}; {ranking.best} reaches {accuracies[ranking.best]:.3f}."
+def _found(ranking: Ranking, named: bool) -> str:
+    """The answer; with the target's name where a page has several."""
+    return f"{ranking.target}: {ranking.answer()}" if named else ranking.answer()
 
 
 def _listed(names: Sequence[str]) -> str:

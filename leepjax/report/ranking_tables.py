@@ -8,6 +8,8 @@ import numpy as np
 
 from leepjax.agreement import Interval
 from leepjax.ranking import Ranking
+from leepjax.ranking.answer import METRICS, per_cent
+from leepjax.ranking.show import heading, title
 from leepjax.report.page import Column, Table, TableCell, interval_text, number_cell
 from leepjax.storage.record_groups import Group
 from leepjax.storage.records import Record
@@ -27,33 +29,40 @@ def rows_per_ranking(rankings: Sequence[Ranking]) -> int:
 
 
 def lead_table(ranking: Ranking, most_rows: int) -> Table:
-    """The sources by the leading measure, best first, with their probability of being the best and their accuracy."""
-    lead, accuracy = ranking.measures[0], ranking.verified_by
-    by_source = {(record.source, record.measure): record for record in ranking.records}
-    tied, p_best = set(ranking.tied_with_best), ranking.p_best()
-    drawn = not all(map(math.isnan, p_best.values()))
-    columns = [Column("source"), Column("#", numeric=True), Column(lead, numeric=True)]
-    columns += [Column("P(best)", numeric=True)] if drawn else []
-    columns += [Column("test accuracy", numeric=True)] if accuracy else []
+    """The sources, best first, with their accuracy and the score of the leading measure."""
+    lead = ranking.measures[0]
+    scored, verified = ranking.records_of(lead), ranking.records_of(ranking.verified_by)
+    tied, p_best, first_in = set(ranking.tied_with_best), ranking.p_best(), ranking.first_in()
+    has_p_best, has_first_in = (not all(map(math.isnan, shares.values())) for shares in (p_best, first_in))
+    columns = [Column("source"), Column("#", numeric=True)]
+    columns += [Column(heading(ranking), numeric=True)] if verified else []
+    columns += [Column("P(best)", numeric=True)] if has_p_best else []
+    columns += [Column(lead, numeric=True)]
+    columns += [Column("first in", numeric=True)] if has_first_in else []
     columns += [Column("parameters", numeric=True), Column("licence")]
     rows = []
     for place, source in enumerate(ranking.sources[:most_rows], start=1):
-        record = by_source[source, lead]
+        record = scored.get(source) or verified[source]
         mark = {"mark": "=", "meaning": f"not distinguishable from {ranking.best}"} if source in tied else {}
-        row = [TableCell(source), number_cell(place, 0, **mark), _record_cell(record)]
-        row += [number_cell(p_best[source], 2)] if drawn else []
-        row += [_record_cell(by_source.get((source, accuracy)))] if accuracy else []
+        row = [TableCell(source), number_cell(place, 0, **mark)]
+        row += [_record_cell(verified.get(source))] if verified else []
+        row += [number_cell(p_best.get(source), 2)] if has_p_best else []
+        row += [_record_cell(scored.get(source))]
+        share = first_in.get(source, math.nan)
+        row += [TableCell(per_cent(share), None if math.isnan(share) else share)] if has_first_in else []
         rows.append([*row, number_cell(record.num_parameters, 0), TableCell(record.licence or "–")])
     confidence = f"{100 * ranking.records[0].confidence:g} %"
     notes = [f"In brackets: {confidence} intervals; those of scores come from a bootstrap over examples."]
-    if accuracy:
-        notes = [f"{notes[0][:-1]}, those of accuracies are Wilson's."]
-    if drawn:
-        notes.append(f"P(best) is the share of resamples of the examples that put a source first by {lead}.")
+    if verified:
+        how = "Wilson's" if ranking.metric == "accuracy" else "from a bootstrap over test images"
+        notes = [f"{notes[0][:-1]}, those of {METRICS[ranking.metric]} are {how}."]
+    if has_first_in:
+        notes.append(f"First in: the share of resamples of the examples in which {lead} puts a source first.")
     if tied:
-        notes.append(f"= marks sources that {lead} can't distinguish from {ranking.best} on these examples.")
+        notes.append(f"= marks sources that can't be distinguished from {ranking.best} on these images.")
     rest = _rest(len(rows), len(ranking.sources), "sources")
-    return Table(f"Sources, best {lead} first", columns, rows, notes, rest=rest)
+    caption = title(ranking).replace(f" for {ranking.target}", "")
+    return Table(caption, columns, rows, notes, rest=rest)
 
 
 def score_table(ranking: Ranking, most_rows: int) -> Table:
@@ -111,21 +120,21 @@ def agreement_table(ranking: Ranking) -> Table:
 
 
 def best_source_table(rankings: Sequence[Ranking]) -> Table:
-    """The best source for each target, by the leading measure of its ranking."""
+    """The best source for each target, and what decided it: the verification, or the leading measure."""
     columns = [
         Column("target"),
         Column("sources", numeric=True),
         Column("best source"),
         Column("by"),
-        Column("score", True),
+        Column("value", True),
     ]
     rows = [
         [
             TableCell(ranking.target),
             number_cell(len(ranking.sources), 0),
             TableCell(ranking.best if ranking.sources else "–"),
-            TableCell(ranking.measures[0]),
-            number_cell(ranking.scores(ranking.measures[0])[ranking.best] if ranking.sources else None, 3),
+            TableCell(ranking.decided_by),
+            number_cell(ranking.scores(ranking.decided_by).get(ranking.best) if ranking.sources else None, 3),
         ]
         for ranking in rankings[:MOST_ROWS]
     ]

@@ -140,7 +140,12 @@ class _ConditionsOfVersion1:
 
 
 def _distinct(records: Sequence[Record]) -> tuple[Record, ...]:
-    """The newest record per source and measure, in the place of the first; append hashes to names of two sources."""
+    """The newest record per source and measure, in the place of the first; append hashes to names of two sources.
+
+    Of each kind of verification only the metric that was measured last is kept: others can't be compared with it.
+    """
+    metrics = {record.measure: record.metric for record in records if record.kind == "verify"}
+    records = [record for record in records if metrics.get(record.measure, record.metric) == record.metric]
     last = {(record.source, _hash(record), record.kind, record.measure): record for record in records}
     hashes: dict[str, set[str]] = {}
     for source, its_hash, *_ in last:

@@ -1,6 +1,7 @@
 """Flat records: one JSON line per measured number, with everything needed to measure it again."""
 
 import logging
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -63,6 +64,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Revision of leepjax's measures: values of different revisions aren't comparable; empty in version 1."""
     seconds: Annotated[float, Meta(ge=0)]
     versions: dict[str, str]
+
+    @property
+    def sign(self) -> int:
+        """1 where a higher value is better, −1 where a lower one is: values times it can be compared."""
+        return -1 if self.metric == "log_loss" else 1
+
+    @property
+    def worth(self) -> float:
+        """The value times its sign: higher is better; NaN where it is undefined."""
+        return math.nan if self.value is None else self.sign * self.value
 
     def __post_init__(self) -> None:
         if self.draws and self.resamples is not None and len(self.draws) != self.resamples:

@@ -214,10 +214,11 @@ def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format):
     assert re.fullmatch(r".* \(\d+ s, about \d+ s left\)", lines[0])
     assert "sources: " not in text
     if format == "table":
-        assert "Sources for digits, best leep first" in text
+        assert "Sources for digits, highest test accuracy first" in text
         assert "With 2 sources no correlation" in text
     elif format == "md":
-        assert text.startswith("### Sources for digits, best leep first\n")
+        assert text.startswith("Take cifar10-animals")
+        assert "\n\n### Sources for digits, highest test accuracy first\n" in text
         assert [cells[1] for cells in parse(text, format)[:4]] == ["source", "---", "cifar10-animals", "random"]
     else:
         rows = parse(text, format)
@@ -242,7 +243,7 @@ def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path):
         assert [row["target"] for row in rows] == ["digits"] * 6 + ["grey"] * 6
         assert {int(row["rank"]) for row in rows} == {1, 2}
     else:
-        assert text.index("Sources for digits, best leep first") < text.index("Sources for grey, best leep first")
+        assert text.index("Sources for digits, highest") < text.index("Sources for grey, highest")
     page = (out / "report.html").read_text("utf-8")
     assert "Which source transfers to digits and grey?" in page
     code, text, err = run("report", out)

@@ -224,7 +224,8 @@ def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert out.startswith("Sources for digits, best leep first")
+    assert out.startswith("random is the only source; ")
+    assert "Sources for digits, best leep first" in out
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("leepjax: interrupted; ")
     assert 1 <= len(read_records(results)) < 10

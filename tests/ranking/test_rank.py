@@ -197,9 +197,11 @@ def test_a_folder_an_npz_and_arrays_of_the_same_images_score_alike(tmp_path):
     assert len(set(scores)) == 1
 
 
-def test_progress_ends_at_its_total(ran):
-    told = []
-    lj.rank("digits", SOURCES, limit=60, cache=ran[1] / "cache", on_progress=lambda *at: told.append(at), **LEEP_ALONE)
+def test_progress_ends_at_its_total_and_each_record_is_handed_on(ran):
+    told, records = [], []
+    options = {"on_progress": lambda *at: told.append(at), "on_record": records.append, **LEEP_ALONE}
+    ranking = lj.rank("digits", SOURCES, limit=60, cache=ran[1] / "cache", **options)
+    assert tuple(records) == ranking.records
     assert all(0 <= done <= total for _, done, total in told)
     for source in SOURCES:
         assert (f"{source}: images", 60, 60) in told

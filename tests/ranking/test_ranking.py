@@ -1,4 +1,4 @@
-"""From records to conclusions: correlations are SciPy's, ties and undefined values are told."""
+"""From records to conclusions: the best evidence orders the sources, and correlations are SciPy's."""
 
 import math
 import time
@@ -9,8 +9,9 @@ import scipy.stats
 from small_records import record
 
 from leepjax.agreement import Interval, kendall, pearson, significance_note, weighted_tau
-from leepjax.ranking import Ranking, agree
-from leepjax.ranking.ranking import share
+from leepjax.ranking import Failure, Ranking, agree
+from leepjax.ranking.answer import per_cent
+from leepjax.ranking.show import share
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(scale=0.1, size=50)
@@ -152,28 +153,129 @@ def drawn(*pairs):
     return Ranking(tuple(records), ("leep",))
 
 
-def test_p_best_is_the_share_of_resamples_that_put_a_source_first():
+def test_first_in_is_the_share_of_resamples_that_put_a_source_first():
     """Each source's draws are about its score, as its interval is; equals share."""
-    found = drawn((1.0, [0, 2, 0, 2]), (1.0, [7, 5, 7, 5]), (0.9, [4, 4, 4, 4])).p_best()
+    found = drawn((1.0, [0, 2, 0, 2]), (1.0, [7, 5, 7, 5]), (0.9, [4, 4, 4, 4])).first_in()
     assert found == {"a": 0.5, "b": 0.5, "c": 0.0}
-    assert drawn((1.0, [0, 2]), (1.0, [0, 2])).p_best() == {"a": 0.5, "b": 0.5}
-    assert drawn((1.0, DRAWS), (0.0, DRAWS)).p_best() == {"a": 1.0, "b": 0.0}
+    assert drawn((1.0, [0, 2]), (1.0, [0, 2])).first_in() == {"a": 0.5, "b": 0.5}
+    assert drawn((1.0, DRAWS), (0.0, DRAWS)).first_in() == {"a": 1.0, "b": 0.0}
 
 
-def test_p_best_is_undefined_where_nothing_was_drawn_or_a_draw_is_undefined():
-    assert all(map(math.isnan, ranking([1.0, 2.0]).p_best().values()))
-    found = drawn((None, [None, None]), (1.0, [1.0, 1.2]), (3.0, [3.0, None])).p_best()
+def test_first_in_is_undefined_where_nothing_was_drawn_or_a_draw_is_undefined():
+    assert all(map(math.isnan, ranking([1.0, 2.0]).first_in().values()))
+    found = drawn((None, [None, None]), (1.0, [1.0, 1.2]), (3.0, [3.0, None])).first_in()
     np.testing.assert_equal(found, {"a": math.nan, "b": 1.0, "c": math.nan})
 
 
-def test_p_best_stands_in_the_table_and_in_the_records():
+def test_first_in_stands_in_the_table_and_in_the_records():
     found = drawn((1.0, 1.0 + DRAWS), (0.99, 0.99 - DRAWS))
-    shares = found.p_best()
+    shares = found.first_in()
     assert sum(shares.values()) == pytest.approx(1)
     assert all(0.1 < share < 0.9 for share in shares.values())
-    assert [row["p_best"] for row in found.to_records()] == list(shares.values())
+    assert [(row["first_in"], row["p_best"]) for row in found.to_records()] == [(s, None) for s in shares.values()]
+    assert "first in" in str(found)
+    assert "first in" not in str(ranking([1.0, 2.0]))
+
+
+def verified(scores, accuracies, draws=None, measure="leep", **fields):
+    """A ranking whose verification has draws: by default without any spread."""
+    draws = draws or [(value,) * 4 for value in accuracies]
+    found = ranking(scores, measure=measure)
+    heads = [
+        record(name, "head", value, draws=tuple(of), **{"metric": "accuracy"} | fields)
+        for name, value, of in zip("abcdefghijkl", accuracies, draws, strict=False)
+    ]
+    return Ranking((*found.records, *heads), (measure,), "head")
+
+
+def test_accuracy_orders_the_sources_where_it_was_verified():
+    found = verified([3.0, 2.0, 1.0], [0.7, 0.9, 0.8])
+    assert found.sources == ("b", "c", "a")
+    assert (found.best, found.decided_by, found.best_by("leep"), found.best_by("head")) == ("b", "head", "a", "b")
+    assert found.leaders == ("b",)
+    assert str(found).startswith(
+        "Take b: accuracy 90.0 % on 40 test images, 10.0 points better than c. "
+        "leep alone would have taken a, 20.0 points worse.\n\nSources for pets, highest test accuracy first"
+    )
+
+
+def test_equal_accuracies_are_ordered_by_the_leading_measure():
+    found = verified([1.0, 2.0, 0.0], [0.9, 0.9, 0.5])
+    assert found.sources == ("b", "a", "c")
+    assert found.answer() == (
+        "Take b (or a: the two can't be distinguished on 40 test images). leep alone would have taken it, too."
+    )
+
+
+def test_what_was_not_verified_comes_after_what_was():
+    found = verified([1.0, 2.0, 3.0], [0.6, 0.7])
+    assert found.sources == ("b", "a", "c")
+    assert "Not verified, and so behind the others: c." in found.remarks()
+    assert "leep alone" not in found.answer()  # what it would have given isn't known
+
+
+def test_of_log_loss_the_lowest_is_best_and_printed_as_it_is():
+    found = verified([1.0, 2.0], [0.5, 0.7], [[0.5, 0.6], [0.7, 0.8]], metric="log_loss")
+    assert found.sources == ("a", "b")
+    assert found.accuracies == {"a": 0.5, "b": 0.7}
+    assert found.ranks("head") == {"a": 1, "b": 2}
+    assert found.p_best() == {"a": 1.0, "b": 0.0}
+    assert found.answer().startswith("Take a: log-loss 0.500 on 40 test images, 0.200 nats better than b.")
+    assert "lowest test log-loss first" in str(found)
+    assert found.agreement()[0].pearson.value == pytest.approx(-1)  # the higher score has the worse loss
+
+
+def test_p_best_is_of_verified_draws_alone():
+    found = verified([3.0, 2.0], [0.8, 0.79], [[0.8, 0.7, 0.9, 0.8], [0.7, 0.8, 0.8, 0.86]])
+    assert found.p_best() == {"a": 0.5, "b": 0.5}
+    assert found.tied_with_best == ("b",)
     assert "P(best)" in str(found)
-    assert "P(best)" not in str(ranking([1.0, 2.0]))
+    shares = [(row["kind"], row["p_best"]) for row in found.to_records()]
+    assert shares == [("score", None), ("score", None), ("verify", 0.5), ("verify", 0.5)]
+    unverified = drawn((1.0, DRAWS), (0.0, DRAWS))
+    assert unverified.p_best() == {}
+    assert "P(best)" not in str(unverified)
+    assert "P(best)" not in str(ranking([1.0, 2.0], [0.5, 0.6]))  # accuracies of older records have no draws
+
+
+def test_the_leaders_hold_the_best_of_many_equals_with_their_confidence():
+    """The best of many equals by chance is no evidence against the others: 95 % of the sets hold each of them."""
+    rng, held = np.random.default_rng(1), []
+    for _ in range(200):
+        values = rng.normal(size=12)
+        heads = [
+            record(f"s{i}", "head", value, draws=tuple(value + rng.normal(size=200))) for i, value in enumerate(values)
+        ]
+        held.append("s0" in Ranking(tuple(heads), ("leep",), "head").leaders)
+    assert np.mean(held) > 0.92
+
+
+def test_answers_without_verification_or_with_one_source():
+    found = drawn((1.0, 1.0 + DRAWS), (0.0, DRAWS))
+    assert found.answer() == (
+        "leep puts a first, in 100 % of resamples of the 40 images. "
+        "Whether it transfers best isn't known: verify by training heads."
+    )
+    assert verified([1.0], [0.75]).answer() == "Take a, the only source: accuracy 75.0 % on 40 test images."
+    assert ranking([1.0]).answer().startswith("a is the only source; how well it transfers isn't known")
+    many = verified([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [0.9] * 6, metric="macro_f1")
+    assert many.answer().startswith("Take f (or e, d, c, b or 1 more: the 6 can't be distinguished on 40 test images).")
+    nothing = Ranking((), ("leep",), "head", (Failure("a", "pets", "a: expected weights, got none."),))
+    assert nothing.answer() == "No source could be measured for pets."
+
+
+def test_columns_arrow_and_html_hold_what_the_records_do():
+    found = verified([3.0, 2.0], [0.7, 0.9])
+    rows = found.to_records()
+    columns = found.to_columns()
+    assert [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)] == rows
+    assert found.to_arrow().select(["source", "value", "rank"]).to_pylist() == [
+        {name: row[name] for name in ("source", "value", "rank")} for row in rows
+    ]
+    html = Ranking((record("<b>", "leep", 1.0),), ("leep",))._repr_html_()
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert found._repr_html_().count("<tr>") == 3
 
 
 @pytest.mark.parametrize(
@@ -181,6 +283,13 @@ def test_p_best_stands_in_the_table_and_in_the_records():
 )
 def test_a_share_says_certain_only_where_it_is(value, said):
     assert share(value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0 %"), (1.0, "100 %"), (0.002, "<1 %"), (0.998, ">99 %"), (0.5, "50 %"), (math.nan, "–")]
+)
+def test_per_cent_is_certain_only_where_it_is(value, text):
+    assert per_cent(value) == text
 
 
 def test_many_measures_are_rows():
@@ -215,7 +324,7 @@ def test_thousands_of_sources_are_ranked_in_a_moment():
     rows = found.to_records()
     assert (rows[-1]["rank"], rows[-2]["rank"], rows[-3]["rank"]) == (1, 1, 3)
     assert found.tied_with_best == ("s05999",)
-    assert found.p_best()["s05999"] == 0.5
+    assert found.first_in()["s05999"] == 0.5
     assert time.process_time() - started < 5  # one by one took half a minute
 
 

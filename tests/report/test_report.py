@@ -145,14 +145,15 @@ def test_the_page_of_a_ranking_says_what_its_text_says():
     told = text_of(render_page(report))
     for remark in ranking.remarks():
         assert remark in told
-    assert "Of 3 sources leep puts near first for pets (4 classes, 1,040 examples)." in told
-    assert f"By a re-trained head {HOSTILE} is best, with a test accuracy of 0.900; near reaches 0.800." in told
+    assert report.summary == [ranking.answer()]
+    assert f"Take {HOSTILE}: accuracy 90.0 % on 1,040 test images, 10.0 points better than near." in told
+    assert "leep alone would have taken near, 10.0 points worse." in told
     lead, scores, agreement = (section.tables[0] for section in report.sections)
-    assert [row[0].text for row in lead.rows] == ["near", HOSTILE, "far"]
-    assert [cell.text for cell in lead.rows[0][1:]] == ["1", "−0.500", "1.00", "0.800", "269,722", "MIT"]
-    assert lead.rows[0][2].detail == "[−0.600, −0.400]"
-    assert lead.rows[2][2] == lead.rows[2][3] == TableCell("–")
-    assert [(cell.text, cell.mark) for cell in scores.rows[1][1:]] == [("−1.250", ""), ("0.750", "★")]
+    assert [row[0].text for row in lead.rows] == [HOSTILE, "near", "far"]
+    assert [cell.text for cell in lead.rows[1][1:]] == ["2", "0.800", "0.00", "−0.500", "100 %", "269,722", "MIT"]
+    assert lead.rows[1][4].detail == "[−0.600, −0.400]"
+    assert lead.rows[2][4] == lead.rows[2][5] == TableCell("–")
+    assert [(cell.text, cell.mark) for cell in scores.rows[0][1:]] == [("−1.250", ""), ("0.750", "★")]
     assert [(row[0].text, row[1].value) for row in agreement.rows] == [
         (it.measure, pytest.approx(it.pearson.value, nan_ok=True)) for it in ranking.agreement()
     ]
@@ -162,7 +163,7 @@ def test_a_ranking_without_verification_says_so():
     scores = tuple(it for it in records() if it.kind == "score")
     report = ranking_report([Ranking(scores, ("leep", "logme"))], [ORIGIN])
     assert [section.title for section in report.sections] == ["Ranking", "All measures"]
-    assert report.summary[0].endswith("No source was trained to check that.")
+    assert report.summary[0].endswith("Whether it transfers best isn't known: verify by training heads.")
     assert "test accuracy" not in text_of(render_page(report))
 
 
@@ -260,7 +261,7 @@ def test_sources_that_failed_are_on_the_page_with_their_reasons():
 def test_a_target_for_which_every_source_failed_is_on_the_page_beside_the_others():
     nothing = Ranking((), ("leep", "logme"), "head", (Failure("torn", "dogs", "no weights"),))
     bare = text_of(render_page(ranking_report([nothing, Ranking(tuple(records()), ("leep", "logme"), "head")], [])))
-    assert "No source could be scored for dogs." in bare
+    assert "No source could be measured for dogs." in bare
     assert "Sources that failed for dogs" in bare
 
 

@@ -1,0 +1,140 @@
+"""A ranking in words: what to do, and what its tables don't say."""
+
+import math
+from typing import TYPE_CHECKING
+
+from leepjax.agreement.correlation import significance_note
+from leepjax.tables import some
+
+if TYPE_CHECKING:
+    from leepjax.ranking.ranking import Ranking
+
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log-loss",
+    "auroc": "AUROC",
+}
+"""Metric of a verification → its name in sentences and headings."""
+
+_COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
+
+
+def answer_of(ranking: "Ranking") -> str:
+    """What to do, in a sentence or two: the source to take, what can't be distinguished from it, and what it gains."""
+    if not ranking.sources:
+        return f"No source could be measured for {ranking.target}."
+    if ranking.decided_by != ranking.verified_by:
+        return _unverified(ranking)
+    verified = ranking.records_of(ranking.verified_by)
+    best = verified[ranking.best]
+    if math.isnan(best.worth):
+        return f"No source could be verified for {ranking.target}: {METRICS[ranking.metric]} is undefined."
+    examples = f"{best.num_examples:,} test images"
+    if len(ranking.sources) == 1:
+        text = f"Take {ranking.best}, the only source: {_level(ranking, best.value)} on {examples}."
+    elif others := ranking.tied_with_best:
+        count = _count(1 + len(others))
+        text = f"Take {ranking.best} (or {_any(others)}: the {count} can't be distinguished on {examples})."
+    else:
+        text = f"Take {ranking.best}: {_level(ranking, best.value)} on {examples}{_lead_over_next(ranking)}."
+    return f"{text}{_by_measure_alone(ranking)}"
+
+
+def _unverified(ranking: "Ranking") -> str:
+    lead = ranking.measures[0]
+    record = ranking.records_of(lead)[ranking.best]
+    if len(ranking.sources) == 1:
+        return f"{ranking.best} is the only source; how well it transfers isn't known: verify by training heads."
+    if math.isnan(record.worth):
+        return f"{lead} is undefined for every source: choose another measure, or verify by training heads."
+    share = ranking.first_in()[ranking.best]
+    resampled = (
+        "" if math.isnan(share) else f", in {per_cent(share)} of resamples of the {record.num_examples:,} images"
+    )
+    others = f"; it can't be distinguished from {_any(ranking.tied_with_best)}" if ranking.tied_with_best else ""
+    return (
+        f"{lead} puts {ranking.best} first{resampled}{others}. "
+        "Whether it transfers best isn't known: verify by training heads."
+    )
+
+
+def _lead_over_next(ranking: "Ranking") -> str:
+    verified = ranking.records_of(ranking.verified_by)
+    following = next((source for source in ranking.sources[1:] if source in verified), None)
+    if following is None or math.isnan(verified[following].worth):
+        return ""
+    return f", {_difference(ranking, ranking.best, following)} better than {following}"
+
+
+def _by_measure_alone(ranking: "Ranking") -> str:
+    """What the first measure would have chosen without verification."""
+    lead, verified = ranking.measures[0], ranking.records_of(ranking.verified_by)
+    taken = ranking.best_by(lead)
+    if len(ranking.sources) == 1 or taken is None or taken not in verified or math.isnan(verified[taken].worth):
+        return ""
+    if taken == ranking.best:
+        return f" {lead} alone would have taken it, too."
+    if taken in ranking.tied_with_best:
+        return f" {lead} alone would have taken {taken}, which is one of these."
+    return f" {lead} alone would have taken {taken}, {_difference(ranking, ranking.best, taken)} worse."
+
+
+def _difference(ranking: "Ranking", better: str, worse: str) -> str:
+    verified = ranking.records_of(ranking.verified_by)
+    gap = verified[better].worth - verified[worse].worth
+    if ranking.metric == "log_loss":
+        return f"{gap:.3f} nats"
+    of_metric = "" if ranking.metric == "accuracy" else f" of {METRICS[ranking.metric]}"
+    return f"{100 * gap:.1f} points{of_metric}"
+
+
+def _level(ranking: "Ranking", value: float | None) -> str:
+    name = METRICS[ranking.metric]
+    return f"{name} {value:.3f}" if ranking.metric == "log_loss" else f"{name} {100 * (value or 0.0):.1f} %"
+
+
+def _any(names: tuple[str, ...]) -> str:
+    """One name, or several joined for a choice."""
+    shown, more = names[:4], len(names) - 4
+    last = f"{more:,} more" if more > 0 else shown[-1]
+    before = shown if more > 0 else shown[:-1]
+    return f"{', '.join(before)} or {last}" if before else last
+
+
+def _count(number: int) -> str:
+    return _COUNTS.get(number, f"{number:,}")
+
+
+def per_cent(share: float) -> str:
+    """A share in whole per cent, never rounded to 0 or 100 %; – where undefined."""
+    if math.isnan(share):
+        return "–"
+    if 0 < share < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+
+
+def remarks_on(ranking: "Ranking") -> list[str]:
+    """What a reader must know to not over-read the tables, in sentences."""
+    found = []
+    verified = ranking.decided_by == ranking.verified_by
+    images = "test images" if verified else "images"
+    if tied := ranking.tied_with_best:
+        confidence = 100 * ranking.records[0].confidence
+        found.append(
+            f"= {some(tied)} can't be distinguished from {ranking.best}: together they hold the best source with "
+            f"{confidence:g} % confidence, by paired resamples of the {images}."
+        )
+    if any(not math.isnan(share) for share in ranking.p_best().values()):
+        found.append(
+            f"P(best) is how often a source has the {'lowest' if ranking.metric == 'log_loss' else 'highest'} "
+            f"{METRICS[ranking.metric]} in these paired resamples; its calibration hasn't been measured."
+        )
+    missing = [source for source in ranking.sources if verified and source not in ranking.accuracies]
+    if missing:
+        found.append(f"Not verified, and so behind the others: {some(missing)}.")
+    if ranking.verified_by and len(ranking.accuracies) > 1:
+        found.append(significance_note(len(ranking.accuracies)))
+    return found
