@@ -1,5 +1,7 @@
 """The public names of leepjax and where they are defined; `leepjax.exports` reads them here at run time."""
 
+from leepjax.choosing.choice import Choice as Choice
+from leepjax.choosing.choose import choose as choose
 from leepjax.data.preprocessing import Preprocessing as Preprocessing
 from leepjax.data.readers import read_target as read_target
 from leepjax.distributed.sharding import shard_rows as shard_rows

@@ -56,14 +56,14 @@ def retrain(
     written = None
     if path and network is not None:
         network.replace_head(num_classes, seed)
-        _set_head(network, fitted.head)
+        set_head(network, fitted.head)
         with locked(path):
             check_free("retrain", path, command)  # another process may have written it meanwhile
             written = write_source(network, path, card(path.stem, source, target, [], seed, command), target.test)
     return Adapted(found, [], written)
 
 
-def _set_head(network: Any, head: Head) -> None:
+def set_head(network: Any, head: Head) -> None:
     """Put a head into the network's linear layer, including the head's standardisation of features."""
     linear = getattr(network, network.HEAD)
     linear = linear["fc"] if isinstance(linear, nnx.Dict) else linear

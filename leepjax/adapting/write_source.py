@@ -24,11 +24,18 @@ log = logging.getLogger("leepjax")
 
 
 def write_source(
-    network: Any, path: Path, card: Card, test_set: Target, *, curve: Sequence[Epoch] = (), dtype: type = np.float32
+    network: Any,
+    path: Path,
+    card: Card,
+    test_set: Target | None,
+    *,
+    curve: Sequence[Epoch] = (),
+    dtype: type = np.float32,
 ) -> Source:
     """Write the weights to `path`, and beside them the card and, if there is one, the curve; remove checkpoints.
 
-    The accuracy on the card is that of the written file on `test_set`, not of the network in memory.
+    The accuracy on the card is that of the written file on `test_set`, not of the network in memory; without a test
+    set it is the one that the card has.
     """
     weights.save(network, path, dtype)
     if curve:
@@ -37,9 +44,10 @@ def write_source(
         card, num_parameters=weights.num_parameters(network), weights_hash=digest(path.read_bytes())
     )
     written = WeightsFile(card.model, card.num_classes, path)
-    logits = extract(Source(card, written), test_set).logits
-    accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
-    card = msgspec.structs.replace(card, accuracy=round(accuracy, 6))
+    if test_set is not None:
+        logits = extract(Source(card, written), test_set).logits
+        accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
+        card = msgspec.structs.replace(card, accuracy=round(accuracy, 6))
     save_card(card, path.with_suffix(".json"))
     remove_folder(checkpoints_of(path))
     return Source(card, written)

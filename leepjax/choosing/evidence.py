@@ -1,6 +1,6 @@
 """What a race asks for, and its replay from outcomes that are known already."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -31,12 +31,20 @@ class Evidence(Protocol):
     @property
     def num_classes(self) -> int: ...
 
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """Why sources couldn't be looked at."""
+        ...
+
     def cost(self, source: int, start: int, stop: int) -> float:
         """The expected seconds of a look at the examples from `start` to `stop` when those before it are known."""
         ...
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterable[tuple[int, Outcomes]]:
-        """Look at the first examples through each of the sources; a source that fails is left out."""
+        """Look at the first examples through each of the sources.
+
+        A source that fails is left out and added to `failures`; another one that is left out is dropped for the budget.
+        """
         ...
 
 
@@ -61,6 +69,7 @@ class Replay:
         num_classes: int,
         seconds_per_source: Sequence[float] | np.ndarray | None = None,
     ):
+        self.failures: dict[int, str] = {}
         self.names, self.num_examples, self.num_classes = list(names), num_examples, num_classes
         self._outcomes_of = outcomes_of
         self._known: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}

@@ -8,9 +8,9 @@ Reason = Literal["beaten", "budget", "failed"]
 """Why a source was dropped: worse than the leader with confidence; the next look of all didn't fit in the budget; it
 couldn't be looked at."""
 
-End = Literal["one left", "examples", "budget", "stopped"]
-"""Why a race is over: one source is left; all examples were looked at; the budget doesn't pay for another look of two
-sources; it was stopped from outside."""
+End = Literal["few left", "examples", "budget", "stopped"]
+"""Why a race is over: at most as many sources are left as there are to be finalists, by default one; all examples were
+looked at; the budget doesn't pay for another look of two sources; it was stopped from outside."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     dropped: Reason | None = None
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True):
+class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look", tag_field="kind"):
     """The sources on the same examples, the best first."""
 
     number: int

@@ -12,12 +12,14 @@ References:
     configuring metaheuristics, GECCO 2002, for races by paired tests.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import numpy as np
 
 from leepjax.choosing.affordable import affordable, fitting
+from leepjax.choosing.budget import Budget
 from leepjax.choosing.comparison import half_widths, p_values
 from leepjax.choosing.evidence import Evidence, Outcomes
 from leepjax.choosing.looks import Answer, End, Look, Reason, Standing
@@ -25,18 +27,21 @@ from leepjax.choosing.rules import Rules
 from leepjax.types import InputError
 
 
-def race(evidence: Evidence, rules: Rules | None = None, budget: float | None = None) -> Answer:
+def race(
+    evidence: Evidence, rules: Rules | None = None, budget: float | Budget | None = None, finalists: int = 1
+) -> Answer:
     """Run a race to its end.
 
     Args:
         evidence: the sources and their outcomes.
         rules: the parameters.
-        budget: seconds for all looks; None for as many as it takes.
+        budget: seconds for all looks, or a `Budget`; None for as many as it takes.
+        finalists: the race is over when at most so few sources are left, and drops none of these as beaten.
 
     Raises:
         InputError: when the budget doesn't pay for a look at one source, or every source fails.
     """
-    running = Race(evidence, rules or Rules(), budget)
+    running = Race(evidence, rules or Rules(), budget, finalists)
     for _ in running.looks():
         pass
     return running.answer()
@@ -50,9 +55,9 @@ def full_cost(evidence: Evidence) -> float:
 class Race:
     """A race that can be watched and stopped: `looks` yields each look, `answer` is what is known so far."""
 
-    def __init__(self, evidence: Evidence, rules: Rules, budget: float | None = None):
-        self._evidence, self._rules, self._budget = evidence, rules, budget
-        self._full_cost = full_cost(evidence)
+    def __init__(self, evidence: Evidence, rules: Rules, budget: float | Budget | None = None, finalists: int = 1):
+        self._evidence, self._rules, self._finalists = evidence, rules, finalists
+        self._budget = budget if isinstance(budget, Budget) else Budget(seconds=budget)
         self._sizes, self._left = self._first_look()
         self._left_out = [source for source in range(len(evidence.names)) if source not in self._left]
         self._looks: list[Look] = []
@@ -62,26 +67,28 @@ class Race:
 
     def looks(self) -> Iterator[Look]:
         """Look until one source is left, the examples are used up, or the budget pays for no other look."""
-        spent, remaining = 0.0, float("inf") if self._budget is None else self._budget
+        spent = 0.0
         for number, size in enumerate(self._sizes, start=1):
             seen = dict(self._evidence.look(self._left, size))
-            failed = [source for source in self._left if source not in seen]
+            missing = [source for source in self._left if source not in seen]
+            failed = [source for source in missing if source in self._evidence.failures]
             if not seen:
-                if self._looks:
-                    return
-                raise InputError(f"choose: expected a source to look at, got {len(failed)} that failed; see the log.")
+                return
             spent += sum(outcomes.seconds for outcomes in seen.values())
             order = self._best_first(seen)
             level = self._level(number, len(order))
             beaten = self._beaten(seen, order, level, size)
             kept = [source for source in order if source not in beaten]
-            left_out = self._left_out if number == 1 else []
+            kept += beaten[: max(self._finalists - len(kept), 0)]
+            beaten = [source for source in beaten if source not in kept]
+            left_out = [source for source in missing if source not in failed]
+            left_out += self._left_out if number == 1 else []
             reasons = _reasons(beaten=beaten, failed=failed, budget=left_out)
-            if len(kept) == 1:
-                self._ended = "one left"
+            if len(kept) <= self._finalists:
+                self._ended = "few left"
             elif number == len(self._sizes):
                 self._ended = "examples"
-            elif paid := self._paid_for(kept, number, remaining - spent):
+            elif paid := self._paid_for(kept, number, self._allowed() - spent):
                 reasons |= _reasons(budget=kept[paid:])
                 kept = kept[:paid]
             else:
@@ -101,26 +108,35 @@ class Race:
             InputError: before the first look.
         """
         if not self._looks:
-            raise InputError("choose: expected at least one look, got none before it was stopped; start again.")
-        return Answer(looks=tuple(self._looks), leaders=self._leaders(), ended=self._ended, full_cost=self._full_cost)
+            raise InputError("choose: expected at least one look, got none before the race was over; start again.")
+        return Answer(
+            looks=tuple(self._looks),
+            leaders=self._leaders(),
+            ended=self._ended,
+            full_cost=full_cost(self._evidence),
+        )
+
+    def _allowed(self) -> float:
+        """The seconds for all looks; evidence that is being measured knows its costs better from look to look."""
+        return self._budget.of(lambda: full_cost(self._evidence))
 
     def _first_look(self) -> tuple[list[int], list[int]]:
         """The sizes of all looks, and the sources of the first: it is made smaller until all sources fit the budget."""
         evidence, rules = self._evidence, self._rules
         sources = list(range(len(evidence.names)))
         sizes = rules.sizes(evidence.num_examples, evidence.num_classes)
-        if self._budget is None:
+        if (allowed := self._allowed()) == math.inf:
             return sizes, sources
         least = min(2 * evidence.num_classes, evidence.num_examples)
-        while sum(evidence.cost(source, 0, sizes[0]) for source in sources) > self._budget and sizes[0] > least:
+        while sum(evidence.cost(source, 0, sizes[0]) for source in sources) > allowed and sizes[0] > least:
             sizes.insert(0, max(sizes[0] // 2, least))
         costs = {source: evidence.cost(source, 0, sizes[0]) for source in sources}
         sources.sort(key=lambda source: (costs[source], evidence.names[source]))
-        paid = fitting([costs[source] for source in sources], self._budget)
+        paid = fitting([costs[source] for source in sources], allowed)
         if not paid:
             raise InputError(
                 f"choose: expected a budget of {min(costs.values()):.3g} seconds or more, which pays for {sizes[0]} "
-                f"examples through the fastest source, got {self._budget:.3g}; raise it."
+                f"examples through the fastest source, got {allowed:.3g}; raise it."
             )
         return sizes, sources[:paid]
 
@@ -152,7 +168,7 @@ class Race:
 
     def _paid_for(self, kept: list[int], number: int, remaining: float) -> int:
         """How many of the sources that are kept the next look can have; 0 when it can't have two."""
-        if remaining == float("inf"):
+        if remaining == math.inf:
             return len(kept)
         steps = zip(self._sizes[number - 1 :], self._sizes[number:], strict=False)
         costs = [[self._evidence.cost(source, start, stop) for source in kept] for start, stop in steps]

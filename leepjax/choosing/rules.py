@@ -42,7 +42,8 @@ class Rules:
         """The numbers of examples of all looks; the last look has all of them."""
         size = max(self.first_per_class * num_classes, self.least_first)
         sizes = []
-        while size < num_examples:
+        # A last look with a few examples more isn't worth a test, nor a program for a batch of another size.
+        while size * (1 + self.growth) / 2 <= num_examples:
             sizes.append(size)
             size = max(round(size * self.growth), size + 1)
         return [*sizes, num_examples]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leepjax.choosing.affordable import affordable
+from leepjax.choosing.budget import Budget, read_budget
 from leepjax.choosing.comparison import p_values
 from leepjax.choosing.evidence import Replay
 from leepjax.choosing.race import Race, full_cost, race
@@ -84,7 +85,7 @@ def test_a_budget_is_never_exceeded(seed, budget, seconds):
     evidence = replay(drawn(rng.uniform(0.3, 0.9, 5), seed), seconds=seconds)
     answer = race(evidence, budget=budget)
     assert answer.spent <= budget
-    assert answer.ended in ("one left", "examples", "budget")
+    assert answer.ended in ("few left", "examples", "budget")
     assert answer.spent == pytest.approx(sum(each.seconds for look in answer.looks for each in look.standings))
 
 
@@ -161,13 +162,40 @@ def test_equal_outcomes_are_ordered_by_loss_then_cost_then_name():
 def test_a_source_that_fails_is_dropped_with_the_reason():
     class Failing(Replay):
         def look(self, sources, num_examples):
-            yield from (each for each in super().look(sources, num_examples) if each[0] != 1)
+            self.failures = {1: "no weights"}
+            yield from (each for each in super().look(sources, num_examples) if each[0] not in (1, 3))
 
-    outcomes = drawn([0.7, 0.9, 0.7])
-    evidence = Failing([*"abc"], lambda s, m: (outcomes[s, :m], 1 - outcomes[s, :m]), np.ones(3), N, 2)
+    outcomes = drawn([0.7, 0.9, 0.7, 0.9])
+    evidence = Failing([*"abcd"], lambda s, m: (outcomes[s, :m], 1 - outcomes[s, :m]), np.ones(4), N, 2)
     answer = race(evidence)
-    assert {each.source: each.dropped for each in answer.looks[0].standings}["b"] == "failed"
-    assert "b" not in answer.leaders
+    reasons = {each.source: each.dropped for each in answer.looks[0].standings}
+    assert (reasons["b"], reasons["d"]) == ("failed", "budget")
+    assert not {"b", "d"} & set(answer.leaders)
+
+
+def test_finalists_are_not_dropped_as_beaten():
+    answer = race(replay(drawn([0.9, 0.5, 0.4, 0.3])), finalists=3)
+    assert answer.survivors == ("source0", "source1", "source2")
+    assert (answer.ended, len(answer.looks)) == ("few left", 1)
+
+
+def test_a_fraction_is_a_share_of_the_cost_of_everything():
+    outcomes = drawn([0.8] * 4)
+    assert race(replay(outcomes), budget=Budget(fraction=0.3)) == race(replay(outcomes), budget=0.3 * 4 * N)
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [("30s", (30, None)), ("10m", (600, None)), ("1.5h", (5400, None)), ("25%", (None, 0.25)), (7, (7, None))],
+)
+def test_a_budget_is_read(text, budget):
+    assert read_budget(text) == budget
+
+
+@pytest.mark.parametrize("text", ["", "ten", "5d", "-3s", "0%", "101%", 0, float("nan"), "1e3"])
+def test_a_wrong_budget_is_refused(text):
+    with pytest.raises(InputError, match=r"^choose: expected a budget .*; pass one"):
+        read_budget(text)
 
 
 def test_a_stopped_race_answers_with_what_it_knows():
@@ -211,6 +239,8 @@ def test_looks_double_and_the_error_probability_is_spent_once():
     rules = Rules(spending=2)
     assert rules.sizes(2000, 100) == [500, 1000, 2000]
     assert rules.sizes(30, 3) == [30]
+    assert rules.sizes(520, 100) == [520]
+    assert rules.sizes(1797, 10) == [50, 100, 200, 400, 800, 1797]
     spent = [rules.error_of_look(number, 3) for number in (1, 2, 3)]
     assert sum(spent) == pytest.approx(0.05)
     assert spent == sorted(spent)

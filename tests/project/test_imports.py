@@ -55,10 +55,10 @@ ALLOWED = {
     "studies": BASE
     | STATISTICS
     | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "studies"},
-    "report": {"types", "storage", "tables", "measures", "agreement", "ranking", "studies", "report"},
+    "report": {"types", "storage", "tables", "measures", "agreement", "ranking", "choosing", "studies", "report"},
     "sklearn": {"types", "measures"},
     "cli": {"types", "storage", "tables", "interrupts", "distributed", "measures", "agreement", "data", "models", "cli"}
-    | {"opening", "extraction", "transfer", "ranking", "adapting", "studies", "report"},
+    | {"opening", "extraction", "transfer", "ranking", "adapting", "choosing", "studies", "report"},
     "__main__": {"cli"},
 }
 

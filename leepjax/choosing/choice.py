@@ -1,0 +1,194 @@
+"""What `leepjax.choose` answers."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leepjax.choosing.budget import Budget
+from leepjax.choosing.judge import best_first, probabilities_of_best, smallest_set
+from leepjax.choosing.looks import Answer, Standing
+from leepjax.choosing.steps import Chosen, Judged, Tuned
+from leepjax.choosing.words import sentences
+from leepjax.storage.records import Failure
+from leepjax.tables import Format, Row, render
+from leepjax.transfer.metric_draws import LOWER_IS_BETTER
+from leepjax.types import Metric
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The source to take, those that can't be told from it, and how that was found.
+
+    It prints as sentences and a table.
+    """
+
+    target: str
+    num_examples: int
+    num_classes: int
+    metric: Metric
+    confidence: float
+    race: Answer
+    judged: tuple[Judged, ...] = ()
+    """Sources judged by heads on held-out examples, the best first."""
+    tuned: tuple[Tuned, ...] = ()
+    """Fine-tuned sources, in the order in which they were trained."""
+    failures: tuple[Failure, ...] = ()
+    spent: float = 0.0
+    """Seconds of passes, heads and fine-tuning."""
+    budget: Budget = field(default_factory=Budget)
+    finished: bool = True
+    """False when the choice was interrupted: the answer is what was known then."""
+    path: Path | None = None
+    """The trained network, written as a source; None without a folder."""
+    _shares: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "judged", tuple(best_first(self.judged)))
+        shares = probabilities_of_best(self.judged)
+        self._shares.update(zip((each.source for each in self.judged), shares.tolist(), strict=True))
+
+    @property
+    def source(self) -> str:
+        """The source to take."""
+        if self.tuned:
+            return max(self._last_tuned(), key=self._worth).source
+        return self.judged[0].source if self.judged else self.race.leader
+
+    @property
+    def trained(self) -> str:
+        """How to train it: ``finetune`` where that was better on the same examples, otherwise ``head``."""
+        tuned = [each for each in self._last_tuned() if each.source == self.source]
+        return "finetune" if tuned and self._sign * tuned[0].value > self._sign * tuned[0].head else "head"
+
+    @property
+    def value(self) -> float | None:
+        """The expected metric on new examples; None when no head was trained."""
+        if self.trained == "finetune":
+            return next(each.value for each in self._last_tuned() if each.source == self.source)
+        return next((each.value for each in self.judged if each.source == self.source), None)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of `value`, for heads."""
+        if self.trained == "finetune":
+            return None
+        return next(((each.low, each.high) for each in self.judged if each.source == self.source), None)
+
+    @property
+    def first_shares(self) -> dict[str, float]:
+        """For each judged source, the share of resamples of the examples in which it is best."""
+        return dict(self._shares)
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The sources that can't be told from the chosen one with the confidence, the chosen one first."""
+        names = [each.source for each in self.judged]
+        held = smallest_set(np.array([self._shares[name] for name in names]), self.confidence) if names else []
+        unjudged = [name for name in self.race.leaders if name not in names]
+        found = [self.source, *(names[place] for place in held), *unjudged]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def saved(self) -> float:
+        """Seconds of passes that weren't needed."""
+        return self.race.saved
+
+    def to_records(self) -> list[Row]:
+        """A row for each source, the chosen one first."""
+        leaders, judged = self.leaders, {each.source: each for each in self.judged}
+        rows = [self._row(each, leaders, judged.get(each.source)) for each in last_standings(self.race)]
+        places = {name: place for place, name in enumerate(leaders)}
+        return sorted(rows, key=lambda row: places.get(row["source"], len(places)))
+
+    def render(self, format: Format = "table") -> str:
+        """As sentences and a table, or the records as JSON, CSV or Markdown."""
+        if format in ("json", "csv"):
+            return render(self.to_records(), format)
+        return "\n".join([*sentences(self), "", render(self._shown(), format)])
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def chosen(self) -> Chosen:
+        """The answer as a step."""
+        low, high = self.interval or (None, None)
+        return Chosen(
+            source=self.source,
+            leaders=self.leaders,
+            trained=self.trained,
+            metric=self.metric,
+            value=float("nan") if self.value is None else self.value,
+            low=low,
+            high=high,
+            spent=round(self.spent, 6),
+            full_cost=self.race.full_cost,
+        )
+
+    def _row(self, last: "LastStanding", leaders: tuple[str, ...], judged: Judged | None) -> Row:
+        standing = last.standing
+        state = "chosen" if last.source == self.source else "leader" if last.source in leaders else ""
+        return {
+            "source": last.source,
+            "state": state or standing.dropped or "judged",
+            "examples": last.num_examples,
+            "probe": standing.outcome,
+            "behind": standing.behind,
+            self.metric: judged and judged.value,
+            "low": judged and judged.low,
+            "high": judged and judged.high,
+            "first in": self._shares.get(last.source),
+            "seconds": round(last.seconds, 3),
+        }
+
+    def _shown(self) -> list[Row]:
+        rows: list[dict[str, Any]] = []
+        for row in self.to_records():
+            low, high = row.pop("low"), row.pop("high")
+            shown = {}
+            for name, value in row.items():
+                shown[name] = value
+                if name == self.metric:
+                    shown["interval"] = "–" if low is None else f"[{low:.3f}, {high:.3f}]"
+            rows.append(shown)
+        return rows
+
+    def _last_tuned(self) -> list[Tuned]:
+        """Of the fine-tuned sources, those trained for the most epochs."""
+        most = max((each.epochs for each in self.tuned), default=0)
+        return [each for each in self.tuned if each.epochs == most]
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self.metric in LOWER_IS_BETTER else 1
+
+    def _worth(self, tuned: Tuned) -> float:
+        """Of the better of the two ways to train it: a source that fine-tuning spoils keeps its head."""
+        return max(self._sign * tuned.value, self._sign * tuned.head)
+
+
+@dataclass(frozen=True)
+class LastStanding:
+    """Where a source stood at its last look, and what it cost at all of them."""
+
+    source: str
+    standing: Standing
+    num_examples: int
+    look: int
+    seconds: float
+
+
+def last_standings(race: Answer) -> list[LastStanding]:
+    """Every source at its last look: the survivors first, then those dropped last."""
+    seconds: dict[str, float] = {}
+    for look in race.looks:
+        for each in look.standings:
+            seconds[each.source] = seconds.get(each.source, 0.0) + each.seconds
+    found: dict[str, LastStanding] = {}
+    for look in reversed(race.looks):
+        for each in look.standings:
+            examples = look.num_examples if each.outcome is not None else 0
+            last = LastStanding(each.source, each, examples, look.number, seconds[each.source])
+            found.setdefault(each.source, last)
+    return list(found.values())

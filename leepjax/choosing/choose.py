@@ -1,0 +1,304 @@
+"""The race on real sources, heads and fine-tuning for those that are left, and the answer."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from leepjax.adapting.finetune import finetune as adapt
+from leepjax.adapting.parts import Parts
+from leepjax.callbacks import OnProgress
+from leepjax.choosing.budget import Budget, read_budget
+from leepjax.choosing.choice import Choice
+from leepjax.choosing.judge import Heads, Judge, best_first
+from leepjax.choosing.passes import Passes, identity_of
+from leepjax.choosing.race import Race, full_cost
+from leepjax.choosing.rules import Rules
+from leepjax.choosing.steps import STEPS, Judged, Steps, Tuned
+from leepjax.choosing.tune import halve
+from leepjax.choosing.write_chosen import CHOSEN, MADE_BY, check_out, write_head
+from leepjax.data.split import stratified_order
+from leepjax.data.target import Target
+from leepjax.engines.opening import open_engine
+from leepjax.opening.sources import AnySource, Opened, open_each, raise_for_all, reason_of
+from leepjax.opening.target import AnyTarget, open_target
+from leepjax.storage.records import Failure
+from leepjax.transfer.recipe import FineTuning
+from leepjax.types import EngineName, InputError, Metric, SplitChoice, unknown_name
+
+_LARGEST_BATCH = 256
+
+
+class Interrupt(KeyboardInterrupt):
+    """Ctrl-C or another signal ended a choice.
+
+    Attributes:
+        choice: what was known then; None before the first look at the sources was complete.
+    """
+
+    def __init__(self, choice: Choice | None, cause: KeyboardInterrupt):
+        super().__init__(*cause.args)
+        self.choice = choice
+
+
+def choose(
+    target: AnyTarget,
+    sources: Sequence[AnySource] | AnySource | None = None,
+    *,
+    budget: float | str | None = None,
+    finetune: int = 0,
+    metric: Metric = "accuracy",
+    limit: int | None = None,
+    seed: int = 0,
+    confidence: float = 0.95,
+    strict: bool = False,
+    split: SplitChoice | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    engine: EngineName = "serial",
+    workers: int | None = None,
+    out: str | os.PathLike | None = None,
+    cache: str | os.PathLike | None = None,
+    rules: Rules | None = None,
+    command: str = MADE_BY,
+    on_progress: OnProgress = lambda what, done, total: None,
+) -> Choice:
+    """Choose the source to take for a target, without passing all images through all sources.
+
+    A race looks at a stratified part of the images through every source, drops the sources that are worse than the
+    leader with confidence, doubles the part, and goes on until one source is left, or the images or the budget are
+    used up. A source's evidence is the leave-one-out prediction of every image by a ridge probe on its features. The
+    sources that are left get a new head each, judged by cross-fitting: on images held out from its training.
+
+    Args:
+        target: as in `leepjax.rank`; of a target that comes in splits, the training part by default.
+        sources: as in `leepjax.rank`.
+        budget: seconds of work, or ``30s``, ``10m``, ``2h``, or ``25%`` of the cost of passing all images through all
+            sources. It pays for the passes, the heads and the fine-tuning; with several workers the time that passes is
+            shorter. By default as much as it takes.
+        finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none.
+        metric: what is compared: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss`` or ``auroc``.
+        limit: use at most this many images, stratified by class.
+        seed: of the limit, the order of the images, the folds, the resamples and the training.
+        confidence: with which sources are dropped, and of the leaders and the interval, in [0.5, 1).
+        strict: as in `leepjax.rank`.
+        split: as in `leepjax.rank`.
+        image_column: as in `leepjax.rank`.
+        label_column: as in `leepjax.rank`.
+        engine: where the images pass through the sources: ``serial``, ``processes`` or ``ray``.
+        workers: of ``processes``.
+        out: folder for ``race.jsonl``, from which the same command goes on, and for the trained network, the source
+            ``chosen.safetensors``.
+        cache: folder for the features of the parts, so that nothing is computed twice; nothing is kept when left out.
+        rules: of the race, by default those with this confidence.
+        command: for the card of the network.
+        on_progress: called with the current work, the number done and the total.
+
+    Returns:
+        A `Choice`: prints as sentences and a table; ``.source``, ``.leaders``, ``.value``, ``.interval``,
+        ``.to_records()``.
+
+    Raises:
+        InputError: for arguments out of range, a target as in `rank`, or when every source fails.
+        WriteError: when `out` can't be written to.
+        Interrupt: at Ctrl-C, with the choice by what is known.
+    """
+    allowed = read_budget(budget)
+    if metric not in get_args(Metric):
+        raise unknown_name("metric", metric, get_args(Metric))
+    if finetune < 0:
+        raise InputError(f"choose: expected finetune >= 0, got {finetune}; pass how many sources to fine-tune.")
+    rules = rules or Rules(confidence=confidence)
+    run_units = open_engine("choose", engine, workers)
+    path = check_out(Path(out)) if out is not None else None
+    opened_target = open_target(
+        "choose", target, limit, seed, strict, split, image_column=image_column, label_column=label_column
+    )
+    ordered = opened_target.subset(stratified_order(opened_target.labels, seed))
+    opened = open_each("choose", sources)
+    if not opened.sources:
+        raise_for_all("choose", opened.failed)
+    for name, error in opened.failed:
+        logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(error))
+    settings = (metric, seed, allowed, finetune, rules)
+    steps = Steps(path and path.with_name(STEPS), identity_of(ordered, opened.sources, *settings))
+    first = rules.sizes(len(ordered), len(ordered.classes))[0]
+    passes = Passes(
+        ordered,
+        opened.sources,
+        metric,
+        engine=run_units,
+        cache=Path(cache).absolute() if cache else None,
+        # Two batches in the first look: the second one is timed without compilation.
+        batch_size=min(_LARGEST_BATCH, -(-first // 2)),
+        known=steps.passed,
+        on_passed=steps.add,
+        stop_after=allowed.seconds if allowed.seconds is not None else np.inf,
+        on_progress=on_progress,
+    )
+    choosing = _Choosing(passes, opened, allowed, rules, steps, max(finetune, 1), seed, opened_target.name)
+    try:
+        choosing.run(finetune, on_progress)
+        return choosing.write(path, command, on_progress)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupt(choosing.choice(finished=False), interrupt) from interrupt
+
+
+@dataclass
+class _Choosing:
+    """A choice under way: what is known so far."""
+
+    passes: Passes
+    opened: Opened
+    budget: Budget
+    rules: Rules
+    steps: Steps
+    finalists: int
+    seed: int
+    name: str
+    heads: dict[str, Heads] = field(default_factory=dict)
+    tuned: list[Tuned] = field(default_factory=list)
+    race: Race | None = None
+    num_seen: int = 0
+
+    def run(self, finetune: int, on_progress: OnProgress) -> None:
+        """Race, then train heads, then fine-tune."""
+        self.race = Race(self.passes, self.rules, self.budget, self.finalists)
+        num_looks = 0
+        for look in self.race.looks():
+            self.steps.add(look)
+            self.num_seen, num_looks = look.num_examples, look.number
+            on_progress(f"race: look {look.number}, {len(look.survivors)} left", num_looks, num_looks)
+        if not num_looks:
+            failed = [(self.passes.names[source], reason) for source, reason in self.passes.failures.items()]
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
+            raise InputError(
+                f"choose: expected at least one source that can be looked at, got {len(failed)} that failed "
+                f"({reasons}); choose other sources."
+            )
+        self._train_heads(on_progress)
+        if finetune:
+            self._tune(finetune, on_progress)
+
+    def choice(self, *, finished: bool = True, path: Path | None = None) -> Choice | None:
+        """The choice by what is known so far; None before the first look."""
+        if self.race is None or not self.num_seen:
+            return None
+        target = self.passes.target
+        failures = [Failure(name, self.name, reason_of(error)) for name, error in self.opened.failed]
+        failures += [Failure(self.passes.names[at], self.name, reason) for at, reason in self.passes.failures.items()]
+        return Choice(
+            target=self.name,
+            num_examples=len(target),
+            num_classes=len(target.classes),
+            metric=self.passes.metric,
+            confidence=self.rules.confidence,
+            race=self.race.answer(),
+            judged=tuple(each.judged for each in self.heads.values()),
+            tuned=tuple(self.tuned),
+            failures=tuple(failures),
+            spent=self._spent(),
+            budget=self.budget,
+            finished=finished,
+            path=path,
+        )
+
+    def write(self, path: Path | None, command: str, on_progress: OnProgress) -> Choice:
+        """Write the answer and the trained network."""
+        choice = self.choice()
+        assert choice is not None
+        self.steps.add(choice.chosen())
+        if path is None:
+            return choice
+        source = next(each for each in self.passes.sources if each.name == choice.source)
+        try:
+            if choice.trained == "finetune":
+                self._write_tuned(path, source, command, on_progress)
+            else:
+                heads = self.heads[choice.source]
+                accuracy = float((heads.logits.argmax(axis=2) == self._seen().labels).mean())
+                write_head(path, source, heads.head, self._seen(), accuracy, self.seed, command)
+        except InputError as error:  # a user's function, whose weights can't be written
+            logging.getLogger("leepjax").warning("The network isn't written: %s", error)
+            return choice
+        written = self.choice(path=path)
+        assert written is not None
+        return written
+
+    def _spent(self) -> float:
+        heads = sum(each.judged.seconds for each in self.heads.values())
+        return self.passes.spent + heads + sum(each.seconds for each in self.tuned)
+
+    def _remaining(self) -> float:
+        return self.budget.of(lambda: full_cost(self.passes)) - self._spent()
+
+    def _train_heads(self, on_progress: OnProgress) -> None:
+        """Train heads for the survivors, on all images if the budget pays for them; at least for the leader."""
+        assert self.race is not None
+        names = self.race.answer().survivors
+        finalists = [self.passes.names.index(name) for name in names]
+        missing = sum(self.passes.cost(source, self.num_seen, len(self.passes.target)) for source in finalists)
+        if missing <= self._remaining():
+            finalists = [source for source, _ in self.passes.passes(finalists, len(self.passes.target))]
+            finalists.sort(key=lambda source: names.index(self.passes.names[source]))
+            self.num_seen = len(self.passes.target)
+        seen = self._seen()
+        metric, confidence = self.passes.metric, self.rules.confidence
+        judge = Judge(seen.labels, len(seen.classes), metric, confidence, self.seed)
+        for number, source in enumerate(finalists, start=1):
+            expected = max((each.judged.seconds for each in self.heads.values()), default=0.0)
+            if self.heads and expected > self._remaining():
+                break
+            name = self.passes.names[source]
+            heads = judge.judge(name, self.passes.features(source))
+            known = [step for step in self.steps.known(Judged) if isinstance(step, Judged) and step.source == name]
+            if known and known[-1].draws == heads.judged.draws:
+                heads = heads._replace(judged=known[-1])  # with the seconds of the first time
+            self.heads[name] = heads
+            self.steps.add(heads.judged)
+            on_progress(f"heads: {name}", number, len(finalists))
+
+    def _tune(self, finetune: int, on_progress: OnProgress) -> None:
+        """Fine-tune the best by heads on all folds of the first repeat but one."""
+        judged = best_first([each.judged for each in self.heads.values()])[:finetune]
+        sources = {source.name: source for source in self.passes.sources}
+        train_set, test_set, held = self._parts()
+        for tuned in halve(
+            [sources[each.source] for each in judged],
+            {name: each.logits[0][held] for name, each in self.heads.items()},
+            train_set,
+            test_set,
+            FineTuning(seed=self.seed),
+            self.passes.metric,
+            remaining=self._remaining,
+            known=[step for step in self.steps.known(Tuned) if isinstance(step, Tuned)],
+            on_progress=on_progress,
+        ):
+            self.tuned.append(tuned)
+            self.steps.add(tuned)
+
+    def _parts(self) -> tuple[Target, Target, np.ndarray]:
+        """What fine-tuning is trained and measured on: the first fold of the judge is held out."""
+        seen = self._seen()
+        folds = Judge(seen.labels, len(seen.classes), self.passes.metric, self.rules.confidence, self.seed).folds[0]
+        held = folds == folds.min()
+        return seen.subset(np.flatnonzero(~held)), seen.subset(np.flatnonzero(held)), held
+
+    def _write_tuned(self, path: Path, source, command: str, on_progress: OnProgress) -> None:
+        train_set, test_set, _ = self._parts()
+
+        def on_step(at):
+            on_progress(f"{source.name}: fine-tuning the network to keep", at.step + 1, at.num_steps)
+
+        epochs = max(each.epochs for each in self.tuned)
+        recipe = FineTuning(seed=self.seed, epochs=epochs)
+        path.with_suffix(".json").unlink(missing_ok=True)  # `check_out` found that it may be replaced
+        parts = Parts(train_set, test_set)
+        adapt(source, parts, recipe=recipe, out=path.parent, name=CHOSEN[:-12], command=command, on_step=on_step)
+
+    def _seen(self) -> Target:
+        return self.passes.target.subset(np.arange(self.num_seen))

@@ -1,0 +1,213 @@
+"""Images passed through sources, part by part: the evidence of a race on real sources."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from leepjax.callbacks import OnProgress, counted
+from leepjax.choosing.evidence import Outcomes
+from leepjax.choosing.outcomes import outcomes_of
+from leepjax.choosing.steps import Passed
+from leepjax.data.target import Target
+from leepjax.engines.units import Engine, Unit
+from leepjax.extraction.extract import extract, table_key
+from leepjax.models.source import Source
+from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
+from leepjax.storage.files import digest
+from leepjax.types import Metric
+
+_UNKNOWN = 1e-9
+"""Seconds per image of a source that hasn't been timed: any constant, so that all sources are looked at."""
+
+
+class PassedPart(NamedTuple):
+    """The features of a part of the images, and what they cost."""
+
+    features: np.ndarray
+    """[m d]"""
+    seconds: float
+    """Of the pass, with decoding and compilation."""
+    per_image: float
+    """Seconds per image without compilation, as far as it can be told apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfSource(Unit):
+    """One part of the images through one source: the unit of work of a race."""
+
+    part: Target
+    source: Source
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def shared(self) -> tuple[Target, Source]:
+        return self.part, self.source
+
+    def arguments(self) -> tuple[()]:
+        return ()
+
+
+def pass_part(
+    cache: Path | None, batch_size: int, part: Target, source: Source, on_progress: OnProgress
+) -> Iterator[PassedPart]:
+    """Pass a part through a source, or read the table from the cache."""
+    report = counted(f"{source.name}: images", len(part), on_progress)
+    started = time.perf_counter()
+    done: list[tuple[float, int]] = []
+
+    def on_batch(examples: int) -> None:
+        done.append((time.perf_counter(), examples))
+        report(examples)
+
+    table = extract(source, part, batch_size=batch_size, cache=cache, on_batch=on_batch)
+    seconds = time.perf_counter() - started
+    later = sum(examples for _, examples in done[1:])
+    # The first batch waits for the program to be compiled.
+    per_image = (done[-1][0] - done[0][0]) / later if later else seconds / len(part)
+    yield PassedPart(table.features, seconds, per_image)
+
+
+class Passes:
+    """The evidence of a race: images of a target through sources, and the ridge probe's outcomes.
+
+    Args:
+        target: the images, in the order in which they are looked at.
+        sources: with distinct names.
+        metric: what the outcomes are of.
+        engine: where the passes run.
+        cache: folder for the tables; None for none.
+        batch_size: of all passes, so that each network is compiled once.
+        known: passes of an earlier run; what they cost then counts, so that a race that goes on decides the same.
+        on_passed: called after each pass.
+        stop_after: seconds after which the first look takes in no other source.
+        on_progress: called with the progress of the passes.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        sources: Sequence[Source],
+        metric: Metric,
+        *,
+        engine: Engine,
+        cache: Path | None,
+        batch_size: int,
+        known: Iterable[Passed] = (),
+        on_passed: Callable[[Passed], None] = lambda passed: None,
+        stop_after: float = np.inf,
+        on_progress: OnProgress,
+    ):
+        self.target, self.sources = target, sources
+        self.metric: Metric = metric
+        self.names = [source.name for source in sources]
+        self.num_examples, self.num_classes = len(target), len(target.classes)
+        self.failures: dict[int, str] = {}
+        self.spent = 0.0
+        """Seconds of all passes and probes so far."""
+        self._engine, self._cache, self._batch_size = engine, cache, batch_size
+        self._known = {passed.key: passed for passed in known}
+        self._on_passed, self._stop_after, self._on_progress = on_passed, stop_after, on_progress
+        self._features: list[list[np.ndarray]] = [[] for _ in sources]
+        self._per_image = [_UNKNOWN] * len(sources)
+        self._compiling = [0.0] * len(sources)
+
+    def cost(self, source: int, start: int, stop: int) -> float:
+        """The expected seconds of passing the images from `start` to `stop`; a source's first pass compiles it."""
+        return (stop - start) * self._per_image[source] + (self._compiling[source] if start == 0 else 0.0)
+
+    def look(self, sources: Sequence[int], num_examples: int) -> Iterator[tuple[int, Outcomes]]:
+        """Pass the images that are missing through each of the sources, and fit the probe to all of them."""
+        # A short budget is for as many sources as possible, so the smallest come first.
+        first = not any(map(self.seen, sources))
+        order = sorted(sources, key=self._size) if first else sources
+        for source, seconds in self.passes(order, num_examples, self._stop_after if first else np.inf):
+            started = time.perf_counter()
+            labels = self.target.labels[:num_examples]
+            with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads
+                outcomes = outcomes_of(self.metric, self.features(source), labels, self.num_classes)
+            probing = time.perf_counter() - started
+            self.spent += probing
+            yield source, Outcomes(*outcomes, seconds + probing)
+
+    def passes(
+        self, sources: Sequence[int], num_examples: int, stop_after: float = np.inf
+    ) -> Iterator[tuple[int, float]]:
+        """Pass the images up to `num_examples` that each source hasn't seen; yield it and the seconds."""
+        numbers = {self.names[source]: source for source in sources}
+        done = {source for source in sources if self.seen(source) >= num_examples}
+        yield from ((source, 0.0) for source in done)
+        units = [self._unit(source, num_examples) for source in sources if source not in done]
+        spent = 0.0
+        function = partial(pass_part, self._cache, self._batch_size)
+        with closing(self._engine(function, units, self._on_progress)) as outcomes:
+            for unit, results, error in outcomes:
+                source = numbers[unit.source.name]
+                if isinstance(error, NOT_OF_A_SOURCE):
+                    raise error
+                if error is not None:
+                    self.failures[source] = reason_of(error)
+                    logging.getLogger("leepjax").warning("%s is left out: %s", unit.name, self.failures[source])
+                for result in results:
+                    seconds = self._add(source, unit, result, num_examples)
+                    spent += seconds
+                    yield source, seconds
+                if spent > stop_after:
+                    return
+
+    def features(self, source: int) -> np.ndarray:
+        """[m d] of the images seen so far."""
+        self._features[source] = [np.concatenate(self._features[source])]
+        return self._features[source][0]
+
+    def seen(self, source: int) -> int:
+        """How many images have passed through a source."""
+        return sum(map(len, self._features[source]))
+
+    def _unit(self, source: int, num_examples: int) -> PartOfSource:
+        return PartOfSource(self._part(self.seen(source), num_examples), self.sources[source])
+
+    def _part(self, start: int, stop: int) -> Target:
+        """One object for a part, which all of its units share."""
+        if getattr(self, "_shared", None) is None or self._shared[0] != (start, stop):
+            self._shared = (start, stop), self.target.subset(np.arange(start, stop))
+        return self._shared[1]
+
+    def _add(self, source: int, unit: PartOfSource, result: PassedPart, num_examples: int) -> float:
+        start, key = self.seen(source), table_key(unit.source, unit.part)
+        if (passed := self._known.get(key)) is None:
+            passed = Passed(
+                key=key,
+                source=unit.source.name,
+                start=start,
+                stop=num_examples,
+                seconds=round(result.seconds, 6),
+                per_image=round(result.per_image, 9),
+            )
+            self._on_passed(passed)
+        self._features[source].append(result.features)
+        self._per_image[source] = max(passed.per_image, _UNKNOWN)
+        if start == 0:
+            self._compiling[source] = max(passed.seconds - passed.per_image * num_examples, 0.0)
+        self.spent += passed.seconds
+        return passed.seconds
+
+    def _size(self, source: int) -> tuple[int, str]:
+        card = self.sources[source].card
+        return card.num_parameters * card.preprocessing.image_size**2, card.name
+
+
+def identity_of(target: Target, sources: Sequence[Source], *settings: object) -> str:
+    """Digest of everything that a race depends on, except the speed of the machine."""
+    identities = [(source.name, source.identity) for source in sources]
+    return digest(repr((target.fingerprint, target.classes, identities, settings)).encode())

@@ -1,0 +1,103 @@
+"""The steps of a choice as JSON lines: ``race.jsonl``, from which a killed run goes on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from leepjax.choosing.looks import Look
+from leepjax.storage.records import append_lines, read_lines
+
+STEPS = "race.jsonl"
+"""The file of steps in the folder that `choose` writes."""
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True, tag="passed", tag_field="kind"):
+    """A part of the images, in the order of the race, passed through a source."""
+
+    key: str
+    """Content key of the table: of the source and the images."""
+    source: str
+    start: int
+    stop: int
+    seconds: float
+    per_image: float
+    """Seconds per image without compilation."""
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged", tag_field="kind"):
+    """A source judged by heads, each measured on examples that it wasn't trained on."""
+
+    source: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    """`low` and `high`: the interval over resampled examples."""
+    num_examples: int
+    l2: float
+    seconds: float
+    draws: tuple[float, ...]
+    """The metric in each resample; all sources share the resamples."""
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True, tag="tuned", tag_field="kind"):
+    """A source fine-tuned for a number of epochs, and measured on a part that it wasn't trained on."""
+
+    source: str
+    epochs: int
+    metric: str
+    value: float
+    head: float
+    """The metric of the source's heads on the same examples."""
+    num_examples: int
+    seconds: float
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True, tag="chosen", tag_field="kind"):
+    """The answer."""
+
+    source: str
+    leaders: tuple[str, ...]
+    trained: str
+    """``head`` or ``finetune``."""
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    spent: float
+    """Seconds of passes, heads and fine-tuning."""
+    full_cost: float
+    """Expected seconds of passing all images through all sources."""
+
+
+Step = Passed | Look | Judged | Tuned | Chosen
+
+
+class StepLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the file."""
+
+    run: str
+    """Digest of everything that the choice depends on, except the speed of the machine."""
+    step: Step
+
+
+class Steps:
+    """The steps of earlier runs with the same digest, and those of this one; without a path, nothing is written."""
+
+    def __init__(self, path: Path | None, run: str):
+        self._path, self._run = path, run
+        lines = read_lines(path, StepLine, "a step of a race", mend=True) if path else []
+        self._written = [line.step for line in lines if line.run == run]
+        self.passed = [line.step for line in lines if isinstance(line.step, Passed)]
+        """Passes of any run in this folder: they depend on the source and the images alone."""
+
+    def add(self, step: Step) -> None:
+        """Append a step, unless an earlier run wrote the same."""
+        if self._path and step not in self._written:
+            append_lines(self._path, [StepLine(run=self._run, step=step)])
+        self._written.append(step)
+
+    def known(self, kind: type) -> Sequence[Step]:
+        """The steps of a type, of this run or of an earlier one with the same digest."""
+        return [step for step in self._written if isinstance(step, kind)]

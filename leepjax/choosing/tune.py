@@ -1,0 +1,98 @@
+"""Successive halving of fine-tuning: the last sources for few epochs, the better half for twice as many, and so on."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from leepjax.callbacks import OnProgress
+from leepjax.choosing.steps import Tuned
+from leepjax.data.target import Target
+from leepjax.models.source import Source
+from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
+from leepjax.transfer.finetune import fine_tune
+from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_value
+from leepjax.transfer.recipe import Recipe
+from leepjax.types import Metric
+
+
+def epochs_of_rounds(epochs: int, sources: int) -> list[int]:
+    """The epochs of each round: the last round has all of them, each round before it half as many, at least one.
+
+    Half of the sources go on from each round, and the last round has two, or one that is alone.
+    """
+    rounds = max(1, int(np.ceil(np.log2(max(sources, 1)))))
+    return [max(1, epochs // 2 ** (rounds - number)) for number in range(1, rounds + 1)]
+
+
+def halve(
+    sources: Sequence[Source],
+    heads: dict[str, np.ndarray],
+    train_set: Target,
+    test_set: Target,
+    recipe: Recipe,
+    metric: Metric,
+    *,
+    remaining: Callable[[], float],
+    known: Sequence[Tuned] = (),
+    on_progress: OnProgress,
+) -> Iterator[Tuned]:
+    """Fine-tune sources, the best first, and yield each result; stop before a run that the seconds don't pay for.
+
+    Args:
+        sources: the best by heads first.
+        heads: name → logits [n c] of its heads for the test set.
+        train_set: what to train on.
+        test_set: what to measure on.
+        recipe: with the epochs of the last round.
+        metric: what is measured.
+        remaining: the seconds that remain of the budget.
+        known: results of an earlier run, which aren't trained again.
+        on_progress: called with the steps of a training run.
+    """
+    left, before = list(sources), {(each.source, each.epochs): each for each in known}
+    seconds_per_epoch: dict[str, float] = {}
+    for epochs in epochs_of_rounds(recipe.epochs, len(sources)):
+        results: list[Tuned] = []
+        for source in left:
+            tuned = before.get((source.name, epochs))
+            if tuned is None:
+                # A source that hasn't been trained yet is expected to take as long as the slowest so far.
+                expected = seconds_per_epoch.get(source.name, max(seconds_per_epoch.values(), default=0.0)) * epochs
+                if expected > remaining():
+                    return
+                try:
+                    tuned = _run(
+                        source, train_set, test_set, replace(recipe, epochs=epochs), metric, heads, on_progress
+                    )
+                except NOT_OF_A_SOURCE:
+                    raise
+                except Exception as error:
+                    logging.getLogger("leepjax").warning("%s isn't fine-tuned: %s", source.name, reason_of(error))
+                    continue
+            seconds_per_epoch[source.name] = tuned.seconds / epochs
+            results.append(tuned)
+            yield tuned
+        sign = -1 if metric in LOWER_IS_BETTER else 1
+        best = sorted(results, key=lambda each: sign * each.value, reverse=True)
+        kept = [each.source for each in best[: max(1, len(best) // 2)]]
+        left = [source for source in left if source.name in kept]
+
+
+def _run(source, train_set, test_set, recipe, metric, heads, on_progress) -> Tuned:
+    def on_step(at):
+        on_progress(f"{source.name}: fine-tuning for {recipe.epochs} epochs", at.step + 1, at.num_steps)
+
+    started = time.perf_counter()
+    trained = fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step)
+    return Tuned(
+        source=source.name,
+        epochs=recipe.epochs,
+        metric=metric,
+        value=metric_value(metric, trained.logits, test_set.labels),
+        head=metric_value(metric, heads[source.name], test_set.labels),
+        num_examples=len(test_set),
+        seconds=round(time.perf_counter() - started, 6),
+    )

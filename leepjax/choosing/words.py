@@ -1,0 +1,108 @@
+"""The answer of a choice in sentences."""
+
+import math
+from typing import TYPE_CHECKING
+
+from leepjax.tables import some
+
+if TYPE_CHECKING:
+    from leepjax.choosing.choice import Choice
+
+_ENDS = {
+    "few left": "every other source was worse with confidence, or dropped for the budget",
+    "examples": "all images had passed through the sources that were left",
+    "budget": "the budget didn't pay for another look",
+    "stopped": "it was interrupted",
+}
+
+
+def sentences(choice: "Choice") -> list[str]:
+    """What to take, how good it is, what it cost, and what would change the answer: one line each."""
+    return [
+        _take(choice),
+        *_expected(choice),
+        _cost(choice),
+        _change(choice),
+    ]
+
+
+def duration(seconds: float) -> str:
+    """A time in seconds, minutes or hours."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _take(choice: "Choice") -> str:
+    examples = f"{max(look.num_examples for look in choice.race.looks):,} images"
+    if choice.judged:
+        examples = f"{choice.judged[0].num_examples:,} images"
+    how = ", fine-tuned" if choice.trained == "finetune" else ""
+    others = choice.leaders[1:]
+    if not others:
+        return f"Take {choice.source}{how}: no other source can be as good for {choice.target}, {_sure(choice)}."
+    return f"Take {choice.source}{how} (or {some(others)}: not distinguishable from it on {examples})."
+
+
+def _sure(choice: "Choice") -> str:
+    return f"at a confidence of {choice.confidence * 100:g} %"
+
+
+def _expected(choice: "Choice") -> list[str]:
+    name = choice.metric.replace("_", " ")
+    if choice.value is None:
+        return ["No head was trained, so its accuracy isn't known."]
+    if choice.interval is None:
+        tuned = choice.tuned[-1]
+        return [f"Expected {name} after fine-tuning: {choice.value:.3f} (on {tuned.num_examples:,} held-out images)."]
+    low, high = choice.interval
+    return [f"Expected {name} of a new head: {choice.value:.3f} [{low:.3f}, {high:.3f}]."]
+
+
+def _cost(choice: "Choice") -> str:
+    race, sources = choice.race, len({each.source for look in choice.race.looks for each in look.standings})
+    share = f" ({100 * race.saved / race.full_cost:.0f} % of the passes)" if race.full_cost > 0 else ""
+    return (
+        f"Spent {duration(choice.spent)} on {sources} {'source' if sources == 1 else 'sources'}; all images through "
+        f"all of them would have taken {duration(race.full_cost)}: saved {duration(race.saved)}{share}. "
+        f"The race ended after {len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}: {_ENDS[race.ended]}."
+    )
+
+
+def _change(choice: "Choice") -> str:
+    """What would change the answer."""
+    budgeted = sorted(
+        {each.source for look in choice.race.looks for each in look.standings if each.dropped == "budget"}
+    )
+    parts = []
+    if len(choice.leaders) > 1:
+        more = _images_needed(choice)
+        needed = f" (about {more:,} for the closest)" if more else ""
+        parts.append(f"more labelled images would tell the leaders apart{needed}")
+    if budgeted:
+        parts.append(f"a larger budget would look longer at {some(budgeted, 3)}")
+    if not choice.finished:
+        parts.append("the same command goes on from here")
+    if not parts:
+        return "More images or a larger budget are unlikely to change this answer; better sources may."
+    return f"What could change this: {'; '.join(parts)}."
+
+
+def _images_needed(choice: "Choice") -> int | None:
+    """How many images would separate the first two judged sources, if their difference stays what it is."""
+    if len(choice.judged) < 2:
+        return None
+    import numpy as np
+
+    first, second = choice.judged[:2]
+    error = float(np.std(np.subtract(first.draws, second.draws)))
+    difference = abs(first.value - second.value)
+    if not difference or not math.isfinite(error / difference):
+        return None
+    needed = first.num_examples * (2 * error / difference) ** 2
+    if not first.num_examples < needed < 1e7:
+        return None
+    digits = 2 - len(str(int(needed)))
+    return int(round(needed, digits))
