@@ -6,6 +6,8 @@ from leepjax.data.preprocessing import Preprocessing as Preprocessing
 from leepjax.data.readers import read_target as read_target
 from leepjax.distributed.sharding import shard_rows as shard_rows
 from leepjax.extraction.extract_sources import extract as extract
+from leepjax.extraction.predict import Predictions as Predictions
+from leepjax.extraction.predict import predict as predict
 from leepjax.measures import *
 from leepjax.models.opening import load_source as load_source
 from leepjax.models.source import Source as Source

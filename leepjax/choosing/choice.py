@@ -36,7 +36,9 @@ class Choice:
     """Fine-tuned sources, in the order in which they were trained."""
     failures: tuple[Failure, ...] = ()
     spent: float = 0.0
-    """Seconds of passes, heads and fine-tuning."""
+    """Seconds of passes, probes, heads and fine-tuning."""
+    passed: float = 0.0
+    """Seconds of passes alone."""
     budget: Budget = field(default_factory=Budget)
     finished: bool = True
     """False when the choice was interrupted: the answer is what was known then."""
@@ -93,7 +95,7 @@ class Choice:
     @property
     def saved(self) -> float:
         """Seconds of passes that weren't needed."""
-        return self.race.saved
+        return max(self.race.full_cost - self.passed, 0.0)
 
     def to_records(self) -> list[Row]:
         """A row for each source, the chosen one first."""

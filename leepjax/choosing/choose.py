@@ -11,10 +11,11 @@ import numpy as np
 
 from leepjax.adapting.finetune import finetune as adapt
 from leepjax.adapting.parts import Parts
-from leepjax.callbacks import OnProgress
+from leepjax.callbacks import OVERALL, OnProgress
 from leepjax.choosing.budget import Budget, read_budget
 from leepjax.choosing.choice import Choice
 from leepjax.choosing.judge import Heads, Judge, best_first
+from leepjax.choosing.looks import Look
 from leepjax.choosing.passes import Passes, identity_of
 from leepjax.choosing.race import Race, full_cost
 from leepjax.choosing.rules import Rules
@@ -136,6 +137,7 @@ def choose(
         # Two batches in the first look: the second one is timed without compilation.
         batch_size=min(_LARGEST_BATCH, -(-first // 2)),
         known=steps.passed,
+        known_looks=steps.known(Look),
         on_passed=steps.add,
         stop_after=allowed.seconds if allowed.seconds is not None else np.inf,
         on_progress=on_progress,
@@ -172,7 +174,8 @@ class _Choosing:
         for look in self.race.looks():
             self.steps.add(look)
             self.num_seen, num_looks = look.num_examples, look.number
-            on_progress(f"race: look {look.number}, {len(look.survivors)} left", num_looks, num_looks)
+            left = f"{len(look.survivors)} of {len(look.standings)} sources left"
+            on_progress(f"{OVERALL}: look {look.number} at {look.num_examples:,} images, {left}", num_looks, num_looks)
         if not num_looks:
             failed = [(self.passes.names[source], reason) for source, reason in self.passes.failures.items()]
             reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
@@ -202,6 +205,7 @@ class _Choosing:
             tuned=tuple(self.tuned),
             failures=tuple(failures),
             spent=self._spent(),
+            passed=self.passes.passed,
             budget=self.budget,
             finished=finished,
             path=path,
@@ -255,7 +259,7 @@ class _Choosing:
                 break
             name = self.passes.names[source]
             heads = judge.judge(name, self.passes.features(source))
-            known = [step for step in self.steps.known(Judged) if isinstance(step, Judged) and step.source == name]
+            known = [step for step in self.steps.known(Judged) if step.source == name]
             if known and known[-1].draws == heads.judged.draws:
                 heads = heads._replace(judged=known[-1])  # with the seconds of the first time
             self.heads[name] = heads
@@ -275,7 +279,7 @@ class _Choosing:
             FineTuning(seed=self.seed),
             self.passes.metric,
             remaining=self._remaining,
-            known=[step for step in self.steps.known(Tuned) if isinstance(step, Tuned)],
+            known=self.steps.known(Tuned),
             on_progress=on_progress,
         ):
             self.tuned.append(tuned)

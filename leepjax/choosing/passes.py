@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from leepjax.callbacks import OnProgress, counted
+from leepjax.callbacks import OVERALL, OnProgress, counted
 from leepjax.choosing.evidence import Outcomes
+from leepjax.choosing.looks import Look
 from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.steps import Passed
 from leepjax.data.target import Target
@@ -89,6 +90,7 @@ class Passes:
         cache: folder for the tables; None for none.
         batch_size: of all passes, so that each network is compiled once.
         known: passes of an earlier run; what they cost then counts, so that a race that goes on decides the same.
+        known_looks: likewise.
         on_passed: called after each pass.
         stop_after: seconds after which the first look takes in no other source.
         on_progress: called with the progress of the passes.
@@ -104,6 +106,7 @@ class Passes:
         cache: Path | None,
         batch_size: int,
         known: Iterable[Passed] = (),
+        known_looks: Iterable[Look] = (),
         on_passed: Callable[[Passed], None] = lambda passed: None,
         stop_after: float = np.inf,
         on_progress: OnProgress,
@@ -113,10 +116,15 @@ class Passes:
         self.names = [source.name for source in sources]
         self.num_examples, self.num_classes = len(target), len(target.classes)
         self.failures: dict[int, str] = {}
+        self.passed = 0.0
+        """Seconds of all passes so far."""
         self.spent = 0.0
         """Seconds of all passes and probes so far."""
         self._engine, self._cache, self._batch_size = engine, cache, batch_size
         self._known = {passed.key: passed for passed in known}
+        self._known_looks = {
+            (each.source, look.num_examples): each.seconds for look in known_looks for each in look.standings
+        }
         self._on_passed, self._stop_after, self._on_progress = on_passed, stop_after, on_progress
         self._features: list[list[np.ndarray]] = [[] for _ in sources]
         self._per_image = [_UNKNOWN] * len(sources)
@@ -136,9 +144,10 @@ class Passes:
             labels = self.target.labels[:num_examples]
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads
                 outcomes = outcomes_of(self.metric, self.features(source), labels, self.num_classes)
-            probing = time.perf_counter() - started
-            self.spent += probing
-            yield source, Outcomes(*outcomes, seconds + probing)
+            total = seconds + time.perf_counter() - started
+            total = self._known_looks.get((self.names[source], num_examples), total)
+            self.spent += total - seconds
+            yield source, Outcomes(*outcomes, total)
 
     def passes(
         self, sources: Sequence[int], num_examples: int, stop_after: float = np.inf
@@ -150,7 +159,7 @@ class Passes:
         units = [self._unit(source, num_examples) for source in sources if source not in done]
         spent = 0.0
         function = partial(pass_part, self._cache, self._batch_size)
-        with closing(self._engine(function, units, self._on_progress)) as outcomes:
+        with closing(self._engine(function, units, self._report)) as outcomes:
             for unit, results, error in outcomes:
                 source = numbers[unit.source.name]
                 if isinstance(error, NOT_OF_A_SOURCE):
@@ -199,8 +208,13 @@ class Passes:
         self._per_image[source] = max(passed.per_image, _UNKNOWN)
         if start == 0:
             self._compiling[source] = max(passed.seconds - passed.per_image * num_examples, 0.0)
+        self.passed += passed.seconds
         self.spent += passed.seconds
         return passed.seconds
+
+    def _report(self, what: str, done: int, total: int) -> None:
+        """Pass on the progress of an engine; its lines for each source would be repeated at each look."""
+        self._on_progress(what.replace(f"{OVERALL}:", "race:", 1), done, total)
 
     def _size(self, source: int) -> tuple[int, str]:
         card = self.sources[source].card

@@ -1,7 +1,7 @@
 """The steps of a choice as JSON lines: ``race.jsonl``, from which a killed run goes on."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -71,6 +71,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, tag="chosen", tag_field=
     """Expected seconds of passing all images through all sources."""
 
 
+AnyStep = TypeVar("AnyStep", Passed, Look, Judged, Tuned, Chosen)
 Step = Passed | Look | Judged | Tuned | Chosen
 
 
@@ -98,6 +99,6 @@ class Steps:
             append_lines(self._path, [StepLine(run=self._run, step=step)])
         self._written.append(step)
 
-    def known(self, kind: type) -> Sequence[Step]:
+    def known(self, kind: type[AnyStep]) -> list[AnyStep]:
         """The steps of a type, of this run or of an earlier one with the same digest."""
         return [step for step in self._written if isinstance(step, kind)]

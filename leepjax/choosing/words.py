@@ -63,11 +63,14 @@ def _expected(choice: "Choice") -> list[str]:
 
 def _cost(choice: "Choice") -> str:
     race, sources = choice.race, len({each.source for look in choice.race.looks for each in look.standings})
-    share = f" ({100 * race.saved / race.full_cost:.0f} % of the passes)" if race.full_cost > 0 else ""
+    looks = f"{len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}"
+    everything = f"all images through {'the source' if sources == 1 else f'all {sources:,} sources'}"
+    share = f" ({100 * choice.saved / race.full_cost:.0f} %)" if race.full_cost > 0 else ""
+    training = "probes, heads and fine-tuning" if choice.tuned else "probes and heads"
     return (
-        f"Spent {duration(choice.spent)} on {sources} {'source' if sources == 1 else 'sources'}; all images through "
-        f"all of them would have taken {duration(race.full_cost)}: saved {duration(race.saved)}{share}. "
-        f"The race ended after {len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}: {_ENDS[race.ended]}."
+        f"Passing images took {duration(choice.passed)}; {everything} would have taken {duration(race.full_cost)}: "
+        f"saved {duration(choice.saved)}{share}. In addition, {duration(choice.spent - choice.passed)} for {training}. "
+        f"The race ended after {looks}: {_ENDS[race.ended]}."
     )
 
 

@@ -21,6 +21,7 @@ from leepjax.types import InputError
 _ADVICE = {
     "rank": "with --out, the same command goes on from what is already measured.",
     "sweep": "with --out, the same command goes on from what is already measured.",
+    "choose": "with --out, the same command goes on from what is already known.",
     "extract": "the same command goes on from what is already extracted.",
     "finetune": "with --out, the same command goes on from the last checkpoint.",
     "pretrain": "the same command goes on from the last checkpoint.",

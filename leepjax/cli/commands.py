@@ -1,4 +1,4 @@
-"""The commands: ``leepjax rank | sweep | score | verify | extract | retrain | finetune | study | report | …``.
+"""The commands: ``leepjax rank | choose | sweep | score | verify | extract | retrain | finetune | predict | …``.
 
 Heavy imports are inside the commands, so that ``leepjax --help`` answers at once.
 """
@@ -9,10 +9,12 @@ import cyclopts
 from rich.console import Console
 from rich.text import Text
 
+from leepjax.cli.choose import choose
 from leepjax.cli.extract import extract
 from leepjax.cli.finetune import finetune
 from leepjax.cli.launch import launch
 from leepjax.cli.ls import list_
+from leepjax.cli.predict import predict
 from leepjax.cli.pretrain import pretrain
 from leepjax.cli.rank import rank
 from leepjax.cli.report import report
@@ -47,7 +49,7 @@ app = cyclopts.App(
     error_console=Console(stderr=True, soft_wrap=True),
     suppress_keyboard_interrupt=False,  # `leepjax.cli.main` reports it
 )
-for command in (rank, sweep, score, verify, extract, retrain, finetune, study, report):
+for command in (rank, choose, sweep, score, verify, extract, retrain, finetune, predict, study, report):
     app.command(command)
 app.command(list_, name="ls")
 for command in (pretrain, launch):

@@ -169,7 +169,7 @@ def _listed(path: Path, split: SplitChoice | None, *, strict: bool) -> Target:
 
 
 def _of_part(root: Path, part: Part) -> Target:
-    files, labels, ids = _Files(part.paths, Path.cwd()), np.array(part.labels, np.int32), part.ids(root)
+    files, labels, ids = Files(part.paths, Path.cwd()), np.array(part.labels, np.int32), part.ids(root)
     return Target(
         name=valid_unicode(root.resolve().name),
         labels=labels,
@@ -182,7 +182,7 @@ def _of_part(root: Path, part: Part) -> Target:
 
 
 @dataclass(frozen=True)
-class _Files:
+class Files:
     """Index → RGB image of a file; paths are relative to `here`: a worker may have another working directory."""
 
     paths: Sequence[Path]

@@ -53,7 +53,7 @@ def write_page(out: Path, report: Report) -> Path:
 
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
     """Record the run that measured rankings, and write their page."""
-    return write_page(out, ranking_report(rankings, _origins(add_run(out, run)), records=RESULTS))
+    return write_page(out, ranking_report(rankings, origins_of(add_run(out, run)), records=RESULTS))
 
 
 def _has_studies(folder: Path) -> bool:
@@ -80,10 +80,10 @@ def _rankings(folder: Path, out: Path) -> Report:
             "run leepjax study or leepjax rank with --out there."
         )
     records = Path(os.path.relpath(folder / RESULTS, out)).as_posix()
-    return ranking_report(rankings, _origins(read_runs(folder)), others, records)
+    return ranking_report(rankings, origins_of(read_runs(folder)), others, records)
 
 
-def _origins(runs: Sequence[Provenance]) -> list[Origin]:
+def origins_of(runs: Sequence[Provenance]) -> list[Origin]:
     """The newest runs, which every section of the page lists."""
     origins = [origin_of(run) for run in runs[-MOST_RUNS:]]
     if len(runs) > MOST_RUNS:

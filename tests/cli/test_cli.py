@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import pytest
+from cheap_heads import least_squares
 from PIL import Image
 
 from leepjax import DEFAULT_MEASURES, MEASURES, cli
@@ -377,3 +378,37 @@ def test_sets_stand_for_their_members_and_licences_for_their_weights(run):
     stated = {row["source"]: row["value"] for row in rows if row["measure"] == "source_accuracy"}
     assert stated == {name: load_source(name).card.accuracy for name in shipped_sources()}
     assert {row["num_parameters"] for row in rows} >= {269_722}
+
+
+def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("leepjax.choosing.judge.retrain_head", least_squares)
+    code, out, err = run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")
+    assert code == 0, err
+    assert out.startswith("Take random: no other source can be as good for digits")
+    assert "sources: look 1 at 50 images, 1 of 1 sources left" in err or "sources: look 1 at 60 images" in err
+    assert len([line for line in err.splitlines() if line.startswith("sources:")]) == 1
+    page = (tmp_path / "chosen" / "report.html").read_text("utf-8")
+    assert "Take random" in page
+    for number in range(2):
+        Image.fromarray(RNG.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    code, out, err = run("predict", "0.png", "1.png", "--model", "chosen", "--format", "json", "--top", "10")
+    assert code == 0, err
+    rows = json.loads(out)
+    assert [row["image"] for row in rows] == ["0.png", "1.png"]
+    assert sum(value for name, value in rows[0].items() if name.startswith("probability")) == pytest.approx(1, abs=1e-5)
+    code, out, err = run("predict", "0.png", "--model", "chosen", "--out", "found.csv")
+    assert (code, out) == (0, "")
+    assert (tmp_path / "found.csv").read_text("utf-8").startswith("image,class,probability\n0.png,")
+    # The same command answers from its records; another command's folder stays as it is.
+    assert run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")[0] == 0
+    code, out, err = run("predict", "0.png", "--model", "chosen", "--out", "found.docx")
+    assert code == 2
+    assert "predict: expected --out with .csv, .json or .md, got 'found.docx'; or pass --format." in err
+
+
+def test_a_dry_run_of_choose_says_what_the_race_costs(run):
+    code, out, err = run("choose", "digits", "--sources", "random", "--budget", "50%", "--dry-run")
+    assert code == 0, err
+    assert out.startswith("All 1,797 images through all 1 sources: ")
+    assert "The first look, 50 images: " in out

@@ -1,0 +1,32 @@
+"""What a race costs at least and at most, before it starts."""
+
+from collections.abc import Sequence
+
+from leepjax.choosing.budget import read_budget
+from leepjax.choosing.rules import Rules
+from leepjax.choosing.words import duration
+from leepjax.data.target import Target
+from leepjax.opening.sources import AnySource
+from leepjax.ranking.estimate import estimate
+from leepjax.tables import Row
+
+
+def estimate_race(
+    target: Target, sources: Sequence[AnySource] | AnySource | None, budget: float | str | None
+) -> tuple[list[Row], str]:
+    """A row per source, as `leepjax.ranking.estimate.estimate` has it, and the costs of the race in words.
+
+    Raises:
+        InputError: for a source that doesn't exist, or a wrong budget.
+    """
+    allowed = read_budget(budget)
+    rows = estimate(len(target), sources)
+    first, *_ = Rules().sizes(len(target), len(target.classes))
+    everything = sum(row["seconds for the images"] for row in rows)
+    look = everything * first / len(target)
+    most = min(everything, allowed.of(lambda: everything))
+    return rows, (
+        f"All {len(target):,} images through all {len(rows)} sources: {duration(everything)}. "
+        f"The first look, {first:,} images: {duration(look)}. The race's passes: {duration(min(look, most))} to "
+        f"{duration(most)}; compiling, probes and heads come on top."
+    )

@@ -1,0 +1,125 @@
+"""``leepjax choose``: which source to take, within a budget."""
+
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from leepjax.cli.options import Read, cache_compilations, command_line, names_of
+from leepjax.cli.output import exit_for_failures
+from leepjax.printable import printable
+from leepjax.storage.files import cache_folder
+from leepjax.tables import Format
+from leepjax.types import EngineName, Metric, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leepjax.choosing.choice import Choice
+
+
+@dataclass(frozen=True)
+class ChoosingOptions:
+    """How a source is chosen."""
+
+    sources: str | None = None
+    """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
+    budget: str | None = None
+    """Work to spend: 30s, 10m, 2h, or 25% of the cost of passing all images through all sources; default no limit."""
+    finetune: int = 0
+    """How many sources to fine-tune, the best by heads, by successive halving."""
+    metric: Metric = "accuracy"
+    """What to compare."""
+    limit: int | None = None
+    """Use at most this many images, stratified by class."""
+    seed: int = 0
+    """Seed of the limit, the order of the images, the folds, the resamples and the training."""
+    confidence: float = 0.95
+    """With which sources are dropped, and of the leaders and the interval."""
+    engine: EngineName = "serial"
+    """Where the images pass through the sources: in this process, in several processes, or on a Ray cluster."""
+    workers: int | None = None
+    """How many processes; by default one per core."""
+    out: Path | None = None
+    """Folder for race.jsonl, report.html and the trained network; running again goes on from what is there."""
+    cache: Annotated[bool, Parameter(negative="--no-cache")] = True
+    """Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set)."""
+
+    def arguments(self) -> dict[str, Any]:
+        """These options as arguments of ``leepjax.choose``."""
+        return vars(self) | {"sources": names_of(self.sources), "cache": cache_folder() if self.cache else None}
+
+
+def choose(
+    target: str,
+    /,
+    *,
+    options: Annotated[ChoosingOptions, Parameter(name="*")] = ChoosingOptions(),
+    reading: Read = Reading(),
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    format: Format = "table",
+) -> None:
+    """Choose the source to take for a target: race, heads, an answer, and with --out the trained network.
+
+    Parameters
+    ----------
+    target
+        A target, as for rank (leepjax ls targets).
+    dry_run
+        Only estimate the downloads, and what the race costs at least and at most on this machine.
+    format
+        Output format.
+    """
+    from leepjax.choosing.choose import choose as run_choose
+    from leepjax.cli.progress import progress
+
+    cache_compilations(cache_folder() if options.cache else None)
+    if dry_run:
+        _estimate(target, options, reading, format)
+        return
+    started = time.monotonic()
+    with _printed_at_interrupt(format), progress() as on_progress:
+        choice = run_choose(
+            target, **options.arguments(), **vars(reading), command=command_line(), on_progress=on_progress
+        )
+    print(choice.render(format))  # noqa: T201
+    if options.out:
+        _write_page(choice, options.out, time.monotonic() - started)
+    if choice.path:
+        print(f"leepjax: wrote the source {printable(str(choice.path))}", file=sys.stderr)  # noqa: T201
+    exit_for_failures("choose", choice.failures)
+
+
+@contextmanager
+def _printed_at_interrupt(format: Format) -> "Iterator[None]":
+    """Print the answer by what is known when a choice is interrupted."""
+    from leepjax.choosing.choose import Interrupt
+
+    try:
+        yield
+    except Interrupt as interrupt:
+        if interrupt.choice:
+            print(interrupt.choice.render(format))  # noqa: T201
+        raise
+
+
+def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
+    from leepjax.report.race_page import write_race
+    from leepjax.studies.provenance import this_run
+
+    page = write_race(choice, out, this_run("choose", "", {}, command_line(), seconds))
+    print(f"leepjax: wrote the page {printable(str(page))}", file=sys.stderr)  # noqa: T201
+
+
+def _estimate(target: str, options: ChoosingOptions, reading: Reading, format: Format) -> None:
+    from leepjax.choosing.estimate import estimate_race
+    from leepjax.opening.target import open_target
+    from leepjax.tables import render
+
+    opened = open_target("choose", target, options.limit, options.seed, **vars(reading))
+    rows, title = estimate_race(opened, names_of(options.sources), options.budget)
+    print(render(rows, format, title))  # noqa: T201

@@ -1,0 +1,63 @@
+"""``leepjax predict``: the classes of images without labels."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from leepjax.storage.files import write_atomically
+from leepjax.tables import Format
+
+
+def predict(
+    images: list[str],
+    /,
+    *,
+    model: str,
+    top: int = 1,
+    batch_size: int = 256,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    out: Path | None = None,
+    format: Format | None = None,
+) -> None:
+    """Predict the classes of images with a network that choose, retrain or finetune wrote.
+
+    Parameters
+    ----------
+    images
+        A folder of images, at any depth, or image files.
+    model
+        The folder that choose wrote, or the path of a .safetensors with its card, or any other source.
+    top
+        How many classes to show for each image, the most probable first.
+    batch_size
+        Largest number of images per batch.
+    strict
+        Stop at an image that can't be decoded; by default they are left out and counted.
+    out
+        File to write instead of printing; its suffix (.csv, .json, .md) is the format unless --format is given.
+    format
+        Output format; table if nothing else is given.
+    """
+    from leepjax.cli.options import cache_compilations
+    from leepjax.cli.progress import progress
+    from leepjax.extraction.predict import predict as run_predict
+    from leepjax.storage.files import cache_folder
+    from leepjax.tables import FORMATS, render
+    from leepjax.types import InputError
+
+    if out is not None and format is None:
+        suffix = out.suffix.removeprefix(".").lower()
+        if suffix not in FORMATS:
+            raise InputError(f"predict: expected --out with .csv, .json or .md, got {out.name!r}; or pass --format.")
+        format = suffix  # type: ignore[assignment]
+    if top < 1:
+        raise InputError(f"predict: expected top >= 1, got {top}; pass how many classes to show for each image.")
+    cache_compilations(cache_folder())
+    with progress() as on_progress:
+        predictions = run_predict(images, model, batch_size=batch_size, strict=strict, on_progress=on_progress)
+    text = render(predictions.rows(top), format or "table")
+    if out is None:
+        print(text)  # noqa: T201
+    else:
+        write_atomically(out, f"{text}\n".encode())

@@ -1,0 +1,157 @@
+"""The page of a choice: the answer, the race, what it saved, and the numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from leepjax.choosing.choice import Choice, last_standings
+from leepjax.choosing.steps import STEPS
+from leepjax.choosing.words import duration, sentences
+from leepjax.report.make import origins_of, write_page
+from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
+from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
+from leepjax.report.runs import add_run
+from leepjax.studies.outcome import Provenance
+
+
+def write_race(choice: Choice, out: Path, run: Provenance) -> Path:
+    """Record the run that chose a source, and write its page."""
+    return write_page(out, race_report(choice, origins_of(add_run(out, run))))
+
+
+def race_report(choice: Choice, origins: Sequence[Origin]) -> Report:
+    """The page of a choice.
+
+    Args:
+        choice: the answer.
+        origins: the commands that found it.
+    """
+    race, standings = choice.race, last_standings(choice.race)
+    share = f"{100 * choice.saved / race.full_cost:.0f} %" if race.full_cost > 0 else "0 %"
+    facts = [
+        ("Target", f"{choice.target}: {choice.num_examples:,} images, {choice.num_classes:,} classes"),
+        ("Sources", f"{len(standings):,}"),
+        ("Spent", duration(choice.spent)),
+        ("Passes", f"{duration(choice.passed)} of {duration(race.full_cost)}: {share} saved"),
+    ]
+    order = {row["source"]: place for place, row in enumerate(choice.to_records())}
+    standings.sort(key=lambda last: order[last.source])
+    return Report(
+        f"Which source to take for {choice.target}?",
+        sentences(choice),
+        facts,
+        [
+            _race_section(choice, standings, origins),
+            *([_heads_section(choice, origins)] if choice.judged else []),
+            *([_tuning_section(choice, origins)] if choice.tuned else []),
+            _looks_section(choice, origins),
+            *([_failures_section(choice, origins)] if choice.failures else []),
+        ],
+        STEPS,
+    )
+
+
+def _race_section(choice, standings, origins) -> Section:
+    text = [
+        "Each look passes more images through fewer sources. A source is beaten when it is behind the leader with "
+        "confidence, on the same images: of equal sources, one is dropped in at most "
+        f"{100 * (1 - choice.confidence):.3g} % of races. × is beaten, □ dropped for the budget, ● left at the end."
+    ]
+    rows = [
+        [
+            TableCell(last.source, mark="★" if last.source == choice.source else "", meaning="chosen"),
+            TableCell(how_it_ended(choice, last)),
+            number_cell(last.num_examples, 0),
+            number_cell(last.standing.outcome, 3),
+            number_cell(last.standing.behind, 3, detail=_plus_minus(last.standing.error)),
+            number_cell(last.seconds, 1),
+        ]
+        for last in standings
+    ]
+    names = ["Source", "How it ended", "Images", "Probe", "Behind the leader", "Seconds"]
+    columns = [Column(name, numeric=place >= 2) for place, name in enumerate(names)]
+    notes = [
+        f"Probe: mean outcome of a ridge probe, each image predicted by the fit to all others, for {_metric(choice)}. "
+        "Behind the leader: the mean difference on the same images, ± its half width at the confidence of that look."
+    ]
+    rest = len(standings) - MOST_LINES
+    caption = "Who was dropped when, on how many images, and by what margin"
+    more = f"; {rest:,} more sources are in the table" if rest > 0 else ""
+    figure = Figure(race_chart(choice, standings), f"{caption}{more}.", origins[-1].command, wide=True)
+    return Section("The race", text, tables=[Table(caption, columns, rows, notes)], figures=[figure], origins=origins)
+
+
+def _heads_section(choice, origins) -> Section:
+    name = _metric(choice)
+    text = [
+        f"The sources that were left got a new linear head each. The {name} is that of heads trained on the other "
+        f"folds, on {choice.judged[0].num_examples:,} images. First in: how often a source is best when the images are "
+        "resampled, the same images for all."
+    ]
+    rows = [
+        [
+            TableCell(each.source, mark="★" if each.source == choice.source else "", meaning="chosen"),
+            number_cell(each.value, 3, detail=interval_text(each.low, each.high, 3)),
+            number_cell(100 * choice.first_shares[each.source], 0),
+            number_cell(each.seconds, 1),
+        ]
+        for each in choice.judged
+    ]
+    columns = [
+        Column("Source"),
+        Column(name.capitalize(), numeric=True),
+        Column("First in, %", numeric=True),
+        Column("Seconds", numeric=True),
+    ]
+    return Section("New heads", text, tables=[Table("Heads on held-out images", columns, rows)], origins=origins)
+
+
+def _tuning_section(choice, origins) -> Section:
+    rows = [
+        [
+            TableCell(each.source),
+            number_cell(each.epochs, 0),
+            number_cell(each.value, 3),
+            number_cell(each.head, 3),
+            number_cell(each.seconds, 1),
+        ]
+        for each in choice.tuned
+    ]
+    names = ["Source", "Epochs", f"{_metric(choice).capitalize()} fine-tuned", "Of its heads", "Seconds"]
+    columns = [Column(name, numeric=place > 0) for place, name in enumerate(names)]
+    text = [
+        "The best sources by heads were fine-tuned for a few epochs, and the better half of them for twice as many. "
+        f"Both columns are of the same {choice.tuned[-1].num_examples:,} held-out images."
+    ]
+    return Section("Fine-tuning", text, tables=[Table("Successive halving", columns, rows)], origins=origins)
+
+
+def _looks_section(choice, origins) -> Section:
+    rows = [
+        [
+            TableCell(f"{look.number}", look.number),
+            number_cell(look.num_examples, 0),
+            number_cell(sum(each.outcome is not None for each in look.standings), 0),
+            number_cell(sum(each.dropped == "beaten" for each in look.standings), 0),
+            number_cell(sum(each.dropped == "budget" for each in look.standings), 0),
+            TableCell(look.leader),
+            number_cell(look.spent, 1),
+        ]
+        for look in choice.race.looks
+    ]
+    names = ["Look", "Images", "Sources", "Beaten", "For the budget", "Leader", "Seconds so far"]
+    columns = [Column(name, numeric=place in (1, 2, 3, 4, 6)) for place, name in enumerate(names)]
+    return Section("Looks", tables=[Table("What each look cost and decided", columns, rows)], origins=origins)
+
+
+def _failures_section(choice, origins) -> Section:
+    rows = [[TableCell(failure.source), TableCell(failure.reason)] for failure in choice.failures]
+    table = Table("Sources that failed", [Column("Source"), Column("Reason")], rows)
+    return Section("Sources that failed", tables=[table], origins=origins)
+
+
+def _metric(choice: Choice) -> str:
+    return choice.metric.replace("_", " ")
+
+
+def _plus_minus(error: float | None) -> str:
+    return "" if error is None else f"± {error:.3f}"

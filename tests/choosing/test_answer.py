@@ -1,0 +1,107 @@
+"""The answer: judging from draws, words, and the page of a race."""
+
+import numpy as np
+import pytest
+
+from leepjax.choosing.choice import Choice, last_standings
+from leepjax.choosing.evidence import Replay
+from leepjax.choosing.judge import probabilities_of_best, smallest_set
+from leepjax.choosing.outcomes import outcomes_of
+from leepjax.choosing.race import race
+from leepjax.choosing.steps import Judged, Tuned
+from leepjax.choosing.tune import epochs_of_rounds
+from leepjax.report.page import Origin, render_page
+from leepjax.report.race_chart import race_chart
+from leepjax.report.race_page import race_report
+from leepjax.storage.records import Failure
+
+RNG = np.random.default_rng(0)
+
+
+def judged(source, value, metric="accuracy", spread=0.01, shared=0):
+    draws = value + spread * np.random.default_rng(shared).normal(size=100)
+    interval = {"low": value - 2 * spread, "high": value + 2 * spread}
+    return Judged(
+        source=source, metric=metric, value=value, **interval, num_examples=400, l2=1.0, seconds=1.0, draws=tuple(draws)
+    )
+
+
+def made(**fields):
+    right = RNG.random((4, 400)) < np.array([0.8, 0.8, 0.4, 0.79])[:, None]
+    names = ["a", "b", "<script>", "slow"]
+    answer = race(
+        Replay(names, lambda s, m: (right[s, :m] * 1.0, 1.0 - right[s, :m]), [1.0, 1, 1, 9], 400, 2), budget=900
+    )
+    defaults = {"target": "photos", "num_examples": 400, "num_classes": 2, "metric": "accuracy", "confidence": 0.95}
+    return Choice(**defaults | {"race": answer, "spent": answer.spent, "passed": answer.spent} | fields)
+
+
+def test_shares_of_best_follow_the_paired_draws():
+    shares = probabilities_of_best([judged("a", 0.80), judged("b", 0.79)])
+    assert shares.tolist() == [1, 0]  # the same resamples: a is better in each
+    shares = probabilities_of_best([judged("a", 0.80), judged("b", 0.79, shared=1)])
+    assert 0.6 < shares[0] < 0.95
+    assert probabilities_of_best([judged("a", 0.8), judged("b", 0.8)]).tolist() == [0.5, 0.5]
+    lower = probabilities_of_best([judged("a", 0.5, "log_loss"), judged("b", 0.4, "log_loss")])
+    assert lower.tolist() == [0, 1]
+
+
+def test_the_leaders_are_the_fewest_that_hold_the_best_with_confidence():
+    shares = np.array([0.1, 0.6, 0.3])
+    assert smallest_set(shares, 0.6).tolist() == [1]
+    assert smallest_set(shares, 0.9).tolist() == [1, 2]
+    assert smallest_set(shares, 0.95).tolist() == [1, 2, 0]
+
+
+def test_what_would_change_the_answer():
+    close = made(judged=(judged("a", 0.80), judged("b", 0.799, shared=1)))
+    assert close.leaders[:2] == ("a", "b")
+    assert "more labelled images would tell the leaders apart (about " in str(close)
+    clear = made(judged=(judged("a", 0.80), judged("b", 0.7, shared=1)))
+    assert clear.source == "a"
+    assert "Take a" in str(clear)
+
+
+def test_a_source_dropped_for_the_budget_is_named():
+    choice = made()
+    assert "a larger budget would look longer at" in str(choice)
+    assert {last.standing.dropped for last in last_standings(choice.race)} >= {"budget", "beaten"}
+
+
+def test_fine_tuning_counts_where_it_is_better_than_the_head():
+    def tuned(source, value, head):
+        return Tuned(source=source, epochs=10, metric="accuracy", value=value, head=head, num_examples=80, seconds=1.0)
+
+    heads = (judged("a", 0.80), judged("b", 0.79))
+    better = made(judged=heads, tuned=(tuned("a", 0.82, 0.8), tuned("b", 0.9, 0.79)))
+    assert (better.source, better.trained, better.value) == ("b", "finetune", 0.9)
+    assert "Take b, fine-tuned" in str(better)
+    spoiled = made(judged=heads, tuned=(tuned("a", 0.5, 0.8), tuned("b", 0.6, 0.79)))
+    assert (spoiled.source, spoiled.trained, spoiled.value) == ("a", "head", 0.80)
+
+
+@pytest.mark.parametrize(("epochs", "sources", "rounds"), [(10, 1, [10]), (10, 4, [5, 10]), (10, 5, [2, 5, 10])])
+def test_epochs_double_from_round_to_round(epochs, sources, rounds):
+    assert epochs_of_rounds(epochs, sources) == rounds
+
+
+def test_outcomes_of_balanced_accuracy_weigh_classes_alike(monkeypatch):
+    labels = np.array([0] * 9 + [1])
+    correct = (labels == 0) * 1.0
+    monkeypatch.setattr("leepjax.choosing.outcomes.probe_outcomes", lambda *_: (correct, 1 - correct))
+    assert outcomes_of("accuracy", correct, labels, 2)[0].mean() == pytest.approx(0.9)
+    assert outcomes_of("balanced_accuracy", correct, labels, 2)[0].mean() == pytest.approx(0.5)
+    assert outcomes_of("log_loss", correct, labels, 2)[0].mean() == pytest.approx(-0.1)
+
+
+def test_the_page_has_the_answer_first_and_escapes_names():
+    choice = made(judged=(judged("a", 0.8), judged("b", 0.79)), failures=(Failure("bad", "photos", "no weights"),))
+    page = render_page(race_report(choice, [Origin("leepjax choose photos")]))
+    assert page.index("Take a") < page.index("The race") < page.index("New heads") < page.index("Looks")
+    assert "no weights" in page
+    assert "<script>" not in page.replace("<script>'use strict'", "").split("</main>")[0].split("<body>")[1]
+    standings = last_standings(choice.race)
+    chart = race_chart(choice, standings)
+    assert chart.count("<text") >= 2 * len(standings)
+    assert "beaten, " in chart
+    assert "&lt;script&gt;" in chart
