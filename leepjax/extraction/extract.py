@@ -6,10 +6,12 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+import jax
 import msgspec
 import numpy as np
 
 from leepjax.data.target import Target
+from leepjax.extraction.cost import cost_text, measure_cost
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table, read_table, write_table
@@ -87,7 +89,11 @@ def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
     _check_finite(source, features, logits)
     # The last batch may be smaller, and the first ones larger if batches were halved since.
     used = max((len(outputs.features) for outputs in new[-2:]), default=batch_size)
-    return Table(features, logits, target.labels, key, target.ids, _provenance(source, target, used))
+    provenance = _provenance(source, target, used)
+    if isinstance(source, Source):
+        devices = jax.local_device_count()
+        provenance["cost"] = cost_text(measure_cost(source, -(-min(used, len(target)) // devices) * devices))
+    return Table(features, logits, target.labels, key, target.ids, provenance)
 
 
 def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> None:

@@ -39,7 +39,7 @@ def answer_of(ranking: "Ranking") -> str:
         text = f"Take {ranking.best} (or {_any(others)}: the {count} can't be distinguished on {examples})."
     else:
         text = f"Take {ranking.best}: {_level(ranking, best.value)} on {examples}{_lead_over_next(ranking)}."
-    return f"{text}{_by_measure_alone(ranking)}"
+    return f"{text}{_cheaper(ranking)}{_by_measure_alone(ranking)}"
 
 
 def _unverified(ranking: "Ranking") -> str:
@@ -66,6 +66,17 @@ def _lead_over_next(ranking: "Ranking") -> str:
     if following is None or math.isnan(verified[following].worth):
         return ""
     return f", {_difference(ranking, ranking.best, following)} better than {following}"
+
+
+def _cheaper(ranking: "Ranking") -> str:
+    """The fastest leader, where it takes at most half of the first source's time per image."""
+    costs = ranking.costs
+    leaders = [source for source in ranking.leaders if source in costs]
+    if ranking.best not in leaders:
+        return ""
+    fastest = min(leaders, key=lambda source: costs[source].seconds_per_image)
+    times = costs[ranking.best].seconds_per_image / max(costs[fastest].seconds_per_image, 1e-12)
+    return f" {fastest} is {times:.1f} times as fast." if times >= 2 else ""
 
 
 def _by_measure_alone(ranking: "Ranking") -> str:
@@ -116,6 +127,11 @@ def per_cent(share: float) -> str:
     return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
+def _lacks_some(ranking: "Ranking", measure: str) -> bool:
+    undefined = [math.isnan(score) for score in ranking.scores(measure).values()]
+    return any(undefined) and not all(undefined)
+
+
 def remarks_on(ranking: "Ranking") -> list[str]:
     """What a reader must know to not over-read the tables, in sentences."""
     found = []
@@ -135,6 +151,17 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     missing = [source for source in ranking.sources if verified and source not in ranking.accuracies]
     if missing:
         found.append(f"Not verified, and so behind the others: {some(missing)}.")
+    undefined = [measure for measure in ranking.measures if _lacks_some(ranking, measure)]
+    if undefined:
+        found.append(
+            f"– stands where a measure is undefined for a source ({some(undefined)}); those that read class "
+            "probabilities are undefined for sources without a head."
+        )
+    if ranking.dominated_by:
+        found.append(
+            "Dominated by: another source is at least as good and as fast, and better in one of both; times per image "
+            "are of this run's machine, and count as equal within 10 %."
+        )
     if ranking.verified_by and len(ranking.accuracies) > 1:
         found.append(significance_note(len(ranking.accuracies)))
     return found

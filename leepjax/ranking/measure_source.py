@@ -1,6 +1,7 @@
 """Everything that is measured of one source on one target."""
 
 import functools
+import math
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from leepjax.callbacks import OnProgress, counted
 from leepjax.engines.units import Unit
+from leepjax.extraction.cost import cost_of_text
 from leepjax.extraction.extract import extract, table_key
 from leepjax.extraction.table import Table
+from leepjax.measures import MEASURES
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
 from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
@@ -98,12 +101,15 @@ def measure_source(
 def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record:
     started = time.monotonic()
     draws: Sequence[float] = ()
+    cost = None
     if name in CARD_MEASURES:
         value, low, high = CARD_MEASURES[name](source.card), float("nan"), float("nan")
     elif kind == "score":
         value, low, high, draws = _score(plan, table(), name)
+        cost = cost_of_text(table().provenance.get("cost"))
     else:
         value, low, high, draws = verify_source(plan, source, table(), label, on_progress)
+        cost = cost_of_text(table().provenance.get("cost"))
     return Record(
         key=key,
         kind=kind,
@@ -114,6 +120,7 @@ def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record
         low=_or_none(low),
         high=_or_none(high),
         draws=tuple(map(_or_none, draws)),
+        cost=cost,
         seconds=round(time.monotonic() - started, 4),
         versions={package: version(package) for package in ("leepjax", "jax", "numpy")}
         | {"python": platform.python_version()},
@@ -142,7 +149,11 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
 
 
 def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
-    features, probs, labels = (array[plan.train] for array in (table.features, table.probs, table.labels))
+    labels = table.labels[plan.train]
+    if MEASURES[measure].reads != "features" and not table.logits.shape[1]:  # a source without a head
+        return math.nan, math.nan, math.nan, [math.nan] * plan.settings.resamples
+    features = table.features[plan.train]
+    probs = None if MEASURES[measure].reads == "features" else table.probs[plan.train]
     weights = bootstrap_weights(len(labels), plan.settings.resamples, plan.settings.seed)
     value, draws = score_with_draws(measure, features, probs, labels, len(plan.target.classes), weights)
     ends = ends_of_range(measure, features, labels)

@@ -12,7 +12,7 @@ from leepjax.ranking.agree import Agreement, agree
 from leepjax.ranking.answer import answer_of, remarks_on
 from leepjax.ranking.draws import leading, shares_of_best
 from leepjax.ranking.show import as_html, show
-from leepjax.storage.records import Failure, Record
+from leepjax.storage.records import Cost, Failure, Record
 from leepjax.tables import Format, Row
 from leepjax.types import InputError
 
@@ -137,6 +137,30 @@ class Ranking:
         worths = self._worths(self.verified_by)
         return [agree(measure, self.scores(measure), worths, seed) for measure in self.measures] if worths else []
 
+    @cached_property
+    def costs(self) -> dict[str, Cost]:
+        """Source → what it costs on the machine that measured it, where that is known."""
+        return {record.source: record.cost for record in self.records if record.cost}
+
+    @cached_property
+    def dominated_by(self) -> dict[str, str]:
+        """Verified source → one that is at least as accurate and as fast, and better in one of both.
+
+        Times per image that differ by less than 10 % count as equal: two passes differ by as much. Sources without an
+        entry are the Pareto front of accuracy against time per image. Of several, the most accurate one is named.
+        """
+        worths = {source: worth for source, worth in self._worths(self.verified_by).items() if source in self.costs}
+        found: dict[str, str] = {}
+        for source, worth in worths.items():
+            seconds = self.costs[source].seconds_per_image
+            for other in self.sources:
+                if worths.get(other, math.nan) >= worth and other != source:
+                    ratio = self.costs[other].seconds_per_image / max(seconds, 1e-12)
+                    if ratio < 1 / 1.1 or (ratio <= 1.1 and worths[other] > worth):
+                        found[source] = other
+                        break
+        return found
+
     def records_of(self, measure: str | None) -> dict[str, Record]:
         """Source → its record by a measure or verification."""
         return {record.source: record for record in self._of(measure)}
@@ -144,8 +168,9 @@ class Ranking:
     def to_records(self) -> list[Row]:
         """One flat dictionary for each source and measure, with the rank by that measure, and one for each failure.
 
-        They have the fields of `leepjax.storage.records.Record` but the draws, and ``rank``; ``p_best`` for
-        verifications and ``first_in`` for scores, None where undefined; ``error`` is the reason of a failure or None.
+        They have the fields of `leepjax.storage.records.Record` but the draws, those of its cost, and ``rank``;
+        ``p_best`` for verifications and ``first_in`` for scores, None where undefined; ``error`` is the reason of a
+        failure or None.
         """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
@@ -214,4 +239,6 @@ def _descending(worth: float | None) -> tuple[bool, float]:
 
 
 def _fields(record: Record | None) -> Row:
-    return {name: getattr(record, name, None) for name in Record.__struct_fields__ if name != "draws"}
+    fields = {name: getattr(record, name, None) for name in Record.__struct_fields__ if name not in ("draws", "cost")}
+    cost = record.cost if record else None
+    return fields | {name: getattr(cost, name, None) for name in Cost.__struct_fields__}

@@ -22,6 +22,18 @@ SCHEMA = 2
 Count = Annotated[int, Meta(ge=0)]
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source costs on the machine that measured it; None where XLA gives no account."""
+
+    seconds_per_image: Annotated[float, Meta(ge=0)]
+    """Of a compiled batch, without decoding."""
+    flops_per_image: Annotated[float, Meta(ge=0)] | None = None
+    peak_bytes: Count | None = None
+    """Arguments, outputs and temporaries of the program for a batch."""
+    weight_bytes: Count
+    """Of the weights in memory."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One number of one source on one target: a measure's score, or an accuracy that verifies the scores."""
 
@@ -62,6 +74,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the target's split into scored and verified examples; empty in version 1."""
     revision: str = ""
     """Revision of leepjax's measures: values of different revisions aren't comparable; empty in version 1."""
+    cost: Cost | None = None
+    """Of the source; None where its outputs weren't needed, or were extracted before costs were measured."""
     seconds: Annotated[float, Meta(ge=0)]
     versions: dict[str, str]
 

@@ -5,6 +5,7 @@ import inspect
 from dataclasses import fields
 from typing import get_type_hints
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -132,6 +133,33 @@ def test_another_test_set_is_verified_on_and_nothing_else(ran):
     (record,) = [record for record in ranking.records if record.kind == "verify"]
     assert (record.metric, record.num_examples, len(record.draws)) == ("macro_f1", 60, 20)
     assert ranking.scores("leep")["cifar10-animals"] == ran[0].scores("leep")["cifar10-animals"]
+
+
+def test_each_source_has_its_cost(ran):
+    """Known from the records, and from a cached table."""
+    random = load_source("random").card
+    cached = lj.rank("digits", SOURCES, "nce", cache=ran[1] / "cache", verify="none", limit=60, resamples=0)
+    for ranking in (ran[0], cached):
+        cost = ranking.costs["random"]
+        assert cost.weight_bytes >= 4 * random.num_parameters
+        assert cost.peak_bytes > cost.weight_bytes
+        # At least a multiplication and an addition for each of 9 · 16 · 16 weights at each of 32 · 32 pixels.
+        assert cost.flops_per_image > 2 * 9 * 16 * 16 * 32 * 32
+        assert 0 < cost.seconds_per_image < 1
+    assert cached.costs == ran[0].costs
+
+
+def test_a_source_without_a_head_is_ranked_by_what_it_has():
+    def apply(scale, images):
+        features = jnp.concatenate([images.mean(axis=(1, 2)), images.std(axis=(1, 2))], axis=1) * scale
+        return features, jnp.zeros((len(images), 0))
+
+    headless = lj.as_source(apply, jnp.ones(()), name="headless", preprocessing=EIGHT, num_classes=0)
+    ranking = lj.rank("digits", headless, ["leep", "h_score"], verify="ridge", **SMALL)
+    assert np.isnan(ranking.scores("leep")["headless"])
+    assert ranking.scores("h_score")["headless"] > 0
+    assert ranking.accuracies["headless"] > 0
+    assert ranking.answer().startswith("Take headless, the only source")
 
 
 def plan_of(**options):

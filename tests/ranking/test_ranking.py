@@ -2,7 +2,9 @@
 
 import math
 import time
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.stats
@@ -12,6 +14,7 @@ from leepjax.agreement import Interval, kendall, pearson, significance_note, wei
 from leepjax.ranking import Failure, Ranking, agree
 from leepjax.ranking.answer import per_cent
 from leepjax.ranking.show import share
+from leepjax.storage.records import Cost
 
 RNG = np.random.default_rng(0)
 DRAWS = RNG.normal(scale=0.1, size=50)
@@ -262,6 +265,32 @@ def test_answers_without_verification_or_with_one_source():
     assert many.answer().startswith("Take f (or e, d, c, b or 1 more: the 6 can't be distinguished on 40 test images).")
     nothing = Ranking((), ("leep",), "head", (Failure("a", "pets", "a: expected weights, got none."),))
     assert nothing.answer() == "No source could be measured for pets."
+
+
+def with_costs(accuracies, seconds, draws=None):
+    found = verified([0.0] * len(accuracies), accuracies, draws)
+    costs = {s: Cost(seconds_per_image=t, weight_bytes=8) for s, t in zip("abcdef", seconds, strict=False)}
+    return replace(
+        found, records=tuple(msgspec.structs.replace(each, cost=costs[each.source]) for each in found.records)
+    )
+
+
+def test_the_pareto_front_is_what_no_source_dominates():
+    found = with_costs([0.9, 0.8, 0.7, 0.9, 0.6], [1.0, 0.5, 0.6, 1.05, 0.1])
+    assert found.dominated_by == {"c": "b"}  # d is as good as a, and 5 % of time are no difference
+    assert with_costs([0.9, 0.8], [1.0, 1.05]).dominated_by == {"b": "a"}
+    assert with_costs([0.8, 0.8], [1.0, 0.5]).dominated_by == {"a": "b"}
+    lines = found.render("md").splitlines()
+    assert "| 4 | c | 0.700 | 0.00 | 0.000 | 600.00 | b | – | – |" in lines
+    assert any("Dominated by: another source" in remark for remark in found.remarks())
+    assert (found.to_records()[0]["seconds_per_image"], found.to_records()[0]["weight_bytes"]) == (1.0, 8)
+
+
+def test_a_much_faster_leader_is_named():
+    draws = [[0.9, 0.7, 0.9, 0.7], [0.78, 0.8, 0.78, 0.8]]
+    assert "b is 2.5 times as fast." in with_costs([0.8, 0.79], [1.0, 0.4], draws).answer()
+    assert "as fast" not in with_costs([0.8, 0.79], [1.0, 0.6], draws).answer()
+    assert "as fast" not in with_costs([0.9, 0.5], [1.0, 0.1]).answer()  # b isn't among the leaders
 
 
 def test_columns_arrow_and_html_hold_what_the_records_do():
