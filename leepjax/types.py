@@ -52,6 +52,8 @@ class RankingSettings:
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     test_fraction: float = 0.2
     """The fraction of a target without a test split that is held out at a time, in (0, 1)."""
+    groups: str | None = None
+    """Images that belong together, never held out apart: a column, a key of an .npz, or folder (class/group/image)."""
     limit: int | None = None
     """Use at most this many examples of a target, stratified by class."""
     seed: int = 0
@@ -73,6 +75,7 @@ class RankingKeywords(TypedDict, total=False):
     metric: Metric
     test: Any
     test_fraction: float
+    groups: str | None
     limit: int | None
     seed: int
     resamples: int

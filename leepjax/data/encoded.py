@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from leepjax.data.columns import check_guess, one_line
+from leepjax.data.groups import group_numbers
 from leepjax.data.image_formats import image_formats
 from leepjax.data.labels import class_numbers
 from leepjax.data.orientation import upright_by
@@ -122,12 +123,13 @@ def from_rows(
     classes: Sequence[str] | None = None,
     where: str | None = None,
     guessed: str | None = None,
+    groups: Iterable[Any] | None = None,
 ) -> Target:
     """Make a target of (content, label) rows, which are iterated over once; images are decoded later, from `content`.
 
     The fingerprint is a digest of contents and labels: equal for the same encoded bytes in the same order, whatever the
     type of their file. Error messages begin with `where`, by default the name. `guessed` is the label column if neither
-    the caller named it nor the file declared it.
+    the caller named it nor the file declared it. `groups` are those of the rows, in their order.
 
     Raises:
         InputError: when there are no rows, a label is invalid, or the guessed column differs in every row.
@@ -150,6 +152,7 @@ def from_rows(
         classes=names,
         fingerprint=digest(images.encode(), numbers.tobytes()),
         read=Decoder(where, content),
+        groups=None if groups is None else group_numbers(where, groups),
     )
 
 

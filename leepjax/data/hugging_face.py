@@ -16,7 +16,12 @@ from leepjax.types import InputError
 
 
 def from_hugging_face(
-    name: str, split: str | None = None, *, image: str | None = None, label: str | None = None
+    name: str,
+    split: str | None = None,
+    *,
+    image: str | None = None,
+    label: str | None = None,
+    groups: str | None = None,
 ) -> Target:
     """Open a data set of the hub, a folder written by ``save_to_disk``, or a folder that ``load_dataset`` reads.
 
@@ -28,6 +33,7 @@ def from_hugging_face(
             by default ``train``, or the only split.
         image: the image column; by default the only one.
         label: the label column; by default the only ClassLabel, or else one with the name of a label column.
+        groups: the column of groups; by default there are none.
 
     Raises:
         InputError: when `datasets` isn't installed, or the data set doesn't exist or has no labelled images.
@@ -44,6 +50,10 @@ def from_hugging_face(
     possible = [key for key, feature in table.features.items() if key in declared or _may_be_label(feature)]
     image_column = choose(where, "image column", images, image, IMAGES, "take a set of images")
     label_column = choose_label(where, list(table.features), declared=declared, possible=possible, asked=label)
+    if groups is not None and groups not in table.features:
+        raise InputError(
+            f"{where}: expected groups in the column {groups!r}, got {', '.join(table.features)}; name one."
+        )
     encoded = table.select_columns([image_column, label_column]).cast_column(image_column, datasets.Image(decode=False))
     rows = _Rows(encoded, image_column, _folders(datasets, name))
     return from_rows(
@@ -53,6 +63,7 @@ def from_hugging_face(
         classes=getattr(table.features[label_column], "names", None),
         where=where,
         guessed=None if label or label_column in declared else label_column,
+        groups=None if groups is None else table[groups],
     )
 
 

@@ -29,7 +29,12 @@ _KEPT = 2
 
 
 def from_parquet(
-    path: str | Path, *, image: str | None = None, label: str | None = None, split: SplitChoice | None = None
+    path: str | Path,
+    *,
+    image: str | None = None,
+    label: str | None = None,
+    split: SplitChoice | None = None,
+    groups: str | None = None,
 ) -> Target:
     """Open a ``.parquet``, all of a folder, or those that match a glob like ``train-*.parquet``.
 
@@ -46,6 +51,7 @@ def from_parquet(
             column.
         split: for files named after splits (``train-00000-of-00002.parquet``), the split to read, or ``all`` as one
             set; by default the training part, with the part to verify on as the target's `test`.
+        groups: the column of groups; by default there are none.
 
     Raises:
         InputError: when no file is found or one can't be read, there are no labelled images, or files contradict each
@@ -55,10 +61,10 @@ def from_parquet(
     paths = _files(where)
     name = paths[0].stem if Path(where).is_file() else _folder_name(paths[0])
     train, held = in_splits(where, paths, split)
-    target = _of_files(where, name, train, image, label, None)
+    target = _of_files(where, name, train, image, label, groups, None)
     if held is None:
         return target
-    return replace(target, test=_of_files(where, name, held, image, label, target.classes))
+    return replace(target, test=_of_files(where, name, held, image, label, groups, target.classes))
 
 
 def _of_files(
@@ -67,6 +73,7 @@ def _of_files(
     paths: Sequence[Path],
     image: str | None,
     label: str | None,
+    group: str | None,
     classes: Sequence[str] | None,
 ) -> Target:
     """Make a target of these files; `classes` are those of another part that it must share."""
@@ -75,8 +82,11 @@ def _of_files(
     images, labels, class_labels = _candidates(schemas[0], declared[0])
     image_column = choose(where, "image column", images, image, IMAGES, "name it with --image-column")
     label_column = choose_label(where, schemas[0].names, declared=class_labels, possible=labels, asked=label)
+    if group is not None and group not in schemas[0].names:
+        listed = ", ".join(schemas[0].names)
+        raise InputError(f"{where}: expected groups in the column {group!r}, got the columns {listed}; name one.")
     for file, schema in zip(paths, schemas, strict=True):
-        if missing := {image_column, label_column} - set(schema.names):
+        if missing := {image_column, label_column, *([group] if group else [])} - set(schema.names):
             raise InputError(
                 f"{file}: expected the columns of {paths[0].name}, got no {min(missing)!r}; leave the file out."
             )
@@ -91,6 +101,7 @@ def _of_files(
         classes=classes,
         where=where,
         guessed=None if label or label_column in class_labels else label_column,
+        groups=None if group is None else groups.column(group),
     )
 
 
@@ -130,6 +141,11 @@ class RowGroups:
             table = self._read(group, [self._column, label])
             for value, number in zip(table.column(self._column), table.column(label).to_pylist(), strict=True):
                 yield _content(value.as_py(), path), numbering[path](number)
+
+    def column(self, name: str) -> Iterator[Any]:
+        """Yield the values of another column."""
+        for group in range(len(self._groups)):
+            yield from self._read(group, [name]).column(name).to_pylist()
 
     def _read(self, group: int, columns: Sequence[str]) -> Any:
         path, index = self._groups[group]

@@ -13,6 +13,7 @@ from PIL import Image
 from leepjax.data.encoded import decode, digest_contents
 from leepjax.data.folder import Part, read_parts
 from leepjax.data.folder_tree import is_hidden
+from leepjax.data.groups import FOLDER, folder_groups, group_numbers
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.parquet import from_parquet, parquet_files
 from leepjax.data.target import Target, from_arrays
@@ -57,7 +58,12 @@ def read_target(
 
 
 def list_target(
-    name: str, split: SplitChoice | None, strict: bool, image_column: str | None, label_column: str | None
+    name: str,
+    split: SplitChoice | None,
+    strict: bool,
+    image_column: str | None,
+    label_column: str | None,
+    groups: str | None = None,
 ) -> Target:
     """Open a target as `read_target` does, but without reading the images of a folder for the fingerprint.
 
@@ -66,21 +72,25 @@ def list_target(
     path = Path(name)
     kind, _, rest = name.partition(":")
     if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
-        return from_parquet(name, split=split, image=image_column, label=label_column)
+        return from_parquet(name, split=split, image=image_column, label=label_column, groups=groups)
     if kind in _HUBS and not path.exists():
-        return _from_hub(kind, rest, split, image_column, label_column)
+        return _from_hub(kind, rest, split, image_column, label_column, groups)
     if column := image_column or label_column:
         raise InputError(
             f"target: expected a .parquet, hf: or tfds: set for the column {column!r}, got {name!r}; leave it out."
         )
     if _is_image_folder(path):
-        return _listed(path, split, strict=strict)
+        if groups not in (None, FOLDER):
+            raise InputError(f"target: expected groups {FOLDER!r} of an image folder, got {groups!r}; pass that.")
+        return _listed(path, split, strict=strict, groups=groups)
+    if path.is_file() and path.suffix == ".npz" and split is None:
+        return from_npz(path, groups)
+    if groups is not None:
+        raise InputError(f"target: expected a set with groups for {groups!r}, got {name!r}; leave the groups out.")
     if split is not None:
         raise InputError(f"target: expected a set with splits for the split {split!r}, got {name!r}; leave it out.")
     if name in EMBEDDED:
         return EMBEDDED[name]()
-    if path.is_file() and path.suffix == ".npz":
-        return from_npz(path)
     if path.is_file():
         raise InputError(
             f"target: expected a folder or an .npz, got the file {name}; put images into class folders or a .parquet."
@@ -91,7 +101,9 @@ def list_target(
     )
 
 
-def _from_hub(kind: str, rest: str, split: str | None, image: str | None, label: str | None) -> Target:
+def _from_hub(
+    kind: str, rest: str, split: str | None, image: str | None, label: str | None, groups: str | None
+) -> Target:
     name, *more = _parts(rest)
     if not name or len(more) > 2:
         raise InputError(
@@ -101,7 +113,13 @@ def _from_hub(kind: str, rest: str, split: str | None, image: str | None, label:
     for what, own, asked in (("split", own_split, split), ("label column", own_label, label)):
         if own and asked:
             raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {asked!r}; pass only one of them.")
-    return _HUBS[kind](name, own_split or split, image=image, label=own_label or label)
+    if groups is not None and kind == "tfds":
+        raise InputError(
+            f"tfds:{rest}: expected no groups, which aren't read from TensorFlow Datasets, got {groups!r}; "
+            "write the set as a .parquet."
+        )
+    of_groups = {} if groups is None else {"groups": groups}
+    return _HUBS[kind](name, own_split or split, image=image, label=own_label or label, **of_groups)
 
 
 def _parts(rest: str) -> list[str]:
@@ -130,18 +148,26 @@ def _class_folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_hidden(entry.name))
 
 
-def from_npz(path: Path) -> Target:
-    """Open an ``.npz`` with the arrays `images` and `labels` and, optionally, `classes` (names).
+def from_npz(path: Path, groups: str | None = None) -> Target:
+    """Open an ``.npz`` with the arrays `images` and `labels` and, optionally, `classes` (names) and `groups` (a key).
 
     Raises:
         InputError: when the file isn't an ``.npz``, lacks `images` or `labels`, or they don't fit (see `from_arrays`).
     """
-    arrays = read_npz("target", path, ("images", "labels", "classes"))
-    if missing := {"images", "labels"} - arrays.keys():
+    of_groups = () if groups is None else (groups,)
+    arrays = read_npz("target", path, ("images", "labels", "classes", *of_groups))
+    if missing := {"images", "labels", *of_groups} - arrays.keys():
+        expected = " and ".join(map(repr, ("images", "labels", *of_groups)))
+        raise InputError(f"{path}: expected arrays {expected}, got no {sorted(missing)[0]!r}; add it with numpy.savez.")
+    target = from_arrays(arrays["images"], arrays["labels"], arrays.get("classes"), name=path.stem)
+    if groups is None:
+        return target
+    if arrays[groups].shape != target.labels.shape:
         raise InputError(
-            f"{path}: expected arrays 'images' and 'labels', got no {sorted(missing)[0]!r}; add it with numpy.savez."
+            f"{path}: expected {len(target)} groups in {groups!r}, one per image, got shape {arrays[groups].shape}; "
+            "save one for each image."
         )
-    return from_arrays(arrays["images"], arrays["labels"], arrays.get("classes"), name=path.stem)
+    return replace(target, groups=group_numbers(str(path), arrays[groups].tolist()))
 
 
 def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = False) -> Target:
@@ -163,12 +189,12 @@ def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = 
     return _listed(path, split, strict=strict).with_contents()
 
 
-def _listed(path: Path, split: SplitChoice | None, *, strict: bool) -> Target:
+def _listed(path: Path, split: SplitChoice | None, *, strict: bool, groups: str | None = None) -> Target:
     train, test = read_parts(path, split, strict=strict)
-    return replace(_of_part(path, train), test=None if test is None else _of_part(path, test))
+    return replace(_of_part(path, train, groups), test=None if test is None else _of_part(path, test, groups))
 
 
-def _of_part(root: Path, part: Part) -> Target:
+def _of_part(root: Path, part: Part, groups: str | None) -> Target:
     files, labels, ids = Files(part.paths, Path.cwd()), np.array(part.labels, np.int32), part.ids(root)
     return Target(
         name=valid_unicode(root.resolve().name),
@@ -178,6 +204,7 @@ def _of_part(root: Path, part: Part) -> Target:
         read=files,
         id=ids.__getitem__,
         contents=files.digest,
+        groups=None if groups is None else folder_groups(valid_unicode(str(root)), ids, part.classes),
     )
 
 

@@ -67,6 +67,8 @@ class Target:
 
     test: "Target | None" = None
     """The part to verify on, of a set that comes in splits: the same classes, and no common examples."""
+    groups: np.ndarray | None = None
+    """[n] integers, equal for examples that belong together: none are held out apart from the others of their group."""
     contents: Callable[[int], str] | None = None
     """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
 
@@ -109,6 +111,7 @@ class Target:
         return replace(
             self,
             labels=self.labels[indices],
+            groups=None if self.groups is None else self.groups[indices],
             fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
             read=_Chosen(self.read, indices),
             id=_Chosen(self.id, indices),
@@ -145,10 +148,15 @@ class Target:
             labels=np.concatenate([self.labels, other.labels]),
             fingerprint=digest(b"joined", *fingerprints),
             contents=None,
+            groups=_both(self.groups, other.groups),
             read=_Joined(self.read, other.read, len(self)),
             id=_Joined(self.id, other.id, len(self)),
             test=None,
         )
+
+
+def _both(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None:

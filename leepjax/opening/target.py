@@ -28,6 +28,7 @@ def open_target(
     image_column: str | None = None,
     label_column: str | None = None,
     with_test: bool = False,
+    groups: str | None = None,
 ) -> Target:
     """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
 
@@ -41,7 +42,7 @@ def open_target(
     """
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; pass 2 or more.")
-    opened = _opened(caller, target, Reading(strict, split, image_column, label_column))
+    opened = _opened(caller, target, Reading(strict, split, image_column, label_column), groups)
     test = opened.test if with_test else None
     for_test = 0
     if test is not None and limit is not None:
@@ -59,9 +60,13 @@ def open_target(
     return replace(found, test=test).with_contents()
 
 
-def _opened(caller: str, target: AnyTarget, reading: Reading) -> Target:
+def _opened(caller: str, target: AnyTarget, reading: Reading, groups: str | None) -> Target:
     if isinstance(target, (str, os.PathLike)):
-        return list_target(os.fspath(target), **vars(reading))
+        return list_target(os.fspath(target), **vars(reading), groups=groups)
+    if groups is not None:
+        raise InputError(
+            f"{caller}: expected a target with names for the groups {groups!r}, got data; set the groups of a Target."
+        )
     if reading.split is not None:
         raise InputError(
             f"{caller}: expected a target with splits for split {reading.split!r}, got data; leave split out."

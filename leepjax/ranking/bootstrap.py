@@ -15,8 +15,11 @@ _BUDGET = 2**26
 _ARRAYS = 6
 
 
-def bootstrap_weights(num_examples: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples n] how often each example is drawn in each resample with replacement."""
+def bootstrap_weights(num_examples: int, resamples: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """[resamples n] how often each example is drawn in each resample with replacement; of groups [n], each whole."""
+    if groups is not None:
+        names, numbers = np.unique(groups, return_inverse=True)
+        return bootstrap_weights(len(names), resamples, seed)[:, numbers]
     uniform = np.full(num_examples, 1 / num_examples)
     return np.random.default_rng(seed).multinomial(num_examples, uniform, size=resamples).astype(np.float32)
 

@@ -22,7 +22,7 @@ from leepjax.extraction.table import Table
 from leepjax.measures import MEASURES
 from leepjax.models.source import Source
 from leepjax.printable import valid_unicode
-from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.ranking.bootstrap import ends_of_range, interval, score_with_draws
 from leepjax.ranking.plan import CARD_MEASURES, Plan
 from leepjax.ranking.verify_source import verify_source
 from leepjax.storage.files import digest
@@ -154,7 +154,7 @@ def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float,
         return math.nan, math.nan, math.nan, [math.nan] * plan.settings.resamples
     features = table.features[plan.train]
     probs = None if MEASURES[measure].reads == "features" else table.probs[plan.train]
-    weights = bootstrap_weights(len(labels), plan.settings.resamples, plan.settings.seed)
+    weights = plan.weights(plan.train)
     value, draws = score_with_draws(measure, features, probs, labels, len(plan.target.classes), weights)
     ends = ends_of_range(measure, features, labels)
     return value, *interval(value, draws, plan.settings.confidence, ends), draws.tolist()

@@ -14,6 +14,7 @@ from leepjax.measures.table import chosen
 from leepjax.models.card import Card
 from leepjax.opening.sources import several
 from leepjax.opening.target import AnyTarget, open_target
+from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.storage.files import digest
 from leepjax.types import DType, InputError, Metric, RankingKeywords, RankingSettings, Reading, Verify, unknown_name
 
@@ -67,10 +68,16 @@ class Plan:
 
     @functools.cached_property
     def split(self) -> str:
-        """Digest of the split into examples for scoring and for verification."""
+        """Digest of the split into examples for scoring and for verification, and of the groups."""
+        groups = () if self.target.groups is None else (b"groups", self.target.groups.astype(np.int64).tobytes())
         if self.is_cross_fitted:
-            return digest(b"folds", self.folds.astype(np.int64).tobytes())
-        return digest(self.train.astype(np.int64).tobytes(), self.test.astype(np.int64).tobytes())
+            return digest(b"folds", self.folds.astype(np.int64).tobytes(), *groups)
+        return digest(self.train.astype(np.int64).tobytes(), self.test.astype(np.int64).tobytes(), *groups)
+
+    def weights(self, examples: np.ndarray) -> np.ndarray:
+        """[b n] how often each of n examples is in each resample, the same for all sources; groups are drawn whole."""
+        groups = None if self.target.groups is None else self.target.groups[examples]
+        return bootstrap_weights(len(examples), self.settings.resamples, self.settings.seed, groups)
 
 
 def make_plan(
@@ -92,6 +99,7 @@ def make_plan(
     if settings.verify == "none":
         folds = np.full((1, len(opened)), -1)
     elif test is not None:
+        _check_apart(caller, opened, test)
         folds = np.repeat([[-1, 0]], [len(opened), len(test)], axis=1)
         opened = opened.joined(test)
     else:
@@ -129,7 +137,11 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
 def _open(caller: str, target: AnyTarget, settings: RankingSettings, reading: Reading) -> Target:
     """Open a target; its `test` is the part to verify on, if it has one or one is given."""
     open_it = functools.partial(
-        open_target, caller, image_column=reading.image_column, label_column=reading.label_column
+        open_target,
+        caller,
+        image_column=reading.image_column,
+        label_column=reading.label_column,
+        groups=settings.groups,
     )
     seed, strict = settings.seed, reading.strict
     own_test = settings.verify != "none" and settings.test is None
@@ -144,11 +156,14 @@ def _open(caller: str, target: AnyTarget, settings: RankingSettings, reading: Re
 
 def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndarray:
     """[r n] folds of a target without a test part."""
-    labels, fraction = target.labels, settings.test_fraction
+    labels, groups, fraction = target.labels, target.groups, settings.test_fraction
+    members = len(labels) if groups is None else len(np.unique(groups))
+    if groups is not None and members < 2:
+        raise InputError(f"{caller}: expected at least two groups, got one; leave the groups out, or verify none.")
     few = round(fraction * len(labels)) < FEW_TEST_EXAMPLES
     if settings.verify in ("head", "ridge") and few and fraction <= 0.5:
-        return folds_of(labels, min(round(1 / fraction), len(labels)), REPEATS, settings.seed)
-    train, test = train_test_split(labels, fraction, settings.seed)
+        return folds_of(labels, min(round(1 / fraction), members), REPEATS, settings.seed, groups)
+    train, test = train_test_split(labels, fraction, settings.seed, groups)
     if not len(train) or not len(test):
         raise InputError(
             f"{caller}: expected examples in both parts of the split, got {len(train)} and {len(test)}; "
@@ -157,6 +172,14 @@ def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndar
     folds = np.full((1, len(labels)), -1)
     folds[0, test] = 0
     return folds
+
+
+def _check_apart(caller: str, train: Target, test: Target) -> None:
+    if train.groups is not None and test.groups is not None and np.isin(test.groups, train.groups).any():
+        raise InputError(
+            f"{caller}: expected each group in one part, got {np.isin(test.groups, train.groups).sum():,} test images "
+            "whose group is in the training part, too; move them."
+        )
 
 
 def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:

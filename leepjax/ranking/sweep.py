@@ -49,9 +49,9 @@ def sweep(
         on_progress: called with what is under way, the number done and the total.
         on_record: called in this process with each `leepjax.storage.records.Record`, after it is written, such as to
             log it to an experiment tracker.
-        **options: any other keyword argument of `rank`: ``verify``, ``metric``, ``test``, ``test_fraction``, ``limit``,
-            ``seed``, ``resamples``, ``confidence``, ``batch_size``, ``dtype``, ``strict``, ``split``,
-            ``image_column`` and ``label_column``, the same for each target.
+        **options: any other keyword argument of `rank`: ``verify``, ``metric``, ``test``, ``test_fraction``,
+            ``groups``, ``limit``, ``seed``, ``resamples``, ``confidence``, ``batch_size``, ``dtype``, ``strict``,
+            ``split``, ``image_column`` and ``label_column``, the same for each target.
 
     Returns:
         Target's name → its `Ranking`, in the order of `targets`. What fails of a source on a target is in the

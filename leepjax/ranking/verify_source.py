@@ -9,7 +9,7 @@ import scipy.stats
 from leepjax.callbacks import OnProgress
 from leepjax.extraction.table import Table
 from leepjax.models.source import Source
-from leepjax.ranking.bootstrap import bootstrap_weights, interval
+from leepjax.ranking.bootstrap import interval
 from leepjax.ranking.plan import Plan
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.finetune import fine_tune
@@ -41,19 +41,20 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
         logits = cross_fit(table.features, table.labels, len(plan.target.classes), plan.folds, fit)[:, plan.test]
     labels = table.labels[plan.test]
     value = metric_value(settings.metric, logits, labels)
-    weights = bootstrap_weights(len(labels), settings.resamples, settings.seed)
-    draws = metric_draws(settings.metric, logits, labels, weights)
+    draws = metric_draws(settings.metric, logits, labels, plan.weights(plan.test))
     return Verified(value, *_interval(plan, value, draws), draws.tolist())
 
 
 def _interval(plan: Plan, value: float, draws: np.ndarray) -> tuple[float, float]:
     """Wilson's interval of an accuracy, which also holds where all or no predictions are right: resamples are all equal
-    there. For other metrics, the bootstrap's interval.
+    there. For other metrics and for groups, the bootstrap's interval; where all groups are right, Wilson's of groups.
     """
-    settings = plan.settings
-    if settings.metric != "accuracy":
-        return interval(value, draws, settings.confidence, None if settings.metric == "log_loss" else (0, 1))
-    return wilson(value, len(plan.test), settings.confidence)
+    settings, groups = plan.settings, plan.target.groups
+    if settings.metric == "accuracy" and groups is None:
+        return wilson(value, len(plan.test), settings.confidence)
+    if settings.metric == "accuracy" and groups is not None and value in (0, 1):
+        return wilson(value, len(np.unique(groups[plan.test])), settings.confidence)
+    return interval(value, draws, settings.confidence, None if settings.metric == "log_loss" else (0, 1))
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
