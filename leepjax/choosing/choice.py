@@ -36,9 +36,9 @@ class Choice:
     """Fine-tuned sources, in the order in which they were trained."""
     failures: tuple[Failure, ...] = ()
     spent: float = 0.0
-    """Seconds of passes, probes, heads and fine-tuning."""
+    """Seconds of passes, compilation, probes, heads and fine-tuning."""
     passed: float = 0.0
-    """Seconds of passes alone."""
+    """Seconds of passes alone, without compilation."""
     budget: Budget = field(default_factory=Budget)
     finished: bool = True
     """False when the choice was interrupted: the answer is what was known then."""

@@ -14,7 +14,7 @@ from leepjax.adapting.parts import Parts
 from leepjax.callbacks import OVERALL, OnProgress
 from leepjax.choosing.budget import Budget, read_budget
 from leepjax.choosing.choice import Choice
-from leepjax.choosing.judge import Heads, Judge, best_first
+from leepjax.choosing.judge import Judge, JudgedHeads, best_first
 from leepjax.choosing.looks import Look
 from leepjax.choosing.passes import Passes, identity_of
 from leepjax.choosing.race import Race, full_cost
@@ -34,7 +34,7 @@ from leepjax.types import EngineName, InputError, Metric, SplitChoice, unknown_n
 _LARGEST_BATCH = 256
 
 
-class Interrupt(KeyboardInterrupt):
+class ChoiceInterrupt(KeyboardInterrupt):
     """Ctrl-C or another signal ended a choice.
 
     Attributes:
@@ -78,9 +78,9 @@ def choose(
     Args:
         target: as in `leepjax.rank`; of a target that comes in splits, the training part by default.
         sources: as in `leepjax.rank`.
-        budget: seconds of work, or ``30s``, ``10m``, ``2h``, or ``25%`` of the cost of passing all images through all
-            sources. It pays for the passes, the heads and the fine-tuning; with several workers the time that passes is
-            shorter. By default as much as it takes.
+        budget: seconds of work, or ``30s``, ``10m``, ``2h``: they pay for passes, compilation, probes, heads and
+            fine-tuning; with several workers the time that passes is shorter. Or ``25%`` of the cost of passing all
+            images through all sources, which pays for passes alone. By default as much as it takes.
         finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none.
         metric: what is compared: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss`` or ``auroc``.
         limit: use at most this many images, stratified by class.
@@ -106,7 +106,7 @@ def choose(
     Raises:
         InputError: for arguments out of range, a target as in `rank`, or when every source fails.
         WriteError: when `out` can't be written to.
-        Interrupt: at Ctrl-C, with the choice by what is known.
+        ChoiceInterrupt: at Ctrl-C, with the choice by what is known.
     """
     allowed = read_budget(budget)
     if metric not in get_args(Metric):
@@ -126,19 +126,21 @@ def choose(
     for name, error in opened.failed:
         logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(error))
     settings = (metric, seed, allowed, finetune, rules)
-    steps = Steps(path and path.with_name(STEPS), identity_of(ordered, opened.sources, *settings))
+    cache = Path(cache).absolute() if cache else None
+    steps = Steps(path and path.with_name(STEPS), identity_of(ordered, opened.sources, *settings), cache)
     first = rules.sizes(len(ordered), len(ordered.classes))[0]
     passes = Passes(
         ordered,
         opened.sources,
         metric,
         engine=run_units,
-        cache=Path(cache).absolute() if cache else None,
+        cache=cache,
         # Two batches in the first look: the second one is timed without compilation.
         batch_size=min(_LARGEST_BATCH, -(-first // 2)),
         known=steps.passed,
         known_looks=steps.known(Look),
         on_passed=steps.add,
+        overheads=allowed.fraction is None,
         stop_after=allowed.seconds if allowed.seconds is not None else np.inf,
         on_progress=on_progress,
     )
@@ -147,7 +149,7 @@ def choose(
         choosing.run(finetune, on_progress)
         return choosing.write(path, command, on_progress)
     except KeyboardInterrupt as interrupt:
-        raise Interrupt(choosing.choice(finished=False), interrupt) from interrupt
+        raise ChoiceInterrupt(choosing.choice(finished=False), interrupt) from interrupt
 
 
 @dataclass
@@ -162,7 +164,7 @@ class _Choosing:
     finalists: int
     seed: int
     name: str
-    heads: dict[str, Heads] = field(default_factory=dict)
+    heads: dict[str, JudgedHeads] = field(default_factory=dict)
     tuned: list[Tuned] = field(default_factory=list)
     race: Race | None = None
     num_seen: int = 0
@@ -238,6 +240,9 @@ class _Choosing:
         return self.passes.spent + heads + sum(each.seconds for each in self.tuned)
 
     def _remaining(self) -> float:
+        """Of the budget: a share of the passes is spent by passes alone."""
+        if self.budget.fraction is not None:
+            return self.budget.fraction * full_cost(self.passes) - self.passes.passed
         return self.budget.of(lambda: full_cost(self.passes)) - self._spent()
 
     def _train_heads(self, on_progress: OnProgress) -> None:
@@ -255,7 +260,7 @@ class _Choosing:
         judge = Judge(seen.labels, len(seen.classes), metric, confidence, self.seed)
         for number, source in enumerate(finalists, start=1):
             expected = max((each.judged.seconds for each in self.heads.values()), default=0.0)
-            if self.heads and expected > self._remaining():
+            if self.heads and self.budget.fraction is None and expected > self._remaining():
                 break
             name = self.passes.names[source]
             heads = judge.judge(name, self.passes.features(source))
@@ -278,7 +283,7 @@ class _Choosing:
             test_set,
             FineTuning(seed=self.seed),
             self.passes.metric,
-            remaining=self._remaining,
+            remaining=self._remaining if self.budget.fraction is None else lambda: np.inf,
             known=self.steps.known(Tuned),
             on_progress=on_progress,
         ):

@@ -21,7 +21,7 @@ _FEW = 1000
 """With fewer examples the folds are drawn several times, so that the answer doesn't depend on one partition."""
 
 
-class Heads(NamedTuple):
+class JudgedHeads(NamedTuple):
     """A source's head, trained on all examples, and its logits for examples held out."""
 
     judged: Judged
@@ -41,7 +41,7 @@ class Judge:
         self.folds = folds_of(labels, min(NUM_FOLDS, len(labels)), repeats, seed)
         self._weights = bootstrap_weights(len(labels), RESAMPLES, seed)
 
-    def judge(self, source: str, features: np.ndarray) -> Heads:
+    def judge(self, source: str, features: np.ndarray) -> JudgedHeads:
         """Train a head on all examples, and with its L2 a head for each fold.
 
         The L2 is chosen by cross-validation once, on all examples: choosing one number anew in each fold takes six
@@ -65,7 +65,7 @@ class Judge:
             seconds=round(time.perf_counter() - started, 6),
             draws=tuple(np.round(draws, 9).tolist()),
         )
-        return Heads(judged, fitted.head, logits)
+        return JudgedHeads(judged, fitted.head, logits)
 
 
 def _fit(l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:

@@ -92,6 +92,7 @@ class Passes:
         known: passes of an earlier run; what they cost then counts, so that a race that goes on decides the same.
         known_looks: likewise.
         on_passed: called after each pass.
+        overheads: whether compilation and probes count in what a look costs.
         stop_after: seconds after which the first look takes in no other source.
         on_progress: called with the progress of the passes.
     """
@@ -108,6 +109,7 @@ class Passes:
         known: Iterable[Passed] = (),
         known_looks: Iterable[Look] = (),
         on_passed: Callable[[Passed], None] = lambda passed: None,
+        overheads: bool = True,
         stop_after: float = np.inf,
         on_progress: OnProgress,
     ):
@@ -117,9 +119,9 @@ class Passes:
         self.num_examples, self.num_classes = len(target), len(target.classes)
         self.failures: dict[int, str] = {}
         self.passed = 0.0
-        """Seconds of all passes so far."""
+        """Seconds of all passes so far, without compilation."""
         self.spent = 0.0
-        """Seconds of all passes and probes so far."""
+        """Seconds of all passes and probes so far, with compilation."""
         self._engine, self._cache, self._batch_size = engine, cache, batch_size
         self._known = {passed.key: passed for passed in known}
         self._known_looks = {
@@ -127,12 +129,12 @@ class Passes:
         }
         self._on_passed, self._stop_after, self._on_progress = on_passed, stop_after, on_progress
         self._features: list[list[np.ndarray]] = [[] for _ in sources]
+        self._overheads = overheads
         self._per_image = [_UNKNOWN] * len(sources)
-        self._compiling = [0.0] * len(sources)
 
     def cost(self, source: int, start: int, stop: int) -> float:
-        """The expected seconds of passing the images from `start` to `stop`; a source's first pass compiles it."""
-        return (stop - start) * self._per_image[source] + (self._compiling[source] if start == 0 else 0.0)
+        """The expected seconds of passing the images from `start` to `stop`, without compilation."""
+        return (stop - start) * self._per_image[source]
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterator[tuple[int, Outcomes]]:
         """Pass the images that are missing through each of the sources, and fit the probe to all of them."""
@@ -145,9 +147,12 @@ class Passes:
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads
                 outcomes = outcomes_of(self.metric, self.features(source), labels, self.num_classes)
             total = seconds + time.perf_counter() - started
-            total = self._known_looks.get((self.names[source], num_examples), total)
+            known = self._known_looks.get((self.names[source], num_examples))
+            if self._overheads and known is not None:
+                total = known
             self.spent += total - seconds
-            yield source, Outcomes(*outcomes, total)
+            cost = total if self._overheads else seconds
+            yield source, Outcomes(*outcomes, cost if known is None else known)
 
     def passes(
         self, sources: Sequence[int], num_examples: int, stop_after: float = np.inf
@@ -204,13 +209,13 @@ class Passes:
                 per_image=round(result.per_image, 9),
             )
             self._on_passed(passed)
+        passing = max(passed.per_image, _UNKNOWN) * (num_examples - start)
+        before = start * self._per_image[source]
         self._features[source].append(result.features)
-        self._per_image[source] = max(passed.per_image, _UNKNOWN)
-        if start == 0:
-            self._compiling[source] = max(passed.seconds - passed.per_image * num_examples, 0.0)
-        self.passed += passed.seconds
+        self._per_image[source] = (before + passing) / num_examples
+        self.passed += passing
         self.spent += passed.seconds
-        return passed.seconds
+        return passed.seconds if self._overheads else passing
 
     def _report(self, what: str, done: int, total: int) -> None:
         """Pass on the progress of an engine; its lines for each source would be repeated at each look."""

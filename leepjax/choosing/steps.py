@@ -1,13 +1,17 @@
 """The steps of a choice as JSON lines: ``race.jsonl``, from which a killed run goes on."""
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from leepjax.choosing.looks import Look
+from leepjax.storage.files import unkept_if
 from leepjax.storage.records import append_lines, read_lines
 
+PASSES = "passes.jsonl"
+"""The file of what passes cost, beside the tables in the cache."""
 STEPS = "race.jsonl"
 """The file of steps in the folder that `choose` writes."""
 
@@ -66,7 +70,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, tag="chosen", tag_field=
     low: float | None
     high: float | None
     spent: float
-    """Seconds of passes, heads and fine-tuning."""
+    """Seconds of passes, compilation, probes, heads and fine-tuning."""
     full_cost: float
     """Expected seconds of passing all images through all sources."""
 
@@ -84,19 +88,28 @@ class StepLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Steps:
-    """The steps of earlier runs with the same digest, and those of this one; without a path, nothing is written."""
+    """The steps of earlier runs with the same digest, and those of this one; without a path, nothing is written.
 
-    def __init__(self, path: Path | None, run: str):
-        self._path, self._run = path, run
+    What a pass cost is also kept in the cache: with a table that is read from there, a race decides as when it was
+    computed.
+    """
+
+    def __init__(self, path: Path | None, run: str, cache: Path | None = None):
+        self._path, self._run, self._cache = path, run, cache
         lines = read_lines(path, StepLine, "a step of a race", mend=True) if path else []
         self._written = [line.step for line in lines if line.run == run]
         self.passed = [line.step for line in lines if isinstance(line.step, Passed)]
-        """Passes of any run in this folder: they depend on the source and the images alone."""
+        """Passes of any run in this folder or the cache: they depend on the source and the images alone."""
+        if cache:
+            self.passed += read_lines(cache / PASSES, Passed, "a pass", mend=os.access(cache, os.W_OK))
 
     def add(self, step: Step) -> None:
         """Append a step, unless an earlier run wrote the same."""
         if self._path and step not in self._written:
             append_lines(self._path, [StepLine(run=self._run, step=step)])
+        if self._cache and isinstance(step, Passed):
+            with unkept_if(True, self._cache):
+                append_lines(self._cache / PASSES, [step])
         self._written.append(step)
 
     def known(self, kind: type[AnyStep]) -> list[AnyStep]:

@@ -66,19 +66,19 @@ def _cost(choice: "Choice") -> str:
     looks = f"{len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}"
     everything = f"all images through {'the source' if sources == 1 else f'all {sources:,} sources'}"
     share = f" ({100 * choice.saved / race.full_cost:.0f} %)" if race.full_cost > 0 else ""
-    training = "probes, heads and fine-tuning" if choice.tuned else "probes and heads"
+    others = duration(max(choice.spent - choice.passed, 0.0))
+    training = "compilation, probes, heads and fine-tuning" if choice.tuned else "compilation, probes and heads"
     return (
         f"Passing images took {duration(choice.passed)}; {everything} would have taken {duration(race.full_cost)}: "
-        f"saved {duration(choice.saved)}{share}. In addition, {duration(choice.spent - choice.passed)} for {training}. "
+        f"saved {duration(choice.saved)}{share}. In addition, {others} for {training}. "
         f"The race ended after {looks}: {_ENDS[race.ended]}."
     )
 
 
 def _change(choice: "Choice") -> str:
     """What would change the answer."""
-    budgeted = sorted(
-        {each.source for look in choice.race.looks for each in look.standings if each.dropped == "budget"}
-    )
+    dropped = {each.source for look in choice.race.looks for each in look.standings if each.dropped == "budget"}
+    budgeted = [name for name in choice.leaders if name in dropped]
     parts = []
     if len(choice.leaders) > 1:
         more = _images_needed(choice)

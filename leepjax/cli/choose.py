@@ -97,11 +97,11 @@ def choose(
 @contextmanager
 def _printed_at_interrupt(format: Format) -> "Iterator[None]":
     """Print the answer by what is known when a choice is interrupted."""
-    from leepjax.choosing.choose import Interrupt
+    from leepjax.choosing.choose import ChoiceInterrupt
 
     try:
         yield
-    except Interrupt as interrupt:
+    except ChoiceInterrupt as interrupt:
         if interrupt.choice:
             print(interrupt.choice.render(format))  # noqa: T201
         raise

@@ -8,10 +8,10 @@ from leepjax.printable import printable
 
 MOST_LINES = 60
 """How many sources are drawn, the best first."""
-_ROW, _LEFT, _TOP, _WIDTH, _RIGHT = 26, 210, 46, 340, 250
+_ROW, _LEFT, _TOP, _WIDTH, _RIGHT = 26, 230, 46, 330, 240
 _INK, _SOFT, _FAINT = "#1d1f23", "#5a5f68", "#dcd9d2"
 _ACCENT, _BEATEN, _BUDGET = "#0b5c94", "#9a3b26", "#7a5b00"
-_LONGEST = 28
+_LONGEST = 26
 
 
 def race_chart(choice: Choice, standings: Sequence[LastStanding]) -> str:
@@ -29,8 +29,8 @@ def race_chart(choice: Choice, standings: Sequence[LastStanding]) -> str:
     for place, last in enumerate(shown):
         parts += _row(choice, last, xs, _TOP + _ROW * place + _ROW / 2)
     alt = (
-        f"The race: {len(standings)} sources over {len(looks)} looks; "
-        f"{sum(each.standing.dropped is not None for each in standings)} were dropped. The table below has the numbers."
+        f"The race: {len(standings)} sources over {len(looks)} looks, of which "
+        f"{sum(each.standing.dropped is not None for each in standings)} were dropped. A table below has the numbers."
     )
     width = _LEFT + _WIDTH + _RIGHT
     return (

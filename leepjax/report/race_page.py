@@ -12,6 +12,8 @@ from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
 from leepjax.report.runs import add_run
 from leepjax.studies.outcome import Provenance
 
+_CAPTION = "Who was dropped when, on how many images, and by what margin"
+
 
 def write_race(choice: Choice, out: Path, run: Provenance) -> Path:
     """Record the run that chose a source, and write its page."""
@@ -43,6 +45,7 @@ def race_report(choice: Choice, origins: Sequence[Origin]) -> Report:
             _race_section(choice, standings, origins),
             *([_heads_section(choice, origins)] if choice.judged else []),
             *([_tuning_section(choice, origins)] if choice.tuned else []),
+            _sources_section(choice, standings, origins),
             _looks_section(choice, origins),
             *([_failures_section(choice, origins)] if choice.failures else []),
         ],
@@ -56,6 +59,13 @@ def _race_section(choice, standings, origins) -> Section:
         "confidence, on the same images: of equal sources, one is dropped in at most "
         f"{100 * (1 - choice.confidence):.3g} % of races. × is beaten, □ dropped for the budget, ● left at the end."
     ]
+    rest = len(standings) - MOST_LINES
+    more = f"; {rest:,} more sources are in the table" if rest > 0 else ""
+    figure = Figure(race_chart(choice, standings), f"{_CAPTION}{more}.", origins[-1].command, wide=True)
+    return Section("The race", text, figures=[figure], origins=origins)
+
+
+def _sources_section(choice, standings, origins) -> Section:
     rows = [
         [
             TableCell(last.source, mark="★" if last.source == choice.source else "", meaning="chosen"),
@@ -73,11 +83,7 @@ def _race_section(choice, standings, origins) -> Section:
         f"Probe: mean outcome of a ridge probe, each image predicted by the fit to all others, for {_metric(choice)}. "
         "Behind the leader: the mean difference on the same images, ± its half width at the confidence of that look."
     ]
-    rest = len(standings) - MOST_LINES
-    caption = "Who was dropped when, on how many images, and by what margin"
-    more = f"; {rest:,} more sources are in the table" if rest > 0 else ""
-    figure = Figure(race_chart(choice, standings), f"{caption}{more}.", origins[-1].command, wide=True)
-    return Section("The race", text, tables=[Table(caption, columns, rows, notes)], figures=[figure], origins=origins)
+    return Section("Sources", tables=[Table(_CAPTION, columns, rows, notes)], origins=origins)
 
 
 def _heads_section(choice, origins) -> Section:

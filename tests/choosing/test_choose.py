@@ -9,7 +9,7 @@ import pytest
 from cheap_heads import least_squares
 
 import leepjax
-from leepjax.choosing.choose import Interrupt, choose
+from leepjax.choosing.choose import ChoiceInterrupt, choose
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.steps import STEPS, StepLine
 from leepjax.storage.records import read_lines
@@ -112,7 +112,7 @@ def test_an_interrupt_answers_with_what_is_known_and_the_same_command_goes_on(tm
             looks.append(what)
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupt) as interrupt:
+    with pytest.raises(ChoiceInterrupt) as interrupt:
         chosen(tmp_path / "out", tmp_path / "cache", on_progress=stop)
     known = interrupt.value.choice
     assert not known.finished
@@ -132,7 +132,7 @@ def test_an_interrupt_before_the_first_look_has_no_answer():
     def stop(what, done, total):
         raise KeyboardInterrupt
 
-    with pytest.raises(Interrupt) as interrupt:
+    with pytest.raises(ChoiceInterrupt) as interrupt:
         chosen(on_progress=stop)
     assert interrupt.value.choice is None
 
@@ -159,6 +159,20 @@ def test_a_budget_of_seconds_that_is_too_short_looks_at_one_source(folder):
     states = {row["source"]: row["state"] for row in found.to_records()}
     assert sorted(states.values()) == ["budget", "budget", "chosen"]
     assert found.race.ended == "few left"
+
+
+def test_a_share_of_the_passes_is_not_exceeded_by_passes(choice, folder):
+    found = chosen(cache=folder / "cache", budget="30%", sources=[GOOD, OTHER])
+    assert found.passed <= 0.3 * found.race.full_cost * 1.001
+    assert found.race.ended == "budget"
+    assert len(found.judged) == 2
+
+
+def test_what_a_pass_cost_is_kept_with_its_table(choice, folder):
+    """A second race reads the tables, and decides by what they cost when they were computed."""
+    again = chosen(cache=folder / "cache")
+    assert again.passed == pytest.approx(choice.passed)
+    assert again.race.full_cost == pytest.approx(choice.race.full_cost)
 
 
 def test_a_users_function_is_chosen_but_not_written(choice, folder):
