@@ -37,14 +37,14 @@ def report(**fields: Any) -> None:
 def gathered(full: bool) -> list[Decision]:
     if not full:
         with tempfile.TemporaryDirectory() as folder:
-            return small_folder(Path(folder))
+            return [gather.by_lot(each) for each in small_folder(Path(folder))]
     found = list(gather.studies())
     if "DECISIONS" in os.environ:
         found += gather.drawn(Path(os.environ["DECISIONS"]), COUNT)
     peers.PEERS = Path(os.environ.get("PEERS", peers.PEERS))
     if peers.PEERS.is_dir():
         found += gather.published(peers)
-    return found
+    return [gather.by_lot(each) for each in found]
 
 
 def main() -> None:

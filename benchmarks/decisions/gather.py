@@ -43,6 +43,22 @@ def outcomes(folder: Path) -> dict[str, dict[str, np.ndarray]]:
     return {path.stem: dict(np.load(path)) for path in sorted(folder.glob("*.npz"))}
 
 
+def by_lot(decision: Decision) -> Decision:
+    """The same decision with its candidates in an order drawn by lot: strategies take the first of equal ones."""
+    order = np.random.default_rng([17, decision.number]).permutation(len(decision.names))
+    seen = decision.seen
+    if seen is not None:
+        arrays = {name: getattr(seen, name)[order] for name in ("right", "losses", "held_out", "forward_seconds")}
+        seen = seen._replace(**arrays)
+    return decision._replace(
+        names=[decision.names[i] for i in order],
+        accuracy=decision.accuracy[order],
+        scores={name: values[order] for name, values in decision.scores.items()},
+        validated=None if decision.validated is None else decision.validated[order],
+        seen=seen,
+    )
+
+
 def of_task(task: Task, sources: dict, cards: dict) -> Decision:
     names, n = list(sources), len(task.rows)
     place = [list(sources[name]["number"]).index(task.number) for name in names]
@@ -65,6 +81,7 @@ def of_task(task: Task, sources: dict, cards: dict) -> Decision:
         forward_seconds=np.array([float(sources[name]["forward_seconds"]) for name in names]),
         head_seconds=float(np.median(column("head_seconds"))),
     )
+    scores["probe_error"] = -np.nanmean(seen.losses[:, -1], axis=1)
     validated = column("cross_validated")
     return Decision("drawn tasks", task.of, task.number, names, column("accuracy"), scores, validated, seen)
 

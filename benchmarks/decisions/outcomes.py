@@ -74,6 +74,15 @@ def score(measure, evidence, labels, where, *, num_classes):
     return row.score(features, probs, labels, num_classes=num_classes, where=where)
 
 
+def resolved(measure: str, evidence, labels, where, num_classes: int) -> float:
+    """The score in float32, and in float64 where float32 doesn't resolve it, as a ranking has it."""
+    value = score(measure, evidence, labels, where, num_classes=num_classes)
+    if np.isnan(value):
+        with jax.enable_x64(True):
+            value = score(measure, np.asarray(evidence, np.float64), labels, where, num_classes=num_classes)
+    return float(value)
+
+
 def measured(features, logits, labels, measures: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """The score by each measure but `linear_probe`, and its seconds; a first call's hold the compilation."""
     where = padded(np.ones(len(labels), np.float32))
@@ -89,7 +98,7 @@ def measured(features, logits, labels, measures: Sequence[str]) -> tuple[np.ndar
         elif name not in CLOSED:
             of_features = rotated if name in ROTATED else features
             evidence = padded(of_features if MEASURES[name].reads == "features" else probs)
-            values[i] = score(name, evidence, padded(labels), where, num_classes=c)
+            values[i] = resolved(name, evidence, padded(labels), where, c)
         seconds[i] = time.perf_counter() - started
     return values, seconds
 

@@ -10,7 +10,7 @@ from leepjax.choosing.race import full_cost, race
 from leepjax.choosing.rules import Rules
 from leepjax.types import InputError
 
-BUDGETS = (0.05, 0.1, 0.2, 0.5, 1.0)
+BUDGETS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 
 
 def run(decision: Decision, budget: float, rules: Rules | None = None) -> Answer | None:

@@ -146,6 +146,6 @@ def strategies(measures: Sequence[str]) -> dict[str, Strategy]:
     found["source accuracy"] = best_by("source_accuracy", free=True)
     found |= {name: best_by(name) for name in measures}
     found |= {"mean of ranks": best_by("mean_of_ranks"), "all heads": all_heads}
-    for name in ("leep", "nce", "logme", "shrunk_h_score", "linear_probe", "mean_of_ranks"):
+    for name in ("leep", "nce", "logme", "linear_probe", "probe_error", "mean_of_ranks"):
         found |= {f"{name}, {k} heads".replace("_of_", " of "): top_then_heads(name, k) for k in (2, 3, 5)}
     return found | {"Renggli's hybrid": renggli_hybrid, "SHiFT's halving": shift_halving}
