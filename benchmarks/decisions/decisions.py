@@ -15,13 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import peers
 from measuring import context, size
 
 from decisions import chances, gather
 from decisions.decision import Decision
 from decisions.figures import rounded, summary
-from decisions.races import BUDGETS, racing
+from decisions.races import BUDGETS, racing, run
 from decisions.small import small_folder
 from decisions.strategies import strategies
 
@@ -61,6 +62,7 @@ def main() -> None:
         if all(each.seen is not None for each in mine):
             tell_strategies(collection, "odd numbers", [each for each in mine if each.number % 2])
             tell_chances(collection, mine)
+            tell_leaders(collection, mine)
 
 
 def tell_truth(decision: Decision) -> None:
@@ -81,6 +83,7 @@ def tell_strategies(collection: str, group: str, decisions: list[Decision]) -> N
     for budget in BUDGETS:
         known[f"race, {budget:.0%}"] = racing(budget)
         known[f"race, {budget:.0%}, heads of the leaders"] = racing(budget, heads=True)
+        known[f"race by squared errors, {budget:.0%}"] = racing(budget, errors=True)
     for name, strategy in known.items():
         found = summary(decisions, strategy)
         # A strategy that some decisions lack isn't comparable with one that all have.
@@ -109,6 +112,24 @@ def tell_chances(collection: str, decisions: list[Decision]) -> None:
                 brier=round(chances.brier(found), 4),
                 reliability=[rounded(row) for row in chances.reliability(found)],
             )
+
+
+def tell_leaders(collection: str, decisions: list[Decision]) -> None:
+    """How often the leaders of a race on all examples hold the best source: nothing is tuned."""
+    for errors in (False, True):
+        answers = [run(each, 1, errors=errors) for each in decisions]
+        places = [
+            [each.names.index(name) for name in mine.leaders] for each, mine in zip(decisions, answers, strict=True)
+        ]
+        held = [each.regrets[mine].min() == 0 for each, mine in zip(decisions, places, strict=True)]
+        report(
+            benchmark="decisions_leaders",
+            collection=collection,
+            outcome="squared error" if errors else "right or wrong",
+            decisions=len(decisions),
+            leaders_hold_the_best=round(float(np.mean(held)), 3),
+            leaders=round(float(np.mean([len(mine) for mine in places])), 2),
+        )
 
 
 if __name__ == "__main__":

@@ -57,6 +57,16 @@ def chances() -> Rows:
         }
 
 
+def leaders() -> Rows:
+    for line in lines("decisions_leaders"):
+        yield {
+            "outcome of an example": line["outcome"],
+            "decisions": line["decisions"],
+            "the leaders hold the best": f"{line['leaders_hold_the_best']:.1%}",
+            "leaders": line["leaders"],
+        }
+
+
 def reliability() -> Rows:
     for line in lines("decisions_chances"):
         for stated, observed, count in line["reliability"]:
@@ -75,5 +85,6 @@ TABLES: dict[str, Callable[[], Rows]] = {
     "decisions_published": partial(strategies, "published tables"),
     "decisions_parts": partial(measures, ("drawn tasks", "studies", "published tables")),
     "decisions_chances": chances,
+    "decisions_leaders": leaders,
     "decisions_reliability": reliability,
 }
