@@ -128,7 +128,7 @@ def tell_leaders(collection: str, decisions: list[Decision]) -> None:
             outcome="squared error" if errors else "right or wrong",
             decisions=len(decisions),
             leaders_hold_the_best=round(float(np.mean(held)), 3),
-            leaders=round(float(np.mean([len(mine) for mine in places])), 2),
+            leaders=round(float(np.mean([len(mine.leaders) for mine in answers])), 2),
         )
 
 

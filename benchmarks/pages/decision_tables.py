@@ -39,6 +39,7 @@ def measures(collections: tuple[str, ...]) -> Rows:
     for group in dict.fromkeys(line["group"] for line in found):
         mine = {line["strategy"]: line for line in found if line["group"] == group}
         cells = {name: f"{mine[name]['regret_1'][0]:.2f}" if name in mine else "–" for name in names}
+        cells["probe error"] = f"{mine['probe_error']['regret_1'][0]:.2f}" if "probe_error" in mine else "–"
         ranks = {"mean of ranks": f"{mine['mean of ranks']['regret_1'][0]:.2f}" if "mean of ranks" in mine else "–"}
         yield {"part": group, "decisions": mine["random"]["decisions"], **cells, **ranks}
 

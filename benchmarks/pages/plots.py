@@ -191,11 +191,12 @@ def pretraining(axes: list[Axes]) -> None:
 
 def decisions(axes: list[Axes]) -> None:
     found = lines("decisions", collection="drawn tasks", group="odd numbers")
-    kinds = {"race": (ORANGE, "o-"), "heads": (BLUE, "s"), "": (GREY, "x")}
-    races = [line for line in found if line["strategy"].startswith("race") and "heads" not in line["strategy"]]
+    kinds = {"race": (ORANGE, "o-"), "race by squared errors": (RED, "o-"), "heads": (BLUE, "s"), "": (GREY, "x")}
     heads = [line for line in found if "heads" in line["strategy"]]
-    others = [line for line in found if line not in races and line not in heads]
-    for (label, (color, style)), mine in zip(kinds.items(), (races, heads, others), strict=True):
+    errors = [line for line in found if line["strategy"].startswith("race by")]
+    races = [line for line in found if line["strategy"].startswith("race,") and line not in heads]
+    others = [line for line in found if line not in [*races, *errors, *heads]]
+    for (label, (color, style)), mine in zip(kinds.items(), (races, errors, heads, others), strict=True):
         seconds, regrets = ([line[name] for line in mine] for name in ("seconds", "regret_1"))
         axes[0].plot(seconds, [regret[0] for regret in regrets], style, color=color, label=label or "a score")
     axes[0].set(title="drawn tasks", xlabel="seconds / full verification", ylabel="mean regret, points")
