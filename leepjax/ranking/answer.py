@@ -97,8 +97,7 @@ def _difference(ranking: "Ranking", better: str, worse: str) -> str:
     gap = verified[better].worth - verified[worse].worth
     if ranking.metric == "log_loss":
         return f"{gap:.3f} nats"
-    of_metric = "" if ranking.metric == "accuracy" else f" of {METRICS[ranking.metric]}"
-    return f"{100 * gap:.1f} points{of_metric}"
+    return f"{100 * gap:.1f} points"
 
 
 def _level(ranking: "Ranking", value: float | None) -> str:
