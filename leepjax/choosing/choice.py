@@ -131,6 +131,8 @@ class Choice:
     def _row(self, last: "LastStanding", leaders: tuple[str, ...], judged: Judged | None) -> Row:
         standing = last.standing
         state = "chosen" if last.source == self.source else "leader" if last.source in leaders else ""
+        if last.source not in self.first_shares and standing.dropped:
+            state = ""  # dropped by the race; among the leaders only because nothing speaks against it
         return {
             "source": last.source,
             "state": state or standing.dropped or "judged",

@@ -221,7 +221,9 @@ class Race:
         )
 
     def _leaders(self) -> tuple[str, ...]:
-        """The leader, and each source that wasn't beaten and isn't below it on the examples that both have seen."""
+        """The leader, each source that wasn't beaten and isn't below it on the examples that both have seen, and those
+        that weren't looked at.
+        """
         names, level = self._evidence.names, 1 - self._rules.confidence
         leader = names.index(self._looks[-1].leader)
         leaders = [names[leader]]
@@ -232,7 +234,9 @@ class Race:
                     continue
                 if self._last_seen(source) is seen and self._p_values(seen, leader, [source])[0] >= level:
                     leaders.append(standing.source)
-        return tuple(leaders)
+        # Of a source that the budget left out nothing is known: it may be the best.
+        first = self._looks[0].standings
+        return (*leaders, *(each.source for each in first if each.outcome is None and each.dropped == "budget"))
 
     def _last_seen(self, source: int) -> dict[int, Outcomes]:
         return next(seen for seen in reversed(self._seen) if source in seen)

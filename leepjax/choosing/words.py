@@ -40,10 +40,27 @@ def _take(choice: "Choice") -> str:
     if choice.judged:
         examples = f"{choice.judged[0].num_examples:,} images"
     how = ", fine-tuned" if choice.trained == "finetune" else ""
-    others = choice.leaders[1:]
-    if not others:
-        return f"Take {choice.source}{how}: no other source can be as good for {choice.target}, {_sure(choice)}."
-    return f"Take {choice.source}{how} (or {some(others)}: not distinguishable from it on {examples})."
+    unseen = _unseen(choice)
+    others = [name for name in choice.leaders[1:] if name not in unseen]
+    rest = f"; the budget didn't pay for a look at {some(unseen, 3)}" if unseen else ""
+    if others:
+        return f"Take {choice.source}{how} (or {some(others)}: not distinguishable from it on {examples}{rest})."
+    if unseen:
+        return f"Take {choice.source}{how}, the best of the sources that were looked at{rest}."
+    if len(_sources(choice)) == 1:
+        return f"Take {choice.source}{how}: it is the only source that could be looked at."
+    return f"Take {choice.source}{how}: every other source is worse for {choice.target}, {_sure(choice)}."
+
+
+def _sources(choice: "Choice") -> set[str]:
+    """The sources that were looked at."""
+    return {each.source for look in choice.race.looks for each in look.standings if each.outcome is not None}
+
+
+def _unseen(choice: "Choice") -> list[str]:
+    """The sources that the budget left out from the start."""
+    first = choice.race.looks[0].standings
+    return [each.source for each in first if each.outcome is None and each.dropped == "budget"]
 
 
 def _sure(choice: "Choice") -> str:
@@ -62,7 +79,7 @@ def _expected(choice: "Choice") -> list[str]:
 
 
 def _cost(choice: "Choice") -> str:
-    race, sources = choice.race, len({each.source for look in choice.race.looks for each in look.standings})
+    race, sources = choice.race, len({each.source for each in choice.race.looks[0].standings})
     looks = f"{len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}"
     everything = f"all images through {'the source' if sources == 1 else f'all {sources:,} sources'}"
     share = f" ({100 * choice.saved / race.full_cost:.0f} %)" if race.full_cost > 0 else ""
@@ -80,7 +97,7 @@ def _change(choice: "Choice") -> str:
     dropped = {each.source for look in choice.race.looks for each in look.standings if each.dropped == "budget"}
     budgeted = [name for name in choice.leaders if name in dropped]
     parts = []
-    if len(choice.leaders) > 1:
+    if len(choice.leaders) > 1 + len(_unseen(choice)):
         more = _images_needed(choice)
         needed = f" (about {more:,} for the closest)" if more else ""
         parts.append(f"more labelled images would tell the leaders apart{needed}")

@@ -60,6 +60,12 @@ def test_what_would_change_the_answer():
     clear = made(judged=(judged("a", 0.80), judged("b", 0.7, shared=1)))
     assert clear.source == "a"
     assert "Take a" in str(clear)
+    alone = made(
+        judged=(judged("a", 0.8),),
+        race=race(Replay(["a", "z"], lambda s, m: (np.full(m, 1.0 - s),) * 2, [1, 1], 400, 2)),
+    )
+    assert "Take a: every other source is worse for photos, at a confidence of 95 %." in str(alone)
+    assert "better sources may" in str(alone)
 
 
 def test_a_source_dropped_for_the_budget_is_named():

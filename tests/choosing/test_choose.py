@@ -158,6 +158,8 @@ def test_a_budget_of_seconds_that_is_too_short_looks_at_one_source(folder):
     found = chosen(cache=None, budget=1e-6)
     states = {row["source"]: row["state"] for row in found.to_records()}
     assert sorted(states.values()) == ["budget", "budget", "chosen"]
+    assert ", the best of the sources that were looked at; the budget didn't pay for a look at " in str(found)
+    assert "a larger budget would look longer at " in str(found)
     assert found.race.ended == "few left"
 
 

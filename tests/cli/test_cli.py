@@ -385,7 +385,7 @@ def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
     monkeypatch.setattr("leepjax.choosing.judge.retrain_head", least_squares)
     code, out, err = run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")
     assert code == 0, err
-    assert out.startswith("Take random: no other source can be as good for digits")
+    assert out.startswith("Take random: it is the only source that could be looked at.")
     assert "sources: look 1 at 50 images, 1 of 1 sources left" in err or "sources: look 1 at 60 images" in err
     assert len([line for line in err.splitlines() if line.startswith("sources:")]) == 1
     page = (tmp_path / "chosen" / "report.html").read_text("utf-8")
