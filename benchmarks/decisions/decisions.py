@@ -26,7 +26,7 @@ from decisions.races import BUDGETS, racing, run
 from decisions.small import small_folder
 from decisions.strategies import strategies
 
-COUNT = 100
+COUNT = 200
 described = functools.cache(context)
 
 

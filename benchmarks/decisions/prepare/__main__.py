@@ -14,7 +14,7 @@ from pathlib import Path
 from decisions import image_sets, outcomes, shipped_tables, source_cards
 from places import SHARED_DATA
 
-COUNT = 100
+COUNT = 200
 
 
 def main(folder: Path) -> None:
