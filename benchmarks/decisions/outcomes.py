@@ -5,6 +5,7 @@ reads FOLDER/images and FOLDER/tables and writes FOLDER/outcomes/SET/SOURCE.npz.
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +32,22 @@ PADDED_SOURCE_CLASSES = (10, 1024)
 """Numbers of source classes to which probs are padded with zeros, which changes no score of them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recorded(Rules):
+    """The rules of a race at the looks that are recorded: each of twice as many examples as the one before."""
+
+    def sizes(self, num_examples: int, num_classes: int) -> list[int]:
+        size = max(self.first_per_class * num_classes, self.least_first)
+        sizes = []
+        while size < num_examples:
+            sizes.append(size)
+            size *= 2
+        return [*sizes, num_examples]
+
+
 def sizes_of_looks(n: int, num_classes: int) -> list[int]:
-    """Every number of examples at which a race by the default rules may look, whatever its budget."""
-    sizes = Rules().sizes(n, num_classes)
+    """Every number of examples at which such a race may look, whatever its budget."""
+    sizes = Recorded().sizes(n, num_classes)
     while sizes[0] > (least := min(2 * num_classes, n)):
         sizes.insert(0, max(sizes[0] // 2, least))
     return sizes[-MOST_LOOKS:]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from decisions.decision import Decision
+from decisions.outcomes import Recorded
 from decisions.strategies import Choice, Strategy, by, cost, trained
 from leepjax.choosing.evidence import Replay
 from leepjax.choosing.looks import Answer
@@ -29,7 +30,7 @@ def run(decision: Decision, budget: float, rules: Rules | None = None, *, errors
     # The full cost is summed in another order than what is spent.
     seconds = None if budget >= 1 else budget * full_cost(evidence)
     try:
-        return race(evidence, rules, seconds)
+        return race(evidence, rules or Recorded(), seconds)
     except InputError:
         return None
 
