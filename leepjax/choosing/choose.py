@@ -174,8 +174,8 @@ class _Choosing:
         self.race = Race(self.passes, self.rules, self.budget, self.finalists)
         num_looks = 0
         for look in self.race.looks():
-            self.steps.add(look)
             self.num_seen, num_looks = look.num_examples, look.number
+            self.steps.add(look)
             left = f"{len(look.survivors)} of {len(look.standings)} sources left"
             on_progress(f"{OVERALL}: look {look.number} at {look.num_examples:,} images, {left}", num_looks, num_looks)
         if not num_looks:

@@ -88,7 +88,7 @@ def _cost(choice: "Choice") -> str:
     return (
         f"Passing images took {duration(choice.passed)}; {everything} would have taken {duration(race.full_cost)}: "
         f"saved {duration(choice.saved)}{share}. In addition, {others} for {training}. "
-        f"The race ended after {looks}: {_ENDS[race.ended]}."
+        f"The race ended after {looks}: {_ENDS[race.ended] if sources > 1 else 'there was one source'}."
     )
 
 
