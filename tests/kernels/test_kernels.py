@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from profiles import by_turns
 
 from leepjax.kernels import class_sums, log_normalizer, own_likelihood
 from leepjax.kernels.class_sums import _by_matmul, _row_by_row
@@ -13,6 +14,8 @@ pytestmark = pytest.mark.usefixtures("optimised")
 SHAPES = [(5000, 20, 3), (131, 7, 5), (1, 3, 2), (40, 5000, 3), (16, 1, 1)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 T = 3
+# Which of the evidence, the labels and the weights have an axis of problems.
+BATCHED = [(0, 0, 0), (0, None, None), (None, 0, None), (None, 0, 0), (0, None, 0)]
 
 
 def problem(shape, seed=0):
@@ -77,8 +80,7 @@ def test_many_weightings_of_the_same_rows(shape):
     same(totals, np.ones_like(totals))
 
 
-@every_shape
-@pytest.mark.parametrize("batched", [(0, 0, 0), (0, None, None), (None, 0, None), (None, 0, 0), (0, None, 0)], ids=str)
+@pytest.mark.parametrize(("shape", "batched"), by_turns(SHAPES, BATCHED), ids=str)
 def test_stacked_problems(shape, batched):
     one, many = problem(shape), stacked(shape)
     arrays = [one[i] if axis is None else many[i] for i, axis in enumerate(batched)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference
 from cases import PROBS, TALL, WHERE, WIDE, problem
+from profiles import by_turns
 
 from leepjax import calibrated_leep, leep, leep_temperature
 from leepjax.measures.of_probs.calibrated_leep import TEMPERATURES, _calibrated_leep
@@ -17,9 +18,11 @@ LOGITS = np.log(problem(0).probs)
 LABELS = problem(0).labels
 
 
-@pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize("shape", [TALL, WIDE], ids=str)
-@pytest.mark.parametrize("probs", [kind for kind in PROBS if kind not in ("one-hot", "all rows the same")])
+@pytest.mark.parametrize(
+    ("probs", "shape", "where"),
+    by_turns([kind for kind in PROBS if kind not in ("one-hot", "all rows the same")], [TALL, WIDE], WHERE),
+    ids=str,
+)
 def test_temperature_is_the_oracles(probs, shape, where):
     p = problem(1, shape, probs=probs, where=where)
     expected = reference.leep_temperature(p.probs.astype(np.float64), p.labels, p.num_classes, p.where)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WHERE, problem
+from profiles import only_long
 
 from leepjax import hard_subset, leep, soft_nce
 from leepjax.types import InputError
@@ -53,8 +54,14 @@ def test_float64_and_eager(source):
     np.testing.assert_array_equal(wide, expected)
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.3, 1 / 3, 1.0])
-@every_form
+@pytest.mark.parametrize(
+    ("source", "fraction"),
+    [
+        *((SOURCE, 0.1), (None, 0.1), (SOURCE, 0.3), (None, 1.0)),
+        *only_long((None, 0.3), (None, 1 / 3), (SOURCE, 1 / 3), (SOURCE, 1.0)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, float) else "class-specific" if value is None else "agnostic",
+)
 def test_fractions_and_many_rows(source, fraction):
     """More rows of a class than are whitened at once, and shares that only rounding makes more than a whole number."""
     labels = np.repeat([0, 2, 1, 2], [300, 270, 7, 23])

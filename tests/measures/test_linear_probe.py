@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WHERE, WIDE, problem
+from profiles import by_turns
 
 from leepjax import fit_ridge, linear_probe
 from leepjax.solvers.ridge import RELATIVE_L2S, solver
 from leepjax.types import InputError
 
 
-@pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize("shape", [TALL, WIDE])
+@pytest.mark.parametrize(("shape", "where"), by_turns([TALL, WIDE], WHERE))
 def test_both_scores_are_the_oracles(shape, where):
     for seed in range(4):
         p = problem(seed, shape, where=where)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WIDE, problem
+from profiles import is_long
 
 from leepjax import pactran_dirichlet, pactran_gamma, pactran_gaussian
 
@@ -12,7 +13,7 @@ ON_PROBS = {
     pactran_gamma: reference.pactran_gamma,
 }
 on_probs = pytest.mark.parametrize("measure", ON_PROBS)
-STEPS = (0, 2, 10)
+STEPS = (0, 2, 10) if is_long() else (0, 10)
 
 
 @on_probs

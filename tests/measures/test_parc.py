@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WIDE, problem
+from profiles import only_long
 
 from leepjax import parc
 from leepjax.types import InputError
@@ -27,11 +28,16 @@ def random(n, shape=TALL, where="all"):
 
 
 @pytest.mark.parametrize(
-    ("num_components", "probe", "where"),
-    [(2, 500, "all"), (32, 10, "weights"), (4, 17, "mask"), (32, 3, "all"), (32, 500, "weights")],
+    ("num_components", "probe", "where", "shapes"),
+    [
+        *((2, 500, "all", [TALL]), (32, 10, "weights", [WIDE]), (4, 17, "mask", [TALL])),
+        *((32, 3, "all", [WIDE]), (32, 500, "weights", [TALL, WIDE])),
+        *only_long((2, 500, "all", [WIDE]), (32, 10, "weights", [TALL]), (4, 17, "mask", [WIDE])),
+        *only_long((32, 3, "all", [TALL])),
+    ],
 )
-def test_options_are_the_oracles(num_components, probe, where):
-    for p in (random(31, TALL, where), random(26, WIDE, where)):
+def test_options_are_the_oracles(num_components, probe, where, shapes):
+    for p in (random(31 if shape is TALL else 26, shape, where) for shape in shapes):
         value = parc(p.features, p.labels, num_components=num_components, probe=probe, num_classes=5, where=p.where)
         close(value, reference.parc(p.features, p.labels, p.where, num_components, probe))
 

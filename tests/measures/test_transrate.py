@@ -72,8 +72,7 @@ def test_one_example_one_class_and_constant_features_by_hand():
         close(transrate(np.full((24, 3), level, np.float32), p.labels), 0)
 
 
-@pytest.mark.parametrize("c", [1, 3, 40])
-@pytest.mark.parametrize("n", [1, 7, 700])
+@pytest.mark.parametrize(("n", "c"), by_turns([1, 7, 700], [1, 3, 40]))
 def test_class_grams_are_the_sums(n, c):
     rng = np.random.default_rng(n + c)
     x, labels = rng.normal(size=(n, 5)).astype(np.float32), rng.integers(c, size=n)
