@@ -1,5 +1,7 @@
 """GBC: its covariances and options against the oracle, its bounds, and classes without spread."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import by_turns, examples
 
-from leepjax import gbc
+import leepjax as lj
 from leepjax.types import InputError
 
 COVARIANCES = ("diagonal", "spherical", "full")
+# As many classes in each call, so that the tests share their programs.
+gbc = functools.partial(lj.gbc, num_classes=5)
 every_covariance = pytest.mark.parametrize("covariance", COVARIANCES)
 
 
@@ -24,7 +28,7 @@ every_covariance = pytest.mark.parametrize("covariance", COVARIANCES)
 def test_covariances_and_options_are_the_oracles(covariance, options, where):
     p = problem(0, where=where)
     expected = reference.gbc(p.features, p.labels, covariance=covariance, where=p.where, **options)
-    found = gbc(p.features, p.labels, covariance=covariance, num_classes=5, where=p.where, **options)
+    found = gbc(p.features, p.labels, covariance=covariance, where=p.where, **options)
     np.testing.assert_allclose(found, expected, rtol=2e-5)
     assert -6 < expected < -1e-3
 
@@ -41,14 +45,14 @@ def test_options_change_it():
 def test_bounds(covariance, seed, shape, labels):
     p = problem(seed, shape, labels=labels)
     present = len(np.unique(p.labels))
-    found = gbc(p.features, p.labels, covariance=covariance, num_classes=p.num_classes)
+    found = gbc(p.features, p.labels, covariance=covariance)
     assert -present * (present - 1) - 1e-4 <= found <= 0
     assert present > 1 or found == 0
 
 
 @every_covariance
 def test_the_same_class_twice_overlaps_wholly(covariance):
-    features = np.random.default_rng(0).normal(size=(12, 3))
+    features = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
     found = gbc(np.tile(features, (2, 1)), np.repeat([0, 1], 12), covariance=covariance)
     np.testing.assert_allclose(found, -2, rtol=1e-6)
 
@@ -64,11 +68,12 @@ def test_a_full_covariance_does_not_ask_for_directions(covariance):
 
 @every_covariance
 def test_constant_features_and_single_examples_have_the_least_variance(covariance):
-    np.testing.assert_allclose(gbc(np.full((4, 3), 1e3), [0, 0, 1, 1], covariance=covariance), -2, rtol=1e-6)
+    constant = np.full((24, 3), 1e3, np.float32)
+    np.testing.assert_allclose(gbc(constant, np.arange(24) % 2, covariance=covariance), -2, rtol=1e-6)
     # Two points a distance of 0.02 apart, along one direction: Δ² / (8 · 1e-4) = ½.
-    near = gbc(np.array([[0, 0], [0.02, 0]]), [0, 1], covariance=covariance)
+    near = gbc([[0, 0], [0.02, 0]], [0, 1], covariance=covariance)
     np.testing.assert_allclose(near, -2 * np.exp(-0.5), rtol=1e-4)
-    assert gbc([[0.0], [1e6]], [0, 1], covariance=covariance) == 0
+    assert gbc([[0.0, 0], [1e6, 0]], [0, 1], covariance=covariance) == 0
 
 
 def test_components_are_those_of_most_variance():
