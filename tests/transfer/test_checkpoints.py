@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,20 @@ def trained(folder=None, recipe=RECIPE, data=DATA, seed=0, **options):
     return model, train(model, data, EXPECTED, recipe, test=data, checkpoints=folder, **options)
 
 
+@cache
+def whole_training(stopping=False):
+    """The weights and the curve of a training that nothing stops."""
+    recipe, data = (STOPPING, NOISE) if stopping else (RECIPE, DATA)
+    model, curve = trained(recipe=recipe, data=data)
+    return leaves(model), curve
+
+
+def assert_whole(model, stopping=False):
+    expected, _ = whole_training(stopping)
+    for name, leaf in leaves(model).items():
+        np.testing.assert_array_equal(leaf, expected[name])
+
+
 def learned(curve):
     """The curve without the times."""
     return [(epoch.step, epoch.loss, epoch.train_accuracy, epoch.validation_loss, epoch.log_loss) for epoch in curve]
@@ -56,20 +71,17 @@ def killed_at(step):
     return on_step
 
 
-@pytest.mark.parametrize(
-    ("recipe", "data", "step"),
-    [(RECIPE, DATA, 1), (RECIPE, DATA, 8), (RECIPE, DATA, 9), (STOPPING, NOISE, 4), (STOPPING, NOISE, 5)],
-)
-def test_a_stopped_training_ends_with_the_weights_and_curve_of_a_whole_one(always, tmp_path, recipe, data, step):
-    whole, curve = trained(recipe=recipe, data=data)
+@pytest.mark.parametrize(("stopping", "step"), [(False, 8), (False, 9), (True, 4), *only_long((False, 1), (True, 5))])
+def test_a_stopped_training_ends_with_the_weights_and_curve_of_a_whole_one(always, tmp_path, stopping, step):
+    recipe, data = (STOPPING, NOISE) if stopping else (RECIPE, DATA)
+    _, curve = whole_training(stopping)
     with pytest.raises(KilledError):
         trained(tmp_path, recipe, data, on_step=killed_at(step))
     steps = []
     resumed, resumed_curve = trained(tmp_path, recipe, data, on_step=lambda at: steps.append(at.step))
     assert steps[0] == step
     assert learned(resumed_curve) == learned(curve)
-    for name, leaf in leaves(whole).items():
-        np.testing.assert_array_equal(leaves(resumed)[name], leaf)
+    assert_whole(resumed, stopping)
 
 
 def test_a_finished_training_is_not_trained_again(tmp_path):
@@ -84,7 +96,6 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "lose", "progress"])
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_path, caplog, damage):
-    whole, _ = trained()
     with pytest.raises(KilledError):
         trained(tmp_path, on_step=killed_at(9))
     assert {path.name for path in tmp_path.iterdir()} == {"8", "9", "training"}
@@ -96,8 +107,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_pat
     assert "the checkpoint of step 9 can't be restored" in caplog.text
     assert "is set aside; continuing from the one before, of step 8" in caplog.text
     assert [path.name.startswith("damaged-9") for path in tmp_path.iterdir()].count(True) == 1
-    for name, leaf in leaves(whole).items():
-        np.testing.assert_array_equal(leaves(resumed)[name], leaf)
+    assert_whole(resumed)
 
 
 def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path, caplog):
@@ -115,14 +125,12 @@ def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path,
 def test_a_checkpoint_that_cannot_be_written_is_a_warning_and_the_ones_before_are_kept(always, tmp_path, caplog):
     with pytest.raises(KilledError):
         trained(tmp_path, on_step=killed_at(9))
-    whole, _ = trained()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.posix_fallocate", lambda *at: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         resumed, _ = trained(tmp_path)
     assert "the checkpoint of step 10 can't be written (No space left on device); training continues" in caplog.text
     assert {path.name for path in tmp_path.iterdir()} == {"8", "9", "training"}
-    for name, leaf in leaves(whole).items():
-        np.testing.assert_array_equal(leaves(resumed)[name], leaf)
+    assert_whole(resumed)
 
 
 def test_an_error_of_orbax_leaves_the_checkpoints_before_and_later_ones_are_written(always, tmp_path, caplog):
@@ -231,7 +239,6 @@ def step_of(process):
 
 def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
     """Killed twice, wherever it happens to be, in the middle of writing perhaps."""
-    whole, _ = trained()
     for reached in (3, 8):
         process = started(tmp_path / "states", tmp_path / "weights.npz", pause="0.01")
         while step_of(process) < reached:
@@ -245,7 +252,8 @@ def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path):
     assert process.returncode == 0, errors
     assert first >= 7
     with np.load(tmp_path / "weights.npz") as weights:
-        for name, leaf in leaves(whole).items():
+        expected, _ = whole_training()
+        for name, leaf in expected.items():
             np.testing.assert_array_equal(weights[name], leaf)
 
 
