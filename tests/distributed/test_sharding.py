@@ -125,7 +125,7 @@ for case, (kind, spec) in enumerate(places):
     mesh = jax.make_mesh((4, 2), ("rows", "columns"), axis_types=(kind, kind))
     put = lambda array, *spec: jax.device_put(array, NamedSharding(mesh, P(*spec)))
     for number, (name, measure) in enumerate(MEASURES.items()):
-        if sys.argv[1:] != ["all"] and (case + number) % 2:
+        if sys.argv[1:] != ["all"] and (case + number) % 3:
             continue
         # By turns, so that each measure meets labels of both places with each kind of axis and each place of evidence.
         where = ("host", "rows")[((case + 1) // 3 + number) % 2]
@@ -139,10 +139,10 @@ print(json.dumps(errors))
 
 
 def test_wherever_rows_columns_and_labels_lie():
-    """Each measure in half of the cases, each kind of axis and each place among them; in the long profile, in all."""
+    """Each measure with each kind of axis and labels in both places; in the long profile, each place of evidence."""
     chosen = ["all"] if is_long() else []
     errors = run(["-c", PLACEMENTS, *chosen], XLA_FLAGS="--xla_force_host_platform_device_count=8")
-    assert len(errors) == (2 * 3 * 11 if chosen else 3 * 11)
+    assert len(errors) == (2 * 3 * 11 if chosen else 2 * 11)
     assert {case: error for case, error in errors.items() if not error < 1e-5} == {}
 
 

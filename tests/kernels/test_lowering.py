@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import pytest
 from cases import MEASURES, problem
 from places import environment
+from profiles import by_turns, is_long
 
 import leepjax as lj
 
@@ -26,6 +27,7 @@ MEASURES_OF_PROBS = {
     "soft_nce": partial(lj.soft_nce, num_classes=C),
     "leep_tasks": lambda probs, labels: lj.leep_tasks(probs, labels, jnp.eye(C, dtype=bool)),
 }
+SHARDED_MEASURES = [name for name in MEASURES_OF_PROBS if "logits" not in name]
 every_measure = pytest.mark.parametrize("name", MEASURES_OF_PROBS)
 
 
@@ -87,11 +89,11 @@ def test_no_evidence_is_written_for_a_tpu(name):
 
 
 SHARDED = """
-import json, re
+import json, re, sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType
 import leepjax as lj
-from test_lowering import MEASURES_OF_PROBS, C, Z
+from test_lowering import MEASURES_OF_PROBS, SHARDED_MEASURES, C, Z
 
 found = {}
 
@@ -101,11 +103,10 @@ def collectives(program):
 
 rng = np.random.default_rng(0)
 probs, labels = rng.dirichlet(np.ones(Z), 803).astype(np.float32), rng.integers(0, C, 803)
-for kind in (AxisType.Auto, AxisType.Explicit):
+for turn, kind in enumerate((AxisType.Auto, AxisType.Explicit)):
     rows = lj.shard_rows(probs, labels, mesh=jax.make_mesh((8,), ("rows",), axis_types=(kind,)))
-    for name, measure in MEASURES_OF_PROBS.items():
-        if name == "leep from logits":
-            continue
+    for name in SHARDED_MEASURES if sys.argv[1:] == ["all"] else SHARDED_MEASURES[turn::2]:
+        measure = MEASURES_OF_PROBS[name]
         program = jax.jit(lambda p, y, w: measure(p, y, where=w) if name != "leep_tasks" else lj.leep_tasks(
             p, y, jnp.eye(C, dtype=bool), where=w)).lower(*rows).compile()
         score = np.asarray(program(*rows))
@@ -126,13 +127,13 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def sharded():
     eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
-    run = subprocess.run([sys.executable, "-c", SHARDED], env=eight, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", SHARDED, *(["all"] if is_long() else [])]
+    run = subprocess.run(command, env=eight, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
-@pytest.mark.parametrize("name", [name for name in MEASURES_OF_PROBS if "logits" not in name])
+@pytest.mark.parametrize(("name", "kind"), by_turns(SHARDED_MEASURES, ["Auto", "Explicit"]))
 def test_devices_exchange_the_statistics_and_nothing_else(name, kind, sharded):
     found = sharded[f"{kind} {name}"]
     assert found["error"] < 2e-6

@@ -10,7 +10,7 @@ from cases import ABSOLUTE, FEATURES, MEASURES, SEEDS, STREAMS, problem, score
 from hypothesis import given
 from hypothesis import strategies as st
 from places import environment
-from profiles import examples
+from profiles import by_turns, examples, is_long
 
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.moments import Moments
@@ -20,8 +20,7 @@ def same(actual, expected, atol=5e-6):
     np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=atol)
 
 
-@pytest.mark.parametrize("bounds", [(8, 16), (1, 2, 23)], ids=str)
-@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize(("name", "bounds"), by_turns(STREAMS, [(8, 16), (1, 2, 23)]), ids=str)
 def test_chunked_is_whole(name, bounds):
     start, read, finish = STREAMS[name]
 
@@ -72,18 +71,19 @@ def test_moments_far_from_zero_merge(name):
 
 
 SHARDED = """
-import json
+import json, sys
 import jax, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from cases import MEASURES, problem, score
 
 scores = {}
-for kind in AxisType.Auto, AxisType.Explicit:
+for turn, kind in enumerate((AxisType.Auto, AxisType.Explicit)):
     rows = NamedSharding(jax.make_mesh((8,), ("rows",), axis_types=(kind,)), PartitionSpec("rows"))
     p = problem(8, where="weights")
     sharded = jax.device_put(p._replace(num_classes=None), rows)._replace(num_classes=p.num_classes)
     assert len(sharded.features.sharding.device_set) == 8
-    scores |= {f"{name} {kind.name}": float(score(name, sharded)) for name in MEASURES}
+    chosen = list(MEASURES) if sys.argv[1:] == ["all"] else list(MEASURES)[turn::2]
+    scores |= {f"{name} {kind.name}": float(score(name, sharded)) for name in chosen}
 print(json.dumps(scores))
 """
 
@@ -91,12 +91,12 @@ print(json.dumps(scores))
 @pytest.fixture(scope="module")
 def sharded_scores():
     eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
-    run = subprocess.run([sys.executable, "-c", SHARDED], env=eight, capture_output=True, text=True)
+    command = [sys.executable, "-c", SHARDED, *(["all"] if is_long() else [])]
+    run = subprocess.run(command, env=eight, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, ["Auto", "Explicit"]))
 def test_sharded_is_single_device(name, kind, sharded_scores):
     same(sharded_scores[f"{name} {kind}"], score(name, problem(8, where="weights")))
