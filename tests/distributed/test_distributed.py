@@ -77,6 +77,8 @@ def test_processes_give_the_score_of_one(processes, devices, alone, tmp_path):
     ]
 
 
+# In one process it runs with the other examples; that two meet and agree is what the test above holds.
+@pytest.mark.long
 def test_the_example_in_two_processes(tmp_path):
     code, out, err = run(*LAUNCH, "--processes", 2, EXAMPLE, "--out", tmp_path / "out.json")
     assert (code, err) == (0, "")
