@@ -37,7 +37,7 @@ def test_the_score_is_the_measures(measure):
 
 def test_a_search_chooses_the_step_before_it_without_training():
     pipeline = make_pipeline(PCA(random_state=0), TransferabilityScorer("logme"))
-    search = GridSearchCV(pipeline, {"pca__n_components": [1, 2, 16]}, cv=2).fit(X, Y)
+    search = GridSearchCV(pipeline, {"pca__n_components": [1, 16]}, cv=2).fit(X, Y)
     assert search.best_params_ == {"pca__n_components": 16}
     assert np.all(np.diff(search.cv_results_["mean_test_score"]) > 0)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WIDE, problem, uniforms
+from profiles import by_turns
 from sklearn.datasets import load_digits
 
 from leepjax import n_leep
@@ -13,10 +14,12 @@ from leepjax.types import InputError
 KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize("where", ["all", "weights"])
 @pytest.mark.parametrize(
-    "options",
-    [{"covariance": "spherical"}, {"covariance": "full"}, {"energy": 0.4}, {"energy": 1.0}, {"num_components": 3}],
+    ("options", "where"),
+    by_turns(
+        [{"covariance": "spherical"}, {"energy": 0.4}, {"covariance": "full"}, {"energy": 1.0}, {"num_components": 3}],
+        ["all", "weights"],
+    ),
     ids=str,
 )
 def test_options_are_the_oracles(options, where):
@@ -41,13 +44,11 @@ def test_the_key_changes_the_start():
 
 
 def test_it_lies_between_no_and_all_knowledge():
-    for shape in (TALL, WIDE):
+    for shape, several in ((TALL, 3), (WIDE, 50)):
         p = problem(3, shape)
-        for components in (1, 2, 50):
-            score = n_leep(KEY, p.features, p.labels, num_components=components)
-            assert reference.neg_label_entropy(p.labels) - 1e-5 <= score <= 1e-6
-    one = n_leep(KEY, p.features, p.labels, num_components=1)
-    np.testing.assert_allclose(one, reference.neg_label_entropy(p.labels), rtol=1e-5)
+        one, score = (n_leep(KEY, p.features, p.labels, num_components=k) for k in (1, several))
+        assert reference.neg_label_entropy(p.labels) - 1e-5 <= score <= 1e-6
+        np.testing.assert_allclose(one, reference.neg_label_entropy(p.labels), rtol=1e-5)
 
 
 @pytest.mark.parametrize("level", [0, 1, 3.3, 1e4])
