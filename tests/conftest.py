@@ -26,8 +26,11 @@ PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 @pytest.fixture(autouse=True, scope="module")
 def programs():
     """Forget a file's programs after it: thousands in one process are more pieces of memory than Linux maps for one."""
+    shortest = jax.config.jax_persistent_cache_min_compile_time_secs
     yield
     jax.clear_caches()
+    # Commands that tests run in this process keep the programs that take them long alone.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", shortest)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """``leepjax retrain`` and ``finetune``: what they print, what they leave behind, and that it is what they measured."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -145,8 +146,12 @@ def test_without_a_folder_nothing_is_written(run, tmp_path):
 
 
 def test_ctrl_c_saves_says_how_to_resume_and_the_same_command_goes_on(tmp_path):
-    command = [sys.executable, "-m", "leepjax", "finetune", *COMMON, *BRIEF, "--out", tmp_path]
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [*map(str, (sys.executable, "-m", "leepjax", "finetune", *COMMON, *BRIEF, "--out", tmp_path / "made"))]
+    # A cache of features of its own, with the programs that the tests above have compiled.
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "xla").symlink_to(os.environ["JAX_COMPILATION_CACHE_DIR"], target_is_directory=True)
+    options = {"text": True, "env": os.environ | {"LEEPJAX_CACHE": str(tmp_path / "cache")}}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
         assert process.stderr.readline().split(" (")[0].endswith("epoch 1: 1/6")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -155,7 +160,7 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_same_command_goes_on(tmp_path):
     assert last.startswith("leepjax: interrupted at step ")
     assert last.endswith(" of 6; the same command goes on from there.")
     step = int(last.split()[4])
-    ended = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
+    ended = subprocess.run(command, capture_output=True, check=True, **options)
     assert f": {step + 1}/6 (" in ended.stderr.splitlines(keepends=True)[0]
     assert json.loads(ended.stdout)[0]["examples"] == 12
 
