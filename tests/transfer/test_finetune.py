@@ -20,7 +20,7 @@ from leepjax.types import InputError
 
 FIFTY = digits().subset(np.arange(50))
 # Without augmentation, so that the fifty are always the same.
-RECIPE = FineTuning(epochs=20, batch_size=25, learning_rate=0.1, weight_decay=0, crop=False, seed=1)
+RECIPE = FineTuning(epochs=12, batch_size=25, learning_rate=0.1, weight_decay=0, crop=False, seed=1)
 
 
 def test_fifty_images_are_learned_by_heart():
