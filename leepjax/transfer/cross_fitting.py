@@ -34,11 +34,11 @@ def cross_fit(features: ArrayLike, labels: ArrayLike, num_classes: int, folds: A
             "pass those of folds_of."
         )
     logits = np.full((*folds.shape, num_classes), np.nan, np.float32)
-    for row, of_repeat in zip(logits, folds, strict=True):
+    for repeat, of_repeat in enumerate(folds):
         for fold in np.unique(of_repeat[of_repeat >= 0]):
             held_out = of_repeat == fold
             if held_out.all():
                 raise InputError("cross_fit: expected at least two folds, got one; no example is left to train on.")
             head = fit(features[~held_out], labels[~held_out], num_classes)
-            row[held_out] = head.logits(features[held_out])
+            logits[repeat, held_out] = head.logits(features[held_out])
     return logits
