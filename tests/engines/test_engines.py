@@ -218,7 +218,7 @@ def test_the_engine_starts_ray_and_ends_it_at_a_signal(sent, tmp_path):
 
 
 SOURCES, MEASURES = ("random", "cifar10"), ("leep", "h_score")
-SMALL = {"limit": 60, "resamples": 10}
+SMALL = {"limit": 60, "resamples": 10, "verify": "ridge"}
 
 
 @pytest.fixture(scope="module")
