@@ -135,7 +135,7 @@ class Choice:
             state = ""  # dropped by the race; among the leaders only because nothing speaks against it
         return {
             "source": last.source,
-            "state": state or standing.dropped or "judged",
+            "state": state or standing.dropped or ("judged" if judged else "in the race"),
             "examples": last.num_examples,
             "probe": standing.outcome,
             "behind": standing.behind,
