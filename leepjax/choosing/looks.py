@@ -59,7 +59,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     looks: tuple[Look, ...]
     leaders: tuple[str, ...]
-    """The sources that can't be told from the first one with the race's confidence, that one first."""
+    """The sources that can't be distinguished from the first one with the race's confidence, that one first."""
     ended: End
     full_cost: float
     """Seconds to look at all examples through all sources."""
