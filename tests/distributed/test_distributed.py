@@ -204,7 +204,15 @@ def wait_until(reached):
 
 
 def gone(pids):
-    return not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids)
+    """Whether all have ended; one that its parent hasn't waited for yet has no command line."""
+    return not any(command_line(pid) for pid in pids)
+
+
+def command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def slurm(*arguments):
