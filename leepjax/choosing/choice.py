@@ -53,10 +53,11 @@ class Choice:
 
     @property
     def source(self) -> str:
-        """The source to take."""
+        """The source to take: where heads can't distinguish several, the one of the smallest losses in the race."""
         if self.tuned:
             return max(self._last_tuned(), key=self._worth).source
-        return self.judged[0].source if self.judged else self.race.leader
+        by_heads = self._leaders_by_heads() or [self.race.leader]
+        return next((each for each in self.race.survivors if each in by_heads), by_heads[0])
 
     @property
     def trained(self) -> str:
@@ -86,11 +87,8 @@ class Choice:
     @property
     def leaders(self) -> tuple[str, ...]:
         """The sources that can't be told from the chosen one with the confidence, the chosen one first."""
-        names = [each.source for each in self.judged]
-        held = smallest_set(np.array([self._shares[name] for name in names]), self.confidence) if names else []
-        unjudged = [name for name in self.race.leaders if name not in names]
-        found = [self.source, *(names[place] for place in held), *unjudged]
-        return tuple(dict.fromkeys(found))
+        unjudged = [name for name in self.race.leaders if name not in self._shares]
+        return tuple(dict.fromkeys([self.source, *self._leaders_by_heads(), *unjudged]))
 
     @property
     def saved(self) -> float:
@@ -137,7 +135,7 @@ class Choice:
             "source": last.source,
             "state": state or standing.dropped or ("judged" if judged else "in the race"),
             "examples": last.num_examples,
-            "probe": standing.outcome,
+            "probe": standing.value,
             "behind": standing.behind,
             self.metric: judged and judged.value,
             "low": judged and judged.low,
@@ -157,6 +155,11 @@ class Choice:
                     shown["interval"] = "–" if low is None else f"[{low:.3f}, {high:.3f}]"
             rows.append(shown)
         return rows
+
+    def _leaders_by_heads(self) -> list[str]:
+        names = [each.source for each in self.judged]
+        held = smallest_set(np.array([self._shares[name] for name in names]), self.confidence) if names else []
+        return [names[place] for place in held]
 
     def _last_tuned(self) -> list[Tuned]:
         """Of the fine-tuned sources, those trained for the most epochs."""
@@ -192,7 +195,7 @@ def last_standings(race: Answer) -> list[LastStanding]:
     found: dict[str, LastStanding] = {}
     for look in reversed(race.looks):
         for each in look.standings:
-            examples = look.num_examples if each.outcome is not None else 0
+            examples = look.num_examples if each.loss is not None else 0
             last = LastStanding(each.source, each, examples, look.number, seconds[each.source])
             found.setdefault(each.source, last)
     return list(found.values())

@@ -8,16 +8,16 @@ def p_values(leader: np.ndarray, others: np.ndarray, inflation: float = 1.0, sla
     """[s] one-sided p-values of "the other source is as good as the leader", for each of the other sources.
 
     The test of signs for sums: were two sources equally good, each example's difference could as well have the
-    opposite sign, so that the sum of differences has mean 0 and variance Σ dᵢ². Of outcomes 0 and 1 this is McNemar's
+    opposite sign, so that the sum of differences has mean 0 and variance Σ dᵢ². Of losses 0 and 1 this is McNemar's
     test, of the examples on which just one of the two sources is right, with its correction for continuity.
 
     Args:
-        leader: [m] outcomes of the leader, higher is better.
-        others: [s m] outcomes of the other sources for the same examples.
+        leader: [m] losses of the leader, lower is better.
+        others: [s m] losses of the other sources for the same examples.
         inflation: factor of the variance, at least 0.
         slack: a mean difference up to this one doesn't count.
     """
-    differences = leader - others
+    differences = others - leader
     variance = inflation * (differences**2).sum(axis=1)
     # The sum moves in steps of twice the least difference: the correction is half of a step.
     sizes = np.where(differences == 0, np.inf, np.abs(differences)).min(axis=1, initial=np.inf)
@@ -29,5 +29,5 @@ def p_values(leader: np.ndarray, others: np.ndarray, inflation: float = 1.0, sla
 
 def half_widths(leader: np.ndarray, others: np.ndarray, level: float, inflation: float = 1.0) -> np.ndarray:
     """[s] half the width of the interval of each mean difference, at a one-sided error probability of `level`."""
-    differences = leader - others
+    differences = others - leader
     return -scipy.special.ndtri(level) * np.sqrt(inflation * (differences**2).sum(axis=1)) / len(leader)

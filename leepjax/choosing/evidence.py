@@ -7,12 +7,12 @@ import numpy as np
 
 
 class Outcomes(NamedTuple):
-    """How well a source does on each of the first m examples."""
+    """How well a source does on the first m examples."""
 
-    outcomes: np.ndarray
-    """[m] higher is better: whether the example is predicted correctly, for accuracy"""
+    value: float
+    """Of the metric, as the probe has it; shown to people, compared by nobody."""
     losses: np.ndarray
-    """[m] lower is better: a smoother loss, which decides between equal means of outcomes"""
+    """[m] lower is better: what the race compares"""
     seconds: float
     """what this look at the source cost"""
 
@@ -53,7 +53,7 @@ class Replay:
 
     Args:
         names: of the sources.
-        outcomes_of: (source, number of examples m) → outcomes [m] and losses [m], which are kept.
+        outcomes_of: (source, number of examples m) → value and losses [m], which are kept.
         seconds_per_example: [s] by source.
         num_examples: n.
         num_classes: c.
@@ -63,7 +63,7 @@ class Replay:
     def __init__(
         self,
         names: Sequence[str],
-        outcomes_of: Callable[[int, int], tuple[np.ndarray, np.ndarray]],
+        outcomes_of: Callable[[int, int], tuple[float, np.ndarray]],
         seconds_per_example: Sequence[float] | np.ndarray,
         num_examples: int,
         num_classes: int,
@@ -72,7 +72,7 @@ class Replay:
         self.failures: dict[int, str] = {}
         self.names, self.num_examples, self.num_classes = list(names), num_examples, num_classes
         self._outcomes_of = outcomes_of
-        self._known: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._known: dict[tuple[int, int], tuple[float, np.ndarray]] = {}
         self._seconds = np.asarray(seconds_per_example, float)
         opening = np.zeros(len(names)) if seconds_per_source is None else np.asarray(seconds_per_source, float)
         self._opening = opening

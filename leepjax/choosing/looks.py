@@ -17,12 +17,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """A source at a look."""
 
     source: str
-    outcome: float | None = None
-    """Mean outcome of the examples, higher is better; None for a source that wasn't looked at."""
+    value: float | None = None
+    """Of the metric, by the probe; None for a source that wasn't looked at."""
     loss: float | None = None
-    """Mean loss of the examples, which decides between equal outcomes."""
+    """Mean loss of the examples, lower is better; None for a source that wasn't looked at."""
     behind: float | None = None
-    """Outcome of the leader − outcome of the source, at least 0."""
+    """Loss of the source − loss of the leader, at least 0."""
     error: float | None = None
     """Half the width of the interval of `behind`, at the confidence of this look."""
     p_value: float | None = None

@@ -1,4 +1,4 @@
-"""What a race compares: the ridge probe's outcomes, example by example, for a metric."""
+"""What a race compares: the ridge probe's squared errors, example by example, weighted as the metric weighs them."""
 
 import numpy as np
 
@@ -6,18 +6,18 @@ from leepjax.choosing.probe import probe_outcomes
 from leepjax.types import Metric
 
 
-def outcomes_of(
-    metric: Metric, features: np.ndarray, labels: np.ndarray, num_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outcomes [m], higher is better, whose mean follows the metric, and losses [m].
+def outcomes_of(metric: Metric, features: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[float, np.ndarray]:
+    """The probe's accuracy, and losses [m], lower is better: its squared errors.
 
-    For accuracy an outcome is whether the example is predicted correctly. For balanced accuracy and macro F1 it is
-    weighted, so that all classes count alike. Log-loss and AUROC judge probabilities, which the squared error does too.
+    A squared error also says by how much an example is right or wrong. On few examples the sources' mean squared errors
+    therefore order them better than their accuracies do (`benchmarks/decisions`). Where a metric counts all classes
+    alike, examples are weighted so that both do as well.
     """
     correct, losses = probe_outcomes(features, labels, num_classes)
-    if metric in ("log_loss", "auroc"):
-        return -np.minimum(losses, num_classes + 1), losses
+    # One example that is far off, as where features aren't finite, isn't worth more than all others.
+    losses = np.minimum(losses, num_classes + 1)
     if metric in ("balanced_accuracy", "macro_f1"):
         sizes = np.bincount(labels, minlength=num_classes)
-        correct = correct * (len(labels) / (np.count_nonzero(sizes) * sizes[labels]))
-    return correct, losses
+        weights = len(labels) / (np.count_nonzero(sizes) * sizes[labels])
+        correct, losses = correct * weights, losses * weights
+    return float(correct.mean()), losses

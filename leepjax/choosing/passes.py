@@ -80,12 +80,12 @@ def pass_part(
 
 
 class Passes:
-    """The evidence of a race: images of a target through sources, and the ridge probe's outcomes.
+    """The evidence of a race: images of a target through sources, and the ridge probe's losses.
 
     Args:
         target: the images, in the order in which they are looked at.
         sources: with distinct names.
-        metric: what the outcomes are of.
+        metric: how examples are weighted.
         engine: where the passes run.
         cache: folder for the tables; None for none.
         batch_size: of all passes, so that each network is compiled once.

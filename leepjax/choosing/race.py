@@ -1,10 +1,10 @@
 """The race: more and more examples through fewer and fewer sources.
 
-Each look passes a part of the examples through the sources that are left. A source whose paired difference to the
-leader is below zero with confidence is dropped, and the part doubles. With a budget, as many of the best sources go on
-as it pays for. Of equal sources, one is dropped as beaten with a probability of at most 1 − confidence, over all looks:
-the error probability is divided among the looks, and at each look among the ordered pairs of sources, since any source
-may lead any other by chance (Bonferroni).
+Each look passes a part of the examples through the sources that are left. A source whose losses are above those of the
+leader with confidence, example by example, is dropped, and the part doubles. With a budget, as many of the best sources
+go on as it pays for. Of equal sources, one is dropped as beaten with a probability of at most 1 − confidence, over all
+looks: the error probability is divided among the looks, and at each look among the ordered pairs of sources, since any
+source may lead any other by chance (Bonferroni).
 
 References:
     Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016, for
@@ -61,7 +61,7 @@ class Race:
         self._sizes, self._left = self._first_look()
         self._left_out = [source for source in range(len(evidence.names)) if source not in self._left]
         self._looks: list[Look] = []
-        # For each look, the outcomes and losses of the sources that took part.
+        # For each look, the outcomes of the sources that took part.
         self._seen: list[dict[int, Outcomes]] = []
         self._ended: End = "stopped"
 
@@ -141,12 +141,12 @@ class Race:
         return sizes, sources[:paid]
 
     def _best_first(self, seen: dict[int, Outcomes]) -> list[int]:
-        """By mean outcome; among equals by mean loss, then by cost, then by name: never by place in the list."""
+        """By mean loss; among equals by cost, then by name: never by place in the list."""
 
-        def place(source: int) -> tuple[float, float, float, str]:
-            outcomes, losses, _ = seen[source]
-            cost = self._evidence.cost(source, 0, len(outcomes))
-            return -float(outcomes.mean()), float(losses.mean()), cost, self._evidence.names[source]
+        def place(source: int) -> tuple[float, float, str]:
+            losses = seen[source].losses
+            cost = self._evidence.cost(source, 0, len(losses))
+            return float(losses.mean()), cost, self._evidence.names[source]
 
         return sorted(seen, key=place)
 
@@ -163,8 +163,8 @@ class Race:
     def _p_values(self, seen: dict[int, Outcomes], leader: int, others: Sequence[int], slack: float = 0) -> np.ndarray:
         if not others:
             return np.ones(0)
-        stacked = np.stack([seen[source].outcomes for source in others])
-        return p_values(seen[leader].outcomes, stacked, self._rules.inflation, slack)
+        stacked = np.stack([seen[source].losses for source in others])
+        return p_values(seen[leader].losses, stacked, self._rules.inflation, slack)
 
     def _paid_for(self, kept: list[int], number: int, remaining: float) -> int:
         """How many of the sources that are kept the next look can have; 0 when it can't have two."""
@@ -188,11 +188,11 @@ class Race:
         leader, *others = looked_at
         standings = [self._standing(leader, seen, 0.0, None, None, None)]
         if others:
-            best, stacked = seen[leader].outcomes, np.stack([seen[source].outcomes for source in others])
+            best, stacked = seen[leader].losses, np.stack([seen[source].losses for source in others])
             values = self._p_values(seen, leader, others)
             errors = half_widths(best, stacked, level, self._rules.inflation)
             for source, p, error in zip(others, values, errors, strict=True):
-                behind = float((best - seen[source].outcomes).mean())
+                behind = float((seen[source].losses - best).mean())
                 standings.append(self._standing(source, seen, behind, float(error), float(p), reasons.get(source)))
         unseen = [source for source in reasons if source not in seen]
         standings += [Standing(source=names[source], dropped=reasons[source]) for source in unseen]
@@ -208,10 +208,10 @@ class Race:
         p_value: float | None,
         dropped: Reason | None,
     ) -> Standing:
-        outcomes, losses, seconds = seen[source]
+        value, losses, seconds = seen[source]
         return Standing(
             source=self._evidence.names[source],
-            outcome=float(outcomes.mean()),
+            value=value,
             loss=float(losses.mean()),
             behind=behind,
             error=error,
@@ -236,7 +236,7 @@ class Race:
                     leaders.append(standing.source)
         # Of a source that the budget left out nothing is known: it may be the best.
         first = self._looks[0].standings
-        return (*leaders, *(each.source for each in first if each.outcome is None and each.dropped == "budget"))
+        return (*leaders, *(each.source for each in first if each.loss is None and each.dropped == "budget"))
 
     def _last_seen(self, source: int) -> dict[int, Outcomes]:
         return next(seen for seen in reversed(self._seen) if source in seen)

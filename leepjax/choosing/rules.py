@@ -24,7 +24,7 @@ class Rules:
     spending: float = 1.0
     """How the error probability is spent: (k / looks) ** spending of it up to look k; above 1, later looks get more."""
     slack: float = 0.0
-    """By how much a source may still gain on the leader whenever the examples double, in units of the outcome."""
+    """By how much a source may still gain on the leader whenever the examples double, in units of the loss."""
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.confidence < 1:

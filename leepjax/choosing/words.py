@@ -54,13 +54,13 @@ def _take(choice: "Choice") -> str:
 
 def _sources(choice: "Choice") -> set[str]:
     """The sources that were looked at."""
-    return {each.source for look in choice.race.looks for each in look.standings if each.outcome is not None}
+    return {each.source for look in choice.race.looks for each in look.standings if each.loss is not None}
 
 
 def _unseen(choice: "Choice") -> list[str]:
     """The sources that the budget left out from the start."""
     first = choice.race.looks[0].standings
-    return [each.source for each in first if each.outcome is None and each.dropped == "budget"]
+    return [each.source for each in first if each.loss is None and each.dropped == "budget"]
 
 
 def _sure(choice: "Choice") -> str:

@@ -71,7 +71,7 @@ def _sources_section(choice, standings, origins) -> Section:
             TableCell(last.source, mark="★" if last.source == choice.source else "", meaning="chosen"),
             TableCell(how_it_ended(choice, last)),
             number_cell(last.num_examples, 0),
-            number_cell(last.standing.outcome, 3),
+            number_cell(last.standing.value, 3),
             number_cell(last.standing.behind, 3, detail=_plus_minus(last.standing.error)),
             number_cell(last.seconds, 1),
         ]
@@ -80,8 +80,10 @@ def _sources_section(choice, standings, origins) -> Section:
     names = ["Source", "How it ended", "Images", "Probe", "Behind the leader", "Seconds"]
     columns = [Column(name, numeric=place >= 2) for place, name in enumerate(names)]
     notes = [
-        f"Probe: mean outcome of a ridge probe, each image predicted by the fit to all others, for {_metric(choice)}. "
-        "Behind the leader: the mean difference on the same images, ± its half width at the confidence of that look."
+        "Probe: accuracy of a ridge probe, each image predicted by the fit to all others; classes count alike where "
+        f"they do in the {_metric(choice)}. Behind the leader: by how much the probe's squared error is larger, on the "
+        "same images, ± the half width of its interval at the confidence of that look. The race compares these errors: "
+        "they also say by how much an image is right or wrong."
     ]
     return Section("Sources", tables=[Table(_CAPTION, columns, rows, notes)], origins=origins)
 
@@ -136,7 +138,7 @@ def _looks_section(choice, origins) -> Section:
         [
             TableCell(f"{look.number}", look.number),
             number_cell(look.num_examples, 0),
-            number_cell(sum(each.outcome is not None for each in look.standings), 0),
+            number_cell(sum(each.loss is not None for each in look.standings), 0),
             number_cell(sum(each.dropped == "beaten" for each in look.standings), 0),
             number_cell(sum(each.dropped == "budget" for each in look.standings), 0),
             TableCell(look.leader),

@@ -23,7 +23,7 @@ def replay(outcomes, names=None, seconds=None, losses=None, classes=2):
     losses = 1 - outcomes if losses is None else losses
     return Replay(
         names or [f"source{number}" for number in range(len(outcomes))],
-        lambda source, m: (outcomes[source, :m], losses[source, :m]),
+        lambda source, m: (outcomes[source, :m].mean(), losses[source, :m]),
         np.ones(len(outcomes)) if seconds is None else seconds,
         outcomes.shape[1],
         classes,
@@ -112,7 +112,7 @@ def test_a_small_budget_makes_the_first_look_smaller_and_then_leaves_out_the_slo
     assert len(smaller.looks[0].survivors) >= 2
     fewer = race(replay(outcomes, seconds=[1.0, 9, 1]), budget=9)
     slowest = fewer.looks[0].standings[-1]
-    assert (slowest.source, slowest.dropped, slowest.outcome) == ("source1", "budget", None)
+    assert (slowest.source, slowest.dropped, slowest.loss) == ("source1", "budget", None)
     with pytest.raises(InputError, match=r"^choose: expected a budget of 4 seconds or more.*got 3; raise it\.$"):
         race(replay(outcomes), budget=3)
 
@@ -137,9 +137,9 @@ def test_the_best_source_survives_as_often_as_stated():
     assert kept / races >= 0.9
 
 
-def test_the_p_value_of_outcomes_is_that_of_mcnemar():
+def test_the_p_value_of_losses_0_and_1_is_that_of_mcnemar():
     leader, other = np.zeros(100), np.zeros((1, 100))
-    leader[:12], other[:, 12:15] = 1, 1
+    other[:, :12], leader[12:15] = 1, 1
     assert p_values(leader, other)[0] == pytest.approx(above((12 - 3 - 1) / np.sqrt(15)))
     assert p_values(leader, other, inflation=4)[0] == pytest.approx(above((12 - 3 - 1) / np.sqrt(60)))
     assert p_values(leader, other, slack=0.04)[0] == pytest.approx(above((12 - 3 - 4 - 1) / np.sqrt(15)))
@@ -152,9 +152,9 @@ def test_slack_keeps_a_source_that_may_still_gain():
     assert race(replay(outcomes), Rules(slack=0.1)).looks[0].survivors == ("source0", "source1")
 
 
-def test_equal_outcomes_are_ordered_by_loss_then_cost_then_name():
+def test_the_smallest_loss_leads_and_equal_ones_are_ordered_by_cost_then_name():
     outcomes, losses = np.ones((4, N)), np.ones((4, N))
-    losses[2] = 0.5
+    losses[2], outcomes[2] = 0.5, 0
     answer = race(replay(outcomes, [*"dcba"], seconds=[1.0, 2, 3, 1], losses=losses))
     assert [each.source for each in answer.looks[-1].standings] == ["b", "a", "d", "c"]
 
@@ -166,7 +166,7 @@ def test_a_source_that_fails_is_dropped_with_the_reason():
             yield from (each for each in super().look(sources, num_examples) if each[0] not in (1, 3))
 
     outcomes = drawn([0.7, 0.9, 0.7, 0.9])
-    evidence = Failing([*"abcd"], lambda s, m: (outcomes[s, :m], 1 - outcomes[s, :m]), np.ones(4), N, 2)
+    evidence = Failing([*"abcd"], lambda s, m: (outcomes[s, :m].mean(), 1 - outcomes[s, :m]), np.ones(4), N, 2)
     answer = race(evidence)
     reasons = {each.source: each.dropped for each in answer.looks[0].standings}
     assert (reasons["b"], reasons["d"]) == ("failed", "budget")
