@@ -41,13 +41,11 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class RankingSettings:
-    """How sources are ranked and verified; `rank` describes each field."""
+class JudgingSettings:
+    """How sources are judged on held-out images; `rank` and `choose` describe each field."""
 
-    verify: Verify = "head"
-    """What to train to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
     metric: Metric = "accuracy"
-    """What to measure on test examples; of log_loss, lower is better."""
+    """What to measure on test images; of log_loss, lower is better."""
     test: Any = None
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     test_fraction: float = 0.2
@@ -55,17 +53,25 @@ class RankingSettings:
     groups: str | None = None
     """Images that belong together, never held out apart: a column, a key of an .npz, or folder (class/group/image)."""
     limit: int | None = None
-    """Use at most this many examples of a target, stratified by class."""
+    """Use at most this many images of a target, stratified by class."""
     seed: int = 0
-    """Seed of the limit, the split, the bootstrap and the training."""
-    resamples: int = 200
-    """Bootstrap resamples for the intervals; 0 for none."""
+    """Seed of the limit, the order of the images, the split, the bootstrap and the training."""
     confidence: float = 0.95
-    """Confidence of the intervals, in (0, 1)."""
+    """Confidence of the intervals and of the leaders, in (0, 1)."""
     batch_size: int = 256
     """Largest number of images that pass through a source at once."""
     dtype: DType | None = None
     """Dtype of the sources' computation; by default float32."""
+
+
+@dataclass(frozen=True)
+class RankingSettings(JudgingSettings):
+    """How sources are ranked and verified; `rank` describes each field."""
+
+    verify: Verify = "head"
+    """What to train to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
+    resamples: int = 200
+    """Bootstrap resamples for the intervals; 0 for none."""
 
 
 class RankingKeywords(TypedDict, total=False):

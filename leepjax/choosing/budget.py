@@ -18,6 +18,10 @@ class Budget(NamedTuple):
     fraction: float | None = None
     """In (0, 1]: a share of the cost of passing all images through all sources."""
 
+    def share(self, share: float) -> "Budget":
+        """A part of the budget; a fraction stays what it is, of a cost that has this share."""
+        return self if self.seconds is None else Budget(seconds=share * self.seconds)
+
     def of(self, full_cost: Callable[[], float]) -> float:
         """The budget in seconds; infinite where there is none."""
         if self.fraction is not None:

@@ -26,10 +26,13 @@ class Choice:
 
     target: str
     num_examples: int
+    """Of the race and of training; those of the test set aren't among them."""
     num_classes: int
     metric: Metric
     confidence: float
     race: Answer
+    num_test: int = 0
+    """Examples of the test set; 0 where training examples are held out in turn."""
     judged: tuple[Judged, ...] = ()
     """Sources judged by heads on held-out examples, the best first."""
     tuned: tuple[Tuned, ...] = ()
@@ -87,13 +90,19 @@ class Choice:
     @property
     def leaders(self) -> tuple[str, ...]:
         """The sources that can't be told from the chosen one with the confidence, the chosen one first."""
-        unjudged = [name for name in self.race.leaders if name not in self._shares]
+        failed = {each.source for each in self.failures}
+        unjudged = [name for name in self.race.leaders if name not in self._shares and name not in failed]
         return tuple(dict.fromkeys([self.source, *self._leaders_by_heads(), *unjudged]))
+
+    @property
+    def full_cost(self) -> float:
+        """The expected seconds of passing all images, those of the test set too, through all sources."""
+        return self.race.full_cost * (self.num_examples + self.num_test) / self.num_examples
 
     @property
     def saved(self) -> float:
         """Seconds of passes that weren't needed."""
-        return max(self.race.full_cost - self.passed, 0.0)
+        return max(self.full_cost - self.passed, 0.0)
 
     def to_records(self) -> list[Row]:
         """A row for each source, the chosen one first."""
@@ -123,7 +132,7 @@ class Choice:
             low=low,
             high=high,
             spent=round(self.spent, 6),
-            full_cost=self.race.full_cost,
+            full_cost=self.full_cost,
         )
 
     def _row(self, last: "LastStanding", leaders: tuple[str, ...], judged: Judged | None) -> Row:

@@ -3,14 +3,15 @@
 import logging
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
 from leepjax.callbacks import OnProgress
 from leepjax.choosing.budget import read_budget
 from leepjax.choosing.choice import Choice
+from leepjax.choosing.judge import folds_for
 from leepjax.choosing.looks import Look
 from leepjax.choosing.passes import Passes, identity_of
 from leepjax.choosing.rules import Rules
@@ -19,11 +20,10 @@ from leepjax.choosing.steps import STEPS, Steps
 from leepjax.choosing.write_chosen import MADE_BY, check_out
 from leepjax.data.split import stratified_order
 from leepjax.engines.opening import open_engine
+from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
-from leepjax.opening.target import AnyTarget, open_target
-from leepjax.types import EngineName, InputError, Metric, SplitChoice, unknown_name
-
-_LARGEST_BATCH = 256
+from leepjax.opening.target import AnyTarget
+from leepjax.types import DType, EngineName, InputError, JudgingSettings, Metric, Reading, SplitChoice
 
 
 class ChoiceInterrupt(KeyboardInterrupt):
@@ -45,9 +45,14 @@ def choose(
     budget: float | str | None = None,
     finetune: int = 0,
     metric: Metric = "accuracy",
+    test: AnyTarget | None = None,
+    test_fraction: float = 0.2,
+    groups: str | None = None,
     limit: int | None = None,
     seed: int = 0,
     confidence: float = 0.95,
+    batch_size: int = 256,
+    dtype: DType | None = None,
     strict: bool = False,
     split: SplitChoice | None = None,
     image_column: str | None = None,
@@ -65,19 +70,27 @@ def choose(
     A race looks at a stratified part of the images through every source, drops the sources that are worse than the
     leader with confidence, doubles the part, and goes on until one source is left, or the images or the budget are
     used up. A source's evidence is the leave-one-out prediction of every image by a ridge probe on its features. The
-    sources that are left get a new head each, judged by cross-fitting: on images held out from its training.
+    sources that are left get a new head each, judged on the test set if there is one, otherwise by cross-fitting: on
+    images held out from its training.
 
     Args:
-        target: as in `leepjax.rank`; of a target that comes in splits, the training part by default.
+        target: as in `leepjax.rank`; of a target that comes in splits, the race sees the training part.
         sources: as in `leepjax.rank`.
         budget: seconds of work, or ``30s``, ``10m``, ``2h``: they pay for passes, compilation, probes, heads and
             fine-tuning; with several workers the time that passes is shorter. Or ``25%`` of the cost of passing all
             images through all sources, which pays for passes alone. By default as much as it takes.
         finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none.
         metric: what is compared: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss`` or ``auroc``.
+        test: a second target with the same classes, on which heads and fine-tuned networks are measured; by default the
+            target's own test split. Only the sources that are left see its images.
+        test_fraction: without a test set, the share of the images that is held out at a time, in (0, 0.5].
+        groups: as in `leepjax.rank`: images of a group are predicted only by those of other groups, and count as one in
+            the comparison of sources.
         limit: use at most this many images, stratified by class.
         seed: of the limit, the order of the images, the folds, the resamples and the training.
         confidence: with which sources are dropped, and of the leaders and the interval, in [0.5, 1).
+        batch_size: largest number of images that pass through a source at once.
+        dtype: as in `leepjax.rank`.
         strict: as in `leepjax.rank`.
         split: as in `leepjax.rank`.
         image_column: as in `leepjax.rank`.
@@ -101,42 +114,54 @@ def choose(
         ChoiceInterrupt: at Ctrl-C, with the choice by what is known.
     """
     allowed = read_budget(budget)
-    if metric not in get_args(Metric):
-        raise unknown_name("metric", metric, get_args(Metric))
     if finetune < 0:
         raise InputError(f"choose: expected finetune >= 0, got {finetune}; pass how many sources to fine-tune.")
     rules = rules or Rules(confidence=confidence)
+    settings = JudgingSettings(
+        metric=metric,
+        test=test,
+        test_fraction=test_fraction,
+        groups=groups,
+        limit=limit,
+        seed=seed,
+        confidence=rules.confidence,
+        batch_size=batch_size,
+        dtype=dtype,
+    )
+    check_settings("choose", settings)
     run_units = open_engine("choose", engine, workers)
     path = check_out(Path(out)) if out is not None else None
-    opened_target = open_target(
-        "choose", target, limit, seed, strict, split, image_column=image_column, label_column=label_column
-    )
-    ordered = opened_target.subset(stratified_order(opened_target.labels, seed))
-    opened = open_each("choose", sources)
+    opened_target = open_with_test("choose", target, settings, Reading(strict, split, image_column, label_column))
+    held, train = opened_target.test, opened_target.with_test(None)
+    if held is None:
+        folds_for(train, settings)  # wrong settings are refused before the race
+    ordered = train.subset(stratified_order(train.labels, seed))
+    opened = open_each("choose", sources, dtype)
     if not opened.sources:
         raise_for_all("choose", opened.failed)
     for name, error in opened.failed:
         logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(error))
-    settings = (metric, seed, allowed, finetune, rules)
     cache = Path(cache).absolute() if cache else None
-    steps = Steps(path and path.with_name(STEPS), identity_of(ordered, opened.sources, *settings), cache)
-    first = rules.sizes(len(ordered), len(ordered.classes))[0]
-    passes = Passes(
-        ordered,
-        opened.sources,
-        metric,
+    run = identity_of(ordered, held, opened.sources, metric, seed, test_fraction, allowed, finetune, rules)
+    steps = Steps(path and path.with_name(STEPS), run, cache)
+    passes_of = partial(
+        Passes,
+        sources=opened.sources,
+        metric=metric,
         engine=run_units,
         cache=cache,
         # Two batches in the first look: the second one is timed without compilation.
-        batch_size=min(_LARGEST_BATCH, -(-first // 2)),
+        batch_size=min(batch_size, -(-rules.sizes(len(ordered), len(ordered.classes))[0] // 2)),
         known=steps.passed,
-        known_looks=steps.known(Look),
         on_passed=steps.add,
         overheads=allowed.fraction is None,
-        stop_after=allowed.seconds if allowed.seconds is not None else np.inf,
         on_progress=on_progress,
     )
-    choosing = Stages(passes, opened, allowed, rules, steps, max(finetune, 1), seed, opened_target.name)
+    passes = passes_of(
+        ordered, known_looks=steps.known(Look), stop_after=np.inf if allowed.seconds is None else allowed.seconds
+    )
+    tests = None if held is None else passes_of(held)
+    choosing = Stages(passes, tests, opened, settings, allowed, rules, steps, max(finetune, 1), opened_target.name)
     try:
         choosing.run(finetune, on_progress)
         return choosing.write(path, command, on_progress)

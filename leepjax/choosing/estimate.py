@@ -20,13 +20,14 @@ def estimate_race(
         InputError: for a source that doesn't exist, or a wrong budget.
     """
     allowed = read_budget(budget)
-    rows = estimate(len(target), sources)
+    images = len(target) + len(target.test or ())
+    rows = estimate(images, sources)
     first, *_ = Rules().sizes(len(target), len(target.classes))
     everything = sum(row["seconds for the images"] for row in rows)
-    look = everything * first / len(target)
+    look = everything * first / images
     most = min(everything, allowed.of(lambda: everything))
     return rows, (
-        f"All {len(target):,} images through all {len(rows)} sources: {duration(everything)}. "
+        f"All {images:,} images through all {len(rows)} sources: {duration(everything)}. "
         f"The first look, {first:,} images: {duration(look)}. The race's passes: {duration(min(look, most))} to "
         f"{duration(most)}; compiling, probes and heads come on top."
     )

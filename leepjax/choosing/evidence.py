@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Outcomes(NamedTuple):
-    """How well a source does on the first m examples."""
+    """How well a source does on the first m examples, or on the m groups that these form."""
 
     value: float
     """Of the metric, as the probe has it; shown to people, compared by nobody."""

@@ -9,63 +9,102 @@ import numpy as np
 
 from leepjax.choosing.steps import Judged
 from leepjax.data.split import folds_of
-from leepjax.ranking.bootstrap import bootstrap_weights, interval
+from leepjax.data.target import Target
+from leepjax.ranking.bootstrap import bootstrap_weights
+from leepjax.ranking.verify_source import metric_interval
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.head import Head, retrain_head
 from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_draws, metric_value
-from leepjax.types import Metric
+from leepjax.types import InputError, JudgingSettings
 
-NUM_FOLDS = 5
 RESAMPLES = 400
 _FEW = 1000
 """With fewer examples the folds are drawn several times, so that the answer doesn't depend on one partition."""
 
 
 class JudgedHeads(NamedTuple):
-    """A source's head, trained on all examples, and its logits for examples held out."""
+    """A source's head, trained on all training examples, and the logits of the examples that it is judged by."""
 
     judged: Judged
     head: Head
     logits: np.ndarray
-    """[r n c] of heads trained on the other folds"""
+    """[r n c] of the test set by `head` (r = 1), or of each training example by heads trained on the other folds"""
 
 
 class Judge:
-    """Judges sources on the same examples, folds and resamples, so that their differences are paired."""
+    """Judges sources on the same examples, folds and resamples, so that their differences are paired.
 
-    def __init__(self, labels: np.ndarray, num_classes: int, metric: Metric, confidence: float, seed: int):
-        self.labels, self._num_classes = labels, num_classes
-        self._metric: Metric = metric
-        self._confidence, self._seed = confidence, seed
-        repeats = int(np.clip(_FEW // len(labels), 1, 5))
-        self.folds = folds_of(labels, min(NUM_FOLDS, len(labels)), repeats, seed)
-        self._weights = bootstrap_weights(len(labels), RESAMPLES, seed)
+    Args:
+        train: the examples that heads are trained on.
+        test: those that they are measured on; None to hold out the training examples in turn.
+        settings: `metric`, `test_fraction`, `seed` and `confidence` are used.
 
-    def judge(self, source: str, features: np.ndarray) -> JudgedHeads:
-        """Train a head on all examples, and with its L2 a head for each fold.
+    Attributes:
+        judged: the examples that heads are measured on.
+        folds: [r n] the fold in which each training example is held out; None with a test set.
+    """
 
-        The L2 is chosen by cross-validation once, on all examples: choosing one number anew in each fold takes six
-        times as long.
+    def __init__(self, train: Target, test: Target | None, settings: JudgingSettings):
+        self._train, self._settings = train, settings
+        self.judged = train if test is None else test
+        self.folds = folds_for(train, settings) if test is None else None
+        self._weights = bootstrap_weights(len(self.judged), RESAMPLES, settings.seed, self.judged.groups)
+
+    def judge(self, source: str, features: np.ndarray, test_features: np.ndarray | None = None) -> JudgedHeads:
+        """Train a head on all training examples and, without a test set, with its L2 a head for each fold.
+
+        The L2 is chosen by cross-validation once, on all training examples: choosing one number anew in each fold takes
+        six times as long.
+
+        Args:
+            source: its name.
+            features: [n d] of the training examples.
+            test_features: [k d] of the test set, if there is one.
         """
         started = time.perf_counter()
-        fitted = retrain_head(features, self.labels, self._num_classes, seed=self._seed)
-        fit = partial(_fit, fitted.l2, self._seed)
-        logits = cross_fit(features, self.labels, self._num_classes, self.folds, fit)
-        value = metric_value(self._metric, logits, self.labels)
-        draws = metric_draws(self._metric, logits, self.labels, self._weights)
-        low, high = interval(value, draws, self._confidence, None if self._metric in LOWER_IS_BETTER else (0, 1))
+        labels, settings = self._train.labels, self._settings
+        num_classes = len(self._train.classes)
+        fitted = retrain_head(features, labels, num_classes, seed=settings.seed)
+        if self.folds is not None:
+            fit = partial(_fit, fitted.l2, settings.seed)
+            logits = cross_fit(features, labels, num_classes, self.folds, fit)
+        else:
+            assert test_features is not None
+            logits = np.asarray(fitted.head.logits(test_features))[None]
+        value = metric_value(settings.metric, logits, self.judged.labels)
+        draws = metric_draws(settings.metric, logits, self.judged.labels, self._weights)
+        low, high = metric_interval(settings, value, draws, len(self.judged), self.judged.groups)
         judged = Judged(
             source=source,
-            metric=self._metric,
+            metric=settings.metric,
             value=value,
             low=low,
             high=high,
-            num_examples=len(self.labels),
+            num_examples=len(self.judged),
             l2=fitted.l2,
             seconds=round(time.perf_counter() - started, 6),
             draws=tuple(np.round(draws, 9).tolist()),
         )
         return JudgedHeads(judged, fitted.head, logits)
+
+
+def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
+    """[r n] the folds of a target without a test set; groups are held out whole.
+
+    Raises:
+        InputError: for a test fraction above one half, or a single group.
+    """
+    num_folds = round(1 / settings.test_fraction)
+    if num_folds < 2:
+        raise InputError(
+            f"choose: expected a test_fraction of at most 0.5, got {settings.test_fraction}: images are held out in "
+            "turn; lower it, or pass a test set."
+        )
+    members = len(target) if target.groups is None else len(np.unique(target.groups))
+    if members < 2:
+        raise InputError("choose: expected at least two groups, got one; leave the groups out, or pass a test set.")
+    repeats = int(np.clip(_FEW // len(target), 1, 5))
+    return folds_of(target.labels, min(num_folds, members), repeats, settings.seed, target.groups)
 
 
 def _fit(l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:

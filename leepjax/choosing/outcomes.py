@@ -6,18 +6,29 @@ from leepjax.choosing.probe import probe_outcomes
 from leepjax.types import Metric
 
 
-def outcomes_of(metric: Metric, features: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[float, np.ndarray]:
+def outcomes_of(
+    metric: Metric, features: np.ndarray, labels: np.ndarray, num_classes: int, groups: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """The probe's accuracy, and losses [m], lower is better: its squared errors.
 
     A squared error also says by how much an example is right or wrong. On few examples the sources' mean squared errors
     therefore order them better than their accuracies do (`benchmarks/decisions`). Where a metric counts all classes
     alike, examples are weighted so that both do as well.
+
+    With groups [n], an example is predicted by the fit to the other groups, and there is one loss per group: a paired
+    test counts examples that depend on each other once. The mean remains that over the examples.
     """
-    correct, losses = probe_outcomes(features, labels, num_classes)
+    correct, losses = probe_outcomes(features, labels, num_classes, groups)
     # One example that is far off, as where features aren't finite, isn't worth more than all others.
     losses = np.minimum(losses, num_classes + 1)
     if metric in ("balanced_accuracy", "macro_f1"):
         sizes = np.bincount(labels, minlength=num_classes)
         weights = len(labels) / (np.count_nonzero(sizes) * sizes[labels])
         correct, losses = correct * weights, losses * weights
-    return float(correct.mean()), losses
+    return float(correct.mean()), losses if groups is None else by_group(losses, groups)
+
+
+def by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """[g] the sum of values [m] of each group, scaled so that the mean over groups is the mean over examples."""
+    names, numbers = np.unique(groups, return_inverse=True)
+    return np.bincount(numbers, values) * (len(names) / len(values))

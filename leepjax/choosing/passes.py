@@ -122,7 +122,8 @@ class Passes:
         """Seconds of all passes so far, without compilation."""
         self.spent = 0.0
         """Seconds of all passes and probes so far, with compilation."""
-        self._engine, self._cache, self._batch_size = engine, cache, batch_size
+        self.batch_size = batch_size
+        self._engine, self._cache = engine, cache
         self._known = {passed.key: passed for passed in known}
         self._known_looks = {
             (each.source, look.num_examples): each.seconds for look in known_looks for each in look.standings
@@ -144,8 +145,9 @@ class Passes:
         for source, seconds in self.passes(order, num_examples, self._stop_after if first else np.inf):
             started = time.perf_counter()
             labels = self.target.labels[:num_examples]
+            groups = None if self.target.groups is None else self.target.groups[:num_examples]
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads
-                outcomes = outcomes_of(self.metric, self.features(source), labels, self.num_classes)
+                outcomes = outcomes_of(self.metric, self.features(source), labels, self.num_classes, groups)
             total = seconds + time.perf_counter() - started
             known = self._known_looks.get((self.names[source], num_examples))
             if self._overheads and known is not None:
@@ -163,7 +165,7 @@ class Passes:
         yield from ((source, 0.0) for source in done)
         units = [self._unit(source, num_examples) for source in sources if source not in done]
         spent = 0.0
-        function = partial(pass_part, self._cache, self._batch_size)
+        function = partial(pass_part, self._cache, self.batch_size)
         with closing(self._engine(function, units, self._report)) as outcomes:
             for unit, results, error in outcomes:
                 source = numbers[unit.source.name]
@@ -226,7 +228,9 @@ class Passes:
         return card.num_parameters * card.preprocessing.image_size**2, card.name
 
 
-def identity_of(target: Target, sources: Sequence[Source], *settings: object) -> str:
+def identity_of(train: Target, test: Target | None, sources: Sequence[Source], *settings: object) -> str:
     """Digest of everything that a race depends on, except the speed of the machine."""
+    parts = [(part.fingerprint, part.classes) for part in (train, test) if part is not None]
+    groups = [part.groups.tobytes() for part in (train, test) if part is not None and part.groups is not None]
     identities = [(source.name, source.identity) for source in sources]
-    return digest(repr((target.fingerprint, target.classes, identities, settings)).encode())
+    return digest(repr((parts, groups, identities, settings)).encode())

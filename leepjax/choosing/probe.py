@@ -1,4 +1,4 @@
-"""The outcomes of the ridge probe, example by example: each is predicted by the fit to all the others."""
+"""The outcomes of the ridge probe, example by example: each is predicted by the fit to the others."""
 
 from functools import partial
 from typing import NamedTuple
@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from leepjax.solvers.grouped_ridge import leave_groups_out
 from leepjax.solvers.ridge import ridge
 
 
 class ProbeOutcomes(NamedTuple):
-    """Leave-one-out predictions of the labels."""
+    """Predictions of labels by fits without the example, or without its group."""
 
     correct: np.ndarray
     """[n] 1 where the class is predicted correctly, otherwise 0"""
@@ -19,9 +20,17 @@ class ProbeOutcomes(NamedTuple):
     """[n] squared error, summed over the classes"""
 
 
-def probe_outcomes(features: np.ndarray, labels: np.ndarray, num_classes: int) -> ProbeOutcomes:
-    """The leave-one-out outcomes of `leepjax.solvers.ridge` for features [n d] and labels [n]."""
-    correct, losses = _outcomes(jnp.asarray(features, jnp.float32), jnp.asarray(labels), num_classes)
+def probe_outcomes(
+    features: np.ndarray, labels: np.ndarray, num_classes: int, groups: np.ndarray | None = None
+) -> ProbeOutcomes:
+    """The leave-one-out outcomes of `leepjax.solvers.ridge` for features [n d] and labels [n].
+
+    With groups [n], whole groups are left out: an example isn't predicted by others of its group.
+    """
+    if groups is None:
+        correct, losses = _outcomes(jnp.asarray(features, jnp.float32), jnp.asarray(labels), num_classes)
+    else:
+        correct, losses = _without_group(features, labels, num_classes, groups)
     # Features that aren't finite predict nothing: such a source is never ahead.
     losses = np.nan_to_num(np.asarray(losses, float), nan=np.inf)
     return ProbeOutcomes(np.where(np.isfinite(losses), correct, 0.0).astype(float), losses)
@@ -31,4 +40,12 @@ def probe_outcomes(features: np.ndarray, labels: np.ndarray, num_classes: int) -
 def _outcomes(features, labels, num_classes):
     errors = ridge(features, labels, num_classes).errors
     predictions = (jax.nn.one_hot(labels, num_classes, dtype=errors.dtype) - errors).argmax(axis=1)
+    return predictions == labels, (errors**2).sum(axis=1)
+
+
+def _without_group(features, labels, num_classes, groups):
+    if not np.isfinite(features).all():
+        return np.zeros(len(labels)), np.full(len(labels), np.nan)
+    errors = leave_groups_out(features, labels, num_classes, groups)
+    predictions = (np.eye(num_classes)[labels] - errors).argmax(axis=1)
     return predictions == labels, (errors**2).sum(axis=1)

@@ -1,6 +1,7 @@
 """The stages of a choice, one after the other: the race, heads for those that are left, fine-tuning, the network."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 from leepjax.adapting.finetune import finetune as adapt
 from leepjax.adapting.parts import Parts
 from leepjax.callbacks import OVERALL, OnProgress
+from leepjax.choosing.affordable import fitting
 from leepjax.choosing.budget import Budget
-from leepjax.choosing.choice import Choice
+from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.judge import Judge, JudgedHeads, best_first
 from leepjax.choosing.passes import Passes
 from leepjax.choosing.race import Race, full_cost
@@ -22,7 +24,7 @@ from leepjax.data.target import Target
 from leepjax.opening.sources import Opened, reason_of
 from leepjax.storage.records import Failure
 from leepjax.transfer.recipe import FineTuning
-from leepjax.types import InputError
+from leepjax.types import InputError, JudgingSettings
 
 
 @dataclass
@@ -30,13 +32,16 @@ class Stages:
     """A choice under way: what is known so far."""
 
     passes: Passes
+    tests: Passes | None
+    """Of the images of the test set, if there is one."""
     opened: Opened
+    settings: JudgingSettings
     budget: Budget
     rules: Rules
     steps: Steps
     finalists: int
-    seed: int
     name: str
+    judge: Judge | None = None
     heads: dict[str, JudgedHeads] = field(default_factory=dict)
     tuned: list[Tuned] = field(default_factory=list)
     race: Race | None = None
@@ -44,7 +49,8 @@ class Stages:
 
     def run(self, finetune: int, on_progress: OnProgress) -> None:
         """Race, then train heads, then fine-tune."""
-        self.race = Race(self.passes, self.rules, self.budget, self.finalists)
+        # Training and test images share the budget in proportion to their numbers.
+        self.race = Race(self.passes, self.rules, self.budget.share(1 / self._all_per_training), self.finalists)
         num_looks = 0
         for look in self.race.looks():
             self.num_seen, num_looks = look.num_examples, look.number
@@ -52,12 +58,7 @@ class Stages:
             left = f"{len(look.survivors)} of {len(look.standings)} sources left"
             on_progress(f"{OVERALL}: look {look.number} at {look.num_examples:,} images, {left}", num_looks, num_looks)
         if not num_looks:
-            failed = [(self.passes.names[source], reason) for source, reason in self.passes.failures.items()]
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in failed)
-            raise InputError(
-                f"choose: expected at least one source that can be looked at, got {len(failed)} that failed "
-                f"({reasons}); choose other sources."
-            )
+            raise self._all_failed()
         self._train_heads(on_progress)
         if finetune:
             self._tune(finetune, on_progress)
@@ -68,10 +69,11 @@ class Stages:
             return None
         target = self.passes.target
         failures = [Failure(name, self.name, reason_of(error)) for name, error in self.opened.failed]
-        failures += [Failure(self.passes.names[at], self.name, reason) for at, reason in self.passes.failures.items()]
+        failures += [Failure(self.passes.names[at], self.name, reason) for at, reason in self._failures().items()]
         return Choice(
             target=self.name,
             num_examples=len(target),
+            num_test=0 if self.tests is None else len(self.tests.target),
             num_classes=len(target.classes),
             metric=self.passes.metric,
             confidence=self.rules.confidence,
@@ -80,7 +82,7 @@ class Stages:
             tuned=tuple(self.tuned),
             failures=tuple(failures),
             spent=self._spent(),
-            passed=self.passes.passed,
+            passed=self._passed(),
             budget=self.budget,
             finished=finished,
             path=path,
@@ -98,9 +100,11 @@ class Stages:
             if choice.trained == "finetune":
                 self._write_tuned(path, source, command, on_progress)
             else:
-                heads = self.heads[choice.source]
-                accuracy = float((heads.logits.argmax(axis=2) == self._seen().labels).mean())
-                write_head(path, source, heads.head, self._seen(), accuracy, self.seed, command)
+                heads, judge = self.heads[choice.source], self.judge
+                assert judge is not None
+                accuracy = float((heads.logits.argmax(axis=2) == judge.judged.labels).mean())
+                parts = Parts(self._seen(), judge.judged)
+                write_head(path, source, heads.head, parts, accuracy, self.settings.seed, command)
         except InputError as error:  # a user's function, whose weights can't be written
             logging.getLogger("leepjax").warning("The network isn't written: %s", error)
             return choice
@@ -108,35 +112,47 @@ class Stages:
         assert written is not None
         return written
 
+    @property
+    def _all_per_training(self) -> float:
+        """The number of all images divided by that of the training images."""
+        return 1 + (0 if self.tests is None else len(self.tests.target)) / len(self.passes.target)
+
+    def _failures(self) -> dict[int, str]:
+        return self.passes.failures | (self.tests.failures if self.tests else {})
+
+    def _all_failed(self) -> InputError:
+        failed = [f"{self.passes.names[source]}: {reason}" for source, reason in self._failures().items()]
+        return InputError(
+            f"choose: expected at least one source that can be looked at, got {len(failed)} that failed "
+            f"({'; '.join(failed)}); choose other sources."
+        )
+
+    def _passed(self) -> float:
+        return self.passes.passed + (self.tests.passed if self.tests else 0)
+
     def _spent(self) -> float:
+        passes = self.passes.spent + (self.tests.spent if self.tests else 0)
         heads = sum(each.judged.seconds for each in self.heads.values())
-        return self.passes.spent + heads + sum(each.seconds for each in self.tuned)
+        return passes + heads + sum(each.seconds for each in self.tuned)
 
     def _remaining(self) -> float:
         """Of the budget: a share of the passes is spent by passes alone."""
-        if self.budget.fraction is not None:
-            return self.budget.fraction * full_cost(self.passes) - self.passes.passed
-        return self.budget.of(lambda: full_cost(self.passes)) - self._spent()
+        everything = self._all_per_training * full_cost(self.passes)
+        spent = self._passed() if self.budget.fraction is not None else self._spent()
+        return self.budget.of(lambda: everything) - spent
 
     def _train_heads(self, on_progress: OnProgress) -> None:
         """Train heads for the survivors, on all images if the budget pays for them; at least for the leader."""
-        assert self.race is not None
-        names = self.race.answer().survivors
-        finalists = [self.passes.names.index(name) for name in names]
-        missing = sum(self.passes.cost(source, self.num_seen, len(self.passes.target)) for source in finalists)
-        if missing <= self._remaining():
-            finalists = [source for source, _ in self.passes.passes(finalists, len(self.passes.target))]
-            finalists.sort(key=lambda source: names.index(self.passes.names[source]))
-            self.num_seen = len(self.passes.target)
+        finalists = self._pass_rest()
         seen = self._seen()
-        metric, confidence = self.passes.metric, self.rules.confidence
-        judge = Judge(seen.labels, len(seen.classes), metric, confidence, self.seed)
+        test = self.tests.target if self.tests else None
+        self.judge = judge = Judge(seen, test, self.settings)
         for number, source in enumerate(finalists, start=1):
             expected = max((each.judged.seconds for each in self.heads.values()), default=0.0)
             if self.heads and self.budget.fraction is None and expected > self._remaining():
                 break
             name = self.passes.names[source]
-            heads = judge.judge(name, self.passes.features(source))
+            heads = judge.judge(name, self.passes.features(source), self.tests and self.tests.features(source))
             known = [step for step in self.steps.known(Judged) if step.source == name]
             if known and known[-1].draws == heads.judged.draws:
                 heads = heads._replace(judged=known[-1])  # with the seconds of the first time
@@ -144,8 +160,51 @@ class Stages:
             self.steps.add(heads.judged)
             on_progress(f"heads: {name}", number, len(finalists))
 
+    def _pass_rest(self) -> list[int]:
+        """Pass the images that the finalists haven't seen, as many for training as the budget pays for, and return the
+        finalists, the best first.
+        """
+        for finalists in self._finalists():
+            k = self.tests.num_examples if self.tests else 0
+            testing = [self.passes.cost(source, 0, k) for source in finalists]
+            remaining = self._remaining()
+            paid = self._paid_for(finalists, remaining - sum(testing))
+            done = [source for source, _ in self.passes.passes(finalists, paid)]
+            self.num_seen = paid if done else self.num_seen
+            if self.tests:
+                tested = [source for source in finalists if source in done][: max(fitting(testing, remaining), 1)]
+                done = [source for source, _ in self.tests.passes(tested, k)]
+            if done:
+                return sorted(done, key=finalists.index)
+        raise self._all_failed()
+
+    def _paid_for(self, finalists: list[int], seconds: float) -> int:
+        """How many images these sources can see.
+
+        A share of the passes is spent on as many as it pays for; seconds are left for training where they don't pay for
+        all images.
+        """
+        everything = len(self.passes.target)
+        missing = sum(self.passes.cost(source, self.num_seen, everything) for source in finalists)
+        if missing <= seconds:
+            return everything
+        if self.budget.fraction is None:
+            return self.num_seen
+        more = (everything - self.num_seen) * max(seconds, 0) / missing
+        # Whole batches, so that a run that goes on passes the same images even where its sums are rounded differently.
+        return self.num_seen + int(more) // self.passes.batch_size * self.passes.batch_size
+
+    def _finalists(self) -> Iterator[list[int]]:
+        """The survivors of the race; should all of them fail, one after the other of the rest, the best first."""
+        assert self.race is not None
+        answer = self.race.answer()
+        looked_at = [self.passes.names.index(each.source) for each in last_standings(answer) if each.num_examples]
+        survivors = [source for source in looked_at if self.passes.names[source] in answer.survivors]
+        yield [source for source in survivors if source not in self._failures()]
+        yield from ([source] for source in looked_at if source not in self._failures())
+
     def _tune(self, finetune: int, on_progress: OnProgress) -> None:
-        """Fine-tune the best by heads on all folds of the first repeat but one."""
+        """Fine-tune the best by heads."""
         judged = best_first([each.judged for each in self.heads.values()])[:finetune]
         sources = {source.name: source for source in self.passes.sources}
         train_set, test_set, held = self._parts()
@@ -154,7 +213,7 @@ class Stages:
             {name: each.logits[0][held] for name, each in self.heads.items()},
             train_set,
             test_set,
-            FineTuning(seed=self.seed),
+            FineTuning(seed=self.settings.seed),
             self.passes.metric,
             remaining=self._remaining if self.budget.fraction is None else lambda: np.inf,
             known=self.steps.known(Tuned),
@@ -164,11 +223,16 @@ class Stages:
             self.steps.add(tuned)
 
     def _parts(self) -> tuple[Target, Target, np.ndarray]:
-        """What fine-tuning is trained and measured on: the first fold of the judge is held out."""
-        seen = self._seen()
-        folds = Judge(seen.labels, len(seen.classes), self.passes.metric, self.rules.confidence, self.seed).folds[0]
+        """What fine-tuning is trained and measured on, and the measured examples' places among those of the heads.
+
+        Without a test set, the first fold of the judge is held out.
+        """
+        assert self.judge is not None
+        if self.judge.folds is None:
+            return self._seen(), self.judge.judged, np.arange(len(self.judge.judged))
+        folds = self.judge.folds[0]
         held = folds == folds.min()
-        return seen.subset(np.flatnonzero(~held)), seen.subset(np.flatnonzero(held)), held
+        return self._seen().subset(np.flatnonzero(~held)), self._seen().subset(np.flatnonzero(held)), held
 
     def _write_tuned(self, path: Path, source, command: str, on_progress: OnProgress) -> None:
         train_set, test_set, _ = self._parts()
@@ -177,7 +241,7 @@ class Stages:
             on_progress(f"{source.name}: fine-tuning the network to keep", at.step + 1, at.num_steps)
 
         epochs = max(each.epochs for each in self.tuned)
-        recipe = FineTuning(seed=self.seed, epochs=epochs)
+        recipe = FineTuning(seed=self.settings.seed, epochs=epochs)
         path.with_suffix(".json").unlink(missing_ok=True)  # `check_out` found that it may be replaced
         parts = Parts(train_set, test_set)
         adapt(source, parts, recipe=recipe, out=path.parent, name=CHOSEN[:-12], command=command, on_step=on_step)

@@ -38,7 +38,7 @@ def duration(seconds: float) -> str:
 def _take(choice: "Choice") -> str:
     examples = f"{max(look.num_examples for look in choice.race.looks):,} images"
     if choice.judged:
-        examples = f"{choice.judged[0].num_examples:,} images"
+        examples = f"{choice.judged[0].num_examples:,} {_images(choice)}"
     how = ", fine-tuned" if choice.trained == "finetune" else ""
     unseen = _unseen(choice)
     others = [name for name in choice.leaders[1:] if name not in unseen]
@@ -50,6 +50,10 @@ def _take(choice: "Choice") -> str:
     if len(_sources(choice)) == 1:
         return f"Take {choice.source}{how}: it is the only source that could be looked at."
     return f"Take {choice.source}{how}: every other source is worse for {choice.target}, {_sure(choice)}."
+
+
+def _images(choice: "Choice") -> str:
+    return "test images" if choice.num_test else "images"
 
 
 def _sources(choice: "Choice") -> set[str]:
@@ -72,21 +76,22 @@ def _expected(choice: "Choice") -> list[str]:
     if choice.value is None:
         return ["No head was trained, so its accuracy isn't known."]
     if choice.interval is None:
-        tuned = choice.tuned[-1]
-        return [f"Expected {name} after fine-tuning: {choice.value:.3f} (on {tuned.num_examples:,} held-out images)."]
+        tuned, held_out = choice.tuned[-1], "test images" if choice.num_test else "held-out images"
+        return [f"Expected {name} after fine-tuning: {choice.value:.3f} (on {tuned.num_examples:,} {held_out})."]
     low, high = choice.interval
-    return [f"Expected {name} of a new head: {choice.value:.3f} [{low:.3f}, {high:.3f}]."]
+    where = f" (on {choice.judged[0].num_examples:,} test images)" if choice.num_test else ""
+    return [f"Expected {name} of a new head: {choice.value:.3f} [{low:.3f}, {high:.3f}]{where}."]
 
 
 def _cost(choice: "Choice") -> str:
     race, sources = choice.race, len({each.source for each in choice.race.looks[0].standings})
     looks = f"{len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}"
     everything = f"all images through {'the source' if sources == 1 else f'all {sources:,} sources'}"
-    share = f" ({100 * choice.saved / race.full_cost:.0f} %)" if race.full_cost > 0 else ""
+    share = f" ({100 * choice.saved / choice.full_cost:.0f} %)" if choice.full_cost > 0 else ""
     others = duration(max(choice.spent - choice.passed, 0.0))
     training = "compilation, probes, heads and fine-tuning" if choice.tuned else "compilation, probes and heads"
     return (
-        f"Passing images took {duration(choice.passed)}; {everything} would have taken {duration(race.full_cost)}: "
+        f"Passing images took {duration(choice.passed)}; {everything} would have taken {duration(choice.full_cost)}: "
         f"saved {duration(choice.saved)}{share}. In addition, {others} for {training}. "
         f"The race ended after {looks}: {_ENDS[race.ended] if sources > 1 else 'there was one source'}."
     )
@@ -100,7 +105,7 @@ def _change(choice: "Choice") -> str:
     if len(choice.leaders) > 1 + len(_unseen(choice)):
         more = _images_needed(choice)
         needed = f" (about {more:,} for the closest)" if more else ""
-        parts.append(f"more labelled images would tell the leaders apart{needed}")
+        parts.append(f"more labelled {_images(choice)} would tell the leaders apart{needed}")
     if budgeted:
         parts.append(f"a larger budget would look longer at {some(budgeted, 3)}")
     if not choice.finished:

@@ -7,7 +7,6 @@ import msgspec
 from leepjax.adapting.parts import Parts, card
 from leepjax.adapting.retrain import set_head
 from leepjax.adapting.write_source import write_source
-from leepjax.data.target import Target
 from leepjax.models.card import read_card
 from leepjax.models.source import Source
 from leepjax.storage.files import check_writable
@@ -40,17 +39,15 @@ def check_out(out: Path) -> Path:
     return path
 
 
-def write_head(
-    path: Path, source: Source, head: Head, target: Target, accuracy: float, seed: int, command: str
-) -> Path:
+def write_head(path: Path, source: Source, head: Head, parts: Parts, accuracy: float, seed: int, command: str) -> Path:
     """Write a source with a head that was trained on the target.
 
     Args:
         path: of the weights.
         source: one of leepjax's architectures.
         head: of the target's classes.
-        target: what it was trained on.
-        accuracy: for the card, of heads on examples held out from them.
+        parts: what it was trained on, and what its accuracy was measured on.
+        accuracy: for the card.
         seed: of the training.
         command: for the card.
 
@@ -58,8 +55,8 @@ def write_head(
         InputError: for a source that is a user's function.
     """
     network = source.network.model()
-    network.replace_head(len(target.classes), seed)
+    network.replace_head(len(parts.train.classes), seed)
     set_head(network, head)
-    made = card(path.stem, source, Parts(target, target), [], seed, command)
+    made = card(path.stem, source, parts, [], seed, command)
     write_source(network, path, msgspec.structs.replace(made, accuracy=round(accuracy, 6)), None)
     return path

@@ -5,16 +5,16 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import Read, cache_compilations, command_line, names_of
+from leepjax.cli.options import Read, SourceOptions, cache_compilations, command_line, names_of
 from leepjax.cli.output import exit_for_failures
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import EngineName, Metric, Reading
+from leepjax.types import EngineName, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,35 +23,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ChoosingOptions:
+class ChoosingOptions(SourceOptions):
     """How a source is chosen."""
 
-    sources: str | None = None
-    """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
     budget: str | None = None
     """Work to spend: 30s, 10m, 2h, or 25% of the cost of passing all images through all sources; default no limit."""
     finetune: int = 0
     """How many sources to fine-tune, the best by heads, by successive halving."""
-    metric: Metric = "accuracy"
-    """What to compare."""
-    limit: int | None = None
-    """Use at most this many images, stratified by class."""
-    seed: int = 0
-    """Seed of the limit, the order of the images, the folds, the resamples and the training."""
-    confidence: float = 0.95
-    """With which sources are dropped, and of the leaders and the interval."""
     engine: EngineName = "serial"
     """Where the images pass through the sources: in this process, in several processes, or on a Ray cluster."""
     workers: int | None = None
     """How many processes; by default one per core."""
     out: Path | None = None
     """Folder for race.jsonl, report.html and the trained network; running again goes on from what is there."""
-    cache: Annotated[bool, Parameter(negative="--no-cache")] = True
-    """Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set)."""
-
-    def arguments(self) -> dict[str, Any]:
-        """These options as arguments of ``leepjax.choose``."""
-        return vars(self) | {"sources": names_of(self.sources), "cache": cache_folder() if self.cache else None}
 
 
 def choose(
@@ -117,9 +101,9 @@ def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
 
 def _estimate(target: str, options: ChoosingOptions, reading: Reading, format: Format) -> None:
     from leepjax.choosing.estimate import estimate_race
-    from leepjax.opening.target import open_target
+    from leepjax.opening.settings import open_with_test
     from leepjax.tables import render
 
-    opened = open_target("choose", target, options.limit, options.seed, **vars(reading))
+    opened = open_with_test("choose", target, options, reading)
     rows, title = estimate_race(opened, names_of(options.sources), options.budget)
     print(render(rows, format, title))  # noqa: T201

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import cache_folder, check_writable, unkept_if
-from leepjax.types import RankingSettings, Reading
+from leepjax.types import JudgingSettings, RankingSettings, Reading
 
 TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 """A path, or - for stdin."""
@@ -34,27 +34,33 @@ class ExampleOptions(Reading):
 
 
 @dataclass(frozen=True)
-class RankingOptions(RankingSettings):
-    """How sources are ranked, and how the ranking is verified: options of rank and sweep."""
+class SourceOptions(JudgingSettings):
+    """Which sources are judged on a target, and how: options of every command that compares sources."""
 
-    test: str | None = None
-    """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     sources: str | None = None
     """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
-    measures: str | None = None
-    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one leads."""
-    out: Path | None = None
-    """Folder for results.jsonl and report.html; running again doesn't repeat recorded measurements."""
+    test: str | None = None
+    """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True
     """Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set)."""
 
     def arguments(self) -> dict[str, Any]:
+        """These options as arguments of a function."""
+        return vars(self) | {"sources": names_of(self.sources), "cache": cache_folder() if self.cache else None}
+
+
+@dataclass(frozen=True)
+class RankingOptions(RankingSettings, SourceOptions):
+    """How sources are ranked, and how the ranking is verified: options of rank and sweep."""
+
+    measures: str | None = None
+    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one leads."""
+    out: Path | None = None
+    """Folder for results.jsonl and report.html; running again doesn't repeat recorded measurements."""
+
+    def arguments(self) -> dict[str, Any]:
         """These options as arguments of ``leepjax.rank`` and ``leepjax.sweep``."""
-        return vars(self) | {
-            "sources": names_of(self.sources),
-            "measures": names_of(self.measures),
-            "cache": cache_folder() if self.cache else None,
-        }
+        return super().arguments() | {"measures": names_of(self.measures)}
 
 
 def names_of(names: str | None) -> list[str] | None:

@@ -8,15 +8,16 @@ from typing import Any, Unpack, get_args
 import numpy as np
 
 from leepjax.data.split import folds_of, train_test_split
-from leepjax.data.target import Target, check_same_classes
+from leepjax.data.target import Target
 from leepjax.measures import MEASURES, num_parameters, source_accuracy
 from leepjax.measures.table import chosen
 from leepjax.models.card import Card
+from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import several
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget
 from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.storage.files import digest
-from leepjax.types import DType, InputError, Metric, RankingKeywords, RankingSettings, Reading, Verify, unknown_name
+from leepjax.types import InputError, RankingKeywords, RankingSettings, Reading, Verify, unknown_name
 
 CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
     "source_accuracy": source_accuracy,
@@ -94,12 +95,11 @@ def make_plan(
     settings, reading = _settings_and_reading(options)
     names = _check_measures(caller, measures)
     _check_settings(caller, settings)
-    opened = _open(caller, target, settings, reading)
+    opened = open_with_test(caller, target, settings, reading, own=settings.verify != "none")
     test, opened = opened.test, opened.with_test(None)
     if settings.verify == "none":
         folds = np.full((1, len(opened)), -1)
     elif test is not None:
-        _check_apart(caller, opened, test)
         folds = np.repeat([[-1, 0]], [len(opened), len(test)], axis=1)
         opened = opened.joined(test)
     else:
@@ -114,10 +114,9 @@ def _settings_and_reading(options: Mapping[str, Any]) -> tuple[RankingSettings, 
 
 
 def _check_settings(caller: str, settings: RankingSettings) -> None:
-    kinds = (("verify", Verify), ("metric", Metric), *((("dtype", DType),) if settings.dtype is not None else ()))
-    for name, kind in kinds:
-        if (value := getattr(settings, name)) not in get_args(kind):
-            raise unknown_name(name, value, get_args(kind))
+    check_settings(caller, settings)
+    if settings.verify not in get_args(Verify):
+        raise unknown_name("verify", settings.verify, get_args(Verify))
     if settings.verify == "ridge" and settings.metric == "log_loss":
         raise InputError(
             f"{caller}: expected a metric other than log_loss for ridge probes, which give no probabilities; "
@@ -125,33 +124,8 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
         )
     if settings.resamples < 0:
         raise InputError(f"{caller}: resamples must be >= 0, got {settings.resamples}; 0 leaves intervals out.")
-    if settings.batch_size < 1:
-        raise InputError(f"{caller}: batch_size must be at least 1, got {settings.batch_size}; pass 1 or more.")
-    for name in ("confidence", "test_fraction"):
-        if not 0 < (value := getattr(settings, name)) < 1:
-            raise InputError(f"{caller}: {name} must lie between 0 and 1, got {value}; pass a fraction.")
     if settings.test is not None and settings.verify == "none":
         raise InputError(f"{caller}: expected no test set without verification, got one; leave it out, or verify.")
-
-
-def _open(caller: str, target: AnyTarget, settings: RankingSettings, reading: Reading) -> Target:
-    """Open a target; its `test` is the part to verify on, if it has one or one is given."""
-    open_it = functools.partial(
-        open_target,
-        caller,
-        image_column=reading.image_column,
-        label_column=reading.label_column,
-        groups=settings.groups,
-    )
-    seed, strict = settings.seed, reading.strict
-    own_test = settings.verify != "none" and settings.test is None
-    opened = open_it(target, settings.limit, seed, strict, reading.split, with_test=own_test)
-    if settings.test is None:
-        return opened
-    held = open_it(settings.test, None, seed, strict, with_test=True)
-    held = held.test or held  # the test split, if the test set comes in splits
-    check_same_classes(caller, opened, held)
-    return opened.with_test(held)
 
 
 def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndarray:
@@ -172,14 +146,6 @@ def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndar
     folds = np.full((1, len(labels)), -1)
     folds[0, test] = 0
     return folds
-
-
-def _check_apart(caller: str, train: Target, test: Target) -> None:
-    if train.groups is not None and test.groups is not None and np.isin(test.groups, train.groups).any():
-        raise InputError(
-            f"{caller}: expected each group in one part, got {np.isin(test.groups, train.groups).sum():,} test images "
-            "whose group is in the training part, too; move them."
-        )
 
 
 def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:

@@ -14,9 +14,10 @@ from leepjax.ranking.plan import Plan
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.head import Head, retrain_head
-from leepjax.transfer.metric_draws import metric_draws, metric_value
+from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_draws, metric_value
 from leepjax.transfer.recipe import FineTuning
 from leepjax.transfer.ridge import fit_ridge
+from leepjax.types import JudgingSettings
 
 
 class Verified(NamedTuple):
@@ -42,19 +43,29 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
     labels = table.labels[plan.test]
     value = metric_value(settings.metric, logits, labels)
     draws = metric_draws(settings.metric, logits, labels, plan.weights(plan.test))
-    return Verified(value, *_interval(plan, value, draws), draws.tolist())
+    groups = None if plan.target.groups is None else plan.target.groups[plan.test]
+    return Verified(value, *metric_interval(settings, value, draws, len(labels), groups), draws.tolist())
 
 
-def _interval(plan: Plan, value: float, draws: np.ndarray) -> tuple[float, float]:
+def metric_interval(
+    settings: JudgingSettings, value: float, draws: np.ndarray, num_examples: int, groups: np.ndarray | None
+) -> tuple[float, float]:
     """Wilson's interval of an accuracy, which also holds where all or no predictions are right: resamples are all equal
     there. For other metrics and for groups, the bootstrap's interval; where all groups are right, Wilson's of groups.
+
+    Args:
+        settings: `metric` and `confidence` are used.
+        value: the metric.
+        draws: [b] the metric in each resample.
+        num_examples: how many examples it was measured on.
+        groups: [num_examples] integers, equal for examples that are drawn together; None without groups.
     """
-    settings, groups = plan.settings, plan.target.groups
     if settings.metric == "accuracy" and groups is None:
-        return wilson(value, len(plan.test), settings.confidence)
+        return wilson(value, num_examples, settings.confidence)
     if settings.metric == "accuracy" and groups is not None and value in (0, 1):
-        return wilson(value, len(np.unique(groups[plan.test])), settings.confidence)
-    return interval(value, draws, settings.confidence, None if settings.metric == "log_loss" else (0, 1))
+        return wilson(value, len(np.unique(groups)), settings.confidence)
+    ends = None if settings.metric in LOWER_IS_BETTER else (0, 1)
+    return interval(value, draws, settings.confidence, ends)
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:

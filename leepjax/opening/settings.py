@@ -1,0 +1,64 @@
+"""The settings that `rank` and `choose` share: their checks, and the target with the part to verify on."""
+
+from functools import partial
+from typing import get_args
+
+import numpy as np
+
+from leepjax.data.target import Target, check_same_classes
+from leepjax.opening.target import AnyTarget, open_target
+from leepjax.types import DType, InputError, JudgingSettings, Metric, Reading, unknown_name
+
+
+def check_settings(caller: str, settings: JudgingSettings) -> None:
+    """Check names and ranges.
+
+    Raises:
+        InputError: for an unknown name, or a number out of range.
+    """
+    if settings.metric not in get_args(Metric):
+        raise unknown_name("metric", settings.metric, get_args(Metric))
+    if settings.dtype is not None and settings.dtype not in get_args(DType):
+        raise unknown_name("dtype", settings.dtype, get_args(DType))
+    if settings.batch_size < 1:
+        raise InputError(f"{caller}: batch_size must be at least 1, got {settings.batch_size}; pass 1 or more.")
+    for name in ("confidence", "test_fraction"):
+        if not 0 < (value := getattr(settings, name)) < 1:
+            raise InputError(f"{caller}: {name} must lie between 0 and 1, got {value}; pass a fraction.")
+
+
+def open_with_test(
+    caller: str, target: AnyTarget, settings: JudgingSettings, reading: Reading, *, own: bool = True
+) -> Target:
+    """Open a target; its `test` is the part to verify on: the test set of the settings, or else its own test split.
+
+    Args:
+        caller: begins the messages.
+        target: as in `rank`.
+        settings: `test`, `limit`, `seed` and `groups` are used.
+        reading: how to read the target; the test set has the same columns.
+        own: whether the target's own test split is read where no test set is given.
+
+    Raises:
+        InputError: as `open_target`, for a test set with other classes, and for a group in both parts.
+    """
+    columns = {"image_column": reading.image_column, "label_column": reading.label_column}
+    open_it = partial(open_target, caller, seed=settings.seed, strict=reading.strict, groups=settings.groups, **columns)
+    given = settings.test is not None
+    opened = open_it(target, limit=settings.limit, split=reading.split, with_test=own and not given)
+    if given:
+        held = open_it(settings.test, limit=None, with_test=True)
+        held = held.test or held  # the test split, if the test set comes in splits
+        check_same_classes(caller, opened, held)
+        opened = opened.with_test(held)
+    if opened.test is not None:
+        _check_apart(caller, opened, opened.test)
+    return opened
+
+
+def _check_apart(caller: str, train: Target, test: Target) -> None:
+    if train.groups is not None and test.groups is not None and np.isin(test.groups, train.groups).any():
+        raise InputError(
+            f"{caller}: expected each group in one part, got {np.isin(test.groups, train.groups).sum():,} test images "
+            "whose group is in the training part, too; move them."
+        )
