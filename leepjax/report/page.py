@@ -74,11 +74,33 @@ class Figure:
     svg: str
     """An ``<svg>`` element with ids of its own and a description for screen readers. It isn't escaped."""
     caption: str
-    command: str
+    command: str = ""
+    """What draws it, where that isn't the command of its section."""
     files: Sequence[str] = ()
     """Paths of the same drawing beside the page."""
     wide: bool = False
     """Whether it takes the whole width of the page, as a drawing with several panels does."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of several small drawings."""
+
+    svg: str
+    """As `Figure.svg`."""
+    title: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Small drawings side by side, of which the first are open."""
+
+    caption: str
+    panels: Sequence[Panel]
+    num_open: int
+    more: str = ""
+    """What opens the others."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +122,7 @@ class Section:
     verdicts: Sequence[Verdict] = ()
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
+    panels: Panels | None = None
     origins: Sequence[Origin] = ()
 
     @property
@@ -122,7 +145,7 @@ class Report:
 
     def __post_init__(self):
         for section in self.sections:
-            if (section.tables or section.verdicts or section.figures) and not section.origins:
+            if any((section.tables, section.verdicts, section.figures, section.panels)) and not section.origins:
                 raise ValueError(f"report: section {section.title!r} shows numbers without the command that made them")
 
 

@@ -1,11 +1,17 @@
 """The page of rankings: which source is best for a target, by which measure, and whether training agrees."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from leepjax.ranking import Ranking
+from leepjax.ranking.agree import Agreement
 from leepjax.ranking.answer import METRICS
 from leepjax.report.page import Origin, Report, Section, duration
+from leepjax.report.ranking_forest import forest
+from leepjax.report.ranking_panels import score_panels
+from leepjax.report.ranking_pareto import pareto
 from leepjax.report.ranking_tables import (
+    MOST_MEASURES,
     MOST_ROWS,
     agreement_table,
     best_source_table,
@@ -54,7 +60,11 @@ def ranking_report(
     origins = origins or [origin_of_records(all_records)]
     most_rows = rows_per_ranking(shown)
     sections = [
-        *(each for ranking in shown for each in ranking_sections(ranking, origins, len(rankings) > 1, most_rows)),
+        *(
+            each
+            for ranking in shown
+            for each in ranking_sections(ranking, origins, len(rankings) > 1, most_rows, 1 / len(shown))
+        ),
         *([_overview(rankings, len(shown), origins)] if len(shown) < len(rankings) else []),
         *([_others(others, origins)] if others else []),
     ]
@@ -63,11 +73,20 @@ def ranking_report(
 
 
 def ranking_sections(
-    ranking: Ranking, origins: Sequence[Origin], named: bool, most_rows: int = MOST_ROWS
+    ranking: Ranking, origins: Sequence[Origin], named: bool, most_rows: int = MOST_ROWS, share: float = 1.0
 ) -> list[Section]:
-    """A ranking's sections; their titles name the target where there are several."""
+    """A ranking's sections, charts before tables; their titles name the target where there are several.
+
+    Args:
+        ranking: what they show.
+        origins: the commands that measured it.
+        named: whether titles name the target.
+        most_rows: of a table.
+        share: of the points that a page's small charts may have.
+    """
     of = f" for {ranking.target}" if named else ""
-    sections = []
+    agreements = replace(ranking, measures=ranking.measures[:MOST_MEASURES]).agreement()
+    sections = _charts(ranking, agreements, of, origins, share)
     if ranking.sources:
         text = ["Higher is better in all of them."]
         sections += [
@@ -77,16 +96,31 @@ def ranking_sections(
     if ranking.failures:
         text = ["These sources couldn't be opened or run, or lack a number for a requested measure."]
         sections.append(Section(f"Sources that failed{of}", text, tables=[failure_table(ranking)], origins=origins))
-    if ranking.verified_by and ranking.accuracies:
-        how = VERIFICATIONS.get(ranking.verified_by, ranking.verified_by)
+    if agreements:
+        how = VERIFICATIONS.get(ranking.verified_by or "", ranking.verified_by)
         text = [
             f"How well each measure's scores agree with the test {METRICS[ranking.metric]} of {how}. The measures see "
             "the examples that were trained on. Below 30 sources, the intervals are Fisher's for Pearson's r and those "
             "of an inverted test for rank correlations; from 30 sources on, they come from a bootstrap over sources."
         ]
-        sections.append(
-            Section(f"Agreement with accuracy{of}", text, tables=[agreement_table(ranking)], origins=origins)
-        )
+        table = agreement_table(ranking, agreements)
+        sections.append(Section(f"Agreement with accuracy{of}", text, tables=[table], origins=origins))
+    return sections
+
+
+def _charts(
+    ranking: Ranking, agreements: Sequence[Agreement], of: str, origins: Sequence[Origin], share: float
+) -> list[Section]:
+    """What is seen before the tables: the sources with their intervals and costs, and each measure against accuracy."""
+    figures = [figure for figure in (forest(ranking), pareto(ranking)) if figure] if ranking.sources else []
+    panels = score_panels(ranking, agreements, share) if agreements else None
+    sections = []
+    if figures:
+        sections.append(Section(f"The sources{of}", figures=figures, origins=origins))
+    if panels:
+        title = f"Scores against {METRICS[ranking.metric]}{of}"
+        text = [f"Each measure's scores against the test {METRICS[ranking.metric]}, one point per source."]
+        sections.append(Section(title, text, panels=panels, origins=origins))
     return sections
 
 

@@ -2,23 +2,27 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from leepjax.agreement import Interval
 from leepjax.ranking import Ranking
+from leepjax.ranking.agree import Agreement
 from leepjax.ranking.answer import METRICS, per_cent
 from leepjax.ranking.show import heading, title
 from leepjax.report.page import Column, Table, TableCell, interval_text, number_cell
 from leepjax.storage.record_groups import Group
-from leepjax.storage.records import Record
+from leepjax.storage.records import Cost, Record
 
 MOST_MEASURES, MOST_ROWS = 40, 500
 """How many measures and rows a table shows; a sentence below it counts the rest."""
 # In all tables of scores together, which are the larger part of a page.
 _MOST_CELLS = 16_000
 
+_COSTS = (
+    "Times are of compiled batches on this run's machine, without decoding. FLOPs and peak memory, which is that of a "
+    "batch, are XLA's account. Weights are as held in memory, which is about what is fetched."
+)
 _CONDITIONS = ("examples", "sources", "measures", "seed", "resamples", "confidence")
 
 
@@ -39,6 +43,7 @@ def lead_table(ranking: Ranking, most_rows: int) -> Table:
     columns += [Column("P(best)", numeric=True)] if has_p_best else []
     columns += [Column(lead, numeric=True)]
     columns += [Column("first in", numeric=True)] if has_first_in else []
+    columns += _cost_columns(ranking)
     columns += [Column("parameters", numeric=True), Column("licence")]
     rows = []
     for place, source in enumerate(ranking.sources[:most_rows], start=1):
@@ -50,6 +55,7 @@ def lead_table(ranking: Ranking, most_rows: int) -> Table:
         row += [_record_cell(scored.get(source))]
         share = first_in.get(source, math.nan)
         row += [TableCell(per_cent(share), None if math.isnan(share) else share)] if has_first_in else []
+        row += _cost_cells(ranking, source)
         rows.append([*row, number_cell(record.num_parameters, 0), TableCell(record.licence or "–")])
     confidence = f"{100 * ranking.records[0].confidence:g} %"
     notes = [f"In brackets: {confidence} intervals; those of scores come from a bootstrap over examples."]
@@ -58,11 +64,30 @@ def lead_table(ranking: Ranking, most_rows: int) -> Table:
         notes = [f"{notes[0][:-1]}, those of {METRICS[ranking.metric]} are {how}."]
     if has_first_in:
         notes.append(f"First in: the share of resamples of the examples in which {lead} puts a source first.")
+    if ranking.costs:
+        notes.append(_COSTS)
     if tied:
         notes.append(f"= marks sources that can't be distinguished from {ranking.best} on these images.")
     rest = _rest(len(rows), len(ranking.sources), "sources")
     caption = title(ranking).replace(f" for {ranking.target}", "")
     return Table(caption, columns, rows, notes, rest=rest)
+
+
+def _cost_columns(ranking: Ranking) -> list[Column]:
+    names = ["ms per image", "MFLOPs per image", "peak memory, MB", "weights, MB"] if ranking.costs else []
+    return [Column(name, numeric=True) for name in names] + ([Column("dominated by")] if ranking.dominated_by else [])
+
+
+def _cost_cells(ranking: Ranking, source: str) -> list[TableCell]:
+    cells = []
+    if ranking.costs:
+        cost = ranking.costs.get(source)
+        numbers = [(1000, "seconds_per_image", 2), *((1e-6, name, 1) for name in Cost.__struct_fields__[1:])]
+        found = [(factor, getattr(cost, name, None), digits) for factor, name, digits in numbers]
+        cells += [number_cell(None if it is None else factor * it, digits) for factor, it, digits in found]
+    if ranking.dominated_by:
+        cells.append(TableCell(ranking.dominated_by.get(source, "–")))
+    return cells
 
 
 def score_table(ranking: Ranking, most_rows: int) -> Table:
@@ -94,7 +119,7 @@ def failure_table(ranking: Ranking) -> Table:
     return Table("Why each source failed", [Column("source"), Column("reason")], rows, rest=rest)
 
 
-def agreement_table(ranking: Ranking) -> Table:
+def agreement_table(ranking: Ranking, agreements: Sequence[Agreement]) -> Table:
     """How well each measure's scores agree with the accuracies after training."""
     columns = [
         Column("measure"),
@@ -109,7 +134,7 @@ def agreement_table(ranking: Ranking) -> Table:
             _interval_cell(it.weighted),
             number_cell(it.ties, 0),
         ]
-        for it in replace(ranking, measures=ranking.measures[:MOST_MEASURES]).agreement()
+        for it in agreements
     ]
     note = (
         "Ties are pairs of sources with equal score or equal accuracy. "

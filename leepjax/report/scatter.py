@@ -8,6 +8,7 @@ import numpy as np
 
 from leepjax.report.captions import measure_name, metric_name, summary_of
 from leepjax.report.drawing import BLUE, GREY, INK, SHADES, Axes, Figure, panels, short, style
+from leepjax.report.label_places import box, label_places
 from leepjax.studies.analysis.analyse import Plot
 from leepjax.studies.analysis.lines import Line
 from leepjax.studies.analysis.settings import Setting
@@ -66,21 +67,14 @@ def _name_points(figure: Figure, axes: Axes, setting: Setting, measure: str) -> 
     x, y = setting.scores(measure), setting.accuracies
     places = [(a, b, short(text, 30)) for a, b, text in zip(x, y, setting.labels, strict=True) if not math.isnan(a)]
     pixels = axes.transData.transform([(a, b) for a, b, _ in places]) if places else []
-    taken = [_box(px - 5, py - 5, 10, 10) for px, py in pixels]
+    taken = [box(px - 5, py - 5, 10, 10) for px, py in pixels]
     if line := axes.get_lines():
         on_line = axes.transData.transform(np.transpose(line[0].get_data())[::3])
-        taken += [_box(px - 4, py - 4, 8, 8) for px, py in on_line]
-    inside = axes.get_window_extent()
-    for (a, b, text), (px, py) in zip(places, pixels, strict=True):
-        width, height = 5.4 * len(text) * figure.dpi / 100, 12 * figure.dpi / 100
-        options = [
-            (dx, dy, _box(px + dx + shift * width, py + dy - height / 2, width, height), shift)
-            for dx, shift in ((8, 0.0), (-8, -1.0), (0, -0.5))
-            for dy in (0, 13, -13, 24, -24)
-            if dx or dy
-        ]
-        dx, dy, box, shift = min(options, key=lambda option: _cost(option, taken, inside))
-        taken.append(box)
+        taken += [box(px - 4, py - 4, 8, 8) for px, py in on_line]
+    panel = axes.get_window_extent()
+    inside = (panel.x0, panel.y0, panel.x1, panel.y1)
+    sizes = [(5.4 * len(text) * figure.dpi / 100, 12 * figure.dpi / 100) for _, _, text in places]
+    for (a, b, text), (dx, dy, shift, _) in zip(places, label_places(pixels, sizes, taken, inside), strict=True):
         side = {0.0: "left", -1.0: "right", -0.5: "center"}[shift]
         points = 72 / figure.dpi
         axes.annotate(
@@ -95,20 +89,3 @@ def _name_points(figure: Figure, axes: Axes, setting: Setting, measure: str) -> 
             zorder=4,
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5} if dy else None,
         )
-
-
-def _box(x: float, y: float, width: float, height: float) -> tuple[float, float, float, float]:
-    return x, y, x + width, y + height
-
-
-def _cost(option, taken, inside) -> float:
-    """The cost of a label's position: pixels it would cover, three times those outside the panel, and its distance."""
-    dx, dy, box, _ = option
-    covered = sum(_overlap(box, other) for other in taken)
-    within = _overlap(box, (inside.x0, inside.y0, inside.x1, inside.y1))
-    outside = (box[2] - box[0]) * (box[3] - box[1]) - within
-    return covered + 3 * outside + 0.1 * (abs(dx) + abs(dy))
-
-
-def _overlap(a, b) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -148,7 +148,7 @@ def test_the_page_of_a_ranking_says_what_its_text_says():
     assert report.summary == [ranking.answer()]
     assert f"Take {HOSTILE}: accuracy 90.0 % on 1,040 test images, 10.0 points better than near." in told
     assert "leep alone would have taken near, 10.0 points worse." in told
-    lead, scores, agreement = (section.tables[0] for section in report.sections)
+    lead, scores, agreement = (section.tables[0] for section in report.sections if section.tables)
     assert [row[0].text for row in lead.rows] == [HOSTILE, "near", "far"]
     assert [cell.text for cell in lead.rows[1][1:]] == ["2", "0.800", "0.00", "−0.500", "100 %", "269,722", "MIT"]
     assert lead.rows[1][4].detail == "[−0.600, −0.400]"
@@ -162,7 +162,7 @@ def test_the_page_of_a_ranking_says_what_its_text_says():
 def test_a_ranking_without_verification_says_so():
     scores = tuple(it for it in records() if it.kind == "score")
     report = ranking_report([Ranking(scores, ("leep", "logme"))], [ORIGIN])
-    assert [section.title for section in report.sections] == ["Ranking", "All measures"]
+    assert [section.title for section in report.sections] == ["The sources", "Ranking", "All measures"]
     assert report.summary[0].endswith("Whether it transfers best isn't known: verify by training heads.")
     assert "test accuracy" not in text_of(render_page(report))
 
@@ -172,13 +172,13 @@ def test_several_targets_have_sections_of_their_own():
     report = ranking_report(pair, [ORIGIN])
     assert report.title == "Which source transfers to cats and dogs?"
     titles = [section.title for section in report.sections]
-    assert titles[:2] == ["Ranking for cats", "All measures for cats"]
-    assert titles[3:5] == ["Ranking for dogs", "All measures for dogs"]
+    kinds = ["The sources", "Scores against accuracy", "Ranking", "All measures", "Agreement with accuracy"]
+    assert titles == [f"{kind} for {name}" for name in ("cats", "dogs") for kind in kinds]
 
 
 def test_what_ties_with_the_best_is_marked_by_a_sign():
     tied = [record("near", "leep", -0.5), record("next", "leep", -0.51, draws=(-0.4, -0.6, -0.5))]
-    (section, _) = ranking_report([Ranking(tuple(tied), ("leep",))], [ORIGIN]).sections
+    (_, section, _) = ranking_report([Ranking(tuple(tied), ("leep",))], [ORIGIN]).sections
     assert [(row[1].text, row[1].mark, row[1].meaning) for row in section.tables[0].rows] == [
         ("1", "", ""),
         ("2", "=", "not distinguishable from near"),
@@ -310,6 +310,7 @@ def test_a_page_lists_the_newest_runs(tmp_path):
 def test_measures_beyond_the_most_are_counted():
     names = tuple(f"m{i}" for i in range(50))
     ranking = Ranking(tuple(it for it in many(4, 1, (*names, "head"))), names, "head")
-    _, scores, agreement = (section.tables[0] for section in ranking_report([ranking], [ORIGIN]).sections)
+    sections = ranking_report([ranking], [ORIGIN]).sections
+    _, scores, agreement = (section.tables[0] for section in sections if section.tables)
     assert len(scores.columns) == 41
     assert scores.rest == agreement.rest == "The first 40 of 50 measures are shown; 10 are not."

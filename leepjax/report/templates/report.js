@@ -27,5 +27,21 @@ function sort(head) {
 for (const button of document.querySelectorAll("table.sortable thead button"))
   button.addEventListener("click", () => sort(button.closest("th")));
 
+// Tab reaches one point of a chart, and the arrow keys go from there to the others.
+const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+
+function step(event) {
+  const points = [...event.currentTarget.querySelectorAll(".point")], at = points.indexOf(event.target);
+  const by = steps[event.key];
+  if (!by || at < 0) return;
+  event.preventDefault();
+  const next = points[(at + by + points.length) % points.length];
+  event.target.setAttribute("tabindex", "-1");
+  next.setAttribute("tabindex", "0");
+  next.focus();
+}
+
+for (const chart of document.querySelectorAll("svg.points")) chart.addEventListener("keydown", step);
+
 // Printed pages and links have no closed parts.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
