@@ -161,9 +161,11 @@ def choose(
         ordered, known_looks=steps.known(Look), stop_after=np.inf if allowed.seconds is None else allowed.seconds
     )
     tests = None if held is None else passes_of(held)
-    choosing = Stages(passes, tests, opened, settings, allowed, rules, steps, max(finetune, 1), opened_target.name)
+    choosing = Stages(
+        passes, tests, opened, settings, allowed, rules, steps, max(finetune, 1), opened_target.name, path
+    )
     try:
         choosing.run(finetune, on_progress)
-        return choosing.write(path, command, on_progress)
+        return choosing.write(command, on_progress)
     except KeyboardInterrupt as interrupt:
         raise ChoiceInterrupt(choosing.choice(finished=False), interrupt) from interrupt

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from leepjax.adapting.finetune import finetune as adapt
 from leepjax.adapting.parts import Parts
 from leepjax.callbacks import OVERALL, OnProgress
 from leepjax.choosing.affordable import fitting
@@ -18,13 +18,18 @@ from leepjax.choosing.passes import Passes
 from leepjax.choosing.race import Race, full_cost
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.steps import Judged, Steps, Tuned
-from leepjax.choosing.tune import halve
-from leepjax.choosing.write_chosen import CHOSEN, write_head
+from leepjax.choosing.tune import halve, trained_network
+from leepjax.choosing.write_chosen import write_head, write_tuned
 from leepjax.data.target import Target
+from leepjax.models.source import Source
 from leepjax.opening.sources import Opened, reason_of
+from leepjax.storage.files import remove_folder
 from leepjax.storage.records import Failure
 from leepjax.transfer.recipe import FineTuning
 from leepjax.types import InputError, JudgingSettings
+
+_TUNING = "finetuning"
+"""The folder of the networks that are being fine-tuned, until one of them is chosen and written."""
 
 
 @dataclass
@@ -41,6 +46,8 @@ class Stages:
     steps: Steps
     finalists: int
     name: str
+    path: Path | None = None
+    """Of the network to write."""
     judge: Judge | None = None
     heads: dict[str, JudgedHeads] = field(default_factory=dict)
     tuned: list[Tuned] = field(default_factory=list)
@@ -88,12 +95,12 @@ class Stages:
             path=path,
         )
 
-    def write(self, path: Path | None, command: str, on_progress: OnProgress) -> Choice:
+    def write(self, command: str, on_progress: OnProgress) -> Choice:
         """Write the answer and the trained network."""
         choice = self.choice()
         assert choice is not None
         self.steps.add(choice.chosen())
-        if path is None:
+        if (path := self.path) is None:
             return choice
         source = next(each for each in self.passes.sources if each.name == choice.source)
         try:
@@ -108,6 +115,7 @@ class Stages:
         except InputError as error:  # a user's function, whose weights can't be written
             logging.getLogger("leepjax").warning("The network isn't written: %s", error)
             return choice
+        remove_folder(path.with_name(_TUNING))
         written = self.choice(path=path)
         assert written is not None
         return written
@@ -217,6 +225,7 @@ class Stages:
             self.passes.metric,
             remaining=self._remaining if self.budget.fraction is None else lambda: np.inf,
             known=self.steps.known(Tuned),
+            folder=self._tuning,
             on_progress=on_progress,
         ):
             self.tuned.append(tuned)
@@ -234,17 +243,15 @@ class Stages:
         held = folds == folds.min()
         return self._seen().subset(np.flatnonzero(~held)), self._seen().subset(np.flatnonzero(held)), held
 
-    def _write_tuned(self, path: Path, source, command: str, on_progress: OnProgress) -> None:
+    @property
+    def _tuning(self) -> Path | None:
+        return self.path and self.path.with_name(_TUNING)
+
+    def _write_tuned(self, path: Path, source: Source, command: str, on_progress: OnProgress) -> None:
         train_set, test_set, _ = self._parts()
-
-        def on_step(at):
-            on_progress(f"{source.name}: fine-tuning the network to keep", at.step + 1, at.num_steps)
-
-        epochs = max(each.epochs for each in self.tuned)
-        recipe = FineTuning(seed=self.settings.seed, epochs=epochs)
-        path.with_suffix(".json").unlink(missing_ok=True)  # `check_out` found that it may be replaced
-        parts = Parts(train_set, test_set)
-        adapt(source, parts, recipe=recipe, out=path.parent, name=CHOSEN[:-12], command=command, on_step=on_step)
+        recipe = FineTuning(seed=self.settings.seed, epochs=max(each.epochs for each in self.tuned))
+        train = partial(trained_network, source, train_set, test_set, recipe, self._tuning, on_progress)
+        write_tuned(path, source, Parts(train_set, test_set), recipe, train, command)
 
     def _seen(self) -> Target:
         return self.passes.target.subset(np.arange(self.num_seen))

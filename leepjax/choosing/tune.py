@@ -4,15 +4,18 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from leepjax.adapting.write_source import identity_of
 from leepjax.callbacks import OnProgress
 from leepjax.choosing.steps import Tuned
 from leepjax.data.target import Target
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
-from leepjax.transfer.finetune import fine_tune
+from leepjax.storage.files import remove_folder
+from leepjax.transfer.finetune import Trained, fine_tune
 from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_value
 from leepjax.transfer.recipe import Recipe
 from leepjax.types import Metric
@@ -37,6 +40,7 @@ def halve(
     *,
     remaining: Callable[[], float],
     known: Sequence[Tuned] = (),
+    folder: Path | None = None,
     on_progress: OnProgress,
 ) -> Iterator[Tuned]:
     """Fine-tune sources, the best first, and yield each result; stop before a run that the seconds don't pay for.
@@ -50,6 +54,8 @@ def halve(
         metric: what is measured.
         remaining: the seconds that remain of the budget.
         known: results of an earlier run, which aren't trained again.
+        folder: where the trained networks are kept, as checkpoints: those of the last round, as long as it isn't over
+            also of the one before. None keeps nothing.
         on_progress: called with the steps of a training run.
     """
     left, before = list(sources), {(each.source, each.epochs): each for each in known}
@@ -64,8 +70,18 @@ def halve(
                 if expected > remaining():
                     return
                 try:
-                    tuned = _run(
-                        source, train_set, test_set, replace(recipe, epochs=epochs), metric, heads, on_progress
+                    started = time.perf_counter()
+                    of_round = replace(recipe, epochs=epochs)
+                    trained = trained_network(source, train_set, test_set, of_round, folder, on_progress)
+                    tuned = Tuned(
+                        source=source.name,
+                        epochs=epochs,
+                        metric=metric,
+                        value=metric_value(metric, trained.logits, test_set.labels),
+                        head=metric_value(metric, heads[source.name], test_set.labels),
+                        num_examples=len(test_set),
+                        # A run that goes on from a checkpoint counts what it spent before.
+                        seconds=round(max(time.perf_counter() - started, _seconds_of(trained)), 6),
                     )
                 except NOT_OF_A_SOURCE:
                     raise
@@ -75,24 +91,34 @@ def halve(
             seconds_per_epoch[source.name] = tuned.seconds / epochs
             results.append(tuned)
             yield tuned
+        if folder:
+            _forget(folder, keep=epochs)
         sign = -1 if metric in LOWER_IS_BETTER else 1
         best = sorted(results, key=lambda each: sign * each.value, reverse=True)
         kept = [each.source for each in best[: max(1, len(best) // 2)]]
         left = [source for source in left if source.name in kept]
 
 
-def _run(source, train_set, test_set, recipe, metric, heads, on_progress) -> Tuned:
+def trained_network(
+    source: Source, train_set: Target, test_set: Target, recipe: Recipe, folder: Path | None, on_progress: OnProgress
+) -> Trained:
+    """Fine-tune a source, or go on from its checkpoints in the folder; of a finished run, only read its network."""
+
     def on_step(at):
         on_progress(f"{source.name}: fine-tuning for {recipe.epochs} epochs", at.step + 1, at.num_steps)
 
-    started = time.perf_counter()
-    trained = fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step)
-    return Tuned(
-        source=source.name,
-        epochs=recipe.epochs,
-        metric=metric,
-        value=metric_value(metric, trained.logits, test_set.labels),
-        head=metric_value(metric, heads[source.name], test_set.labels),
-        num_examples=len(test_set),
-        seconds=round(time.perf_counter() - started, 6),
-    )
+    run = identity_of(train_set, test_set, source.identity, recipe)
+    checkpoints = folder and folder / f"{run[:16]}-{recipe.epochs}"
+    options = {"per_epoch": False, "checkpoints": checkpoints, "on_step": on_step}
+    return fine_tune(source, train_set, test_set, recipe=recipe, **options)
+
+
+def _seconds_of(trained: Trained) -> float:
+    return sum(epoch.seconds for epoch in trained.curve)
+
+
+def _forget(folder: Path, keep: int) -> None:
+    """Remove the checkpoints of other rounds than the one with so many epochs."""
+    for checkpoints in folder.glob("*-*"):
+        if not checkpoints.name.endswith(f"-{keep}"):
+            remove_folder(checkpoints)

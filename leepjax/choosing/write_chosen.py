@@ -1,16 +1,19 @@
 """Write the chosen source with its new head, ready for `predict`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from leepjax.adapting.parts import Parts, card
 from leepjax.adapting.retrain import set_head
-from leepjax.adapting.write_source import write_source
+from leepjax.adapting.write_source import finished, identity_of, write_source
 from leepjax.models.card import read_card
 from leepjax.models.source import Source
 from leepjax.storage.files import check_writable
+from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import Head
+from leepjax.transfer.recipe import Recipe
 from leepjax.types import InputError
 
 CHOSEN = "chosen.safetensors"
@@ -59,4 +62,26 @@ def write_head(path: Path, source: Source, head: Head, parts: Parts, accuracy: f
     set_head(network, head)
     made = card(path.stem, source, parts, [], seed, command)
     write_source(network, path, msgspec.structs.replace(made, accuracy=round(accuracy, 6)), None)
+    return path
+
+
+def write_tuned(
+    path: Path, source: Source, parts: Parts, recipe: Recipe, train: Callable[[], Trained], command: str
+) -> Path:
+    """Write a fine-tuned network with its curve, unless an earlier run of the same command wrote it.
+
+    Args:
+        path: of the weights.
+        source: what it was made of.
+        parts: what it was trained on and measured on.
+        recipe: how it was trained.
+        train: returns it; from its checkpoints, if they are there.
+        command: for the card.
+    """
+    identity = identity_of(*parts, "finetune", source.identity, recipe)
+    if finished(path, identity) is None:
+        path.with_suffix(".json").unlink(missing_ok=True)  # `check_out` found that it may be replaced
+        trained = train()
+        made = card(path.stem, source, parts, trained.curve, recipe.seed, command, identity=identity)
+        write_source(trained.model, path, made, parts.test, curve=trained.curve)
     return path
