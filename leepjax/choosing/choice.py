@@ -128,11 +128,17 @@ class Choice:
             leaders=self.leaders,
             trained=self.trained,
             metric=self.metric,
-            value=float("nan") if self.value is None else self.value,
+            value=self.value,
             low=low,
             high=high,
             spent=round(self.spent, 6),
             full_cost=self.full_cost,
+            passed=round(self.passed, 6),
+            race_leaders=self.race.leaders,
+            race_cost=self.race.full_cost,
+            ended=self.race.ended,
+            failures=tuple((failure.source, failure.reason) for failure in self.failures),
+            finished=self.finished,
         )
 
     def _row(self, last: "LastStanding", leaders: tuple[str, ...], judged: Judged | None) -> Row:

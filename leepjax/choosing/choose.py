@@ -16,7 +16,7 @@ from leepjax.choosing.looks import Look
 from leepjax.choosing.passes import Passes, identity_of
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.stages import Stages
-from leepjax.choosing.steps import STEPS, Steps
+from leepjax.choosing.steps import STEPS, Begun, Steps
 from leepjax.choosing.write_chosen import MADE_BY, check_out
 from leepjax.data.split import stratified_order
 from leepjax.engines.opening import open_engine
@@ -144,6 +144,16 @@ def choose(
     cache = Path(cache).absolute() if cache else None
     run = identity_of(ordered, held, opened.sources, metric, seed, test_fraction, allowed, finetune, rules)
     steps = Steps(path and path.with_name(STEPS), run, cache)
+    steps.add(
+        Begun(
+            target=opened_target.name,
+            num_examples=len(ordered),
+            num_test=0 if held is None else len(held),
+            num_classes=len(ordered.classes),
+            metric=metric,
+            confidence=rules.confidence,
+        )
+    )
     passes_of = partial(
         Passes,
         sources=opened.sources,
@@ -168,4 +178,6 @@ def choose(
         choosing.run(finetune, on_progress)
         return choosing.write(command, on_progress)
     except KeyboardInterrupt as interrupt:
-        raise ChoiceInterrupt(choosing.choice(finished=False), interrupt) from interrupt
+        if choice := choosing.choice(finished=False):
+            steps.add(choice.chosen())
+        raise ChoiceInterrupt(choice, interrupt) from interrupt

@@ -6,14 +6,26 @@ from typing import TypeVar
 
 import msgspec
 
-from leepjax.choosing.looks import Look
+from leepjax.choosing.looks import End, Look
 from leepjax.storage.files import unkept_if
 from leepjax.storage.records import append_lines, read_lines
+from leepjax.types import Metric
 
 PASSES = "passes.jsonl"
 """The file of what passes cost, beside the tables in the cache."""
 STEPS = "race.jsonl"
 """The file of steps in the folder that `choose` writes."""
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="kind"):
+    """What is chosen for, and how sources are compared."""
+
+    target: str
+    num_examples: int
+    num_test: int
+    num_classes: int
+    metric: Metric
+    confidence: float
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True, tag="passed", tag_field="kind"):
@@ -66,17 +78,28 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, tag="chosen", tag_field=
     trained: str
     """``head`` or ``finetune``."""
     metric: str
-    value: float
+    value: float | None
     low: float | None
     high: float | None
     spent: float
     """Seconds of passes, compilation, probes, heads and fine-tuning."""
     full_cost: float
     """Expected seconds of passing all images through all sources."""
+    passed: float = 0.0
+    """Seconds of passes alone."""
+    race_leaders: tuple[str, ...] = ()
+    race_cost: float = 0.0
+    """Of `full_cost`, what the race could spend: without the test images."""
+    ended: End | None = None
+    """Why the race was over; None in files of earlier versions."""
+    failures: tuple[tuple[str, str], ...] = ()
+    """Sources that failed, each with its reason."""
+    finished: bool = True
+    """False when the choice was interrupted."""
 
 
-AnyStep = TypeVar("AnyStep", Passed, Look, Judged, Tuned, Chosen)
-Step = Passed | Look | Judged | Tuned | Chosen
+AnyStep = TypeVar("AnyStep", Begun, Passed, Look, Judged, Tuned, Chosen)
+Step = Begun | Passed | Look | Judged | Tuned | Chosen
 
 
 class StepLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,14 +121,18 @@ class Steps:
         self._path, self._run, self._cache = path, run, cache
         lines = read_lines(path, StepLine, "a step of a race", mend=True) if path else []
         self._written = [line.step for line in lines if line.run == run]
+        self._latest = next((line.run for line in reversed(lines) if isinstance(line.step, Begun)), None)
         self.passed = [line.step for line in lines if isinstance(line.step, Passed)]
         """Passes of any run in this folder or the cache: they depend on the source and the images alone."""
         if cache:
             self.passed += read_lines(cache / PASSES, Passed, "a pass", mend=os.access(cache, os.W_OK))
 
     def add(self, step: Step) -> None:
-        """Append a step, unless an earlier run wrote the same."""
-        if self._path and step not in self._written:
+        """Append a step, unless an earlier run wrote the same; the file's last `Begun` is that of the latest run."""
+        is_written = step in self._written
+        if isinstance(step, Begun):
+            is_written = is_written and self._latest == self._run
+        if self._path and not is_written:
             append_lines(self._path, [StepLine(run=self._run, step=step)])
         if self._cache and isinstance(step, Passed):
             with unkept_if(True, self._cache):

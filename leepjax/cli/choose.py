@@ -92,10 +92,10 @@ def _printed_at_interrupt(format: Format) -> "Iterator[None]":
 
 
 def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
-    from leepjax.report.race_page import write_race
+    from leepjax.report.make import write_race
     from leepjax.studies.provenance import this_run
 
-    page = write_race(choice, out, this_run("choose", "", {}, command_line(), seconds))
+    page = write_race(out, choice, this_run("choose", "", {}, command_line(), seconds))
     print(f"leepjax: wrote the page {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 

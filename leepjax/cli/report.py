@@ -12,7 +12,7 @@ def report(folder: Path, /, *, out: Path | None = None, formats: str = "png,svg,
     Parameters
     ----------
     folder
-        The --out folder of leepjax study, rank or sweep.
+        The --out folder of leepjax study, rank, sweep or choose.
     out
         Folder for report.html and figures/; FOLDER/report by default.
     formats

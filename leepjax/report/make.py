@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from leepjax.choosing.choice import Choice
+from leepjax.choosing.read_choice import read_choice
+from leepjax.choosing.steps import STEPS
 from leepjax.ranking import Ranking
 from leepjax.report.page import Origin, Report, render_page
+from leepjax.report.race_page import race_report
 from leepjax.report.ranking_page import ranking_report, rankings_of
 from leepjax.report.runs import RUNS, add_run, origin_of, read_runs
 from leepjax.storage.files import write_atomically
@@ -25,7 +29,7 @@ def make_report(folder: Path, out: Path | None = None, formats: Sequence[str] = 
     """Write the page, and for studies the figures, of the records in a folder.
 
     Args:
-        folder: what ``leepjax study``, ``rank`` or ``sweep`` wrote, or a folder of studies' folders.
+        folder: what ``leepjax study``, ``rank``, ``sweep`` or ``choose`` wrote, or a folder of studies' folders.
         out: folder of ``report.html`` and ``figures/``; `folder`/report by default.
         formats: of the figures' files; the page embeds its own copies.
 
@@ -38,9 +42,11 @@ def make_report(folder: Path, out: Path | None = None, formats: Sequence[str] = 
     if unknown := sorted({*formats} - {*FORMATS}):
         raise InputError(f"report: expected formats among {', '.join(FORMATS)}, got {unknown[0]!r}; name some of them.")
     if not folder.is_dir():
-        raise InputError(f"report: expected a folder that leepjax study, rank or sweep wrote, got {folder}; pass one.")
+        raise InputError(
+            f"report: expected a folder that leepjax study, rank, sweep or choose wrote, got {folder}; pass one."
+        )
     out = folder / "report" if out is None else out
-    report = _studies(folder, out, formats) if _has_studies(folder) else _rankings(folder, out)
+    report = _studies(folder, out, formats) if _has_studies(folder) else _race(folder, out) or _rankings(folder, out)
     return write_page(out, report)
 
 
@@ -54,6 +60,11 @@ def write_page(out: Path, report: Report) -> Path:
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
     """Record the run that measured rankings, and write their page."""
     return write_page(out, ranking_report(rankings, origins_of(add_run(out, run)), records=RESULTS))
+
+
+def write_race(out: Path, choice: Choice, run: Provenance) -> Path:
+    """Record the run that chose a source, and write its page."""
+    return write_page(out, race_report(choice, origins_of(add_run(out, run))))
 
 
 def _has_studies(folder: Path) -> bool:
@@ -70,6 +81,25 @@ def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
     command = shlex.join(["leepjax", "report", str(folder), *elsewhere])
     analysis = analyse([outcome for study in studies for outcome in study.outcomes])
     return studies_report(studies, analysis, draw_all(analysis, out / FIGURES, formats), command, FIGURES)
+
+
+def _race(folder: Path, out: Path) -> Report | None:
+    """The page of the latest choice; None in a folder without steps of one, or where a ranking was made later.
+
+    Raises:
+        InputError: for steps without a look or of an earlier version, where there is no ranking either.
+    """
+    steps, results = folder / STEPS, folder / RESULTS
+    if not steps.is_file() or (results.is_file() and results.stat().st_mtime > steps.stat().st_mtime):
+        return None
+    choice = read_choice(steps)
+    if choice is None and not results.is_file():
+        raise InputError(
+            f"report: expected a race with at least one look in {steps}, got none, or one of an earlier leepjax; run "
+            "the same leepjax choose again."
+        )
+    records = Path(os.path.relpath(steps, out)).as_posix()
+    return choice and race_report(choice, origins_of(read_runs(folder)) or [Origin("leepjax choose")], records)
 
 
 def _rankings(folder: Path, out: Path) -> Report:

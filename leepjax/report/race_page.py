@@ -1,31 +1,23 @@
 """The page of a choice: the answer, the race, what it saved, and the numbers."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.steps import STEPS
 from leepjax.choosing.words import duration, sentences
-from leepjax.report.make import origins_of, write_page
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
 from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
-from leepjax.report.runs import add_run
-from leepjax.studies.outcome import Provenance
 
 _CAPTION = "Who was dropped when, on how many images, and by what margin"
 
 
-def write_race(choice: Choice, out: Path, run: Provenance) -> Path:
-    """Record the run that chose a source, and write its page."""
-    return write_page(out, race_report(choice, origins_of(add_run(out, run))))
-
-
-def race_report(choice: Choice, origins: Sequence[Origin]) -> Report:
+def race_report(choice: Choice, origins: Sequence[Origin], records: str = STEPS) -> Report:
     """The page of a choice.
 
     Args:
         choice: the answer.
         origins: the commands that found it.
+        records: path of the steps relative to the page.
     """
     race, standings = choice.race, last_standings(choice.race)
     share = f"{100 * choice.saved / race.full_cost:.0f} %" if race.full_cost > 0 else "0 %"
@@ -49,7 +41,7 @@ def race_report(choice: Choice, origins: Sequence[Origin]) -> Report:
             _looks_section(choice, origins),
             *([_failures_section(choice, origins)] if choice.failures else []),
         ],
-        STEPS,
+        records,
     )
 
 

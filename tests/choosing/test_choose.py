@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +12,10 @@ from cheap_heads import least_squares
 import leepjax
 from leepjax.choosing.choose import ChoiceInterrupt, choose
 from leepjax.choosing.passes import pass_part
+from leepjax.choosing.read_choice import read_choice
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.steps import STEPS, StepLine
+from leepjax.report.make import make_report
 from leepjax.storage.records import read_lines
 from leepjax.types import InputError
 
@@ -93,7 +96,7 @@ def test_the_blind_source_sees_only_the_first_part(choice):
 def test_each_step_is_a_line(choice, folder):
     lines = read_lines(folder / "out" / STEPS, StepLine, "a step")
     kinds = [type(line.step).__name__ for line in lines]
-    assert kinds[:4] == ["Passed"] * 3 + ["Look"]
+    assert kinds[:5] == ["Begun"] + ["Passed"] * 3 + ["Look"]
     assert kinds[-1] == "Chosen"
     assert lines[-1].step.source == choice.source
     assert len({line.run for line in lines}) == 1
@@ -109,6 +112,40 @@ def test_the_same_command_answers_from_what_is_there(choice, folder, monkeypatch
     again = chosen(folder / "out", folder / "cache")
     assert (again.source, again.leaders, again.race) == (choice.source, choice.leaders, choice.race)
     assert (folder / "out" / STEPS).read_bytes() == before
+
+
+def test_the_choice_can_be_read_from_its_steps(choice, folder, tmp_path):
+    steps = folder / "out" / STEPS
+    read = read_choice(steps)
+    assert str(read) == str(choice)
+    assert (read.race, read.judged, read.leaders) == (choice.race, choice.judged, choice.leaders)
+    path = make_report(folder / "out", tmp_path)
+    page = path.read_text("utf-8")
+    assert f"Take {choice.source}" in page
+    assert page.count(">Which source to take for ") == 2
+    assert all(each.source in page for each in choice.judged)
+    (link,) = set(re.findall(r'href="([^"#]*race.jsonl)"', page)) or {"../out/race.jsonl"}
+    assert link.endswith("out/race.jsonl")
+
+
+def test_of_a_killed_run_the_page_shows_the_looks(choice, folder, tmp_path):
+    lines = (folder / "out" / STEPS).read_text("utf-8").splitlines(keepends=True)
+    after_look = next(at for at, line in enumerate(lines) if '"kind":"look"' in line) + 1
+    (tmp_path / STEPS).write_text("".join(lines[:after_look]), "utf-8")
+    read = read_choice(tmp_path / STEPS)
+    assert (read.finished, read.race.ended, read.judged) == (False, "stopped", ())
+    assert set(read.leaders) == set(choice.race.looks[0].survivors)
+    assert "it was interrupted" in make_report(tmp_path).read_text("utf-8")
+    (tmp_path / STEPS).write_text("".join(lines[:2]), "utf-8")
+    with pytest.raises(InputError, match=r"^report: expected a race with at least one look in .*race.jsonl, got none"):
+        make_report(tmp_path)
+
+
+def test_the_page_shows_the_latest_of_several_choices(tmp_path, folder):
+    cache = folder / "cache"
+    for seed in (0, 1, 0):
+        latest = chosen(tmp_path, cache, seed=seed, sources=[GOOD, OTHER])
+        assert str(read_choice(tmp_path / STEPS)) == str(latest)
 
 
 def test_an_interrupt_answers_with_what_is_known_and_the_same_command_goes_on(tmp_path):
@@ -127,11 +164,12 @@ def test_an_interrupt_answers_with_what_is_known_and_the_same_command_goes_on(tm
     assert known.value is None
     assert "the same command goes on" in str(known)
     assert "isn't known" in str(known)
+    assert str(read_choice(tmp_path / "out" / STEPS)) == str(known)
     finished = chosen(tmp_path / "out", tmp_path / "cache")
     assert finished.finished
     lines = (tmp_path / "out" / STEPS).read_text("utf-8").splitlines()
     assert len(lines) == len(set(lines))
-    passes = [line.step.key for line in read_lines(tmp_path / "out" / STEPS, StepLine, "a step")[:3]]
+    passes = [line.step.key for line in read_lines(tmp_path / "out" / STEPS, StepLine, "a step")[1:4]]
     assert len(set(passes)) == 3
 
 

@@ -107,7 +107,7 @@ ONE_SENTENCE = {
     "pretrain tiny.npz --test tiny.npz --name x --epochs 0 --classes ,": "classes: ",
     "pretrain tiny.npz --test tiny.npz --name x --epochs -1": "epochs",
     "pretrain tiny.npz --test tiny.npz --name x --batch-size 0": "batch_size",
-    "report nowhere": "report: expected a folder that leepjax study, rank or sweep wrote, got nowhere; pass one.",
+    "report nowhere": "report: expected a folder that leepjax study, rank, sweep or choose wrote, got nowhere;",
     "report empty": "report: expected records of studies or rankings in empty, got none; run leepjax study",
     "report empty --formats gif": "report: expected formats among png, svg, pdf, got 'gif'; name some of them.",
     "retrain nowhere --source random": "target: expected a folder, an .npz or one of digits, got 'nowhere'",
