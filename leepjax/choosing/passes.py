@@ -19,7 +19,7 @@ from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.steps import Passed
 from leepjax.data.target import Target
 from leepjax.engines.units import Engine, Unit
-from leepjax.extraction.extract import extract, table_key
+from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
 from leepjax.storage.files import digest
@@ -46,10 +46,16 @@ class PartOfSource(Unit):
 
     part: Target
     source: Source
+    in_cache: bool
+    """Whether the table needs only to be read."""
 
     @property
     def name(self) -> str:
         return self.source.name
+
+    @property
+    def is_known(self) -> bool:
+        return self.in_cache
 
     @property
     def shared(self) -> tuple[Target, Source]:
@@ -191,7 +197,9 @@ class Passes:
         return sum(map(len, self._features[source]))
 
     def _unit(self, source: int, num_examples: int) -> PartOfSource:
-        return PartOfSource(self._part(self.seen(source), num_examples), self.sources[source])
+        part, network = self._part(self.seen(source), num_examples), self.sources[source]
+        in_cache = self._cache is not None and table_path(self._cache, table_key(network, part)).exists()
+        return PartOfSource(part, network, in_cache)
 
     def _part(self, start: int, stop: int) -> Target:
         """One object for a part, which all of its units share."""
