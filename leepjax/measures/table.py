@@ -117,7 +117,11 @@ _TABLE = (
 
 MEASURES: dict[str, Measure] = {row.name: row for row in _TABLE}
 
-DEFAULT_MEASURES = tuple(row.name for row in _TABLE if row.default)
+LEADING = "logme"
+"""Orders sources by default where no head was trained: of these measures the one that loses least by its first choice
+in the benchmark of decisions (`docs/choosing.md`)."""
+
+DEFAULT_MEASURES = (LEADING, *(row.name for row in _TABLE if row.default and row.name != LEADING))
 """What rankings, sweeps and studies score by default: the paper's measures and related ones that take few passes."""
 
 

@@ -39,7 +39,7 @@ def answer_of(ranking: "Ranking") -> str:
         text = f"Take {ranking.best} (or {_any(others)}: the {count} can't be distinguished on {examples})."
     else:
         text = f"Take {ranking.best}: {_level(ranking, best.value)} on {examples}{_lead_over_next(ranking)}."
-    return f"{text}{_cheaper(ranking)}{_by_measure_alone(ranking)}"
+    return f"{text}{_cheaper(ranking)}{_by_measures_alone(ranking)}"
 
 
 def _unverified(ranking: "Ranking") -> str:
@@ -79,17 +79,26 @@ def _cheaper(ranking: "Ranking") -> str:
     return f" {fastest} is {times:.1f} times as fast." if times >= 2 else ""
 
 
-def _by_measure_alone(ranking: "Ranking") -> str:
-    """What the first measure would have chosen without verification."""
-    lead, verified = ranking.measures[0], ranking.records_of(ranking.verified_by)
-    taken = ranking.best_by(lead)
-    if len(ranking.sources) == 1 or taken is None or taken not in verified or math.isnan(verified[taken].worth):
+def _by_measures_alone(ranking: "Ranking") -> str:
+    """What the first measure would have chosen without verification; and LEEP, where it would have chosen another."""
+    if len(ranking.sources) == 1:
+        return ""
+    lead = ranking.measures[0]
+    text = _by_measure_alone(ranking, lead)
+    if "leep" in ranking.measures and ranking.best_by("leep") != ranking.best_by(lead):
+        text += _by_measure_alone(ranking, "leep")
+    return text
+
+
+def _by_measure_alone(ranking: "Ranking", measure: str) -> str:
+    verified, taken = ranking.records_of(ranking.verified_by), ranking.best_by(measure)
+    if taken is None or taken not in verified or math.isnan(verified[taken].worth):
         return ""
     if taken == ranking.best:
-        return f" {lead} alone would have taken it, too."
+        return f" {measure} alone would have taken it, too."
     if taken in ranking.tied_with_best:
-        return f" {lead} alone would have taken {taken}, which is one of these."
-    return f" {lead} alone would have taken {taken}, {_difference(ranking, ranking.best, taken)} worse."
+        return f" {measure} alone would have taken {taken}, which is one of these."
+    return f" {measure} alone would have taken {taken}, {_difference(ranking, ranking.best, taken)} worse."
 
 
 def _difference(ranking: "Ranking", better: str, worse: str) -> str:
