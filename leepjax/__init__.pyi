@@ -1,5 +1,7 @@
 """The public names of leepjax and where they are defined; `leepjax.exports` reads them here at run time."""
 
+from leepjax.agreement.truth import Verification as Verification
+from leepjax.agreement.verify_files import verify as verify
 from leepjax.choosing.choice import Choice as Choice
 from leepjax.choosing.choose import choose as choose
 from leepjax.data.preprocessing import Preprocessing as Preprocessing

@@ -23,7 +23,19 @@ Verify = Literal["head", "ridge", "finetune", "none"]
 """How the sources of a ranking are verified: what is trained."""
 
 Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "auroc"]
-"""What verification measures on test examples; of log_loss, lower is better."""
+"""What verification measures on test examples."""
+
+LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss"})
+"""The metrics of which lower is better; of all others, higher is."""
+
+METRICS: dict[str, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log-loss",
+    "auroc": "AUROC",
+}
+"""Metric → its name in sentences and headings."""
 
 
 @dataclass(frozen=True)

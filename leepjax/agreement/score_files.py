@@ -14,7 +14,7 @@ from leepjax.storage.record_groups import chosen_groups, groups
 from leepjax.storage.records import Record, read_records
 from leepjax.storage.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
 from leepjax.tables import some, text_of_csv_cell
-from leepjax.types import InputError, unknown_name
+from leepjax.types import LOWER_IS_BETTER, METRICS, InputError, Metric, unknown_name
 
 RECORDED = ("results.jsonl", "outcomes.jsonl")
 """What is read of a folder: the records of rank and sweep, or the outcomes of a study."""
@@ -45,15 +45,19 @@ class _Outcome(msgspec.Struct):
     scores: dict[str, float | None]
 
 
-def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str = "accuracy") -> list[Score]:
+def read_scores(
+    path: Path, measures: Sequence[str] | None = None, accuracy: str = "accuracy", metric: Metric = "accuracy"
+) -> list[Score]:
     """The scores in a file: a CSV, the records of rank and sweep, the outcomes of a study, or a folder with either.
 
     Of records that several commands wrote, it takes for each target the newest complete group of records that compare
     (`chosen_groups`). A warning names the groups that are taken and those that are left out.
 
     A CSV has a column source (or model), may have a column target (or dataset), and either a column for each measure or
-    the columns measure and value. `measures` chooses among them; by default all columns but `accuracy` are measures. Of
-    a study, the tasks are the targets, and heads' scores come before fine-tuning's, which may be of smaller images.
+    the columns measure and value. `measures` chooses among them; by default all columns are measures but the one named
+    by `accuracy` and those named as metrics. Of a study, the tasks are the targets, and heads' scores come before
+    fine-tuning's, which may be of smaller images. A warning says when records were verified by another metric than
+    `metric`.
 
     Raises:
         InputError: for a file that isn't there or isn't one of these, columns or measures that it lacks, and cells that
@@ -61,7 +65,7 @@ def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str
     """
     path = _recorded(path) if path.is_dir() else path
     sheet = path == STDIN or path.suffix.lower() in (".csv", ".tsv")
-    scores = _from_csv(path, measures, accuracy) if sheet else _from_json_lines(path)
+    scores = _from_csv(path, measures, accuracy) if sheet else _from_json_lines(path, metric)
     if not scores and not sheet and path.name not in RECORDED:
         scores = _from_csv(path, measures, accuracy)
     known = list(dict.fromkeys(score.measure for score in scores))
@@ -73,28 +77,34 @@ def read_scores(path: Path, measures: Sequence[str] | None = None, accuracy: str
     return [score for score in scores if measures is None or score.measure in measures]
 
 
-def read_truth(path: Path, accuracy: str = "accuracy") -> list[Accuracy]:
-    """The accuracies in a CSV with columns source (or model), target (or dataset) where there are several, `accuracy`.
+def read_truth(path: Path, accuracy: str = "accuracy", metric: Metric = "accuracy") -> list[Accuracy]:
+    """What a CSV states of a metric, in its columns source (or model), target (or dataset), if several, and `accuracy`.
 
     Raises:
-        InputError: for a file that isn't there or isn't a CSV, a column that it lacks, a cell that isn't a number, and
-            a source that stands there twice for one target.
+        InputError: for a file that isn't there or isn't a CSV, a column that it lacks, a cell that isn't a number, a
+            log-loss below 0, and a source that stands there twice for one target.
     """
     sheet = _read_csv(path)
     if accuracy not in sheet.columns:
+        stated = next((name for name in METRICS if name in sheet.columns), None)
         raise InputError(
-            f"verify: expected a column {accuracy} in {path}, got {', '.join(sheet.columns) or 'none'}; name it with "
-            "--accuracy."
+            f"verify: expected a column {accuracy} in {path}, got {', '.join(sheet.columns) or 'none'}; "
+            + (f"choose --metric {stated}." if stated else "name it with --accuracy.")
         )
     found: dict[tuple[str, str], Accuracy] = {}
     for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True):
         value = _number(row[accuracy], accuracy, line, path, there=True)
+        if metric in LOWER_IS_BETTER and value < 0:
+            raise InputError(
+                f"verify: expected {METRICS[metric]} >= 0 in row {line} of {path}, got {value:g}; lower is better: "
+                "write the loss itself, not its negative."
+            )
         if place in found:
             name = " on ".join(filter(None, place))
             raise InputError(f"verify: expected each source once in {path}, got {name} again in row {line}; drop one.")
         found[place] = Accuracy(*place, value)
     if not found:
-        raise InputError(f"verify: expected accuracies in {path}, got no row; add some.")
+        raise InputError(f"verify: expected a row for each source in {path}, got none; add some.")
     return list(found.values())
 
 
@@ -105,19 +115,19 @@ def _recorded(folder: Path) -> Path:
     raise InputError(f"verify: expected {' or '.join(RECORDED)} in {folder}, got neither; pass what rank --out wrote.")
 
 
-def _from_json_lines(path: Path) -> list[Score]:
+def _from_json_lines(path: Path, metric: Metric) -> list[Score]:
     if not path.is_file():
         raise InputError(f"verify: expected scores at {path}, got no file; check the path.")
     # Lines that are no records are warnings, unless the file holds a study's outcomes.
     records = read_records(path) if any(True for _ in _lines(path, Record)) else []
-    return _recorded_scores(path, records) or [
+    return _recorded_scores(path, records, metric) or [
         Score(outcome.source, outcome.task, measure, _value(value))
         for outcome in _scored(_lines(path, _Outcome))
         for measure, value in outcome.scores.items()
     ]
 
 
-def _recorded_scores(path: Path, records: Sequence[Record]) -> list[Score]:
+def _recorded_scores(path: Path, records: Sequence[Record], metric: Metric) -> list[Score]:
     found = groups(records)
     taken = chosen_groups(found)
     of_taken = set(map(id, taken))
@@ -127,6 +137,14 @@ def _recorded_scores(path: Path, records: Sequence[Record]) -> list[Score]:
             path,
             some([str(group) for group in taken]),
             some([str(group) for group in reversed(left)]),
+        )
+    recorded = {record.metric for group in taken for record in group.records if record.kind == "verify"}
+    if others := sorted(METRICS.get(name, name) for name in recorded - {metric, ""}):
+        logging.getLogger("leepjax").warning(
+            "verify: %s was verified by %s, which isn't compared here: its scores are compared with %s of the truth.",
+            path,
+            " and ".join(others),
+            METRICS[metric],
         )
     return [
         Score(record.source, group.target, record.measure, _value(record.value))
@@ -166,10 +184,11 @@ def _from_csv(path: Path, measures: Sequence[str] | None, accuracy: str) -> list
             for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True)
             if row.get("kind", "score") == "score"
         ]
-    others = [name for name in sheet.columns if name not in (*_SOURCE, *_TARGET, accuracy)]
+    columns = [name for name in sheet.columns if name not in (*_SOURCE, *_TARGET, accuracy)]
     for name in measures or ():
-        if name not in others:
-            raise unknown_name("measures", name, others)
+        if name not in columns:
+            raise unknown_name("measures", name, columns)
+    others = [name for name in columns if name not in METRICS]
     return [
         Score(*place, name, _number(row[name], name, line, path))
         for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True)

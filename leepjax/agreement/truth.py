@@ -1,4 +1,4 @@
-"""Scores against accuracies that somebody else measured: joined by source and target, and every statistic of both."""
+"""Scores against accuracies (or another metric) measured elsewhere: joined by source and target, and compared."""
 
 import itertools
 import math
@@ -15,7 +15,7 @@ from leepjax.agreement.of_rows import statistics_of_rows
 from leepjax.agreement.statistics import STATISTICS, p_value
 from leepjax.printable import printable
 from leepjax.tables import Format, Row, render, some
-from leepjax.types import InputError
+from leepjax.types import LOWER_IS_BETTER, METRICS, InputError, Metric
 
 Over = Literal["sources", "targets"]
 
@@ -55,6 +55,7 @@ class Accuracy(NamedTuple):
     target: str
     """Empty where there is only one."""
     value: float
+    """Or that of another metric, as it was measured."""
 
 
 class Comparison(NamedTuple):
@@ -73,19 +74,21 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Verification:
-    """Every measure in every group against accuracies; ``print(verification)`` shows the tables."""
+    """Every measure in every group against a metric; ``print(verification)`` shows the tables."""
 
     comparisons: tuple[Comparison, ...]
     over: Over
     without_accuracy: tuple[str, ...]
-    """Sources, on targets, that have scores and no accuracy."""
+    """Sources, on targets, that have scores and no value of the metric."""
     without_score: tuple[str, ...]
     resamples: int = RESAMPLES
     """Of the items, for the intervals that resample them."""
+    metric: Metric = "accuracy"
+    """What is compared with the scores; one of which lower is better is negated first."""
 
     def to_records(self) -> list[Row]:
         """One flat dictionary for each comparison; None where a number is undefined."""
-        return [_record(comparison, self.over) for comparison in self.comparisons]
+        return [_record(comparison, self.over, self.metric) for comparison in self.comparisons]
 
     def render(self, format: Format = "table") -> str:
         """The comparisons as text; JSON and CSV hold `to_records`, the others tables for people, and the remarks."""
@@ -94,7 +97,8 @@ class Verification:
         parts = []
         for group, of_group in itertools.groupby(self._shown(), lambda comparison: comparison.group):
             rows = list(of_group)
-            for title, row in (("agreement with accuracy", _agreement_row), ("what choosing by it gives", _choice_row)):
+            agreement = f"agreement with {METRICS[self.metric]}"
+            for title, row in ((agreement, _agreement_row), ("what choosing by it gives", _choice_row)):
                 parts.append(render([row(c) for c in rows], format, f"{group or 'Scores'}: {title}"))
         if (more := len(self.comparisons) - _MOST_SHOWN) > 0:
             parts.append(f"{more:,} more comparisons aren't shown; JSON and CSV hold all of them.")
@@ -113,11 +117,17 @@ class Verification:
         if len(sizes) > 3:  # the notes of the sizes between lie between
             sizes = [sizes[0], sizes[-1]]
         remarks = [significance_note(n, self.over) for n in sizes]
+        if self.metric in LOWER_IS_BETTER:
+            name = METRICS[self.metric]
+            remarks.append(
+                f"Lower {name} is better: correlations are with its negative, so that positive ones mean agreement, "
+                "and Rel@k is undefined."
+            )
         if self.resamples < RESAMPLES:
             remarks.append(f"Each interval is of {self.resamples} resamples, as there are many comparisons.")
-        for what, names in (("an accuracy", self.without_accuracy), ("a score", self.without_score)):
+        for what, names in ((METRICS[self.metric], self.without_accuracy), ("score", self.without_score)):
             if names:
-                remarks.append(f"Left out for want of {what}: {some(names)}.")
+                remarks.append(f"Left out for want of {'an' if what[0] in 'aA' else 'a'} {what}: {some(names)}.")
         return remarks
 
     def __str__(self) -> str:
@@ -125,11 +135,17 @@ class Verification:
 
 
 def verify(
-    scores: Sequence[Score], truth: Sequence[Accuracy], *, over: Over = "sources", seed: int = 0
+    scores: Sequence[Score],
+    truth: Sequence[Accuracy],
+    *,
+    over: Over = "sources",
+    metric: Metric = "accuracy",
+    seed: int = 0,
 ) -> Verification:
-    """Every measure's scores against accuracies, with intervals over the sources (or the targets).
+    """Compare every measure's scores with accuracies, or another metric, with intervals over the sources (or targets).
 
-    A bootstrap's, but for correlations of fewer than 30 items: see `leepjax.agreement.few_sources`.
+    Correlations of fewer than 30 items have the intervals of `leepjax.agreement.few_sources`, all others a bootstrap's.
+    Of a metric of which lower is better, the negative is compared: a positive correlation always means agreement.
 
     Scores and accuracies are joined by source and target; where one side names no target, the other must be of one.
 
@@ -139,11 +155,12 @@ def verify(
     """
     scores, truth = _with_targets(scores, truth)
     values = _distinct((s, (*_place(s), s.measure), s.measure) for s in scores)
-    accuracies = _distinct((a, _place(a), "accuracy") for a in truth)
+    accuracies = _distinct((a, _place(a), METRICS[metric]) for a in truth)
+    sign = -1 if metric in LOWER_IS_BETTER else 1
     groups = {(_group(score, over), score.measure): [] for score in values.values()}
     for score in values.values():
         if accuracy := accuracies.get(_place(score)):
-            groups[_group(score, over), score.measure].append((score.value, accuracy.value))
+            groups[_group(score, over), score.measure].append((score.value, sign * accuracy.value))
     columns = {named: _columns(pairs) for named, pairs in groups.items()}
     resamples = _num_resamples(columns.values())
     with threadpool_limits(1, "blas"):  # the matrices are small
@@ -151,13 +168,13 @@ def verify(
     scored = {_place(score): None for score in scores}
     if not scored.keys() & accuracies.keys():
         raise InputError(
-            f"verify: expected sources with score and accuracy, got no common ones, such as {_name_of(scores[0])} "
-            f"with a score and {_name_of(truth[0])} with an accuracy; name them alike."
+            f"verify: expected sources with score and {METRICS[metric]}, got no common ones, such as "
+            f"{_name_of(scores[0])} among the scores and {_name_of(truth[0])} in the truth; name them alike."
         )
-    _check_enough(comparisons, over)
+    _check_enough(comparisons, over, metric)
     without_accuracy = tuple(_name_of(place) for place in scored if place not in accuracies)
     without_score = tuple(_name_of(place) for place in accuracies if place not in scored)
-    return Verification(comparisons, over, without_accuracy, without_score, resamples)
+    return Verification(comparisons, over, without_accuracy, without_score, resamples, metric)
 
 
 def _with_targets(scores: Sequence[Score], truth: Sequence[Accuracy]) -> tuple[list[Score], list[Accuracy]]:
@@ -231,11 +248,11 @@ def _compare(columns: Mapping[_Named, np.ndarray], resamples: int, seed: int) ->
         yield Comparison(*named, len(x), num_ties, p, dict(zip(STATISTICS, found, strict=True)))
 
 
-def _check_enough(comparisons: Sequence[Comparison], over: Over) -> None:
+def _check_enough(comparisons: Sequence[Comparison], over: Over, metric: Metric) -> None:
     most = max(comparisons, key=lambda comparison: comparison.n)
     if most.n < FEWEST:
         raise InputError(
-            f"verify: expected at least {FEWEST} {over} with score and accuracy, got at most {most.n} "
+            f"verify: expected at least {FEWEST} {over} with score and {METRICS[metric]}, got at most {most.n} "
             f"({most.measure}{f', {most.group}' if most.group else ''}); add {over} to both files."
         )
 
@@ -251,8 +268,9 @@ def _choice_row(comparison: Comparison) -> Row:
     return {"measure": comparison.measure, **shown}
 
 
-def _record(comparison: Comparison, over: Over) -> Row:
+def _record(comparison: Comparison, over: Over, metric: Metric) -> Row:
     row: Row = {"target" if over == "sources" else "source": comparison.group, "measure": comparison.measure}
+    row["metric"] = metric
     row |= {"n": comparison.n, "ties": comparison.ties, "p_value": comparison.p_value}
     for name, (value, low, high) in comparison.statistics.items():
         row |= {name: value, f"{name}_low": low, f"{name}_high": high}

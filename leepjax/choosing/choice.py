@@ -13,8 +13,7 @@ from leepjax.choosing.steps import Chosen, Judged, Tuned
 from leepjax.choosing.words import sentences
 from leepjax.storage.records import Failure
 from leepjax.tables import Format, Row, render
-from leepjax.transfer.metric_draws import LOWER_IS_BETTER
-from leepjax.types import Metric
+from leepjax.types import LOWER_IS_BETTER, Metric
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.ranking.verify_source import metric_interval
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.head import Head, retrain_head
-from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_draws, metric_value
-from leepjax.types import InputError, JudgingSettings
+from leepjax.transfer.metric_draws import metric_draws, metric_value
+from leepjax.types import LOWER_IS_BETTER, InputError, JudgingSettings
 
 RESAMPLES = 400
 _FEW = 1000

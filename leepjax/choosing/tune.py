@@ -16,9 +16,9 @@ from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
 from leepjax.storage.files import remove_folder
 from leepjax.transfer.finetune import Trained, fine_tune
-from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_value
+from leepjax.transfer.metric_draws import metric_value
 from leepjax.transfer.recipe import Recipe
-from leepjax.types import Metric
+from leepjax.types import LOWER_IS_BETTER, Metric
 
 
 def epochs_of_rounds(epochs: int, sources: int) -> list[int]:

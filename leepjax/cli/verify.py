@@ -1,13 +1,12 @@
 """``leepjax verify``: compare scores with accuracies measured elsewhere."""
 
 import sys
-from pathlib import Path
 from typing import Literal
 
 from leepjax.cli.options import TextPath, names_of
 from leepjax.printable import printable
 from leepjax.tables import Format
-from leepjax.types import InputError
+from leepjax.types import Metric
 
 
 def verify(
@@ -15,7 +14,8 @@ def verify(
     /,
     *,
     truth: TextPath,
-    accuracy: str = "accuracy",
+    metric: Metric | None = None,
+    accuracy: str | None = None,
     measures: str | None = None,
     over: Literal["sources", "targets"] = "sources",
     seed: int = 0,
@@ -32,9 +32,11 @@ def verify(
         columns source (or model), target (or dataset) if there are several, and one per measure.
     truth
         A CSV, or JSON lines of objects, with the columns source (or model), target (or dataset) if there are several,
-        and accuracy; - for stdin, here or for the records.
+        and accuracy or another metric; - for stdin, here or for the records.
+    metric
+        What the truth states; lower log_loss is better. By default accuracy, or the metric that --accuracy names.
     accuracy
-        The column of accuracies, or of any other number where higher is better.
+        The column of the truth that holds it; by default the one with the metric's name.
     measures
         Names separated by commas; all by default.
     over
@@ -44,15 +46,11 @@ def verify(
     format
         Output format; with JSON and CSV, items without a partner are reported on stderr.
     """
-    from leepjax.agreement.score_files import read_scores, read_truth
-    from leepjax.agreement.truth import verify as hold
+    from leepjax.agreement.verify_files import verify as verify_files
 
-    if records == truth == Path("-"):
-        raise InputError(
-            "verify: expected only one of records and truth on stdin, got both; pass a file for one of them."
-        )
-    chosen = names_of(measures)
-    verification = hold(read_scores(records, chosen, accuracy), read_truth(truth, accuracy), over=over, seed=seed)
+    verification = verify_files(
+        records, truth, metric=metric, accuracy=accuracy, measures=names_of(measures), over=over, seed=seed
+    )
     print(verification.render(format))  # noqa: T201
     if format in ("json", "csv"):
         print("\n".join(map(printable, verification.remarks())), file=sys.stderr)  # noqa: T201

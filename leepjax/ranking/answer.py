@@ -5,18 +5,10 @@ from typing import TYPE_CHECKING
 
 from leepjax.agreement.correlation import significance_note
 from leepjax.tables import some
+from leepjax.types import METRICS
 
 if TYPE_CHECKING:
     from leepjax.ranking.ranking import Ranking
-
-METRICS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "log_loss": "log-loss",
-    "auroc": "AUROC",
-}
-"""Metric of a verification → its name in sentences and headings."""
 
 _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from leepjax.agreement.correlation import Interval
 from leepjax.printable import printable
-from leepjax.ranking.answer import METRICS, per_cent
+from leepjax.ranking.answer import per_cent
 from leepjax.storage.records import Record
 from leepjax.tables import Format, Row, render
+from leepjax.types import METRICS
 
 if TYPE_CHECKING:
     from leepjax.ranking.ranking import Ranking

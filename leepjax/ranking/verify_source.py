@@ -14,10 +14,10 @@ from leepjax.ranking.plan import Plan
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.finetune import fine_tune
 from leepjax.transfer.head import Head, retrain_head
-from leepjax.transfer.metric_draws import LOWER_IS_BETTER, metric_draws, metric_value
+from leepjax.transfer.metric_draws import metric_draws, metric_value
 from leepjax.transfer.recipe import FineTuning
 from leepjax.transfer.ridge import fit_ridge
-from leepjax.types import JudgingSettings
+from leepjax.types import LOWER_IS_BETTER, JudgingSettings
 
 
 class Verified(NamedTuple):

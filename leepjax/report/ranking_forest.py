@@ -3,7 +3,6 @@
 import math
 
 from leepjax.ranking import Ranking
-from leepjax.ranking.answer import METRICS
 from leepjax.ranking.show import heading
 from leepjax.report.page import Figure
 from leepjax.report.svg import (
@@ -22,6 +21,7 @@ from leepjax.report.svg import (
     text,
 )
 from leepjax.storage.records import Record
+from leepjax.types import METRICS
 
 MOST_ROWS = 40
 """How many sources are drawn, the best first."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
-from leepjax.ranking.answer import METRICS
 from leepjax.report.page import Origin, Report, Section, duration
 from leepjax.report.ranking_forest import forest
 from leepjax.report.ranking_panels import score_panels
@@ -24,7 +23,7 @@ from leepjax.report.ranking_tables import (
 from leepjax.storage.record_groups import Group, chosen_groups, groups
 from leepjax.storage.records import Record
 from leepjax.tables import some
-from leepjax.types import InputError
+from leepjax.types import METRICS, InputError
 
 MOST_RANKINGS = 6
 """How many rankings have sections of their own: those with the most records."""

@@ -7,11 +7,11 @@ import numpy as np
 
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
-from leepjax.ranking.answer import METRICS
 from leepjax.report.captions import measure_name
 from leepjax.report.page import Panel, Panels
 from leepjax.report.svg import ACCENT, FAINT, PALE, SOFT, Scale, diamond, disc, drawing, line, number, point, text
 from leepjax.studies.analysis.lines import fit_line
+from leepjax.types import METRICS
 
 NUM_OPEN = 12
 """How many panels are open; the others are folded."""

@@ -4,7 +4,6 @@ import math
 from itertools import pairwise
 
 from leepjax.ranking import Ranking
-from leepjax.ranking.answer import METRICS
 from leepjax.ranking.show import heading
 from leepjax.report.label_places import box, label_places
 from leepjax.report.page import Figure
@@ -25,6 +24,7 @@ from leepjax.report.svg import (
     text,
     text_width,
 )
+from leepjax.types import METRICS
 
 MOST_POINTS = 200
 """How many sources are drawn, the most accurate first."""

@@ -8,11 +8,12 @@ import numpy as np
 from leepjax.agreement import Interval
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
-from leepjax.ranking.answer import METRICS, per_cent
+from leepjax.ranking.answer import per_cent
 from leepjax.ranking.show import heading, title
 from leepjax.report.page import Column, Table, TableCell, interval_text, number_cell
 from leepjax.storage.record_groups import Group
 from leepjax.storage.records import Cost, Record
+from leepjax.types import METRICS
 
 MOST_MEASURES, MOST_ROWS = 40, 500
 """How many measures and rows a table shows; a sentence below it counts the rest."""

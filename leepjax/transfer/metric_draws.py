@@ -7,8 +7,6 @@ import scipy.special
 
 from leepjax.types import Metric
 
-LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss"})
-
 # Numbers of a temporary in one sweep over resamples: 128 MiB in float64.
 _BUDGET = 2**24
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import leepjax as lj
 from leepjax import cli
 from leepjax.agreement.score_files import read_scores, read_truth
 from leepjax.agreement.truth import Accuracy, Score, verify
@@ -135,6 +136,68 @@ def test_measures_and_the_accuracy_column_are_chosen(run):
     assert set(rows_of(run, "--accuracy top1 --format json", scores=numbers, truth=both)) == {"comment", "leep"}
 
 
+LOSS = [0.3, 0.4, 0.6, 1.5, 1.1, 2.0]
+BY_LOSS = table(("source", "log_loss"), *zip(SOURCES, LOSS, strict=True))
+
+
+@pytest.mark.parametrize("arguments", ["--metric log_loss", "--accuracy log_loss"])
+def test_of_log_loss_lower_is_better(run, arguments):
+    rows = rows_of(run, arguments, "--format json", truth=BY_LOSS)
+    for name, x in (("leep", LEEP), ("nce", NCE)):
+        assert rows[name]["metric"] == "log_loss"
+        assert rows[name]["kendall"] == pytest.approx(-scipy.stats.kendalltau(x, LOSS).statistic)
+        assert rows[name]["pearson"] == pytest.approx(-scipy.stats.pearsonr(x, LOSS).statistic)
+        # Both measures put the source of the lowest loss first.
+        assert (rows[name]["regret"], rows[name]["recall_at_1"], rows[name]["rel_at_1"]) == (0, 1, None)
+    swapped = BY_LOSS.replace("a,0.3", "a,0.5").replace("b,0.4", "b,0.1")
+    assert rows_of(run, arguments, "--format json", truth=swapped)["leep"]["regret"] == pytest.approx(0.4)
+
+
+def test_a_metric_is_printed_under_its_name(run):
+    shown = run("scores.csv --truth truth.csv --metric log_loss", truth=BY_LOSS.replace("f,", "g,"))
+    assert "agreement with log-loss" in shown
+    assert "Lower log-loss is better: correlations are with its negative" in shown
+    assert "Left out for want of a log-loss: f." in shown
+    assert "accuracy" not in shown
+    plain = run("scores.csv --truth truth.csv")
+    assert "agreement with accuracy" in plain
+    assert "is better" not in plain
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "auroc"])
+def test_of_other_metrics_higher_is_better(run, metric):
+    by_accuracy = rows_of(run, "--format json")
+    found = rows_of(run, "--metric", metric, "--format json", truth=TRUTH.replace("accuracy", metric))
+    assert {name: row | {"metric": "accuracy"} for name, row in found.items()} == by_accuracy
+    column = rows_of(run, "--metric", metric, "--accuracy mine --format json", truth=TRUTH.replace("accuracy", "mine"))
+    assert column == found
+
+
+def test_metrics_beside_scores_are_no_measures_unless_asked_for(run):
+    columns = zip(SOURCES, LEEP, ACCURACY, LOSS, strict=True)
+    both = table(("source", "leep", "accuracy", "log_loss"), *columns)
+    assert list(rows_of(run, "--metric log_loss --format json", scores=both, truth=both)) == ["leep"]
+    asked = rows_of(run, "--metric log_loss --measures accuracy --format json", scores=both, truth=both)
+    assert list(asked) == ["accuracy"]
+
+
+def test_records_verified_by_another_metric_are_named(tmp_path, caplog):
+    verified = msgspec.structs.replace(records()[-1], metric="log_loss")
+    write_records(tmp_path / "results.jsonl", [*records()[:-1], verified])
+    (tmp_path / "truth.csv").write_text(TRUTH)
+    lj.verify(tmp_path, tmp_path / "truth.csv")
+    (warning,) = caplog.messages
+    assert "results.jsonl was verified by log-loss, which isn't compared here" in warning
+    assert "its scores are compared with accuracy of the truth" in warning
+    caplog.clear()
+    (tmp_path / "loss.csv").write_text(BY_LOSS)
+    found = lj.verify(tmp_path, tmp_path / "loss.csv", metric="log_loss", measures=["leep"])
+    assert not caplog.messages
+    assert [row["measure"] for row in found.to_records()] == ["leep"]
+    with pytest.raises(InputError, match="verify: metric: expected one of 5 known names, got 'loss'; did you mean"):
+        lj.verify(tmp_path, tmp_path / "loss.csv", metric="loss")
+
+
 def test_a_constant_measure_is_undefined_and_chooses_by_chance(run):
     row = rows_of(run, "--format json", scores=table(("source", "one"), *((s, 1) for s in SOURCES)))["one"]
     assert [row[name] for name in ("pearson", "spearman", "kendall", "weighted_tau", "p_value")] == [None] * 5
@@ -252,7 +315,11 @@ BAD = {
         "expected a column accuracy in truth.csv, got source, leep, nce; name it wi",
     ),
     "empty truth": ("", {"truth": ""}, "expected a column accuracy in truth.csv, got none; name it"),
-    "header alone": ("", {"truth": "source,accuracy\n"}, "expected accuracies in truth.csv, got no row; add some."),
+    "header alone": (
+        "",
+        {"truth": "source,accuracy\n"},
+        "expected a row for each source in truth.csv, got none; add some.",
+    ),
     "no source": (
         "",
         {"scores": SCORES.replace("source", "net")},
@@ -291,7 +358,17 @@ BAD = {
     "none common": (
         "",
         {"truth": "source,accuracy\nA,0.5\nB,0.6\nC,0.7\n"},
-        "got no common ones, such as a with a score and A with an accuracy; name them alike.",
+        "got no common ones, such as a among the scores and A in the truth; name them alike.",
+    ),
+    "a metric of another name": (
+        "",
+        {"truth": TRUTH.replace("accuracy", "log_loss")},
+        "expected a column accuracy in truth.csv, got source, log_loss; choose --metric log_loss.",
+    ),
+    "a negative loss": (
+        "scores.csv --truth truth.csv --metric log_loss --accuracy accuracy",
+        {"truth": TRUTH.replace("0.85", "-0.85")},
+        "expected log-loss >= 0 in row 3 of truth.csv, got -0.85; lower is better: write the loss itself",
     ),
     "two common": (
         "",
