@@ -45,7 +45,11 @@ def outcomes(folder: Path) -> dict[str, dict[str, np.ndarray]]:
 
 def by_lot(decision: Decision) -> Decision:
     """The same decision with its candidates in an order drawn by lot: strategies take the first of equal ones."""
-    order = np.random.default_rng([17, decision.number]).permutation(len(decision.names))
+    return taken(decision, np.random.default_rng([17, decision.number]).permutation(len(decision.names)))
+
+
+def taken(decision: Decision, order: np.ndarray) -> Decision:
+    """The decision among the candidates at these places, in this order."""
     seen = decision.seen
     if seen is not None:
         arrays = {name: getattr(seen, name)[order] for name in ("right", "losses", "held_out", "forward_seconds")}

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from decisions import image_sets, outcomes, shipped_tables, source_cards
+from decisions.prepare import finetuning
 from places import SHARED_DATA
 
 COUNT = 200
@@ -25,6 +26,9 @@ def main(folder: Path) -> None:
     shipped_tables.main(folder)
     source_cards.main(folder)
     outcomes.main(folder, COUNT)
+    finetuning.main(folder, COUNT)
+    if python:
+        subprocess.run([python, Path(__file__).with_name("torch_finetuned.py"), folder], check=True)
 
 
 if __name__ == "__main__":
