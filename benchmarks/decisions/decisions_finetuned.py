@@ -15,7 +15,7 @@ from measuring import size
 
 from decisions import finetuned, gather
 from decisions.decision import Decision
-from decisions.decisions import COUNT, tell_strategies, tell_truth
+from decisions.decisions import tell_strategies, tell_truth
 from decisions.outcomes import labels_of
 from decisions.shipped_tables import SHIPPED
 from decisions.small import small_folder
@@ -35,7 +35,7 @@ def small() -> list[Decision]:
 
 
 def full(folder: Path) -> list[Decision]:
-    return list(finetuned.decisions(folder, draw_tasks(labels_of(folder), COUNT)))
+    return list(finetuned.decisions(folder, draw_tasks(labels_of(folder), finetuned.COUNT)))
 
 
 def main() -> None:

@@ -25,6 +25,8 @@ from leepjax.transfer.recipe import FineTuning, Recipe
 COLLECTION = "drawn tasks, fine-tuned"
 RECIPE = FineTuning(epochs=20, batch_size=32)
 """Of all sources and tasks."""
+COUNT = 200
+"""Of these first tasks, those of at most `MOST_EXAMPLES`."""
 MOST_EXAMPLES = 100
 MOST_MEASURED = 2000
 """Images of the pool on which a fine-tuned network is measured."""

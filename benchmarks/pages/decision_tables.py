@@ -82,6 +82,7 @@ def reliability() -> Rows:
 TABLES: dict[str, Callable[[], Rows]] = {
     "decisions_drawn": partial(strategies, "drawn tasks"),
     "decisions_odd": partial(strategies, "drawn tasks", "odd numbers"),
+    "decisions_finetuned": partial(strategies, "drawn tasks, fine-tuned"),
     "decisions_studies": partial(strategies, "studies"),
     "decisions_published": partial(strategies, "published tables"),
     "decisions_parts": partial(measures, ("drawn tasks", "studies", "published tables")),

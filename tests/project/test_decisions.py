@@ -10,7 +10,7 @@ import leepjax as lj
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from decisions import chances, figures, outcomes, strategies, tasks, truth
+from decisions import chances, figures, finetuned, gather, outcomes, strategies, tasks, truth
 from decisions.decision import Decision
 
 
@@ -69,6 +69,22 @@ def test_a_score_takes_its_first_and_heads_take_the_best_of_the_first():
     assert (round(regret), of_three, best) == (40, 0, 0)
     assert figures.of_choices(mine, strategies.top_then_heads("leep", 2))[0] == pytest.approx(20)
     assert strategies.best_by("nce")(mine) is None
+
+
+def test_a_fine_tuned_decision_counts_when_all_sources_have_a_run(tmp_path, monkeypatch):
+    drawn = [tasks.draw(number, "cifar10", np.repeat(np.arange(10), 60), seed=0) for number in range(3)]
+    monkeypatch.setattr(
+        gather,
+        "of_tasks",
+        lambda _, of: (decision([0.5, 0.9, 0.7], leep=[1, 2, 3])._replace(number=t.number) for t in of),
+    )
+    runs = {"0": {"accuracy": 0.8, "seconds": 1}, "2": {"accuracy": 0.6, "seconds": 1}}
+    finetuned.keep(tmp_path, 0, {}, runs)
+    finetuned.keep(tmp_path, 1, {}, {"0": runs["0"]})
+    (found,) = finetuned.decisions(tmp_path, drawn)
+    assert (found.number, found.names, found.accuracy.tolist()) == (0, ["0", "2"], [0.8, 0.6])
+    assert found.scores["leep"].tolist() == [1, 3]
+    assert found.collection == "drawn tasks, fine-tuned"
 
 
 def test_candidates_without_a_score_come_last():

@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
     shipped_tables.main(folder)
     source_cards.main(folder)
     outcomes.main(folder, COUNT)
-    finetuning.main(folder, COUNT)
+    finetuning.main(folder)
     if python:
         subprocess.run([python, Path(__file__).with_name("torch_finetuned.py"), folder], check=True)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from decisions.finetuned import MOST_EXAMPLES, RECIPE, measured
+from decisions.finetuned import COUNT, MOST_EXAMPLES, RECIPE, measured
 from decisions.outcomes import labels_of
 from decisions.shipped_tables import SHIPPED
 from decisions.tasks import Task, draw_tasks
@@ -62,13 +62,13 @@ def write_task(place: Path, task: Task, labels: np.ndarray) -> None:
     )
 
 
-def main(folder: Path, count: int) -> None:
+def main(folder: Path) -> None:
     place = folder / "finetuned"
     (place / "networks").mkdir(parents=True, exist_ok=True)
     for name, source in sources():
         np.savez(place / "networks" / f"{name}.npz", **torch_arrays(source))
     labels = labels_of(folder)
-    for task in draw_tasks(labels, count):
+    for task in draw_tasks(labels, COUNT):
         if len(task.rows) <= MOST_EXAMPLES:
             write_task(place / "tasks" / f"{task.number}.npz", task, labels[task.of])
     (place / "recipe.json").write_text(json.dumps(asdict(RECIPE), indent=1) + "\n")
