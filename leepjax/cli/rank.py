@@ -50,11 +50,11 @@ def rank(
 
 
 def _estimate(target: str, options: RankingOptions, reading: Reading, format: Format) -> None:
-    from leepjax.opening.target import open_target
+    from leepjax.opening.settings import open_with_test
     from leepjax.ranking.estimate import estimate
     from leepjax.tables import render
 
-    opened = open_target("rank", target, options.limit, 0, **vars(reading), with_test=True)
+    opened = open_with_test("rank", target, options, reading)
     num_examples = len(opened) + len(opened.test or ())
     rows = estimate(num_examples, names_of(options.sources))
     print(render(rows, format, f"Estimated time for {num_examples} images"))  # noqa: T201

@@ -35,6 +35,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     """A name in the table of architectures, or the name of the user's function."""
     num_classes: Annotated[int, msgspec.Meta(ge=1, le=MOST_CLASSES)]
+    """Of a source whose weights have no head, 0; a card in a file has at least 1."""
     preprocessing: Preprocessing
     num_parameters: int
     weights_hash: str

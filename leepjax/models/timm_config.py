@@ -78,7 +78,7 @@ def read_config(content: bytes, origin: str) -> TimmConfig:
     if file.architecture not in ARCHITECTURES:
         raise unknown_name(f"{origin}: architecture", file.architecture, ARCHITECTURES)
     pretrained = file.pretrained_cfg
-    num_classes = _num_classes(file, origin)
+    num_classes = _num_classes(file)
     if pretrained.label_offset:
         raise InputError(
             f"{origin}: expected a classifier without a background class, got label_offset {pretrained.label_offset}; "
@@ -103,15 +103,10 @@ def _file(content: bytes) -> _File:
     return convert(fields, _File)
 
 
-def _num_classes(file: _File, origin: str) -> int:
+def _num_classes(file: _File) -> int:
+    """The outputs of the head, 0 for a network that was saved without one, such as a self-supervised one."""
     stated = file.num_classes if file.num_classes is not None else file.pretrained_cfg.num_classes
-    num_classes = 1000 if stated is None else stated
-    if not num_classes:
-        raise InputError(
-            f"{origin}: expected a network with a classifier, got num_classes 0; choose one that was saved with its "
-            "head."
-        )
-    return num_classes
+    return 1000 if stated is None else stated
 
 
 def _preprocessing(pretrained: _Pretrained, origin: str) -> Preprocessing:
@@ -132,6 +127,8 @@ def _preprocessing(pretrained: _Pretrained, origin: str) -> Preprocessing:
 
 def _classes(label_names: _LabelNames, num_classes: int, origin: str) -> tuple[str, ...]:
     """Class names in the order of the logits; timm writes a dict if some classes have no name."""
+    if not num_classes:
+        return ()
     if isinstance(label_names, dict):
         numbers = [str(number) for number in range(num_classes)]
         if not label_names.keys() <= set(numbers):

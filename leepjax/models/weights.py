@@ -98,6 +98,8 @@ def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
 
 def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> None:
     leaves = _leaves(model)
+    # A network without a head has one for no classes, which no file holds.
+    tensors = {name: np.zeros(leaf.shape, np.float32) for name, leaf in leaves.items() if not leaf.size} | dict(tensors)
     if missing := sorted(leaves.keys() - tensors.keys()):
         raise InputError(
             f"load: expected tensor {missing[0]} in {origin}, got none; name the architecture of these weights."

@@ -356,6 +356,13 @@ def test_a_dry_run_fetches_and_measures_nothing(run, monkeypatch, tmp_path):
     assert "leep" not in out
 
 
+def test_a_dry_run_counts_the_test_set(run):
+    for test, number in (([], 60), (["--test", "digits"], 60 + 1797)):
+        code, out, _ = run("rank", "digits", "--limit", "60", *test, "--sources", "random", "--dry-run")
+        assert code == 0
+        assert f"for {number} images" in out.splitlines()[0]
+
+
 def test_ls_filters(run):
     def listed(condition):
         return [

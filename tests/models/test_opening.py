@@ -54,6 +54,19 @@ def test_a_folder_that_timm_wrote(folder, network):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), source(IMAGES), expected)
 
 
+def test_a_folder_of_a_network_without_a_head_has_features_alone(folder, network):
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"num_classes": 0}))
+    body = {name: value for name, value in torch_layout(network).items() if not name.startswith("linear.")}
+    safetensors.numpy.save_file(body, folder / "model.safetensors")
+    source = load_source(f"local-dir:{folder}")
+    assert source.card.num_classes == 0
+    assert source.card.num_parameters == weights.num_parameters(network) - 65 * 10
+    features, logits = source(IMAGES)
+    assert logits.shape == (4, 0)
+    expected = network(source.card.preprocessing.normalise(jnp.asarray(IMAGES))).features
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_weights_of_another_architecture_name_the_tensor(folder):
     (folder / "config.json").write_text(json.dumps(CONFIG | {"architecture": "resnet32"}))
     with pytest.raises(InputError, match=r"load: expected tensor layer1\.3\.bn1\.bias in .*\.safetensors, got none"):

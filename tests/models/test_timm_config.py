@@ -48,7 +48,13 @@ def test_the_flat_form_before_2023():
 
 def test_the_number_of_classes_beside_pretrained_cfg_takes_precedence():
     assert config(num_classes=9, pretrained_cfg={"num_classes": 0}).num_classes == 9
-    assert "got num_classes 0; choose one that was saved with its head" in refused(num_classes=0)
+
+
+@pytest.mark.parametrize("names", [["a", "b"], {"0": "a"}, None])
+def test_a_network_without_a_head_has_no_classes(names, caplog):
+    read = config(num_classes=0, label_names=names)
+    assert (read.num_classes, read.classes) == (0, ())
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
