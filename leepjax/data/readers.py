@@ -113,13 +113,7 @@ def _from_hub(
     for what, own, asked in (("split", own_split, split), ("label column", own_label, label)):
         if own and asked:
             raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {asked!r}; pass only one of them.")
-    if groups is not None and kind == "tfds":
-        raise InputError(
-            f"tfds:{rest}: expected no groups, which aren't read from TensorFlow Datasets, got {groups!r}; "
-            "write the set as a .parquet."
-        )
-    of_groups = {} if groups is None else {"groups": groups}
-    return _HUBS[kind](name, own_split or split, image=image, label=own_label or label, **of_groups)
+    return _HUBS[kind](name, own_split or split, image=image, label=own_label or label, groups=groups)
 
 
 def _parts(rest: str) -> list[str]:

@@ -18,7 +18,14 @@ _AT_A_TIME = 256
 """Records in memory at a time while labels are read."""
 
 
-def from_tfds(name: str, split: str | None = None, *, image: str | None = None, label: str | None = None) -> Target:
+def from_tfds(
+    name: str,
+    split: str | None = None,
+    *,
+    image: str | None = None,
+    label: str | None = None,
+    groups: str | None = None,
+) -> Target:
     """Open a data set of TensorFlow Datasets, prepared as array_record in ``$TFDS_DATA_DIR``.
 
     A data set that isn't prepared is prepared there if TensorFlow is installed. Opening reads all records once, for
@@ -30,6 +37,7 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
             by default ``train``, or the only split.
         image: the image feature; by default the supervised or the only one.
         label: the class label feature; by default the supervised or the only one.
+        groups: the feature of groups, a number or a text; by default there are none.
 
     Raises:
         InputError: when the data set doesn't exist, can't be prepared or has no labelled images.
@@ -50,19 +58,36 @@ def from_tfds(name: str, split: str | None = None, *, image: str | None = None, 
     image = choose(where, "image feature", images, image, (*supervised, *IMAGES), "take a set of images")
     label = choose(where, "label feature", labels, label, (*supervised, *LABELS), "name it with --label-column")
     _check_dtype(where, features[image].np_dtype)
+    single = [key for key, feature in features.items() if feature.shape == ()]
+    if groups is not None and groups not in single:
+        raise InputError(f"{where}: expected groups in a feature of {', '.join(single)}, got {groups!r}; name one.")
+    read = [image, label] if groups is None else [image, label, groups]
     records = _Records(
         source=_source(where, tfds, builder, split),
-        features=tfds.features.FeaturesDict({image: features[image], label: features[label]}),
+        features=tfds.features.FeaturesDict({key: features[key] for key in read}),
         decoders={image: tfds.decode.SkipDecoding()},
         image=image,
     )
+    group_of_row = []
+
+    def rows() -> Iterator[tuple[Content, Any]]:
+        for record in records:
+            if groups is not None:
+                group_of_row.append(_text(record[groups]))
+            yield record[image], record[label]
+
     return from_rows(
         name=":".join(part for part in (name, split) if part),
-        rows=((record[image], record[label]) for record in records),
+        rows=rows(),
         content=records,
         classes=_names(features[label]),
         where=where,
+        groups=None if groups is None else group_of_row,
     )
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def _check_dtype(where: str, dtype: Any) -> None:

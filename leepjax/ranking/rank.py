@@ -65,8 +65,8 @@ def rank(
         test_fraction: of a target without a test part, the share that is held out at a time, in (0, 1). Heads are
             cross-fitted in 1 / test_fraction folds, twice, where this share is fewer than 1,000 examples.
         groups: of images that belong together, such as those of one patient: all of a group are held out together, and
-            the bootstrap resamples groups. A column of a ``.parquet`` or ``hf:`` set, a key of an ``.npz``, or
-            ``folder``: the folder directly below the class folder (``class/patient/image.png``).
+            the bootstrap resamples groups. A column of a ``.parquet``, ``hf:`` or ``tfds:`` set, a key of an ``.npz``,
+            or ``folder``: the folder directly below the class folder (``class/patient/image.png``).
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals, which helps where measures are

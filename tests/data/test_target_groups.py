@@ -86,12 +86,11 @@ def test_a_group_in_both_given_parts_is_refused(tmp_path):
         ("npz", "images", r"expected 24 groups in 'images', one per image, got shape \(24, 8, 8\)"),
         ("parquet", "doctor", "expected groups in the column 'doctor', got the columns image, label, patient; name"),
         ("digits", "patient", "target: expected a set with groups for 'patient', got 'digits'; leave the groups out"),
-        ("tfds", "patient", "expected no groups, which aren't read from TensorFlow Datasets, got 'patient'"),
         ("data", "patient", "rank: expected a target with names for the groups 'patient', got data; set the groups"),
     ],
 )
 def test_missing_groups_are_one_sentence(targets, form, groups, message):
-    others = {"digits": "digits", "tfds": "tfds:mnist", "data": from_arrays(IMAGES, LABELS)}
+    others = {"digits": "digits", "data": from_arrays(IMAGES, LABELS)}
     target = targets[form][0] if form in targets else others[form]
     with pytest.raises(InputError, match=message):
         make_plan("rank", target, ["leep"], groups=groups)

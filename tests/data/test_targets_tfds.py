@@ -16,7 +16,7 @@ from places import environment
 from tiny_tfds import CLASSES, IMAGES
 
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.data.readers import read_target
+from leepjax.data.readers import list_target, read_target
 from leepjax.data.tfds import _check_dtype, from_tfds
 from leepjax.types import InputError
 
@@ -70,6 +70,16 @@ def test_another_label(data_dir):
     np.testing.assert_array_equal(target.labels, np.array(numbers(target)) % 2)
     assert from_tfds("tiny_shapes", "test", label="half").fingerprint == target.fingerprint
     assert read_target("tfds:tiny_shapes:test").fingerprint != target.fingerprint
+
+
+def test_groups_are_a_feature(data_dir):
+    target = list_target("tfds:tiny_shapes", None, False, None, None, groups="half")
+    halves = np.array(numbers(target)) % 2
+    assert len(np.unique(target.groups)) == 2
+    np.testing.assert_array_equal(target.groups == target.groups[0], halves == halves[0])
+    assert target.fingerprint == read_target("tfds:tiny_shapes").fingerprint
+    with pytest.raises(InputError, match=r"expected groups in a feature of .*half.*, got 'patient'; name one"):
+        list_target("tfds:tiny_shapes", None, False, None, None, groups="patient")
 
 
 def test_a_target_can_be_sent(data_dir):
