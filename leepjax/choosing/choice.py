@@ -54,6 +54,11 @@ class Choice:
         self._shares.update(zip((each.source for each in self.judged), shares.tolist(), strict=True))
 
     @property
+    def key(self) -> str:
+        """By which the images of the page are found in ``examples.json``."""
+        return f"choice {self.target}"
+
+    @property
     def source(self) -> str:
         """The source to take: where heads can't distinguish several, the one of the smallest losses in the race."""
         if self.tuned:

@@ -11,6 +11,7 @@ from leepjax.choosing.steps import Judged
 from leepjax.data.split import folds_of
 from leepjax.data.target import Target
 from leepjax.ranking.bootstrap import bootstrap_weights
+from leepjax.ranking.examples import bits_of, mostly_right
 from leepjax.ranking.verify_source import metric_interval
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.head import Head, retrain_head
@@ -84,6 +85,7 @@ class Judge:
             l2=fitted.l2,
             seconds=round(time.perf_counter() - started, 6),
             draws=tuple(np.round(draws, 9).tolist()),
+            right=bits_of(mostly_right(logits, self.judged.labels)),
         )
         return JudgedHeads(judged, fitted.head, logits)
 

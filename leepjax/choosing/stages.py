@@ -23,6 +23,7 @@ from leepjax.choosing.write_chosen import write_head, write_tuned
 from leepjax.data.target import Target
 from leepjax.models.source import Source
 from leepjax.opening.sources import Opened, reason_of
+from leepjax.ranking.examples import keep_examples, mostly_right
 from leepjax.storage.files import remove_folder
 from leepjax.storage.records import Failure
 from leepjax.transfer.recipe import FineTuning
@@ -119,6 +120,14 @@ class Stages:
         written = self.choice(path=path)
         assert written is not None
         return written
+
+    def _keep_examples(self, folder: Path, choice: Choice) -> None:
+        """Keep thumbnails for the page: of the classes, and of the images that the judged sources disagree on."""
+        if self.judge is None:
+            return
+        judged = self.judge.judged
+        right = {each.source: mostly_right(self.heads[each.source].logits, judged.labels) for each in choice.judged}
+        keep_examples(folder, choice.key, self.passes.target, judged, right, choice.leaders)
 
     @property
     def _all_per_training(self) -> float:

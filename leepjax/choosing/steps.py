@@ -55,6 +55,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged", tag_field=
     seconds: float
     draws: tuple[float, ...]
     """The metric in each resample; all sources share the resamples."""
+    right: str = ""
+    """Which examples are predicted right: `leepjax.ranking.examples.bits_of`."""
 
 
 class Tuned(msgspec.Struct, frozen=True, kw_only=True, tag="tuned", tag_field="kind"):

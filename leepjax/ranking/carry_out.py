@@ -7,10 +7,13 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from leepjax.callbacks import OnProgress
 from leepjax.engines.units import Engine, Outcome
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, Opened, raise_for_all, reason_of
 from leepjax.ranking import Failure, Ranking
+from leepjax.ranking.examples import keep_examples, right_of
 from leepjax.ranking.measure_source import SourceOnTarget, measure_source
 from leepjax.ranking.plan import Plan
 from leepjax.storage.files import WriteError, check_writable
@@ -79,7 +82,20 @@ def carry_out(
         raise Interrupt(results.rankings(), interrupt) from interrupt
     if not any(results.measured.values()):
         raise_for_all(caller, results.failed())
-    return results.rankings()
+    rankings = results.rankings()
+    if results.folder:
+        for plan, ranking in zip(plans, rankings, strict=True):
+            _keep_examples(results.folder, plan, ranking)
+    return rankings
+
+
+def _keep_examples(folder: Path, plan: Plan, ranking: Ranking) -> None:
+    """Keep thumbnails for the page: of the classes, and of the test examples that the sources disagree on."""
+    verified = ranking.records_of(ranking.verified_by)
+    masks = ((name, right_of(verified[name].right, len(plan.test))) for name in ranking.sources if name in verified)
+    right = {name: mask for name, mask in masks if mask is not None}
+    judged = plan.target.subset(plan.test if right else np.arange(0))
+    keep_examples(folder, ranking.key, plan.target, judged, right, ranking.leaders)
 
 
 class _Results:
@@ -102,6 +118,11 @@ class _Results:
         self._errors: dict[SourceOnTarget, Exception] = {}
         for failed in opened.failed:
             _warn(failed)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where records are written; None if they aren't."""
+        return self._path and self._path.parent
 
     def _is_writable(self, folder: Path) -> bool:
         """Whether `folder` can be written to; an error is raised if not, unless all records are known."""

@@ -101,14 +101,14 @@ def measure_source(
 def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record:
     started = time.monotonic()
     draws: Sequence[float] = ()
-    cost = None
+    cost, right = None, ""
     if name in CARD_MEASURES:
         value, low, high = CARD_MEASURES[name](source.card), float("nan"), float("nan")
     elif kind == "score":
         value, low, high, draws = _score(plan, table(), name)
         cost = cost_of_text(table().provenance.get("cost"))
     else:
-        value, low, high, draws = verify_source(plan, source, table(), label, on_progress)
+        value, low, high, draws, right = verify_source(plan, source, table(), label, on_progress)
         cost = cost_of_text(table().provenance.get("cost"))
     return Record(
         key=key,
@@ -120,6 +120,7 @@ def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record
         low=_or_none(low),
         high=_or_none(high),
         draws=tuple(map(_or_none, draws)),
+        right=right,
         cost=cost,
         seconds=round(time.monotonic() - started, 4),
         versions={package: version(package) for package in ("leepjax", "jax", "numpy")}

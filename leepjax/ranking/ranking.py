@@ -41,6 +41,11 @@ class Ranking:
         return next(each.target for each in (*self.records, *self.failures))
 
     @property
+    def key(self) -> str:
+        """Of the target's content and its split: images in ``examples.json`` are found by it; empty without records."""
+        return next((f"{record.target_hash} {record.split}" for record in self.records), "")
+
+    @property
     def metric(self) -> str:
         """What verification measured; accuracy where records don't say."""
         return next((record.metric for record in self._of(self.verified_by) if record.metric), "accuracy")
@@ -168,9 +173,9 @@ class Ranking:
     def to_records(self) -> list[Row]:
         """One flat dictionary for each source and measure, with the rank by that measure, and one for each failure.
 
-        They have the fields of `leepjax.storage.records.Record` but the draws, those of its cost, and ``rank``;
-        ``p_best`` for verifications and ``first_in`` for scores, None where undefined; ``error`` is the reason of a
-        failure or None.
+        They have the fields of `leepjax.storage.records.Record` but ``draws`` and ``right``, those of its cost, and
+        ``rank``; ``p_best`` for verifications and ``first_in`` for scores, None where undefined; ``error`` is the
+        reason of a failure or None.
         """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
@@ -233,12 +238,15 @@ class Ranking:
         return found
 
 
+_NOT_FLAT = ("draws", "right", "cost")
+
+
 def _descending(worth: float | None) -> tuple[bool, float]:
     """A key that sorts the highest first, and what is undefined or missing last."""
     return (True, 0.0) if worth is None or math.isnan(worth) else (False, -worth)
 
 
 def _fields(record: Record | None) -> Row:
-    fields = {name: getattr(record, name, None) for name in Record.__struct_fields__ if name not in ("draws", "cost")}
+    fields = {name: getattr(record, name, None) for name in Record.__struct_fields__ if name not in _NOT_FLAT}
     cost = record.cost if record else None
     return fields | {name: getattr(cost, name, None) for name in Cost.__struct_fields__}

@@ -10,6 +10,7 @@ from leepjax.callbacks import OnProgress
 from leepjax.extraction.table import Table
 from leepjax.models.source import Source
 from leepjax.ranking.bootstrap import interval
+from leepjax.ranking.examples import bits_of, mostly_right
 from leepjax.ranking.plan import Plan
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.finetune import fine_tune
@@ -27,6 +28,8 @@ class Verified(NamedTuple):
     low: float
     high: float
     draws: list[float]
+    right: str
+    """Which held-out examples are predicted right: `leepjax.ranking.examples.bits_of`."""
 
 
 def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progress: OnProgress) -> Verified:
@@ -44,7 +47,8 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
     value = metric_value(settings.metric, logits, labels)
     draws = metric_draws(settings.metric, logits, labels, plan.weights(plan.test))
     groups = None if plan.target.groups is None else plan.target.groups[plan.test]
-    return Verified(value, *metric_interval(settings, value, draws, len(labels), groups), draws.tolist())
+    low, high = metric_interval(settings, value, draws, len(labels), groups)
+    return Verified(value, low, high, draws.tolist(), bits_of(mostly_right(logits, labels)))
 
 
 def metric_interval(

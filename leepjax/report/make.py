@@ -10,6 +10,7 @@ from leepjax.choosing.choice import Choice
 from leepjax.choosing.read_choice import read_choice
 from leepjax.choosing.steps import STEPS
 from leepjax.ranking import Ranking
+from leepjax.ranking.examples import read_examples
 from leepjax.report.page import Origin, Report, render_page
 from leepjax.report.race_page import race_report
 from leepjax.report.ranking_page import ranking_report, rankings_of
@@ -59,12 +60,13 @@ def write_page(out: Path, report: Report) -> Path:
 
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
     """Record the run that measured rankings, and write their page."""
-    return write_page(out, ranking_report(rankings, origins_of(add_run(out, run)), records=RESULTS))
+    origins = origins_of(add_run(out, run))
+    return write_page(out, ranking_report(rankings, origins, records=RESULTS, examples=read_examples(out)))
 
 
 def write_race(out: Path, choice: Choice, run: Provenance) -> Path:
     """Record the run that chose a source, and write its page."""
-    return write_page(out, race_report(choice, origins_of(add_run(out, run))))
+    return write_page(out, race_report(choice, origins_of(add_run(out, run)), examples=read_examples(out)))
 
 
 def _has_studies(folder: Path) -> bool:
@@ -99,7 +101,8 @@ def _race(folder: Path, out: Path) -> Report | None:
             "the same leepjax choose again."
         )
     records = Path(os.path.relpath(steps, out)).as_posix()
-    return choice and race_report(choice, origins_of(read_runs(folder)) or [Origin("leepjax choose")], records)
+    origins = origins_of(read_runs(folder)) or [Origin("leepjax choose")]
+    return choice and race_report(choice, origins, records, read_examples(folder))
 
 
 def _rankings(folder: Path, out: Path) -> Report:
@@ -110,7 +113,7 @@ def _rankings(folder: Path, out: Path) -> Report:
             "run leepjax study or leepjax rank with --out there."
         )
     records = Path(os.path.relpath(folder / RESULTS, out)).as_posix()
-    return ranking_report(rankings, origins_of(read_runs(folder)), others, records)
+    return ranking_report(rankings, origins_of(read_runs(folder)), others, records, read_examples(folder))
 
 
 def origins_of(runs: Sequence[Provenance]) -> list[Origin]:

@@ -104,6 +104,27 @@ class Panels:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One or several small images with what they are."""
+
+    sources: Sequence[str]
+    """``data:`` addresses."""
+    title: str
+    lines: Sequence[str] = ()
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small images side by side."""
+
+    pictures: Sequence[Picture]
+    note: str = ""
+    is_small: bool = False
+    """Whether little is written below each, so that more of them stand side by side."""
+
+
+@dataclass(frozen=True)
 class Verdict:
     """A statement, whether the numbers agree with it, and why."""
 
@@ -123,6 +144,7 @@ class Section:
     tables: Sequence[Table] = ()
     figures: Sequence[Figure] = ()
     panels: Panels | None = None
+    gallery: Gallery | None = None
     origins: Sequence[Origin] = ()
 
     @property
@@ -145,7 +167,10 @@ class Report:
 
     def __post_init__(self):
         for section in self.sections:
-            if any((section.tables, section.verdicts, section.figures, section.panels)) and not section.origins:
+            if (
+                any((section.tables, section.verdicts, section.figures, section.panels, section.gallery))
+                and not section.origins
+            ):
                 raise ValueError(f"report: section {section.title!r} shows numbers without the command that made them")
 
 

@@ -5,19 +5,24 @@ from collections.abc import Sequence
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.steps import STEPS
 from leepjax.choosing.words import duration, sentences
+from leepjax.ranking.examples import Examples
+from leepjax.report.galleries import image_sections
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
 from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
 
 _CAPTION = "Who was dropped when, on how many images, and by what margin"
 
 
-def race_report(choice: Choice, origins: Sequence[Origin], records: str = STEPS) -> Report:
+def race_report(
+    choice: Choice, origins: Sequence[Origin], records: str = STEPS, examples: Sequence[Examples] = ()
+) -> Report:
     """The page of a choice.
 
     Args:
         choice: the answer.
         origins: the commands that found it.
         records: path of the steps relative to the page.
+        examples: thumbnails of the target's images, where there are some.
     """
     race, standings = choice.race, last_standings(choice.race)
     share = f"{100 * choice.saved / race.full_cost:.0f} %" if race.full_cost > 0 else "0 %"
@@ -35,6 +40,7 @@ def race_report(choice: Choice, origins: Sequence[Origin], records: str = STEPS)
         facts,
         [
             _race_section(choice, standings, origins),
+            *image_sections({each.key: each for each in examples}.get(choice.key), choice.leaders, "", origins),
             *([_heads_section(choice, origins)] if choice.judged else []),
             *([_tuning_section(choice, origins)] if choice.tuned else []),
             _sources_section(choice, standings, origins),

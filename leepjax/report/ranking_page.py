@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
+from leepjax.ranking.examples import Examples
+from leepjax.report.galleries import image_sections
 from leepjax.report.page import Origin, Report, Section, duration
 from leepjax.report.ranking_forest import forest
 from leepjax.report.ranking_panels import score_panels
@@ -31,7 +34,11 @@ VERIFICATIONS = {"head": "a re-trained head", "ridge": "a ridge probe", "finetun
 
 
 def ranking_report(
-    rankings: Sequence[Ranking], origins: Sequence[Origin], others: Sequence[Group] = (), records: str = ""
+    rankings: Sequence[Ranking],
+    origins: Sequence[Origin],
+    others: Sequence[Group] = (),
+    records: str = "",
+    examples: Sequence[Examples] = (),
 ) -> Report:
     """The page of one or several rankings: of many, the largest one by one, and the best source of each.
 
@@ -40,6 +47,7 @@ def ranking_report(
         origins: the commands that measured them.
         others: groups of records in the same folder that can't be compared with those of the rankings.
         records: path of the records' file relative to the page, where there is one.
+        examples: thumbnails of the targets' images, where there are some.
 
     Raises:
         InputError: without a ranking.
@@ -57,12 +65,12 @@ def ranking_report(
         ("Measuring took", duration(sum(record.seconds for record in all_records))),
     ]
     origins = origins or [origin_of_records(all_records)]
-    most_rows = rows_per_ranking(shown)
+    images = {each.key: each for each in examples}
     sections = [
         *(
             each
             for ranking in shown
-            for each in ranking_sections(ranking, origins, len(rankings) > 1, most_rows, 1 / len(shown))
+            for each in ranking_sections(ranking, origins, _limits(rankings, shown), images.get(ranking.key))
         ),
         *([_overview(rankings, len(shown), origins)] if len(shown) < len(rankings) else []),
         *([_others(others, origins)] if others else []),
@@ -71,26 +79,34 @@ def ranking_report(
     return Report(title, [_found(ranking, len(rankings) > 1) for ranking in shown], facts, sections, records)
 
 
-def ranking_sections(
-    ranking: Ranking, origins: Sequence[Origin], named: bool, most_rows: int = MOST_ROWS, share: float = 1.0
-) -> list[Section]:
-    """A ranking's sections, charts before tables; their titles name the target where there are several.
+class Limits(NamedTuple):
+    """What a ranking's sections may take of a page."""
 
-    Args:
-        ranking: what they show.
-        origins: the commands that measured it.
-        named: whether titles name the target.
-        most_rows: of a table.
-        share: of the points that a page's small charts may have.
-    """
-    of = f" for {ranking.target}" if named else ""
+    is_named: bool = False
+    """Whether titles name the target."""
+    most_rows: int = MOST_ROWS
+    """Of a table."""
+    share: float = 1.0
+    """Of the points that the small charts of a page may have."""
+
+
+def _limits(rankings: Sequence[Ranking], shown: Sequence[Ranking]) -> Limits:
+    return Limits(len(rankings) > 1, rows_per_ranking(shown), 1 / len(shown))
+
+
+def ranking_sections(
+    ranking: Ranking, origins: Sequence[Origin], limits: Limits, examples: Examples | None = None
+) -> list[Section]:
+    """A ranking's sections, charts and images before tables."""
+    of = f" for {ranking.target}" if limits.is_named else ""
     agreements = replace(ranking, measures=ranking.measures[:MOST_MEASURES]).agreement()
-    sections = _charts(ranking, agreements, of, origins, share)
+    sections = _charts(ranking, agreements, of, origins, limits.share)
+    sections += image_sections(examples, ranking.leaders, of, origins)
     if ranking.sources:
         text = ["Higher is better in all of them."]
         sections += [
-            Section(f"Ranking{of}", ranking.remarks(), tables=[lead_table(ranking, most_rows)], origins=origins),
-            Section(f"All measures{of}", text, tables=[score_table(ranking, most_rows)], origins=origins),
+            Section(f"Ranking{of}", ranking.remarks(), tables=[lead_table(ranking, limits.most_rows)], origins=origins),
+            Section(f"All measures{of}", text, tables=[score_table(ranking, limits.most_rows)], origins=origins),
         ]
     if ranking.failures:
         text = ["These sources couldn't be opened or run, or lack a number for a requested measure."]

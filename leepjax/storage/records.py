@@ -67,6 +67,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     draws: tuple[float | None, ...] = ()
     """Value in each bootstrap resample of the scored, or of the test examples. All sources share the resamples, so that
     paired differences can be tested."""
+    right: str = ""
+    """Of a verification: base64 of a bit for each test example, in the order of the target: whether most heads that
+    weren't trained on it predict it right. Empty in records of before they were kept."""
     seed: int
     resamples: Count | None = None
     """Requested number of bootstrap resamples; None in version 1, where it is the number of draws."""

@@ -7,6 +7,8 @@ import pytest
 from ranking_demo import ranking_of
 from report_pages import HOSTILE, ORIGIN
 
+from leepjax.ranking.examples import ClassImages, Disputed, Examples
+from leepjax.report.galleries import image_sections
 from leepjax.report.label_places import label_places
 from leepjax.report.page import render_page
 from leepjax.report.ranking_forest import forest
@@ -180,3 +182,35 @@ def test_names_of_points_avoid_each_other():
     assert [place.hidden for place in places] == [0, 0]
     (outside,) = label_places([(5, 5)], [(300, 10)], [], (0, 0, 100, 100))
     assert outside.hidden > 0.5
+
+
+def test_images_stand_between_charts_and_tables_with_who_is_right():
+    ranking = ranking_of(FOUR)
+    disputed = Disputed(id="a.jpg", label="<cat>", image="AAAA", right=("fast", "slow"), wrong=("near", "bad"))
+    classes = (ClassImages(name="<cat>", num_examples=1, images=("BBBB", "CCCC")),)
+    kept = {"made_of": "", "num_classes": 50, "classes": classes, "num_judged": 90, "num_disputed": 30}
+    examples = Examples(key=ranking.key, disputed=(disputed,), **kept)
+    html = render_page(ranking_report([ranking], [ORIGIN], examples=[examples]))
+    assert "On 30 of 90 test images, some sources are right" in html
+    assert '<img src="data:image/jpeg;base64,AAAA" alt="Image a.jpg">' in html
+    assert "right: ◆\u00a0slow, fast" in html
+    assert "wrong: ◆\u00a0near, bad" in html
+    assert html.count("<img ") == 3
+    assert "<h3>&lt;cat&gt;</h3>" in html
+    assert "The first 1 of 50 classes are shown." in html
+    places = [html.index(each) for each in ("Forest plot", "AAAA", "BBBB", "<table")]
+    assert places == sorted(places)
+    elsewhere = Examples(key="another target", disputed=(disputed,), **kept)
+    assert "<img " not in render_page(ranking_report([ranking], [ORIGIN], examples=[elsewhere]))
+
+
+def test_of_many_sources_below_an_image_the_rest_is_counted():
+    names = tuple(f"s{at}" for at in range(20))
+    disputed = Disputed(id="1", label="cat", image="AAAA", right=names, wrong=("bad",))
+    examples = Examples(
+        key="", made_of="", num_classes=1, classes=(), num_judged=9, num_disputed=1, disputed=(disputed,)
+    )
+    (section,) = image_sections(examples, ["s19"], "", [ORIGIN])
+    assert section.gallery is not None
+    right, _ = section.gallery.pictures[0].lines
+    assert right == "right: ◆\u00a0s19, s0, s1, s2, s3, s4, 14 more"

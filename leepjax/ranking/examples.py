@@ -1,0 +1,194 @@
+"""What pages show of a target's images: a few of each class, and those that the sources disagree on, as thumbnails."""
+
+import base64
+import io
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from leepjax.data.target import Target
+from leepjax.printable import valid_unicode
+from leepjax.storage.files import WriteError, digest, write_atomically
+from leepjax.storage.locks import locked
+from leepjax.types import InputError
+
+EXAMPLES = "examples.json"
+"""The file of thumbnails beside the records."""
+MOST_CLASSES, MOST_DISPUTED = 40, 24
+_SIDE = 64
+"""Longer side of a thumbnail, in pixels."""
+_MOST_PER_CLASS = 3
+
+
+class ClassImages(msgspec.Struct, frozen=True, kw_only=True):
+    """A class, and some of its images."""
+
+    name: str
+    num_examples: int
+    images: tuple[str, ...]
+    """Base64 of JPEG files."""
+
+
+class Disputed(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that some sources predict right and others wrong."""
+
+    id: str
+    label: str
+    image: str
+    """Base64 of a JPEG file."""
+    right: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+
+class Examples(msgspec.Struct, frozen=True, kw_only=True):
+    """Thumbnails of a target."""
+
+    key: str
+    """Of what they belong to: a ranking's target and split, or a choice's target."""
+    made_of: str
+    """Digest of the target and the predictions that they were made of."""
+    num_classes: int
+    classes: tuple[ClassImages, ...]
+    """The first `MOST_CLASSES`."""
+    num_judged: int = 0
+    """How many images the sources were judged by."""
+    num_disputed: int = 0
+    """How many of these images some source predicts right and another wrong."""
+    disputed: tuple[Disputed, ...] = ()
+    """At most `MOST_DISPUTED` of them: first those on which leaders disagree, then those that split the sources most
+    evenly; from different classes in turn."""
+
+
+def bits_of(right: np.ndarray) -> str:
+    """Whether each of n predictions is right [n], as base64 of a bit for each."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode()
+
+
+def right_of(bits: str, num_examples: int) -> np.ndarray | None:
+    """The inverse of `bits_of`; None for text of another length."""
+    try:
+        found = np.frombuffer(base64.b64decode(bits, validate=True), np.uint8)
+    except ValueError:
+        return None
+    if not bits or len(found) != -(-num_examples // 8):
+        return None
+    return np.unpackbits(found, count=num_examples).astype(bool)
+
+
+def mostly_right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """[n] whether most of r predictions of an example, given by logits [r n c], are its label."""
+    return 2 * (logits.argmax(axis=2) == labels).sum(axis=0) > len(logits)
+
+
+def keep_examples(
+    folder: Path, key: str, target: Target, judged: Target, right: Mapping[str, np.ndarray], leaders: Sequence[str]
+) -> None:
+    """Write the thumbnails of a target beside its records, unless the folder holds them already.
+
+    Where that isn't possible, there is a warning: the answer is more than its page.
+
+    Args:
+        folder: of the records.
+        key: under which they are found.
+        target: the images of which the classes are shown.
+        judged: the images by which sources were judged.
+        right: source → [len(judged)] whether its prediction of each image is right.
+        leaders: the sources that may be the best.
+    """
+    path = folder / EXAMPLES
+    masks = [name.encode() + bits_of(mask).encode() for name, mask in sorted(right.items())]
+    made_of = digest(target.fingerprint.encode(), judged.fingerprint.encode(), *masks, repr(leaders).encode())
+    with locked(path):
+        known = {each.key: each for each in read_examples(folder)}
+        if key in known and known[key].made_of == made_of:
+            return
+        order = _most_disputed(right, [name for name in leaders if name in right], judged.labels)
+        votes = np.array(list(right.values()), bool).reshape(len(right), len(judged))
+        known[key] = Examples(
+            key=key,
+            made_of=made_of,
+            num_classes=len(target.classes),
+            classes=_classes(target),
+            num_judged=len(judged) if right else 0,
+            num_disputed=int(np.count_nonzero(votes.any(axis=0) & ~votes.all(axis=0))),
+            disputed=_disputed(judged, right, order),
+        )
+        try:
+            write_atomically(path, msgspec.json.encode(list(known.values())))
+        except WriteError as error:
+            logging.getLogger("leepjax").warning("The page shows no images: %s", error)
+
+
+def read_examples(folder: Path) -> list[Examples]:
+    """The thumbnails in a folder; none where there is no file of them, or it is damaged."""
+    try:
+        return msgspec.json.decode((folder / EXAMPLES).read_bytes(), type=list[Examples])
+    except (OSError, msgspec.DecodeError):
+        return []
+
+
+def _most_disputed(right: Mapping[str, np.ndarray], leaders: Sequence[str], labels: np.ndarray) -> list[int]:
+    """The disputed examples, the most telling first."""
+    if len(right) < 2:
+        return []
+    votes = np.array(list(right.values()))
+    share = votes.mean(axis=0)
+    leading = np.array([right[name] for name in leaders]) if len(leaders) > 1 else votes[:0]
+    split = leading.any(axis=0) & ~leading.all(axis=0) if len(leading) else np.zeros(len(labels), bool)
+    evenness = np.round(share * (1 - share), 9)
+    disputed = np.flatnonzero(evenness > 0)
+    turns: dict[tuple[bool, float, int], int] = {}
+    keys = []
+    for at in disputed.tolist():
+        kind = bool(split[at]), float(evenness[at]), int(labels[at])
+        turns[kind] = turns.get(kind, -1) + 1
+        keys.append((not kind[0], -kind[1], turns[kind], at))
+    return [at for *_, at in sorted(keys)]
+
+
+def _disputed(judged: Target, right: Mapping[str, np.ndarray], order: Sequence[int]) -> tuple[Disputed, ...]:
+    found: list[Disputed] = []
+    for at in order:
+        if len(found) == MOST_DISPUTED:
+            break
+        if image := _thumbnail(judged, at):
+            found.append(
+                Disputed(
+                    id=valid_unicode(judged.id(at)),
+                    label=valid_unicode(judged.classes[judged.labels[at]]),
+                    image=image,
+                    right=tuple(valid_unicode(name) for name, mask in right.items() if mask[at]),
+                    wrong=tuple(valid_unicode(name) for name, mask in right.items() if not mask[at]),
+                )
+            )
+    return tuple(found)
+
+
+def _classes(target: Target) -> tuple[ClassImages, ...]:
+    names = target.classes[:MOST_CLASSES]
+    most = min(_MOST_PER_CLASS, math.ceil(MOST_CLASSES / len(target.classes)))
+    found = []
+    for label, name in enumerate(names):
+        members = np.flatnonzero(target.labels == label)
+        # Spread over the class: neighbours in a folder are often alike.
+        places = members[np.linspace(0, len(members) - 1, most + 2).astype(int)[1:-1]] if len(members) else members
+        images = [_thumbnail(target, at) for at in dict.fromkeys(places.tolist())]
+        shown = tuple(image for image in images if image)
+        found.append(ClassImages(name=valid_unicode(name), num_examples=len(members), images=shown))
+    return tuple(found)
+
+
+def _thumbnail(target: Target, at: int) -> str:
+    """An image as base64 of a small JPEG file; nothing where it can't be read."""
+    try:
+        image = target.read(int(at)).convert("RGB")
+    except InputError:
+        return ""
+    image.thumbnail((_SIDE, _SIDE))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return base64.b64encode(file.getvalue()).decode()
