@@ -141,7 +141,7 @@ def _recorded_scores(path: Path, records: Sequence[Record], metric: Metric) -> l
     recorded = {record.metric for group in taken for record in group.records if record.kind == "verify"}
     if others := sorted(METRICS.get(name, name) for name in recorded - {metric, ""}):
         logging.getLogger("leepjax").warning(
-            "verify: %s was verified by %s, which isn't compared here: its scores are compared with %s of the truth.",
+            "verify: %s was verified by %s; only its scores are read, and compared with %s of the truth.",
             path,
             " and ".join(others),
             METRICS[metric],

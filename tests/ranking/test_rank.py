@@ -2,7 +2,11 @@
 
 import errno
 import inspect
+import re
+import sys
 from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
 from typing import get_type_hints
 
 import jax.numpy as jnp
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from PIL import Image
+from places import ROOT
 
 import leepjax as lj
 from leepjax.data.preprocessing import Preprocessing
@@ -280,3 +285,46 @@ def test_all_stands_for_every_measure_and_nothing_for_the_default_ones():
     )
     assert every == tuple(lj.MEASURES)
     assert default == lj.DEFAULT_MEASURES
+
+
+class Tracker:
+    """Stands for wandb and mlflow: keeps what is logged."""
+
+    def __init__(self):
+        self.logged = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def init(self, project):
+        return self
+
+    start_run = __enter__
+
+    def log(self, values):
+        self.logged |= values
+
+    def log_metric(self, name, value):
+        assert isinstance(value, float)
+        self.logged[name] = value
+
+    def log_artifact(self, path):
+        assert Path(path).is_file()
+
+
+@pytest.mark.parametrize("name", ["wandb", "mlflow"])
+def test_the_documented_examples_log_every_record_to_a_tracker(name, tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "reports.md").read_text(encoding="utf-8")
+    (example,) = re.findall(rf"```python\n(import {name}\n.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, name, tracker := Tracker())
+
+    def rank(target, **options):
+        return lj.rank("digits", "random", ["leep", "h_score"], verify="ridge", **SMALL, **options)
+
+    exec(example, {"lj": SimpleNamespace(rank=rank)})
+    assert len(tracker.logged) == 3
+    assert {re.split(r"[./]", key)[0] for key in tracker.logged} == {"leep", "h_score", "ridge"}
