@@ -103,6 +103,7 @@ class Stages:
         self.steps.add(choice.chosen())
         if (path := self.path) is None:
             return choice
+        self._keep_examples(path.parent, choice)
         source = next(each for each in self.passes.sources if each.name == choice.source)
         try:
             if choice.trained == "finetune":

@@ -122,6 +122,7 @@ def test_the_choice_can_be_read_from_its_steps(choice, folder, tmp_path):
     path = make_report(folder / "out", tmp_path)
     page = path.read_text("utf-8")
     assert f"Take {choice.source}" in page
+    assert page.count('alt="Of class ') == 3 * choice.num_classes  # three images of each
     assert page.count(">Which source to take for ") == 2
     assert all(each.source in page for each in choice.judged)
     (link,) = set(re.findall(r'href="([^"#]*race.jsonl)"', page)) or {"../out/race.jsonl"}
