@@ -26,7 +26,6 @@ from decisions.races import BUDGETS, racing, run
 from decisions.small import small_folder
 from decisions.strategies import strategies
 
-COUNT = 200
 described = functools.cache(context)
 
 
@@ -41,7 +40,7 @@ def gathered(full: bool) -> list[Decision]:
             return [gather.by_lot(each) for each in small_folder(Path(folder))]
     found = list(gather.studies())
     if "DECISIONS" in os.environ:
-        found += gather.drawn(Path(os.environ["DECISIONS"]), COUNT)
+        found += gather.drawn(Path(os.environ["DECISIONS"]))
     peers.PEERS = Path(os.environ.get("PEERS", peers.PEERS))
     if peers.PEERS.is_dir():
         found += gather.published(peers)
@@ -83,7 +82,7 @@ def tell_strategies(collection: str, group: str, decisions: list[Decision]) -> N
     for budget in BUDGETS:
         known[f"race, {budget:.0%}"] = racing(budget)
         known[f"race, {budget:.0%}, heads of the leaders"] = racing(budget, heads=True)
-        known[f"race by squared errors, {budget:.0%}"] = racing(budget, errors=True)
+        known[f"race by right and wrong, {budget:.0%}"] = racing(budget, mistakes=True)
     for name, strategy in known.items():
         found = summary(decisions, strategy)
         # A strategy that some decisions lack isn't comparable with one that all have.
@@ -116,8 +115,8 @@ def tell_chances(collection: str, decisions: list[Decision]) -> None:
 
 def tell_leaders(collection: str, decisions: list[Decision]) -> None:
     """How often the leaders of a race on all examples hold the best source: nothing is tuned."""
-    for errors in (False, True):
-        answers = [run(each, 1, errors=errors) for each in decisions]
+    for mistakes in (False, True):
+        answers = [run(each, 1, mistakes=mistakes) for each in decisions]
         places = [
             [each.names.index(name) for name in mine.leaders] for each, mine in zip(decisions, answers, strict=True)
         ]
@@ -125,7 +124,7 @@ def tell_leaders(collection: str, decisions: list[Decision]) -> None:
         report(
             benchmark="decisions_leaders",
             collection=collection,
-            outcome="squared error" if errors else "right or wrong",
+            outcome="right or wrong" if mistakes else "squared error",
             decisions=len(decisions),
             leaders_hold_the_best=round(float(np.mean(held)), 3),
             leaders=round(float(np.mean([len(mine.leaders) for mine in answers])), 2),

@@ -25,9 +25,9 @@ NAMES |= {"logistic": "linear_probe", "pactrandirichlet": "pactran_dirichlet", "
 FEWEST_CANDIDATES = 5
 
 
-def drawn(folder: Path, count: int) -> Iterator[Decision]:
+def drawn(folder: Path) -> Iterator[Decision]:
     """The decisions of the drawn tasks, among the sources that have outcomes of a task's set."""
-    yield from of_tasks(folder, draw_tasks(labels_of(folder), count))
+    yield from of_tasks(folder, draw_tasks(labels_of(folder)))
 
 
 def of_tasks(folder: Path, tasks: list[Task]) -> Iterator[Decision]:
@@ -40,7 +40,8 @@ def of_tasks(folder: Path, tasks: list[Task]) -> Iterator[Decision]:
 
 
 def outcomes(folder: Path) -> dict[str, dict[str, np.ndarray]]:
-    return {path.stem: dict(np.load(path)) for path in sorted(folder.glob("*.npz"))}
+    found = (path for path in sorted(folder.glob("*.npz")) if ".part" not in path.name)
+    return {path.stem: dict(np.load(path)) for path in found}
 
 
 def by_lot(decision: Decision) -> Decision:

@@ -1,6 +1,6 @@
 """What every source says of every task, and what training gives: computed once per source and set, kept in a file.
 
-reads FOLDER/images and FOLDER/tables and writes FOLDER/outcomes/SET/SOURCE.npz. What is there isn't computed again.
+Reads FOLDER/images and FOLDER/tables and writes FOLDER/outcomes/SET/SOURCE.npz. What is there isn't computed again.
 """
 
 import time
@@ -177,16 +177,19 @@ def compute(folder: Path, of: str, table: Path, labels: np.ndarray, tasks: list[
     arrays = dict(np.load(table))
     with threadpool_limits(1, "blas"):
         found = [of_task(arrays["features"], arrays["logits"], labels, task, measures) for task in tasks]
-    (folder / "outcomes" / of).mkdir(parents=True, exist_ok=True)
+    path = folder / "outcomes" / of / table.name
+    path.parent.mkdir(parents=True, exist_ok=True)
     columns = {name: np.array([each[name] for each in found]) for name in found[0]}
-    np.savez(folder / "outcomes" / of / table.name, **columns, measures=measures, forward_seconds=arrays["seconds"])
+    temporary = path.with_suffix(".part.npz")
+    np.savez_compressed(temporary, **columns, measures=measures, forward_seconds=arrays["seconds"])
+    temporary.rename(path)
     took = time.perf_counter() - started
     print(time.strftime("%H:%M:%S"), of, table.stem, f"{len(tasks)} tasks, {took:.0f} s", flush=True)
 
 
-def main(folder: Path, count: int) -> None:
+def main(folder: Path) -> None:
     labels = labels_of(folder)
-    tasks = draw_tasks(labels, count)
+    tasks = draw_tasks(labels)
     while found := next(iter(to_do(folder)), None):
         of, table = found
         compute(folder, of, table, labels[of], [task for task in tasks if task.of == of])

@@ -14,17 +14,17 @@ from leepjax.types import InputError
 BUDGETS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
 
 
-def run(decision: Decision, budget: float, rules: Rules | None = None, *, errors: bool = False) -> Answer | None:
+def run(decision: Decision, budget: float, rules: Rules | None = None, *, mistakes: bool = False) -> Answer | None:
     """The race among a decision's candidates; None where the budget doesn't pay for one look.
 
-    With `errors`, an example's outcome is its squared error, negated, instead of whether it is predicted right.
+    With `mistakes`, an example's loss is whether it is predicted wrong, instead of its squared error.
     """
     seen = decision.seen
 
     def outcomes_of(source: int, m: int):
         look = seen.sizes.index(m)
-        losses = seen.losses[source, look, :m]
-        return -losses if errors else seen.right[source, look, :m], losses
+        right = seen.right[source, look, :m]
+        return right.mean(), 1 - right if mistakes else np.minimum(seen.losses[source, look, :m], seen.num_classes + 1)
 
     evidence = Replay(decision.names, outcomes_of, seen.forward_seconds, seen.right.shape[2], seen.num_classes)
     # The full cost is summed in another order than what is spent.
@@ -48,16 +48,16 @@ def passed(decision: Decision, answer: Answer) -> np.ndarray:
     shares = np.zeros(len(decision.names))
     for look in answer.looks:
         for each in look.standings:
-            if each.outcome is not None:
+            if each.loss is not None:
                 shares[decision.names.index(each.source)] = look.num_examples / decision.seen.right.shape[2]
     return shares
 
 
-def racing(budget: float, rules: Rules | None = None, *, heads: bool = False, errors: bool = False) -> Strategy:
+def racing(budget: float, rules: Rules | None = None, *, heads: bool = False, mistakes: bool = False) -> Strategy:
     """The race's leader; with `heads`, the best of its leaders by heads trained on all examples."""
 
     def strategy(decision: Decision) -> list[Choice] | None:
-        if decision.seen is None or (answer := run(decision, budget, rules, errors=errors)) is None:
+        if decision.seen is None or (answer := run(decision, budget, rules, mistakes=mistakes)) is None:
             return None
         order, shares = order_of(decision, answer), passed(decision, answer)
         if not heads:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 SEED = 17
+COUNT = 300
 MOST_EXAMPLES = 400
 # Labelled set → how many tasks of ten it gives, fewest and most classes.
 SHARES = {
@@ -39,7 +40,7 @@ class Task(NamedTuple):
         return np.searchsorted(self.classes, of_set[self.rows])
 
 
-def draw_tasks(labels: dict[str, np.ndarray], count: int, seed: int = SEED) -> list[Task]:
+def draw_tasks(labels: dict[str, np.ndarray], count: int = COUNT, seed: int = SEED) -> list[Task]:
     """The tasks 0 to `count` − 1, without those of sets that aren't there."""
     pattern = [name for name, (share, *_) in SHARES.items() for _ in range(share)]
     # Two in turn are of one set: what is tuned is tuned on even numbers, and reported on odd ones.

@@ -191,7 +191,7 @@ def pretraining(axes: list[Axes]) -> None:
 
 def decisions(axes: list[Axes]) -> None:
     found = lines("decisions", collection="drawn tasks", group="odd numbers")
-    kinds = {"race": (ORANGE, "o-"), "race by squared errors": (RED, "o-"), "heads": (BLUE, "s"), "": (GREY, "x")}
+    kinds = {"race": (ORANGE, "o-"), "race by right and wrong": (RED, "o-"), "heads": (BLUE, "s"), "": (GREY, "x")}
     heads = [line for line in found if "heads" in line["strategy"]]
     errors = [line for line in found if line["strategy"].startswith("race by")]
     races = [line for line in found if line["strategy"].startswith("race,") and line not in heads]

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from leepjax.choosing.budget import Budget
-from leepjax.choosing.judge import best_first, probabilities_of_best, smallest_set
+from leepjax.choosing.judge import best_first, probabilities_of_best
 from leepjax.choosing.looks import Answer, Standing
 from leepjax.choosing.steps import Chosen, Judged, Tuned
 from leepjax.choosing.words import sentences
+from leepjax.ranking.draws import fewest
 from leepjax.storage.records import Failure
 from leepjax.tables import Format, Row, render
 from leepjax.types import LOWER_IS_BETTER, Metric
@@ -87,8 +88,8 @@ class Choice:
         return next(((each.low, each.high) for each in self.judged if each.source == self.source), None)
 
     @property
-    def first_shares(self) -> dict[str, float]:
-        """For each judged source, the share of resamples of the examples in which it is best."""
+    def p_best(self) -> dict[str, float]:
+        """For each judged source the probability that it has the best head, as `leepjax.Ranking.p_best` has it."""
         return dict(self._shares)
 
     @property
@@ -148,7 +149,7 @@ class Choice:
     def _row(self, last: "LastStanding", leaders: tuple[str, ...], judged: Judged | None) -> Row:
         standing = last.standing
         state = "chosen" if last.source == self.source else "leader" if last.source in leaders else ""
-        if last.source not in self.first_shares and standing.dropped:
+        if last.source not in self.p_best and standing.dropped:
             state = ""  # dropped by the race; among the leaders only because nothing speaks against it
         return {
             "source": last.source,
@@ -159,7 +160,7 @@ class Choice:
             self.metric: judged and judged.value,
             "low": judged and judged.low,
             "high": judged and judged.high,
-            "first in": self._shares.get(last.source),
+            "P(best)": self._shares.get(last.source),
             "seconds": round(last.seconds, 3),
         }
 
@@ -176,9 +177,10 @@ class Choice:
         return rows
 
     def _leaders_by_heads(self) -> list[str]:
-        names = [each.source for each in self.judged]
-        held = smallest_set(np.array([self._shares[name] for name in names]), self.confidence) if names else []
-        return [names[place] for place in held]
+        if not self.judged:
+            return []
+        held = fewest(np.array(list(self._shares.values())), self.confidence)
+        return [name for name, leads in zip(self._shares, held, strict=True) if leads]
 
     def _last_tuned(self) -> list[Tuned]:
         """Of the fine-tuned sources, those trained for the most epochs."""

@@ -11,6 +11,7 @@ from leepjax.choosing.steps import Judged
 from leepjax.data.split import folds_of
 from leepjax.data.target import Target
 from leepjax.ranking.bootstrap import bootstrap_weights
+from leepjax.ranking.draws import TRAINING_PART, shares_of_first
 from leepjax.ranking.examples import bits_of, mostly_right
 from leepjax.ranking.verify_source import metric_interval
 from leepjax.transfer.cross_fitting import cross_fit
@@ -123,20 +124,9 @@ def _better(judged: Judged) -> float:
 
 
 def probabilities_of_best(judged: Sequence[Judged]) -> np.ndarray:
-    """[s] how often each source is best in resamples of the examples; sources that tie share a resample."""
+    """[s] the probability that each source is best, as `leepjax.Ranking.p_best` has it."""
     if not judged:
         return np.empty(0)
-    draws = np.array([each.draws for each in judged])
-    if judged[0].metric in LOWER_IS_BETTER:
-        draws = -draws
-    # Draws say how far a metric varies, not where it lies: move their mean to the metric.
-    draws += np.array([_better(each) for each in judged])[:, None] - draws.mean(axis=1, keepdims=True)
-    best = draws >= draws.max(axis=0) - 1e-12
-    return (best / best.sum(axis=0)).mean(axis=1)
-
-
-def smallest_set(probabilities: np.ndarray, confidence: float) -> np.ndarray:
-    """The indices of the fewest sources that together hold the best with this confidence, the likeliest first."""
-    order = np.argsort(-probabilities, kind="stable")
-    enough = np.searchsorted(np.cumsum(probabilities[order]), confidence - 1e-9)
-    return order[: enough + 1]
+    sign = -1 if judged[0].metric in LOWER_IS_BETTER else 1
+    draws = sign * np.array([each.draws for each in judged])
+    return shares_of_first(np.array([_better(each) for each in judged]), draws, TRAINING_PART)

@@ -11,19 +11,48 @@ import numpy as np
 
 from leepjax.storage.records import Record
 
+TRAINING_PART = 2.0
+"""Factor of the variance of resampled test examples that also stands for other training examples.
 
-def shares_of_best(records: Sequence[Record]) -> list[float]:
-    """For each record of one measure, the share of resamples in which its source has the highest value.
+In the benchmark of decisions (`benchmarks/decisions`), resamples of the test examples alone would be too sure: the
+fewest sources that were best in 95 % of them held the best source in 86 % of 300 tasks.
+"""
+
+
+def shares_of_best(records: Sequence[Record], inflation: float = 1.0) -> np.ndarray:
+    """[n] for each record of one measure, the share of resamples in which its source has the highest value.
 
     Sources with equal values share a resample. NaN where there are no draws, where their number differs from the
     largest, and where the value is undefined, even in a single resample.
+
+    Args:
+        records: of one measure or verification.
+        inflation: factor of the draws' variance.
     """
-    _, draws, drawn = _stacked(records)
+    values, draws, drawn = _stacked(records)
     shares = np.full(len(records), math.nan)
     if drawn.any():
-        first = draws == draws.max(axis=0)
-        shares[drawn] = (first / first.sum(axis=0)).mean(axis=1)
-    return shares.tolist()
+        shares[drawn] = shares_of_first(values[drawn], draws, inflation)
+    return shares
+
+
+def shares_of_first(values: np.ndarray, draws: np.ndarray, inflation: float = 1.0) -> np.ndarray:
+    """[s] how often each of the sources is first in resamples: the draws [s b] moved to the values [s]."""
+    deviations = draws - draws.mean(axis=1, keepdims=True)
+    spread = values[:, None] + math.sqrt(inflation) * deviations
+    first = spread >= spread.max(axis=0) - 1e-12
+    return (first / first.sum(axis=0)).mean(axis=1)
+
+
+def fewest(shares: np.ndarray, confidence: float) -> np.ndarray:
+    """[s] whether a source is one of the fewest whose shares [s] add up to the confidence; NaN counts as 0.
+
+    Sources of equal shares are taken together.
+    """
+    shares = np.nan_to_num(np.asarray(shares, float))
+    highest = np.sort(shares)[::-1]
+    enough = min(int(np.searchsorted(np.cumsum(highest), confidence - 1e-9)), len(shares) - 1)
+    return (shares >= highest[enough]) & (shares > 0)
 
 
 def leading(records: Sequence[Record]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from leepjax.ranking.agree import Agreement, agree
 from leepjax.ranking.answer import answer_of, remarks_on
-from leepjax.ranking.draws import leading, shares_of_best
+from leepjax.ranking.draws import TRAINING_PART, fewest, leading, shares_of_best
 from leepjax.ranking.show import as_html, show
 from leepjax.storage.records import Cost, Failure, Record
 from leepjax.tables import Format, Row
@@ -81,14 +81,18 @@ class Ranking:
     def leaders(self) -> tuple[str, ...]:
         """The sources that hold the best one with the stated confidence, the first source first.
 
-        By paired resamples of the test examples where accuracy was verified, else of the examples that the first
-        measure scored. `leepjax.ranking.draws.leading` has the method.
+        Where accuracy was verified, the fewest sources whose P(best) adds up to the confidence. Otherwise by resamples
+        of the examples that the first measure scored, as `leepjax.ranking.draws.leading` has it.
         """
         records = {record.source: record for record in self._of(self.decided_by)}
-        if self.sources and self.sources[0] in records:
-            are_leading = dict(zip(records, leading(list(records.values())), strict=True))
-            return tuple(source for source in self.sources if are_leading.get(source))
-        return ()
+        if not self.sources or self.sources[0] not in records:
+            return ()
+        is_leading = leading(list(records.values()))
+        shares = np.array([self.p_best().get(source, math.nan) for source in records])
+        if np.isfinite(shares).any():
+            is_leading = fewest(shares, self.records[0].confidence)
+        found = [source for source, leads in zip(records, is_leading, strict=True) if leads]
+        return tuple(source for source in self.sources if source in found or source == self.sources[0])
 
     @property
     def tied_with_best(self) -> tuple[str, ...]:
@@ -101,13 +105,14 @@ class Ranking:
         return self.verified_by if self.verified_by and self._of(self.verified_by) else self.measures[0]
 
     def p_best(self) -> dict[str, float]:
-        """Verified source → P(best): the share of paired resamples in which it has the highest accuracy.
+        """Verified source → P(best): the probability that it has the highest accuracy after transfer.
 
-        Resamples are of the test examples and, with cross-fitting, of the partitions into folds; all sources share
-        them. Equals share a resample; NaN where nothing was drawn. How often a source of a given P(best) is in fact
-        the best hasn't been measured.
+        The share of paired resamples in which it has: of the test examples and, with cross-fitting, of the partitions
+        into folds, the same for all sources, with `leepjax.ranking.draws.TRAINING_PART` times their variance. Equals
+        share a resample; NaN where nothing was drawn. `docs/choosing.md` has how often a source of a given P(best) was
+        in fact the best.
         """
-        return self._shares(self.verified_by)
+        return self._shares(self.verified_by, TRAINING_PART)
 
     def first_in(self, measure: str | None = None) -> dict[str, float]:
         """Source → the share of resamples of the scored examples in which a measure puts it first.
@@ -223,9 +228,9 @@ class Ranking:
     def _worths(self, measure: str | None) -> dict[str, float]:
         return {record.source: record.worth for record in self._of(measure)}
 
-    def _shares(self, measure: str | None) -> dict[str, float]:
+    def _shares(self, measure: str | None, inflation: float = 1.0) -> dict[str, float]:
         records = self.records_of(measure)
-        return dict(zip(records, shares_of_best(list(records.values())), strict=True))
+        return dict(zip(records, shares_of_best(list(records.values()), inflation).tolist(), strict=True))
 
     def _of(self, measure: str | None) -> Sequence[Record]:
         return self._by_measure.get(measure or "", ())

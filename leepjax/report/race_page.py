@@ -90,14 +90,14 @@ def _heads_section(choice, origins) -> Section:
     name = _metric(choice)
     text = [
         f"The sources that were left got a new linear head each. The {name} is that of heads trained on the other "
-        f"folds, on {choice.judged[0].num_examples:,} images. First in: how often a source is best when the images are "
-        "resampled, the same images for all."
+        f"folds, on {choice.judged[0].num_examples:,} images. P(best): the probability that a source has the best "
+        "head, by resamples of the images, the same for all sources."
     ]
     rows = [
         [
             TableCell(each.source, mark="★" if each.source == choice.source else "", meaning="chosen"),
             number_cell(each.value, 3, detail=interval_text(each.low, each.high, 3)),
-            number_cell(100 * choice.first_shares[each.source], 0),
+            number_cell(100 * choice.p_best[each.source], 0),
             number_cell(each.seconds, 1),
         ]
         for each in choice.judged
@@ -105,7 +105,7 @@ def _heads_section(choice, origins) -> Section:
     columns = [
         Column("Source"),
         Column(name.capitalize(), numeric=True),
-        Column("First in, %", numeric=True),
+        Column("P(best), %", numeric=True),
         Column("Seconds", numeric=True),
     ]
     return Section("New heads", text, tables=[Table("Heads on held-out images", columns, rows)], origins=origins)

@@ -5,11 +5,12 @@ import pytest
 
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.evidence import Replay
-from leepjax.choosing.judge import probabilities_of_best, smallest_set
+from leepjax.choosing.judge import probabilities_of_best
 from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.race import race
 from leepjax.choosing.steps import Judged, Tuned
 from leepjax.choosing.tune import epochs_of_rounds
+from leepjax.ranking.draws import fewest
 from leepjax.report.page import Origin, render_page
 from leepjax.report.race_chart import race_chart
 from leepjax.report.race_page import race_report
@@ -46,9 +47,10 @@ def test_shares_of_best_follow_the_paired_draws():
 
 def test_the_leaders_are_the_fewest_that_hold_the_best_with_confidence():
     shares = np.array([0.1, 0.6, 0.3])
-    assert smallest_set(shares, 0.6).tolist() == [1]
-    assert smallest_set(shares, 0.9).tolist() == [1, 2]
-    assert smallest_set(shares, 0.95).tolist() == [1, 2, 0]
+    assert fewest(shares, 0.6).tolist() == [False, True, False]
+    assert fewest(shares, 0.9).tolist() == [False, True, True]
+    assert fewest(shares, 0.95).all()
+    assert fewest(np.array([0.4, 0.4, 0.2]), 0.3).tolist() == [True, True, False]
 
 
 def test_what_would_change_the_answer():

@@ -80,7 +80,7 @@ def test_the_answer_names_the_source_its_rivals_and_what_it_is_worth(choice):
     assert "blind" not in choice.leaders
     assert choice.value > 0.7
     assert choice.interval[0] <= choice.value <= choice.interval[1]
-    assert sum(choice.first_shares.values()) == pytest.approx(1)
+    assert sum(choice.p_best.values()) == pytest.approx(1)
     text = str(choice)
     assert text.startswith(f"Take {choice.source}")
     assert f"Expected accuracy of a new head: {choice.value:.3f}" in text

@@ -15,8 +15,6 @@ from decisions import image_sets, outcomes, shipped_tables, source_cards
 from decisions.prepare import finetuning
 from places import SHARED_DATA
 
-COUNT = 200
-
 
 def main(folder: Path) -> None:
     if not (folder / "images").exists():
@@ -25,7 +23,7 @@ def main(folder: Path) -> None:
         subprocess.run([python, Path(__file__).with_name("torch_tables.py"), SHARED_DATA, folder], check=True)
     shipped_tables.main(folder)
     source_cards.main(folder)
-    outcomes.main(folder, COUNT)
+    outcomes.main(folder)
     finetuning.main(folder)
     if python:
         subprocess.run([python, Path(__file__).with_name("torch_finetuned.py"), folder], check=True)
