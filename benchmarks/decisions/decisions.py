@@ -25,6 +25,7 @@ from decisions.figures import rounded, summary
 from decisions.races import BUDGETS, racing, run
 from decisions.small import small_folder
 from decisions.strategies import strategies
+from leepjax.ranking.draws import TRAINING_PART
 
 described = functools.cache(context)
 
@@ -91,21 +92,27 @@ def tell_strategies(collection: str, group: str, decisions: list[Decision]) -> N
 
 
 def tell_chances(collection: str, decisions: list[Decision]) -> None:
-    odd = [each for each in decisions if each.number % 2]
+    """As drawn, and with the variance that leepjax takes, by tuning on even numbers alone, and reported by half."""
     for evidence in chances.EVIDENCE:
-        inflation, total = chances.tuned(decisions, evidence)
-        drawn = [chances.draws(each, evidence) for each in odd]
-        for name, factor, enough in (("as drawn", 1, chances.CONFIDENCE), ("tuned", inflation, total)):
-            found = [chances.chances(each, mine, factor) for each, mine in zip(odd, drawn, strict=True)]
-            held, leaders = chances.coverage(found, enough)
+        drawn = [chances.draws(each, evidence) for each in decisions]
+        inflation = chances.tuned(decisions, drawn)
+        for name, factor, half in (
+            ("as drawn", 1.0, decisions),
+            ("of leepjax", TRAINING_PART, decisions),
+            ("of leepjax, odd numbers", TRAINING_PART, [each for each in decisions if each.number % 2]),
+            ("tuned, odd numbers", inflation, [each for each in decisions if each.number % 2]),
+        ):
+            numbers = {each.number for each in half}
+            pairs = [(each, mine) for each, mine in zip(decisions, drawn, strict=True) if each.number in numbers]
+            found = [chances.chances(each, mine, factor) for each, mine in pairs]
+            held, leaders = chances.coverage(found)
             report(
                 benchmark="decisions_chances",
                 collection=collection,
                 evidence=evidence,
                 variant=name,
-                decisions=len(odd),
+                decisions=len(found),
                 inflation=factor,
-                leaders_sum=enough,
                 leaders_hold_the_best=round(held, 3),
                 leaders=round(leaders, 2),
                 brier=round(chances.brier(found), 4),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from decisions import chances
 from decisions.decision import Decision
 from decisions.outcomes import Recorded
 from decisions.strategies import Choice, Strategy, by, cost, trained
@@ -9,6 +10,7 @@ from leepjax.choosing.evidence import Replay
 from leepjax.choosing.looks import Answer
 from leepjax.choosing.race import full_cost, race
 from leepjax.choosing.rules import Rules
+from leepjax.ranking.draws import TRAINING_PART, fewest, shares_of_first
 from leepjax.types import InputError
 
 BUDGETS = (0.05, 0.1, 0.2, 0.25, 0.5, 1.0)
@@ -27,8 +29,9 @@ def run(decision: Decision, budget: float, rules: Rules | None = None, *, mistak
         return right.mean(), 1 - right if mistakes else np.minimum(seen.losses[source, look, :m], seen.num_classes + 1)
 
     evidence = Replay(decision.names, outcomes_of, seen.forward_seconds, seen.right.shape[2], seen.num_classes)
-    # The full cost is summed in another order than what is spent.
-    seconds = None if budget >= 1 else budget * full_cost(evidence)
+    # A share of full verification, heads included; all of it also pays for passing all examples through all sources.
+    heads = len(decision.names) * seen.head_seconds
+    seconds = None if budget >= 1 else budget * (full_cost(evidence) + heads)
     try:
         return race(evidence, rules or Recorded(), seconds)
     except InputError:
@@ -53,8 +56,17 @@ def passed(decision: Decision, answer: Answer) -> np.ndarray:
     return shares
 
 
+def by_heads(decision: Decision, leaders: np.ndarray) -> np.ndarray:
+    """The leaders of a race, best first: those that heads don't distinguish from their best in the race's order."""
+    draws = chances.draws(decision, "heads")[:, leaders].T
+    shares = shares_of_first(draws.mean(axis=1), draws, TRAINING_PART)
+    held = fewest(shares, chances.CONFIDENCE)
+    rest = leaders[~held]
+    return np.concatenate([leaders[held], rest[by(trained(decision)[rest])]])
+
+
 def racing(budget: float, rules: Rules | None = None, *, heads: bool = False, mistakes: bool = False) -> Strategy:
-    """The race's leader; with `heads`, the best of its leaders by heads trained on all examples."""
+    """The race's leader; with `heads`, of the leaders that heads trained on all examples don't distinguish."""
 
     def strategy(decision: Decision) -> list[Choice] | None:
         if decision.seen is None or (answer := run(decision, budget, rules, mistakes=mistakes)) is None:
@@ -65,7 +77,7 @@ def racing(budget: float, rules: Rules | None = None, *, heads: bool = False, mi
         leaders = np.array([decision.names.index(name) for name in answer.leaders])
         if len(leaders) > 1:
             shares[leaders] = 1
-        best = leaders[by(trained(decision)[leaders])]
+        best = by_heads(decision, leaders)
         rest = np.array([i for i in order if i not in set(best.tolist())], int)
         return [Choice(np.concatenate([best, rest]), *cost(decision, shares, len(leaders) if len(leaders) > 1 else 0))]
 

@@ -51,7 +51,6 @@ def chances() -> Rows:
             "variant": line["variant"],
             "decisions": line["decisions"],
             "inflation": line["inflation"],
-            "leaders sum up to": line["leaders_sum"],
             "they hold the best": f"{line['leaders_hold_the_best']:.1%}",
             "leaders": line["leaders"],
             "Brier": line["brier"],

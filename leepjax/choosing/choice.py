@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from leepjax.choosing.best import best_first, probabilities_of_best
 from leepjax.choosing.budget import Budget
-from leepjax.choosing.judge import best_first, probabilities_of_best
 from leepjax.choosing.looks import Answer, Standing
 from leepjax.choosing.steps import Chosen, Judged, Tuned
 from leepjax.choosing.words import sentences

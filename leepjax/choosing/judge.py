@@ -1,7 +1,6 @@
 """Finalists judged by heads that are trained as in practice, and measured on examples held out from them."""
 
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -11,13 +10,12 @@ from leepjax.choosing.steps import Judged
 from leepjax.data.split import folds_of
 from leepjax.data.target import Target
 from leepjax.ranking.bootstrap import bootstrap_weights
-from leepjax.ranking.draws import TRAINING_PART, shares_of_first
 from leepjax.ranking.examples import bits_of, mostly_right
 from leepjax.ranking.verify_source import metric_interval
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.head import Head, retrain_head
 from leepjax.transfer.metric_draws import metric_draws, metric_value
-from leepjax.types import LOWER_IS_BETTER, InputError, JudgingSettings
+from leepjax.types import InputError, JudgingSettings
 
 RESAMPLES = 400
 _FEW = 1000
@@ -112,21 +110,3 @@ def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
 
 def _fit(l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
     return retrain_head(features, labels, num_classes, seed=seed, l2=l2).head
-
-
-def best_first(judged: Sequence[Judged]) -> list[Judged]:
-    """The judged sources, the best by the metric first; stable among equals."""
-    return sorted(judged, key=_better, reverse=True)
-
-
-def _better(judged: Judged) -> float:
-    return -judged.value if judged.metric in LOWER_IS_BETTER else judged.value
-
-
-def probabilities_of_best(judged: Sequence[Judged]) -> np.ndarray:
-    """[s] the probability that each source is best, as `leepjax.Ranking.p_best` has it."""
-    if not judged:
-        return np.empty(0)
-    sign = -1 if judged[0].metric in LOWER_IS_BETTER else 1
-    draws = sign * np.array([each.draws for each in judged])
-    return shares_of_first(np.array([_better(each) for each in judged]), draws, TRAINING_PART)

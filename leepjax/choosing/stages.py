@@ -11,9 +11,10 @@ import numpy as np
 from leepjax.adapting.parts import Parts
 from leepjax.callbacks import OVERALL, OnProgress
 from leepjax.choosing.affordable import fitting
+from leepjax.choosing.best import best_first
 from leepjax.choosing.budget import Budget
 from leepjax.choosing.choice import Choice, last_standings
-from leepjax.choosing.judge import Judge, JudgedHeads, best_first
+from leepjax.choosing.judge import Judge, JudgedHeads
 from leepjax.choosing.passes import Passes
 from leepjax.choosing.race import Race, full_cost
 from leepjax.choosing.rules import Rules

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from leepjax.choosing.best import probabilities_of_best
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.evidence import Replay
-from leepjax.choosing.judge import probabilities_of_best
 from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.race import race
 from leepjax.choosing.steps import Judged, Tuned
