@@ -68,10 +68,10 @@ def leaders() -> Rows:
 
 
 def reliability() -> Rows:
-    for line in lines("decisions_chances"):
+    for line in lines("decisions_chances", variant="of leepjax"):
         for stated, observed, count in line["reliability"]:
             yield {
-                "evidence": f"{line['evidence']}, {line['variant']}",
+                "evidence": line["evidence"],
                 "stated": f"{stated:.3f}",
                 "observed": f"{observed:.3f}",
                 "candidates": f"{count:.0f}",

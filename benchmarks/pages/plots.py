@@ -202,7 +202,7 @@ def decisions(axes: list[Axes]) -> None:
     axes[0].set(title="drawn tasks", xlabel="seconds / full verification", ylabel="mean regret, points")
     axes[0].set_yscale("symlog", linthresh=1)
     axes[0].legend(fontsize=8)
-    for line, color in zip(lines("decisions_chances", variant="tuned"), (BLUE, ORANGE), strict=False):
+    for line, color in zip(lines("decisions_chances", variant="of leepjax"), (BLUE, ORANGE, GREY), strict=False):
         stated, observed, _ = zip(*line["reliability"], strict=True)
         axes[1].plot(stated, observed, "o-", color=color, label=line["evidence"])
     axes[1].plot([0, 1], [0, 1], "--", color=RED)
