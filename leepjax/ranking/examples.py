@@ -44,7 +44,7 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
     wrong: tuple[str, ...]
 
 
-class Examples(msgspec.Struct, frozen=True, kw_only=True):
+class Thumbnails(msgspec.Struct, frozen=True, kw_only=True):
     """Thumbnails of a target."""
 
     key: str
@@ -108,7 +108,7 @@ def keep_examples(
             return
         order = _most_disputed(right, [name for name in leaders if name in right], judged.labels)
         votes = np.array(list(right.values()), bool).reshape(len(right), len(judged))
-        known[key] = Examples(
+        known[key] = Thumbnails(
             key=key,
             made_of=made_of,
             num_classes=len(target.classes),
@@ -123,10 +123,10 @@ def keep_examples(
             logging.getLogger("leepjax").warning("The page shows no images: %s", error)
 
 
-def read_examples(folder: Path) -> list[Examples]:
+def read_examples(folder: Path) -> list[Thumbnails]:
     """The thumbnails in a folder; none where there is no file of them, or it is damaged."""
     try:
-        return msgspec.json.decode((folder / EXAMPLES).read_bytes(), type=list[Examples])
+        return msgspec.json.decode((folder / EXAMPLES).read_bytes(), type=list[Thumbnails])
     except (OSError, msgspec.DecodeError):
         return []
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from leepjax.ranking.examples import ClassImages, Disputed, Examples
+from leepjax.ranking.examples import ClassImages, Disputed, Thumbnails
 from leepjax.report.page import Gallery, Origin, Picture, Section
 
 _MOST_NAMED = 6
@@ -10,7 +10,7 @@ _MOST_NAMED = 6
 
 
 def image_sections(
-    examples: Examples | None, leaders: Collection[str], of: str, origins: Sequence[Origin]
+    examples: Thumbnails | None, leaders: Collection[str], of: str, origins: Sequence[Origin]
 ) -> list[Section]:
     """The images of a target; none without a file of them.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.steps import STEPS
 from leepjax.choosing.words import duration, sentences
-from leepjax.ranking.examples import Examples
+from leepjax.ranking.examples import Thumbnails
 from leepjax.report.galleries import image_sections
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
 from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
@@ -14,7 +14,7 @@ _CAPTION = "Who was dropped when, on how many images, and by what margin"
 
 
 def race_report(
-    choice: Choice, origins: Sequence[Origin], records: str = STEPS, examples: Sequence[Examples] = ()
+    choice: Choice, origins: Sequence[Origin], records: str = STEPS, examples: Sequence[Thumbnails] = ()
 ) -> Report:
     """The page of a choice.
 

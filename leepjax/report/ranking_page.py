@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
-from leepjax.ranking.examples import Examples
+from leepjax.ranking.examples import Thumbnails
 from leepjax.report.galleries import image_sections
 from leepjax.report.page import Origin, Report, Section, duration
 from leepjax.report.ranking_forest import forest
@@ -38,7 +38,7 @@ def ranking_report(
     origins: Sequence[Origin],
     others: Sequence[Group] = (),
     records: str = "",
-    examples: Sequence[Examples] = (),
+    examples: Sequence[Thumbnails] = (),
 ) -> Report:
     """The page of one or several rankings: of many, the largest one by one, and the best source of each.
 
@@ -95,7 +95,7 @@ def _limits(rankings: Sequence[Ranking], shown: Sequence[Ranking]) -> Limits:
 
 
 def ranking_sections(
-    ranking: Ranking, origins: Sequence[Origin], limits: Limits, examples: Examples | None = None
+    ranking: Ranking, origins: Sequence[Origin], limits: Limits, examples: Thumbnails | None = None
 ) -> list[Section]:
     """A ranking's sections, charts and images before tables."""
     of = f" for {ranking.target}" if limits.is_named else ""

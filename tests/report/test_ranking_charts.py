@@ -7,7 +7,7 @@ import pytest
 from ranking_demo import ranking_of
 from report_pages import HOSTILE, ORIGIN
 
-from leepjax.ranking.examples import ClassImages, Disputed, Examples
+from leepjax.ranking.examples import ClassImages, Disputed, Thumbnails
 from leepjax.report.galleries import image_sections
 from leepjax.report.label_places import label_places
 from leepjax.report.page import render_page
@@ -189,7 +189,7 @@ def test_images_stand_between_charts_and_tables_with_who_is_right():
     disputed = Disputed(id="a.jpg", label="<cat>", image="AAAA", right=("fast", "slow"), wrong=("near", "bad"))
     classes = (ClassImages(name="<cat>", num_examples=1, images=("BBBB", "CCCC")),)
     kept = {"made_of": "", "num_classes": 50, "classes": classes, "num_judged": 90, "num_disputed": 30}
-    examples = Examples(key=ranking.key, disputed=(disputed,), **kept)
+    examples = Thumbnails(key=ranking.key, disputed=(disputed,), **kept)
     html = render_page(ranking_report([ranking], [ORIGIN], examples=[examples]))
     assert "On 30 of 90 test images, some sources are right" in html
     assert '<img src="data:image/jpeg;base64,AAAA" alt="Image a.jpg">' in html
@@ -200,14 +200,14 @@ def test_images_stand_between_charts_and_tables_with_who_is_right():
     assert "The first 1 of 50 classes are shown." in html
     places = [html.index(each) for each in ("Forest plot", "AAAA", "BBBB", "<table")]
     assert places == sorted(places)
-    elsewhere = Examples(key="another target", disputed=(disputed,), **kept)
+    elsewhere = Thumbnails(key="another target", disputed=(disputed,), **kept)
     assert "<img " not in render_page(ranking_report([ranking], [ORIGIN], examples=[elsewhere]))
 
 
 def test_of_many_sources_below_an_image_the_rest_is_counted():
     names = tuple(f"s{at}" for at in range(20))
     disputed = Disputed(id="1", label="cat", image="AAAA", right=names, wrong=("bad",))
-    examples = Examples(
+    examples = Thumbnails(
         key="", made_of="", num_classes=1, classes=(), num_judged=9, num_disputed=1, disputed=(disputed,)
     )
     (section,) = image_sections(examples, ["s19"], "", [ORIGIN])
