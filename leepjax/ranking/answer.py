@@ -129,7 +129,7 @@ def per_cent(share: float) -> str:
 
 def _calibration(ranking: "Ranking") -> str:
     if ranking.metric == "accuracy" and ranking.verified_by != "finetune":
-        return "On 300 drawn tasks such leaders held the best source in 96 %."
+        return "Of 300 benchmark tasks, sets that should hold the best with 95 % held it in 96 %."
     return "How often the source of a given P(best) is the best was measured for accuracies of heads only."
 
 
