@@ -91,7 +91,8 @@ def _heads_section(choice, origins) -> Section:
     text = [
         f"The sources that were left got a new linear head each. The {name} is that of heads trained on the other "
         f"folds, on {choice.judged[0].num_examples:,} images. P(best): the probability that a source has the best "
-        "head, by resamples of the images, the same for all sources."
+        "head, by resamples of the images, the same for all sources. Of sources that heads don't "
+        "distinguish, the one with the smallest errors in the race is taken."
     ]
     rows = [
         [
