@@ -6,15 +6,18 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from leepjax.data.target import Target
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest, write_atomically
 from leepjax.storage.locks import locked
 from leepjax.types import InputError
+
+if TYPE_CHECKING:
+    from leepjax.data.target import Target
 
 EXAMPLES = "examples.json"
 """The file of thumbnails beside the records."""
@@ -85,7 +88,7 @@ def mostly_right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def keep_examples(
-    folder: Path, key: str, target: Target, judged: Target, right: Mapping[str, np.ndarray], leaders: Sequence[str]
+    folder: Path, key: str, target: "Target", judged: "Target", right: Mapping[str, np.ndarray], leaders: Sequence[str]
 ) -> None:
     """Write the thumbnails of a target beside its records, unless the folder holds them already.
 
@@ -150,7 +153,7 @@ def _most_disputed(right: Mapping[str, np.ndarray], leaders: Sequence[str], labe
     return [at for *_, at in sorted(keys)]
 
 
-def _disputed(judged: Target, right: Mapping[str, np.ndarray], order: Sequence[int]) -> tuple[Disputed, ...]:
+def _disputed(judged: "Target", right: Mapping[str, np.ndarray], order: Sequence[int]) -> tuple[Disputed, ...]:
     found: list[Disputed] = []
     for at in order:
         if len(found) == MOST_DISPUTED:
@@ -168,7 +171,7 @@ def _disputed(judged: Target, right: Mapping[str, np.ndarray], order: Sequence[i
     return tuple(found)
 
 
-def _classes(target: Target) -> tuple[ClassImages, ...]:
+def _classes(target: "Target") -> tuple[ClassImages, ...]:
     names = target.classes[:MOST_CLASSES]
     most = min(_MOST_PER_CLASS, math.ceil(MOST_CLASSES / len(target.classes)))
     found = []
@@ -182,7 +185,7 @@ def _classes(target: Target) -> tuple[ClassImages, ...]:
     return tuple(found)
 
 
-def _thumbnail(target: Target, at: int) -> str:
+def _thumbnail(target: "Target", at: int) -> str:
     """An image as base64 of a small JPEG file; nothing where it can't be read."""
     try:
         image = target.read(int(at)).convert("RGB")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from profiles import only_long
 
-from leepjax import cli
+from leepjax import DEFAULT_MEASURES, cli
 from leepjax.cli import commands
 from leepjax.cli.progress import progress
 from leepjax.storage.records import read_records
@@ -226,7 +226,7 @@ def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out.startswith("random is the only source; ")
-    assert "Sources for digits, best leep first" in out
+    assert f"Sources for digits, best {DEFAULT_MEASURES[0]} first" in out
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("leepjax: interrupted; ")
     assert 1 <= len(read_records(results)) < 10
