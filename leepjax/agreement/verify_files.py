@@ -57,10 +57,10 @@ def verify(
 
 
 def _metric(metric: Metric | None, column: str | None) -> Metric:
-    known: tuple[Metric, ...] = get_args(Metric)
+    """The metric, by default the one that the column is named after, or accuracy."""
+    known: dict[str, Metric] = {name: name for name in get_args(Metric)}
     if metric is None:
-        return next((name for name in known if name == column), "accuracy")
-    for name in known:
-        if name == metric:
-            return name
-    raise unknown_name("verify: metric", metric, known)
+        return known.get(column or "", "accuracy")
+    if metric not in known:
+        raise unknown_name("verify: metric", metric, tuple(known))
+    return metric
