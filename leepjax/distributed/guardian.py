@@ -1,8 +1,8 @@
 """A process that kills the launcher's processes if the launcher dies. It is run by its path.
 
-Its stdin is a pipe that only the launcher writes to. The line ``+PID`` announces a process group that was started. When
-the launcher dies, for whatever reason, the pipe closes, and these groups are killed with all processes in them. The
-line ``.`` means that the launcher has ended them itself.
+Its stdin is a pipe that the launcher and starting processes hold. The line ``+PID`` announces a process group that was
+started. When the launcher dies, for whatever reason, the pipe closes, and these groups are killed with all processes in
+them. The line ``.`` means that the launcher has ended them itself.
 """
 
 import os

@@ -23,6 +23,9 @@ from leepjax.distributed.peers import CONNECTED, COORDINATOR, DEFAULT_TIMEOUT, N
 from leepjax.interrupts import interruptible
 from leepjax.types import InputError
 
+# A process announces its group before it becomes the program, so that no moment is left in which the launcher could be
+# killed and the guardian not know of it. Its stdin is the guardian's pipe until then.
+_ANNOUNCED = ("/bin/sh", "-c", 'echo "+$$" >&0; exec "$@" </dev/null', "sh")
 GRACE = 5.0
 """Seconds between a signal to the launcher and SIGKILL of its processes, in which they can save their work."""
 # The JAX runtime is aborting: from this line on it prints stack traces, which aren't passed on.
@@ -39,14 +42,17 @@ class _Guardian:
         # In a session of its own, so that it survives a kill of the launcher's process group.
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
 
-    def tell(self, line: str) -> None:
+    @property
+    def pipe(self) -> int:
+        """File descriptor to which processes announce themselves."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+        return self._process.stdin.fileno()
 
     def dismiss(self) -> None:
-        self.tell(".")
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(".\n")
+            self._process.stdin.flush()
         self._process.communicate()
 
 
@@ -60,12 +66,12 @@ class _Role(NamedTuple):
 class _Child:
     """A running process of the program, and the threads that pass on its output."""
 
-    def __init__(self, command: Sequence[str], role: _Role, tag: str, quiet: bool, connected: Path):
+    def __init__(self, command: Sequence[str], role: _Role, tag: str, quiet: bool, connected: Path, pipe: int):
         self.name, self.aborting, self._muted, self._connected = role.name, False, False, connected
         self.process = subprocess.Popen(
-            command,
+            [*_ANNOUNCED, *command],
             env=os.environ | {"PYTHONUNBUFFERED": "1", CONNECTED: str(connected)} | role.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=pipe,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -154,8 +160,8 @@ def launch(
         try:
             for i, role in enumerate(roles):
                 tag = f"[{i}] " if len(roles) > 1 else ""
-                children.append(_Child(command, role, tag, quiet=i > 0, connected=Path(folder, str(i))))
-                watching.tell(f"+{children[-1].process.pid}")
+                connected = Path(folder, str(i))
+                children.append(_Child(command, role, tag, quiet=i > 0, connected=connected, pipe=watching.pipe))
             failed = _wait(children)
             if failed:
                 raise ChildProcessError(_explain(failed, processes, timeout))
