@@ -9,7 +9,7 @@ from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
 from leepjax.report.captions import measure_name
 from leepjax.report.page import Panel, Panels
-from leepjax.report.svg import ACCENT, FAINT, PALE, SOFT, Scale, diamond, disc, drawing, line, number, point, text
+from leepjax.report.svg import ACCENT, PALE, SOFT, Scale, diamond, disc, drawing, grid, line, number, point
 from leepjax.studies.analysis.lines import fit_line
 from leepjax.types import METRICS
 
@@ -61,7 +61,7 @@ def _panel(ranking: Ranking, accuracies: dict[str, float], agreement: Agreement)
     x_of = Scale(x.min(), x.max(), _LEFT, _RIGHT, ticks=3)
     ends = (_TOP, _BOTTOM) if ranking.metric == "log_loss" else (_BOTTOM, _TOP)
     y_of = Scale(y.min(), y.max(), *ends, ticks=3)
-    parts = [*_axes(x_of, y_of), *_fitted(x, y, x_of, y_of)]
+    parts = [*grid(x_of, y_of, 10.5), *_fitted(x, y, x_of, y_of)]
     named = len(found) <= _MOST_NAMED
     parts += [_point(ranking, each, x_of, y_of, place, named=named) for place, each in enumerate(found)]
     r = agreement.pearson
@@ -72,17 +72,6 @@ def _panel(ranking: Ranking, accuracies: dict[str, float], agreement: Agreement)
     title = measure_name(agreement.measure)
     alt = f"{title} against test {METRICS[ranking.metric]}, {len(found):,} sources: {detail}."
     return Panel(drawing(_WIDTH, _HEIGHT, alt, parts, points=named), title, detail)
-
-
-def _axes(x_of: Scale, y_of: Scale) -> list[str]:
-    parts = []
-    for value, label in x_of.ticks:
-        parts += [line(x_of(value), _TOP, x_of(value), _BOTTOM, FAINT, 1)]
-        parts += [text(x_of(value), _BOTTOM + 14, label, SOFT, 10.5, "middle")]
-    for value, label in y_of.ticks:
-        parts += [line(_LEFT, y_of(value), _RIGHT, y_of(value), FAINT, 1)]
-        parts += [text(_LEFT - 5, y_of(value) + 4, label, SOFT, 10.5, "end")]
-    return parts
 
 
 def _fitted(x: np.ndarray, y: np.ndarray, x_of: Scale, y_of: Scale) -> list[str]:

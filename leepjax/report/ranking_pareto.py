@@ -9,13 +9,13 @@ from leepjax.report.label_places import box, label_places
 from leepjax.report.page import Figure
 from leepjax.report.svg import (
     ACCENT,
-    FAINT,
     INK,
     PALE,
     SOFT,
     Scale,
     disc,
     drawing,
+    grid,
     line,
     number,
     point,
@@ -65,13 +65,7 @@ def _verified(ranking: Ranking) -> dict[str, float]:
 
 
 def _axes(ranking: Ranking, x_of: Scale, y_of: Scale) -> list[str]:
-    parts = []
-    for value, label in x_of.ticks:
-        parts += [line(x_of(value), _TOP, x_of(value), _BOTTOM, FAINT, 1)]
-        parts += [text(x_of(value), _BOTTOM + 16, label, SOFT, 12, "middle")]
-    for value, label in y_of.ticks:
-        parts += [line(_LEFT, y_of(value), _RIGHT, y_of(value), FAINT, 1)]
-        parts += [text(_LEFT - 6, y_of(value) + 4, label, SOFT, 12, "end")]
+    parts = grid(x_of, y_of, 12)
     parts.append(text((_LEFT + _RIGHT) / 2, _HEIGHT - 8, "milliseconds per image, log scale", INK, 12.5, "middle"))
     turned = text(0, 0, heading(ranking), INK, 12.5, "middle")
     return [*parts, f'<g transform="translate(13 {(_TOP + _BOTTOM) / 2:g}) rotate(-90)">{turned}</g>']

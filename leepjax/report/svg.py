@@ -140,6 +140,11 @@ class Scale:
         self._start, self._stop = start, stop
         self.ticks = self._log_ticks(ticks) if log else _round_ticks(self._low, self._high, ticks)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The places at which the axis starts and stops."""
+        return self._start, self._stop
+
     def __call__(self, value: float) -> float:
         share = (self._of(value) - self._low) / (self._high - self._low)
         return self._start + share * (self._stop - self._start)
@@ -165,3 +170,16 @@ def _round_ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [(at * step, number(at * step + 0.0, digits)) for at in range(first, last + 1)]
+
+
+def grid(x_of: Scale, y_of: Scale, size: float) -> list[str]:
+    """Lines at the ticks of both axes, and the ticks' labels in a font of this size below and left of them."""
+    (left, right), (top, bottom) = sorted(x_of.ends), sorted(y_of.ends)
+    parts = []
+    for value, label in x_of.ticks:
+        parts += [line(x_of(value), top, x_of(value), bottom, FAINT, 1)]
+        parts += [text(x_of(value), bottom + size + 4, label, SOFT, size, "middle")]
+    for value, label in y_of.ticks:
+        parts += [line(left, y_of(value), right, y_of(value), FAINT, 1)]
+        parts += [text(left - size / 2, y_of(value) + 4, label, SOFT, size, "end")]
+    return parts
