@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """As in `leepjax.models.cifar_resnet`."""
+    """As in `leepjax.models.families.cifar_resnet`."""
 
     def __init__(self, num_classes):
         super().__init__()

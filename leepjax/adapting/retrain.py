@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
 from leepjax.adapting.parts import Adapted, Parts, card, check_free, rows, weights_path
 from leepjax.adapting.write_source import write_source
 from leepjax.callbacks import OnProgress, counted
 from leepjax.extraction.extract import extract
+from leepjax.models.network import head_of
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 from leepjax.storage.locks import locked
@@ -65,8 +65,7 @@ def retrain(
 
 def set_head(network: Any, head: Head) -> None:
     """Put a head into the network's linear layer, including the head's standardisation of features."""
-    linear = getattr(network, network.HEAD)
-    linear = linear["fc"] if isinstance(linear, nnx.Dict) else linear
+    linear = head_of(network)
     kernel = np.asarray(head.kernel) / np.asarray(head.std)[:, None]
     linear.kernel[...] = kernel
     linear.bias[...] = np.asarray(head.bias) - np.asarray(head.mean) @ kernel

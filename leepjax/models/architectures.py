@@ -1,49 +1,66 @@
 """The table of architectures: name → a function that builds a freshly initialised network."""
 
+import inspect
+import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from flax import nnx
 
-from leepjax.models import cifar_resnet, darknet, efficientnet, resnet, vit
+from leepjax.models.families import cifar_resnet, darknet, efficientnet, resnet, vit
 from leepjax.models.layers import POOLS
 from leepjax.types import unknown_name
 
-ARCHITECTURES: Mapping[str, Callable[..., Any]] = {
+ARCHITECTURES: Mapping[str, partial[Any]] = {
     **cifar_resnet.ARCHITECTURES,
     **resnet.ARCHITECTURES,
     **efficientnet.ARCHITECTURES,
     **darknet.ARCHITECTURES,
     **vit.ARCHITECTURES,
 }
-"""Name → a function of ``num_classes`` and ``rngs``: an NNX module from normalised images [n h w 3] to ``Outputs``."""
+"""Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
+
+Keyword-only arguments of a class have the names of timm's ``model_args``, and ``pool`` is ``global_pool``.
+"""
 
 
 def builder(model: str) -> Callable[..., Any]:
-    """The function that builds a network, by its name in the table or by one that ``with_pool`` made.
+    """The function that builds a network, by its name in the table or by one that ``with_arguments`` made.
 
     Raises:
         InputError: for any other name.
     """
-    name, _, pool = model.partition(":")
-    if name not in ARCHITECTURES or (pool and not (pool in POOLS and has_pool(name))) or model.endswith(":"):
+    name, separator, written = model.partition(":")
+    arguments = _read_arguments(written) if separator else {}
+    if name not in ARCHITECTURES or arguments is None or not arguments.keys() <= arguments_of(name).keys():
         raise unknown_name("model", model, ARCHITECTURES)
-    return partial(ARCHITECTURES[name], pool=pool) if pool else ARCHITECTURES[name]
+    return partial(ARCHITECTURES[name], **arguments) if arguments else ARCHITECTURES[name]
 
 
-def has_pool(name: str) -> bool:
-    """Whether the features are a pooled feature map, as in every architecture except vision transformers."""
-    return name not in vit.ARCHITECTURES
+@cache
+def arguments_of(name: str) -> Mapping[str, Any]:
+    """The keyword-only arguments of an architecture in the table, except the random state, and their defaults."""
+    build = ARCHITECTURES[name]
+    parameters = inspect.signature(build.func.__init__).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    del defaults["rngs"]
+    return defaults | {name: value for name, value in build.keywords.items() if name in defaults}
 
 
-def with_pool(name: str, pool: str) -> str:
-    """The name of an architecture with the given global pool; average pooling is the default.
+def with_arguments(name: str, arguments: Mapping[str, Any]) -> str:
+    """The name of an architecture that is built with these arguments, each of which must be a JSON value.
 
-    >>> with_pool("resnet18", "max"), with_pool("resnet18", "avg")
-    ('resnet18:max', 'resnet18')
+    >>> with_arguments("resnet18", {}), with_arguments("resnet18", {"pool": "max"})
+    ('resnet18', 'resnet18:max')
+    >>> with_arguments("vit_small_patch16_224", {"img_size": 384})
+    'vit_small_patch16_224:{"img_size":384}'
     """
-    return name if pool == "avg" else f"{name}:{pool}"
+    if not arguments:
+        return name
+    if arguments.keys() == {"pool"} and arguments["pool"] in POOLS:
+        return f"{name}:{arguments['pool']}"
+    return f"{name}:{json.dumps(arguments, sort_keys=True, separators=(',', ':'))}"
 
 
 def build(model: str, num_classes: int, seed: int = 0) -> Any:
@@ -62,3 +79,19 @@ def abstract(model: str, num_classes: int) -> Any:
         InputError: for a name that isn't in the table.
     """
     return nnx.eval_shape(lambda: build(model, num_classes))
+
+
+def _read_arguments(written: str) -> dict[str, Any] | None:
+    """The arguments after the colon of a name; None if it isn't what ``with_arguments`` writes."""
+    if written in POOLS:
+        return {"pool": written}
+    try:
+        arguments = json.loads(written)
+    except ValueError:
+        return None
+    return {name: as_tuple(value) for name, value in arguments.items()} if isinstance(arguments, dict) else None
+
+
+def as_tuple(value: Any) -> Any:
+    """Turn the lists of a JSON value into tuples."""
+    return tuple(map(as_tuple, value)) if isinstance(value, list) else value

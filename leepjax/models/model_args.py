@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from leepjax.models.architectures import has_pool, with_pool
+from leepjax.models.architectures import abstract, arguments_of, as_tuple, with_arguments
+from leepjax.models.layers import POOLS
 from leepjax.printable import printable
 from leepjax.types import InputError
 
@@ -21,7 +22,7 @@ _TRAINING_ONLY = {
     "zero_init_last",
 }
 """Arguments that have no effect at inference."""
-_DEFAULTS: dict[str, tuple[Any, ...]] = {
+_WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "aa_layer": ("",),
     "block_args": ({},),
     "class_token": (True,),
@@ -36,19 +37,24 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "reg_tokens": (0,),
     "scriptable": (False,),
 }
-"""Argument → the accepted values, with which leepjax's networks are built anyway."""
-_POOLS = {"avg": "avg", "max": "max", "avgmax": "avgmax"}
-_POOLS |= {f"fast{name}": pool for name, pool in _POOLS.items()} | {"fast": "avg"}
-"""timm's ``global_pool`` → the same pool in leepjax"""
+"""Argument → the accepted values, with which a network that doesn't take the argument is built anyway."""
+_FAST_POOLS = {"fast": "avg"} | {f"fast{pool}": pool for pool in POOLS}
+"""timm's other names of pools"""
 
 
 def apply_model_args(
-    architecture: str, arguments: Mapping[str, Any], num_classes: int, global_pool: str | None, origin: str
+    architecture: str,
+    arguments: Mapping[str, Any],
+    num_classes: int,
+    global_pool: str | None,
+    origin: str,
+    image_size: int | None = None,
 ) -> str:
     """The name, in the table of architectures, of the network that timm would build.
 
-    ``null`` is timm's default for every argument. ``global_pool`` is applied; arguments that matter only in training
-    are ignored; any other must have its default value.
+    ``null`` is timm's default for every argument. Arguments that the architecture takes are applied, and its
+    ``img_size`` is that of the images unless it is given; arguments that matter only in training are ignored; any other
+    must have its default value.
 
     Args:
         architecture: timm's name.
@@ -56,6 +62,7 @@ def apply_model_args(
         num_classes: number of classes of the classifier.
         global_pool: ``global_pool`` of ``config.json`` outside ``model_args``.
         origin: name of the source in messages.
+        image_size: side of the images, for architectures with a fixed one.
 
     Raises:
         InputError: for the first argument that isn't supported.
@@ -64,17 +71,51 @@ def apply_model_args(
     pool = given.pop("global_pool", global_pool)
     if global_pool is not None and pool != global_pool:
         raise _refused(origin, "global_pool", f"{pool!r} in model_args and {global_pool!r} beside them")
-    accepted = _DEFAULTS | {"num_classes": (num_classes,)}
-    if not has_pool(architecture):
-        accepted |= {"img_size": (224, [224, 224]), "patch_size": (16, [16, 16])}
+    known, accepted = arguments_of(architecture), _WITHOUT_EFFECT | {"num_classes": (num_classes,)}
+    if "img_size" in known:
+        given = {"img_size": image_size or known["img_size"]} | given
+    applied = {}
     for name, value in given.items():
-        if name not in _TRAINING_ONLY and not any(_same(value, known) for known in accepted.get(name, ())):
+        if name in known and _fits(value, known[name]):
+            applied[name] = _as_default(value, known[name])
+        elif name not in _TRAINING_ONLY and not any(_same(value, each) for each in accepted.get(name, ())):
             raise _refused(origin, name, repr(value))
-    if pool is None or (pool == "token" and not has_pool(architecture)):
-        return architecture
-    if not isinstance(pool, str) or pool not in _POOLS or not has_pool(architecture):
-        raise _refused(origin, "global_pool", repr(pool))
-    return with_pool(architecture, _POOLS[pool])
+    default = known.get("pool", "token")
+    if pool is not None and pool != default:
+        pool = _FAST_POOLS.get(pool, pool) if isinstance(pool, str) else pool
+        if "pool" not in known or not isinstance(pool, str) or (default in POOLS and pool not in POOLS):
+            raise _refused(origin, "global_pool", repr(pool))
+        applied["pool"] = pool
+    model = with_arguments(architecture, {name: value for name, value in applied.items() if value != known[name]})
+    if model != architecture:
+        _check_buildable(model, num_classes, applied, origin)
+    return model
+
+
+def _check_buildable(model: str, num_classes: int, applied: Mapping[str, Any], origin: str) -> None:
+    try:
+        abstract(model, num_classes)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from None
+    except Exception as error:  # any sizes that don't fit each other, which layers report in their own ways
+        raise InputError(
+            f"{origin}: expected model_args that fit each other, got {printable(str(applied))[:80]}: "
+            f"{printable(str(error))[:80]}; save the network again."
+        ) from error
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value in JSON has the type of a default; a number or a pair of equal numbers may stand for a size."""
+    value = _as_default(value, default)
+    if default is None or isinstance(default, float):
+        return default is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+
+
+def _as_default(value: Any, default: Any) -> Any:
+    value = as_tuple(value)
+    is_square = isinstance(default, int) and isinstance(value, tuple) and len(set(value)) == 1
+    return value[0] if is_square else value
 
 
 def _same(value: Any, known: Any) -> bool:

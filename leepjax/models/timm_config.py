@@ -84,10 +84,18 @@ def read_config(content: bytes, origin: str) -> TimmConfig:
             f"{origin}: expected a classifier without a background class, got label_offset {pretrained.label_offset}; "
             "save the network again with the num_classes of its head."
         )
+    preprocessing = _preprocessing(pretrained, origin)
     return TimmConfig(
-        apply_model_args(file.architecture, file.model_args or {}, num_classes, file.global_pool or None, origin),
+        apply_model_args(
+            file.architecture,
+            file.model_args or {},
+            num_classes,
+            file.global_pool or None,
+            origin,
+            preprocessing.image_size,
+        ),
         num_classes,
-        _preprocessing(pretrained, origin),
+        preprocessing,
         licence=pretrained.license or "",
         origin=pretrained.origin_url or "",
         classes=_classes(file.label_names or pretrained.label_names or pretrained.labels, num_classes, origin),

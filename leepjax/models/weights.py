@@ -14,6 +14,7 @@ from flax import nnx
 
 from leepjax.models.formats import read_tensors
 from leepjax.models.layouts import to_timm
+from leepjax.models.network import head_of
 from leepjax.models.wrappers import unwrapped
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
@@ -50,7 +51,8 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
 
     Names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as in torchvision, timm
     and the common CIFAR ResNets; nested prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``) are removed, and
-    ``num_batches_tracked`` is ignored. A parameter outside layers (``cls_token``) keeps its name and layout.
+    ``num_batches_tracked`` is ignored, as are the tensors that the model's class lists in ``IGNORED``. A parameter
+    outside layers (``cls_token``) keeps its name and layout.
 
     Raises:
         InputError: when a tensor is missing, unknown, of another shape, not of real numbers, or not finite.
@@ -60,12 +62,14 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
 
 
 def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside: set[str], origin: str) -> None:
-    theirs, ours = {name: np.asarray(value) for name, value in state_dict.items()}, {}
+    ignored: tuple[str, ...] = getattr(model, "IGNORED", ())
+    theirs = {name: np.asarray(value) for name, value in state_dict.items() if name.rpartition(".")[2] not in ignored}
+    ours = {}
     for name in _leaves(model):
         path, _, leaf = name.rpartition(".")
         torch_name = f"{path}.{_TORCH_LEAF[leaf]}" if leaf in _TORCH_LEAF else name
         if torch_name in theirs:
-            ours[name] = _from_torch(theirs.pop(torch_name))
+            ours[name] = _from_torch(leaf, theirs.pop(torch_name))
     if strangers := sorted(outside & theirs.keys()):
         logging.getLogger("leepjax").warning(
             "%s: tensors outside the network are left out: %d, such as %s.", origin, len(strangers), strangers[0]
@@ -80,14 +84,12 @@ def num_parameters(model: nnx.Module) -> int:
 
 def num_features(model: nnx.Module) -> int:
     """Width d of the features, the input of the linear head."""
-    head = f"{model.HEAD}."  # pyright: ignore[reportAttributeAccessIssue]
-    return next(leaf.shape[0] for name, leaf in _leaves(model).items() if name.startswith(head) and leaf.ndim == 2)
+    return head_of(model).in_features
 
 
-def _from_torch(value: np.ndarray) -> np.ndarray:
-    if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0)
-    return value.T if value.ndim == 2 else value
+def _from_torch(leaf: str, value: np.ndarray) -> np.ndarray:
+    """Put the output and input channels of a kernel, PyTorch's first two axes, last; other tensors stay as they are."""
+    return value.transpose(*range(2, value.ndim), 1, 0) if leaf == "kernel" and value.ndim >= 2 else value
 
 
 def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:

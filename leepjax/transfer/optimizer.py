@@ -26,10 +26,14 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
 
 
 def chain(recipe: Recipe, rates: ArrayLike, head: str) -> optax.GradientTransformationExtraArgs:
-    """The Optax chain of a step with learning rates [2], which may be traced; `head` is the name of the head."""
+    """The Optax chain of a step with learning rates [2], which may be traced; `head` is the path of the head."""
+    parts = head.split(".")
+
+    def part(path: Any, _: Any) -> str:
+        return "head" if [_name(key) for key in path[: len(parts)]] == parts else "body"
 
     def part_of(params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(lambda path, _: "head" if _name(path[0]) == head else "body", params)
+        return jax.tree_util.tree_map_with_path(part, params)
 
     body, head_rate = jnp.asarray(rates)
     return optax.partition({"body": _part(recipe, body), "head": _part(recipe, head_rate)}, part_of)

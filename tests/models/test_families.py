@@ -11,8 +11,9 @@ from places import RECORDED
 from profiles import is_long
 from recorded.random_state import digest, images, random_state
 
-from leepjax.models import cifar_resnet, layers, weights
+from leepjax.models import layers, weights
 from leepjax.models.architectures import ARCHITECTURES, build
+from leepjax.models.families import cifar_resnet
 from leepjax.types import InputError
 
 FIXTURE = np.load(RECORDED / "torch_outputs.npz")

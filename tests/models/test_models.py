@@ -7,8 +7,9 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
-from leepjax.models import cifar_resnet, weights
+from leepjax.models import weights
 from leepjax.models.architectures import build
+from leepjax.models.families import cifar_resnet
 from leepjax.models.opening import load_source
 from leepjax.types import InputError
 

@@ -125,7 +125,7 @@ def test_an_argument_that_changes_the_network_is_refused_by_name(name, value):
 def test_arguments_of_a_vision_transformer():
     size = {"architecture": "vit_small_patch16_224"}
     assert config(**size, model_args={"img_size": 224, "global_pool": "token"}).model == "vit_small_patch16_224"
-    assert "img_size = 384" in refused(**size, model_args={"img_size": 384})
+    assert config(**size, model_args={"img_size": 384}).model == 'vit_small_patch16_224:{"img_size":384}'
     assert "global_pool = 'avg'" in refused(**size, model_args={"global_pool": "avg"})
     assert "num_heads = 3" in refused(**size, model_args={"num_heads": 3})
 
@@ -173,7 +173,11 @@ def test_the_width_and_the_size_of_images_must_be_the_network_s(tmp_path):
     name = folder(tmp_path, build("resnet20", 10), num_features=128)
     with pytest.raises(InputError, match="expected num_features 64 for resnet20, got 128; choose another model"):
         load_source(name)
-    vit = {"architecture": "vit_small_patch16_224", "pretrained_cfg": {"input_size": [3, 384, 384]}}
+    vit = {
+        "architecture": "vit_small_patch16_224",
+        "model_args": {"img_size": 224},
+        "pretrained_cfg": {"input_size": [3, 384, 384]},
+    }
     (tmp_path / "config.json").write_text(json.dumps(vit))
     with pytest.raises(
         InputError, match=r"expected input_size \[3, 224, 224\] for vit_small_patch16_224, got \[3, 384"
@@ -258,3 +262,12 @@ def test_a_card_that_is_not_utf_8(tmp_path):
         InputError, match=r"expected a model card in .*, got text that isn't UTF-8 at byte 10; train it"
     ):
         read_card(tmp_path / "n.json")
+
+
+def test_the_images_decide_the_size_of_a_network_that_has_one():
+    cfg = {"input_size": [3, 64, 64]}
+    read = config(architecture="vit_small_patch16_224", pretrained_cfg=cfg)
+    assert read.model == 'vit_small_patch16_224:{"img_size":64}'
+    assert abstract(read.model, 3).pos_embed.shape == (1, 17, 384)
+    unfit = refused(architecture="vit_small_patch16_224", model_args={"patch_size": 0})
+    assert unfit.startswith("x: expected model_args that fit each other, got {'img_size': 224, 'patch_size': 0}: ")

@@ -9,8 +9,8 @@ import pytest
 from flax import nnx
 from small_network import DATA, EXPECTED, RECIPE, Small, leaves
 
-from leepjax.models import architectures
-from leepjax.models.vit import ViT
+from leepjax.models import architectures, weights
+from leepjax.models.families.vit import ViT
 from leepjax.transfer.optimizer import chain, learning_rates
 from leepjax.transfer.recipe import FineTuning, Recipe
 from leepjax.transfer.train import train
@@ -39,7 +39,7 @@ def test_one_step_alone_learns_at_the_full_rate():
 def test_kernels_alone_decay(optimizer):
     """With no gradient a step moves what decays by rate × decay × value, and nothing else."""
     recipe = Recipe(optimizer=optimizer, momentum=0.0, weight_decay=0.1)
-    params = nnx.state(ViT(16, 2, 3, depth=1, image_size=32, rngs=nnx.Rngs(0)), nnx.Param)
+    params = nnx.state(ViT(16, 2, 3, depth=1, img_size=32, rngs=nnx.Rngs(0)), nnx.Param)
     optimizer = chain(recipe, np.float32([0.5, 0.5]), "head")
     updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
     moved = nnx.to_flat_state(updates)
@@ -55,8 +55,9 @@ def test_kernels_alone_decay(optimizer):
 def test_the_head_of_every_family_is_its_last_layer(model):
     network = architectures.abstract(model, 7)
     params = nnx.state(network, nnx.Param)
-    head = {path: leaf.shape for path, leaf in nnx.to_flat_state(params) if path[0] == network.HEAD}
-    assert [shape for path, shape in sorted(head.items())] == [(7,), (head[max(head)][0], 7)]
+    path = tuple(network.HEAD.split("."))
+    head = {names[-1]: leaf.shape for names, leaf in nnx.to_flat_state(params) if names[: len(path)] == path}
+    assert head == {"bias": (7,), "kernel": (weights.num_features(network), 7)}
 
 
 def test_the_head_learns_at_its_own_rate():

@@ -16,7 +16,7 @@ from decisions.shipped_tables import SHIPPED
 from decisions.tasks import Task, draw_tasks
 from flax import nnx
 
-from leepjax.models.cifar_resnet import DEPTHS
+from leepjax.models.families.cifar_resnet import DEPTHS
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 

@@ -1,12 +1,14 @@
 """Vision transformers of Dosovitskiy et al. (2021), with timm's parameter names."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.types import InputError, Outputs
+from leepjax.models.network import VisionNetwork
+from leepjax.types import InputError
 
 _linear = partial(nnx.Linear, kernel_init=nnx.initializers.xavier_uniform())
 _layer_norm = partial(nnx.LayerNorm, epsilon=1e-6)
@@ -63,8 +65,8 @@ class Embedding(nnx.Module):
         return x.reshape(x.shape[0], -1, x.shape[-1])
 
 
-class ViT(nnx.Module):
-    """A vision transformer: normalised images [n s s 3] of side `image_size` → ``Outputs``.
+class ViT(VisionNetwork):
+    """A vision transformer: normalised images [n s s 3] of side `img_size` → ``Outputs``.
 
     The features [n width] are the class token after the last norm, the input of the linear head.
 
@@ -73,7 +75,7 @@ class ViT(nnx.Module):
         *Training data-efficient image transformers*, ICML 2021.
     """
 
-    HEAD = "head"
+    prefix_tokens = 1
 
     def __init__(
         self,
@@ -82,20 +84,20 @@ class ViT(nnx.Module):
         num_classes: int,
         *,
         depth: int = 12,
-        patch: int = 16,
-        image_size: int = 224,
+        patch_size: int = 16,
+        img_size: int = 224,
         rngs: nnx.Rngs,
     ):
-        tokens = (image_size // patch) ** 2 + 1
+        tokens = (img_size // patch_size) ** 2 + 1
         self.cls_token = nnx.Param(jnp.zeros((1, 1, width)))
         self.pos_embed = nnx.Param(nnx.initializers.normal(0.02)(rngs.params(), (1, tokens, width)))
-        self.patch_embed = Embedding(width, patch, rngs=rngs)
+        self.patch_embed = Embedding(width, patch_size, rngs=rngs)
         self.blocks = nnx.List(Block(width, heads, rngs=rngs) for _ in range(depth))
         self.norm = _layer_norm(width, rngs=rngs)
         self.head = nnx.Linear(width, num_classes, rngs=rngs)
-        self.image_size = image_size
+        self.image_size = img_size
 
-    def __call__(self, images: jax.Array) -> Outputs:
+    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         n, *size, _ = images.shape
         if size != [self.image_size, self.image_size]:
             expected = f"{self.image_size} × {self.image_size} pixels"
@@ -103,14 +105,12 @@ class ViT(nnx.Module):
         x = self.patch_embed(images)
         token = jnp.broadcast_to(self.cls_token[...], (n, 1, x.shape[-1]))
         x = jnp.concatenate([token, x], axis=1) + self.pos_embed[...]
-        for block in self.blocks:
+        for index, block in enumerate(self.blocks):
             x = block(x)
-        features = self.norm(x[:, 0])
-        return Outputs(features, self.head(features))
+            yield f"blocks.{index}", x
 
-    def replace_head(self, num_classes: int, seed: int) -> None:
-        """Give the network a fresh linear head for other classes."""
-        self.head = nnx.Linear(self.head.in_features, num_classes, rngs=nnx.Rngs(seed))
+    def features(self, x: jax.Array) -> jax.Array:
+        return self.norm(x[:, 0])
 
 
 ARCHITECTURES = {

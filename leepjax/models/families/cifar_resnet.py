@@ -1,5 +1,6 @@
 """The CIFAR-style ResNets of He et al. (2016), section 4.2: 6m + 2 layers on 32 × 32 images."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.layers import global_pool
-from leepjax.types import Outputs
+from leepjax.models.network import VisionNetwork
 
 WIDTHS = (16, 32, 64)
 DEPTHS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9}
@@ -40,7 +41,7 @@ class Block(nnx.Module):
         return nnx.relu(y + shortcut)
 
 
-class CifarResNet(nnx.Module):
+class CifarResNet(VisionNetwork):
     """ResNet-(6m + 2) for 32 × 32 images: normalised images [n 32 32 3] → ``Outputs``.
 
     The features [n 64] are the last feature map after the global `pool`, the input of the linear head.
@@ -60,17 +61,15 @@ class CifarResNet(nnx.Module):
         self.linear = nnx.Linear(WIDTHS[2], num_classes, rngs=rngs)
         self.pool = pool
 
-    def __call__(self, images: jax.Array) -> Outputs:
+    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         x = nnx.relu(self.bn1(self.conv1(images)))
-        for stage in (self.layer1, self.layer2, self.layer3):
-            for block in stage:
+        for number, stage in enumerate((self.layer1, self.layer2, self.layer3), start=1):
+            for index, block in enumerate(stage):
                 x = block(x)
-        features = global_pool(x, self.pool)
-        return Outputs(features, self.linear(features))
+                yield f"layer{number}.{index}", x
 
-    def replace_head(self, num_classes: int, seed: int) -> None:
-        """Give the network a fresh linear head for other classes."""
-        self.linear = nnx.Linear(self.linear.in_features, num_classes, rngs=nnx.Rngs(seed))
+    def features(self, x: jax.Array) -> jax.Array:
+        return global_pool(x, self.pool)
 
 
 def _stage(inputs: int, outputs: int, depth: int, rngs: nnx.Rngs) -> nnx.List:

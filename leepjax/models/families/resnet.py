@@ -1,13 +1,13 @@
 """ResNet-18 to -152 and SENet-154: residual networks of four stages, with timm's parameter names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import jax
 from flax import nnx
 
 from leepjax.models.layers import batch_norm, conv, global_pool, max_pool
-from leepjax.types import Outputs
+from leepjax.models.network import VisionNetwork
 
 DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 BOTTLENECK_DEPTHS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
@@ -85,7 +85,7 @@ class Bottleneck(nnx.Module):
         return nnx.relu(y + _shortcut(self.downsample, x))
 
 
-class ResNet(nnx.Module):
+class ResNet(VisionNetwork):
     """A residual network of four stages: normalised images [n h w 3] → ``Outputs``.
 
     The features [n d] are the last feature map after the global `pool`, the input of the linear head. The stem is the
@@ -121,22 +121,20 @@ class ResNet(nnx.Module):
         self.fc = nnx.Linear(512 * block.expansion, num_classes, rngs=rngs)
         self.pool = pool
 
-    def __call__(self, images: jax.Array) -> Outputs:
+    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         x, last = images, self.conv1
         if isinstance(last, nnx.List):
             first, first_norm, _, second, second_norm, _, last = last
             x = nnx.relu(first_norm(first(x)))
             x = nnx.relu(second_norm(second(x)))
         x = max_pool(nnx.relu(self.bn1(last(x))))
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            for block in stage:
+        for number, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), start=1):
+            for index, block in enumerate(stage):
                 x = block(x)
-        features = global_pool(x, self.pool)
-        return Outputs(features, self.fc(features))
+                yield f"layer{number}.{index}", x
 
-    def replace_head(self, num_classes: int, seed: int) -> None:
-        """Give the network a fresh linear head for other classes."""
-        self.fc = nnx.Linear(self.fc.in_features, num_classes, rngs=nnx.Rngs(seed))
+    def features(self, x: jax.Array) -> jax.Array:
+        return global_pool(x, self.pool)
 
 
 def _deep_stem(outputs: int, rngs: nnx.Rngs) -> nnx.List:

@@ -1,7 +1,7 @@
 """MobileNetV1, MobileNetV2 and EfficientNet-Lite: depthwise separable blocks, with timm's parameter names."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from leepjax.models.layers import batch_norm, conv, global_pool
-from leepjax.types import Outputs
+from leepjax.models.network import VisionNetwork
 
 
 class Stage(NamedTuple):
@@ -90,7 +90,7 @@ class Inverted(nnx.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNet(nnx.Module):
+class EfficientNet(VisionNetwork):
     """Stages of separable or inverted residual blocks: normalised images [n h w 3] → ``Outputs``.
 
     `width` scales the number of channels, rounded to multiples of 8, and `depth` the number of blocks per stage. With
@@ -144,19 +144,17 @@ class EfficientNet(nnx.Module):
         self.classifier = nnx.Linear(head or channels, num_classes, rngs=rngs)
         self.pool = pool
 
-    def __call__(self, images: jax.Array) -> Outputs:
+    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         x = nnx.relu6(self.bn1(self.conv_stem(images)))
-        for stage in self.blocks:
-            for block in stage:
+        for number, stage in enumerate(self.blocks):
+            for index, block in enumerate(stage):
                 x = block(x)
+                yield f"blocks.{number}.{index}", x
+
+    def features(self, x: jax.Array) -> jax.Array:
         if self.conv_head is not None and self.bn2 is not None:
             x = nnx.relu6(self.bn2(self.conv_head(x)))
-        features = global_pool(x, self.pool)
-        return Outputs(features, self.classifier(features))
-
-    def replace_head(self, num_classes: int, seed: int) -> None:
-        """Give the network a fresh linear head for other classes."""
-        self.classifier = nnx.Linear(self.classifier.in_features, num_classes, rngs=nnx.Rngs(seed))
+        return global_pool(x, self.pool)
 
 
 def _rounded(channels: float) -> int:

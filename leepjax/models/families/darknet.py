@@ -1,12 +1,13 @@
 """Darknet-53 of Redmon and Farhadi (2018), with timm's parameter names."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import jax
 from flax import nnx
 
 from leepjax.models.layers import batch_norm, conv, global_pool
-from leepjax.types import Outputs
+from leepjax.models.network import VisionNetwork
 
 WIDTHS = (64, 128, 256, 512, 1024)
 DEPTHS = {"darknet53": (1, 2, 8, 8, 4)}
@@ -48,7 +49,7 @@ class Stage(nnx.Module):
         return x
 
 
-class DarkNet(nnx.Module):
+class DarkNet(VisionNetwork):
     """The backbone of YOLOv3 as a classifier: normalised images [n h w 3] → ``Outputs``.
 
     The features [n 1024] are the last feature map after the global `pool`, the input of the linear head.
@@ -57,7 +58,7 @@ class DarkNet(nnx.Module):
         Redmon, Farhadi, *YOLOv3: An Incremental Improvement*, 2018, table 1.
     """
 
-    HEAD = "head"
+    HEAD = "head.fc"
 
     def __init__(self, depths: tuple[int, ...], num_classes: int, *, pool: str = "avg", rngs: nnx.Rngs):
         self.stem = nnx.Dict(conv1=ConvNorm(3, 32, 3, rngs=rngs))
@@ -66,16 +67,14 @@ class DarkNet(nnx.Module):
         self.head = nnx.Dict(fc=nnx.Linear(WIDTHS[-1], num_classes, rngs=rngs))
         self.pool = pool
 
-    def __call__(self, images: jax.Array) -> Outputs:
+    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         x = self.stem["conv1"](images)
-        for stage in self.stages:
+        for index, stage in enumerate(self.stages):
             x = stage(x)
-        features = global_pool(x, self.pool)
-        return Outputs(features, self.head["fc"](features))
+            yield f"stages.{index}", x
 
-    def replace_head(self, num_classes: int, seed: int) -> None:
-        """Give the network a fresh linear head for other classes."""
-        self.head["fc"] = nnx.Linear(self.head["fc"].in_features, num_classes, rngs=nnx.Rngs(seed))
+    def features(self, x: jax.Array) -> jax.Array:
+        return global_pool(x, self.pool)
 
 
 ARCHITECTURES = {name: partial(DarkNet, depths) for name, depths in DEPTHS.items()}
