@@ -1,8 +1,7 @@
 """A small network as timm would publish it: a configuration and a state dict."""
 
 import numpy as np
-
-from leepjax.models import weights
+from flax import nnx
 
 CONFIG = {
     "architecture": "resnet20",
@@ -19,13 +18,29 @@ CONFIG = {
 }
 
 
+LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+
+
+def torch_name(path):
+    """timm's name of the tensor at a path in a model."""
+    return ".".join(map(str, (*path[:-1], LEAVES.get(path[-1], path[-1]))))
+
+
+def torch_shapes(model):
+    """The names and shapes that PyTorch has for a model's tensors."""
+    shapes = {}
+    for path, leaf in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
+        shape = leaf.shape
+        shapes[torch_name(path)] = (shape[-1], shape[-2], *shape[:-2]) if path[-1] == "kernel" else shape
+    return shapes
+
+
 def torch_layout(model):
     """A model's tensors as timm would store them."""
-    leaf = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
     state = {}
-    for name, value in weights._leaves(model).items():
-        path, _, last = name.rpartition(".")
-        array = np.asarray(value[...])
-        array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
-        state[f"{path}.{leaf[last]}"] = np.ascontiguousarray(array)
+    for path, leaf in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
+        array = np.asarray(leaf[...])
+        if path[-1] == "kernel":
+            array = array.transpose(-1, -2, *range(array.ndim - 2))
+        state[torch_name(path)] = np.ascontiguousarray(array)
     return state

@@ -10,6 +10,7 @@ from flax import nnx
 from places import RECORDED
 from profiles import is_long
 from recorded.random_state import digest, images, random_state
+from timm_layout import torch_shapes
 
 from leepjax.models import layers, weights
 from leepjax.models.architectures import ARCHITECTURES, build
@@ -30,18 +31,6 @@ FAMILIES = [name for name in ARCHITECTURES if name not in cifar_resnet.ARCHITECT
 
 def abstract(name, num_classes=10):
     return nnx.eval_shape(lambda: build(name, num_classes))
-
-
-def torch_shapes(model):
-    """The names and shapes that PyTorch has for a model's tensors."""
-    leaf_names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-    shapes = {}
-    for path, leaf in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
-        shape = leaf.shape
-        if path[-1] == "kernel":
-            shape = (shape[-1], shape[-2], *shape[:-2])
-        shapes[".".join(map(str, (*path[:-1], leaf_names.get(path[-1], path[-1]))))] = shape
-    return shapes
 
 
 def error(got, expected):

@@ -1,0 +1,49 @@
+"""Small members of every family compute what timm's do in float64, from the same random state (tests/recorded)."""
+
+import importlib
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from places import RECORDED
+from recorded.families import NUM_CLASSES
+from recorded.random_state import digest, random_state, uniform
+from timm_layout import torch_shapes
+
+from leepjax.models import weights
+from leepjax.models.architectures import abstract
+from leepjax.models.model_args import apply_model_args
+
+FAMILIES = sorted(path.stem for path in (RECORDED / "families").glob("[a-z]*.py"))
+CASES = {
+    f"{family}-{name}": (family, name, case)
+    for family in FAMILIES
+    for name, case in importlib.import_module(f"recorded.families.{family}").CASES.items()
+}
+
+
+def error(got, expected):
+    return np.abs(np.asarray(got, np.float64) - expected).max() / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_features_and_logits_are_those_of_timm(name):
+    family, key, case = CASES[name]
+    recorded = np.load(RECORDED / "families" / f"{family}.npz")
+    arguments = json.loads(json.dumps(case.model_args))
+    network = abstract(apply_model_args(case.architecture, arguments, NUM_CLASSES, None, name), NUM_CLASSES)
+    state = random_state(torch_shapes(network))
+    assert digest(state) == json.loads(recorded["facts"].item())["digests"][key]
+    weights.load_torch(network, state, name)
+    network.eval()
+    graphdef, leaves = nnx.split(network)
+    # Compiled without optimisation, which is most of the time here.
+    forward = jax.jit(
+        lambda leaves, x: nnx.merge(graphdef, leaves)(x), compiler_options={"xla_backend_optimization_level": 0}
+    )
+    features, logits = forward(leaves, jnp.asarray(uniform("images", (2, *case.size, 3))))
+    assert error(features, recorded[f"{key}.features"]) <= 5e-6
+    assert error(logits, recorded[f"{key}.logits"]) <= 5e-6

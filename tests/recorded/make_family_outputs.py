@@ -1,0 +1,57 @@
+"""Write families/<family>.npz: what timm's networks compute in float64 from `random_state`, for test_family_outputs.py.
+
+    pip install torch timm
+    python tests/recorded/make_family_outputs.py vit
+
+Tests need neither: they make the same state with NumPy and compare its hash with the recorded one.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from recorded.families import NUM_CLASSES, Case
+from recorded.random_state import digest, random_state, uniform
+
+
+def outputs(case: Case) -> tuple[np.ndarray, np.ndarray, str]:
+    """Features and logits in float64, and the digest of the state."""
+    model = timm.create_model(case.architecture, num_classes=NUM_CLASSES, **case.model_args)
+    tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
+    ours = random_state({name: tuple(value.shape) for name, value in tensors.items() if is_learned(model, name)})
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in ours.items()}, strict=False)
+    model.double().eval()
+    with torch.inference_mode():
+        images = torch.from_numpy(uniform("images", (2, *case.size, 3))).permute(0, 3, 1, 2).double()
+        maps = model.forward_features(images)
+        features = model.forward_head(maps, pre_logits=True)
+        logits = model.forward_head(maps)
+    return features.numpy(), logits.numpy(), digest(ours)
+
+
+def is_learned(model: torch.nn.Module, name: str) -> bool:
+    """Whether a tensor is a parameter or a running statistic, rather than a constant that follows from sizes."""
+    return name in dict(model.named_parameters()) or name.endswith(("running_mean", "running_var"))
+
+
+def main(family: str) -> None:
+    """Record all cases of one family."""
+    arrays, digests = {}, {}
+    for name, case in importlib.import_module(f"recorded.families.{family}").CASES.items():
+        arrays[f"{name}.features"], arrays[f"{name}.logits"], digests[name] = outputs(case)
+    facts = {"digests": digests, "versions": {"torch": torch.__version__, "timm": timm.__version__}}
+    path = Path(__file__).parent / "families" / f"{family}.npz"
+    np.savez_compressed(path, facts=np.array(json.dumps(facts)), **arrays)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family")
+    main(parser.parse_args().family)
