@@ -18,22 +18,39 @@ batch_norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 
 def conv(
-    inputs: int, outputs: int, size: int, stride: int = 1, *, groups: int = 1, same: bool = False, rngs: nnx.Rngs
+    inputs: int,
+    outputs: int,
+    size: int,
+    stride: int = 1,
+    *,
+    groups: int = 1,
+    same: bool = False,
+    padding: int | None = None,
+    bias: bool = False,
+    rngs: nnx.Rngs,
 ) -> nnx.Conv:
-    """A square convolution without bias.
+    """A square convolution, by default without bias.
 
-    The padding is PyTorch's (size // 2 on every side) or, with `same`, TensorFlow's (an odd row goes to the far end).
+    The padding is PyTorch's (size // 2 on every side unless `padding` is given) or, with `same`, TensorFlow's (an odd
+    row goes to the far end).
     """
+    padding = size // 2 if padding is None else padding
+    if groups == inputs == outputs:
+        convolve = _depthwise
+    elif groups == 1 and size == stride and padding == 0 and not same:
+        convolve = _disjoint
+    else:
+        convolve = lax.conv_general_dilated
     return nnx.Conv(
         inputs,
         outputs,
         (size, size),
         stride,
-        padding="SAME" if same else size // 2,
+        padding="SAME" if same else padding,
         feature_group_count=groups,
-        use_bias=False,
+        use_bias=bias,
         kernel_init=nnx.initializers.he_normal(),
-        conv_general_dilated=_depthwise if groups == inputs == outputs else lax.conv_general_dilated,
+        conv_general_dilated=convolve,
         rngs=rngs,
     )
 
@@ -78,3 +95,12 @@ def _taps(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any)
         for j in range(columns)
     ]
     return sum(taps[1:], taps[0])
+
+
+def _disjoint(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
+    """A convolution of windows that neither overlap nor are padded, as a matmul, which is faster on a CPU."""
+    n, h, w, c = x.shape
+    size = kernel.shape[0]
+    h, w = h // size, w // size
+    x = x[:, : h * size, : w * size].reshape(n, h, size, w, size, c).swapaxes(2, 3).reshape(n, h, w, -1)
+    return jnp.dot(x, kernel.reshape(-1, kernel.shape[-1]), precision=options.get("precision"))

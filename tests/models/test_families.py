@@ -97,6 +97,16 @@ def test_depthwise_convolutions_and_their_gradients_are_the_librarys(size, strid
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_convolutions_of_disjoint_windows_are_the_librarys(size):
+    fast = layers.conv(3, 5, size, size, padding=0, bias=True, rngs=nnx.Rngs(0))
+    assert fast.conv_general_dilated is not jax.lax.conv_general_dilated
+    x = jax.random.normal(jax.random.key(0), (2, 9, 11, 3))
+    got = fast(x)
+    fast.conv_general_dilated = jax.lax.conv_general_dilated
+    np.testing.assert_allclose(got, fast(x), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_max_pool_is_that_of_squares(dtype):
     x = jax.random.normal(jax.random.key(0), (2, 9, 8, 3), dtype) - 9
