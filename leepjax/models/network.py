@@ -1,9 +1,10 @@
 """What all families of networks share: blocks in order, pooled features, and a linear head."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import jax
+import numpy as np
 from flax import nnx
 
 from leepjax.types import Outputs
@@ -34,6 +35,10 @@ class VisionNetwork(nnx.Module):
         *_, (_, x) = self.trunk(images)
         features = self.features(x)
         return Outputs(features, head_of(self)(features))
+
+    def adapted(self, tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """The tensors of timm's names, those resized whose shape depends on the size of images, such as positions."""
+        return tensors
 
     def replace_head(self, num_classes: int, seed: int) -> None:
         """Give the network a fresh linear head for other classes."""

@@ -14,7 +14,7 @@ from flax import nnx
 
 from leepjax.models.formats import read_tensors
 from leepjax.models.layouts import to_timm
-from leepjax.models.network import head_of
+from leepjax.models.network import VisionNetwork, head_of
 from leepjax.models.wrappers import unwrapped
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
@@ -64,6 +64,7 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
 def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside: set[str], origin: str) -> None:
     ignored: tuple[str, ...] = getattr(model, "IGNORED", ())
     theirs = {name: np.asarray(value) for name, value in state_dict.items() if name.rpartition(".")[2] not in ignored}
+    theirs = dict(model.adapted(theirs)) if isinstance(model, VisionNetwork) else theirs
     ours = {}
     for name in _leaves(model):
         path, _, leaf = name.rpartition(".")
