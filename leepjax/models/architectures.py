@@ -48,6 +48,12 @@ def arguments_of(name: str) -> Mapping[str, Any]:
     return defaults | {name: value for name, value in build.keywords.items() if name in defaults}
 
 
+def pools_of(name: str) -> tuple[str, ...]:
+    """The values of the argument ``pool`` of an architecture in the table."""
+    network: Any = ARCHITECTURES[name].func
+    return network.POOLS
+
+
 def with_arguments(name: str, arguments: Mapping[str, Any]) -> str:
     """The name of an architecture that is built with these arguments, each of which must be a JSON value.
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from leepjax.models.architectures import abstract, arguments_of, as_tuple, with_arguments
+from leepjax.models.architectures import abstract, arguments_of, as_tuple, pools_of, with_arguments
 from leepjax.models.layers import POOLS
 from leepjax.printable import printable
 from leepjax.types import InputError
@@ -38,6 +38,8 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "scriptable": (False,),
 }
 """Argument → the accepted values, with which a network that doesn't take the argument is built anyway."""
+_SIZES = ("img_size", "patch_size")
+"""Arguments that may be a number or a pair of numbers, whichever of the two their default is."""
 _FAST_POOLS = {"fast": "avg"} | {f"fast{pool}": pool for pool in POOLS}
 """timm's other names of pools"""
 
@@ -76,14 +78,14 @@ def apply_model_args(
         given = {"img_size": image_size or known["img_size"]} | given
     applied = {}
     for name, value in given.items():
-        if name in known and _fits(value, known[name]):
+        if name in known and (_fits(value, known[name]) or (name in _SIZES and _is_size(value))):
             applied[name] = _as_default(value, known[name])
         elif name not in _TRAINING_ONLY and not any(_same(value, each) for each in accepted.get(name, ())):
             raise _refused(origin, name, repr(value))
     default = known.get("pool", "token")
     if pool is not None and pool != default:
         pool = _FAST_POOLS.get(pool, pool) if isinstance(pool, str) else pool
-        if "pool" not in known or not isinstance(pool, str) or (default in POOLS and pool not in POOLS):
+        if "pool" not in known or pool not in pools_of(architecture):
             raise _refused(origin, "global_pool", repr(pool))
         applied["pool"] = pool
     model = with_arguments(architecture, {name: value for name, value in applied.items() if value != known[name]})
@@ -110,6 +112,12 @@ def _fits(value: Any, default: Any) -> bool:
     if default is None or isinstance(default, float):
         return default is None or (isinstance(value, int | float) and not isinstance(value, bool))
     return isinstance(value, type(default)) and isinstance(value, bool) == isinstance(default, bool)
+
+
+def _is_size(value: Any) -> bool:
+    """Whether a value in JSON is a number of pixels, or one of rows and one of columns."""
+    sides = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
+    return all(type(side) is int for side in sides)
 
 
 def _as_default(value: Any, default: Any) -> Any:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from leepjax.models.layers import POOLS
 from leepjax.types import Outputs
 
 
@@ -18,6 +19,8 @@ class VisionNetwork(nnx.Module):
 
     HEAD: ClassVar[str] = "head"
     """Path of the linear layer from features to logits, such as ``fc`` or ``head.fc``."""
+    POOLS: ClassVar[tuple[str, ...]] = POOLS
+    """The values of the argument ``pool``, if the network has one."""
     IGNORED: ClassVar[tuple[str, ...]] = ()
     """Last parts of names of tensors in timm's files that are computed here, such as ``relative_position_index``."""
     prefix_tokens: int = 0
