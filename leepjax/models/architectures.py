@@ -8,7 +8,7 @@ from typing import Any
 
 from flax import nnx
 
-from leepjax.models.families import cifar_resnet, darknet, efficientnet, resnet, vit
+from leepjax.models.families import beit, cifar_resnet, darknet, efficientnet, resnet, vit
 from leepjax.models.layers import POOLS
 from leepjax.types import unknown_name
 
@@ -18,6 +18,7 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **efficientnet.ARCHITECTURES,
     **darknet.ARCHITECTURES,
     **vit.ARCHITECTURES,
+    **beit.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 
