@@ -8,7 +8,15 @@ from typing import Any
 
 from flax import nnx
 
-from leepjax.models.families import beit, cifar_resnet, darknet, efficientnet, resnet, vit
+from leepjax.models.families import (
+    beit,
+    cifar_resnet,
+    convnext,
+    darknet,
+    efficientnet,
+    resnet,
+    vit,
+)
 from leepjax.models.layers import POOLS
 from leepjax.types import unknown_name
 
@@ -19,6 +27,7 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **darknet.ARCHITECTURES,
     **vit.ARCHITECTURES,
     **beit.ARCHITECTURES,
+    **convnext.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 

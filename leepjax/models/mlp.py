@@ -14,14 +14,31 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.activations import activation
+from leepjax.models.layers import conv
 from leepjax.types import unknown_name
 
-Norm = Callable[..., nnx.LayerNorm | nnx.RMSNorm]
+
+class SimpleNorm(nnx.Module):
+    """Divide by the standard deviation over channels without subtracting their mean, as timm's layer of this name."""
+
+    def __init__(self, width: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs):
+        self.scale = nnx.Param(jnp.ones(width))
+        self.epsilon = epsilon
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * jax.lax.rsqrt(x.var(axis=-1, keepdims=True, ddof=1) + self.epsilon) * self.scale[...]
+
+
+Norm = Callable[..., nnx.LayerNorm | nnx.RMSNorm | SimpleNorm]
 """``norm(width, rngs=rngs)`` builds a norm over channels, the last axis."""
 
 linear = partial(nnx.Linear, kernel_init=nnx.initializers.xavier_uniform())
 
-_NORMS = {"layernorm": partial(nnx.LayerNorm, use_fast_variance=False), "rmsnorm": nnx.RMSNorm}
+_NORMS = {
+    "layernorm": partial(nnx.LayerNorm, use_fast_variance=False),
+    "rmsnorm": nnx.RMSNorm,
+    "simplenorm": SimpleNorm,
+}
 
 
 def norm_layer(name: str) -> Norm:
@@ -38,7 +55,10 @@ def norm_layer(name: str) -> Norm:
 
 
 class Mlp(nnx.Module):
-    """Two linear layers with an activation between them, and optionally a norm after it: [… d] → [… `outputs` or d]."""
+    """Two linear layers with an activation between them, and optionally a norm after it: [… d] → [… `outputs` or d].
+
+    With `use_conv` the layers are 1 × 1 convolutions, of which only the shapes of the kernels differ.
+    """
 
     def __init__(
         self,
@@ -49,11 +69,13 @@ class Mlp(nnx.Module):
         act_layer: str = "gelu",
         norm: Norm | None = None,
         bias: bool = True,
+        use_conv: bool = False,
         rngs: nnx.Rngs,
     ):
-        self.fc1 = linear(width, hidden, use_bias=bias, rngs=rngs)
+        layer = partial(conv, size=1, bias=bias) if use_conv else partial(linear, use_bias=bias)
+        self.fc1 = layer(width, hidden, rngs=rngs)
         self.norm = None if norm is None else norm(hidden, rngs=rngs)
-        self.fc2 = linear(hidden, outputs or width, use_bias=bias, rngs=rngs)
+        self.fc2 = layer(hidden, outputs or width, rngs=rngs)
         self.activation = activation(act_layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -15,6 +15,7 @@ _TRAINING_ONLY = {
     "drop_connect_rate",
     "drop_path_rate",
     "drop_rate",
+    "head_init_scale",
     "patch_drop_rate",
     "pos_drop_rate",
     "proj_drop_rate",
