@@ -8,8 +8,8 @@ import math
 import operator
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Collection, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 from leepjax.printable import printable
 from leepjax.types import InputError, unknown_name
@@ -43,40 +43,72 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-_CONDITION = re.compile(r"\s*([^<>=!]+?)\s*(<=|>=|<|>|=)\s*([^<>=]+?)\s*")
+_CONDITION = re.compile(r"\s*([^<>=!~]+?)\s*(<=|>=|!=|<|>|=|~)\s*([^<>=~]+?)\s*")
 _COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 
 
-def select(rows: Sequence[Row], conditions: Sequence[str]) -> list[Row]:
-    """Select the rows that meet every condition: ``parameters<5e6``, ``licence=Apache*``, or text within any cell.
+class Condition(NamedTuple):
+    """A condition on a column of a row, as `read_condition` reads it."""
+
+    column: str
+    """Empty for text within any column."""
+    sign: str
+    wanted: str
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row meets the condition; a value that isn't known meets no comparison of numbers."""
+        if not self.column:
+            return any(self.wanted.lower() in str(value).lower() for value in row.values())
+        value = row[self.column]
+        if self.sign in _COMPARE:
+            return isinstance(value, (int, float)) and _COMPARE[self.sign](value, float(self.wanted))
+        text = "–" if value is None else str(value).lower()
+        if self.sign == "~":
+            return self.wanted.lower() in text
+        return self._equals(value, text) == (self.sign == "=")
+
+    def _equals(self, value: Any, text: str) -> bool:
+        if isinstance(value, (int, float)) and _is_number(self.wanted):
+            return value == float(self.wanted)
+        return fnmatch.fnmatchcase(text, self.wanted.lower())
+
+
+def read_condition(text: str, columns: Collection[str], caller: str = "filter") -> Condition:
+    """Read ``parameters<5e6``, ``licence=Apache*``, ``task!=detection``, ``name~vit``, or text within any column.
+
+    ``=`` and ``!=`` compare with a pattern of ``*``, ``?`` and ``[…]``, ``~`` looks for text within the column, both
+    regardless of case; ``<``, ``<=``, ``>`` and ``>=`` compare numbers.
 
     Raises:
-        InputError: for an unknown column, or if < or > isn't followed by a number.
+        InputError: for an unknown column, another operator, or if < or > isn't followed by a number.
     """
-    return [row for row in rows if all(_meets(row, condition) for condition in conditions)]
-
-
-def _meets(row: Row, condition: str) -> bool:
-    compared = _CONDITION.fullmatch(condition)
-    if not compared and re.search("[<>=]", condition):
+    compared = _CONDITION.fullmatch(text)
+    if not compared and re.search("[<>=!~]", text):
         raise InputError(
-            f"filter: expected COLUMN<NUMBER, COLUMN>NUMBER or COLUMN=TEXT, got {condition!r}; write, "
-            "for example, parameters<5e6."
+            f"{caller}: expected a column, one of = != < <= > >= ~ and a value, got {text!r}; write, for example, "
+            "parameters<5e6."
         )
     if not compared:
-        return any(condition.lower() in str(value).lower() for value in row.values())
-    column, sign, wanted = compared.groups()
-    if column not in row:
-        raise unknown_name("filter: column", column, row)
-    if sign == "=":
-        return fnmatch.fnmatchcase(str(row[column]).lower(), wanted.lower())
-    try:
-        number = float(wanted)
-    except ValueError:
+        return Condition("", "", text.strip())
+    condition = Condition(*compared.groups())
+    if condition.column not in columns:
+        raise unknown_name(f"{caller}: column", condition.column, columns)
+    if condition.sign in _COMPARE and not _is_number(condition.wanted):
         raise InputError(
-            f"filter: expected a number after {column}{sign}, got {wanted!r}; write one, such as 5e6."
-        ) from None
-    return isinstance(row[column], (int, float)) and _COMPARE[sign](row[column], number)
+            f"{caller}: expected a number after {condition.column}{condition.sign}, got {condition.wanted!r}; write "
+            "one, such as 5e6."
+        )
+    return condition
+
+
+def select(rows: Sequence[Row], conditions: Sequence[str]) -> list[Row]:
+    """Select the rows that meet every condition, each in the form of `read_condition`.
+
+    Raises:
+        InputError: as `read_condition`.
+    """
+    read = [read_condition(condition, rows[0]) for condition in conditions if rows]
+    return [row for row in rows if all(condition.holds(row) for condition in read)]
 
 
 def _csv(rows: Sequence[Row]) -> str:

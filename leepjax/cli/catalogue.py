@@ -1,7 +1,10 @@
-"""Sources, measures and targets as rows for ``leepjax ls``."""
+"""Sources, models of the hub, measures and targets as rows for ``leepjax ls``."""
+
+from collections.abc import Sequence
 
 from leepjax.data.readers import EMBEDDED
 from leepjax.measures import FURTHER, MEASURES
+from leepjax.models.hub_listing import hub_models, read_filter
 from leepjax.models.opening import load_source, plugins, shipped_sources
 from leepjax.models.published import PUBLISHED
 from leepjax.tables import Row
@@ -26,6 +29,12 @@ def sources() -> list[Row]:
         }
         for card, weights in cards
     ]
+
+
+def hub(conditions: Sequence[str]) -> list[Row]:
+    """Models of the hub that meet the conditions; ``name`` and ``author`` are parts of ``source``, and so not shown."""
+    rows = hub_models(read_filter(conditions), "ls")
+    return [{field: value for field, value in row.items() if field not in ("name", "author")} for row in rows]
 
 
 def measures() -> list[Row]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from leepjax.cli.options import Read, cache_compilations, names_of
+from leepjax.cli.options import Read, cache_compilations, sources_of
 from leepjax.cli.output import exit_for_failures
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -58,7 +58,7 @@ def extract(
     with progress() as on_progress:
         extracted = run_extract(
             target,
-            names_of(sources),
+            sources_of(sources),
             out=out,
             evidence=evidence,
             storage=storage,

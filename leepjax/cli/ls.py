@@ -1,4 +1,4 @@
-"""``leepjax ls``: list sources, measures and targets."""
+"""``leepjax ls``: list sources, models of the hub, measures and targets."""
 
 from typing import Literal
 
@@ -7,20 +7,22 @@ from leepjax.tables import Format
 
 
 def list_(
-    what: Literal["sources", "measures", "targets"], /, *, filter: str | None = None, format: Format = "table"
+    what: Literal["sources", "hub", "measures", "targets"], /, *, filter: str | None = None, format: Format = "table"
 ) -> None:
-    """List sources, measures or targets.
+    """List sources, models of the Hugging Face Hub, measures or targets.
 
     Parameters
     ----------
     what
-        Sources with their model cards, measures, or kinds of targets.
+        Sources with their model cards, models of the hub whose architecture leepjax has, measures, or kinds of targets.
     filter
-        Conditions separated by commas: parameters<5e6, licence=Apache*, or text within any column.
+        Conditions separated by commas: parameters<5e6, licence=Apache*, name~vit, task!=..., or text within any column.
     format
         Output format.
     """
     from leepjax.cli import catalogue
     from leepjax.tables import render, select
 
-    print(render(select(getattr(catalogue, what)(), names_of(filter) or []), format))  # noqa: T201
+    conditions = names_of(filter) or []
+    rows = catalogue.hub(conditions) if what == "hub" else select(getattr(catalogue, what)(), conditions)
+    print(render(rows, format))  # noqa: T201

@@ -38,7 +38,7 @@ class SourceOptions(JudgingSettings):
     """Which sources are judged on a target, and how: options of every command that compares sources."""
 
     sources: str | None = None
-    """Comma-separated names, sets (shipped, paper9), timm/<id>, local-dir:PATH, .safetensors paths; default shipped."""
+    """Comma-separated names, sets, timm/<id>, patterns (timm/vit_*), hub:FILTER, local-dir:PATH, .safetensors paths."""
     test: str | None = None
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True
@@ -46,7 +46,7 @@ class SourceOptions(JudgingSettings):
 
     def arguments(self) -> dict[str, Any]:
         """These options as arguments of a function."""
-        return vars(self) | {"sources": names_of(self.sources), "cache": cache_folder() if self.cache else None}
+        return vars(self) | {"sources": sources_of(self.sources), "cache": cache_folder() if self.cache else None}
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,22 @@ def names_of(names: str | None) -> list[str] | None:
         found.append(",".join(pieces[:length]).strip().replace("\\,", ","))
         pieces = pieces[length:]
     return [name for name in found if name]
+
+
+def sources_of(names: str | None) -> list[str] | None:
+    """Split a list of sources as `names_of` does, but keep the conditions of a filter after ``hub:`` together.
+
+    >>> sources_of("random,hub:parameters<30e6, licence=mit,timm/resnet18.a1_in1k")
+    ['random', 'hub:parameters<30e6,licence=mit', 'timm/resnet18.a1_in1k']
+    """
+    found: list[str] = []
+    for name in names_of(names) or ():
+        is_condition = re.match(r"\w+\s*[=!<>~]", name) and not _exists(name)
+        if is_condition and found and found[-1].startswith("hub:"):
+            found[-1] += f",{name}"
+        else:
+            found.append(name)
+    return None if names is None else found
 
 
 def _exists(name: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import cache_compilations, command_line, names_of
+from leepjax.cli.options import cache_compilations, command_line, names_of, sources_of
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
 from leepjax.types import EngineName, InputError
@@ -84,7 +84,7 @@ def study(
             "pass one test set per training set."
         )
     chosen = {
-        "sources": names_of(sources),
+        "sources": sources_of(sources),
         "targets": train and list(zip(names_of(train) or (), names_of(test) or (), strict=True)),
         "num_tasks": tasks,
         "num_trained": trained,

@@ -64,6 +64,15 @@ def pools_of(name: str) -> tuple[str, ...]:
     return network.POOLS
 
 
+def family_of(name: str) -> str:
+    """The family of an architecture in the table: the file that has its class.
+
+    >>> family_of("resnet18")
+    'resnet'
+    """
+    return ARCHITECTURES[name].func.__module__.rpartition(".")[2]
+
+
 def with_arguments(name: str, arguments: Mapping[str, Any]) -> str:
     """The name of an architecture that is built with these arguments, each of which must be a JSON value.
 

@@ -114,18 +114,20 @@ def _error(error: Exception, repo: str, filename: str, revision: str, offline: b
         offline or not isinstance(error, errors.LocalEntryNotFoundError)
     )
     kind = AbsentError if absent else InputError
-    return kind(f"hub_file: expected {filename} of {repo} at {revision}, got {_reason(error, repo, offline)}.")
+    return kind(f"hub_file: expected {filename} of {repo} at {revision}, got {reason_of(error, repo, offline)}.")
 
 
-def _reason(error: Exception, repo: str, offline: bool) -> str:
+def reason_of(error: Exception, repo: str, offline: bool) -> str:
+    """What the hub or the network did instead of answering, and what to do: the end of a sentence."""
     from huggingface_hub import constants, errors
 
+    unreachable = f"no answer from {constants.ENDPOINT}; check the network and HF_ENDPOINT"
     if isinstance(error, TooSlowError):
         return f"{error}, below {SLOWEST:,} per second; run it again later to resume the download"
     if isinstance(error, errors.LocalEntryNotFoundError):
         if offline:
             return f"nothing in the cache {constants.HF_HUB_CACHE}; run once online to download it"
-        return f"no answer from {constants.ENDPOINT}; check the network and HF_ENDPOINT"
+        return unreachable
     reasons = {
         errors.GatedRepoError: f"no access; accept its terms at {constants.ENDPOINT}/{repo} and run hf auth login",
         errors.RepositoryNotFoundError: "no such repository; correct its name, or run hf auth login if it is private",
@@ -139,6 +141,8 @@ def _reason(error: Exception, repo: str, offline: bool) -> str:
     if isinstance(error, errors.HfHubHTTPError):
         code = error.response.status_code
         return f"HTTP {code}; " + ("run hf auth login with access to it" if code in (401, 403) else "try again later")
+    if type(error).__module__.partition(".")[0] in ("httpx", "httpx2"):
+        return unreachable
     if isinstance(error, OSError) and error.errno:
         return f"{error.strerror}; make room in {constants.HF_HUB_CACHE} and run it again"
     return f"{type(error).__name__}, {str(error).partition(chr(10))[0].rstrip('.')}; run it again"

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from leepjax.data.target import Target
-from leepjax.models.opening import find_source, sets
+from leepjax.models.opening import find_source
 from leepjax.models.source import Source
+from leepjax.opening.names import expand, is_search
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest
 from leepjax.types import DType, InputError
 
 AnySource = str | os.PathLike | Source
-"""An argument of `load_source`, the name of a set of sources, or an opened source."""
+"""An argument of `load_source`, a set, pattern or filter of sources (`expand`), or an opened source."""
 
 NOT_OF_A_SOURCE = (WriteError,)
 """Errors that would occur with every source, and so end a command."""
@@ -75,18 +76,22 @@ def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None, dtyp
 
 
 def chosen_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -> list[AnySource]:
-    """Expand names of sets to their members, and None to all shipped sources.
+    """Replace sets, patterns and filters of the hub by the sources they stand for, and None by all shipped sources.
+
+    A source that a pattern or filter finds isn't repeated if it is also named.
 
     Raises:
-        InputError: when no source is given, or one is given twice.
+        InputError: when no source is given, one is named twice, or a pattern or filter finds none.
     """
-    chosen = several("shipped" if sources is None else sources)
-    members = sets()
-    all_of = [each for name in chosen for each in (members.get(name, (name,)) if isinstance(name, str) else (name,))]
-    if not all_of:
-        raise InputError(f"{caller}: expected at least one source, got none; name one, or leave out the option.")
+    all_of, found = [], []
+    for name in several("shipped" if sources is None else sources):
+        members = expand(caller, name) if isinstance(name, str) else (name,)
+        (found if isinstance(name, str) and is_search(name) else all_of).extend(members)
     if name := twice([each for each in all_of if isinstance(each, str)]):
         raise InputError(f"{caller}: expected each source once, got {name!r} twice; drop one.")
+    all_of += [name for name in dict.fromkeys(found) if name not in all_of]
+    if not all_of:
+        raise InputError(f"{caller}: expected at least one source, got none; name one, or leave out the option.")
     return all_of
 
 

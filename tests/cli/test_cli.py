@@ -140,7 +140,7 @@ def test_completion_is_installed_for_each_shell_and_completes(run, monkeypatch, 
     if shell in COMPLETES and shutil.which(shell):
         flags = ["-c", COMPLETES[shell], *(["bash"] if shell == "bash" else [])]
         done = subprocess.run([shell, *flags, tmp_path / script], capture_output=True, text=True, check=True)
-        assert set(done.stdout.split()) == {"sources", "measures", "targets"}
+        assert set(done.stdout.split()) == {"sources", "hub", "measures", "targets"}
 
 
 def test_version(run):

@@ -2,11 +2,9 @@
 
 import errno
 import hashlib
-import http.server
 import io
 import json
 import logging
-import re
 import signal
 import socket
 import subprocess
@@ -21,6 +19,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import safetensors.numpy
+from hub_server import COMMIT, CONTENT, REPO
 from huggingface_hub import constants
 from timm_layout import CONFIG, torch_layout
 from torch_pickles import tensor, torch_zip
@@ -36,147 +35,7 @@ from leepjax.models.urls import url_file, url_size
 from leepjax.storage import files
 from leepjax.types import InputError
 
-pause = time.sleep  # which the tests of repeated attempts replace
-CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-COMMIT, REPO = "0123456789abcdef0123456789abcdef01234567", "owner/net"
-
-
-class Site:
-    """What the server serves, how it misbehaves, and the requests that it saw."""
-
-    def __init__(self):
-        self.files = {"/model.pth": CONTENT}
-        self.etags = {"/model.pth": '"first"'}
-        self.redirects = {}
-        self.status = {}
-        self.ranges = True
-        self.cuts = []
-        """Bytes after which the next answers break off."""
-        self.stall = None
-        """The event for which the next answer waits after these bytes: (bytes, event)."""
-        self.drip = None
-        """Seconds between the bytes of large files."""
-        self.seen = []
-
-    def gets(self, path="/model.pth"):
-        return [headers for method, seen, headers in self.seen if (method, seen) == ("GET", path)]
-
-    def publish(self, filename, content, *, large=True):
-        """Put a file in the repository, as the Hub does: a large one behind a redirect to where content lies."""
-        address, place = f"/{REPO}/resolve/main/{filename}", f"/cdn/{filename}"
-        digest = (
-            hashlib.sha256(content).hexdigest()
-            if large
-            else hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-        )
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{digest}"'}
-        if large:
-            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
-            self.redirects[address] = (place, headers)
-        self.files[place if large else address] = content
-        self.etags[place if large else address] = f'"{digest}"'
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-
-    def log_message(self, *_):
-        pass
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def do_GET(self):
-        site = self.server.site
-        site.seen.append((self.command, self.path, dict(self.headers)))
-        if self.path in site.status:
-            status, headers = site.status[self.path]
-            return self.answer(status, headers, b"no")
-        if self.path in site.redirects:
-            place, headers = site.redirects[self.path]
-            return self.answer(302, {"Location": self.server.url + place} | headers, b"")
-        if self.path not in site.files:
-            code = "RepoNotFound" if "/resolve/" in self.path and REPO not in self.path else "EntryNotFound"
-            return self.answer(404, {"X-Error-Code": code, "X-Repo-Commit": COMMIT}, b"no such file")
-        content, headers = site.files[self.path], {"X-Repo-Commit": COMMIT}
-        if etag := site.etags.get(self.path):
-            headers["ETag"] = etag
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if asked and site.ranges and self.headers.get("If-Range", etag) == etag:
-            begin = int(asked[1])
-            if begin >= len(content):
-                return self.answer(416, {"Content-Range": f"bytes */{len(content)}"}, b"")
-            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-            return self.answer(206, headers, content[begin:])
-        return self.answer(200, headers, content)
-
-    def answer(self, status, headers, body):
-        self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        site = self.server.site
-        with suppress(ConnectionError):
-            if site.stall and status in (200, 206):
-                (count, event), site.stall = site.stall, None
-                self.wfile.write(body[:count])
-                self.wfile.flush()
-                event.wait(30)
-                body = body[count:]
-            elif site.cuts and status in (200, 206):
-                body = body[: site.cuts.pop(0)]
-                self.close_connection = True
-            elif site.drip and len(body) > 1000:
-                for at in range(len(body)):
-                    self.wfile.write(body[at : at + 1])
-                    pause(site.drip)
-            self.wfile.write(body)
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = False  # joined when the server closes: no socket is left open
-
-    def stop(self):
-        huggingface_hub.close_session()  # it keeps connections open, which the server would wait for
-        self.shutdown()
-        self.server_close()
-
-
-@pytest.fixture
-def server(monkeypatch):
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(name, "127.0.0.1")
-    server = Server(("127.0.0.1", 0), Handler)
-    server.url, server.site = f"http://127.0.0.1:{server.server_port}", Site()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    yield server
-    server.stop()
-    thread.join()
-
-
-@pytest.fixture
-def site(server):
-    return server.site
-
-
-@pytest.fixture
-def hub(server, monkeypatch, tmp_path):
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    )
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    server.site.publish("model.safetensors", CONTENT)
-    server.site.publish("config.json", b"{}", large=False)
-    return server
 
 
 def parts(cache):
