@@ -15,6 +15,8 @@ from leepjax.models.families import (
     darknet,
     efficientnet,
     resnet,
+    swin_transformer,
+    swin_transformer_v2,
     vit,
 )
 from leepjax.models.layers import POOLS
@@ -28,6 +30,8 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **vit.ARCHITECTURES,
     **beit.ARCHITECTURES,
     **convnext.ARCHITECTURES,
+    **swin_transformer.ARCHITECTURES,
+    **swin_transformer_v2.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 

@@ -12,22 +12,26 @@ from flax import nnx
 from leepjax.models.mlp import Mlp, Norm, linear
 
 
-def attend(q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """Attention of queries [n q h d] to keys [n t h d] and values [n t h e]: [n q h e].
+def attend(
+    q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array | None = None, scale: float | None = None
+) -> jax.Array:
+    """Attention of queries [… q h d] to keys [… t h d] and values [… t h e]: [… q h e].
 
     Args:
         q: queries.
         k: keys.
         v: values.
-        bias: added to the scaled products, of a shape that broadcasts to [n h q t].
+        bias: added to the scaled products, of a shape that broadcasts to [… h q t].
+        scale: of the products, 1 / √d by default.
     """
-    q, k, v = (x.swapaxes(1, 2) for x in (q * q.shape[-1] ** -0.5, k, v))
-    products = q @ k.swapaxes(2, 3)
+    q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+    q, k, v = (x.swapaxes(-3, -2) for x in (q, k, v))
+    products = q @ k.swapaxes(-2, -1)
     if bias is not None:
         products = products + bias
     # Rows are divided by their sums after the product with the values, which are fewer numbers.
     powers = jnp.exp(products - jax.lax.stop_gradient(products.max(axis=-1, keepdims=True)))
-    return (powers @ v / powers.sum(axis=-1, keepdims=True)).swapaxes(1, 2)
+    return (powers @ v / powers.sum(axis=-1, keepdims=True)).swapaxes(-3, -2)
 
 
 class Attention(nnx.Module):

@@ -111,3 +111,16 @@ def test_convolutions_of_disjoint_windows_are_the_librarys(size):
 def test_max_pool_is_that_of_squares(dtype):
     x = jax.random.normal(jax.random.key(0), (2, 9, 8, 3), dtype) - 9
     np.testing.assert_array_equal(layers.max_pool(x), nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))))
+
+
+def test_swin_transformers_of_the_authors_open():
+    small = (
+        'swin_tiny_patch4_window7_224:{"depths":[1,1],"embed_dim":6,"img_size":32,"num_heads":[1,1],"window_size":4}'
+    )
+    model = abstract(small)
+    state = random_state(torch_shapes(model))
+    theirs = {name.replace("layers.1.down", "layers.0.down").replace("head.fc", "head"): state[name] for name in state}
+    weights.load_torch(model, theirs | {"layers.0.blocks.0.attn.relative_position_index": np.zeros(2, int)}, "theirs")
+    for name, kernel in (("layers.1.downsample.reduction", model.layers[1]["downsample"].reduction.kernel),
+                         ("head.fc", model.head["fc"].kernel)):  # fmt: skip
+        np.testing.assert_array_equal(kernel[...], state[f"{name}.weight"].T)
