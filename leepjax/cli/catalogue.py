@@ -6,7 +6,9 @@ from leepjax.data.readers import EMBEDDED
 from leepjax.measures import FURTHER, MEASURES
 from leepjax.models.hub_listing import hub_models, read_filter
 from leepjax.models.opening import load_source, plugins, shipped_sources
+from leepjax.models.opening import sets as all_sets
 from leepjax.models.published import PUBLISHED
+from leepjax.models.sets import hub_sets
 from leepjax.tables import Row
 
 
@@ -35,6 +37,16 @@ def hub(conditions: Sequence[str]) -> list[Row]:
     """Models of the hub that meet the conditions; ``name`` and ``author`` are parts of ``source``, and so not shown."""
     rows = hub_models(read_filter(conditions), "ls")
     return [{field: value for field, value in row.items() if field not in ("name", "author")} for row in rows]
+
+
+def sets() -> list[Row]:
+    """The members of each set of sources, and why they are members."""
+    reasons = {name: each.reasons for name, each in hub_sets().items()}
+    return [
+        {"set": name, "source": source, "why": reasons.get(name, {}).get(source, "–")}
+        for name, members in all_sets().items()
+        for source in members
+    ]
 
 
 def measures() -> list[Row]:

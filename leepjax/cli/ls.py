@@ -1,4 +1,4 @@
-"""``leepjax ls``: list sources, models of the hub, measures and targets."""
+"""``leepjax ls``: list sources, sets of them, models of the hub, measures and targets."""
 
 from typing import Literal
 
@@ -7,14 +7,19 @@ from leepjax.tables import Format
 
 
 def list_(
-    what: Literal["sources", "hub", "measures", "targets"], /, *, filter: str | None = None, format: Format = "table"
+    what: Literal["sources", "sets", "hub", "measures", "targets"],
+    /,
+    *,
+    filter: str | None = None,
+    format: Format = "table",
 ) -> None:
-    """List sources, models of the Hugging Face Hub, measures or targets.
+    """List sources, sets of them, models of the Hugging Face Hub, measures or targets.
 
     Parameters
     ----------
     what
-        Sources with their model cards, models of the hub whose architecture leepjax has, measures, or kinds of targets.
+        Sources with their model cards, sets of sources, models of the hub whose architecture leepjax has, measures, or
+        kinds of targets.
     filter
         Conditions separated by commas: parameters<5e6, licence=Apache*, name~vit, task!=..., or text within any column.
     format

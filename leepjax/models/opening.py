@@ -13,6 +13,7 @@ from leepjax.models.card import Card, read_card
 from leepjax.models.formats import INDEX, SUFFIXES, check_library, read_content
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.published import PAPER9, PUBLISHED, Published
+from leepjax.models.sets import hub_sets
 from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.timm_config import TimmConfig, read_config
@@ -38,7 +39,8 @@ def named_sources() -> tuple[str, ...]:
 
 def sets() -> dict[str, tuple[str, ...]]:
     """Name of a set of sources → its members."""
-    return {"shipped": shipped_sources(), "paper9": PAPER9}
+    hub = {name: tuple(each.reasons) for name, each in hub_sets().items()}
+    return {"shipped": shipped_sources(), "paper9": PAPER9} | hub
 
 
 def plugins() -> dict[str, EntryPoint]:

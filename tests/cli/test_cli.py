@@ -20,7 +20,7 @@ from leepjax.cli.commands import app
 from leepjax.extraction.table import read_table
 from leepjax.measures import FURTHER
 from leepjax.models import hub_weights
-from leepjax.models.opening import load_source, shipped_sources
+from leepjax.models.opening import load_source, sets, shipped_sources
 from leepjax.storage.files import digest
 
 RNG = np.random.default_rng(0)
@@ -140,7 +140,7 @@ def test_completion_is_installed_for_each_shell_and_completes(run, monkeypatch, 
     if shell in COMPLETES and shutil.which(shell):
         flags = ["-c", COMPLETES[shell], *(["bash"] if shell == "bash" else [])]
         done = subprocess.run([shell, *flags, tmp_path / script], capture_output=True, text=True, check=True)
-        assert set(done.stdout.split()) == {"sources", "hub", "measures", "targets"}
+        assert set(done.stdout.split()) == {"sources", "sets", "hub", "measures", "targets"}
 
 
 def test_version(run):
@@ -150,7 +150,12 @@ def test_version(run):
 @pytest.mark.parametrize("format", ["json", "csv", "md"])
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("sources", shipped_sources()), ("measures", (*MEASURES, *FURTHER)), ("targets", ("digits", "FOLDER"))],
+    [
+        ("sources", shipped_sources()),
+        ("sets", sets()),
+        ("measures", (*MEASURES, *FURTHER)),
+        ("targets", ("digits", "FOLDER")),
+    ],
 )
 def test_ls_in_every_format(run, what, names, format):
     code, out, err = run("ls", what, "--format", format)
