@@ -14,7 +14,8 @@ from leepjax.models.families import (
     convnext,
     darknet,
     efficientnet,
-    resnet,
+    resnet_table,
+    senet,
     swin_transformer,
     swin_transformer_v2,
     vit,
@@ -24,7 +25,8 @@ from leepjax.types import unknown_name
 
 ARCHITECTURES: Mapping[str, partial[Any]] = {
     **cifar_resnet.ARCHITECTURES,
-    **resnet.ARCHITECTURES,
+    **resnet_table.ARCHITECTURES,
+    **senet.ARCHITECTURES,
     **efficientnet.ARCHITECTURES,
     **darknet.ARCHITECTURES,
     **vit.ARCHITECTURES,

@@ -1,5 +1,6 @@
 """The families of source models compute what timm's do, from the same random state (tests/recorded)."""
 
+import importlib
 import json
 
 import jax
@@ -62,7 +63,10 @@ def test_outputs_and_parameters_are_those_of_timm(name):
 
 
 def test_every_family_is_compared():
-    assert {*FAMILIES} - {*CHECKED} == {"resnet101_v1", "resnet152_v1"}  # ResNet-50's blocks, but more of them
+    recorded = [path.stem for path in (RECORDED / "families").glob("[a-z]*.py")]
+    cases = [case for name in recorded for case in importlib.import_module(f"recorded.families.{name}").CASES.values()]
+    compared = {*CHECKED, *(case.architecture for case in cases)}
+    assert {ARCHITECTURES[name].func for name in FAMILIES} == {ARCHITECTURES[name].func for name in compared}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv1_025", "darknet53", "vit_small_patch16_224"])
@@ -84,17 +88,29 @@ def test_a_transformer_names_the_size_it_needs():
         nnx.eval_shape(lambda model, x: model(x), model, jax.ShapeDtypeStruct((2, 32, 64, 3), jnp.float32))
 
 
-@pytest.mark.parametrize(("size", "stride", "same"), [(3, 1, False), (3, 2, True), (5, 2, False), (5, 2, True)])
-def test_depthwise_convolutions_and_their_gradients_are_the_librarys(size, stride, same):
-    fast = layers.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
-    plain = layers.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
+def assert_as_the_librarys(fast, x):
+    plain = nnx.clone(fast)
     plain.conv_general_dilated = jax.lax.conv_general_dilated
-    x = jax.random.normal(jax.random.key(0), (2, 9, 8, 4))
     gradients = nnx.jit(nnx.value_and_grad(lambda conv, x: (conv(x) ** 3).sum(), argnums=(0, 1)))
     (value, (by_conv, by_x)), expected = gradients(fast, x), gradients(plain, x)
     got = (value, by_conv.kernel[...], by_x)
     for a, b in zip(got, (expected[0], expected[1][0].kernel[...], expected[1][1]), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
+
+
+@pytest.mark.parametrize(("size", "stride", "same"), [(3, 1, False), (3, 2, True), (5, 2, False), (5, 2, True)])
+def test_depthwise_convolutions_and_their_gradients_are_the_librarys(size, stride, same):
+    fast = layers.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
+    assert_as_the_librarys(fast, jax.random.normal(jax.random.key(0), (2, 9, 8, 4)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "groups", "stride", "same"),
+    [(24, 48, 6, 1, False), (32, 32, 8, 2, True), (34, 68, 2, 2, False), (6, 18, 6, 1, True)],
+)
+def test_grouped_convolutions_and_their_gradients_are_the_librarys(inputs, outputs, groups, stride, same):
+    made = layers.conv(inputs, outputs, 3, stride, groups=groups, same=same, rngs=nnx.Rngs(0))
+    assert_as_the_librarys(made, jax.random.normal(jax.random.key(0), (2, 9, 8, inputs)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

@@ -100,10 +100,9 @@ def test_arguments_that_change_nothing(arguments):
     ("name", "value"),
     [
         ("output_stride", 8),
-        ("act_layer", "silu"),
-        ("aa_layer", "blurpool"),
-        ("block_args", {"attn_layer": "se"}),
-        ("norm_layer", "groupnorm"),
+        ("act_layer", 1),
+        ("stem_width", "wide"),
+        ("block_args", [1]),
         ("in_chans", 1),
         ("in_chans", True),
         ("num_classes", 10),
@@ -120,6 +119,27 @@ def test_arguments_that_change_nothing(arguments):
 def test_an_argument_that_changes_the_network_is_refused_by_name(name, value):
     message = refused(model_args={name: value})
     assert message.startswith(f"x: expected model_args that leepjax's networks support, got {name[:4]}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("act_layer", "silus"),
+        ("aa_layer", "blurs"),
+        ("block_args", {"attn_layer": "ses"}),
+        ("norm_layer", "groupnorms"),
+        ("stem_type", "shallow"),
+    ],
+)
+def test_an_unknown_layer_is_refused_by_name(name, value):
+    unknown = value["attn_layer"] if isinstance(value, dict) else value
+    assert f"got {unknown!r}" in refused(model_args={name: value})
+
+
+def test_arguments_of_a_residual_network():
+    arguments = {"act_layer": "silu", "norm_layer": "groupnorm", "block_args": {"attn_layer": "se"}}
+    written = '{"act_layer":"silu","block_args":{"attn_layer":"se"},"norm_layer":"groupnorm"}'
+    assert config(model_args=arguments).model == f"resnet18:{written}"
 
 
 def test_arguments_of_a_vision_transformer():

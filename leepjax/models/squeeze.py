@@ -1,0 +1,96 @@
+"""Attention over channels: gates computed from the global means of a feature map."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+
+from leepjax.models.activations import activation
+from leepjax.types import unknown_name
+
+
+class SqueezeExcite(nnx.Module):
+    """Squeeze-and-excitation: a gate per channel from two 1 × 1 convolutions of the means.
+
+    The first has `rd_channels` outputs or, if that is 0, a multiple of `rd_divisor` near the fraction `rd_ratio` of
+    the channels.
+
+    References:
+        Hu, Shen, Sun, *Squeeze-and-Excitation Networks*, CVPR 2018.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        rd_ratio: float = 1 / 16,
+        rd_channels: int = 0,
+        rd_divisor: int = 8,
+        act_layer: str = "relu",
+        gate_layer: str = "sigmoid",
+        rngs: nnx.Rngs,
+    ):
+        hidden = rd_channels or divisible(channels * rd_ratio, rd_divisor, least=0)
+        self.fc1 = nnx.Conv(channels, hidden, (1, 1), rngs=rngs)
+        self.fc2 = nnx.Conv(hidden, channels, (1, 1), rngs=rngs)
+        self.act, self.gate = activation(act_layer), activation(gate_layer)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        means = x.mean(axis=(1, 2), keepdims=True)
+        return x * self.gate(self.fc2(self.act(self.fc1(means))))
+
+
+class EfficientAttention(nnx.Module):
+    """A gate per channel from a convolution over the means of neighbouring channels.
+
+    References:
+        Wang et al., *ECA-Net: Efficient Channel Attention for Deep Convolutional Neural Networks*, CVPR 2020: the size
+        of the kernel grows with the logarithm of the number of channels.
+    """
+
+    def __init__(self, channels: int, *, rngs: nnx.Rngs):
+        size = int((math.log2(channels) + 1) / 2)
+        self.conv = nnx.Conv(1, 1, (max(3, size + 1 - size % 2),), use_bias=False, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        means = x.mean(axis=(1, 2))
+        return x * nnx.sigmoid(self.conv(means[..., None]))[:, None, None, :, 0]
+
+
+class EffectiveSqueezeExcite(nnx.Module):
+    """A gate per channel from one 1 × 1 convolution of the means.
+
+    References:
+        Lee, Park, *CenterMask: Real-Time Anchor-Free Instance Segmentation*, CVPR 2020.
+    """
+
+    def __init__(self, channels: int, *, gate_layer: str = "hard_sigmoid", rngs: nnx.Rngs):
+        self.fc = nnx.Conv(channels, channels, (1, 1), rngs=rngs)
+        self.gate = activation(gate_layer)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.gate(self.fc(x.mean(axis=(1, 2), keepdims=True)))
+
+
+ATTENTIONS = {"se": SqueezeExcite, "eca": EfficientAttention, "ese": EffectiveSqueezeExcite}
+
+
+def channel_attention(name: str, channels: int, options: Mapping[str, Any] | None = None, *, rngs: nnx.Rngs) -> Any:
+    """The module of one of timm's names (``attn_layer``), None for an empty name.
+
+    Raises:
+        InputError: for any other name.
+    """
+    if not name:
+        return None
+    if name not in ATTENTIONS:
+        raise unknown_name("attn_layer", name, ATTENTIONS)
+    return ATTENTIONS[name](channels, **(options or {}), rngs=rngs)
+
+
+def divisible(value: float, divisor: int = 8, *, least: float = 0.9) -> int:
+    """The nearest multiple of `divisor` that is positive and at least `least` times the value."""
+    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < least * value else nearest
