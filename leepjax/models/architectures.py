@@ -14,6 +14,7 @@ from leepjax.models.families import (
     convnext,
     darknet,
     efficientnet,
+    eva,
     resnet_table,
     senet,
     swin_transformer,
@@ -34,6 +35,7 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **convnext.ARCHITECTURES,
     **swin_transformer.ARCHITECTURES,
     **swin_transformer_v2.ARCHITECTURES,
+    **eva.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 
