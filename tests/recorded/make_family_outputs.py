@@ -21,9 +21,13 @@ from recorded.families import NUM_CLASSES, Case
 from recorded.random_state import digest, random_state, uniform
 
 
-def outputs(case: Case) -> tuple[np.ndarray, np.ndarray, str]:
+def timm_network(case: Case) -> torch.nn.Module:
+    """The network of a case; a family may define another function of this name."""
+    return timm.create_model(case.architecture, num_classes=NUM_CLASSES, **case.model_args)
+
+
+def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray, str]:
     """Features and logits in float64, and the digest of the state."""
-    model = timm.create_model(case.architecture, num_classes=NUM_CLASSES, **case.model_args)
     tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
     ours = random_state({name: tuple(value.shape) for name, value in tensors.items() if is_learned(model, name)})
     model.load_state_dict({name: torch.from_numpy(value) for name, value in ours.items()}, strict=False)
@@ -44,8 +48,10 @@ def is_learned(model: torch.nn.Module, name: str) -> bool:
 def main(family: str) -> None:
     """Record all cases of one family."""
     arrays, digests = {}, {}
-    for name, case in importlib.import_module(f"recorded.families.{family}").CASES.items():
-        arrays[f"{name}.features"], arrays[f"{name}.logits"], digests[name] = outputs(case)
+    module = importlib.import_module(f"recorded.families.{family}")
+    for name, case in module.CASES.items():
+        network = getattr(module, "timm_network", timm_network)(case)
+        arrays[f"{name}.features"], arrays[f"{name}.logits"], digests[name] = outputs(network, case)
     facts = {"digests": digests, "versions": {"torch": torch.__version__, "timm": timm.__version__}}
     path = Path(__file__).parent / "families" / f"{family}.npz"
     np.savez_compressed(path, facts=np.array(json.dumps(facts)), **arrays)

@@ -1,151 +1,136 @@
-"""MobileNetV1, MobileNetV2 and EfficientNet-Lite: depthwise separable blocks, with timm's parameter names."""
+"""EfficientNets and MobileNets: networks of blocks described by strings, with timm's parameter names."""
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import jax
 from flax import nnx
 
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.activations import activation
+from leepjax.models.families import block_strings
+from leepjax.models.families.mobile_blocks import KINDS, Parts
+from leepjax.models.families.mobile_layers import GlobalContext, SqueezeExcite
+from leepjax.models.layers import conv, global_pool
 from leepjax.models.network import VisionNetwork
-
-
-class Stage(NamedTuple):
-    """Blocks of equal width, the first with the stride; `Separable` if the expansion is 0, else `Inverted`."""
-
-    blocks: int
-    size: int
-    stride: int
-    expansion: int
-    channels: int
-
-
-MOBILENET_V1 = (
-    Stage(1, 3, 1, 0, 64),
-    Stage(2, 3, 2, 0, 128),
-    Stage(2, 3, 2, 0, 256),
-    Stage(6, 3, 2, 0, 512),
-    Stage(2, 3, 2, 0, 1024),
-)
-MOBILENET_V2 = (
-    Stage(1, 3, 1, 0, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(3, 3, 2, 6, 32),
-    Stage(4, 3, 2, 6, 64),
-    Stage(3, 3, 1, 6, 96),
-    Stage(3, 3, 2, 6, 160),
-    Stage(1, 3, 1, 6, 320),
-)
-EFFICIENTNET = (
-    Stage(1, 3, 1, 0, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
-)
-
-
-class Separable(nnx.Module):
-    """A depthwise and a 1 × 1 convolution; MobileNetV1's `plain` form ends in a ReLU6 and has no shortcut."""
-
-    def __init__(self, inputs: int, outputs: int, size: int, stride: int, *, plain: bool, norm, same: bool, rngs):
-        self.conv_dw = conv(inputs, inputs, size, stride, groups=inputs, same=same, rngs=rngs)
-        self.bn1 = norm(inputs, rngs=rngs)
-        self.conv_pw = conv(inputs, outputs, 1, rngs=rngs)
-        self.bn2 = norm(outputs, rngs=rngs)
-        self.plain = plain
-        self.shortcut = stride == 1 and inputs == outputs and not plain
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        y = nnx.relu6(self.bn1(self.conv_dw(x)))
-        y = self.bn2(self.conv_pw(y))
-        if self.plain:
-            return nnx.relu6(y)
-        return x + y if self.shortcut else y
-
-
-class Inverted(nnx.Module):
-    """MobileNetV2's inverted residual: 1 × 1 expansion, depthwise convolution, linear 1 × 1 projection; shortcut."""
-
-    def __init__(
-        self, inputs: int, outputs: int, size: int, stride: int, *, expansion: int, norm, same: bool, rngs: nnx.Rngs
-    ):
-        width = inputs * expansion
-        self.conv_pw = conv(inputs, width, 1, rngs=rngs)
-        self.bn1 = norm(width, rngs=rngs)
-        self.conv_dw = conv(width, width, size, stride, groups=width, same=same, rngs=rngs)
-        self.bn2 = norm(width, rngs=rngs)
-        self.conv_pwl = conv(width, outputs, 1, rngs=rngs)
-        self.bn3 = norm(outputs, rngs=rngs)
-        self.shortcut = stride == 1 and inputs == outputs
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        y = nnx.relu6(self.bn1(self.conv_pw(x)))
-        y = nnx.relu6(self.bn2(self.conv_dw(y)))
-        y = self.bn3(self.conv_pwl(y))
-        return x + y if self.shortcut else y
+from leepjax.models.norm_act import NORM_ACTS
+from leepjax.models.widths import divisible
 
 
 class EfficientNet(VisionNetwork):
-    """Stages of separable or inverted residual blocks: normalised images [n h w 3] → ``Outputs``.
+    """A stem, stages of blocks, and a 1 × 1 convolution: normalised images [n h w 3] → ``Outputs``.
 
-    `width` scales the number of channels, rounded to multiples of 8, and `depth` the number of blocks per stage. With
-    `fixed_ends`, as in EfficientNet-Lite, the stem's width and the first and last stages' depths aren't scaled. The
-    features [n d] are the last feature map after the global `pool`: the output of a 1 × 1 convolution to `head`
-    channels or, if `head` is 0, of the last stage.
+    The features [n d] are the feature map after the last convolution and the global `pool`, the input of the linear
+    head. Arguments have timm's names, but for those that are objects there:
 
-    Weights trained in TensorFlow need `tensorflow=True`, for its padding and its epsilon in BatchNorm.
+    Args:
+        num_classes: outputs of the head.
+        arch_def: the strings of the blocks of every stage, separated by spaces; see ``block_strings``.
+        channel_multiplier: factor of all widths.
+        channel_divisor: widths are multiples of it.
+        round_limit: smallest ratio of a rounded width and the width.
+        depth_multiplier: factor of the numbers of blocks, or one per stage.
+        depth_trunc: how these are rounded, ``ceil`` or ``round``.
+        fix_first_last: whether the first and the last stage keep their number of blocks.
+        experts_multiplier: factor of the number of experts in conditional convolutions.
+        group_size: channels per group of the blocks' main convolutions; None for the default of each block.
+        stem_size: width of the first convolution.
+        stem_kernel_size: its kernel.
+        fix_stem: whether its width isn't scaled.
+        num_features: width of the features, 0 for that of the last stage.
+        pad_type: ``same`` for TensorFlow's padding, otherwise PyTorch's.
+        act_layer: activation of the blocks that state none.
+        norm_layer: a name in ``NORM_ACTS``.
+        norm_group_size: channels per group of norms of groups.
+        bn_eps: epsilon of the norms; 1e-3 for weights trained in TensorFlow.
+        aa_layer: how strided convolutions are smoothed, ``avg`` or ``blurpc``; empty for not at all.
+        se_layer: gate of channels, ``se`` or ``gc`` for ``GlobalContext``.
+        se_gate, se_act, se_divisor: see ``SqueezeExcite``.
+        se_from_exp: whether the ratio of the gate's hidden channels is that to the block's hidden channels.
+        layer_scale_init_value: initial scale of residual branches in MobileNetV4; None for no scale.
+        head_bias, head_norm: of `MobileNetV3`.
+        pool: a name in ``POOLS``.
+        rngs: random state.
 
     References:
-        Howard et al., *MobileNets*, 2017, table 1.
-        Sandler et al., *MobileNetV2*, CVPR 2018, table 2.
-        Tan, Le, *EfficientNet*, ICML 2019, table 1; Lite has no squeeze-and-excitation, and ReLU6 for swish.
+        Tan, Le, *EfficientNet*, ICML 2019, and *EfficientNetV2*, ICML 2021.
+        Howard et al., *MobileNets*, 2017. Sandler et al., *MobileNetV2*, CVPR 2018.
     """
 
     HEAD = "classifier"
 
     def __init__(
         self,
-        stages: Sequence[Stage],
         num_classes: int,
         *,
-        width: float = 1.0,
-        depth: float = 1.0,
-        fixed_ends: bool = False,
-        head: int = 0,
-        tensorflow: bool = False,
+        arch_def: Sequence[str] = (),
+        channel_multiplier: float = 1.0,
+        channel_divisor: int = 8,
+        round_limit: float = 0.9,
+        depth_multiplier: float | tuple[float, ...] = 1.0,
+        depth_trunc: str = "ceil",
+        fix_first_last: bool = False,
+        experts_multiplier: int = 1,
+        group_size: int | None = None,
+        stem_size: int = 32,
+        stem_kernel_size: int = 3,
+        fix_stem: bool = False,
+        num_features: int = 1280,
+        pad_type: str = "",
+        act_layer: str = "relu",
+        norm_layer: str = "batchnorm",
+        norm_group_size: int = 8,
+        bn_eps: float = 1e-5,
+        aa_layer: str = "",
+        se_layer: str = "se",
+        se_gate: str = "sigmoid",
+        se_act: str = "",
+        se_divisor: int = 1,
+        se_from_exp: bool = False,
+        layer_scale_init_value: float | None = None,
+        head_bias: bool = True,
+        head_norm: bool = False,
         pool: str = "avg",
         rngs: nnx.Rngs,
     ):
-        norm = partial(batch_norm, epsilon=1e-3) if tensorflow else batch_norm
-        options = {"norm": norm, "same": tensorflow, "rngs": rngs}
-        channels = 32 if fixed_ends else _rounded(32 * width)
-        self.conv_stem = conv(3, channels, 3, 2, same=tensorflow, rngs=rngs)
-        self.bn1 = norm(channels, rngs=rngs)
-        self.blocks = nnx.List()
-        for i, stage in enumerate(stages):
-            fixed = fixed_ends and i in (0, len(stages) - 1)
-            blocks = nnx.List()
-            for j in range(stage.blocks if fixed else math.ceil(stage.blocks * depth)):
-                outputs, stride = _rounded(stage.channels * width), stage.stride if j == 0 else 1
-                if stage.expansion:
-                    block = partial(Inverted, expansion=stage.expansion)
-                else:
-                    block = partial(Separable, plain=not head)
-                blocks.append(block(channels, outputs, stage.size, stride, **options))
-                channels = outputs
-            self.blocks.append(blocks)
-        self.conv_head = conv(channels, head, 1, rngs=rngs) if head else None
-        self.bn2 = norm(head, rngs=rngs) if head else None
-        self.classifier = nnx.Linear(head or channels, num_classes, rngs=rngs)
-        self.pool = pool
+        def rounded(channels: float) -> int:
+            return divisible(channels * channel_multiplier, channel_divisor, round_limit)
+
+        norm = partial(NORM_ACTS[norm_layer], epsilon=bn_eps)
+        if norm_layer in ("groupnorm", "evonorm"):
+            norm = partial(norm, group_size=norm_group_size)
+        squeeze = partial(SqueezeExcite, gate=se_gate, fixed_act=se_act, divisor=se_divisor, limit=round_limit)
+        same = pad_type == "same"
+        parts = Parts(
+            norm, GlobalContext if se_layer == "gc" else squeeze, same, aa_layer, layer_scale_init_value, rngs
+        )
+        stem = stem_size if fix_stem else rounded(stem_size)
+        self.conv_stem = conv(3, stem, stem_kernel_size, 2, same=same, rngs=rngs)
+        self.bn1 = parts.normed(stem, act_layer)
+        stages = block_strings.resolve(
+            block_strings.scaled(arch_def, depth_multiplier, rounding=depth_trunc, fixed_ends=fix_first_last),
+            stem,
+            rounded,
+            act_layer,
+            squeeze_hidden=se_from_exp,
+            group_size=group_size,
+            experts=experts_multiplier,
+        )
+        self.blocks = nnx.List(nnx.List(KINDS[block.kind](block, parts) for block in stage) for stage in stages)
+        self.num_features = stages[-1][-1].outputs
+        """Channels of the last feature map, as in timm's configurations."""
+        self.act_layer, self.pool = act_layer, pool
+        self._make_head(parts, num_features, head_bias, head_norm)
+        self.classifier = nnx.Linear(num_features or self.num_features, num_classes, rngs=rngs)
+
+    def _make_head(self, parts: Parts, features: int, bias: bool, norm: bool) -> None:
+        """Make the layers before and after the pool; `bias` and `norm` are for other heads."""
+        del bias, norm
+        self.conv_head = parts.conv(self.num_features, features) if features else None
+        self.bn2 = parts.normed(features, self.act_layer) if features else None
+        self.num_features = features or self.num_features
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        x = nnx.relu6(self.bn1(self.conv_stem(images)))
+        x = self.bn1(self.conv_stem(images))
         for number, stage in enumerate(self.blocks):
             for index, block in enumerate(stage):
                 x = block(x)
@@ -153,28 +138,27 @@ class EfficientNet(VisionNetwork):
 
     def features(self, x: jax.Array) -> jax.Array:
         if self.conv_head is not None and self.bn2 is not None:
-            x = nnx.relu6(self.bn2(self.conv_head(x)))
+            x = self.bn2(self.conv_head(x))
         return global_pool(x, self.pool)
 
 
-def _rounded(channels: float) -> int:
-    """The nearest multiple of 8 that is at least 90 % of the argument."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest + 8 if nearest < 0.9 * channels else nearest
+class MobileNetV3(EfficientNet):
+    """An EfficientNet whose last 1 × 1 convolution follows the global pool: images [n h w 3] → ``Outputs``.
 
+    That convolution has a bias with `head_bias`, or a norm with `head_norm`. The features [n d] are its output after
+    the activation, the input of the linear head.
 
-_lite = partial(EfficientNet, EFFICIENTNET, head=1280, fixed_ends=True, tensorflow=True)
-_v1 = {
-    f"mobilenetv1_{round(100 * width):03}": partial(EfficientNet, MOBILENET_V1, width=width)
-    for width in (1.0, 0.75, 0.5, 0.25)
-}
-_v2 = {"mobilenetv2_100": partial(EfficientNet, MOBILENET_V2, head=1280)}
+    References:
+        Howard et al., *Searching for MobileNetV3*, ICCV 2019.
+        Qin et al., *MobileNetV4*, ECCV 2024.
+    """
 
-ARCHITECTURES = {
-    **_v1,
-    **_v2,
-    **{f"tf_{name}": partial(build, tensorflow=True) for name, build in {**_v1, **_v2}.items()},
-    "tf_efficientnet_lite0": _lite,
-    "tf_efficientnet_lite1": partial(_lite, depth=1.1),
-    "tf_efficientnet_lite2": partial(_lite, width=1.1, depth=1.2),
-}
+    def _make_head(self, parts: Parts, features: int, bias: bool, norm: bool) -> None:
+        bias = bias and not norm
+        self.conv_head = nnx.Conv(self.num_features, features, (1, 1), use_bias=bias, rngs=parts.rngs)
+        self.norm_head = parts.normed(features, self.act_layer) if norm else None
+
+    def features(self, x: jax.Array) -> jax.Array:
+        x = self.conv_head(global_pool(x, self.pool)[:, None, None])
+        x = activation(self.act_layer)(x) if self.norm_head is None else self.norm_head(x)
+        return x[:, 0, 0]
