@@ -7,27 +7,27 @@ from leepjax.choosing.rules import Rules
 from leepjax.choosing.words import duration
 from leepjax.data.target import Target
 from leepjax.opening.sources import AnySource
-from leepjax.ranking.estimate import estimate
-from leepjax.tables import Row
+from leepjax.ranking.estimate import Estimate, estimate
 
 
 def estimate_race(
     target: Target, sources: Sequence[AnySource] | AnySource | None, budget: float | str | None
-) -> tuple[list[Row], str]:
-    """A row per source, as `leepjax.ranking.estimate.estimate` has it, and the costs of the race in words.
+) -> tuple[Estimate, str]:
+    """What each source costs, as `leepjax.ranking.estimate.estimate` has it, and the costs of the race in words.
 
     Raises:
-        InputError: for a source that doesn't exist, or a wrong budget.
+        InputError: for an unknown name, if no source can be opened, or for a wrong budget.
     """
     allowed = read_budget(budget)
     images = len(target) + len(target.test or ())
-    rows = estimate(images, sources)
+    found = estimate(images, sources)
+    rows = found.rows
     first, *_ = Rules().sizes(len(target), len(target.classes))
     everything = sum(row["seconds for the images"] for row in rows)
     look = everything * first / images
     most = min(everything, allowed.of(lambda: everything))
-    return rows, (
-        f"All {images:,} images through all {len(rows)} sources: {duration(everything)}. "
+    return found, (
+        f"All {images:,} images through all {found.total()}: {duration(everything)}. "
         f"The first look, {first:,} images: {duration(look)}. The race's passes: {duration(min(look, most))} to "
         f"{duration(most)}; compiling, probes and heads come on top."
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from leepjax.cli.options import Read, SourceOptions, cache_compilations, command_line, sources_of
-from leepjax.cli.output import exit_for_failures
+from leepjax.cli.output import exit_for_failed, exit_for_failures
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -105,5 +105,6 @@ def _estimate(target: str, options: ChoosingOptions, reading: Reading, format: F
     from leepjax.tables import render
 
     opened = open_with_test("choose", target, options, reading)
-    rows, title = estimate_race(opened, sources_of(options.sources), options.budget)
-    print(render(rows, format, title))  # noqa: T201
+    found, title = estimate_race(opened, sources_of(options.sources), options.budget)
+    print(render(found.rows, format, title))  # noqa: T201
+    exit_for_failed("choose", found.failed)

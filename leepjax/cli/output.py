@@ -13,6 +13,7 @@ from leepjax.tables import Format
 
 if TYPE_CHECKING:
     from leepjax.adapting.parts import Adapted
+    from leepjax.opening.sources import Failed
     from leepjax.ranking import Failure, Ranking
     from leepjax.transfer.loop import Progress
 
@@ -66,10 +67,20 @@ def print_adapted(adapted: "Adapted", format: Format) -> None:
 
 def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:
     """Print the failed sources to stderr, on one line, and exit with 1; do nothing if there are none."""
-    if not failures:
-        return
     several = len({failure.target for failure in failures}) > 1
-    each = [f"{f.source}{f' on {f.target}' if several else ''}: {f.reason}" for f in failures]
+    _exit_for(caller, [f"{f.source}{f' on {f.target}' if several else ''}: {f.reason}" for f in failures])
+
+
+def exit_for_failed(caller: str, failed: "Sequence[Failed]") -> None:
+    """The same for sources that can't be opened."""
+    from leepjax.opening.sources import reason_of
+
+    _exit_for(caller, [f"{each.source}: {reason_of(each.error)}" for each in failed])
+
+
+def _exit_for(caller: str, each: Sequence[str]) -> None:
+    if not each:
+        return
     line = f"leepjax: {caller}: {len(each)} {'source' if len(each) == 1 else 'sources'} failed. {' '.join(each)}"
     print(printable(line), file=sys.stderr)  # noqa: T201
     sys.exit(1)

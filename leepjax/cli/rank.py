@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from leepjax.cli.options import RankingOptions, Read, cache_compilations, sources_of
-from leepjax.cli.output import exit_for_failures, print_rankings, printed_at_interrupt, write_page
+from leepjax.cli.output import exit_for_failed, exit_for_failures, print_rankings, printed_at_interrupt, write_page
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import Reading
@@ -56,5 +56,6 @@ def _estimate(target: str, options: RankingOptions, reading: Reading, format: Fo
 
     opened = open_with_test("rank", target, options, reading)
     num_examples = len(opened) + len(opened.test or ())
-    rows = estimate(num_examples, sources_of(options.sources))
-    print(render(rows, format, f"Estimated time for {num_examples} images"))  # noqa: T201
+    found = estimate(num_examples, sources_of(options.sources))
+    print(render(found.rows, format, f"Estimated time for {num_examples} images: {found.total()}"))  # noqa: T201
+    exit_for_failed("rank", found.failed)

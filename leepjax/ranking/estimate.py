@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,30 +11,58 @@ from flax import nnx
 
 from leepjax.models import architectures
 from leepjax.models.card import Card
-from leepjax.models.opening import describe, load_source, plugins
+from leepjax.models.opening import describe, find_source, load_source, plugins
 from leepjax.models.source import Merged, Source, UserFunction, forward
-from leepjax.opening.sources import AnySource, chosen_sources
+from leepjax.opening.sources import SENTENCES, AnySource, Failed, chosen_sources, raise_for_all
+from leepjax.printable import valid_unicode
 from leepjax.tables import Row
 
 BATCH = 8
 """How many images the estimate times."""
 
+_TO_FETCH = "megabytes to fetch"
 
-def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None) -> list[Row]:
+
+class Estimate(NamedTuple):
+    """What the sources of a ranking cost, and those that can't be opened."""
+
+    rows: list[Row]
+    failed: list[Failed]
+
+    def total(self) -> str:
+        """Sums over the sources, in words."""
+        parameters, megabytes = (sum(row[column] for row in self.rows) for column in ("parameters", _TO_FETCH))
+        return (
+            f"{len(self.rows)} sources of {parameters / 1e6:,.1f} million parameters, {megabytes:,} megabytes to fetch"
+        )
+
+
+def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None) -> Estimate:
     """A row per source: its parameters, the bytes still to be downloaded, and the seconds for the images here.
 
-    Weights aren't downloaded: the architecture is timed with zeros in their place. Where no hub answers, the bytes are
-    guessed from the number of parameters. The seconds don't include decoding, which happens while the network
-    computes, nor compiling, scoring and training heads.
+    Weights aren't downloaded: the hub states the sizes of its files, and the architecture is timed with zeros in place
+    of weights. Where no hub answers, the bytes are guessed from the number of parameters. The seconds don't include
+    decoding, which happens while the network computes, nor compiling, scoring and training heads.
 
     Args:
         num_examples: the number of images.
         sources: as in `rank`.
 
     Raises:
-        InputError: for a source that doesn't exist.
+        InputError: for an unknown name, or if no source can be opened.
     """
-    return [_row(each, num_examples) for each in chosen_sources("estimate", sources)]
+    rows, failed = [], []
+    chosen = chosen_sources("estimate", sources)
+    for each in chosen:
+        _ = isinstance(each, Source) or find_source(each)  # raises for an unknown name
+    for each in chosen:
+        try:
+            rows.append(_row(each, num_examples))
+        except SENTENCES as error:
+            failed.append(Failed(valid_unicode(str(each)), error))
+    if not rows:
+        raise_for_all("estimate", failed)
+    return Estimate(rows, failed)
 
 
 def _row(source: AnySource, num_examples: int) -> Row:
@@ -48,7 +77,7 @@ def _row(source: AnySource, num_examples: int) -> Row:
         "model": card.model,
         "parameters": card.num_parameters,
         "licence": card.licence or "–",
-        "megabytes to fetch": round(to_fetch / 1e6),
+        _TO_FETCH: round(to_fetch / 1e6),
         "seconds for the images": round(seconds) if seconds >= 10 else round(seconds, 1),
     }
 

@@ -12,6 +12,7 @@ from leepjax.models import hub_listing
 from leepjax.models.hub_listing import hub_models, read_filter
 from leepjax.opening.names import expand
 from leepjax.opening.sources import chosen_sources, open_each
+from leepjax.ranking.estimate import estimate
 from leepjax.types import InputError
 
 
@@ -199,3 +200,21 @@ def test_models_found_are_opened_and_a_gated_one_is_left_out_with_what_to_do(mod
     (failed,) = opened.failed
     assert failed.source == "timm/resnet20.closed"
     assert f"got no access; accept its terms at {models.url}/timm/resnet20.closed and run hf auth" in str(failed.error)
+
+
+def test_a_dry_run_sums_parameters_and_bytes_without_weights(models):
+    models.site.models = []
+    publish_networks(models.site, ["timm/resnet20.one", "timm/resnet20.two"])
+    models.site.models.append(listed("timm/resnet20.closed", 270_000, gated="auto"))
+    models.site.status["/timm/resnet20.closed/resolve/main/config.json"] = (403, {"X-Error-Code": "GatedRepo"})
+    found = estimate(10, "hub:family=cifar_resnet")
+    assert [row["source"] for row in found.rows] == ["timm/resnet20.one", "timm/resnet20.two"]
+    assert found.total() == "2 sources of 0.5 million parameters, 2 megabytes to fetch"
+    assert [each.source for each in found.failed] == ["timm/resnet20.closed"]
+    fetched = [path for method, path, _ in models.site.seen if method == "GET" and not path.startswith("/api/")]
+    assert fetched
+    assert all("config.json" in path for path in fetched)
+    with pytest.raises(InputError, match="got no access; accept its terms"):
+        estimate(10, "timm/resnet20.closed")
+    with pytest.raises(InputError, match="source: expected one of"):
+        estimate(10, ["random", "randon"])
