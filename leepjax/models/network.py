@@ -11,6 +11,10 @@ from leepjax.models.layers import POOLS
 from leepjax.types import Outputs
 
 
+class NamedParam(nnx.Param):
+    """A parameter that timm's files have under the same name, although a layer's leaf of it, ``scale``, is renamed."""
+
+
 class VisionNetwork(nnx.Module):
     """A classifier of images: normalised images [n h w 3] → ``Outputs``.
 

@@ -14,7 +14,7 @@ from flax import nnx
 
 from leepjax.models.formats import read_tensors
 from leepjax.models.layouts import to_timm
-from leepjax.models.network import VisionNetwork, head_of
+from leepjax.models.network import NamedParam, VisionNetwork, head_of
 from leepjax.models.wrappers import unwrapped
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
@@ -66,9 +66,10 @@ def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside
     theirs = {name: np.asarray(value) for name, value in state_dict.items() if name.rpartition(".")[2] not in ignored}
     theirs = dict(model.adapted(theirs)) if isinstance(model, VisionNetwork) else theirs
     ours = {}
-    for name in _leaves(model):
+    for name, variable in _leaves(model).items():
         path, _, leaf = name.rpartition(".")
-        torch_name = f"{path}.{_TORCH_LEAF[leaf]}" if leaf in _TORCH_LEAF else name
+        renamed = leaf in _TORCH_LEAF and not isinstance(variable, NamedParam)
+        torch_name = f"{path}.{_TORCH_LEAF[leaf]}" if renamed else name
         if torch_name in theirs:
             ours[name] = _from_torch(leaf, theirs.pop(torch_name))
     if strangers := sorted(outside & theirs.keys()):

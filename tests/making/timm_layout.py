@@ -3,6 +3,8 @@
 import numpy as np
 from flax import nnx
 
+from leepjax.models.network import NamedParam
+
 CONFIG = {
     "architecture": "resnet20",
     "num_classes": 10,
@@ -21,8 +23,10 @@ CONFIG = {
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
 
-def torch_name(path):
+def torch_name(path, leaf):
     """timm's name of the tensor at a path in a model."""
+    if isinstance(leaf, NamedParam):
+        return ".".join(map(str, path))
     return ".".join(map(str, (*path[:-1], LEAVES.get(path[-1], path[-1]))))
 
 
@@ -31,7 +35,7 @@ def torch_shapes(model):
     shapes = {}
     for path, leaf in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
         shape = leaf.shape
-        shapes[torch_name(path)] = (shape[-1], shape[-2], *shape[:-2]) if path[-1] == "kernel" else shape
+        shapes[torch_name(path, leaf)] = (shape[-1], shape[-2], *shape[:-2]) if path[-1] == "kernel" else shape
     return shapes
 
 
@@ -42,5 +46,5 @@ def torch_layout(model):
         array = np.asarray(leaf[...])
         if path[-1] == "kernel":
             array = array.transpose(-1, -2, *range(array.ndim - 2))
-        state[torch_name(path)] = np.ascontiguousarray(array)
+        state[torch_name(path, leaf)] = np.ascontiguousarray(array)
     return state

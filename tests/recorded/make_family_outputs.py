@@ -22,8 +22,20 @@ from recorded.random_state import digest, random_state, uniform
 
 
 def timm_network(case: Case) -> torch.nn.Module:
-    """The network of a case; a family may define another function of this name."""
-    return timm.create_model(case.architecture, num_classes=NUM_CLASSES, **case.model_args)
+    """The network of a case; a family may define another function of this name.
+
+    Some of timm's functions refuse arguments that they set themselves; these are passed to the class.
+    """
+    try:
+        return timm.create_model(case.architecture, num_classes=NUM_CLASSES, **case.model_args)
+    except TypeError:
+        module = sys.modules[timm.model_entrypoint(case.architecture).__module__]
+        original = module.build_model_with_cfg
+        module.build_model_with_cfg = lambda *args, **options: original(*args, **(options | case.model_args))
+        try:
+            return timm.create_model(case.architecture, num_classes=NUM_CLASSES)
+        finally:
+            module.build_model_with_cfg = original
 
 
 def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray, str]:
@@ -36,6 +48,11 @@ def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray,
         images = torch.from_numpy(uniform("images", (2, *case.size, 3))).permute(0, 3, 1, 2).double()
         maps = model.forward_features(images)
         features = model.forward_head(maps, pre_logits=True)
+        if last := getattr(model.get_classifier(), "fc2", None):  # a perceptron: its hidden units are the features
+            hidden = []
+            last.register_forward_pre_hook(lambda _, inputs: hidden.append(inputs[0]))
+            model.forward_head(maps)
+            features = hidden[0]
         logits = model.forward_head(maps)
     return features.numpy(), logits.numpy(), digest(ours)
 
