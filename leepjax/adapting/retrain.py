@@ -10,7 +10,7 @@ from leepjax.adapting.parts import Adapted, Parts, card, check_free, rows, weigh
 from leepjax.adapting.write_source import write_source
 from leepjax.callbacks import OnProgress, counted
 from leepjax.extraction.extract import extract
-from leepjax.models.network import head_of
+from leepjax.models.network import heads_of
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 from leepjax.storage.locks import locked
@@ -65,7 +65,7 @@ def retrain(
 
 def set_head(network: Any, head: Head) -> None:
     """Put a head into the network's linear layer, including the head's standardisation of features."""
-    linear = head_of(network)
     kernel = np.asarray(head.kernel) / np.asarray(head.std)[:, None]
-    linear.kernel[...] = kernel
-    linear.bias[...] = np.asarray(head.bias) - np.asarray(head.mean) @ kernel
+    for linear in heads_of(network):  # equal heads compute together what one of them computes from the features
+        linear.kernel[...] = kernel
+        linear.bias[...] = np.asarray(head.bias) - np.asarray(head.mean) @ kernel

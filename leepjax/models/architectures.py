@@ -21,7 +21,7 @@ from leepjax.models.families import (
     senet,
     swin_transformer,
     swin_transformer_v2,
-    vit,
+    vit_table,
 )
 from leepjax.models.layers import POOLS
 from leepjax.types import unknown_name
@@ -33,7 +33,7 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **efficientnet_table.ARCHITECTURES,
     **mobilenetv3_table.ARCHITECTURES,
     **darknet.ARCHITECTURES,
-    **vit.ARCHITECTURES,
+    **vit_table.ARCHITECTURES,
     **beit.ARCHITECTURES,
     **convnext.ARCHITECTURES,
     **metaformer.ARCHITECTURES,

@@ -34,6 +34,11 @@ def attend(
     return (powers @ v / powers.sum(axis=-1, keepdims=True)).swapaxes(-3, -2)
 
 
+def split_heads(x: jax.Array, heads: int) -> jax.Array:
+    """Split the channels of tokens [n t c] among heads: [n t heads c/heads]."""
+    return x.reshape(*x.shape[:2], heads, -1)
+
+
 class Attention(nnx.Module):
     """Multi-head self-attention of tokens [n t c]; one matmul computes queries, keys and values.
 

@@ -23,6 +23,8 @@ class VisionNetwork(nnx.Module):
 
     HEAD: ClassVar[str] = "head"
     """Path of the linear layer from features to logits, such as ``fc`` or ``head.fc``."""
+    FURTHER_HEADS: ClassVar[tuple[str, ...]] = ()
+    """Paths of other linear heads, such as that of a distillation token; logits are the mean over all heads."""
     POOLS: ClassVar[tuple[str, ...]] = POOLS
     """The values of the argument ``pool``, if the network has one."""
     IGNORED: ClassVar[tuple[str, ...]] = ()
@@ -48,20 +50,32 @@ class VisionNetwork(nnx.Module):
         return tensors
 
     def replace_head(self, num_classes: int, seed: int) -> None:
-        """Give the network a fresh linear head for other classes."""
-        owner, name = _owner(self)
-        setattr(owner, name, nnx.Linear(head_of(self).in_features, num_classes, rngs=nnx.Rngs(seed)))
+        """Give the network a fresh linear head for other classes; several heads start as equals."""
+        for path in head_paths(self):
+            owner, name = _owner(self, path)
+            width = getattr(owner, name).in_features
+            setattr(owner, name, nnx.Linear(width, num_classes, rngs=nnx.Rngs(seed)))
+
+
+def head_paths(network: Any) -> tuple[str, ...]:
+    """The dotted paths of all heads of a network, the first first."""
+    return (network.HEAD, *getattr(network, "FURTHER_HEADS", ()))
+
+
+def heads_of(network: Any) -> list[Any]:
+    """The linear layers whose mean output is the logits of a network; most networks have one."""
+    owners = (_owner(network, path) for path in head_paths(network))
+    return [getattr(owner, name) for owner, name in owners]
 
 
 def head_of(network: Any) -> Any:
-    """The linear layer that computes the logits of a network from its features."""
-    owner, name = _owner(network)
-    return getattr(owner, name)
+    """The linear layer that computes the logits of a network from its features, or the first of several."""
+    return heads_of(network)[0]
 
 
-def _owner(network: Any) -> tuple[Any, str]:
-    """The module that holds the head as an attribute, and the attribute's name."""
-    *path, name = network.HEAD.split(".")
-    for part in path:
+def _owner(network: Any, path: str) -> tuple[Any, str]:
+    """The module that holds a head as an attribute, and the attribute's name."""
+    *parts, name = path.split(".")
+    for part in parts:
         network = getattr(network, part)
     return network, name

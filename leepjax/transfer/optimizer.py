@@ -25,12 +25,12 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
     return shape[:, None] * np.array([recipe.learning_rate, head], np.float32)
 
 
-def chain(recipe: Recipe, rates: ArrayLike, head: str) -> optax.GradientTransformationExtraArgs:
-    """The Optax chain of a step with learning rates [2], which may be traced; `head` is the path of the head."""
-    parts = head.split(".")
+def chain(recipe: Recipe, rates: ArrayLike, *heads: str) -> optax.GradientTransformationExtraArgs:
+    """The Optax chain of a step with learning rates [2], which may be traced; `heads` are the paths of heads."""
 
     def part(path: Any, _: Any) -> str:
-        return "head" if [_name(key) for key in path[: len(parts)]] == parts else "body"
+        names = ".".join(map(_name, path))
+        return "head" if any(names.startswith(f"{head}.") for head in heads) else "body"
 
     def part_of(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(part, params)

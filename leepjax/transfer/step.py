@@ -29,7 +29,7 @@ class StepConfig(NamedTuple):
     """Static arguments of a step; runs with equal ones and the same batch shape share a compiled program."""
 
     graphdef: Any
-    head: str
+    heads: tuple[str, ...]
     recipe: Recipe
     preprocessing: Preprocessing
     dtype: DType
@@ -54,7 +54,7 @@ class StepMetrics(NamedTuple):
 
 def initial_state(config: StepConfig, params: Any, statistics: Any) -> TrainState:
     """The state before the first step."""
-    return TrainState(params, statistics, chain(config.recipe, jnp.zeros(2), config.head).init(params))
+    return TrainState(params, statistics, chain(config.recipe, jnp.zeros(2), *config.heads).init(params))
 
 
 @partial(jax.jit, static_argnames="config", donate_argnames="state")
@@ -64,7 +64,7 @@ def step(state: TrainState, batch: TrainingBatch, *, config: StepConfig) -> tupl
     images = augment(jax.random.fold_in(batch.key, batch.number), batch.images, crop=recipe.crop, flip=recipe.flip)
     images = config.preprocessing.normalise(images)
     gradient, statistics, seen = _gradient(config, state.params, state.statistics, images, batch.labels)
-    optimizer = chain(recipe, batch.learning_rates, config.head)
+    optimizer = chain(recipe, batch.learning_rates, *config.heads)
     updates, memory = optimizer.update(gradient, state.optimizer, state.params)
     return TrainState(optax.apply_updates(state.params, updates), statistics, memory), seen
 

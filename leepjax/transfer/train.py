@@ -10,6 +10,7 @@ from flax import nnx
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.split import train_test_split
+from leepjax.models.network import head_paths
 from leepjax.models.source import Merged
 from leepjax.storage.files import digest
 from leepjax.transfer.checkpoints import Checkpoints
@@ -93,7 +94,7 @@ def _programs(
     # Keep only the fields on which the program depends: rates and the seed are arguments, lengths belong to the loop.
     kept = {name: getattr(recipe, name) for name in COMPILED}
     bare = Recipe(epochs=0, batch_size=recipe.accumulate, **kept)
-    return StepConfig(graphdef, getattr(model, "HEAD", ""), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
+    return StepConfig(graphdef, head_paths(model), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
 
 
 def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
@@ -113,6 +114,6 @@ def _identity(loop: Loop, initial: TrainState, data: Images) -> str:
     """Digest of everything that the curve depends on, except the network's code."""
     arrays = map(np.atleast_1d, jax.tree.leaves((initial, data, loop.test)))
     return digest(
-        repr((loop.recipe, loop.per_epoch, loop.config.head, loop.config.preprocessing, loop.config.dtype)).encode(),
+        repr((loop.recipe, loop.per_epoch, loop.config.heads, loop.config.preprocessing, loop.config.dtype)).encode(),
         *(np.ascontiguousarray(array).view(np.uint8).reshape(-1) for array in arrays),
     )

@@ -29,13 +29,18 @@ def error(got, expected):
     return np.abs(np.asarray(got, np.float64) - expected).max() / np.abs(expected).max()
 
 
+def built(case, model_args):
+    arguments = json.loads(json.dumps(model_args))
+    name = apply_model_args(case.architecture, arguments, NUM_CLASSES, None, case.architecture)
+    return abstract(name, NUM_CLASSES)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_features_and_logits_are_those_of_timm(name):
     family, key, case = CASES[name]
     recorded = np.load(RECORDED / "families" / f"{family}.npz")
-    arguments = json.loads(json.dumps(case.model_args))
-    network = abstract(apply_model_args(case.architecture, arguments, NUM_CLASSES, None, name), NUM_CLASSES)
-    state = random_state(torch_shapes(network))
+    network = built(case, case.model_args)
+    state = random_state(torch_shapes(built(case, case.model_args | case.saved) if case.saved else network))
     assert digest(state) == json.loads(recorded["facts"].item())["digests"][key]
     weights.load_torch(network, state, name)
     network.eval()

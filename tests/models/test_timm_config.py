@@ -146,8 +146,14 @@ def test_arguments_of_a_vision_transformer():
     size = {"architecture": "vit_small_patch16_224"}
     assert config(**size, model_args={"img_size": 224, "global_pool": "token"}).model == "vit_small_patch16_224"
     assert config(**size, model_args={"img_size": 384}).model == 'vit_small_patch16_224:{"img_size":384}'
-    assert "global_pool = 'avg'" in refused(**size, model_args={"global_pool": "avg"})
-    assert "num_heads = 3" in refused(**size, model_args={"num_heads": 3})
+    assert config(**size, model_args={"num_heads": 3}).model == 'vit_small_patch16_224:{"num_heads":3}'
+    assert config(**size, model_args={"global_pool": "avg", "fc_norm": False}).model == (
+        'vit_small_patch16_224:{"fc_norm":false,"pool":"avg"}'
+    )
+    assert "global_pool = 'median'" in refused(**size, model_args={"global_pool": "median"})
+    assert "num_heads = 'three'" in refused(**size, model_args={"num_heads": "three"})
+    unfit = refused(**size, model_args={"class_token": False})
+    assert unfit == "x: ViT: expected a pool of patches without class_token, got 'token'; choose another pool."
 
 
 def test_the_pool_beside_model_args_is_carried_out_as_well():
@@ -162,7 +168,7 @@ def test_every_convolutional_network_has_the_other_pools(name):
         assert abstract(f"{name}:{pool}", 3).pool == pool
 
 
-@pytest.mark.parametrize("name", ["vit_small_patch16_224:max", "resnet20:median", "resnet20:", "nothing:max"])
+@pytest.mark.parametrize("name", ["vit_small_patch16_224:median", "resnet20:median", "resnet20:", "nothing:max"])
 def test_a_pool_that_there_is_not(name):
     with pytest.raises(InputError, match=r"model: expected one of \d+ known names"):
         abstract(name, 3)

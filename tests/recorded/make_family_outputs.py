@@ -42,7 +42,14 @@ def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray,
     """Features and logits in float64, and the digest of the state."""
     tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
     ours = random_state({name: tuple(value.shape) for name, value in tensors.items() if is_learned(model, name)})
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in ours.items()}, strict=False)
+    weights = {name: torch.from_numpy(value) for name, value in ours.items()}
+    if case.saved:  # loaded as timm loads the weights of its own checkpoints
+        given = {"state_dict": weights, "num_classes": NUM_CLASSES, "custom_load": False}
+        model = timm.create_model(
+            case.architecture, True, pretrained_cfg_overlay=given, num_classes=NUM_CLASSES, **case.model_args
+        )
+    else:
+        model.load_state_dict(weights, strict=False)
     model.double().eval()
     with torch.inference_mode():
         images = torch.from_numpy(uniform("images", (2, *case.size, 3))).permute(0, 3, 1, 2).double()
@@ -67,7 +74,8 @@ def main(family: str) -> None:
     arrays, digests = {}, {}
     module = importlib.import_module(f"recorded.families.{family}")
     for name, case in module.CASES.items():
-        network = getattr(module, "timm_network", timm_network)(case)
+        saved = case._replace(model_args=case.model_args | (case.saved or {}))
+        network = getattr(module, "timm_network", timm_network)(saved)
         arrays[f"{name}.features"], arrays[f"{name}.logits"], digests[name] = outputs(network, case)
     facts = {"digests": digests, "versions": {"torch": torch.__version__, "timm": timm.__version__}}
     path = Path(__file__).parent / "families" / f"{family}.npz"

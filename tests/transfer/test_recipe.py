@@ -39,7 +39,7 @@ def test_one_step_alone_learns_at_the_full_rate():
 def test_kernels_alone_decay(optimizer):
     """With no gradient a step moves what decays by rate × decay × value, and nothing else."""
     recipe = Recipe(optimizer=optimizer, momentum=0.0, weight_decay=0.1)
-    params = nnx.state(ViT(16, 2, 3, depth=1, img_size=32, rngs=nnx.Rngs(0)), nnx.Param)
+    params = nnx.state(ViT(3, embed_dim=16, num_heads=2, depth=1, img_size=32, rngs=nnx.Rngs(0)), nnx.Param)
     optimizer = chain(recipe, np.float32([0.5, 0.5]), "head")
     updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
     moved = nnx.to_flat_state(updates)

@@ -6,8 +6,12 @@ NUM_CLASSES = 5
 
 
 class Case(NamedTuple):
-    """A small network: timm's architecture with `model_args`, on two images [2 h w 3] of `size`."""
+    """A small network: timm's architecture with `model_args`, on two images [2 h w 3] of `size`.
+
+    If `saved` is given, its weights are those of a network with these further arguments, such as another ``img_size``.
+    """
 
     architecture: str
     size: tuple[int, int]
     model_args: dict[str, Any]
+    saved: dict[str, Any] | None = None
