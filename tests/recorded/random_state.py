@@ -55,6 +55,12 @@ def digest(state: Mapping[str, np.ndarray]) -> str:
     return sha.hexdigest()
 
 
+def digest_of_shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """A short hash of all names and shapes."""
+    lines = "\n".join(f"{name} {tuple(shape)}" for name, shape in sorted(shapes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
 def images(model: str) -> np.ndarray:
     """Two images [2 h w 3]: oblong and odd for convolutions, where paddings differ; a transformer's own size."""
     return uniform("images", (2, 224, 224, 3) if model.startswith("vit") else (2, 67, 64, 3))
