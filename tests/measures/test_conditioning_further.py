@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 import reference
-from profiles import is_long, only_long
+from profiles import by_turns, is_long, only_long
 from test_conditioning import CLASSES, FEATURES, FEW, MANY, D, N, asked, assert_close_or_nan
 
 import leepjax as lj
@@ -77,8 +77,7 @@ def assert_all_close_or_nan(name, got, expected):
 WIDE = ("ncti_terms", "emms", "logme_regression", "linear_mse without a penalty")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, KINDS))
 def test_close_to_float64_or_nan(name, kind):
     measure, oracle = MEASURES[name]
     for n, d in ((N, D), (FEW, MANY)) if name in WIDE or is_long() else ((N, D),):

@@ -93,8 +93,7 @@ def value(name, p):
     return value_and_gradient(name, p)[0] if shared else score(name, p)
 
 
-@every_problem
-@every_measure
+@pytest.mark.parametrize(("case", "name"), profiles.by_turns(PROBLEMS, MEASURES))
 def test_the_answer_is_the_oracles(name, case):
     skip_what_others_hold(name, case)
     p = PROBLEMS[case].astype(np.float32)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import WHERE, problem
+from cases import problem
 from further_cases import CASES
 from profiles import is_long, only_long
 
@@ -63,7 +63,7 @@ def test_rows_are_public_documented_and_apart_from_the_table_of_measures():
         assert all(row[2:])
 
 
-@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("where", ["all", "weights", *only_long(("mask",))])
 @every_measure
 def test_oracle_float32(name, where):
     for seed in range(1 if CASES[name].slow else 3):
