@@ -1,0 +1,38 @@
+"""The checkpoints in timm's table of ImageNet results, and which of them open here."""
+
+import json
+import lzma
+from functools import cache
+
+from places import RECORDED
+from recorded.random_state import digest_of_shapes
+from timm_layout import torch_shapes
+
+from leepjax.models import architectures, weights
+from leepjax.models.timm_config import read_config
+from leepjax.types import InputError
+
+
+@cache
+def checkpoints():
+    """A record of each checkpoint, the most accurate first (see `recorded/make_timm_checkpoints.py`)."""
+    lines = lzma.decompress((RECORDED / "timm_checkpoints.jsonl.xz").read_bytes()).decode().splitlines()
+    return [json.loads(line) for line in lines[1:]]
+
+
+def refusal(record):
+    """Why a checkpoint doesn't open: by its configuration alone, None if nothing in it speaks against it."""
+    try:
+        read_config(json.dumps(record["config"]).encode(), record["name"])
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def misfit(record):
+    """How the network that leepjax builds differs from timm's, by its number of parameters and its tensors."""
+    config = read_config(json.dumps(record["config"]).encode(), record["name"])
+    network = architectures.abstract(config.model, config.num_classes)
+    if (got := weights.num_parameters(network)) != record["parameters"]:
+        return f"{got} parameters instead of {record['parameters']}"
+    return None if digest_of_shapes(torch_shapes(network)) == record["shapes"] else "other tensors"
