@@ -24,6 +24,7 @@ from leepjax.models.families import (
     vit_table,
 )
 from leepjax.models.layers import POOLS
+from leepjax.models.taps import Tap, TappedNetwork, split_tap
 from leepjax.types import unknown_name
 
 ARCHITECTURES: Mapping[str, partial[Any]] = {
@@ -50,14 +51,23 @@ Keyword-only arguments of a class have the names of timm's ``model_args``, and `
 def builder(model: str) -> Callable[..., Any]:
     """The function that builds a network, by its name in the table or by one that ``with_arguments`` made.
 
+    With a tap at its end (``resnet18@layer3.1:mean``), it builds that network up to the tap, with a head there.
+
     Raises:
         InputError: for any other name.
     """
+    bare, tap = split_tap(model)
+    if tap is not None:
+        return partial(_tapped, builder(bare), tap)
     name, separator, written = model.partition(":")
     arguments = _read_arguments(written) if separator else {}
     if name not in ARCHITECTURES or arguments is None or not arguments.keys() <= arguments_of(name).keys():
         raise unknown_name("model", model, ARCHITECTURES)
     return partial(ARCHITECTURES[name], **arguments) if arguments else ARCHITECTURES[name]
+
+
+def _tapped(build: Callable[..., Any], tap: Tap, num_classes: int, *, rngs: nnx.Rngs) -> TappedNetwork:
+    return TappedNetwork(build(0, rngs=rngs), tap, num_classes, rngs=rngs)
 
 
 @cache

@@ -16,6 +16,8 @@ from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.sets import hub_sets
 from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
+from leepjax.models.tapped import at_tap, card_at
+from leepjax.models.taps import Tap, split_tap
 from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name
@@ -55,7 +57,8 @@ def load_source(name: str | os.PathLike) -> Source:
         name: a shipped or published source (``leepjax ls sources``); ``timm/<id>`` or ``hf-hub:<owner>/<id>``, with
             an optional ``@<revision>``, on the Hugging Face hub; ``local-dir:<path>``, a folder with timm's
             ``config.json`` and one weights file in any format; the path of a ``.safetensors`` file with its card; a
-            name that an installed package registers under the entry points ``leepjax.sources``.
+            name that an installed package registers under the entry points ``leepjax.sources``. ``@<block>:<pooling>``
+            at the end takes a layer of it (``resnet18@layer3.1:mean``; ``leepjax ls blocks``).
 
     Raises:
         InputError: when the source doesn't exist, can't be downloaded, or its card and weights don't match.
@@ -70,6 +73,9 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
         InputError: when `name` is neither a known name nor in a form that `load_source` accepts.
     """
     text = os.fspath(name)
+    bare, tap = split_tap(text)
+    if tap is not None:
+        return functools.partial(_open_tap, find_source(bare), tap)
     for prefix, opener in _PREFIXES.items():
         if text.startswith(prefix):
             return functools.partial(opener, text)
@@ -90,6 +96,10 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
     Raises:
         InputError: when the source doesn't exist.
     """
+    bare, tap = split_tap(os.fspath(name))
+    if tap is not None:
+        card, to_fetch = describe(bare)
+        return card_at(card, tap), to_fetch
     row = PUBLISHED.get(os.fspath(name))
     if row is None:
         text = os.fspath(name)
@@ -121,6 +131,10 @@ def open_card(path: Path) -> Source:
             "put weights and card of the same training run together."
         )
     return Source(card, WeightsFile(card.model, card.num_classes, path))
+
+
+def _open_tap(open_source: Callable[[], Source], tap: Tap) -> Source:
+    return at_tap(open_source(), tap)
 
 
 def _open_hub(name: str) -> Source:

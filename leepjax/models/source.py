@@ -139,10 +139,17 @@ def forward(
     apply: Apply, params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType = "float32"
 ) -> Outputs:
     """Apply a source's function to uint8 images; returns float32 ``Outputs``, compiled once per shape."""
+    return Outputs(*(array.astype(jnp.float32) for array in applied(apply, params, images, preprocessing, dtype)))
+
+
+def applied(
+    apply: Callable[[Any, jax.Array], Any], params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType
+) -> Any:
+    """What a function returns for uint8 images, which are normalised first, when it computes in `dtype`."""
     normalised = preprocessing.normalise(jnp.asarray(images))
     if dtype != "float32":
         params, normalised = jax.tree.map(partial(cast, dtype), (params, normalised))
-    return Outputs(*(array.astype(jnp.float32) for array in apply(params, normalised)))
+    return apply(params, normalised)
 
 
 def cast(dtype: DType, leaf: jax.Array) -> jax.Array:
