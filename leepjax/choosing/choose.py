@@ -20,10 +20,11 @@ from leepjax.choosing.steps import STEPS, Begun, Steps
 from leepjax.choosing.write_chosen import MADE_BY, check_out
 from leepjax.data.split import stratified_order
 from leepjax.engines.opening import open_engine
+from leepjax.models.tapped import read_layers
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget
-from leepjax.types import DType, EngineName, InputError, JudgingSettings, Metric, Reading, SplitChoice
+from leepjax.types import DType, EngineName, InputError, JudgingSettings, Metric, Pooling, Reading, SplitChoice
 
 
 class ChoiceInterrupt(KeyboardInterrupt):
@@ -42,6 +43,8 @@ def choose(
     target: AnyTarget,
     sources: Sequence[AnySource] | AnySource | None = None,
     *,
+    features: str | Sequence[str] | None = None,
+    pooling: Pooling | Sequence[Pooling] | None = None,
     budget: float | str | None = None,
     finetune: int = 0,
     metric: Metric = "accuracy",
@@ -76,6 +79,8 @@ def choose(
     Args:
         target: as in `leepjax.rank`; of a target that comes in splits, the race sees the training part.
         sources: as in `leepjax.rank`.
+        features: as in `leepjax.rank`: layers of each source race as candidates, by one pass through each source.
+        pooling: as in `leepjax.rank`.
         budget: seconds of work, or ``30s``, ``10m``, ``2h``: they pay for passes, compilation, probes, heads and
             fine-tuning; with several workers the time that passes is shorter. Or ``25%`` of the cost of passing all
             images through all sources, which pays for passes alone. By default as much as it takes.
@@ -129,6 +134,7 @@ def choose(
         dtype=dtype,
     )
     check_settings("choose", settings)
+    layers = read_layers("choose", features, pooling)
     run_units = open_engine("choose", engine, workers)
     path = check_out(Path(out)) if out is not None else None
     opened_target = open_with_test("choose", target, settings, Reading(strict, split, image_column, label_column))
@@ -136,7 +142,7 @@ def choose(
     if held is None:
         folds_for(train, settings)  # wrong settings are refused before the race
     ordered = train.subset(stratified_order(train.labels, seed))
-    opened = open_each("choose", sources, dtype)
+    opened = open_each("choose", sources, dtype, layers)
     if not opened.sources:
         raise_for_all("choose", opened.failed)
     for name, error in opened.failed:

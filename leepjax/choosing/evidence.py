@@ -36,8 +36,11 @@ class Evidence(Protocol):
         """Why sources couldn't be looked at."""
         ...
 
-    def cost(self, source: int, start: int, stop: int) -> float:
-        """The expected seconds of a look at the examples from `start` to `stop` when those before it are known."""
+    def costs(self, sources: Sequence[int], start: int, stop: int) -> list[float]:
+        """The expected seconds of a look at the examples from `start` to `stop` when those before it are known.
+
+        Candidates that share a pass cost it once: the first of them has all of it, the others nothing.
+        """
         ...
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterable[tuple[int, Outcomes]]:
@@ -78,14 +81,17 @@ class Replay:
         self._opening = opening
         self._looked_at = np.zeros(len(names), int)
 
-    def cost(self, source: int, start: int, stop: int) -> float:
-        return float((stop - start) * self._seconds[source] + (self._opening[source] if start == 0 else 0))
+    def costs(self, sources: Sequence[int], start: int, stop: int) -> list[float]:
+        return [
+            float((stop - start) * self._seconds[source] + (self._opening[source] if start == 0 else 0))
+            for source in sources
+        ]
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterable[tuple[int, Outcomes]]:
         for source in sources:
             key = source, num_examples
             if key not in self._known:
                 self._known[key] = self._outcomes_of(source, num_examples)
-            seconds = self.cost(source, int(self._looked_at[source]), num_examples)
+            (seconds,) = self.costs([source], int(self._looked_at[source]), num_examples)
             self._looked_at[source] = num_examples
             yield source, Outcomes(*self._known[key], seconds)

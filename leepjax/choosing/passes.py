@@ -19,9 +19,10 @@ from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.steps import Passed
 from leepjax.data.target import Target
 from leepjax.engines.units import Engine, Unit
-from leepjax.extraction.extract import extract, table_key, table_path
+from leepjax.extraction.extract import table_key, table_path
+from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass, by_network
 from leepjax.models.source import Source
-from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
+from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, reason_of
 from leepjax.storage.files import digest
 from leepjax.types import Metric
 
@@ -30,46 +31,48 @@ _UNKNOWN = 1e-9
 
 
 class PassedPart(NamedTuple):
-    """The features of a part of the images, and what they cost."""
+    """The features of a part of the images, and what the pass cost that computed them."""
 
+    source: str
+    """Name of the source, or of the layer, that they are of."""
     features: np.ndarray
     """[m d]"""
     seconds: float
-    """Of the pass, with decoding and compilation."""
+    """Of the pass, with decoding and compilation; layers of a network share it."""
     per_image: float
     """Seconds per image without compilation, as far as it can be told apart."""
 
 
 @dataclass(frozen=True, eq=False)
-class PartOfSource(Unit):
-    """One part of the images through one source: the unit of work of a race."""
+class PartOfNetwork(Unit):
+    """One part of the images through one network, for all of its candidates: the unit of work of a race."""
 
     part: Target
-    source: Source
+    sources: OfOneNetwork
     in_cache: bool
-    """Whether the table needs only to be read."""
+    """Whether the tables need only to be read."""
 
     @property
     def name(self) -> str:
-        return self.source.name
+        return self.sources.name
 
     @property
     def is_known(self) -> bool:
         return self.in_cache
 
     @property
-    def shared(self) -> tuple[Target, Source]:
-        return self.part, self.source
+    def shared(self) -> tuple[Target, OfOneNetwork]:
+        return self.part, self.sources
 
     def arguments(self) -> tuple[()]:
         return ()
 
 
 def pass_part(
-    cache: Path | None, batch_size: int, part: Target, source: Source, on_progress: OnProgress
-) -> Iterator[PassedPart]:
-    """Pass a part through a source, or read the table from the cache."""
-    report = counted(f"{source.name}: images", len(part), on_progress)
+    cache: Path | None, batch_size: int, part: Target, sources: OfOneNetwork, on_progress: OnProgress
+) -> Iterator[PassedPart | Failed]:
+    """Pass a part through a network, or read the tables from the cache; yield what each candidate has of it."""
+    report = counted(f"{sources.name}: images", len(part), on_progress)
     started = time.perf_counter()
     done: list[tuple[float, int]] = []
 
@@ -77,12 +80,21 @@ def pass_part(
         done.append((time.perf_counter(), examples))
         report(examples)
 
-    table = extract(source, part, batch_size=batch_size, cache=cache, on_batch=on_batch)
+    found: list[tuple[Source, np.ndarray]] = []
+    with SharedPass(sources, part, batch_size=batch_size, cache=cache, on_batch=on_batch) as shared:
+        for source in sources:
+            try:
+                found.append((source, shared.table(source).features))
+            except FloatingPointError as error:  # of one layer; the others may be finite
+                if len(sources) == 1:
+                    raise
+                yield Failed(source.name, error)
     seconds = time.perf_counter() - started
     later = sum(examples for _, examples in done[1:])
     # The first batch waits for the program to be compiled.
     per_image = (done[-1][0] - done[0][0]) / later if later else seconds / len(part)
-    yield PassedPart(table.features, seconds, per_image)
+    for source, features in found:
+        yield PassedPart(source.name, features, seconds, per_image)
 
 
 class Passes:
@@ -137,11 +149,16 @@ class Passes:
         self._on_passed, self._stop_after, self._on_progress = on_passed, stop_after, on_progress
         self._features: list[list[np.ndarray]] = [[] for _ in sources]
         self._overheads = overheads
+        numbers = {source.name: number for number, of in enumerate(by_network(sources)) for source in of}
+        self._networks = [numbers[name] for name in self.names]
+        """[s] the number of each candidate's network: layers of one share its passes."""
         self._per_image = [_UNKNOWN] * len(sources)
 
-    def cost(self, source: int, start: int, stop: int) -> float:
+    def costs(self, sources: Sequence[int], start: int, stop: int) -> list[float]:
         """The expected seconds of passing the images from `start` to `stop`, without compilation."""
-        return (stop - start) * self._per_image[source]
+        firsts = {self._networks[source]: source for source in reversed(sources)}
+        of_pass = {source: (stop - start) * self._per_image[source] for source in firsts.values()}
+        return [of_pass.get(source, 0.0) for source in sources]
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterator[tuple[int, Outcomes]]:
         """Pass the images that are missing through each of the sources, and fit the probe to all of them."""
@@ -169,18 +186,20 @@ class Passes:
         numbers = {self.names[source]: source for source in sources}
         done = {source for source in sources if self.seen(source) >= num_examples}
         yield from ((source, 0.0) for source in done)
-        units = [self._unit(source, num_examples) for source in sources if source not in done]
+        units = self._units([source for source in sources if source not in done], num_examples)
         spent = 0.0
         function = partial(pass_part, self._cache, self.batch_size)
         with closing(self._engine(function, units, self._report)) as outcomes:
             for unit, results, error in outcomes:
-                source = numbers[unit.source.name]
                 if isinstance(error, NOT_OF_A_SOURCE):
                     raise error
-                if error is not None:
-                    self.failures[source] = reason_of(error)
-                    logging.getLogger("leepjax").warning("%s is left out: %s", unit.name, self.failures[source])
-                for result in results:
+                failed = [each for each in results if isinstance(each, Failed)]
+                failed += [Failed(each.name, error) for each in unit.sources if error is not None]
+                for name, reason in failed:
+                    self.failures[numbers[name]] = reason_of(reason)
+                    logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(reason))
+                for result in (each for each in results if isinstance(each, PassedPart)):
+                    source = numbers[result.source]
                     seconds = self._add(source, unit, result, num_examples)
                     spent += seconds
                     yield source, seconds
@@ -196,10 +215,19 @@ class Passes:
         """How many images have passed through a source."""
         return sum(map(len, self._features[source]))
 
-    def _unit(self, source: int, num_examples: int) -> PartOfSource:
-        part, network = self._part(self.seen(source), num_examples), self.sources[source]
-        in_cache = self._cache is not None and table_path(self._cache, table_key(network, part)).exists()
-        return PartOfSource(part, network, in_cache)
+    def _units(self, sources: Sequence[int], num_examples: int) -> list[PartOfNetwork]:
+        """A unit for the candidates of a network that have seen the same images, in the order of the first of each."""
+        together: dict[tuple[int, int], list[Source]] = {}
+        for source in sources:
+            together.setdefault((self._networks[source], self.seen(source)), []).append(self.sources[source])
+        return [self._unit(OfOneNetwork(each), seen, num_examples) for (_, seen), each in together.items()]
+
+    def _unit(self, sources: OfOneNetwork, seen: int, num_examples: int) -> PartOfNetwork:
+        part = self._part(seen, num_examples)
+        in_cache = self._cache is not None and all(
+            table_path(self._cache, table_key(source, part)).exists() for source in sources
+        )
+        return PartOfNetwork(part, sources, in_cache)
 
     def _part(self, start: int, stop: int) -> Target:
         """One object for a part, which all of its units share."""
@@ -207,12 +235,13 @@ class Passes:
             self._shared = (start, stop), self.target.subset(np.arange(start, stop))
         return self._shared[1]
 
-    def _add(self, source: int, unit: PartOfSource, result: PassedPart, num_examples: int) -> float:
-        start, key = self.seen(source), table_key(unit.source, unit.part)
+    def _add(self, source: int, unit: PartOfNetwork, result: PassedPart, num_examples: int) -> float:
+        """Keep a candidate's features; return its share of what the pass cost, which those of its network share."""
+        start, key = self.seen(source), table_key(self.sources[source], unit.part)
         if (passed := self._known.get(key)) is None:
             passed = Passed(
                 key=key,
-                source=unit.source.name,
+                source=result.source,
                 start=start,
                 stop=num_examples,
                 seconds=round(result.seconds, 6),
@@ -223,9 +252,10 @@ class Passes:
         before = start * self._per_image[source]
         self._features[source].append(result.features)
         self._per_image[source] = (before + passing) / num_examples
-        self.passed += passing
-        self.spent += passed.seconds
-        return passed.seconds if self._overheads else passing
+        share = 1 / len(unit.sources)
+        self.passed += share * passing
+        self.spent += share * passed.seconds
+        return share * (passed.seconds if self._overheads else passing)
 
     def _report(self, what: str, done: int, total: int) -> None:
         """Pass on the progress of an engine; its lines for each source would be repeated at each look."""

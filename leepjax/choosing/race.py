@@ -49,7 +49,7 @@ def race(
 
 def full_cost(evidence: Evidence) -> float:
     """The expected seconds to look at all examples through all sources."""
-    return float(sum(evidence.cost(source, 0, evidence.num_examples) for source in range(len(evidence.names))))
+    return float(sum(evidence.costs(range(len(evidence.names)), 0, evidence.num_examples)))
 
 
 class Race:
@@ -128,14 +128,14 @@ class Race:
         if (allowed := self._allowed()) == math.inf:
             return sizes, sources
         least = min(2 * evidence.num_classes, evidence.num_examples)
-        while sum(evidence.cost(source, 0, sizes[0]) for source in sources) > allowed and sizes[0] > least:
+        while sum(evidence.costs(sources, 0, sizes[0])) > allowed and sizes[0] > least:
             sizes.insert(0, max(sizes[0] // 2, least))
-        costs = {source: evidence.cost(source, 0, sizes[0]) for source in sources}
-        sources.sort(key=lambda source: (costs[source], evidence.names[source]))
-        paid = fitting([costs[source] for source in sources], allowed)
+        own = {source: evidence.costs([source], 0, sizes[0])[0] for source in sources}
+        sources.sort(key=lambda source: (own[source], evidence.names[source]))
+        paid = fitting(evidence.costs(sources, 0, sizes[0]), allowed)
         if not paid:
             raise InputError(
-                f"choose: expected a budget of {min(costs.values()):.3g} seconds or more, which pays for {sizes[0]} "
+                f"choose: expected a budget of {min(own.values()):.3g} seconds or more, which pays for {sizes[0]} "
                 f"examples through the fastest source, got {allowed:.3g}; raise it."
             )
         return sizes, sources[:paid]
@@ -145,7 +145,7 @@ class Race:
 
         def place(source: int) -> tuple[float, float, str]:
             losses = seen[source].losses
-            cost = self._evidence.cost(source, 0, len(losses))
+            (cost,) = self._evidence.costs([source], 0, len(losses))
             return float(losses.mean()), cost, self._evidence.names[source]
 
         return sorted(seen, key=place)
@@ -171,7 +171,7 @@ class Race:
         if remaining == math.inf:
             return len(kept)
         steps = zip(self._sizes[number - 1 :], self._sizes[number:], strict=False)
-        costs = [[self._evidence.cost(source, start, stop) for source in kept] for start, stop in steps]
+        costs = [self._evidence.costs(kept, start, stop) for start, stop in steps]
         return affordable(costs, remaining)
 
     def _record(

@@ -185,7 +185,7 @@ class Stages:
         """
         for finalists in self._finalists():
             k = self.tests.num_examples if self.tests else 0
-            testing = [self.passes.cost(source, 0, k) for source in finalists]
+            testing = self.passes.costs(finalists, 0, k)
             remaining = self._remaining()
             paid = self._paid_for(finalists, remaining - sum(testing))
             done = [source for source, _ in self.passes.passes(finalists, paid)]
@@ -204,7 +204,7 @@ class Stages:
         all images.
         """
         everything = len(self.passes.target)
-        missing = sum(self.passes.cost(source, self.num_seen, everything) for source in finalists)
+        missing = sum(self.passes.costs(finalists, self.num_seen, everything))
         if missing <= seconds:
             return everything
         if self.budget.fraction is None:

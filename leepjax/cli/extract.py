@@ -1,13 +1,13 @@
 """``leepjax extract``: write features and logits of sources to files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from leepjax.cli.options import Read, cache_compilations, sources_of
+from leepjax.cli.options import Read, cache_compilations, names_of, sources_of
 from leepjax.cli.output import exit_for_failures
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import Reading
+from leepjax.types import Pooling, Reading
 
 
 def extract(
@@ -15,6 +15,8 @@ def extract(
     /,
     *,
     sources: str | None = None,
+    features: str | None = None,
+    pooling: str | None = None,
     out: Path = Path("tables"),
     evidence: Literal["logits", "probs"] = "logits",
     storage: Literal["float32", "float16"] = "float32",
@@ -33,6 +35,10 @@ def extract(
         A target, as for rank (leepjax ls targets).
     sources
         Names, sets, paths or hub identifiers, separated by commas; all shipped sources by default.
+    features
+        Layers of each source, a table each: blocks or globs (leepjax ls blocks SOURCE), all-blocks, last; default last.
+    pooling
+        How a layer becomes a vector: mean, max, gem, cls, head, or several; default mean, for last the network's own.
     out
         Folder for the tables; existing tables aren't computed again, and a killed run resumes.
     evidence
@@ -60,6 +66,8 @@ def extract(
             target,
             sources_of(sources),
             out=out,
+            features=names_of(features),
+            pooling=cast("list[Pooling] | None", names_of(pooling)),
             evidence=evidence,
             storage=storage,
             dtype=dtype,

@@ -39,6 +39,10 @@ class SourceOptions(JudgingSettings):
 
     sources: str | None = None
     """Comma-separated names, sets, timm/<id>, patterns (timm/vit_*), hub:FILTER, local-dir:PATH, .safetensors paths."""
+    features: str | None = None
+    """Layers of each source as candidates: blocks or globs (leepjax ls blocks SOURCE), all-blocks, last (default)."""
+    pooling: str | None = None
+    """How a layer becomes a vector: mean, max, gem, cls, head, or several; default mean, for last the network's own."""
     test: str | None = None
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True
@@ -46,7 +50,9 @@ class SourceOptions(JudgingSettings):
 
     def arguments(self) -> dict[str, Any]:
         """These options as arguments of a function."""
-        return vars(self) | {"sources": sources_of(self.sources), "cache": cache_folder() if self.cache else None}
+        names = {"sources": sources_of(self.sources)}
+        names |= {name: names_of(getattr(self, name)) for name in ("features", "pooling")}
+        return vars(self) | names | {"cache": cache_folder() if self.cache else None}
 
 
 @dataclass(frozen=True)

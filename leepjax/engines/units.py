@@ -74,10 +74,10 @@ def computed(function: Function, *arguments: Any) -> list[Any] | Exception:
     try:
         return list(function(*arguments, no_progress))
     except Exception as error:
-        return _portable(error)
+        return portable(error)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error with its traceback as a note; another one with its text where it can't be sent between processes."""
     note = "In a worker:\n" + "".join(traceback.format_exception(error))
     try:

@@ -1,30 +1,53 @@
 """What a source costs: its time per image by its own clock, and XLA's account of its program."""
 
 import time
+from typing import Any
 
 import jax
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from leepjax.distributed.sharding import local_rows
 from leepjax.models.source import Source, forward
+from leepjax.models.tapped import Together, forward_together
 from leepjax.storage.records import Cost
 
 
 def measure_cost(source: Source, batch_size: int) -> Cost:
-    """Pass one more batch, of the shape that was extracted, through a source: it is compiled, and nothing is decoded.
+    """Pass one more batch of the shape that was extracted through a source: it is compiled, nothing is decoded."""
+    return _measured(forward, *source.opened, source, batch_size)
 
-    The program is the one that JAX holds for this shape, so that XLA's account of it takes no second compilation.
+
+def measure_together(together: Together, batch_size: int) -> Cost:
+    """What one pass for several candidates of a network costs, measured as that of a source."""
+    return _measured(forward_together, *together.program, together.sources[0], batch_size)
+
+
+def cost_at(source: Source, together: Together, whole: Cost) -> Cost:
+    """What a candidate alone would cost: the pass's time in proportion to the operations up to its layer.
+
+    Its own program isn't compiled, which would take longer than small passes.
     """
-    apply, params = source.opened
+    own = _operations(forward, *source.opened, source)
+    of_pass = _operations(forward_together, *together.program, source)
+    if not own or not of_pass:
+        return whole
+    share = min(own / of_pass, 1.0)
+    flops = whole.flops_per_image and whole.flops_per_image * share
+    return structs.replace(whole, seconds_per_image=whole.seconds_per_image * share, flops_per_image=flops)
+
+
+def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size: int) -> Cost:
+    """The program is the one that JAX holds for this shape, so that XLA's account of it takes no second compilation."""
     size = source.card.preprocessing.image_size
     images = jax.device_put(np.zeros((batch_size, size, size, 3), np.uint8), local_rows(batch_size))
     arguments = apply, params, images, source.card.preprocessing, source.dtype
     jax.block_until_ready(images)
     started = time.perf_counter()
-    jax.block_until_ready(forward(*arguments))
+    jax.block_until_ready(function(*arguments))
     seconds = time.perf_counter() - started
-    program = forward.lower(*arguments).compile()
+    program = function.lower(*arguments).compile()
     analysis, memory = program.cost_analysis() or {}, program.memory_analysis()
     flops = analysis.get("flops")
     held = memory and memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
@@ -34,6 +57,20 @@ def measure_cost(source: Source, batch_size: int) -> Cost:
         peak_bytes=held or None,
         weight_bytes=sum(leaf.nbytes for leaf in jax.tree.leaves(params)),
     )
+
+
+def _operations(function: Any, apply: Any, params: Any, source: Source) -> float | None:
+    """XLA's count for one image, before it optimises the program; counted once per program."""
+    key = apply, source.card.preprocessing, source.dtype
+    if key not in _counted:
+        size = source.card.preprocessing.image_size
+        image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
+        lowered = function.lower(apply, params, image, source.card.preprocessing, source.dtype)
+        _counted[key] = (lowered.cost_analysis() or {}).get("flops")
+    return _counted[key]
+
+
+_counted: dict[Any, float | None] = {}
 
 
 def cost_text(cost: Cost) -> str:

@@ -18,6 +18,7 @@ from leepjax.extraction.table import Evidence, Storage, Table, cached_table, rea
 from leepjax.models.source import Source
 from leepjax.storage.files import digest, unkept_if
 from leepjax.storage.locks import locked
+from leepjax.storage.records import Cost
 from leepjax.types import Outputs
 
 REVISION = b"3"
@@ -34,6 +35,7 @@ def extract(
     storage: Storage = "float32",
     required: bool = False,
     on_batch: Callable[[int], None] = lambda examples: None,
+    cost: Callable[[Source, int], Cost] = measure_cost,
 ) -> Table:
     """Compute the outputs of `source` for all images of `target`, or read them from `cache`.
 
@@ -51,6 +53,7 @@ def extract(
             and probabilities below 6e-8 become 0.
         required: whether a table that can't be written is an error; by default it is a warning.
         on_batch: called after each batch with the number of examples in it.
+        cost: measures what the source costs, from the source and the batch size.
 
     Raises:
         InputError: when an image can't be decoded, or a number is too large for float16.
@@ -60,7 +63,7 @@ def extract(
     """
     key = table_key(source, target)
     if cache is None:
-        return _compute(source, target, key, batch_size, None, on_batch)
+        return _compute(source, target, key, batch_size, None, on_batch, cost)
     path = table_path(cache, key, evidence, storage)
     shards = Shards(path.with_suffix(".parts"), optional=not required)
     table = cached_table(path)
@@ -68,7 +71,7 @@ def extract(
         with locked(path, "is extracting it"):
             table = cached_table(path)  # another process may have written it while this one waited
             if table is None:
-                table = _compute(source, target, key, batch_size, shards, on_batch)
+                table = _compute(source, target, key, batch_size, shards, on_batch, cost)
                 with unkept_if(not required, cache):
                     write_table(path, table, evidence, storage)
                     table = read_table(path)  # with the rounding of its storage, as in every later run
@@ -81,7 +84,7 @@ def extract(
     return replace(table, provenance=table.provenance | names)
 
 
-def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
+def _compute(source, target, key, batch_size, shards, on_batch, cost) -> Table:
     """Compute the table, continuing after the rows in `shards`."""
     kept = list(shards.read()) if shards else []
     new = _forward(source, target, batch_size, shards, kept, on_batch)
@@ -92,7 +95,7 @@ def _compute(source, target, key, batch_size, shards, on_batch) -> Table:
     provenance = _provenance(source, target, used)
     if isinstance(source, Source):
         devices = jax.local_device_count()
-        provenance["cost"] = cost_text(measure_cost(source, -(-min(used, len(target)) // devices) * devices))
+        provenance["cost"] = cost_text(cost(source, -(-min(used, len(target)) // devices) * devices))
     return Table(features, logits, target.labels, key, target.ids, provenance)
 
 

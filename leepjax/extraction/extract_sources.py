@@ -3,19 +3,19 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from leepjax.callbacks import OVERALL, OnProgress, counted
-from leepjax.extraction.extract import extract as extract_one
 from leepjax.extraction.extract import table_path
+from leepjax.extraction.shared_pass import SharedPass, by_network
 from leepjax.extraction.table import Evidence, Storage, Table
+from leepjax.models.tapped import read_layers
 from leepjax.opening.sources import NOT_OF_A_SOURCE, AnySource, Failed, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget, open_target
 from leepjax.storage.files import check_writable
 from leepjax.storage.records import Failure
-from leepjax.types import DType, InputError, SplitChoice, unknown_name
+from leepjax.types import DType, InputError, Pooling, SplitChoice, unknown_name
 
 
 class Extracted(NamedTuple):
@@ -38,6 +38,8 @@ def extract(
     sources: Sequence[AnySource] | AnySource | None = None,
     *,
     out: str | os.PathLike,
+    features: str | Sequence[str] | None = None,
+    pooling: Pooling | Sequence[Pooling] | None = None,
     evidence: Evidence = "logits",
     storage: Storage = "float32",
     dtype: DType | None = None,
@@ -60,6 +62,8 @@ def extract(
         target: as in `leepjax.rank`.
         sources: as in `leepjax.rank`.
         out: folder for the tables.
+        features: as in `leepjax.rank`: one table for each layer of a source.
+        pooling: as in `leepjax.rank`.
         evidence: ``logits`` or ``probs``.
         storage: dtype of features and evidence in the files, ``float32`` or ``float16``.
         dtype: dtype of the computation, ``float32`` or ``bfloat16``; by default that of each source, which is float32
@@ -91,33 +95,30 @@ def extract(
             raise unknown_name(f"extract: {name}", value, get_args(known))
     if batch_size < 1:
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; pass 1 or more.")
+    layers = read_layers("extract", features, pooling)
     check_writable(Path(out))
     examples = open_target(
         "extract", target, limit, seed, strict, split, image_column=image_column, label_column=label_column
     )
-    opened = open_each("extract", sources)
-    extracted, failed = Extractions(), list(opened.failed)
-    for number, source in enumerate(opened.sources, start=1):
-        source, started = replace(source, dtype=dtype or source.dtype), time.monotonic()
-        try:
-            table = extract_one(
-                source,
-                examples,
-                batch_size=batch_size,
-                cache=Path(out),
-                evidence=evidence,
-                storage=storage,
-                required=True,
-                on_batch=counted(f"{source.name}: images", len(examples), on_progress),
-            )
-        except NOT_OF_A_SOURCE:
-            raise
-        except Exception as error:
-            failed.append(Failed(source.name, error))
-        else:
-            path = table_path(Path(out), table.key, evidence, storage)
-            extracted[source.name] = Extracted(table, path, time.monotonic() - started)
-        on_progress(f"{OVERALL}: {source.name}", number, len(opened.sources))
+    opened = open_each("extract", sources, dtype, layers)
+    extracted, failed, done = Extractions(), list(opened.failed), 0
+    for network in by_network(opened.sources):
+        on_batch = counted(f"{network.name}: images", len(examples), on_progress)
+        kept = {"cache": Path(out), "evidence": evidence, "storage": storage, "required": True}
+        with SharedPass(network, examples, batch_size=batch_size, on_batch=on_batch, **kept) as shared:
+            for source in network:
+                started = time.monotonic()
+                try:
+                    table = shared.table(source)
+                except NOT_OF_A_SOURCE:
+                    raise
+                except Exception as error:
+                    failed.append(Failed(source.name, error))
+                else:
+                    path = table_path(Path(out), table.key, evidence, storage)
+                    extracted[source.name] = Extracted(table, path, time.monotonic() - started)
+                done += 1
+                on_progress(f"{OVERALL}: {source.name}", done, len(opened.sources))
     if not extracted:
         raise_for_all("extract", failed)
     extracted.failures = tuple(Failure(name, examples.name, reason_of(error)) for name, error in failed)

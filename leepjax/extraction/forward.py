@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -14,6 +15,8 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target
 from leepjax.distributed.sharding import local_rows
 from leepjax.types import Outputs
+
+AnyOutputs = TypeVar("AnyOutputs", Outputs, tuple[Outputs, ...])
 
 BATCHES_AHEAD = 2
 """Number of batches decoded ahead of the device."""
@@ -36,14 +39,14 @@ def forward_all(
 
 
 def forward_batches(
-    apply: Callable[[jax.Array], Outputs],
+    apply: Callable[[jax.Array], AnyOutputs],
     target: Target,
     preprocessing: Preprocessing,
     *,
     batch_size: int = 256,
     start: int = 0,
-) -> Iterator[Outputs]:
-    """The outputs of `apply` for the images from `start` on, batch by batch, in order.
+) -> Iterator[AnyOutputs]:
+    """The outputs of `apply`, arrays with a row for each image, for the images from `start` on, batch by batch.
 
     All batches have the same shape; the last is padded, and its outputs cut. Batches are split over all devices of
     this process. If a batch doesn't fit in memory, the batch size is halved and the batch repeated.
@@ -58,7 +61,7 @@ def forward_batches(
         try:
             for outputs in _pipeline(apply, target, preprocessing, batch_size, start, sharding):
                 yield outputs
-                start += len(outputs.features)
+                start += len(jax.tree.leaves(outputs)[0])
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
@@ -75,9 +78,9 @@ def forward_batches(
             batch_size = _multiple(batch_size // 2, devices)
 
 
-def _pipeline(apply, target, preprocessing, batch_size, start, sharding) -> Iterator[Outputs]:
+def _pipeline(apply, target, preprocessing, batch_size, start, sharding) -> Iterator[Any]:
     """Overlap three stages: threads decode the next batches, the device computes one, the caller handles the last."""
-    computing: deque[tuple[int, Outputs]] = deque()
+    computing: deque[tuple[int, Any]] = deque()
     with closing(_decoded(target, preprocessing, batch_size, start)) as batches:
         for images in batches:
             padded = np.pad(images, ((0, batch_size - len(images)), (0, 0), (0, 0), (0, 0)))
@@ -88,8 +91,8 @@ def _pipeline(apply, target, preprocessing, batch_size, start, sharding) -> Iter
         yield _fetch(*computing.popleft())
 
 
-def _fetch(count: int, outputs: Outputs) -> Outputs:
-    return Outputs(*(np.asarray(array)[:count] for array in outputs))
+def _fetch(count: int, outputs: Any) -> Any:
+    return jax.tree.map(lambda array: np.asarray(array)[:count], outputs)
 
 
 def _decoded(target: Target, preprocessing: Preprocessing, batch_size: int, start: int) -> Generator[np.ndarray]:

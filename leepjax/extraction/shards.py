@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ class Shards:
         for outputs in batches:
             waiting.append(outputs)
             if time.monotonic() - written >= SECONDS:
-                row = self._write(waiting, row)
+                row = self.write(waiting, row)
                 waiting, written = [], time.monotonic()
             yield outputs
 
@@ -57,7 +57,14 @@ class Shards:
         if self._folder.is_dir():
             remove_folder(self._folder)
 
-    def _write(self, batches: list[Outputs], row: int) -> int:
+    def cut(self, row: int) -> None:
+        """Remove the files from a row on."""
+        for path in self._folder.glob("*-*.safetensors"):
+            if int(path.stem.partition("-")[0]) >= row:
+                path.unlink(missing_ok=True)
+
+    def write(self, batches: Sequence[Outputs], row: int) -> int:
+        """Write batches, the first of which begins at `row`, to a file; return the row after the last."""
         tensors = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in Outputs._fields}
         end = row + len(tensors["features"])
         with unkept_if(self._optional, self._folder.parent):

@@ -12,6 +12,7 @@ import msgspec
 from leepjax.data.target import Target
 from leepjax.models.opening import find_source
 from leepjax.models.source import Source
+from leepjax.models.tapped import AS_IT_IS, Layers, candidates_of
 from leepjax.opening.names import expand, is_search
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest
@@ -53,10 +54,16 @@ def open_sources(caller: str, sources: Sequence[AnySource] | AnySource | None) -
     return opened.sources
 
 
-def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None, dtype: DType | None = None) -> Opened:
+def open_each(
+    caller: str,
+    sources: Sequence[AnySource] | AnySource | None,
+    dtype: DType | None = None,
+    layers: Layers = AS_IT_IS,
+) -> Opened:
     """Open sources as `open_sources` does, but leave out those that can't be opened. Names are checked first.
 
-    With a `dtype`, the sources compute in it.
+    With a `dtype`, the sources compute in it. Each of their `layers` is a source; a source without one of the layers
+    is left out.
 
     Raises:
         InputError: when no source is given, one is given twice, or a name is unknown.
@@ -67,7 +74,8 @@ def open_each(caller: str, sources: Sequence[AnySource] | AnySource | None, dtyp
     for each, open_source in zip(chosen, openers, strict=True):
         try:
             source = open_source()
-            opened.append((each, replace(source, dtype=dtype) if dtype else source))
+            found = candidates_of(replace(source, dtype=dtype) if dtype else source, layers)
+            opened += [(each, candidate) for candidate in found]
         except NOT_OF_A_SOURCE:
             raise
         except Exception as error:

@@ -11,10 +11,11 @@ import numpy as np
 
 from leepjax.callbacks import OnProgress
 from leepjax.engines.units import Engine, Outcome
+from leepjax.extraction.shared_pass import by_network
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, Opened, raise_for_all, reason_of
 from leepjax.ranking import Failure, Ranking
 from leepjax.ranking.examples import keep_examples, right_of
-from leepjax.ranking.measure_source import SourceOnTarget, measure_source
+from leepjax.ranking.measure_source import NetworkOnTarget, measure_network
 from leepjax.ranking.plan import Plan
 from leepjax.storage.files import WriteError, check_writable
 from leepjax.storage.records import Record, append_records, read_records
@@ -71,12 +72,11 @@ def carry_out(
         Interrupt: at Ctrl-C.
     """
     results = _Results(Path(out) / RESULTS if out is not None else None, plans, opened)
-    measure = partial(measure_source, Path(cache).absolute() if cache else None)
+    measure = partial(measure_network, Path(cache).absolute() if cache else None)
     try:
         with closing(engine(measure, results.units, on_progress)) as outcomes:
             for outcome in outcomes:
-                results.add(outcome)
-                for record in outcome.results:
+                for record in results.add(outcome):
                     on_record(record)
     except KeyboardInterrupt as interrupt:
         raise Interrupt(results.rankings(), interrupt) from interrupt
@@ -106,16 +106,16 @@ class _Results:
         before = read_records(path, mend=True) if path else []
         self._known = {record.key: record for record in before}
         self._written = {(record.key, record.source): record for record in before}
-        several = len(plans) > 1
+        several, networks = len(plans) > 1, by_network(opened.sources)
         self.units = [
-            SourceOnTarget(plan, source, self._known, f"{plan.name}: {source.name}" if several else source.name)
+            NetworkOnTarget(plan, sources, self._known, f"{plan.name}: {sources.name}" if several else sources.name)
             for plan in plans
-            for source in opened.sources
+            for sources in networks
         ]
         if path and not self._is_writable(path.parent):
             self._path = None
-        self.measured: dict[SourceOnTarget, list[Record]] = {unit: [] for unit in self.units}
-        self._errors: dict[SourceOnTarget, Exception] = {}
+        self.measured: dict[NetworkOnTarget, list[Record]] = {unit: [] for unit in self.units}
+        self._errors: list[tuple[Plan, Failed]] = []
         for failed in opened.failed:
             _warn(failed)
 
@@ -134,25 +134,30 @@ class _Results:
             return False
         return True
 
-    def add(self, outcome: Outcome) -> None:
-        """Keep the records of a unit, or the error that ended it; raise the error if all sources would meet it."""
+    def add(self, outcome: Outcome) -> list[Record]:
+        """Keep the records of a unit and what failed, and return the records; raise what all sources would meet."""
         if isinstance(outcome.error, NOT_OF_A_SOURCE):
             raise outcome.error
+        failed = [each for each in outcome.results if isinstance(each, Failed)]
         if outcome.error:
-            self._errors[outcome.unit] = outcome.error
-            _warn(Failed(outcome.unit.source.name, outcome.error))
-        self.measured[outcome.unit] += outcome.results
+            failed += [Failed(source.name, outcome.error) for source in outcome.unit.sources]
+        for each in failed:
+            self._errors.append((outcome.unit.plan, each))
+            _warn(each)
+        records = [each for each in outcome.results if isinstance(each, Record)]
+        self.measured[outcome.unit] += records
         # Sources of the same weights share keys, and each has its own name and card.
-        news = {(record.key, record.source): record for record in outcome.results}
+        news = {(record.key, record.source): record for record in records}
         news = {place: record for place, record in news.items() if self._written.get(place) != record}
         self._known.update({record.key: record for record in news.values()})
         self._written |= news
         if self._path and news:
             append_records(self._path, news.values())
+        return records
 
     def failed(self) -> list[Failed]:
         """Every source that failed, once."""
-        errors = [Failed(unit.source.name, error) for unit, error in self._errors.items()]
+        errors = [each for _, each in self._errors]
         return list({each.source: each for each in (*self._opened.failed, *errors)}.values())
 
     def rankings(self) -> list[Ranking]:
@@ -168,7 +173,7 @@ class _Results:
         ]
 
     def _failures(self, plan: Plan) -> Iterator[Failure]:
-        errors = [Failed(unit.source.name, error) for unit, error in self._errors.items() if unit.plan is plan]
+        errors = [each for of, each in self._errors if of is plan]
         for source, error in (*self._opened.failed, *errors):
             yield Failure(source, plan.target.name, reason_of(error))
 

@@ -1,11 +1,12 @@
-"""Everything that is measured of one source on one target."""
+"""Everything that is measured of one source on one target, and of the layers of one network together."""
 
 import functools
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leepjax.callbacks import OnProgress, counted
-from leepjax.engines.units import Unit
+from leepjax.engines.units import Unit, portable
 from leepjax.extraction.cost import cost_of_text
-from leepjax.extraction.extract import extract, table_key
+from leepjax.extraction.extract import table_key
+from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass
 from leepjax.extraction.table import Table
 from leepjax.measures import MEASURES
 from leepjax.models.source import Source
+from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed
 from leepjax.printable import valid_unicode
 from leepjax.ranking.bootstrap import ends_of_range, interval, score_with_draws
 from leepjax.ranking.plan import CARD_MEASURES, Plan
@@ -34,11 +37,11 @@ measured again."""
 
 
 @dataclass(frozen=True, eq=False)
-class SourceOnTarget(Unit):
-    """One source on one target: the unit of work of a ranking."""
+class NetworkOnTarget(Unit):
+    """The candidates of one network on one target: the unit of work of a ranking, for the images pass once."""
 
     plan: Plan
-    source: Source
+    sources: OfOneNetwork
     known: Mapping[str, Record]
     """Content key → record that needn't be measured; it may grow while other units are measured."""
     label: str
@@ -47,21 +50,25 @@ class SourceOnTarget(Unit):
     @property
     def name(self) -> str:
         """What progress and errors call it."""
-        return f"{self.source.name} on {self.plan.name}"
+        return f"{self.sources.name} on {self.plan.name}"
 
     @property
-    def shared(self) -> tuple[Plan, Source]:
+    def shared(self) -> tuple[Plan, OfOneNetwork]:
         """What units share: a plan is that of all sources, a source is measured on all targets."""
-        return self.plan, self.source
+        return self.plan, self.sources
 
     def arguments(self) -> tuple[dict[str, Record], str]:
         """The records that are known by now, and the label."""
-        return {key: self.known[key] for key in keys(self.plan, self.source) if key in self.known}, self.label
+        return {key: self.known[key] for key in self._keys if key in self.known}, self.label
 
     @property
     def is_known(self) -> bool:
         """Whether nothing is left to be measured."""
-        return keys(self.plan, self.source).keys() <= self.known.keys()
+        return self._keys <= self.known.keys()
+
+    @property
+    def _keys(self) -> set[str]:
+        return {key for source in self.sources for key in keys(self.plan, source)}
 
 
 def keys(plan: Plan, source: Source) -> dict[str, tuple[str, str]]:
@@ -72,19 +79,44 @@ def keys(plan: Plan, source: Source) -> dict[str, tuple[str, str]]:
     return {_key(plan, source, kind, name): (kind, name) for kind, name in kinds}
 
 
-def measure_source(
+def measure_network(
     cache: Path | None,
     plan: Plan,
+    sources: OfOneNetwork,
+    known: Mapping[str, Record],
+    label: str,
+    on_progress: OnProgress,
+) -> Iterator[Record | Failed]:
+    """Yield the records of the candidates of one network on a target: those already known, and those measured now.
+
+    Images are read only if a record is unknown. Features are kept in the folder `cache`, if there is one. Of several
+    candidates, one that fails doesn't end the others.
+    """
+    unknown = [source for source in sources if not keys(plan, source).keys() <= known.keys()]
+    on_batch = counted(f"{label}: images", len(plan.target), on_progress)
+    options = {"batch_size": plan.settings.batch_size, "cache": cache, "on_batch": on_batch}
+    with SharedPass(unknown, plan.target, **options) as shared:
+        for source in sources:
+            of_source = label if len(sources) == 1 else label.removesuffix(sources.name) + source.name
+            try:
+                table = functools.cache(partial(shared.table, source))
+                yield from _measure_source(plan, source, table, known, of_source, on_progress)
+            except NOT_OF_A_SOURCE:
+                raise
+            except Exception as error:
+                if len(sources) == 1:
+                    raise
+                yield Failed(source.name, portable(error))
+
+
+def _measure_source(
+    plan: Plan,
     source: Source,
+    table: Callable[[], Table],
     known: Mapping[str, Record],
     label: str,
     on_progress: OnProgress,
 ) -> Iterator[Record]:
-    """Yield the records of a source on a target: those already known, and those measured now.
-
-    Images are read only if a record is unknown. Features are kept in the folder `cache`, if there is one.
-    """
-    table = functools.cache(lambda: _extract(source, plan, cache, label, on_progress))
     to_do = keys(plan, source)
     for done, (key, (kind, name)) in enumerate(to_do.items()):
         on_progress(f"{label}: {name}", done, len(to_do))
@@ -175,11 +207,6 @@ def _key(plan: Plan, source: Source, kind: str, name: str) -> str:
         CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
     return digest(repr(settings).encode())
-
-
-def _extract(source: Source, plan: Plan, cache: Path | None, label: str, on_progress: OnProgress) -> Table:
-    on_batch = counted(f"{label}: images", len(plan.target), on_progress)
-    return extract(source, plan.target, batch_size=plan.settings.batch_size, cache=cache, on_batch=on_batch)
 
 
 def _or_none(value: float) -> float | None:

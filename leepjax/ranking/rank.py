@@ -6,12 +6,13 @@ from pathlib import Path
 
 from leepjax.callbacks import OnProgress
 from leepjax.engines.serial import serial
+from leepjax.models.tapped import read_layers
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
 from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
-from leepjax.types import DType, Metric, SplitChoice, Verify
+from leepjax.types import DType, Metric, Pooling, SplitChoice, Verify
 
 
 def rank(
@@ -19,6 +20,8 @@ def rank(
     sources: Sequence[AnySource] | AnySource | None = None,
     measures: Sequence[str] | None = None,
     *,
+    features: str | Sequence[str] | None = None,
+    pooling: Pooling | Sequence[Pooling] | None = None,
     verify: Verify = "head",
     metric: Metric = "accuracy",
     test: AnyTarget | None = None,
@@ -55,6 +58,10 @@ def rank(
         measures: names from `leepjax.MEASURES`, the leading one first, or ``all``; those in `leepjax.DEFAULT_MEASURES`
             by default. ``source_accuracy`` and ``num_parameters`` are rivals that need no look at the target: what the
             source reaches on its own test set, and how large it is.
+        features: layers of each source as candidates: names of blocks (``leepjax ls blocks SOURCE``), globs such as
+            ``blocks.*``, ``all-blocks``, or ``last``, the source as it is. The layers of a source share one pass.
+        pooling: how a layer's output becomes a vector: ``mean``, ``max``, ``gem`` (p = 3) or ``cls``, or ``head``, as
+            the network's own head pools the last layer; one or several. By default ``mean``, and ``head`` for ``last``.
         verify: ``head`` re-trains a linear head, ``ridge`` fits one by least squares in closed form, which is cheapest,
             ``finetune`` trains everything, ``none`` verifies nothing.
         metric: of verification: ``accuracy``; ``balanced_accuracy``, the mean recall of the classes; ``macro_f1``;
@@ -103,6 +110,7 @@ def rank(
     """
     if out is not None:
         check_out(Path(out))
+    layers = read_layers("rank", features, pooling)
     plan = make_plan(
         "rank",
         target,
@@ -123,7 +131,7 @@ def rank(
         image_column=image_column,
         label_column=label_column,
     )
-    opened = open_each("rank", sources, dtype)
+    opened = open_each("rank", sources, dtype, layers)
     (ranking,) = carry_out(
         "rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress, on_record=on_record
     )

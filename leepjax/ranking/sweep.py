@@ -7,12 +7,13 @@ from typing import Unpack
 
 from leepjax.callbacks import OnProgress
 from leepjax.engines.opening import open_engine
+from leepjax.models.tapped import read_layers
 from leepjax.opening.sources import AnySource, open_each, several, twice
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
 from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
-from leepjax.types import EngineName, InputError, RankingKeywords
+from leepjax.types import EngineName, InputError, Pooling, RankingKeywords
 
 
 def sweep(
@@ -20,6 +21,8 @@ def sweep(
     sources: Sequence[AnySource] | AnySource | None = None,
     measures: Sequence[str] | None = None,
     *,
+    features: str | Sequence[str] | None = None,
+    pooling: Pooling | Sequence[Pooling] | None = None,
     engine: EngineName = "serial",
     workers: int | None = None,
     out: str | os.PathLike | None = None,
@@ -41,6 +44,8 @@ def sweep(
         targets: a list of what `rank` takes as its target.
         sources: as in `rank`.
         measures: as in `rank`.
+        features: as in `rank`.
+        pooling: as in `rank`.
         engine: ``serial``, one source on one target after the other in this process; ``processes`` of this machine,
             each with its share of the cores; or ``ray``.
         workers: how many ``processes``; one per core by default.
@@ -64,6 +69,7 @@ def sweep(
         Interrupt: at Ctrl-C, with the rankings of what is known so far.
     """
     run_units = open_engine("sweep", engine, workers)
+    layers = read_layers("sweep", features, pooling)
     if out is not None:
         check_out(Path(out))
     plans = [make_plan("sweep", target, measures, **options) for target in several(targets)]
@@ -72,7 +78,7 @@ def sweep(
         raise InputError("sweep: expected at least one target, got none; name one.")
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
-    opened = open_each("sweep", sources, options.get("dtype"))
+    opened = open_each("sweep", sources, options.get("dtype"), layers)
     rankings = carry_out(
         "sweep", plans, opened, run_units, out=out, cache=cache, on_progress=on_progress, on_record=on_record
     )

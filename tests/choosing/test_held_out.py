@@ -62,7 +62,7 @@ def test_the_test_set_passes_through_the_finalists_alone(monkeypatch):
         passed.extend([part.fingerprint] if part.fingerprint == TEST.fingerprint else [])
         return extract(source, part, **options)
 
-    monkeypatch.setattr("leepjax.choosing.passes.extract", watched)
+    monkeypatch.setattr("leepjax.extraction.shared_pass.extract", watched)
     choice = chosen(TRAIN, test=TEST)
     assert passed == [TEST.fingerprint] * len(choice.judged)
     assert "blind" not in {each.source for each in choice.judged}
@@ -83,7 +83,7 @@ def test_a_source_that_fails_on_the_last_images_gives_way_to_the_next_best(monke
             raise MemoryError("too large")
         return extract(source, part, **options)
 
-    monkeypatch.setattr("leepjax.choosing.passes.extract", failing)
+    monkeypatch.setattr("leepjax.extraction.shared_pass.extract", failing)
     choice = chosen(TRAIN, test=TEST)
     assert choice.source != best
     assert best not in choice.leaders

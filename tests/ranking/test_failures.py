@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import leepjax as lj
+from leepjax.extraction import shared_pass
 from leepjax.models.opening import SHIPPED, load_source
 from leepjax.opening.sources import open_each, open_sources
-from leepjax.ranking import measure_source as measuring
 from leepjax.ranking.carry_out import Interrupt
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
@@ -62,14 +62,14 @@ def test_a_name_that_is_not_known_ends_the_command_before_anything_is_opened(mon
 
 
 def test_a_source_that_fails_is_a_row_and_the_others_are_ranked(monkeypatch):
-    plain = measuring.extract
+    plain = shared_pass.extract
 
     def fail(source, *arguments, **options):
         if source.name == "bad":
             raise ValueError("boom")
         return plain(source, *arguments, **options)
 
-    monkeypatch.setattr(measuring, "extract", fail)
+    monkeypatch.setattr(shared_pass, "extract", fail)
     ranking = lj.rank(TARGET, [named("bad"), "random"], "leep", **FAST)
     assert ranking.sources == ("random",)
     assert [(each.source, each.reason) for each in ranking.failures] == [("bad", "ValueError: boom")]

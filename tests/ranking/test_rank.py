@@ -21,9 +21,9 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.data.split import folds_of, stratified_limit, train_test_split
 from leepjax.data.target import from_arrays
+from leepjax.extraction import shared_pass
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
-from leepjax.ranking import measure_source as measuring
 from leepjax.ranking import plan as planning
 from leepjax.ranking import verify_source as verifying
 from leepjax.ranking.bootstrap import bootstrap_weights
@@ -112,7 +112,7 @@ def test_what_is_known_is_ranked_from_a_folder_that_cannot_be_written(ran, monke
     monkeypatch.setattr("leepjax.storage.files._temporary", refuse)
     again = lj.rank("digits", SOURCES, MEASURES, out=folder, **SMALL)
     assert again.to_records() == ranking.to_records()
-    monkeypatch.setattr(measuring, "extract", lambda *_, **__: pytest.fail("a source was measured"))
+    monkeypatch.setattr(shared_pass, "extract", lambda *_, **__: pytest.fail("a source was measured"))
     with pytest.raises(WriteError, match="Permission denied"):
         lj.rank("digits", SOURCES, [*MEASURES, "nce"], out=folder, **SMALL)
 
@@ -274,7 +274,7 @@ def test_progress_ends_at_its_total_and_each_record_is_handed_on(ran):
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change, message):
-    monkeypatch.setattr(measuring, "extract", lambda *args, **options: pytest.fail("images were looked at"))
+    monkeypatch.setattr(shared_pass, "extract", lambda *args, **options: pytest.fail("images were looked at"))
     with pytest.raises(InputError, match=message):
         lj.rank(**{"target": "digits", "sources": ["random"], "measures": ["leep"]} | change)
 

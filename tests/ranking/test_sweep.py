@@ -14,8 +14,8 @@ from leepjax.data.readers import digits
 from leepjax.engines import ray as ray_engine
 from leepjax.engines.serial import serial as run_serially
 from leepjax.engines.units import Outcome
+from leepjax.extraction import shared_pass
 from leepjax.models.opening import load_source
-from leepjax.ranking import measure_source as measuring
 from leepjax.ranking import sweep as sweeping
 from leepjax.storage.files import WriteError
 from leepjax.storage.records import read_records
@@ -52,7 +52,7 @@ def test_a_sweep_ranks_each_target_as_rank_does_and_shares_its_records(targets, 
     rankings, out = serial
     assert list(rankings) == ["digits", "folder"]
     assert len(read_records(out / "results.jsonl")) == NUM_RECORDS
-    forbid(monkeypatch, measuring, "extract")
+    forbid(monkeypatch, shared_pass, "extract")
     for target, ranking in zip(targets, rankings.values(), strict=True):
         assert lj.rank(target, SOURCES, MEASURES, out=out, **SMALL) == ranking
 
@@ -68,13 +68,13 @@ def test_an_interrupted_sweep_goes_on_and_measures_nothing_again(targets, serial
     assert len(kept) == 2
 
     extracted = []
-    plain = measuring.extract
+    plain = shared_pass.extract
 
     def noted(source, target, **options):
         extracted.append((source.name, target.name))
         return plain(source, target, **options)
 
-    monkeypatch.setattr(measuring, "extract", noted)
+    monkeypatch.setattr(shared_pass, "extract", noted)
     rankings = lj.sweep(targets, SOURCES, MEASURES, out=tmp_path, **SMALL)
     assert_same(rankings, serial[0])
     assert len(extracted) == 2
@@ -137,7 +137,7 @@ def test_a_source_travels_with_its_weights():
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_computed(monkeypatch, change, message):
-    forbid(monkeypatch, measuring, "extract")
+    forbid(monkeypatch, shared_pass, "extract")
     with pytest.raises(InputError, match=message):
         lj.sweep(**{"targets": ["digits"], "sources": ["random"], "measures": ["leep"]} | change)
 
