@@ -22,7 +22,7 @@ class VisionNetwork(nnx.Module):
     """
 
     HEAD: ClassVar[str] = "head"
-    """Path of the linear layer from features to logits, such as ``fc`` or ``head.fc``."""
+    """Path of the linear layer from features to logits, such as ``fc``, ``head.fc`` or, in a list, ``head.4``."""
     FURTHER_HEADS: ClassVar[tuple[str, ...]] = ()
     """Paths of other linear heads, such as that of a distillation token; logits are the mean over all heads."""
     POOLS: ClassVar[tuple[str, ...]] = POOLS
@@ -53,8 +53,11 @@ class VisionNetwork(nnx.Module):
         """Give the network a fresh linear head for other classes; several heads start as equals."""
         for path in head_paths(self):
             owner, name = _owner(self, path)
-            width = getattr(owner, name).in_features
-            setattr(owner, name, nnx.Linear(width, num_classes, rngs=nnx.Rngs(seed)))
+            head = nnx.Linear(_part(owner, name).in_features, num_classes, rngs=nnx.Rngs(seed))
+            if isinstance(owner, nnx.List):
+                owner[int(name)] = head
+            else:
+                setattr(owner, name, head)
 
 
 def head_paths(network: Any) -> tuple[str, ...]:
@@ -64,8 +67,7 @@ def head_paths(network: Any) -> tuple[str, ...]:
 
 def heads_of(network: Any) -> list[Any]:
     """The linear layers whose mean output is the logits of a network; most networks have one."""
-    owners = (_owner(network, path) for path in head_paths(network))
-    return [getattr(owner, name) for owner, name in owners]
+    return [_part(*_owner(network, path)) for path in head_paths(network)]
 
 
 def head_of(network: Any) -> Any:
@@ -74,8 +76,12 @@ def head_of(network: Any) -> Any:
 
 
 def _owner(network: Any, path: str) -> tuple[Any, str]:
-    """The module that holds a head as an attribute, and the attribute's name."""
+    """The module that holds a head as an attribute or an item, and its name."""
     *parts, name = path.split(".")
     for part in parts:
-        network = getattr(network, part)
+        network = _part(network, part)
     return network, name
+
+
+def _part(module: Any, name: str) -> Any:
+    return module[int(name)] if isinstance(module, nnx.List) else getattr(module, name)

@@ -8,6 +8,7 @@ import jax
 from flax import nnx
 
 from leepjax.models.activations import activation
+from leepjax.models.widths import divisible
 from leepjax.types import unknown_name
 
 
@@ -32,7 +33,7 @@ class SqueezeExcite(nnx.Module):
         gate_layer: str = "sigmoid",
         rngs: nnx.Rngs,
     ):
-        hidden = rd_channels or divisible(channels * rd_ratio, rd_divisor, least=0)
+        hidden = rd_channels or divisible(channels * rd_ratio, rd_divisor, 0.0)
         self.fc1 = nnx.Conv(channels, hidden, (1, 1), rngs=rngs)
         self.fc2 = nnx.Conv(hidden, channels, (1, 1), rngs=rngs)
         self.act, self.gate = activation(act_layer), activation(gate_layer)
@@ -88,9 +89,3 @@ def channel_attention(name: str, channels: int, options: Mapping[str, Any] | Non
     if name not in ATTENTIONS:
         raise unknown_name("attn_layer", name, ATTENTIONS)
     return ATTENTIONS[name](channels, **(options or {}), rngs=rngs)
-
-
-def divisible(value: float, divisor: int = 8, *, least: float = 0.9) -> int:
-    """The nearest multiple of `divisor` that is positive and at least `least` times the value."""
-    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < least * value else nearest

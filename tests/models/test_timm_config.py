@@ -195,6 +195,15 @@ def test_another_pool_reads_the_last_map_otherwise(tmp_path, pool, of):
     assert source.card.model == f"resnet20:{pool}"
 
 
+def test_the_width_may_be_that_of_the_last_map_where_the_head_changes_it(tmp_path):
+    network = build("lcnet_035", 10)
+    for width in (176, 1280):
+        source = load_source(folder(tmp_path, network, architecture="lcnet_035", num_features=width))
+        assert source.network.model().classifier.in_features == 1280
+    with pytest.raises(InputError, match="expected num_features 1280 for lcnet_035, got 512"):
+        load_source(folder(tmp_path, network, architecture="lcnet_035", num_features=512))
+
+
 def test_the_width_and_the_size_of_images_must_be_the_network_s(tmp_path):
     name = folder(tmp_path, build("resnet20", 10), num_features=128)
     with pytest.raises(InputError, match="expected num_features 64 for resnet20, got 128; choose another model"):
