@@ -42,7 +42,7 @@ def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
     if any(name.endswith(".kernel") for name in tensors):
         _fill(model, tensors, str(path))
     else:
-        bare, outside = unwrapped(tensors, str(path))
+        bare, outside = unwrapped(tensors, str(path), _prefixes(model))
         _fill_torch(model, to_timm(bare), outside, str(path))
 
 
@@ -57,7 +57,7 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
     Raises:
         InputError: when a tensor is missing, unknown, of another shape, not of real numbers, or not finite.
     """
-    bare, outside = unwrapped(state_dict, origin)
+    bare, outside = unwrapped(state_dict, origin, _prefixes(model))
     _fill_torch(model, bare, outside, origin)
 
 
@@ -98,6 +98,11 @@ def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
     """Dotted path → parameter or running statistic of a model, without random-number state."""
     state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
     return {".".join(map(str, path)): leaf for path, leaf in state}
+
+
+def _prefixes(model: nnx.Module) -> set[str]:
+    """The first parts of the names of a model's tensors, with a dot."""
+    return {f"{name.partition('.')[0]}." for name in _leaves(model)}
 
 
 def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> None:

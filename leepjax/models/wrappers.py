@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from leepjax.types import InputError
@@ -18,11 +18,11 @@ _COUNTERS = ("num_batches_tracked", "n_averaged")
 """Tensors that count training steps, in BatchNorm and in averaged weights."""
 
 
-def unwrapped(tensors: Mapping[str, T], origin: str) -> tuple[dict[str, T], set[str]]:
+def unwrapped(tensors: Mapping[str, T], origin: str, own: Collection[str] = ()) -> tuple[dict[str, T], set[str]]:
     """Tensors by name without prefixes, and the names that had no prefix although others had one.
 
     Prefixes may be nested (``module.model.``). Of several networks one is chosen, with a warning. Counters of training
-    steps are dropped.
+    steps are dropped. The network's `own` prefixes, such as ``network.``, are kept.
 
     Raises:
         InputError: when two tensors would get the same name.
@@ -32,7 +32,7 @@ def unwrapped(tensors: Mapping[str, T], origin: str) -> tuple[dict[str, T], set[
     """
     bare = [(_ANYWHERE.sub("", name), value) for name, value in tensors.items() if not name.endswith(_COUNTERS)]
     outside: set[str] = set()
-    while prefixes := _present((name for name, _ in bare), origin):
+    while prefixes := _present((name for name, _ in bare), origin, own):
         outside |= {name for name, _ in bare if not name.startswith(prefixes[0])}
         bare = [(name.removeprefix(prefixes[0]), value) for name, value in bare if not name.startswith(prefixes[1:])]
     name, times = Counter(name for name, _ in bare).most_common(1)[0] if bare else ("", 0)
@@ -41,11 +41,13 @@ def unwrapped(tensors: Mapping[str, T], origin: str) -> tuple[dict[str, T], set[
     return dict(bare), outside
 
 
-def _present(names: Iterable[str], origin: str) -> tuple[str, ...]:
+def _present(names: Iterable[str], origin: str, own: Collection[str]) -> tuple[str, ...]:
     """The prefix to remove, and the prefixes of the networks that aren't chosen."""
     names = list(names)
     networks = tuple(prefix for prefix in _NETWORKS if any(name.startswith(prefix) for name in names))
-    wrappers = tuple(prefix for prefix in _WRAPPERS if any(name.startswith(prefix) for name in names))
+    wrappers = tuple(
+        prefix for prefix in _WRAPPERS if prefix not in own and any(name.startswith(prefix) for name in names)
+    )
     if not networks:
         return wrappers[:1]
     if others := networks[1:] + wrappers:

@@ -223,6 +223,10 @@ def test_the_compiler_s_prefix_in_the_middle_of_a_name():
     assert unwrapped({"layer1.my_orig_mod.weight": 1}, "x")[0] == {"layer1.my_orig_mod.weight": 1}
 
 
+def test_a_prefix_of_the_network_s_own_names_is_kept():
+    assert unwrapped({"module.network.0.weight": 1}, "x", {"network."})[0] == {"network.0.weight": 1}
+
+
 @pytest.mark.parametrize(("taken", "left"), [("teacher.", "student."), ("model_ema.", "model.")])
 def test_of_two_networks_under_prefixes_one_is_taken(taken, left, caplog):
     tensors = {f"{left}a": 1, f"{taken}a": 2}
