@@ -10,6 +10,7 @@ from flax import nnx
 
 from leepjax.models.families import (
     beit,
+    cait,
     cifar_resnet,
     convnext,
     darknet,
@@ -23,6 +24,8 @@ from leepjax.models.families import (
     swin_transformer,
     swin_transformer_v2,
     vit_table,
+    volo,
+    xcit,
 )
 from leepjax.models.layers import POOLS
 from leepjax.models.taps import Tap, TappedNetwork, split_tap
@@ -43,6 +46,9 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **swin_transformer.ARCHITECTURES,
     **swin_transformer_v2.ARCHITECTURES,
     **eva.ARCHITECTURES,
+    **cait.ARCHITECTURES,
+    **xcit.ARCHITECTURES,
+    **volo.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 

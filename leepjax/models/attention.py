@@ -5,6 +5,8 @@ References:
     Zhai et al., *Scaling Vision Transformers*, CVPR 2022: attention pooling.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -94,3 +96,32 @@ class AttentionPool(nnx.Module):
         q = jnp.broadcast_to(self.q(self.latent[...]), (n, 1, width)).reshape(n, 1, self.heads, width // self.heads)
         x = self.proj(attend(q, kv[:, :, 0], kv[:, :, 1]).reshape(n, width))
         return x + self.mlp(x if self.norm is None else self.norm(x))
+
+
+class ClassAttention(nnx.Module):
+    """Attention of the class token, the first of tokens [n t c], to all of them: [n 1 c].
+
+    Keys and values come from two linear layers or, with `packed`, from one.
+
+    References:
+        Touvron et al., *Going deeper with Image Transformers*, ICCV 2021, section 3.
+    """
+
+    def __init__(self, width: int, heads: int, *, bias: bool, packed: bool = False, rngs: nnx.Rngs):
+        layer = partial(linear, width, use_bias=bias, rngs=rngs)
+        self.q = layer(width)
+        self.k = None if packed else layer(width)
+        self.v = None if packed else layer(width)
+        self.kv = layer(2 * width) if packed else None
+        self.proj = linear(width, width, rngs=rngs)
+        self.heads = heads
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        n, _, width = x.shape
+        if self.k is not None and self.v is not None:
+            k, v = self.k(x), self.v(x)
+        else:
+            assert self.kv is not None
+            k, v = jnp.split(self.kv(x), 2, axis=-1)
+        q, k, v = (each.reshape(n, -1, self.heads, width // self.heads) for each in (self.q(x[:, :1]), k, v))
+        return self.proj(attend(q, k, v).reshape(n, 1, width))
