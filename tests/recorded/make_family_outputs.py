@@ -17,7 +17,7 @@ import timm
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from recorded.families import NUM_CLASSES, Case
+from recorded.families import NUM_CLASSES, TRAINING, Case, training_images
 from recorded.random_state import digest, random_state, uniform
 
 
@@ -64,6 +64,36 @@ def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray,
     return features.numpy(), logits.numpy(), digest(ours)
 
 
+def losses(model: torch.nn.Module, case: Case) -> np.ndarray:
+    """Losses of a few steps of SGD in float64, on the same images, from the state that `outputs` has loaded.
+
+    Only kernels of linear layers and convolutions decay, and the head has a rate of its own.
+    """
+    heads = model.get_classifier()
+    head = {id(value) for part in (heads if isinstance(heads, tuple) else (heads,)) for value in part.parameters()}
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
+    kernels = {id(layer.weight) for layer in layers}
+    groups = [
+        {
+            "params": [value],
+            "lr": TRAINING["learning_rates"][id(value) in head],
+            "weight_decay": TRAINING["weight_decay"] * (id(value) in kernels),
+        }
+        for value in model.parameters()
+    ]
+    optimizer = torch.optim.SGD(groups, momentum=TRAINING["momentum"], nesterov=True)
+    images = torch.from_numpy(training_images(case.size)).permute(0, 3, 1, 2).double() / 127.5 - 1
+    model.train()
+    found = []
+    for _ in range(TRAINING["steps"]):
+        loss = torch.nn.functional.cross_entropy(model(images), torch.arange(len(images)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        found.append(loss.item())
+    return np.array(found)
+
+
 def is_learned(model: torch.nn.Module, name: str) -> bool:
     """Whether a tensor is a parameter or a running statistic, rather than a constant that follows from sizes."""
     return name in dict(model.named_parameters()) or name.endswith(("running_mean", "running_var"))
@@ -77,6 +107,8 @@ def main(family: str) -> None:
         saved = case._replace(model_args=case.model_args | (case.saved or {}))
         network = getattr(module, "timm_network", timm_network)(saved)
         arrays[f"{name}.features"], arrays[f"{name}.logits"], digests[name] = outputs(network, case)
+        if name in getattr(module, "TRAINED", ()):
+            arrays[f"{name}.losses"] = losses(network, case)
     facts = {"digests": digests, "versions": {"torch": torch.__version__, "timm": timm.__version__}}
     path = Path(__file__).parent / "families" / f"{family}.npz"
     np.savez_compressed(path, facts=np.array(json.dumps(facts)), **arrays)

@@ -2,7 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+from recorded.random_state import uniform
+
 NUM_CLASSES = 5
+
+TRAINING = {"steps": 5, "learning_rates": (0.01, 0.05), "momentum": 0.9, "weight_decay": 0.01}
+"""How the cases are trained that a family's file lists as ``TRAINED``; the rates are those of the body and the head."""
 
 
 class Case(NamedTuple):
@@ -15,3 +21,8 @@ class Case(NamedTuple):
     size: tuple[int, int]
     model_args: dict[str, Any]
     saved: dict[str, Any] | None = None
+
+
+def training_images(size: tuple[int, int]) -> np.ndarray:
+    """One uint8 image per class [n h w 3]."""
+    return np.uint8(127.5 + 73 * uniform("training images", (NUM_CLASSES, *size, 3)))

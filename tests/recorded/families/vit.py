@@ -29,3 +29,5 @@ CASES = {
     "smaller images": Case("flexivit_small", (16, 16), SQUARE | {"img_size": 16}, {"img_size": 32}),
     "distilled": Case("deit_tiny_distilled_patch16_224", (32, 32), SQUARE),
 }
+
+TRAINED = ("dinov2", "distilled")
