@@ -36,7 +36,7 @@ def conv(
     row goes to the far end).
     """
     padding = size // 2 if padding is None else padding
-    if groups == inputs == outputs:
+    if groups == inputs and outputs % inputs == 0:
         convolve = _depthwise
     elif groups == 1 and size == stride and padding == 0 and not same:
         convolve = _disjoint
@@ -139,10 +139,14 @@ def _depthwise(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding:
 
 
 def depthwise_taps(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any) -> jax.Array:
-    """A depthwise convolution by a kernel [h w 1 c], as a sum of shifted and scaled feature maps."""
+    """A depthwise convolution by a kernel [h w 1 c · m], as a sum of shifted and scaled feature maps.
+
+    Each channel of the map [n h w c] becomes m channels, mostly 1.
+    """
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+    x = jnp.repeat(x, kernel.shape[-1] // x.shape[-1], axis=-1) if kernel.shape[-1] != x.shape[-1] else x
     n, h, w, c = x.shape
     rows, columns = kernel.shape[:2]
     h, w = h - rows + 1, w - columns + 1

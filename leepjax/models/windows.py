@@ -24,6 +24,22 @@ def merge(windows: jax.Array, window: Pair, size: Pair) -> jax.Array:
     return windows.reshape(n, h // rows, w // columns, rows, columns, c).swapaxes(2, 3).reshape(n, h, w, c)
 
 
+def partition_grid(x: jax.Array, grid: Pair) -> jax.Array:
+    """Spread a feature map [n h w c] over windows [n windows t c], each an evenly spaced grid of the map's places."""
+    n, h, w, c = x.shape
+    rows, columns = grid
+    x = x.reshape(n, rows, h // rows, columns, w // columns, c).transpose(0, 2, 4, 1, 3, 5)
+    return x.reshape(n, -1, rows * columns, c)
+
+
+def merge_grid(windows: jax.Array, grid: Pair, size: Pair) -> jax.Array:
+    """The feature map [n h w c] of this size from the windows of `partition_grid`."""
+    n, _, _, c = windows.shape
+    (rows, columns), (h, w) = grid, size
+    windows = windows.reshape(n, h // rows, w // columns, rows, columns, c).transpose(0, 3, 1, 4, 2, 5)
+    return windows.reshape(n, h, w, c)
+
+
 def attend_in_windows(
     x: jax.Array, window: Pair, shift: Pair, attention: Callable[[jax.Array, np.ndarray | None], jax.Array]
 ) -> jax.Array:

@@ -13,6 +13,7 @@ from leepjax.models.layers import conv, global_pool
 from leepjax.models.mlp import Mlp, Norm
 from leepjax.models.mlp import norm_layer as norm_named
 from leepjax.models.network import VisionNetwork
+from leepjax.models.widths import divisible
 
 
 class GlobalResponseNorm(nnx.Module):
@@ -151,7 +152,7 @@ def _stem(kind: str, width: int, patch: int, bias: bool, norm: Norm, rngs: nnx.R
     """One convolution of patches, or two overlapping ones with stride 2; None stands for the activation."""
     if kind == "patch":
         return nnx.List([conv(3, width, patch, patch, padding=0, bias=bias, rngs=rngs), norm(width, rngs=rngs)])
-    middle = max(8, (width // 2 + 4) // 8 * 8) if kind == "overlap_tiered" else width
+    middle = divisible(width // 2) if kind == "overlap_tiered" else width
     first, second = conv(3, middle, 3, 2, bias=bias, rngs=rngs), conv(middle, width, 3, 2, bias=bias, rngs=rngs)
     act = [None] if kind == "overlap_act" else []
     return nnx.List([first, *act, second, norm(width, rngs=rngs)])
