@@ -29,6 +29,8 @@ class VisionNetwork(nnx.Module):
     """The values of the argument ``pool``, if the network has one."""
     IGNORED: ClassVar[tuple[str, ...]] = ()
     """Last parts of names of tensors in timm's files that are computed here, such as ``relative_position_index``."""
+    num_features: int = 0
+    """What timm states as the number of features where the head has hidden layers, the channels of the last block."""
     prefix_tokens: int = 0
     """Number of tokens, such as the class token, before those of patches, where activations are tokens [n t c]."""
 

@@ -203,9 +203,8 @@ def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -
 
 def _card(config: TimmConfig, name: str, weights_hash: str) -> Card:
     network = architectures.abstract(config.model, config.num_classes)
-    # timm's num_features is the width of the last feature map, which some heads change before the linear layer.
-    mapped = getattr(network, "num_features", None)
-    if config.num_features not in (None, mapped, width := weights.num_features(network)):
+    width = weights.num_features(network)
+    if config.num_features not in (None, width, network.num_features):
         raise InputError(
             f"{name}: expected num_features {width} for {config.model}, got {config.num_features}; choose another "
             "model."

@@ -33,6 +33,8 @@ def misfit(record):
     """How the network that leepjax builds differs from timm's, by its number of parameters and its tensors."""
     config = read_config(json.dumps(record["config"]).encode(), record["name"])
     network = architectures.abstract(config.model, config.num_classes)
+    if config.num_features not in (weights.num_features(network), network.num_features):
+        return f"features of a width other than {config.num_features}"
     if (got := weights.num_parameters(network)) != record["parameters"]:
         return f"{got} parameters instead of {record['parameters']}"
     return None if digest_of_shapes(torch_shapes(network)) == record["shapes"] else "other tensors"

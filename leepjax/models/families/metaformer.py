@@ -191,6 +191,7 @@ class MetaFormer(VisionNetwork):
                 stage["downsample"] = Downsampling(dims[i - 1], width, norm=downsample_norm, rngs=rngs)
             self.stages.append(stage)
         head: dict[str, Any] = {"norm": _layer_norm(dims[-1], rngs=rngs)}
+        self.num_features = dims[-1]
         self.head = nnx.Dict(head | {"fc": self.classifier(dims[-1], num_classes, rngs)})
         self.pool = pool
 
