@@ -30,7 +30,7 @@ def attend(
     q, k, v = (x.swapaxes(-3, -2) for x in (q, k, v))
     products = q @ k.swapaxes(-2, -1)
     if bias is not None:
-        products = products + bias
+        products = products + bias.astype(products.dtype)
     # Rows are divided by their sums after the product with the values, which are fewer numbers.
     powers = jnp.exp(products - jax.lax.stop_gradient(products.max(axis=-1, keepdims=True)))
     return (powers @ v / powers.sum(axis=-1, keepdims=True)).swapaxes(-3, -2)

@@ -80,7 +80,7 @@ class Settings:
 
 
 class Block(nnx.Module):
-    """Attention and a perceptron, each after a norm and with a shortcut."""
+    """Attention, to which a bias may be passed, and a perceptron, each after a norm and with a shortcut."""
 
     def __init__(self, settings: Settings, index: int, *, rngs: nnx.Rngs):
         self.norm1 = settings.norm(settings.width, rngs=rngs)
@@ -90,8 +90,8 @@ class Block(nnx.Module):
         self.mlp = settings.mlp(rngs)
         self.ls2 = settings.layer_scale()
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = x + _if_any(self.ls1, self.attn(self.norm1(x)))
+    def __call__(self, x: jax.Array, *bias: jax.Array) -> jax.Array:
+        x = x + _if_any(self.ls1, self.attn(self.norm1(x), *bias))
         return x + _if_any(self.ls2, self.mlp(self.norm2(x)))
 
 
@@ -104,8 +104,8 @@ class ResPostBlock(nnx.Module):
         self.attn, self.norm1 = settings.attention(index, rngs), norm()
         self.mlp, self.norm2 = settings.mlp(rngs), norm()
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        x = x + self.norm1(self.attn(x))
+    def __call__(self, x: jax.Array, *bias: jax.Array) -> jax.Array:
+        x = x + self.norm1(self.attn(x, *bias))
         return x + self.norm2(self.mlp(x))
 
 
