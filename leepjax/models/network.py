@@ -31,6 +31,8 @@ class VisionNetwork(nnx.Module):
     """Last parts of names of tensors in timm's files that are computed here, such as ``relative_position_index``."""
     num_features: int = 0
     """What timm states as the number of features where the head has hidden layers, the channels of the last block."""
+    TIMM_NAMES: ClassVar[Mapping[str, str]] = {}
+    """First part of names here → timm's, where timm's is the name of a method here, such as ``features``."""
     prefix_tokens: int = 0
     """Number of tokens, such as the class token, before those of patches, where activations are tokens [n t c]."""
 

@@ -65,13 +65,15 @@ def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside
     ignored: tuple[str, ...] = getattr(model, "IGNORED", ())
     theirs = {name: np.asarray(value) for name, value in state_dict.items() if name.rpartition(".")[2] not in ignored}
     theirs = dict(model.adapted(theirs)) if isinstance(model, VisionNetwork) else theirs
+    first_parts: Mapping[str, str] = getattr(model, "TIMM_NAMES", {})
     ours = {}
     for name, variable in _leaves(model).items():
         path, _, leaf = name.rpartition(".")
         renamed = leaf in _TORCH_LEAF and not isinstance(variable, NamedParam)
-        torch_name = f"{path}.{_TORCH_LEAF[leaf]}" if renamed else name
+        first, *rest = (f"{path}.{_TORCH_LEAF[leaf]}" if renamed else name).split(".")
+        torch_name = ".".join([first_parts.get(first, first), *rest])
         if torch_name in theirs:
-            ours[name] = _from_torch(leaf, theirs.pop(torch_name))
+            ours[name] = _from_torch(leaf, theirs.pop(torch_name), variable.ndim)
     if strangers := sorted(outside & theirs.keys()):
         logging.getLogger("leepjax").warning(
             "%s: tensors outside the network are left out: %d, such as %s.", origin, len(strangers), strangers[0]
@@ -89,8 +91,13 @@ def num_features(model: nnx.Module) -> int:
     return head_of(model).in_features
 
 
-def _from_torch(leaf: str, value: np.ndarray) -> np.ndarray:
-    """Put the output and input channels of a kernel, PyTorch's first two axes, last; other tensors stay as they are."""
+def _from_torch(leaf: str, value: np.ndarray, ndim: int) -> np.ndarray:
+    """Put the output and input channels of a kernel, PyTorch's first two axes, last; other tensors stay as they are.
+
+    A 1 × 1 convolution becomes the linear layer that it is where the model has one.
+    """
+    if ndim == 2 and value.shape[2:] == (1, 1):
+        value = value[:, :, 0, 0]
     return value.transpose(*range(2, value.ndim), 1, 0) if leaf == "kernel" and value.ndim >= 2 else value
 
 

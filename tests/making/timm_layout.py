@@ -23,11 +23,10 @@ CONFIG = {
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
 
-def torch_name(path, leaf):
+def torch_name(path, leaf, model):
     """timm's name of the tensor at a path in a model."""
-    if isinstance(leaf, NamedParam):
-        return ".".join(map(str, path))
-    return ".".join(map(str, (*path[:-1], LEAVES.get(path[-1], path[-1]))))
+    first, *rest = path if isinstance(leaf, NamedParam) else (*path[:-1], LEAVES.get(path[-1], path[-1]))
+    return ".".join(map(str, (getattr(model, "TIMM_NAMES", {}).get(first, first), *rest)))
 
 
 def torch_shapes(model):
@@ -35,7 +34,7 @@ def torch_shapes(model):
     shapes = {}
     for path, leaf in nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))):
         shape = leaf.shape
-        shapes[torch_name(path, leaf)] = (shape[-1], shape[-2], *shape[:-2]) if path[-1] == "kernel" else shape
+        shapes[torch_name(path, leaf, model)] = (shape[-1], shape[-2], *shape[:-2]) if path[-1] == "kernel" else shape
     return shapes
 
 
@@ -46,5 +45,5 @@ def torch_layout(model):
         array = np.asarray(leaf[...])
         if path[-1] == "kernel":
             array = array.transpose(-1, -2, *range(array.ndim - 2))
-        state[torch_name(path, leaf)] = np.ascontiguousarray(array)
+        state[torch_name(path, leaf, model)] = np.ascontiguousarray(array)
     return state

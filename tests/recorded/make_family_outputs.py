@@ -41,8 +41,12 @@ def timm_network(case: Case) -> torch.nn.Module:
 def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray, str]:
     """Features and logits in float64, and the digest of the state."""
     tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
-    ours = random_state({name: tuple(value.shape) for name, value in tensors.items() if is_learned(model, name)})
-    weights = {name: torch.from_numpy(value) for name, value in ours.items()}
+    shapes = {name: tuple(value.shape) for name, value in tensors.items() if is_learned(model, name)}
+    for name in shapes:  # a head that is a 1 × 1 convolution in timm is a linear layer here
+        if model.get_submodule(name.rpartition(".")[0]) is model.get_classifier() and name.endswith("weight"):
+            shapes[name] = shapes[name][:2]
+    ours = random_state(shapes)
+    weights = {name: torch.from_numpy(value).reshape(tensors[name].shape) for name, value in ours.items()}
     if case.saved:  # loaded as timm loads the weights of its own checkpoints
         given = {"state_dict": weights, "num_classes": NUM_CLASSES, "custom_load": False}
         model = timm.create_model(
