@@ -11,9 +11,9 @@ from leepjax.extraction.extract_sources import extract as extract
 from leepjax.extraction.predict import Predictions as Predictions
 from leepjax.extraction.predict import predict as predict
 from leepjax.measures import *
+from leepjax.models.as_source import as_source as as_source
 from leepjax.models.opening import load_source as load_source
 from leepjax.models.source import Source as Source
-from leepjax.models.source import as_source as as_source
 from leepjax.ranking import Ranking as Ranking
 from leepjax.ranking.rank import rank as rank
 from leepjax.ranking.sweep import sweep as sweep

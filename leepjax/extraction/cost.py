@@ -9,13 +9,19 @@ import numpy as np
 from msgspec import structs
 
 from leepjax.distributed.sharding import local_rows
-from leepjax.models.source import Source, forward
+from leepjax.models.source import HostNetwork, Source, forward
 from leepjax.models.tapped import Together, forward_together
 from leepjax.storage.records import Cost
 
 
 def measure_cost(source: Source, batch_size: int) -> Cost:
-    """Pass one more batch of the shape that was extracted through a source: it is compiled, nothing is decoded."""
+    """Pass one more batch of the shape that was extracted through a source: it is compiled, nothing is decoded.
+
+    Of a network that JAX doesn't compute, operations and peak memory are unknown.
+    """
+    if isinstance(source.network, HostNetwork):
+        seconds = _seconds(source, _images(source, batch_size))
+        return Cost(seconds_per_image=seconds / batch_size, weight_bytes=source.network.weight_bytes)
     return _measured(forward, *source.opened, source, batch_size)
 
 
@@ -40,13 +46,8 @@ def cost_at(source: Source, together: Together, whole: Cost) -> Cost:
 
 def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size: int) -> Cost:
     """The program is the one that JAX holds for this shape, so that XLA's account of it takes no second compilation."""
-    size = source.card.preprocessing.image_size
-    images = jax.device_put(np.zeros((batch_size, size, size, 3), np.uint8), local_rows(batch_size))
-    arguments = apply, params, images, source.card.preprocessing, source.dtype
-    jax.block_until_ready(images)
-    started = time.perf_counter()
-    jax.block_until_ready(function(*arguments))
-    seconds = time.perf_counter() - started
+    arguments = apply, params, _images(source, batch_size), source.card.preprocessing, source.dtype
+    seconds = _seconds(function, *arguments)
     program = function.lower(*arguments).compile()
     analysis, memory = program.cost_analysis() or {}, program.memory_analysis()
     flops = analysis.get("flops")
@@ -57,6 +58,18 @@ def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size
         peak_bytes=held or None,
         weight_bytes=sum(leaf.nbytes for leaf in jax.tree.leaves(params)),
     )
+
+
+def _images(source: Source, batch_size: int) -> jax.Array:
+    size = source.card.preprocessing.image_size
+    images = np.zeros((batch_size, size, size, 3), np.uint8)
+    return jax.block_until_ready(jax.device_put(images, local_rows(batch_size)))
+
+
+def _seconds(function: Any, *arguments: Any) -> float:
+    started = time.perf_counter()
+    jax.block_until_ready(function(*arguments))
+    return time.perf_counter() - started
 
 
 def _operations(function: Any, apply: Any, params: Any, source: Source) -> float | None:

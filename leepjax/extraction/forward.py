@@ -62,8 +62,8 @@ def forward_batches(
             for outputs in _pipeline(apply, target, preprocessing, batch_size, start, sharding):
                 yield outputs
                 start += len(jax.tree.leaves(outputs)[0])
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+        except (jax.errors.JaxRuntimeError, MemoryError) as error:
+            if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             if batch_size == devices:
                 raise MemoryError(

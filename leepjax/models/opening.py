@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from leepjax.models import architectures, hub, urls, weights
+from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card, read_card
 from leepjax.models.formats import INDEX, SUFFIXES, check_library, read_content
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
@@ -57,8 +58,10 @@ def load_source(name: str | os.PathLike) -> Source:
         name: a shipped or published source (``leepjax ls sources``); ``timm/<id>`` or ``hf-hub:<owner>/<id>``, with
             an optional ``@<revision>``, on the Hugging Face hub; ``local-dir:<path>``, a folder with timm's
             ``config.json`` and one weights file in any format; the path of a ``.safetensors`` file with its card; a
-            name that an installed package registers under the entry points ``leepjax.sources``. ``@<block>:<pooling>``
-            at the end takes a layer of it (``resnet18@layer3.1:mean``; ``leepjax ls blocks``).
+            name that an installed package registers under the entry points ``leepjax.sources``; ``timm:<name>``,
+            ``transformers:<owner>/<id>`` or ``transformers:<folder>``, a model that an installed timm or transformers
+            opens and PyTorch computes. ``@<block>:<pooling>`` at the end takes a layer of one of leepjax's own
+            (``resnet18@layer3.1:mean``; ``leepjax ls blocks``).
 
     Raises:
         InputError: when the source doesn't exist, can't be downloaded, or its card and weights don't match.
@@ -79,6 +82,8 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
     for prefix, opener in _PREFIXES.items():
         if text.startswith(prefix):
             return functools.partial(opener, text)
+    if bridge := bridge_of_name(text):
+        return functools.partial(bridge.open, text)
     if text in PUBLISHED:
         return functools.partial(_open_published, PUBLISHED[text])
     if text in shipped_sources():
@@ -96,13 +101,16 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
     Raises:
         InputError: when the source doesn't exist.
     """
-    bare, tap = split_tap(os.fspath(name))
+    text = os.fspath(name)
+    bare, tap = split_tap(text)
     if tap is not None:
         card, to_fetch = describe(bare)
         return card_at(card, tap), to_fetch
-    row = PUBLISHED.get(os.fspath(name))
+    if bridge := bridge_of_name(text):
+        source, size = bridge.describe(text)
+        return source.card, size
+    row = PUBLISHED.get(text)
     if row is None:
-        text = os.fspath(name)
         if not text.startswith(("timm/", "hf-hub:")):
             return load_source(name).card, 0
         repo, revision = _repo(text)

@@ -1,5 +1,6 @@
 """Sources: a pure function from images to features and logits, with a card of metadata."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,7 +17,6 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.shards import read_weights
-from leepjax.storage.files import digest
 from leepjax.types import DType, InputError, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]
@@ -77,24 +77,55 @@ class Merged:
         return nnx.merge(self.graphdef, state)(images)
 
 
-@dataclass(frozen=True, eq=False)
-class UserFunction:
-    """A user's own ``apply(params, images)``."""
+class Foreign(ABC):
+    """A network that isn't one of leepjax's own: it is computed here, but can't be trained."""
 
-    apply: Apply
-    params: Any
-
-    def open(self) -> tuple[Apply, Any]:
-        return self.apply, self.params
+    kind: str
+    """What messages call it, with its article."""
 
     def model(self) -> Any:
         raise InputError(
-            "source: expected a network of leepjax's own architectures, got a user's function, whose weights leepjax "
+            f"source: expected a network of leepjax's own architectures, got {self.kind}, whose weights leepjax "
             "can't change; verify by head or ridge, or re-train its head without --out."
         )
 
     def fresh(self, num_classes: int, seed: int) -> Any:
         return self.model()
+
+
+@dataclass(frozen=True, eq=False)
+class UserFunction(Foreign):
+    """A pure function ``apply(params, images)`` that JAX compiles: a user's own, or that of another JAX library."""
+
+    apply: Apply
+    params: Any
+    kind: str = "a user's function"
+
+    def open(self) -> tuple[Apply, Any]:
+        return self.apply, self.params
+
+
+class HostNetwork(Foreign):
+    """A network that another runtime computes, outside JAX: PyTorch, ONNX Runtime."""
+
+    @abstractmethod
+    def compute(self, images: jax.Array, dtype: DType) -> Outputs:
+        """Compute NumPy ``Outputs`` in float32 of normalised images [n s s 3] float32.
+
+        Raises:
+            MemoryError: when the batch doesn't fit in the device's memory.
+        """
+
+    @property
+    @abstractmethod
+    def weight_bytes(self) -> int:
+        """Bytes of its weights in memory."""
+
+    def open(self) -> tuple[Apply, Any]:
+        raise InputError(
+            f"source: expected a network that JAX computes, got {self.kind}; choose one of leepjax's own, or a JAX "
+            "function."
+        )
 
 
 @dataclass(frozen=True)
@@ -131,6 +162,8 @@ class Source:
         return {"card": self.card, "network": self.network, "dtype": self.dtype}
 
     def __call__(self, images: np.ndarray | jax.Array) -> Outputs:
+        if isinstance(self.network, HostNetwork):
+            return self.network.compute(_normalise(images, self.card.preprocessing), self.dtype)
         return forward(*self.opened, images, self.card.preprocessing, self.dtype)
 
 
@@ -152,82 +185,11 @@ def applied(
     return apply(params, normalised)
 
 
+@partial(jax.jit, static_argnames="preprocessing")
+def _normalise(images: ArrayLike, preprocessing: Preprocessing) -> jax.Array:
+    return preprocessing.normalise(jnp.asarray(images))
+
+
 def cast(dtype: DType, leaf: jax.Array) -> jax.Array:
     """Convert a leaf of real numbers to `dtype`; return any other unchanged."""
     return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
-
-
-def as_source(
-    apply: Apply,
-    params: Any,
-    *,
-    name: str,
-    preprocessing: Preprocessing,
-    num_classes: int,
-    revision: str = "",
-    data: str = "",
-    licence: str = "",
-    accuracy: float | None = None,
-) -> Source:
-    """Make a source of any JAX model: Flax Linen's or Equinox's ``apply``, Keras's ``stateless_call``, your own.
-
-    Args:
-        apply: a pure function of the parameters and of normalised images [n s s 3] float32 that returns features [n d],
-            the input of the linear head, and logits [n z].
-        params: the parameters, any pytree of arrays.
-        name: name in tables.
-        preprocessing: the preprocessing that the model was trained with.
-        num_classes: z.
-        revision: change it when the code of `apply` changes; changed parameters are detected.
-        data: name of the training data.
-        licence: licence of the weights.
-        accuracy: accuracy on the model's own test set, in [0, 1].
-
-    Returns:
-        A `Source` for `leepjax.rank`, `leepjax.sweep` and `leepjax.extract`; it can be verified by a re-trained head.
-
-    Raises:
-        InputError: when `apply` doesn't return features [n d] and logits [n z], `accuracy` isn't a fraction, or there
-            are neither parameters nor a revision.
-
-    >>> import jax.numpy as jnp
-    >>> def apply(params, images):
-    ...     features = images.mean(axis=(1, 2))
-    ...     return features, features @ params
-    >>> as_source(apply, jnp.ones((3, 5)), name="mean", preprocessing=Preprocessing(image_size=8), num_classes=5).name
-    'mean'
-    """
-    if accuracy is not None and not 0 <= accuracy <= 1:
-        raise InputError(f"as_source: expected accuracy in [0, 1], got {accuracy}; pass a fraction, not per cent.")
-    size = preprocessing.image_size
-    shapes = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32))
-    got = [tuple(leaf.shape) for leaf in jax.tree.leaves(shapes)]
-    are_two = isinstance(shapes, tuple | list) and len(got) == 2
-    if not are_two or len(got[0]) != 2 or got[0][0] != 2 or got[1] != (2, num_classes):
-        raise InputError(
-            f"as_source: expected features [n d] and logits [n {num_classes}] from {name}'s apply, got shapes {got} "
-            "for two images; return the head's input and its output."
-        )
-    leaves, structure = jax.tree.flatten(params)
-    if not leaves and not revision:
-        raise InputError(
-            f"as_source: expected params or a revision of {name}, got neither; pass the weights as params, or a "
-            "revision, by which changed weights are detected."
-        )
-    arrays = [np.asarray(leaf) for leaf in leaves]
-    card = Card(
-        name=name,
-        model=name,
-        num_classes=num_classes,
-        preprocessing=preprocessing,
-        num_parameters=sum(array.size for array in arrays),
-        weights_hash=digest(
-            f"{revision} {structure} {[(array.shape, array.dtype) for array in arrays]}".encode(),
-            *(array.tobytes() for array in arrays),
-        ),
-        data=data,
-        licence=licence,
-        accuracy=accuracy,
-        revision=revision,
-    )
-    return Source(card, UserFunction(apply, params))

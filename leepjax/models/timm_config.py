@@ -1,6 +1,7 @@
 """Read timm's ``config.json``: the architecture of a checkpoint, and its preprocessing."""
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -102,6 +103,19 @@ def read_config(content: bytes, origin: str) -> TimmConfig:
         accuracy=file.accuracy,
         num_features=file.num_features,
     )
+
+
+def preprocessing_of(fields: Mapping[str, Any], origin: str) -> Preprocessing:
+    """The preprocessing in a ``pretrained_cfg``.
+
+    Raises:
+        InputError: for a field of the wrong type, or preprocessing that leepjax doesn't have.
+    """
+    known = {name: fields[name] for name in _Pretrained.__struct_fields__ if name in fields}
+    try:
+        return _preprocessing(convert(known, _Pretrained), origin)
+    except JsonError as error:
+        raise InputError(f"{origin}: expected timm's pretrained_cfg, got {error}; pass preprocessing.") from None
 
 
 def _file(content: bytes) -> _File:

@@ -1,5 +1,6 @@
 """The cost of a ranking before it starts: bytes to download, and seconds to pass the images through each source."""
 
+import os
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,9 +11,10 @@ import numpy as np
 from flax import nnx
 
 from leepjax.models import architectures
+from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card
 from leepjax.models.opening import describe, find_source, load_source, plugins
-from leepjax.models.source import Merged, Source, UserFunction, forward
+from leepjax.models.source import Foreign, Merged, Source, UserFunction
 from leepjax.opening.sources import SENTENCES, AnySource, Failed, chosen_sources, raise_for_all
 from leepjax.printable import valid_unicode
 from leepjax.tables import Row
@@ -66,12 +68,10 @@ def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None)
 
 
 def _row(source: AnySource, num_examples: int) -> Row:
-    if isinstance(source, str) and source in plugins():
-        source = load_source(source)
-    card, to_fetch = (source.card, 0) if isinstance(source, Source) else describe(source)
+    card, to_fetch, runnable = _without_weights(source)
     if to_fetch is None:  # no hub answers: assume float32, in which most weights are published
         to_fetch = 4 * card.num_parameters
-    seconds = _seconds_per_image(card, source) * num_examples
+    seconds = _seconds_per_image(runnable) * num_examples
     return {
         "source": card.name,
         "model": card.model,
@@ -82,17 +82,30 @@ def _row(source: AnySource, num_examples: int) -> Row:
     }
 
 
-def _seconds_per_image(card: Card, source: AnySource) -> float:
-    if isinstance(source, Source) and isinstance(source.network, UserFunction):
-        apply, params = source.opened
+def _without_weights(source: AnySource) -> tuple[Card, int | None, Source]:
+    """The card of a source, the bytes to download, and a source of equal cost: with zeros or random weights."""
+    if isinstance(source, str) and source in plugins():
+        source = load_source(source)
+    if isinstance(source, Source):
+        card, to_fetch = source.card, 0
+        if isinstance(source.network, Foreign):
+            return card, to_fetch, source
+    elif bridge := bridge_of_name(os.fspath(source)):
+        runnable, to_fetch = bridge.describe(os.fspath(source))
+        return runnable.card, to_fetch, runnable
     else:
-        network = architectures.abstract(card.model, card.num_classes)
-        network.eval()
-        graphdef, shapes = nnx.split(network)
-        apply, params = Merged(graphdef), jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    size = card.preprocessing.image_size
+        card, to_fetch = describe(source)
+    network = architectures.abstract(card.model, card.num_classes)
+    network.eval()
+    graphdef, shapes = nnx.split(network)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return card, to_fetch, Source(card, UserFunction(Merged(graphdef), zeros))
+
+
+def _seconds_per_image(source: Source) -> float:
+    size = source.card.preprocessing.image_size
     images = np.zeros((BATCH, size, size, 3), np.uint8)
-    jax.block_until_ready(forward(apply, params, images, card.preprocessing))
+    jax.block_until_ready(source(images))
     started = time.perf_counter()
-    jax.block_until_ready(forward(apply, params, images, card.preprocessing))
+    jax.block_until_ready(source(images))
     return (time.perf_counter() - started) / BATCH

@@ -24,7 +24,7 @@ from leepjax.extraction import shards
 from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.table import read_table, write_table
-from leepjax.models.source import as_source
+from leepjax.models.as_source import as_source
 from leepjax.storage.sealed import write_sealed
 from leepjax.types import InputError, Outputs
 

@@ -19,10 +19,10 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.models import hub_weights, opening, weights
 from leepjax.models.architectures import ARCHITECTURES, build
+from leepjax.models.as_source import as_source
 from leepjax.models.opening import describe, load_source, named_sources, sets
 from leepjax.models.published import PAPER9, PUBLISHED
 from leepjax.models.sets import hub_sets
-from leepjax.models.source import as_source
 from leepjax.models.timm_config import read_config
 from leepjax.types import InputError
 

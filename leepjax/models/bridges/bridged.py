@@ -1,0 +1,123 @@
+"""What a bridge finds out about another library's model, and the identity of its weights and code."""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from leepjax.data.preprocessing import Preprocessing
+from leepjax.models.card import Card
+from leepjax.models.source import Network, Source
+from leepjax.storage.files import digest_stream
+from leepjax.types import InputError
+
+
+class Bridged(NamedTuple):
+    """Another library's model, as far as it describes itself; `as_source` takes what the user states instead."""
+
+    name: str
+    network: Network
+    num_classes: int
+    """0 for a model without a head"""
+    num_parameters: int
+    weights_hash: str
+    preprocessing: Preprocessing
+    classes: tuple[str, ...] = ()
+    licence: str = ""
+    origin: str = ""
+
+
+def source_of(bridged: Bridged, **stated: Any) -> Source:
+    """The source of a bridged model; `stated` are fields of its card."""
+    fields: dict[str, Any] = {
+        "name": bridged.name,
+        "num_classes": bridged.num_classes,
+        "preprocessing": bridged.preprocessing,
+        "num_parameters": bridged.num_parameters,
+        "weights_hash": bridged.weights_hash,
+        "classes": bridged.classes,
+        "licence": bridged.licence,
+        "origin": bridged.origin,
+    } | stated
+    return Source(Card(model=fields["name"], **fields), bridged.network)
+
+
+def required(preprocessing: Preprocessing | None, name: str) -> Preprocessing:
+    """The preprocessing of a model that doesn't describe it.
+
+    Raises:
+        InputError: when it isn't given.
+    """
+    if preprocessing is None:
+        raise InputError(
+            f"as_source: expected the preprocessing that {name} was trained with, got none; pass "
+            "preprocessing=leepjax.Preprocessing(image_size=…, mean=…, std=…)."
+        )
+    return preprocessing
+
+
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "keras", "flax", "equinox")
+"""Packages whose code is known by its version."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+def digest_of(text: str, arrays: Iterable[np.ndarray]) -> str:
+    """The digest of a model's description and weights. Addresses in memory, which differ by run, don't count."""
+
+    def parts():
+        yield _ADDRESS.sub("", text).encode()
+        for array in arrays:
+            yield f"{array.shape} {array.dtype}".encode()
+            yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+    return digest_stream(parts())
+
+
+def digest_of_tree(text: str, tree: Any) -> str:
+    """The digest of a model's description and its weights, a pytree of arrays."""
+    leaves, structure = jax.tree.flatten(tree)
+    return digest_of(f"{text} {structure}", (np.asarray(leaf) for leaf in leaves))
+
+
+def code_of(classes: Iterable[type]) -> str:
+    """The code of classes: the version of a library that is bridged, and the source of any other class."""
+    return "\n".join(sorted({_code(each) for each in classes}))
+
+
+def _code(kind: type) -> str:
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    package = kind.__module__.partition(".")[0]
+    if package in LIBRARIES:
+        return f"{name} {getattr(sys.modules.get(package), '__version__', '')}"
+    try:
+        return f"{name} {inspect.getsource(kind)}"
+    except (OSError, TypeError):  # defined in an interactive session
+        return name
+
+
+def settings_of(attributes: Mapping[str, Any]) -> str:
+    """The plain values among an object's attributes: numbers, text, and functions by name."""
+    return repr([(name, text) for name, value in sorted(attributes.items()) if (text := _setting(value)) is not None])
+
+
+def _setting(value: Any) -> str | None:
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return repr([_setting(each) for each in value])
+    return getattr(value, "__qualname__", None)
+
+
+def inference_arguments(call: Any) -> dict[str, bool]:
+    """The arguments that make a call of a network inference, of those that it takes."""
+    try:
+        parameters = inspect.signature(call).parameters
+    except (TypeError, ValueError):
+        return {}
+    wanted = {"train": False, "training": False, "is_training": False, "deterministic": True}
+    return {name: value for name, value in wanted.items() if name in parameters}

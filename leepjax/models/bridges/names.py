@@ -1,0 +1,27 @@
+"""Names of sources that another library opens: a prefix for each."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from leepjax.models.source import Source
+
+
+class Bridge(NamedTuple):
+    """How sources of a prefix are opened."""
+
+    open: Callable[[str], Source]
+    describe: Callable[[str], tuple[Source, int | None]]
+    """A source of the same cost, without its weights where they must be downloaded, and the bytes to download."""
+
+
+def bridge_of_name(name: str) -> Bridge | None:
+    """The bridge that opens a name; None for names without one of its prefixes."""
+    if name.startswith("timm:"):
+        from leepjax.models.bridges.timm_names import describe_timm_name, open_timm
+
+        return Bridge(open_timm, describe_timm_name)
+    if name.startswith("transformers:"):
+        from leepjax.models.bridges.transformers_names import describe_transformers, open_transformers
+
+        return Bridge(open_transformers, describe_transformers)
+    return None
