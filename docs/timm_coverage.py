@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "making")]
 
-from timm_checkpoints import checkpoints, refusal
+from timm_checkpoints import checkpoints, refusal  # noqa: E402
 
 PAGE = ROOT / "docs" / "models.md"
 START, END = "<!-- timm's table: written by docs/timm_coverage.py -->", "<!-- end of timm's table -->"

@@ -24,6 +24,12 @@ TABLES: dict[str, Table] = {
         | {"PyTorch / bare": ratio("pytorch_over_bare"), "decoding / bare": number("decoding_over_bare")}
         | {"GFLOP/s": ratio("gigaflops_a_second"), "of a matmul": number("gigaflops_a_second_of_a_matmul")},
     ),
+    "families": (
+        "families",
+        {"architecture": number("architecture", ""), "pixels": number("pixels"), "batch": number("batch_size")}
+        | {"parameters": number("parameters"), "images/s": ratio("images_a_second")}
+        | {"PyTorch / leepjax": ratio("pytorch_over_leepjax"), "compiling, s": number("seconds_compiling", ".1f")},
+    ),
     "precision": (
         "precision",
         {"what": number("case", ""), "measure": number("measure", ""), "largest change": number("largest_change", "g")}

@@ -6,7 +6,6 @@ python benchmarks --size full extraction
 """
 
 import os
-import subprocess
 from io import BytesIO
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from flax import nnx
 from measuring import all_quartiles, compiled, quartiles, report, size, timings
 from PIL import Image
+from torch_forward import Torch
 
 from leepjax.data.iterable import from_iterable
 from leepjax.data.preprocessing import Preprocessing
@@ -96,37 +96,6 @@ def matmul_rate() -> float:
     product = compiled(jnp.matmul, a, a)
     seconds = timings({"matmul": lambda: product(a, a)}, 5)["matmul"]
     return 2 * 2048**3 / float(np.median(seconds))
-
-
-class Torch:
-    """PyTorch's eager forward pass of the same architecture in a process of its own, a batch whenever it is asked."""
-
-    CODE = """
-import sys, time, timm, torch
-model, pixels, batch_size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-network = timm.create_model(model).eval()
-images = torch.rand(batch_size, 3, pixels, pixels)
-with torch.no_grad():
-    for line in sys.stdin:
-        for _ in range(int(line)):
-            network(images)
-        print("done", flush=True)
-"""
-
-    def __init__(self, model: str, pixels: int, batch_size: int):
-        command = [os.environ["TORCH_PYTHON"], "-c", self.CODE, model, str(pixels), str(batch_size)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __call__(self, batches: int) -> None:
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(f"{batches}\n")
-        self.process.stdin.flush()
-        if not self.process.stdout.readline():
-            raise ChildProcessError("PyTorch's process ended; see its message above.")
-
-    def close(self) -> None:
-        self.process.communicate()
 
 
 def main() -> None:
