@@ -37,7 +37,7 @@ def conv(
     """
     padding = size // 2 if padding is None else padding
     if groups == inputs and outputs % inputs == 0:
-        convolve = _depthwise
+        convolve = depthwise
     elif groups == 1 and size == stride and padding == 0 and not same:
         convolve = _disjoint
     else:
@@ -130,7 +130,7 @@ def _parts(x: jax.Array, kernel: jax.Array, *, groups: int, **options: Any) -> j
     )
 
 
-def _depthwise(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
+def depthwise(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
     """A depthwise convolution; with XLA's own on a CPU, MobileNets take 4 to 5 times as long."""
     library = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
     return lax.platform_dependent(
