@@ -145,6 +145,8 @@ CASES = {
     ),
 }
 
+TRAINED = ("test", "mobilenetv3")
+
 
 def timm_network(case: Case) -> Any:
     """The network of a case in timm, whose architectures don't take strings."""
