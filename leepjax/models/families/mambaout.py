@@ -132,7 +132,7 @@ class MambaOut(VisionNetwork):
                 yield f"stages.{number}.blocks.{index}", x
 
     def features(self, x: jax.Array) -> jax.Array:
-        hidden = self.head["pre_logits"]
+        hidden: Any = self.head["pre_logits"]
         x = activation("gelu")(hidden["fc"](self.head["norm"](global_pool(x, self.pool))))
         return hidden["norm"](x) if "norm" in hidden else x
 
