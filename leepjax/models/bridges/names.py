@@ -24,4 +24,12 @@ def bridge_of_name(name: str) -> Bridge | None:
         from leepjax.models.bridges.transformers_names import describe_transformers, open_transformers
 
         return Bridge(open_transformers, describe_transformers)
+    if name.startswith("onnx:"):
+        from leepjax.models.bridges.onnx_files import open_onnx
+
+        return _of_file(open_onnx)
     return None
+
+
+def _of_file(open_file: Callable[[str], Source]) -> Bridge:
+    return Bridge(open_file, lambda name: (open_file(name), 0))

@@ -1,0 +1,129 @@
+"""``onnx:model.onnx``: a network in an ONNX file, computed by ONNX Runtime."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from leepjax.data.preprocessing import Preprocessing
+from leepjax.models.bridges.bridged import Bridged
+from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
+from leepjax.models.bridges.heads import AUTO, Call, find_head, probe_images
+from leepjax.models.bridges.libraries import library
+from leepjax.models.bridges.onnx_graph import OnnxInput, image_input, last_linear, with_outputs
+from leepjax.models.source import HostNetwork, Source
+from leepjax.storage.files import digest
+from leepjax.types import DType, InputError, Outputs
+
+PREFIX = "onnx:"
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNetwork(HostNetwork):
+    """A serialised graph, and the names of its features and logits."""
+
+    name: str
+    content: bytes
+    images: OnnxInput
+    outputs: tuple[str, ...]
+    """Features and logits, or features alone"""
+    num_bytes: int
+    """Of its weights"""
+    kind: str = "an ONNX file"
+
+    def __reduce__(self):
+        return OnnxNetwork, (self.name, self.content, self.images, self.outputs, self.num_bytes)
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.num_bytes
+
+    @cached_property
+    def _session(self) -> Any:
+        runtime = library(self.name, "onnxruntime", "onnx")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        return runtime.InferenceSession(self.content, options, providers=runtime.get_available_providers())
+
+    def compute(self, images: jax.Array, dtype: DType) -> Outputs:
+        if dtype != "float32":
+            raise InputError(f"{self.name}: expected dtype float32 for an ONNX file, got {dtype}; leave dtype out.")
+        arrays = [array.astype(np.float32) for array in self.run(np.asarray(images), self.outputs)]
+        features = arrays[0]
+        return Outputs(features, arrays[1] if len(arrays) > 1 else features[:, :0])
+
+    def run(self, images: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarray]:
+        """Values of the graph for images [n s s 3] float32, in batches of the graph's size if it is fixed."""
+        given = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self.images.channels_first else images
+        given = given.astype(_DTYPES.get(self._session.get_inputs()[0].type, np.float32))
+        size = self.images.shape[0] or len(given)
+        parts = []
+        for start in range(0, len(given), size):
+            part = given[start : start + size]
+            padded = np.pad(part, ((0, size - len(part)), (0, 0), (0, 0), (0, 0)))
+            parts.append([array[: len(part)] for array in self._session.run(outputs, {self.images.name: padded})])
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+_DTYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
+
+
+def open_onnx(name: str) -> Source:
+    """Open a network of images in an ONNX file. ``model.json`` beside it may state its preprocessing and classes.
+
+    Raises:
+        InputError: without the libraries, for another file, or when the output isn't that of the last linear layer.
+    """
+    path = file_of(name, PREFIX)
+    stated = read_stated(path)
+    return source_of_file(name, _bridged(name, path, stated.preprocessing), stated)
+
+
+def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Bridged:
+    onnx = library(name, "onnx", "onnx")
+    try:
+        model = onnx.load(path)  # with the weights that it keeps in files of their own
+    except Exception as error:  # protobuf's own
+        raise InputError(f"{name}: expected an ONNX file, got {type(error).__name__}; export it anew.") from error
+    images, head, output = image_input(name, model.graph), last_linear(model.graph), model.graph.output[0].name
+    tensors = model.graph.initializer
+    weights_hash = digest(model.SerializeToString())
+    network = OnnxNetwork(
+        name,
+        with_outputs(onnx, model, tuple(head) if head else ()),
+        images,
+        tuple(head) if head else (output,),
+        sum(onnx.numpy_helper.to_array(tensor).nbytes for tensor in tensors),
+    )
+    size = images.image_size or 224
+    if preprocessing is None:
+        preprocessing = assumed(path, Preprocessing(image_size=size, crop=0.875, mean=MEAN, std=STD), "ImageNet's")
+    if images.image_size not in (None, preprocessing.image_size):
+        raise InputError(
+            f"{name}: expected image_size {size}, which the graph takes, got {preprocessing.image_size}; correct the "
+            "preprocessing in the JSON file beside it."
+        )
+    num_classes = _checked(network, head, output, preprocessing.image_size)
+    if not num_classes:
+        network = replace(network, outputs=(output,))
+    num_parameters = sum(int(np.prod(tensor.dims)) for tensor in tensors)
+    return Bridged(name, network, num_classes, num_parameters, weights_hash, preprocessing)
+
+
+def _checked(network: OnnxNetwork, head: Any, output: str, image_size: int) -> int:
+    """The number of classes, 0 without a head, after a probe."""
+    probe = probe_images(image_size)
+    try:
+        values = network.run(probe, (output, *(head or ())))
+    except InputError:
+        raise
+    except Exception as error:  # ONNX Runtime's own
+        first = str(error).partition("\n")[0]
+        raise InputError(
+            f"{network.name}: expected a graph that ONNX Runtime computes, got {first}; export it anew."
+        ) from None
+    calls = [Call(head.logits, *values[1:])] if head else []
+    return values[0].shape[1] if find_head(network.name, calls, values[0], AUTO) else 0

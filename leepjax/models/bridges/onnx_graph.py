@@ -1,0 +1,84 @@
+"""Find the image input and the head in a graph of ONNX, and make the head's input and output outputs of the graph."""
+
+from typing import Any, NamedTuple
+
+from leepjax.types import InputError
+
+
+class OnnxInput(NamedTuple):
+    """The graph's input for images."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    """None where a dimension isn't fixed"""
+
+    @property
+    def channels_first(self) -> bool:
+        return self.shape[1] == 3
+
+    @property
+    def image_size(self) -> int | None:
+        return self.shape[2]
+
+
+class OnnxHead(NamedTuple):
+    """Names of the values around the last linear layer."""
+
+    features: str
+    logits: str
+
+
+def image_input(name: str, graph: Any) -> OnnxInput:
+    """The input of a graph.
+
+    Raises:
+        InputError: unless it is one batch of square RGB images.
+    """
+    held = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in held]
+    shapes = [
+        tuple(dim.dim_value or None for dim in value.type.tensor_type.shape.dim)  # 0 where it has a name or none
+        for value in inputs
+    ]
+    if len(inputs) == 1 and len(shapes[0]) == 4 and 3 in (shapes[0][1], shapes[0][3]):
+        found = OnnxInput(inputs[0].name, shapes[0])
+        sides = found.shape[2:] if found.channels_first else found.shape[1:3]
+        if sides[0] == sides[1]:
+            return OnnxInput(found.name, found.shape)
+    raise InputError(
+        f"{name}: expected one input of square RGB images [n 3 s s] or [n s s 3], got shapes {shapes}; export the "
+        "network alone."
+    )
+
+
+def last_linear(graph: Any) -> OnnxHead | None:
+    """The last Gemm or MatMul with constant weights, and the addition of its bias; None if there is none."""
+    constant = _constants(graph)
+    linear = [
+        node
+        for node in graph.node
+        if node.op_type in ("Gemm", "MatMul") and node.input[1] in constant and node.input[0] not in constant
+    ]
+    if not linear:
+        return None
+    features, logits = linear[-1].input[0], linear[-1].output[0]
+    for node in graph.node:
+        if node.op_type == "Add" and logits in node.input and {*node.input} - {logits} <= constant:
+            logits = node.output[0]
+    return OnnxHead(features, logits)
+
+
+def _constants(graph: Any) -> set[str]:
+    """Names of the values that don't depend on the input."""
+    constant = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if {*node.input} <= constant | {""}:
+            constant |= set(node.output)
+    return constant
+
+
+def with_outputs(onnx: Any, model: Any, names: tuple[str, ...]) -> bytes:
+    """The serialised model, of which these values are outputs too."""
+    known = {value.name for value in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
+    return model.SerializeToString()
