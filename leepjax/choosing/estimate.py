@@ -6,12 +6,16 @@ from leepjax.choosing.budget import read_budget
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.words import duration
 from leepjax.data.target import Target
+from leepjax.models.tapped import AS_IT_IS, Layers
 from leepjax.opening.sources import AnySource
 from leepjax.ranking.estimate import Estimate, estimate
 
 
 def estimate_race(
-    target: Target, sources: Sequence[AnySource] | AnySource | None, budget: float | str | None
+    target: Target,
+    sources: Sequence[AnySource] | AnySource | None,
+    budget: float | str | None,
+    layers: Layers = AS_IT_IS,
 ) -> tuple[Estimate, str]:
     """What each source costs, as `leepjax.ranking.estimate.estimate` has it, and the costs of the race in words.
 
@@ -20,7 +24,7 @@ def estimate_race(
     """
     allowed = read_budget(budget)
     images = len(target) + len(target.test or ())
-    found = estimate(images, sources)
+    found = estimate(images, sources, layers)
     rows = found.rows
     first, *_ = Rules().sizes(len(target), len(target.classes))
     everything = sum(row["seconds for the images"] for row in rows)

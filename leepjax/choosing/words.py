@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+from leepjax.models.tap_names import selection
 from leepjax.tables import some
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def sentences(choice: "Choice") -> list[str]:
     return [
         _take(choice),
         *_expected(choice),
+        *_selected(choice),
         _cost(choice),
         _change(choice),
     ]
@@ -81,6 +83,18 @@ def _expected(choice: "Choice") -> list[str]:
     low, high = choice.interval
     where = f" (on {choice.judged[0].num_examples:,} test images)" if choice.num_test else ""
     return [f"Expected {name} of a new head: {choice.value:.3f} [{low:.3f}, {high:.3f}]{where}."]
+
+
+def _selected(choice: "Choice") -> list[str]:
+    """That the best of many layers was selected."""
+    first = choice.race.looks[0].standings
+    among = selection(each.source for each in first)
+    if not among:
+        return []
+    return [
+        f"Selected among {among}: the best of many owes part of its result to chance, so expect a little less on new "
+        "images. The race divided its error probability among all of them."
+    ]
 
 
 def _cost(choice: "Choice") -> str:

@@ -1,15 +1,19 @@
 """Sources, models of the hub, measures and targets as rows for ``leepjax ls``."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from leepjax.data.readers import EMBEDDED
 from leepjax.measures import FURTHER, MEASURES
 from leepjax.models.hub_listing import hub_models, read_filter
-from leepjax.models.opening import load_source, plugins, shipped_sources
+from leepjax.models.opening import describe, load_source, plugins, shipped_sources
 from leepjax.models.opening import sets as all_sets
 from leepjax.models.published import PUBLISHED
 from leepjax.models.sets import hub_sets
+from leepjax.models.source import Source, WeightsFile
+from leepjax.models.tapped import blocks_of_source
 from leepjax.tables import Row
+from leepjax.types import InputError
 
 
 def sources() -> list[Row]:
@@ -46,6 +50,25 @@ def sets() -> list[Row]:
         {"set": name, "source": source, "why": reasons.get(name, {}).get(source, "–")}
         for name, members in all_sets().items()
         for source in members
+    ]
+
+
+def blocks(source: str | None) -> list[Row]:
+    """The blocks of a source's network, the first one first, with the size of what they compute for one image.
+
+    Raises:
+        InputError: for no source, or one whose layers have no names.
+    """
+    if source is None:
+        raise InputError("ls: expected a source after blocks, got none; name one, as in leepjax ls blocks resnet18.")
+    card, _ = describe(source)
+    opened = (
+        load_source(source) if source in plugins() else Source(card, WeightsFile(card.model, card.num_classes, Path()))
+    )
+    return [
+        {"block": name, "kind": "map" if len(x.shape) == 4 else "tokens", "size": " × ".join(map(str, x.shape[1:-1]))}
+        | {"features": x.shape[-1]}
+        for name, x in blocks_of_source(opened).items()
     ]
 
 

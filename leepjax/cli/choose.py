@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import Read, SourceOptions, cache_compilations, command_line, sources_of
+from leepjax.cli.options import Read, SourceOptions, cache_compilations, command_line, names_of, sources_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
@@ -101,10 +101,12 @@ def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
 
 def _estimate(target: str, options: ChoosingOptions, reading: Reading, format: Format) -> None:
     from leepjax.choosing.estimate import estimate_race
+    from leepjax.models.tapped import read_layers
     from leepjax.opening.settings import open_with_test
     from leepjax.tables import render
 
+    layers = read_layers("choose", names_of(options.features), names_of(options.pooling))
     opened = open_with_test("choose", target, options, reading)
-    found, title = estimate_race(opened, sources_of(options.sources), options.budget)
+    found, title = estimate_race(opened, sources_of(options.sources), options.budget, layers)
     print(render(found.rows, format, title))  # noqa: T201
     exit_for_failed("choose", found.failed)

@@ -1,25 +1,29 @@
-"""``leepjax ls``: list sources, sets of them, models of the hub, measures and targets."""
+"""``leepjax ls``: list sources, sets of them, models of the hub, blocks of a source, measures and targets."""
 
 from typing import Literal
 
 from leepjax.cli.options import names_of
 from leepjax.tables import Format
+from leepjax.types import InputError
 
 
 def list_(
-    what: Literal["sources", "sets", "hub", "measures", "targets"],
+    what: Literal["sources", "sets", "hub", "blocks", "measures", "targets"],
+    source: str | None = None,
     /,
     *,
     filter: str | None = None,
     format: Format = "table",
 ) -> None:
-    """List sources, sets of them, models of the Hugging Face Hub, measures or targets.
+    """List sources, sets of them, models of the Hugging Face Hub, the blocks of a source, measures or targets.
 
     Parameters
     ----------
     what
-        Sources with their model cards, sets of sources, models of the hub whose architecture leepjax has, measures, or
-        kinds of targets.
+        Sources with their model cards, sets of sources, models of the hub whose architecture leepjax has, blocks of a
+        source as rank --features takes them, measures, or kinds of targets.
+    source
+        Of blocks: the source, as for rank.
     filter
         Conditions separated by commas: parameters<5e6, licence=Apache*, name~vit, task!=..., or text within any column.
     format
@@ -29,5 +33,11 @@ def list_(
     from leepjax.tables import render, select
 
     conditions = names_of(filter) or []
-    rows = catalogue.hub(conditions) if what == "hub" else select(getattr(catalogue, what)(), conditions)
+    if source is not None and what != "blocks":
+        raise InputError(f"ls: expected a source for blocks alone, got {source!r} for {what}; leave it out.")
+    if what == "hub":
+        rows = catalogue.hub(conditions)
+    else:
+        listed = catalogue.blocks(source) if what == "blocks" else getattr(catalogue, what)()
+        rows = select(listed, conditions)
     print(render(rows, format))  # noqa: T201

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import RankingOptions, Read, cache_compilations, sources_of
+from leepjax.cli.options import RankingOptions, Read, cache_compilations, names_of, sources_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures, print_rankings, printed_at_interrupt, write_page
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -50,12 +50,14 @@ def rank(
 
 
 def _estimate(target: str, options: RankingOptions, reading: Reading, format: Format) -> None:
+    from leepjax.models.tapped import read_layers
     from leepjax.opening.settings import open_with_test
     from leepjax.ranking.estimate import estimate
     from leepjax.tables import render
 
+    layers = read_layers("rank", names_of(options.features), names_of(options.pooling))
     opened = open_with_test("rank", target, options, reading)
     num_examples = len(opened) + len(opened.test or ())
-    found = estimate(num_examples, sources_of(options.sources))
+    found = estimate(num_examples, sources_of(options.sources), layers)
     print(render(found.rows, format, f"Estimated time for {num_examples} images: {found.total()}"))  # noqa: T201
     exit_for_failed("rank", found.failed)

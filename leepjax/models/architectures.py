@@ -42,7 +42,8 @@ from leepjax.models.families import (
     xcit,
 )
 from leepjax.models.layers import POOLS
-from leepjax.models.taps import Tap, TappedNetwork, split_tap
+from leepjax.models.tap_names import Tap, split_tap
+from leepjax.models.taps import TappedNetwork
 from leepjax.types import unknown_name
 
 ARCHITECTURES: Mapping[str, partial[Any]] = {

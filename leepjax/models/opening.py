@@ -17,8 +17,8 @@ from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.sets import hub_sets
 from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
+from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import at_tap, card_at
-from leepjax.models.taps import Tap, split_tap
 from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import jax
@@ -16,7 +17,8 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Apply, Source, WeightsFile, applied
-from leepjax.models.taps import Tap, TappedNetwork, blocks_of, check_tap, outputs_at, unknown_layer
+from leepjax.models.tap_names import Tap
+from leepjax.models.taps import TappedNetwork, blocks_of, check_tap, outputs_at, unknown_layer
 from leepjax.types import DType, InputError, Outputs, Pooling, unknown_name
 
 LAST, ALL = "last", "all-blocks"
@@ -35,9 +37,7 @@ class Layers(NamedTuple):
 AS_IT_IS = Layers()
 
 
-def read_layers(
-    caller: str, features: str | Sequence[str] | None, pooling: Pooling | Sequence[Pooling] | None
-) -> Layers:
+def read_layers(caller: str, features: str | Sequence[str] | None, pooling: str | Sequence[str] | None) -> Layers:
     """Layers as a caller names them: one name or several.
 
     Raises:
@@ -144,6 +144,21 @@ def candidates_of(source: Source, layers: Layers) -> list[Source]:
         source if tap is None else Source(card_at(source.card, tap), Tapped(source, tap), source.dtype)
         for tap in dict.fromkeys(taps)
     ]
+
+
+def deepest_of(card: Card, layers: Layers) -> Card:
+    """The card of the layer where the pass for these layers of a source ends; its weights aren't read.
+
+    Raises:
+        InputError: as `candidates_of`.
+    """
+    source = Source(card, WeightsFile(card.model, card.num_classes, Path()))
+    found = candidates_of(source, layers)
+    taps = {tap: each for each in found if (tap := tap_of(each))}
+    if len(taps) < len(found):  # the source itself, whose pass has no end before its head
+        return card
+    blocks = list(blocks_of_source(source))
+    return taps[max(taps, key=lambda tap: blocks.index(tap.block))].card
 
 
 def _matching(source: str, pattern: str, names: list[str]) -> list[str]:

@@ -1,15 +1,15 @@
 """Taps: features from a block inside a network, pooled to one vector for each image."""
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.network import VisionNetwork
+from leepjax.models.tap_names import Tap
 from leepjax.tables import some
 from leepjax.types import InputError, Outputs, Pooling
 
@@ -18,30 +18,6 @@ GEM_POWER, GEM_EPSILON = 3, 1e-6
 with No Human Annotation*, TPAMI 2019, with the exponent that its networks start from."""
 
 _OTHERS = "cls, mean, max or gem"
-_WRITTEN = re.compile(rf"(.+)@([^@/:]+):({'|'.join(get_args(Pooling))})")
-
-
-class Tap(NamedTuple):
-    """Where features leave a network, and how they are pooled; ``str`` gives ``blocks.9:mean``."""
-
-    block: str
-    """A name that the network's `trunk` yields."""
-    pooling: Pooling
-
-    def __str__(self) -> str:
-        return f"{self.block}:{self.pooling}"
-
-
-def split_tap(name: str) -> tuple[str, Tap | None]:
-    """Split the name of an architecture or source from that of a tap, if it ends with one.
-
-    >>> split_tap("resnet18@layer3.1:mean")
-    ('resnet18', Tap(block='layer3.1', pooling='mean'))
-    >>> split_tap("resnet18:max")
-    ('resnet18:max', None)
-    """
-    written = _WRITTEN.fullmatch(name)
-    return (written[1], Tap(written[2], written[3])) if written else (name, None)  # type: ignore[arg-type]
 
 
 def pool(x: jax.Array, pooling: Pooling, prefix_tokens: int) -> jax.Array:

@@ -79,7 +79,8 @@ def open_each(
         except NOT_OF_A_SOURCE:
             raise
         except Exception as error:
-            failed.append(Failed(valid_unicode(str(each)), error))
+            name = each.name if isinstance(each, Source) else valid_unicode(str(each))
+            failed.append(Failed(name, error))
     return Opened(_distinguished(caller, opened), failed)
 
 

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from leepjax.agreement.correlation import significance_note
+from leepjax.models.tap_names import selection
 from leepjax.tables import some
 from leepjax.types import METRICS
 
@@ -158,11 +159,17 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     missing = [source for source in ranking.sources if verified and source not in ranking.accuracies]
     if missing:
         found.append(f"Not verified, and so behind the others: {some(missing)}.")
+    if among := selection(ranking.sources):
+        found.append(
+            f"Selected among {among}: the best of many owes part of its result to chance, so expect a little less on "
+            f"new images. {'P(best) takes' if verified else 'The leaders take'} all of them into account; an interval "
+            "is that of one candidate."
+        )
     undefined = [measure for measure in ranking.measures if _lacks_some(ranking, measure)]
     if undefined:
         found.append(
             f"– stands where a measure is undefined for a source ({some(undefined)}); those that read class "
-            "probabilities are undefined for sources without a head."
+            "probabilities are undefined for sources without a head, as layers are."
         )
     if ranking.dominated_by:
         found.append(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from flax import nnx
 
@@ -15,6 +16,7 @@ from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card
 from leepjax.models.opening import describe, find_source, load_source, plugins
 from leepjax.models.source import Foreign, Merged, Source, UserFunction
+from leepjax.models.tapped import AS_IT_IS, Layers, candidates_of, deepest_of
 from leepjax.opening.sources import SENTENCES, AnySource, Failed, chosen_sources, raise_for_all
 from leepjax.printable import valid_unicode
 from leepjax.tables import Row
@@ -39,7 +41,7 @@ class Estimate(NamedTuple):
         )
 
 
-def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None) -> Estimate:
+def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None, layers: Layers = AS_IT_IS) -> Estimate:
     """A row per source: its parameters, the bytes still to be downloaded, and the seconds for the images here.
 
     Weights aren't downloaded: the hub states the sizes of its files, and the architecture is timed with zeros in place
@@ -49,6 +51,7 @@ def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None)
     Args:
         num_examples: the number of images.
         sources: as in `rank`.
+        layers: of each source; its one pass ends at the deepest of them.
 
     Raises:
         InputError: for an unknown name, or if no source can be opened.
@@ -59,7 +62,7 @@ def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None)
         _ = isinstance(each, Source) or find_source(each)  # raises for an unknown name
     for each in chosen:
         try:
-            rows.append(_row(each, num_examples))
+            rows.append(_row(each, num_examples, layers))
         except SENTENCES as error:
             failed.append(Failed(valid_unicode(str(each)), error))
     if not rows:
@@ -67,8 +70,8 @@ def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None)
     return Estimate(rows, failed)
 
 
-def _row(source: AnySource, num_examples: int) -> Row:
-    card, to_fetch, runnable = _without_weights(source)
+def _row(source: AnySource, num_examples: int, layers: Layers) -> Row:
+    card, to_fetch, runnable = _without_weights(source, layers)
     if to_fetch is None:  # no hub answers: assume float32, in which most weights are published
         to_fetch = 4 * card.num_parameters
     seconds = _seconds_per_image(runnable) * num_examples
@@ -82,19 +85,22 @@ def _row(source: AnySource, num_examples: int) -> Row:
     }
 
 
-def _without_weights(source: AnySource) -> tuple[Card, int | None, Source]:
+def _without_weights(source: AnySource, layers: Layers) -> tuple[Card, int | None, Source]:
     """The card of a source, the bytes to download, and a source of equal cost: with zeros or random weights."""
     if isinstance(source, str) and source in plugins():
         source = load_source(source)
     if isinstance(source, Source):
         card, to_fetch = source.card, 0
         if isinstance(source.network, Foreign):
+            candidates_of(source, layers)  # raises where the layers have no names
             return card, to_fetch, source
     elif bridge := bridge_of_name(os.fspath(source)):
         runnable, to_fetch = bridge.describe(os.fspath(source))
+        candidates_of(runnable, layers)
         return runnable.card, to_fetch, runnable
     else:
         card, to_fetch = describe(source)
+    card = msgspec.structs.replace(deepest_of(card, layers), name=card.name)
     network = architectures.abstract(card.model, card.num_classes)
     network.eval()
     graphdef, shapes = nnx.split(network)

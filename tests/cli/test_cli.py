@@ -140,7 +140,7 @@ def test_completion_is_installed_for_each_shell_and_completes(run, monkeypatch, 
     if shell in COMPLETES and shutil.which(shell):
         flags = ["-c", COMPLETES[shell], *(["bash"] if shell == "bash" else [])]
         done = subprocess.run([shell, *flags, tmp_path / script], capture_output=True, text=True, check=True)
-        assert set(done.stdout.split()) == {"sources", "sets", "hub", "measures", "targets"}
+        assert set(done.stdout.split()) == {"sources", "sets", "hub", "blocks", "measures", "targets"}
 
 
 def test_version(run):
@@ -171,6 +171,31 @@ def test_ls_as_a_table(run, what, name):
     code, out, err = run("ls", what)
     assert (code, err) == (0, "")
     assert any(line.split()[:1] == [name] for line in out.splitlines())
+
+
+def test_ls_lists_the_blocks_of_a_source(run):
+    code, out, err = run("ls", "blocks", "random", "--format", "json", "--filter", "features>=32")
+    assert (code, err) == (0, "")
+    rows = parse(out, "json")
+    assert [row["block"] for row in rows] == [f"layer{stage}.{block}" for stage in (2, 3) for block in range(3)]
+    assert rows[0] == {"block": "layer2.0", "kind": "map", "size": "16 × 16", "features": 32}
+    assert run("ls", "blocks")[::2] == (
+        2,
+        "leepjax: ls: expected a source after blocks, got none; name one, as in leepjax ls blocks resnet18.\n",
+    )
+    assert run("ls", "sources", "random")[2] == (
+        "leepjax: ls: expected a source for blocks alone, got 'random' for sources; leave it out.\n"
+    )
+
+
+def test_layers_are_named_in_options(run, tmp_path):
+    npz = tmp_path / "two.npz"
+    np.savez(npz, images=np.random.default_rng(0).integers(0, 256, (8, 8, 8)).astype(np.uint8), labels=np.arange(8) % 2)
+    options = ["--sources", "random", "--features", "layer1.0,layer1.[12]", "--pooling", "max", "--out", tmp_path / "t"]
+    code, out, _ = run("extract", npz, *options, "--format", "json")
+    assert code == 0
+    rows = [(row["source"], row["features"], row["classes"]) for row in parse(out, "json")]
+    assert rows == [(f"random@layer1.{i}:max", 16, 0) for i in range(3)]
 
 
 @pytest.fixture

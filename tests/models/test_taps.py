@@ -10,6 +10,7 @@ from small_source import small_source
 from leepjax.models import architectures, weights
 from leepjax.models.opening import find_source, load_source
 from leepjax.models.source import forward
+from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import (
     Together,
     at_tap,
@@ -18,7 +19,7 @@ from leepjax.models.tapped import (
     forward_together,
     read_layers,
 )
-from leepjax.models.taps import GEM_EPSILON, Tap, split_tap
+from leepjax.models.taps import GEM_EPSILON
 from leepjax.types import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype(np.uint8)
