@@ -1,13 +1,19 @@
 """Vision transformers whose heads or positions aren't those of a plain one."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 from flax import nnx
 from recorded.random_state import uniform
+from timm_layout import torch_layout
 
 from leepjax.adapting.retrain import set_head
 from leepjax.models.families.vit import DistilledViT, ViT
+from leepjax.models.opening import load_source
+from leepjax.models.tokens import resample_grid
 from leepjax.transfer.head import Head
 from leepjax.types import InputError
 
@@ -27,6 +33,23 @@ def test_equal_heads_compute_what_one_computes_from_the_features(distilled):
     set_head(distilled, head)
     features, logits = distilled(jnp.asarray(uniform("images", (2, 16, 16, 3))))
     np.testing.assert_allclose(logits, head.logits(features), rtol=1e-5, atol=1e-5)
+
+
+def test_a_folder_without_a_head_opens_at_another_image_size(tmp_path):
+    """As those of DINO, with the positions of images of 16 pixels."""
+    network = ViT(0, **TINY, rngs=nnx.Rngs(0))
+    tensors = {name: value for name, value in torch_layout(network).items() if not name.startswith("head.")}
+    safetensors.numpy.save_file(tensors, tmp_path / "model.safetensors")
+    config = {"architecture": "vit_tiny_patch16_224", "model_args": {**TINY, "img_size": 24}, "num_classes": 0}
+    config["pretrained_cfg"] = {"input_size": [3, 24, 24]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    source = load_source(f"local-dir:{tmp_path}")
+    features, logits = source(np.zeros((2, 24, 24, 3), np.uint8))
+    assert (features.shape, logits.shape) == ((2, 16), (2, 0))
+    grid = np.asarray(network.pos_embed[0, 1:]).reshape(2, 2, 16)
+    opened = source.network.model().pos_embed[0]
+    np.testing.assert_array_equal(opened[0], network.pos_embed[0, 0])
+    np.testing.assert_allclose(opened[1:].reshape(3, 3, 16), resample_grid(grid, (3, 3)), atol=1e-6)
 
 
 def test_a_token_pool_needs_a_class_token():
