@@ -24,7 +24,8 @@ _TORCH_LEAF = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "r
 
 def save(model: nnx.Module, path: Path, dtype: type = np.float16) -> None:
     """Write the parameters and BatchNorm statistics of `model` to `path`, atomically."""
-    tensors = {name: np.asarray(leaf[...], dtype) for name, leaf in _leaves(model).items()}
+    # In order "C", because the format stores the bytes of an array as they lie in memory.
+    tensors = {name: np.asarray(leaf[...], dtype, order="C") for name, leaf in _leaves(model).items()}
     write_atomically(path, safetensors.numpy.save(tensors))
 
 

@@ -11,6 +11,7 @@ from recorded.random_state import uniform
 from timm_layout import torch_layout
 
 from leepjax.adapting.retrain import set_head
+from leepjax.models import weights
 from leepjax.models.families.vit import DistilledViT, ViT
 from leepjax.models.opening import load_source
 from leepjax.models.tokens import resample_grid
@@ -55,3 +56,13 @@ def test_a_folder_without_a_head_opens_at_another_image_size(tmp_path):
 def test_a_token_pool_needs_a_class_token():
     with pytest.raises(InputError, match="ViT: expected a pool of patches without class_token, got 'token'; choose"):
         ViT(3, class_token=False, rngs=nnx.Rngs(0))
+
+
+def test_weights_of_pytorchs_layout_are_saved_as_they_were_loaded(tmp_path):
+    """Kernels are transposed views of the arrays of a file, until a network is trained."""
+    network = ViT(3, **TINY, rngs=nnx.Rngs(0))
+    opened, reopened = (nnx.eval_shape(lambda: ViT(3, **TINY, rngs=nnx.Rngs(0))) for _ in range(2))
+    weights.load_torch(opened, torch_layout(network))
+    weights.save(opened, tmp_path / "saved.safetensors", np.float32)
+    weights.load(reopened, tmp_path / "saved.safetensors")
+    np.testing.assert_array_equal(reopened.blocks[0].mlp.fc1.kernel[...], network.blocks[0].mlp.fc1.kernel[...])
