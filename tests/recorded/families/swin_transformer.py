@@ -5,7 +5,7 @@ from recorded.families import Case
 _SMALL = {"embed_dim": 12, "depths": [2, 2], "num_heads": [2, 3], "window_size": 4}
 
 CASES = {
-    "divided": Case("swin_tiny_patch4_window7_224", (64, 64), _SMALL | {"img_size": 64}),
+    "divided": Case("swin_tiny_patch4_window7_224", (64, 64), _SMALL | {"img_size": 64, "drop_path_rate": 0.0}),
     "padded": Case(
         "swin_tiny_patch4_window7_224",
         (36, 52),
@@ -19,3 +19,5 @@ CASES = {
         | {"always_partition": True, "global_pool": "max"},
     ),
 }
+
+TRAINED = ("divided",)
