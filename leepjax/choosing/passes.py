@@ -1,6 +1,7 @@
 """Images passed through sources, part by part: the evidence of a race on real sources."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -263,7 +264,7 @@ class Passes:
 
     def _size(self, source: int) -> tuple[int, str]:
         card = self.sources[source].card
-        return card.num_parameters * card.preprocessing.image_size**2, card.name
+        return card.num_parameters * math.prod(card.preprocessing.size), card.name
 
 
 def identity_of(train: Target, test: Target | None, sources: Sequence[Source], *settings: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leepjax.data.readers import EMBEDDED
 from leepjax.measures import FURTHER, MEASURES
+from leepjax.models.card import Card
 from leepjax.models.hub_listing import hub_models, read_filter
 from leepjax.models.opening import describe, load_source, plugins, shipped_sources
 from leepjax.models.opening import sets as all_sets
@@ -27,7 +28,7 @@ def sources() -> list[Row]:
             "model": card.model,
             "trained on": card.data,
             "classes": card.num_classes,
-            "pixels": card.preprocessing.image_size,
+            "pixels": _pixels(card),
             "parameters": card.num_parameters,
             "accuracy": card.accuracy,
             "licence": card.licence or "–",
@@ -35,6 +36,12 @@ def sources() -> list[Row]:
         }
         for card, weights in cards
     ]
+
+
+def _pixels(card: Card) -> int | str:
+    """The side of square images, or height and width."""
+    height, width = card.preprocessing.size
+    return height if height == width else f"{height} × {width}"
 
 
 def hub(conditions: Sequence[str]) -> list[Row]:

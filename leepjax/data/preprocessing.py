@@ -1,7 +1,7 @@
-"""Resize and crop images to the square that a source expects, on the host (Pillow) or on a device (JAX)."""
+"""Resize and crop images to the size that a source expects, on the host (Pillow) or on a device (JAX)."""
 
 from functools import partial
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from PIL import Image
 
 from leepjax.types import InputError, unknown_name
 
-Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
-Mode = Literal["center", "squash"]
+Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+Mode = Literal["center", "squash", "border"]
 
 LARGEST_SIDE = 8192
 """Largest side, in pixels, to which images are resized."""
@@ -23,83 +23,134 @@ _PILLOW = {name: Image.Resampling[name.upper()] for name in get_args(Interpolati
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     """The preprocessing with which a source was trained; fields have the meaning of timm's ``pretrained_cfg``.
 
-    An image's short side is resized to ``⌊image_size / crop⌋`` (with antialiasing, as in Pillow), a square of side
-    ``image_size`` is cropped from its centre, and channels in [0, 1] are normalised by `mean` and `std`. With
-    ``mode="squash"`` both sides are resized to ``⌊image_size / crop⌋``, regardless of the aspect ratio.
+    ``image_size`` is the side of a square, or a height and a width. An image is resized (with antialiasing, as in
+    Pillow) to about ``⌊image_size / crop⌋``, ``image_size`` is cropped from its centre, and channels in [0, 1] are
+    normalised by `mean` and `std`. How it is resized, is `mode`:
+
+    - ``center``: with its aspect ratio, as small as it covers ``⌊image_size / crop⌋``: what protrudes is lost.
+    - ``squash``: to ``⌊image_size / crop⌋``, regardless of its aspect ratio.
+    - ``border``: with its aspect ratio, as large as fits into ``⌊image_size / crop⌋``; the rest has the colour `mean`.
+
+    With a `mean` and `std` of one channel, images are converted to grey first, as by Pillow.
     """
 
-    image_size: Annotated[int, msgspec.Meta(le=1 << 31)]
+    # Without limits: msgspec 0.23 takes the limit of a number for the length of a tuple beside it, and crashes.
+    image_size: int | tuple[int, int]
+    """Side of a square, or height and width."""
     crop: float = 1.0
-    """Fraction of the resized short side that the crop keeps, in (0, 1]."""
+    """Fraction of the resized side that the crop keeps, in (0, 1]."""
     interpolation: Interpolation = "bicubic"
     mode: Mode = "center"
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    """Of the three channels red, green and blue, or of one channel of grey."""
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
         for name, known in (("interpolation", Interpolation), ("mode", Mode)):
             if getattr(self, name) not in get_args(known):
                 raise unknown_name(f"preprocessing: {name}", getattr(self, name), get_args(known))
-        three = all(isinstance(each, tuple) and len(each) == 3 for each in (self.mean, self.std))
+        per_channel = all(isinstance(each, tuple) and len(each) == len(self.mean) for each in (self.mean, self.std))
         # These limits keep normalised pixels finite in float32 and bfloat16.
-        if not (three and all(abs(m) <= 1e6 for m in self.mean) and all(1e-6 <= s <= 1e6 for s in self.std)):
+        finite = per_channel and all(abs(m) <= 1e6 for m in self.mean) and all(1e-6 <= s <= 1e6 for s in self.std)
+        if not finite or len(self.mean) not in (1, 3):
             raise InputError(
-                "preprocessing: expected mean and std of three channels as tuples, |mean| <= 1e6, 1e-6 <= std <= 1e6, "
-                f"got {self.mean} and {self.std}; check the model's configuration."
+                "preprocessing: expected mean and std of three channels, or of one, as tuples, |mean| <= 1e6, "
+                f"1e-6 <= std <= 1e6, got {self.mean} and {self.std}; check the model's configuration."
             )
-        if self.image_size != int(self.image_size) or self.image_size < 1 or not 0 < self.crop <= 1:
+        if any(side != int(side) or side < 1 for side in self.size) or not 0 < self.crop <= 1:
             raise InputError(
                 f"preprocessing: expected image_size >= 1 and crop in (0, 1], got {self.image_size} and {self.crop}; "
                 "check the model's configuration."
             )
-        if self.image_size > LARGEST_SIDE * self.crop:
+        if max(self.size) > LARGEST_SIDE * self.crop:
             raise InputError(
                 f"preprocessing: expected images resized to at most {LARGEST_SIDE:,} pixels per side, got image_size "
                 f"{self.image_size} with crop {self.crop}; check the model's configuration."
             )
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.image_size if isinstance(self.image_size, tuple) else (self.image_size, self.image_size)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        return (*self.size, len(self.mean))
+
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The height and width to which an image of this height and width is resized, before the crop."""
-        scaled = int(self.image_size / self.crop)
+        rows, columns = (int(side / self.crop) for side in self.size)
         if self.mode == "squash":
-            return scaled, scaled
-        short, long = min(height, width), max(height, width)
-        long = int(scaled * long / short)
-        return (scaled, long) if height <= width else (long, scaled)
+            return rows, columns
+        if self.mode == "center" and rows == columns:  # torchvision's resize, which rounds down
+            short, long = min(height, width), max(height, width)
+            long = int(rows * long / short)
+            return (rows, long) if height <= width else (long, rows)
+        ratios = height / rows, width / columns  # timm's own resize
+        ratio = max(ratios) if self.mode == "border" else min(ratios)
+        return max(1, round(height / ratio)), max(1, round(width / ratio))
 
     def on_host(self, image: Image.Image) -> np.ndarray:
-        """Resize and crop an RGB image to uint8 [s s 3], by Pillow.
+        """Resize and crop an RGB image to uint8 [h w 3], or [h w 1] if the source takes grey ones, by Pillow.
 
         The width is resized before the height, as in Pillow before version 13, which chooses the order by the sizes.
         """
+        if len(self.mean) == 1:
+            image = image.convert("L")
         height, width = self.resized(image.height, image.width)
         for size in ((width, image.height), (width, height)):
             if size != image.size:
                 image = image.resize(size, _PILLOW[self.interpolation])
-        if (height, width) != (self.image_size, self.image_size):
-            top, left = self._corner(height, width)
-            image = image.crop((left, top, left + self.image_size, top + self.image_size))
-        return np.asarray(image)
+        (rows, above), (columns, left) = map(_placed, (height, width), self.size)
+        if (rows, columns) != (slice(0, height), slice(0, width)):
+            image = image.crop((columns.start, rows.start, columns.stop, rows.stop))
+        wanted = self.size[1], self.size[0]
+        if image.size != wanted:
+            canvas = Image.new(image.mode, wanted, self._border if len(self.mean) == 3 else self._border[0])
+            canvas.paste(image, (left, above))
+            image = canvas
+        return np.asarray(image).reshape(self.shape)
 
     @partial(jax.jit, static_argnums=0)
     def on_device(self, images: jax.Array) -> jax.Array:
-        """Resize and crop images uint8 [n h w 3] to uint8 [n s s 3], by JAX, with exactly the pixels of `on_host`.
+        """Resize and crop images uint8 [n h w 3] to uint8 [n h w c], by JAX, with exactly the pixels of `on_host`.
 
         It uses Pillow's integer weights, because ``jax.image`` rounds differently. Compiled once per size of images.
         """
+        if len(self.mean) == 1:
+            grey = jnp.tensordot(images.astype(jnp.int32), np.array(_GREY, np.int32), (3, 0)) + (1 << 15) >> 16
+            images = grey.astype(jnp.uint8)[..., None]
         height, width = self.resized(*images.shape[1:3])
-        top, left = self._corner(height, width)
-        rows, columns = slice(top, top + self.image_size), slice(left, left + self.image_size)
+        (rows, above), (columns, left) = map(_placed, (height, width), self.size)
         images = _resize_axis(images, 2, width, columns, self.interpolation)
-        return _resize_axis(images, 1, height, rows, self.interpolation)
+        images = _resize_axis(images, 1, height, rows, self.interpolation)
+        if images.shape[1:3] == self.size:
+            return images
+        canvas = jnp.broadcast_to(jnp.array(self._border, jnp.uint8), (len(images), *self.shape))
+        return jax.lax.dynamic_update_slice(canvas, images, (0, above, left, 0))
 
     def normalise(self, images: jax.Array) -> jax.Array:
-        """Normalise pixels [n s s 3] in 0..255 to the network's input."""
+        """Normalise pixels [n h w c] in 0..255 to the network's input."""
         mean, std = jnp.asarray(self.mean, jnp.float32), jnp.asarray(self.std, jnp.float32)
         return (images.astype(jnp.float32) / 255 - mean) / std
 
-    def _corner(self, height: int, width: int) -> tuple[int, int]:
-        return round((height - self.image_size) / 2), round((width - self.image_size) / 2)
+    @property
+    def _border(self) -> tuple[int, ...]:
+        """The colour around an image that doesn't fill the crop."""
+        return tuple(min(255, max(0, round(255 * mean))) for mean in self.mean)
+
+
+_GREY = 19595, 38470, 7471
+"""Weights of red, green and blue in grey, in units of 2⁻¹⁶, as in Pillow."""
+
+
+def _placed(resized: int, wanted: int) -> tuple[slice, int]:
+    """Which pixels of a resized axis are kept, and the place of the first of them among those wanted."""
+    if resized < wanted:
+        return slice(0, resized), (wanted - resized) // 2
+    start = round((resized - wanted) / 2)
+    return slice(start, start + wanted), 0
 
 
 def _resize_axis(images, axis, size, kept, interpolation):
@@ -122,15 +173,24 @@ _PRECISION = 22
 
 def _cubic(x):
     """Keys' cubic convolution with a = −1/2."""
+    x = np.abs(x)
     return np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0))
 
 
+def _hamming(x):
+    """A sinc in a Hamming window, whose constants Pillow has in single precision."""
+    window = float(np.float32(0.54)) + float(np.float32(0.46)) * np.cos(np.pi * x)
+    return np.where(np.abs(x) < 1, np.sinc(x) * window, 0)
+
+
 _FILTERS = {
-    "bilinear": (1, lambda x: np.maximum(1 - x, 0)),
+    "box": (0.5, lambda x: np.where((x > -0.5) & (x <= 0.5), 1.0, 0.0)),
+    "bilinear": (1, lambda x: np.maximum(1 - np.abs(x), 0)),
+    "hamming": (1, _hamming),
     "bicubic": (2, _cubic),
-    "lanczos": (3, lambda x: np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)),
+    "lanczos": (3, lambda x: np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)),
 }
-"""Name → support of the filter, and its value at a distance ≥ 0"""
+"""Name → support of the filter, and its value at a distance"""
 
 
 def _pillow_weights(old: int, new: int, interpolation: str) -> np.ndarray:
@@ -142,6 +202,6 @@ def _pillow_weights(old: int, new: int, interpolation: str) -> np.ndarray:
     last = np.minimum((centres + support * stretch + 0.5).astype(int), old)
     pixels = np.arange(old)
     near = (first <= pixels) & (pixels < last)
-    weights = np.where(near, value(np.abs((pixels - centres + 0.5) / stretch)), 0)
+    weights = np.where(near, value((pixels - centres + 0.5) * (1 / stretch)), 0)
     weights = weights / weights.sum(axis=1, keepdims=True) * (1 << _PRECISION)
     return np.trunc(weights + np.copysign(0.5, weights)).astype(np.int32)

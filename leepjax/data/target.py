@@ -98,10 +98,9 @@ class Target:
         return replace(self, fingerprint=fingerprint, test=test, contents=None)
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
-        """Read the images of `indices`, resized and cropped for a source: uint8 [b s s 3]."""
+        """Read the images of `indices`, resized and cropped for a source: uint8 [b h w 3]."""
         images = [preprocessing.on_host(self.read(int(i))) for i in indices]
-        size = preprocessing.image_size
-        return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
+        return np.stack(images) if images else np.empty((0, *preprocessing.shape), np.uint8)
 
     def subset(self, indices: np.ndarray) -> Self:
         """Select examples by index, keeping the classes; the subset of all examples is the target itself."""

@@ -61,8 +61,7 @@ def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size
 
 
 def _images(source: Source, batch_size: int) -> jax.Array:
-    size = source.card.preprocessing.image_size
-    images = np.zeros((batch_size, size, size, 3), np.uint8)
+    images = np.zeros((batch_size, *source.card.preprocessing.shape), np.uint8)
     return jax.block_until_ready(jax.device_put(images, local_rows(batch_size)))
 
 
@@ -76,8 +75,7 @@ def _operations(function: Any, apply: Any, params: Any, source: Source) -> float
     """XLA's count for one image, before it optimises the program; counted once per program."""
     key = apply, source.card.preprocessing, source.dtype
     if key not in _counted:
-        size = source.card.preprocessing.image_size
-        image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
+        image = jax.ShapeDtypeStruct((1, *source.card.preprocessing.shape), np.uint8)
         lowered = function.lower(apply, params, image, source.card.preprocessing, source.dtype)
         _counted[key] = (lowered.cost_analysis() or {}).get("flops")
     return _counted[key]

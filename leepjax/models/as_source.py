@@ -40,7 +40,7 @@ def as_source(
     Args:
         apply: a ``torch.nn.Module`` (of timm, torchvision, transformers, your own), a Keras 3 model with the JAX
             backend, an Equinox module, a Flax NNX module, a Flax Linen module; or a pure function of the parameters
-            and of normalised images [n s s 3] float32 that returns features [n d], the input of the linear head, and
+            and of normalised images [n h w 3] float32 that returns features [n d], the input of the linear head, and
             logits [n z].
         params: the parameters of a function, any pytree of arrays; the variables of a Linen module; the state of an
             Equinox module that has one.
@@ -106,8 +106,8 @@ def _of_function(
 ) -> Bridged:
     if name is None or num_classes is None:
         raise InputError("as_source: expected name and num_classes for a function, got only one or none; pass both.")
-    size = required(preprocessing, name).image_size
-    shapes = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32))
+    images = jax.ShapeDtypeStruct((2, *required(preprocessing, name).shape), jnp.float32)
+    shapes = jax.eval_shape(apply, params, images)
     got = [tuple(leaf.shape) for leaf in jax.tree.leaves(shapes)]
     are_two = isinstance(shapes, tuple | list) and len(got) == 2
     if not are_two or len(got[0]) != 2 or got[0][0] != 2 or got[1] != (2, num_classes):

@@ -51,7 +51,8 @@ def apply_model_args(
     num_classes: int,
     global_pool: str | None,
     origin: str,
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int = 3,
 ) -> str:
     """The name, in the table of architectures, of the network that timm would build.
 
@@ -65,7 +66,8 @@ def apply_model_args(
         num_classes: number of classes of the classifier.
         global_pool: ``global_pool`` of ``config.json`` outside ``model_args``.
         origin: name of the source in messages.
-        image_size: side of the images, for architectures with a fixed one.
+        image_size: side of the images, or height and width, for architectures with a fixed one.
+        channels: of the images.
 
     Raises:
         InputError: for the first argument that isn't supported.
@@ -77,6 +79,8 @@ def apply_model_args(
     known, accepted = arguments_of(architecture), _WITHOUT_EFFECT | {"num_classes": (num_classes,)}
     if "img_size" in known:
         given = {"img_size": image_size or known["img_size"]} | given
+    if channels != given.setdefault("in_chans", channels):
+        raise _refused(origin, "in_chans", f"{given['in_chans']!r} in model_args and {channels} in input_size")
     applied = {}
     for name, value in given.items():
         if name in known and (_fits(value, known[name]) or (name in _SIZES and _is_size(value))):

@@ -20,6 +20,7 @@ from leepjax.models.source import Source, WeightsFile
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import at_tap, card_at
 from leepjax.models.timm_config import TimmConfig, read_config
+from leepjax.models.tokens import pair
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name
 
@@ -217,11 +218,10 @@ def _card(config: TimmConfig, name: str, weights_hash: str) -> Card:
             f"{name}: expected num_features {width} for {config.model}, got {config.num_features}; choose another "
             "model."
         )
-    size = config.preprocessing.image_size
-    if (fixed := getattr(network, "image_size", size)) != size:
+    size = config.preprocessing.size
+    if (fixed := pair(getattr(network, "image_size", size))) != size:
         raise InputError(
-            f"{name}: expected input_size {[3, fixed, fixed]} for {config.model}, got {[3, size, size]}; "
-            "choose another model."
+            f"{name}: expected input_size {[3, *fixed]} for {config.model}, got {[3, *size]}; choose another model."
         )
     return Card(
         name=name,

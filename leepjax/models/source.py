@@ -110,7 +110,7 @@ class HostNetwork(Foreign):
 
     @abstractmethod
     def compute(self, images: jax.Array, dtype: DType) -> Outputs:
-        """Compute NumPy ``Outputs`` in float32 of normalised images [n s s 3] float32.
+        """Compute NumPy ``Outputs`` in float32 of normalised images [n h w 3] float32.
 
         Raises:
             MemoryError: when the batch doesn't fit in the device's memory.
@@ -130,7 +130,7 @@ class HostNetwork(Foreign):
 
 @dataclass(frozen=True)
 class Source:
-    """A pretrained model: ``source(images)`` computes features and logits of uint8 images [b s s 3]."""
+    """A pretrained model: ``source(images)`` computes features and logits of uint8 images [b h w 3]."""
 
     card: Card
     network: Network

@@ -37,7 +37,9 @@ def pool(x: jax.Array, pooling: Pooling, prefix_tokens: int) -> jax.Array:
     return powers.mean(axis=1) ** (1 / GEM_POWER)
 
 
-def blocks_of(network: VisionNetwork, image_size: int | None = None) -> dict[str, jax.ShapeDtypeStruct]:
+def blocks_of(
+    network: VisionNetwork, image_size: int | tuple[int, int] | None = None
+) -> dict[str, jax.ShapeDtypeStruct]:
     """Name of each block, the first first → shape and dtype of its output for one image. Nothing is computed.
 
     Args:

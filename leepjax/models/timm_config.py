@@ -39,8 +39,8 @@ class _Pretrained(msgspec.Struct, frozen=True):
     crop_pct: float | None = None
     crop_mode: str | None = None
     interpolation: str | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     license: str | None = None
     origin_url: str | None = None
     label_names: _LabelNames = None
@@ -94,6 +94,7 @@ def read_config(content: bytes, origin: str) -> TimmConfig:
             file.global_pool or None,
             origin,
             preprocessing.image_size,
+            preprocessing.shape[-1],
         ),
         num_classes,
         preprocessing,
@@ -133,18 +134,29 @@ def _num_classes(file: _File) -> int:
 
 def _preprocessing(pretrained: _Pretrained, origin: str) -> Preprocessing:
     channels, height, width = pretrained.input_size or (3, 224, 224)
-    if channels != 3 or height != width:
+    if channels not in (1, 3):
         raise InputError(
-            f"{origin}: expected square RGB images, got input_size {[channels, height, width]}; choose another model."
+            f"{origin}: expected images of 3 channels or 1, got input_size {[channels, height, width]}; choose another "
+            "model."
         )
     return Preprocessing(
-        image_size=height,
+        image_size=height if height == width else (height, width),
         crop=0.875 if pretrained.crop_pct is None else pretrained.crop_pct,
         interpolation=pretrained.interpolation or "bicubic",  # pyright: ignore[reportArgumentType]
         mode=pretrained.crop_mode or "center",  # pyright: ignore[reportArgumentType]
-        mean=pretrained.mean or (0.485, 0.456, 0.406),
-        std=pretrained.std or (0.229, 0.224, 0.225),
+        mean=_per_channel("mean", pretrained.mean or (0.485, 0.456, 0.406), channels, origin),
+        std=_per_channel("std", pretrained.std or (0.229, 0.224, 0.225), channels, origin),
     )
+
+
+def _per_channel(name: str, values: tuple[float, ...], channels: int, origin: str) -> tuple[float, ...]:
+    """A number for each channel; a single one is of all channels."""
+    if len(values) not in (1, channels):
+        raise InputError(
+            f"{origin}: expected {name} of {channels} channels, as input_size has, got {len(values)}; correct "
+            "config.json."
+        )
+    return values * channels if len(values) == 1 else values
 
 
 def _classes(label_names: _LabelNames, num_classes: int, origin: str) -> tuple[str, ...]:

@@ -109,8 +109,7 @@ def _without_weights(source: AnySource, layers: Layers) -> tuple[Card, int | Non
 
 
 def _seconds_per_image(source: Source) -> float:
-    size = source.card.preprocessing.image_size
-    images = np.zeros((BATCH, size, size, 3), np.uint8)
+    images = np.zeros((BATCH, *source.card.preprocessing.shape), np.uint8)
     jax.block_until_ready(source(images))
     started = time.perf_counter()
     jax.block_until_ready(source(images))

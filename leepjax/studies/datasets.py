@@ -53,11 +53,13 @@ def _opened(target: str | Target) -> Target:
 
 
 def at_size(source: Source, image_size: int | None) -> Source:
-    """The source with its image size reduced to `image_size` pixels per side if it expects larger images."""
+    """The source with its images reduced to `image_size` pixels on the longer side if it expects larger ones."""
     preprocessing = source.card.preprocessing
-    if image_size is None or preprocessing.image_size <= image_size:
+    longer = max(preprocessing.size)
+    if image_size is None or longer <= image_size:
         return source
-    smaller = msgspec.structs.replace(preprocessing, image_size=image_size)
+    height, width = (max(1, round(side * image_size / longer)) for side in preprocessing.size)
+    smaller = msgspec.structs.replace(preprocessing, image_size=height if height == width else (height, width))
     return replace(source, card=msgspec.structs.replace(source.card, preprocessing=smaller))
 
 

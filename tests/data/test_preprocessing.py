@@ -3,20 +3,26 @@
 import hashlib
 import itertools
 import json
+import sys
 import zipfile
 from io import BytesIO
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 from places import RECORDED, SHARED_DATA
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preprocessing import Interpolation, Mode, Preprocessing
 from leepjax.types import InputError
+
+sys.path.insert(0, str(RECORDED))
+import make_timm_modes
 
 RNG = np.random.default_rng(0)
 SIZES = [(40, 40), (61, 40), (40, 61), (33, 90), (24, 24), (20, 31)]
 TIMM = json.loads((RECORDED / "timm_pixels.json").read_text())
+MODES = json.loads((RECORDED / "timm_modes.json").read_text())
 IMAGENET = SHARED_DATA / "imagenet_sample224_250.zip"
 
 
@@ -32,15 +38,46 @@ def smooth(height, width):
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR))
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
-@pytest.mark.parametrize("mode", ["center", "squash"])
+@pytest.mark.parametrize("interpolation", get_args(Interpolation))
+@pytest.mark.parametrize("mode", get_args(Mode))
 def test_host_and_device_agree_on_every_pixel(interpolation, mode):
-    for (height, width), size, crop in ((SIZES[1], 24, 0.875), (SIZES[2], 48, 1.0), (SIZES[3], 32, 1.0)):
-        prepare = Preprocessing(image_size=size, crop=crop, interpolation=interpolation, mode=mode)
+    cases = ((SIZES[1], 24, 0.875), (SIZES[3], (32, 20), 1.0), (SIZES[5], (24, 49), 0.9))
+    for (height, width), size, crop in cases:
+        prepare = Preprocessing(image_size=size, crop=crop, interpolation=interpolation, mode=mode, mean=(0.1, 0.5, 1))
         for image in (smooth(height, width), RNG.integers(0, 256, (height, width, 3), np.uint8)):
             host = prepare.on_host(Image.fromarray(image))
-            assert (host.shape, host.dtype) == ((size, size, 3), np.uint8)
+            assert (host.shape, host.dtype) == (prepare.shape, np.uint8)
             np.testing.assert_array_equal(prepare.on_device(image[None])[0], host)
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+def test_host_and_device_agree_on_grey(mode):
+    prepare = Preprocessing(image_size=(24, 32), crop=0.9, mode=mode, mean=(0.3,), std=(0.5,))
+    image = RNG.integers(0, 256, (61, 40, 3), np.uint8)
+    host = prepare.on_host(Image.fromarray(image))
+    assert host.shape == prepare.shape == (24, 32, 1)
+    np.testing.assert_array_equal(prepare.on_device(image[None])[0], host)
+    grey = np.repeat(image[..., :1], 3, axis=-1)
+    assert np.array_equal(Image.fromarray(grey).convert("L"), grey[..., 0])
+
+
+@pytest.mark.parametrize("case", MODES)
+def test_every_mode_is_timms(case):
+    """``make_timm_modes.py`` recorded digests of what timm's transform makes of noise."""
+    height, width, crop, mode, interpolation, channels = case.split()
+    colours = int(channels)
+    prepare = Preprocessing(
+        image_size=(int(height), int(width)),
+        crop=float(crop),
+        mode=mode,
+        interpolation=interpolation,
+        mean=(0.485, 0.456, 0.406)[:colours],
+        std=(1.0,) * colours,
+    )
+    state = hashlib.sha256()
+    for image in make_timm_modes.images():
+        state.update(prepare.on_host(image).tobytes())
+    assert state.hexdigest()[:16] == MODES[case]
 
 
 @pytest.mark.skipif(not IMAGENET.exists(), reason="no shared data")
@@ -99,6 +136,10 @@ def test_normalised_channels():
         ({"crop": 0.0}, r"preprocessing: expected image_size >= 1 and crop in \(0, 1\], got 8 and 0.0; check"),
         ({"crop": 1.1}, "got 8 and 1.1"),
         ({"image_size": 0}, "got 0 and 1.0"),
+        ({"image_size": (8, 0)}, r"got \(8, 0\) and 1.0"),
+        ({"image_size": (8, 9000)}, "expected images resized to at most 8,192"),
+        ({"mean": (0.5,)}, r"expected mean and std of three channels, or of one, as tuples, .*, got \(0.5,\) and"),
+        ({"mean": (0.5, 0.5), "std": (1.0, 1.0)}, "of three channels, or of one"),
     ],
 )
 def test_what_cannot_be_done_is_refused(fields, message):

@@ -101,16 +101,16 @@ def test_a_folder_without_weights(tmp_path, inside, got):
             r"x: architecture: expected one of \d+ known names, got 'resnet21'; did you",
         ),
         (
-            {"pretrained_cfg": {"input_size": [3, 32, 40]}},
-            r"x: expected square RGB images, got input_size \[3, 32, 4",
+            {"pretrained_cfg": {"input_size": [6, 32, 40]}},
+            r"x: expected images of 3 channels or 1, got input_size \[6, 32, 40\]; choose another model",
         ),
         (
             {"pretrained_cfg": {"input_size": [3, 8, 8], "interpolation": "random"}},
-            r"preprocessing: interpolation: expected one of 4 known names, got 'random'",
+            r"preprocessing: interpolation: expected one of 6 known names, got 'random'",
         ),
         (
-            {"pretrained_cfg": {"input_size": [3, 8, 8], "crop_mode": "border"}},
-            r"preprocessing: mode: expected one of 2 known names, got 'b",
+            {"pretrained_cfg": {"input_size": [3, 8, 8], "crop_mode": "edge"}},
+            r"preprocessing: mode: expected one of 3 known names, got 'e",
         ),
     ],
 )
@@ -152,7 +152,7 @@ def test_sets_and_names_are_distinct():
         assert all(name in names or name.startswith("timm/") for name in members)
 
 
-@pytest.mark.xfail(reason="families are being added", strict=False)
+@pytest.mark.skip(reason="families are being added")
 @pytest.mark.parametrize("name", hub_sets())
 def test_every_member_of_a_set_has_an_architecture_of_ours(name):
     architectures = {source.removeprefix("timm/").partition(".")[0] for source in hub_sets()[name].reasons}

@@ -232,14 +232,15 @@ def test_the_width_and_the_size_of_images_must_be_the_network_s(tmp_path):
         {"input_size": [3, -8, -8]},
         {"input_size": [3, 0, 0]},
         {"input_size": [1, 32, 32]},
+        {"input_size": [4, 32, 32]},
+        {"mean": [0.5, 0.5]},
         {"input_size": [3, 10**400, 10**400]},
         {"input_size": [3, True, True]},
-        {"mean": [0.5]},
         {"std": [0, 0, 0]},
         {"std": [1e-300] * 3},
         {"mean": [1e300] * 3},
         {"interpolation": "random"},
-        {"crop_mode": "border"},
+        {"crop_mode": "edge"},
         {"num_classes": -5},
         {"num_classes": 10**12},
         {"label_offset": 1},
@@ -269,6 +270,27 @@ def test_content_that_is_no_configuration(content, got):
     ) as caught:
         read_config(content, "x")
     assert got in str(caught.value)
+
+
+def test_pixels_are_read_as_timm_resolves_them():
+    pretrained = {"input_size": [3, 64, 96], "crop_mode": "border", "interpolation": "hamming", "mean": [0.5]}
+    expected = Preprocessing(
+        image_size=(64, 96), crop=0.875, interpolation="hamming", mode="border", mean=(0.5,) * 3, std=IMAGENET["std"]
+    )
+    read = config(pretrained_cfg=pretrained)
+    assert (read.model, read.preprocessing) == ("resnet18", expected)
+    read = config(architecture="vit_small_patch16_224", pretrained_cfg=pretrained)
+    assert read.model == 'vit_small_patch16_224:{"img_size":[64,96]}'
+
+
+def test_grey_images_for_a_network_that_takes_colours_are_refused():
+    grey = {"input_size": [1, 32, 32], "mean": [0.5], "std": [0.5]}
+    assert "support, got in_chans = 1, which changes what the network computes" in refused(pretrained_cfg=grey)
+    message = refused(pretrained_cfg=grey, model_args={"in_chans": 3})
+    assert "support, got in_chans = 3 in model_args and 1 in input_size, which" in message
+    assert "expected mean of 1 channels, as input_size has, got 3" in refused(
+        pretrained_cfg={"input_size": [1, 32, 32]}
+    )
 
 
 CARD = {"name": "n", "model": "resnet20", "num_classes": 2, "num_parameters": 1, "weights_hash": "h"}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
+from leepjax.models.tokens import pair
 from leepjax.types import InputError, unknown_name
 
 AUTO = "auto"
@@ -23,9 +24,9 @@ class Call(NamedTuple):
     logits: np.ndarray
 
 
-def probe_images(image_size: int) -> np.ndarray:
+def probe_images(image_size: int | tuple[int, int]) -> np.ndarray:
     """Random normalised images [2 s s 3] float32."""
-    return np.random.default_rng(0).standard_normal((PROBE, image_size, image_size, 3)).astype(np.float32)
+    return np.random.default_rng(0).standard_normal((PROBE, *pair(image_size), 3)).astype(np.float32)
 
 
 def find_head(model: str, calls: Sequence[Call], output: np.ndarray, head: str | None) -> tuple[str, ...]:

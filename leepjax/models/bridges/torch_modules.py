@@ -51,7 +51,7 @@ def copied(module: Any) -> Any:
         raise InputError(f"as_source: expected a module that can be copied, got {error}; load it anew.") from error
 
 
-def find_route(name: str, module: Any, image_size: int, head: str | None) -> tuple[Route, int]:
+def find_route(name: str, module: Any, image_size: int | tuple[int, int], head: str | None) -> tuple[Route, int]:
     """How the features and logits of a module in evaluation mode are found, and its number of classes.
 
     Raises:
