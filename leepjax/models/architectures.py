@@ -19,10 +19,13 @@ from leepjax.models.families import (
     efficientvit_mit,
     eva,
     hgnet,
+    hiera,
     inception_next,
+    levit,
     mambaout,
     maxxvit_table,
     metaformer,
+    mlp_mixer,
     mobilenetv3_table,
     nextvit,
     regnet,
@@ -78,6 +81,9 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **cait.ARCHITECTURES,
     **xcit.ARCHITECTURES,
     **volo.ARCHITECTURES,
+    **hiera.ARCHITECTURES,
+    **levit.ARCHITECTURES,
+    **mlp_mixer.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 

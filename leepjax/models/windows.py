@@ -96,3 +96,13 @@ def relative_positions(window: Pair) -> np.ndarray:
     """The differences of positions [rows 2], down and right, in the order of the table of `relative_index`."""
     rows, columns = window
     return np.indices((2 * rows - 1, 2 * columns - 1)).reshape(2, -1).T - np.array([rows - 1, columns - 1])
+
+
+def distances(size: Pair, stride: int = 1) -> np.ndarray:
+    """For each query and key of a map [q t], the index of their bias, that of their distance in rows and columns.
+
+    With a `stride`, queries are only at every second, third … row and column.
+    """
+    rows, columns = np.indices(size)
+    down, right = (positions[::stride, ::stride].reshape(-1, 1) for positions in (rows, columns))
+    return np.abs(down - rows.reshape(-1)) * size[1] + np.abs(right - columns.reshape(-1))

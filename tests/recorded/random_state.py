@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 # The last norm of a residual branch: halved, so that a hundred blocks don't double the signal a hundred times.
-_BRANCH_END = re.compile(r"(bn3|layer\d\.\d+\.bn2|blocks\.\d+\.conv2\.bn)\.weight$")
+_BRANCH_END = re.compile(r"(bn3|layer\d\.\d+\.bn2|blocks\.\d+\.conv2\.bn|blocks\.\d+\..*(ln|ln2)\.bn)\.weight$")
 
 
 def uniform(name: str, shape: tuple[int, ...]) -> np.ndarray:
