@@ -152,7 +152,6 @@ def test_sets_and_names_are_distinct():
         assert all(name in names or name.startswith("timm/") for name in members)
 
 
-@pytest.mark.skip(reason="families are being added")
 @pytest.mark.parametrize("name", hub_sets())
 def test_every_member_of_a_set_has_an_architecture_of_ours(name):
     architectures = {source.removeprefix("timm/").partition(".")[0] for source in hub_sets()[name].reasons}

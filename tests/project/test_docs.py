@@ -37,6 +37,13 @@ def test_the_page_of_sources_lists_those_that_come_along():
         assert f"`{name}`" in page
 
 
+def test_the_page_of_models_shows_the_sets_of_today():
+    sys.path.insert(0, str(ROOT / "docs"))
+    import source_sets
+
+    assert source_sets.PAGE.read_text("utf-8") == source_sets.page(), "run python docs/source_sets.py"
+
+
 def test_readme_is_short_and_its_links_lead_somewhere():
     assert len(README.encode()) <= 6144
     places = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
