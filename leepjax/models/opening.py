@@ -119,7 +119,7 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
         return _card(config, text, weights_hash=""), hub_weights_size(repo, revision=revision)
     if row.weights.startswith("timm/"):
         return row.card(), hub_weights_size(row.weights)
-    size = urls.url_size(row.weights, sha256=row.sha256, cache=_downloads(row), offline=hub.is_offline())
+    size = urls.url_size(row.weights, cache=_downloads(row), offline=hub.is_offline())
     return row.card(), size
 
 
@@ -184,7 +184,7 @@ def _open_published(row: Published) -> Source:
         accuracy = row.accuracy if source.card.accuracy is None else source.card.accuracy
         return _with(source, name=row.name, accuracy=accuracy, data=row.data, licence=licence)
     check_library(row.weights)
-    path = urls.url_file(row.weights, sha256=row.sha256, cache=_downloads(row), offline=hub.is_offline())
+    path = urls.url_file(row.weights, cache=_downloads(row), offline=hub.is_offline())
     card = row.card()
     source = Source(card, WeightsFile(card.model, card.num_classes, path))
     return _with(source, weights_hash=digest(path.read_bytes()))
@@ -194,7 +194,7 @@ def _downloads(row: Published) -> Path:
     """The folder for downloads of published files: in the cache, or temporary if the cache isn't writable."""
     if folder := cache_folder():
         cache = folder / "weights"
-        if urls.url_size(row.weights, sha256=row.sha256, cache=cache, offline=True) == 0:
+        if urls.url_size(row.weights, cache=cache, offline=True) == 0:
             return cache
         with unkept_if(True, folder):
             check_writable(cache)

@@ -27,8 +27,6 @@ class Published(NamedTuple):
     num_classes: int = 1000
     preprocessing: Preprocessing = _STANDARD
     """For ``timm/<id>``, the configuration in the repository takes precedence."""
-    sha256: str | None = None
-    """SHA-256 of the file at a URL, if published with it."""
 
     def card(self) -> Card:
         """The card before the weights are downloaded."""
