@@ -12,6 +12,7 @@ from flax import nnx
 
 from leepjax.models.attention import AttentionPool
 from leepjax.models.families.vit_blocks import BLOCKS, Settings
+from leepjax.models.families.vit_hybrid import HybridEmbed, reduction
 from leepjax.models.layers import POOLS
 from leepjax.models.mlp import norm_layer as norm_named
 from leepjax.models.network import VisionNetwork
@@ -25,7 +26,9 @@ class ViT(VisionNetwork):
     A class token and register tokens stand before those of patches. The features [n embed_dim], the input of the linear
     head, are the class token (`pool` is ``token``), a pool over the tokens of patches, or an attention pool (``map``),
     after a norm. Arguments are timm's; ``pool`` is its ``global_pool``, and ``pre_norm`` that of CLIP, before the first
-    block. With `dynamic_img_size`, images of other sizes get resampled positions.
+    block. With `dynamic_img_size`, images of other sizes get resampled positions; `kernel` resamples the positions of a
+    file for another size. If `layers` are given, patches are those of a map that convolutional stages compute, which
+    have these numbers of blocks.
 
     References:
         Dosovitskiy et al., *An Image is Worth 16×16 Words*, ICLR 2021, equations 1 to 4.
@@ -59,6 +62,7 @@ class ViT(VisionNetwork):
         reg_tokens: int = 0,
         pos_embed: str = "learn",
         no_embed_class: bool = False,
+        layers: tuple[int, ...] | None = None,
         pre_norm: bool = False,
         final_norm: bool = True,
         fc_norm: bool | None = None,
@@ -96,12 +100,16 @@ class ViT(VisionNetwork):
             attn_layer=attn_layer,
         )
         embed_norm = norm_named(embed_norm_layer) if embed_norm_layer else None
-        self.patch_embed = PatchEmbed(embed_dim, patch_size, bias=not pre_norm, norm=embed_norm, rngs=rngs)
+        if layers is None:
+            self.patch_embed = PatchEmbed(embed_dim, patch_size, bias=not pre_norm, norm=embed_norm, rngs=rngs)
+        else:
+            self.patch_embed = HybridEmbed(layers, embed_dim, pair(patch_size), bias=not pre_norm, rngs=rngs)
         self.cls_token = _tokens(1, embed_dim, rngs) if class_token else None
         self.dist_token = _tokens(1, embed_dim, rngs) if self.DISTILLED else None
         self.reg_token = _tokens(reg_tokens, embed_dim, rngs) if reg_tokens else None
         (height, width), (rows, columns) = pair(img_size), pair(patch_size)
-        self.grid = height // rows, width // columns
+        step = 1 if layers is None else reduction(layers)
+        self.grid = -(-height // step) // rows, -(-width // step) // columns
         self.prefix_tokens = class_token + self.DISTILLED + reg_tokens
         self.placed_prefix = 0 if no_embed_class else self.prefix_tokens
         tokens = self.placed_prefix + self.grid[0] * self.grid[1]

@@ -1,4 +1,4 @@
-"""All vision transformers of timm's ``vision_transformer.py`` and ``deit.py`` by name."""
+"""Vision transformers of timm's ``vision_transformer.py``, ``deit.py`` and ``vision_transformer_hybrid.py`` by name."""
 
 from functools import partial
 from typing import Any
@@ -280,4 +280,13 @@ ARCHITECTURES = {
     "deit3_large_patch16_224": _vit("large", 16, 224, **_DEIT3),
     "deit3_large_patch16_384": _vit("large", 16, 384, **_DEIT3),
     "deit3_huge_patch14_224": _vit("huge", 14, 224, **_DEIT3),
+    "vit_tiny_r_s16_p8_224": _vit("tiny", 8, 224, layers=()),
+    "vit_tiny_r_s16_p8_384": _vit("tiny", 8, 384, layers=()),
+    "vit_small_r26_s32_224": _vit("small", 1, 224, layers=(2, 2, 2, 2)),
+    "vit_small_r26_s32_384": _vit("small", 1, 384, layers=(2, 2, 2, 2)),
+    "vit_base_r26_s32_224": _vit("base", 1, 224, layers=(2, 2, 2, 2)),
+    "vit_base_r50_s16_224": _vit("base", 1, 224, layers=(3, 4, 9)),
+    "vit_base_r50_s16_384": _vit("base", 1, 384, layers=(3, 4, 9)),
+    "vit_large_r50_s32_224": _vit("large", 1, 224, layers=(3, 4, 6, 3)),
+    "vit_large_r50_s32_384": _vit("large", 1, 384, layers=(3, 4, 6, 3)),
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from recorded.families import Case
+from recorded.families import NUM_CLASSES, Case
 
 TINY: dict[str, Any] = {"depth": 2, "embed_dim": 32, "num_heads": 2}
 SQUARE = TINY | {"img_size": 32, "patch_size": 8}
@@ -27,7 +27,21 @@ CASES = {
     "deit3": Case("deit3_small_patch16_224", (24, 40), OBLONG | {"norm_layer": "rmsnorm"}),
     "larger images": Case("vit_tiny_patch16_224", (24, 40), OBLONG | {"reg_tokens": 1}, {"img_size": 32}),
     "smaller images": Case("flexivit_small", (16, 16), SQUARE | {"img_size": 16}, {"img_size": 32}),
+    "hybrid stem": Case("vit_tiny_r_s16_p8_224", (34, 60), TINY | {"img_size": [34, 60], "patch_size": 3}),
+    "hybrid": Case("vit_small_r26_s32_224", (32, 50), TINY | {"img_size": [32, 50], "layers": (2, 1)}),
     "distilled": Case("deit_tiny_distilled_patch16_224", (32, 32), SQUARE),
 }
 
 TRAINED = ("dinov2", "distilled")
+
+
+def timm_network(case: Case) -> Any:
+    """The network of timm; the names of hybrid ones fix the blocks of their convolutional stages."""
+    import timm
+    from timm.models import vision_transformer_hybrid as hybrid
+
+    arguments = dict(case.model_args)
+    if (layers := arguments.pop("layers", None)) is None:
+        return timm.create_model(case.architecture, num_classes=NUM_CLASSES, **arguments)
+    backbone = hybrid._resnetv2(layers)
+    return hybrid._create_vision_transformer_hybrid(case.architecture, backbone, num_classes=NUM_CLASSES, **arguments)
