@@ -153,12 +153,13 @@ class Passes:
         numbers = {source.name: number for number, of in enumerate(by_network(sources)) for source in of}
         self._networks = [numbers[name] for name in self.names]
         """[s] the number of each candidate's network: layers of one share its passes."""
-        self._per_image = [_UNKNOWN] * len(sources)
+        self._parts: dict[int, dict[tuple[int, int], float]] = {number: {} for number in self._networks}
+        """For each network the parts that it has passed, from image to image → seconds per image."""
 
     def costs(self, sources: Sequence[int], start: int, stop: int) -> list[float]:
         """The expected seconds of passing the images from `start` to `stop`, without compilation."""
         firsts = {self._networks[source]: source for source in reversed(sources)}
-        of_pass = {source: (stop - start) * self._per_image[source] for source in firsts.values()}
+        of_pass = {source: (stop - start) * self._per_image(number) for number, source in firsts.items()}
         return [of_pass.get(source, 0.0) for source in sources]
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterator[tuple[int, Outcomes]]:
@@ -250,13 +251,17 @@ class Passes:
             )
             self._on_passed(passed)
         passing = max(passed.per_image, _UNKNOWN) * (num_examples - start)
-        before = start * self._per_image[source]
         self._features[source].append(result.features)
-        self._per_image[source] = (before + passing) / num_examples
+        self._parts[self._networks[source]][start, num_examples] = max(passed.per_image, _UNKNOWN)
         share = 1 / len(unit.sources)
         self.passed += share * passing
         self.spent += share * passed.seconds
         return share * (passed.seconds if self._overheads else passing)
+
+    def _per_image(self, network: int) -> float:
+        parts = self._parts[network]
+        images = sum(stop - start for start, stop in parts)
+        return sum((stop - start) * each for (start, stop), each in parts.items()) / images if images else _UNKNOWN
 
     def _report(self, what: str, done: int, total: int) -> None:
         """Pass on the progress of an engine; its lines for each source would be repeated at each look."""

@@ -15,7 +15,7 @@ from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import SECONDS, Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table
 from leepjax.models.source import Source
-from leepjax.models.tapped import Together, base_of
+from leepjax.models.tapped import Together, base_of, named_together
 from leepjax.storage.files import WriteError, check_writable
 from leepjax.storage.locks import locked
 from leepjax.storage.records import Cost
@@ -54,7 +54,7 @@ class SharedPass:
     """The tables of candidates of one network; the first that is read makes the pass for all that aren't in the cache.
 
     While images pass, features are kept in memory only until they are written, by batches, to the cache or to a
-    temporary folder. A killed pass resumes from the cache. A candidate that is alone is passed as any source.
+    temporary folder. A killed pass resumes from the cache. A candidate that was named alone is passed as any source.
     """
 
     def __init__(
@@ -75,7 +75,8 @@ class SharedPass:
         self._cache, self._required, self._on_batch = cache, required, on_batch
         self._together: Together | None = None
         self._whole: Cost | None = None
-        self._is_done = len(sources) == 1
+        self._is_alone = len(sources) == 1 and len(named_together(sources[0])) < 2
+        self._is_done = self._is_alone
         self._exit = ExitStack()
 
     def __enter__(self) -> "SharedPass":
@@ -95,7 +96,7 @@ class SharedPass:
             batch_size=self._batch_size,
             cache=self._cache,
             required=self._required,
-            on_batch=self._on_batch if len(self._sources) == 1 else lambda examples: None,
+            on_batch=self._on_batch if self._is_alone else lambda examples: None,
             cost=self._cost,
             **self._kept,
         )
@@ -105,11 +106,11 @@ class SharedPass:
         self._cache = self._cache if _is_writable(self._cache, self._required) else self._temporary()
         with ExitStack() as locks:
             missing = self._missing(self._sources)
-            if len(missing) > 1:
+            if missing:
                 for path in sorted(map(self._path, missing)):  # in one order: two processes don't block each other
                     locks.enter_context(locked(path, "is extracting it"))
                 missing = self._missing(missing)  # another process may have written them while this one waited
-            if len(missing) > 1:
+            if missing:
                 self._together = Together(tuple(missing))
                 self._write_parts(self._together)
             else:

@@ -1,7 +1,7 @@
 """Layers of a source as sources of their own: each candidate reads one layer of a network that all of them share."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -59,6 +59,8 @@ class Tapped:
 
     source: Source
     tap: Tap
+    siblings: tuple[Tap | None, ...] = field(default=(), compare=False)
+    """The candidates that were named together, the deepest last; None is the source itself."""
 
     @property
     def path(self) -> Any:
@@ -95,6 +97,11 @@ def base_of(source: Source) -> Source:
 def tap_of(source: Source) -> Tap | None:
     """The layer that a candidate is; None for a source as it is."""
     return source.network.tap if isinstance(source.network, Tapped) else None
+
+
+def named_together(source: Source) -> tuple[Tap | None, ...]:
+    """The layers that were named with this one, the deepest last; none for a source as it is."""
+    return source.network.siblings if isinstance(source.network, Tapped) else ()
 
 
 def blocks_of_source(source: Source) -> dict[str, jax.ShapeDtypeStruct]:
@@ -140,8 +147,9 @@ def candidates_of(source: Source, layers: Layers) -> list[Source]:
                 if tap:
                     check_tap(source.name, network, tap, blocks)
                 taps.append(tap)
+    siblings = tuple(sorted(set(taps), key=lambda tap: (tap is None, tap and (list(blocks).index(tap.block), *tap))))
     return [
-        source if tap is None else Source(card_at(source.card, tap), Tapped(source, tap), source.dtype)
+        source if tap is None else Source(card_at(source.card, tap), Tapped(source, tap, siblings), source.dtype)
         for tap in dict.fromkeys(taps)
     ]
 
@@ -184,19 +192,33 @@ def _abstract(source: Source) -> Any:
 
 @dataclass(frozen=True)
 class Together:
-    """Candidates of one network as one function of images, by one pass through the network."""
+    """Candidates of one network as one function of images, by one pass through the network.
+
+    The program computes all that were named together up to the deepest of these: it needn't be compiled anew when some
+    of them are dropped.
+    """
 
     sources: tuple[Source, ...]
 
     def __call__(self, images: ArrayLike) -> tuple[Outputs, ...]:
         """The outputs of each candidate for uint8 images [b s s 3], in float32."""
-        return forward_together(*self.program, images, self.preprocessing, self.sources[0].dtype)
+        outputs = forward_together(*self.program, images, self.preprocessing, self.sources[0].dtype)
+        at = dict(zip(self._taps, outputs, strict=True))
+        return tuple(at[tap_of(source)] for source in self.sources)
 
     @property
     def program(self) -> tuple[Any, Any]:
         """The pure function and its parameters."""
         apply, params = base_of(self.sources[0]).opened
-        return _AtTaps(apply.graphdef, tuple(map(tap_of, self.sources))), params  # type: ignore[attr-defined]
+        return _AtTaps(apply.graphdef, self._taps), params  # type: ignore[attr-defined]
+
+    @property
+    def _taps(self) -> tuple[Tap | None, ...]:
+        wanted = [tap_of(source) for source in self.sources]
+        named = next(filter(None, map(named_together, self.sources)), ())
+        blocks = {tap and tap.block for tap in wanted}
+        end = max((place for place, tap in enumerate(named, start=1) if (tap and tap.block) in blocks), default=0)
+        return tuple(dict.fromkeys((*named[:end], *wanted)))
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -13,7 +13,7 @@ from leepjax.extraction.cost import cost_of_text
 from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.extraction.shared_pass import SharedPass, by_network
 from leepjax.models import architectures
-from leepjax.models.tapped import candidates_of, read_layers
+from leepjax.models.tapped import Together, candidates_of, forward_together, read_layers
 
 TARGET = from_arrays(
     np.random.default_rng(0).integers(0, 256, (23, SIZE, SIZE, 3)).astype(np.uint8), np.arange(23) % 3, name="noise"
@@ -119,6 +119,19 @@ def test_a_killed_pass_goes_on_where_all_tables_have_the_same_parts(layers, tmp_
     assert sorted(read) == list(range(done, 23))
     for layer, table in zip(layers, found, strict=True):
         np.testing.assert_allclose(table.features, extract(layer, TARGET).features, atol=1e-6)
+
+
+def test_layers_that_remain_are_computed_by_the_program_of_all_that_were_named(layers, tmp_path):
+    plain = forward_together._cache_size()
+    tables(layers[:3], cache=tmp_path / "first")
+    compiled = forward_together._cache_size()
+    assert compiled == plain + 1
+    for number, left in enumerate((layers[1:3], layers[2:3])):
+        (*_, found) = tables(left, cache=tmp_path / str(number))
+        np.testing.assert_allclose(found.features, extract(layers[2], TARGET).features, atol=1e-6)
+        assert forward_together._cache_size() == compiled
+    taps = Together((layers[1],)).program[0].taps
+    assert [str(tap) for tap in taps] == ["blocks.0:mean", "blocks.1:mean"]  # nothing above it
 
 
 def test_a_layer_costs_its_share_of_the_pass(layers, tmp_path):
