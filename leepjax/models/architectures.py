@@ -29,6 +29,7 @@ from leepjax.models.families import (
     mlp_mixer,
     mobilenetv3_table,
     nextvit,
+    pit,
     pvt_v2,
     regnet,
     repghost,
@@ -40,6 +41,7 @@ from leepjax.models.families import (
     swin_transformer,
     swin_transformer_v2,
     tiny_vit,
+    twins,
     vgg,
     vit_relpos,
     vit_table,
@@ -88,6 +90,8 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **hiera.ARCHITECTURES,
     **levit.ARCHITECTURES,
     **mlp_mixer.ARCHITECTURES,
+    **pit.ARCHITECTURES,
+    **twins.ARCHITECTURES,
 }
 """Name → the class of a network with arguments; a call with ``num_classes`` and ``rngs`` builds the network.
 
