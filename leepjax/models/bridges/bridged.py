@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
@@ -81,7 +82,13 @@ def digest_of(text: str, arrays: Iterable[np.ndarray]) -> str:
 def digest_of_tree(text: str, tree: Any) -> str:
     """The digest of a model's description and its weights, a pytree of arrays."""
     leaves, structure = jax.tree.flatten(tree)
-    return digest_of(f"{text} {structure}", (np.asarray(leaf) for leaf in leaves))
+    return digest_of(f"{text} {structure}", map(_array, leaves))
+
+
+def _array(leaf: Any) -> np.ndarray:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # of a layer that draws while it is trained
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
 
 
 def code_of(classes: Iterable[type]) -> str:

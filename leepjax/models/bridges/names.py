@@ -28,6 +28,10 @@ def bridge_of_name(name: str) -> Bridge | None:
         from leepjax.models.bridges.onnx_files import open_onnx
 
         return _of_file(open_onnx)
+    if name.startswith("keras:"):
+        from leepjax.models.bridges.keras_models import open_keras
+
+        return _of_file(open_keras)
     return None
 
 

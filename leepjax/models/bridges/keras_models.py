@@ -1,0 +1,97 @@
+"""Keras 3 models with the JAX backend as sources, also from ``keras:model.keras``."""
+
+import os
+import re
+from collections import OrderedDict
+from functools import partial
+from typing import Any
+
+import jax
+
+from leepjax.data.preprocessing import Preprocessing
+from leepjax.models.bridges.bridged import Bridged, code_of, required
+from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
+from leepjax.models.bridges.heads import AUTO
+from leepjax.models.bridges.jax_modules import Recorded, bridge_jax
+from leepjax.models.bridges.libraries import library
+from leepjax.models.source import Source
+from leepjax.types import InputError
+
+PREFIX = "keras:"
+
+_NUMBERED = re.compile(r'_\d+"')
+"""The end of a layer's name, which Keras numbers by how many it made before in the process."""
+
+
+def open_keras(name: str) -> Source:
+    """Open a model that Keras 3 saved. ``model.json`` beside ``model.keras`` may state its preprocessing and classes.
+
+    Raises:
+        InputError: without Keras, for another file, or when its head isn't found.
+    """
+    path = file_of(name, PREFIX)
+    os.environ.setdefault("KERAS_BACKEND", "jax")  # read once, when Keras is imported
+    keras, stated = library(name, "keras", "keras"), read_stated(path)
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # a file of any version
+        first = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(
+            f"{name}: expected a model that Keras can open, got {type(error).__name__}: {first}; save it anew."
+        ) from error
+    preprocessing = stated.preprocessing or assumed(path, *_assumption(keras, model))
+    return source_of_file(name, bridge_keras(model, preprocessing, AUTO), stated)
+
+
+def _assumption(keras: Any, model: Any) -> tuple[Preprocessing, str]:
+    """Pixels in 0..255 for a model that scales them itself; for any other ImageNet's."""
+    size = next((side for side in model.input_shape[1:3] if side), 224)
+    scales = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in model.layers)
+    if scales:
+        return Preprocessing(
+            image_size=size, crop=0.875, std=(1 / 255, 1 / 255, 1 / 255)
+        ), "scaling by the model itself"
+    return Preprocessing(image_size=size, crop=0.875, mean=MEAN, std=STD), "ImageNet's"
+
+
+def bridge_keras(model: Any, preprocessing: Preprocessing | None, head: str | None) -> Bridged:
+    """Describe a Keras model and find its head: the last dense layer, before its activation.
+
+    Raises:
+        InputError: for another backend, without preprocessing, or when its head isn't found.
+    """
+    keras = library("as_source", "keras", "keras")
+    name = model.name or type(model).__name__
+    if keras.backend.backend() != "jax":
+        raise InputError(
+            f"as_source: expected Keras with the JAX backend for {name}, got {keras.backend.backend()}; set "
+            "KERAS_BACKEND=jax before Keras is imported."
+        )
+    preprocessing = required(preprocessing, name)
+    model(jax.numpy.zeros((1, preprocessing.image_size, preprocessing.image_size, 3)))  # makes variables still to come
+    params = tuple([each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables))
+    dense = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dense)]
+
+    def record(params: Any, images: jax.Array) -> Recorded:
+        calls = OrderedDict()
+        for layer in dense:
+            object.__setattr__(layer, "call", partial(_see, keras, layer, calls))
+        try:
+            output, _ = model.stateless_call(*params, images, training=False)
+        finally:
+            for layer in dense:
+                object.__delattr__(layer, "call")
+        return Recorded(output, calls)
+
+    config = _NUMBERED.sub('"', model.to_json())
+    code = f"{config} {code_of([type(model)])}"
+    return bridge_jax(name, "a Keras model", record, params, code, preprocessing, head)
+
+
+def _see(keras: Any, layer: Any, calls: dict[str, tuple[Any, Any]], inputs: Any, training: Any = None) -> Any:
+    """A dense layer's call that records its input, and its output before the activation."""
+    logits = keras.ops.matmul(inputs, layer.kernel)
+    if layer.bias is not None:
+        logits = keras.ops.add(logits, layer.bias)
+    calls[layer.name] = inputs, logits
+    return logits if layer.activation is None else layer.activation(logits)
