@@ -10,6 +10,7 @@ from flax import nnx
 
 from leepjax.models.families import (
     beit,
+    byobnet_table,
     cait,
     cifar_resnet,
     convnext,
@@ -30,6 +31,7 @@ from leepjax.models.families import (
     mobilenetv3_table,
     mobilevit,
     nextvit,
+    nfnet,
     pit,
     pvt_v2,
     regnet,
@@ -70,6 +72,8 @@ ARCHITECTURES: Mapping[str, partial[Any]] = {
     **rexnet.ARCHITECTURES,
     **repghost.ARCHITECTURES,
     **mobilevit.ARCHITECTURES,
+    **nfnet.ARCHITECTURES,
+    **byobnet_table.ARCHITECTURES,
     **darknet.ARCHITECTURES,
     **vit_table.ARCHITECTURES,
     **vit_relpos.ARCHITECTURES,

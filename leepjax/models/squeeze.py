@@ -75,7 +75,40 @@ class EffectiveSqueezeExcite(nnx.Module):
         return x * self.gate(self.fc(x.mean(axis=(1, 2), keepdims=True)))
 
 
-ATTENTIONS = {"se": SqueezeExcite, "eca": EfficientAttention, "ese": EffectiveSqueezeExcite}
+class GlobalContext(nnx.Module):
+    """A perceptron's output from a weighted mean of the map, which is added to every position.
+
+    References:
+        Cao et al., *GCNet: Non-Local Networks Meet Squeeze-Excitation Networks and Beyond*, ICCVW 2019.
+    """
+
+    def __init__(self, channels: int, *, rd_ratio: float = 1 / 8, rngs: nnx.Rngs):
+        self.conv_attn = nnx.Conv(channels, 1, (1, 1), rngs=rngs)
+        self.mlp_add = ConvMlp(channels, divisible(channels * rd_ratio, 1, limit=0), rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        attention = nnx.softmax(self.conv_attn(x), axis=(1, 2))
+        return x + self.mlp_add((x * attention).sum(axis=(1, 2), keepdims=True))
+
+
+class ConvMlp(nnx.Module):
+    """Two 1 × 1 convolutions, with a norm of channels and a ReLU between them."""
+
+    def __init__(self, channels: int, hidden: int, *, rngs: nnx.Rngs):
+        self.fc1 = nnx.Conv(channels, hidden, (1, 1), rngs=rngs)
+        self.norm = nnx.LayerNorm(hidden, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
+        self.fc2 = nnx.Conv(hidden, channels, (1, 1), rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.fc2(nnx.relu(self.norm(self.fc1(x))))
+
+
+ATTENTIONS = {
+    "se": SqueezeExcite,
+    "eca": EfficientAttention,
+    "ese": EffectiveSqueezeExcite,
+    "gca": GlobalContext,
+}
 
 
 def channel_attention(name: str, channels: int, options: Mapping[str, Any] | None = None, *, rngs: nnx.Rngs) -> Any:

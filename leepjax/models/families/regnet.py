@@ -12,7 +12,8 @@ from leepjax.models.activations import activation
 from leepjax.models.layers import avg_pool, conv, global_pool
 from leepjax.models.network import VisionNetwork
 from leepjax.models.norms import BatchNormAct, ConvNormAct
-from leepjax.models.squeeze import SqueezeExcite, divisible
+from leepjax.models.squeeze import SqueezeExcite
+from leepjax.models.widths import divisible
 
 
 def stages_of(w0: int, wa: float, wm: float, depth: int) -> list[tuple[int, int]]:

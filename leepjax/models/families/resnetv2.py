@@ -12,7 +12,7 @@ from leepjax.models.families.regnet import Head
 from leepjax.models.layers import avg_pool, conv, global_pool, max_pool
 from leepjax.models.network import VisionNetwork
 from leepjax.models.norms import norm_act
-from leepjax.models.squeeze import divisible
+from leepjax.models.widths import divisible
 from leepjax.types import unknown_name
 
 
