@@ -13,3 +13,4 @@ CASES = {
     "z": Case("regnetz_040", (33, 40), SMALL | {"bottle_ratio": 2.0, "group_size": 16}),
     "z_wide": Case("regnetz_005", (51, 40), SMALL | {"num_features": 24, "bottle_ratio": 1.0}),
 }
+TRAINED = ("y",)

@@ -15,3 +15,4 @@ CASES = {
     "wide_shortcuts": Case("senet154", (51, 64), SMALL | {"channels": [32, 32, 32, 32], "base_width": 4}),
     "mixed_blocks": Case("test_resnet", (51, 64), {}),
 }
+TRAINED = ("tiered_se_grouped",)
