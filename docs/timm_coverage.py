@@ -41,8 +41,9 @@ def table() -> str:
             absent.append(f"{family} ({len(names)}, {len(first.intersection(names))})")
             continue
         counts = len(names), len(there), len(first.intersection(names)), len(first.intersection(there))
-        closed = {_reason(name, why[name]) for name in names if why[name] is not None}
-        lines.append(f"| `{family}` | {' | '.join(map(str, counts))} | {'; '.join(sorted(closed))} |")
+        lines.append(
+            f"| `{family}` | {' | '.join(map(str, counts))} | {_closed({n: why[n] for n in names if why[n]})} |"
+        )
     lines += ["", f"Families that aren't built here (checkpoints, of the first {FIRST}): {', '.join(absent)}."]
     return "\n".join(lines)
 
@@ -51,10 +52,15 @@ def _of(rows: list[dict], family: str) -> list[dict]:
     return [row for row in rows if row["family"] == family]
 
 
-def _reason(name: str, refused: str | None) -> str:
-    if ": architecture: " in str(refused):
-        return f"`{name.partition('.')[0]}` isn't built"
-    return f"`{name}`: {re.sub(r'^[^:]*: ', '', str(refused)).partition(';')[0]}"
+def _closed(why: dict[str, str]) -> str:
+    """Architectures that aren't there, and what else is refused."""
+    missing = {name.partition(".")[0] for name, refused in why.items() if ": architecture: " in refused}
+    others = {
+        f"`{name}`: {re.sub(r'^[^:]*: ', '', refused).partition(';')[0]}"
+        for name, refused in why.items()
+        if ": architecture: " not in refused
+    }
+    return "; ".join([", ".join(f"`{name}`" for name in sorted(missing)), *sorted(others)]).strip("; ")
 
 
 def page() -> str:

@@ -1,4 +1,7 @@
-"""Small members of every family compute what timm's do in float64, from the same random state (tests/recorded)."""
+"""Small members of every family compute what timm's do in float64, from the same random state (tests/recorded).
+
+Two of each family by default, and all options of all families under the long profile: run it after changing a network.
+"""
 
 import importlib
 import json
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from places import RECORDED
+from profiles import is_long
 from recorded.families import NUM_CLASSES
 from recorded.random_state import digest, random_state, uniform
 from timm_layout import torch_shapes
@@ -18,11 +22,9 @@ from leepjax.models.architectures import abstract
 from leepjax.models.model_args import apply_model_args
 
 FAMILIES = sorted(path.stem for path in (RECORDED / "families").glob("[a-z]*.py"))
-CASES = {
-    f"{family}-{name}": (family, name, case)
-    for family in FAMILIES
-    for name, case in importlib.import_module(f"recorded.families.{family}").CASES.items()
-}
+MEMBERS = {family: importlib.import_module(f"recorded.families.{family}").CASES for family in FAMILIES}
+CASES = {f"{family}-{name}": (family, name, case) for family in FAMILIES for name, case in MEMBERS[family].items()}
+QUICK = [f"{family}-{name}" for family in FAMILIES for name in list(MEMBERS[family])[:2]]
 
 
 def error(got, expected):
@@ -35,7 +37,7 @@ def built(case, model_args):
     return abstract(name, NUM_CLASSES)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASES if is_long() else QUICK)
 def test_features_and_logits_are_those_of_timm(name):
     family, key, case = CASES[name]
     recorded = np.load(RECORDED / "families" / f"{family}.npz")
