@@ -1,6 +1,7 @@
 """Norms followed by an activation, as timm's ``NormAct`` layers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.activations import activation
+from leepjax.types import unknown_name
 
 
 class BatchNormAct(nnx.BatchNorm):
@@ -33,14 +35,20 @@ class LayerNormAct(nnx.LayerNorm):
 
 
 class GroupNormAct(nnx.GroupNorm):
-    """GroupNorm and an activation."""
+    """GroupNorm, of `num_groups` groups or of groups of `group_size` channels, and an activation."""
 
     def __init__(
-        self, channels: int, act: str = "identity", *, group_size: int = 8, epsilon: float = 1e-5, rngs: nnx.Rngs
+        self,
+        channels: int,
+        act: str = "identity",
+        *,
+        group_size: int = 8,
+        num_groups: int | None = None,
+        epsilon: float = 1e-5,
+        rngs: nnx.Rngs,
     ):
-        super().__init__(
-            channels, num_groups=None, group_size=group_size, epsilon=epsilon, use_fast_variance=False, rngs=rngs
-        )
+        groups = num_groups or channels // group_size
+        super().__init__(channels, num_groups=groups, epsilon=epsilon, use_fast_variance=False, rngs=rngs)
         self.act = act
 
     def __call__(self, x: jax.Array, **options: Any) -> jax.Array:
@@ -56,11 +64,20 @@ class EvoNormS0(nnx.Module):
         Liu et al., *Evolving Normalization-Activation Layers*, NeurIPS 2020, table 2.
     """
 
-    def __init__(self, channels: int, act: str = "", *, group_size: int = 8, epsilon: float = 1e-5, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        channels: int,
+        act: str = "",
+        *,
+        group_size: int = 8,
+        num_groups: int | None = None,
+        epsilon: float = 1e-5,
+        rngs: nnx.Rngs,
+    ):
         self.scale = nnx.Param(jnp.ones(channels))
         self.bias = nnx.Param(jnp.zeros(channels))
         self.v = None if act == "identity" else nnx.Param(jnp.ones(channels))
-        self.group_size = group_size
+        self.group_size = channels // num_groups if num_groups else group_size
         self.epsilon = epsilon
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -82,3 +99,34 @@ NORM_ACTS: dict[str, NormAct] = {
     "groupnorm": GroupNormAct,
     "layernorm": LayerNormAct,
 }
+"""Norms by short names, those of groups with groups of 8 channels by default."""
+
+NORM_LAYERS: dict[str, NormAct] = {
+    "batchnorm": BatchNormAct,
+    "batchnorm2d": BatchNormAct,
+    "evonorms0": partial(EvoNormS0, num_groups=32),
+    "groupnorm": partial(GroupNormAct, num_groups=32),
+    "groupnorm1": partial(GroupNormAct, num_groups=1),
+}
+"""Norms by timm's names (``norm_layer``), with timm's number of groups."""
+
+
+def norm_layer(name: str) -> NormAct:
+    """The norm of this name of timm's.
+
+    Raises:
+        InputError: for an unknown name.
+    """
+    if name not in NORM_LAYERS:
+        raise unknown_name("norm_layer", name, NORM_LAYERS)
+    return NORM_LAYERS[name]
+
+
+class ConvNormAct(nnx.Module):
+    """A convolution without bias, a norm and an activation."""
+
+    def __init__(self, convolution: nnx.Conv, norm: Any):
+        self.conv, self.bn = convolution, norm
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.bn(self.conv(x))

@@ -52,7 +52,7 @@ def read_stated(path: Path) -> Stated:
     except JsonError as error:
         raise InputError(
             f"{beside}: expected preprocessing, classes, data, licence and accuracy of {path.name}, got {error}; "
-            "correct it."
+            f"correct or remove {beside.name}."
         ) from None
 
 

@@ -16,7 +16,7 @@ PROBE = 2
 """Images in a probe."""
 
 
-class Call(NamedTuple):
+class HeadCall(NamedTuple):
     """A linear layer that the probe passed through."""
 
     path: str
@@ -29,7 +29,7 @@ def probe_images(image_size: int | tuple[int, int]) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((PROBE, *pair(image_size), 3)).astype(np.float32)
 
 
-def find_head(model: str, calls: Sequence[Call], output: np.ndarray, head: str | None) -> tuple[str, ...]:
+def find_head(model: str, calls: Sequence[HeadCall], output: np.ndarray, head: str | None) -> tuple[str, ...]:
     """The paths of the layers that are a network's head; none for a network without one, whose output are features.
 
     A distilled network has two heads, and its output is their mean. A layer of the concatenated features gives that
@@ -55,14 +55,14 @@ def find_head(model: str, calls: Sequence[Call], output: np.ndarray, head: str |
         return ()
     last_two = calls[-2:]
     if len({call.logits.shape for call in last_two}) < len(last_two):
-        mean = Call("", calls[-1].features, np.mean([call.logits for call in last_two], axis=0))
+        mean = HeadCall("", calls[-1].features, np.mean([call.logits for call in last_two], axis=0))
         if is_head(mean, output) and not is_head(calls[-1], output):
             return tuple(call.path for call in last_two)
     check_head(model, calls[-1], output)
     return (calls[-1].path,)
 
 
-def _named(model: str, calls: Sequence[Call], head: str) -> Call:
+def _named(model: str, calls: Sequence[HeadCall], head: str) -> HeadCall:
     paths = {call.path: call for call in calls}
     if not paths:
         raise InputError(f"as_source: expected a linear layer {head!r} in {model}, got none; pass head=None.")
@@ -71,7 +71,7 @@ def _named(model: str, calls: Sequence[Call], head: str) -> Call:
     return paths[head]
 
 
-def check_head(model: str, call: Call, output: np.ndarray) -> None:
+def check_head(model: str, call: HeadCall, output: np.ndarray) -> None:
     """Check that a head has the features [2 d] and gives the network's output [2 z], or whose softmax is the output.
 
     Raises:
@@ -85,7 +85,7 @@ def check_head(model: str, call: Call, output: np.ndarray) -> None:
         )
 
 
-def is_head(call: Call, output: np.ndarray) -> bool:
+def is_head(call: HeadCall, output: np.ndarray) -> bool:
     """Whether a layer of features [2 d] gives the network's output, or the output is its softmax or log-softmax."""
     if call.features.ndim != 2 or call.logits.shape != output.shape:
         return False

@@ -10,7 +10,7 @@ import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, digest_of_tree
-from leepjax.models.bridges.heads import Call, check_output, find_head, probe_images
+from leepjax.models.bridges.heads import HeadCall, check_output, find_head, probe_images
 from leepjax.models.source import UserFunction
 from leepjax.types import InputError, Outputs
 
@@ -44,14 +44,14 @@ def bridge_jax(
     Raises:
         InputError: when the module takes no images, or its head isn't found.
     """
-    output, calls = _probed(name, record, params, preprocessing.image_size)
+    output, calls = _probed(name, record, params, preprocessing.size)
     paths: tuple[str, ...] = ()
     if is_pair(output):
         for each in output:
             check_output(name, each)
         num_classes = output[1].shape[1]
     else:
-        paths = find_head(name, [Call(path, *around) for path, around in calls.items()], output, head)
+        paths = find_head(name, [HeadCall(path, *around) for path, around in calls.items()], output, head)
         num_classes = output.shape[1] if paths else 0
 
     def apply(params: Any, images: jax.Array) -> Outputs:
@@ -73,15 +73,15 @@ def is_pair(output: Any) -> bool:
     return isinstance(output, tuple | list) and len(output) == 2
 
 
-def _probed(name: str, record: Record, params: Any, image_size: int) -> Recorded:
+def _probed(name: str, record: Record, params: Any, size: tuple[int, int]) -> Recorded:
     try:
-        found = jax.tree.map(np.asarray, jax.jit(record)(params, probe_images(image_size)))
+        found = jax.tree.map(np.asarray, jax.jit(record)(params, probe_images(size)))
         if not is_pair(found.output) and not isinstance(found.output, np.ndarray):
             raise TypeError(f"it returned a {type(found.output).__name__} instead of an array")
     except Exception as error:  # a module may raise any type
         raise InputError(
-            f"as_source: expected {name} to take images [n {image_size} {image_size} 3], or one image [3 {image_size} "
-            f"{image_size}] for Equinox, got {type(error).__name__}: {str(error).partition(chr(10))[0].rstrip('.')}; "
+            f"as_source: expected {name} to take images [n {size[0]} {size[1]} 3], or one image [3 {size[0]} "
+            f"{size[1]}] for Equinox, got {type(error).__name__}: {str(error).partition(chr(10))[0].rstrip('.')}; "
             "check its preprocessing and arguments."
         ) from error
     return found

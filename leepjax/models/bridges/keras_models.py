@@ -68,7 +68,7 @@ def bridge_keras(model: Any, preprocessing: Preprocessing | None, head: str | No
             "KERAS_BACKEND=jax before Keras is imported."
         )
     preprocessing = required(preprocessing, name)
-    model(jax.numpy.zeros((1, preprocessing.image_size, preprocessing.image_size, 3)))  # makes variables still to come
+    model(jax.numpy.zeros((1, *preprocessing.size, 3)))  # makes variables still to come
     params = tuple([each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables))
     dense = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dense)]
 

@@ -11,7 +11,7 @@ import numpy as np
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged
 from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
-from leepjax.models.bridges.heads import AUTO, Call, find_head, probe_images
+from leepjax.models.bridges.heads import AUTO, HeadCall, find_head, probe_images
 from leepjax.models.bridges.libraries import library
 from leepjax.models.bridges.onnx_graph import OnnxInput, image_input, last_linear, with_outputs
 from leepjax.models.source import HostNetwork, Source
@@ -106,16 +106,16 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
             f"{name}: expected image_size {size}, which the graph takes, got {preprocessing.image_size}; correct the "
             "preprocessing in the JSON file beside it."
         )
-    num_classes = _checked(network, head, output, preprocessing.image_size)
+    num_classes = _checked(network, head, output, preprocessing.size)
     if not num_classes:
         network = replace(network, outputs=(output,))
     num_parameters = sum(int(np.prod(tensor.dims)) for tensor in tensors)
     return Bridged(name, network, num_classes, num_parameters, weights_hash, preprocessing)
 
 
-def _checked(network: OnnxNetwork, head: Any, output: str, image_size: int) -> int:
+def _checked(network: OnnxNetwork, head: Any, output: str, size: tuple[int, int]) -> int:
     """The number of classes, 0 without a head, after a probe."""
-    probe = probe_images(image_size)
+    probe = probe_images(size)
     try:
         values = network.run(probe, (output, *(head or ())))
     except InputError:
@@ -125,5 +125,5 @@ def _checked(network: OnnxNetwork, head: Any, output: str, image_size: int) -> i
         raise InputError(
             f"{network.name}: expected a graph that ONNX Runtime computes, got {first}; export it anew."
         ) from None
-    calls = [Call(head.logits, *values[1:])] if head else []
+    calls = [HeadCall(head.logits, *values[1:])] if head else []
     return values[0].shape[1] if find_head(network.name, calls, values[0], AUTO) else 0

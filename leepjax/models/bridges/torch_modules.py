@@ -9,7 +9,7 @@ import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, required
-from leepjax.models.bridges.heads import AUTO, Call, check_output, find_head, is_head, probe_images
+from leepjax.models.bridges.heads import AUTO, HeadCall, check_output, find_head, is_head, probe_images
 from leepjax.models.bridges.timm_modules import describe_timm, is_timm, timm_preprocessing, timm_route
 from leepjax.models.bridges.torch_network import Route, TorchNetwork, array_of, device_and_dtype, identity_of
 from leepjax.types import InputError
@@ -99,17 +99,17 @@ def _by_timm(name: str, module: Any, images: np.ndarray, output: np.ndarray) -> 
         features, logits = map(array_of, probed(name, module, images, timm_route))
     except InputError:  # it has another kind of head, which a hook may find
         return None
-    return timm_route if is_head(Call("", features, logits), output) else None
+    return timm_route if is_head(HeadCall("", features, logits), output) else None
 
 
-def _recorded(module: Any, images: Any) -> tuple[Any, list[Call]]:
+def _recorded(module: Any, images: Any) -> tuple[Any, list[HeadCall]]:
     """The output of a module for a probe, and its linear layers in the order in which they were computed."""
     import torch  # pyright: ignore[reportMissingImports]
 
-    calls: list[Call] = []
+    calls: list[HeadCall] = []
 
     def record(path, layer, inputs, output):
-        calls.append(Call(path, array_of(inputs[0]), array_of(output)))
+        calls.append(HeadCall(path, array_of(inputs[0]), array_of(output)))
 
     linear = [(path, each) for path, each in module.named_modules() if isinstance(each, torch.nn.Linear)]
     handles = [each.register_forward_hook(partial(record, path)) for path, each in linear]

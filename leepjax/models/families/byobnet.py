@@ -12,7 +12,7 @@ from leepjax.models.families.regnet import Head
 from leepjax.models.families.resnet import NO_ARGUMENTS
 from leepjax.models.layers import avg_pool, conv, global_pool, max_pool
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norms import BatchNormAct, ConvNormAct
+from leepjax.models.norm_act import BatchNormAct, ConvNormAct
 from leepjax.models.squeeze import channel_attention
 from leepjax.models.widths import divisible
 from leepjax.types import unknown_name

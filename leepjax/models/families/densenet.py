@@ -10,7 +10,7 @@ from flax import nnx
 
 from leepjax.models.layers import avg_pool, blur_pool, conv, global_pool, max_pool
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norms import BatchNormAct
+from leepjax.models.norm_act import BatchNormAct
 from leepjax.types import unknown_name
 
 

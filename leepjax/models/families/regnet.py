@@ -11,7 +11,7 @@ from flax import nnx
 from leepjax.models.activations import activation
 from leepjax.models.layers import avg_pool, conv, global_pool
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norms import BatchNormAct, ConvNormAct
+from leepjax.models.norm_act import BatchNormAct, ConvNormAct
 from leepjax.models.squeeze import SqueezeExcite
 from leepjax.models.widths import divisible
 

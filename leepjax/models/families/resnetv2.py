@@ -11,7 +11,7 @@ from flax import nnx
 from leepjax.models.families.regnet import Head
 from leepjax.models.layers import avg_pool, conv, global_pool, max_pool
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norms import norm_act
+from leepjax.models.norm_act import norm_layer as named_norm
 from leepjax.models.widths import divisible
 from leepjax.types import unknown_name
 
@@ -158,7 +158,7 @@ class ResNetV2(VisionNetwork):
         kinds = {"conv": partial(conv, rngs=rngs), "std_conv": partial(standardised, epsilon=std_eps, rngs=rngs)}
         if conv_layer not in kinds:
             raise unknown_name("conv_layer", conv_layer, kinds)
-        norm = partial(norm_act(norm_layer), act_layer=act_layer, rngs=rngs)
+        norm = partial(named_norm(norm_layer), act=act_layer, rngs=rngs)
         settings = Settings(kinds[conv_layer], norm, bottle_ratio, avg_down)
         width = divisible(stem_chs * width_factor)
         self.stem = Stem(width, stem_type, settings)
