@@ -52,7 +52,7 @@ from leepjax.models.families import (
     volo,
     xcit,
 )
-from leepjax.models.layers import POOLS
+from leepjax.models.layers.convolution import POOLS
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.taps import TappedNetwork
 from leepjax.types import unknown_name

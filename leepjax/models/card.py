@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.models.json_files import JsonError, read_json
+from leepjax.models.files.json_files import JsonError, read_json
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 

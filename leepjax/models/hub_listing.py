@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from leepjax.models import urls
 from leepjax.models.architectures import ARCHITECTURES, family_of
+from leepjax.models.files.json_files import JsonError, read_json
 from leepjax.models.hub import hub_file, is_offline, reason_of
 from leepjax.models.hub_pace import watch_pace
-from leepjax.models.json_files import JsonError, read_json
 from leepjax.tables import Condition, Row, read_condition
 from leepjax.types import InputError
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from leepjax.models.formats import INDEX
+from leepjax.models.files.formats import INDEX
+from leepjax.models.files.shards import listed_shards
 from leepjax.models.hub import AbsentError, hub_file, hub_size
-from leepjax.models.shards import listed_shards
 from leepjax.types import InputError
 
 T = TypeVar("T")

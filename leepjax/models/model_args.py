@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leepjax.models.architectures import abstract, arguments_of, as_tuple, pools_of, with_arguments
-from leepjax.models.layers import POOLS
+from leepjax.models.layers.convolution import POOLS
 from leepjax.printable import printable
 from leepjax.types import InputError
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from leepjax.models.layers import POOLS
+from leepjax.models.layers.convolution import POOLS
 from leepjax.types import Outputs
 
 

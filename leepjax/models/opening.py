@@ -11,16 +11,16 @@ import msgspec
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card, read_card
-from leepjax.models.formats import INDEX, SUFFIXES, check_library, read_content
+from leepjax.models.files.formats import INDEX, SUFFIXES, check_library, read_content
+from leepjax.models.files.shards import read_weights
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
+from leepjax.models.layers.tokens import pair
 from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.sets import hub_sets
-from leepjax.models.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import at_tap, card_at
 from leepjax.models.timm_config import TimmConfig, read_config
-from leepjax.models.tokens import pair
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name
 

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
-from leepjax.models.shards import read_weights
+from leepjax.models.files.shards import read_weights
 from leepjax.types import DType, InputError, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]

@@ -9,7 +9,7 @@ import msgspec
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import ARCHITECTURES
 from leepjax.models.card import MOST_CLASSES
-from leepjax.models.json_files import JsonError, convert, read_json
+from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.models.model_args import apply_model_args
 from leepjax.types import InputError, unknown_name
 

@@ -12,10 +12,10 @@ import numpy as np
 import safetensors.numpy
 from flax import nnx
 
-from leepjax.models.formats import read_tensors
-from leepjax.models.layouts import to_timm
+from leepjax.models.files.formats import read_tensors
+from leepjax.models.files.layouts import to_timm
+from leepjax.models.files.wrappers import unwrapped
 from leepjax.models.network import NamedParam, VisionNetwork, head_of
-from leepjax.models.wrappers import unwrapped
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 

@@ -10,7 +10,7 @@ from places import SHARED_DATA as DATA
 
 from leepjax.data.target import Target, from_arrays
 from leepjax.extraction.forward import forward_all
-from leepjax.models.folded import from_tflite
+from leepjax.models.files.folded import from_tflite
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from leepjax.models.activations import activation
+from leepjax.models.layers.activations import activation
 from leepjax.types import InputError
 
 AT_ONE = {

@@ -17,9 +17,9 @@ from flax import nnx
 from torch_pickles import tensor, text, torch_zip
 
 from leepjax.models import weights
-from leepjax.models.formats import read_tensors
-from leepjax.models.pickles import Call, read_pickle
-from leepjax.models.wrappers import unwrapped
+from leepjax.models.files.formats import read_tensors
+from leepjax.models.files.pickles import Call, read_pickle
+from leepjax.models.files.wrappers import unwrapped
 from leepjax.types import InputError
 
 STATE = {"conv1.weight": np.float32([[1, 2], [3, 4]]), "conv1.bias": np.float32([5, 6])}
@@ -194,7 +194,7 @@ def test_a_hostile_pickle_costs_no_more_than_its_size(hostile):
 
 
 def test_operations_are_limited(monkeypatch):
-    monkeypatch.setattr("leepjax.models.pickles.MOST_OPCODES", 50)
+    monkeypatch.setattr("leepjax.models.files.pickles.MOST_OPCODES", 50)
     assert "got a pickle of more than 50 operations" in refused(torch_zip({"w": b"N0" * 50 + b"N"}, {}))
 
 

@@ -13,7 +13,7 @@ from profiles import is_long
 from recorded.random_state import digest, images, random_state
 from timm_layout import torch_shapes
 
-from leepjax.models import layers, weights
+from leepjax.models import weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.models.families import cifar_resnet
 from leepjax.types import InputError
@@ -99,7 +99,7 @@ def assert_as_the_librarys(fast, x):
 
 @pytest.mark.parametrize(("size", "stride", "same"), [(3, 1, False), (3, 2, True), (5, 2, False), (5, 2, True)])
 def test_depthwise_convolutions_and_their_gradients_are_the_librarys(size, stride, same):
-    fast = layers.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
+    fast = convolution.conv(4, 4, size, stride, groups=4, same=same, rngs=nnx.Rngs(0))
     assert_as_the_librarys(fast, jax.random.normal(jax.random.key(0), (2, 9, 8, 4)))
 
 
@@ -108,13 +108,13 @@ def test_depthwise_convolutions_and_their_gradients_are_the_librarys(size, strid
     [(24, 48, 6, 1, False), (32, 32, 8, 2, True), (34, 68, 2, 2, False), (6, 18, 6, 1, True)],
 )
 def test_grouped_convolutions_and_their_gradients_are_the_librarys(inputs, outputs, groups, stride, same):
-    made = layers.conv(inputs, outputs, 3, stride, groups=groups, same=same, rngs=nnx.Rngs(0))
+    made = convolution.conv(inputs, outputs, 3, stride, groups=groups, same=same, rngs=nnx.Rngs(0))
     assert_as_the_librarys(made, jax.random.normal(jax.random.key(0), (2, 9, 8, inputs)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_convolutions_of_disjoint_windows_are_the_librarys(size):
-    fast = layers.conv(3, 5, size, size, padding=0, bias=True, rngs=nnx.Rngs(0))
+    fast = convolution.conv(3, 5, size, size, padding=0, bias=True, rngs=nnx.Rngs(0))
     assert fast.conv_general_dilated is not jax.lax.conv_general_dilated
     x = jax.random.normal(jax.random.key(0), (2, 9, 11, 3))
     got = fast(x)
@@ -125,7 +125,7 @@ def test_convolutions_of_disjoint_windows_are_the_librarys(size):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_max_pool_is_that_of_squares(dtype):
     x = jax.random.normal(jax.random.key(0), (2, 9, 8, 3), dtype) - 9
-    np.testing.assert_array_equal(layers.max_pool(x), nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))))
+    np.testing.assert_array_equal(convolution.max_pool(x), nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))))
 
 
 def test_swin_transformers_of_the_authors_open():

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch_pickles import tensor, text, torch_zip
 
-from leepjax.models.formats import read_tensors
+from leepjax.models.files.formats import read_tensors
 from leepjax.types import InputError
 
 # torch.save({"model": {"w": torch.arange(6.0).reshape(2, 3).t(), "bf": torch.tensor([1.5, -2.0]).bfloat16(),
@@ -308,7 +308,9 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_reading_needs_neither_torch_nor_h5py():
-    code = "import sys; from leepjax.models.formats import read_tensors; print({'torch', 'h5py'} & set(sys.modules))"
+    code = (
+        "import sys; from leepjax.models.files.formats import read_tensors; print({'torch', 'h5py'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
 
 

@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from leepjax.models.formats import read_tensors
-from leepjax.models.layouts import to_timm
+from leepjax.models.files.formats import read_tensors
+from leepjax.models.files.layouts import to_timm
 
 RNG = np.random.default_rng(0)
 LEAVES = ("weight", "bias", "running_mean", "running_var")

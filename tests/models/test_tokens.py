@@ -7,7 +7,7 @@ import pytest
 from places import RECORDED
 from recorded.random_state import uniform
 
-from leepjax.models.tokens import resample_grid, resampling
+from leepjax.models.layers.tokens import resample_grid, resampling
 
 CASES = json.loads((RECORDED / "resampled_grids.json").read_text())
 

@@ -13,8 +13,8 @@ from timm_layout import torch_layout
 from leepjax.adapting.retrain import set_head
 from leepjax.models import weights
 from leepjax.models.families.vit import DistilledViT, ViT
+from leepjax.models.layers.tokens import resample_grid
 from leepjax.models.opening import load_source
-from leepjax.models.tokens import resample_grid
 from leepjax.transfer.head import Head
 from leepjax.types import InputError
 

@@ -8,7 +8,7 @@ import msgspec
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, source_of
-from leepjax.models.json_files import JsonError, read_json
+from leepjax.models.files.json_files import JsonError, read_json
 from leepjax.models.source import Source
 from leepjax.types import InputError
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.special
 
-from leepjax.models.tokens import pair
+from leepjax.models.layers.tokens import pair
 from leepjax.types import InputError, unknown_name
 
 AUTO = "auto"

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.models.json_files import JsonError, convert, read_json
+from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.types import InputError
 
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}

@@ -71,7 +71,7 @@ def _config(name: str) -> Any:
 
 
 def _fetch(config: Any) -> None:
-    """Download the weights into the hub's cache, where timm finds them, with leepjax's messages for the hub's errors."""
+    """Download the weights into the hub's cache, where timm finds them; errors are leepjax's own."""
     if config.hf_hub_id and config.hf_hub_filename:
         hub_file(config.hf_hub_id, config.hf_hub_filename)
     elif config.hf_hub_id:

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import attend
-from leepjax.models.mlp import Mlp, Norm, SwiGLU, linear, norm_layer
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.mlp import Mlp, Norm, SwiGLU, linear, norm_layer
+from leepjax.models.layers.tokens import PatchEmbed, check_size, pair, pool_tokens
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import PatchEmbed, check_size, pair, pool_tokens
 
 _norm = norm_layer("layernorm")
 

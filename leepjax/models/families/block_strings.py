@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from leepjax.models.widths import divisible
+from leepjax.models.layers.widths import divisible
 
 Stages = Sequence[str]
 """The strings of the blocks of every stage, separated by spaces."""

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.attention import ClassAttention
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.attention import ClassAttention
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.tokens import PatchEmbed, check_size, pair, pool_tokens
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import PatchEmbed, check_size, pair, pool_tokens
 
 _norm = norm_layer("layernorm")
 

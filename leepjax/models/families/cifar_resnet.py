@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.layers import global_pool
+from leepjax.models.layers.convolution import global_pool
 from leepjax.models.network import VisionNetwork
 
 WIDTHS = (16, 32, 64)

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import conv, global_pool
-from leepjax.models.mlp import Mlp, Norm
-from leepjax.models.mlp import norm_layer as norm_named
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.mlp import Mlp, Norm
+from leepjax.models.layers.mlp import norm_layer as norm_named
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.widths import divisible
 
 
 class GlobalResponseNorm(nnx.Module):

@@ -6,7 +6,7 @@ from functools import partial
 import jax
 from flax import nnx
 
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
 from leepjax.models.network import VisionNetwork
 
 WIDTHS = (64, 128, 256, 512, 1024)

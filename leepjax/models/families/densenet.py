@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.layers import avg_pool, blur_pool, conv, global_pool, max_pool
+from leepjax.models.layers.convolution import avg_pool, blur_pool, conv, global_pool, max_pool
+from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import BatchNormAct
 from leepjax.types import unknown_name
 
 

@@ -6,14 +6,14 @@ from functools import partial
 import jax
 from flax import nnx
 
-from leepjax.models.activations import activation
 from leepjax.models.families import block_strings
 from leepjax.models.families.mobile_blocks import KINDS, Parts
 from leepjax.models.families.mobile_layers import GlobalContext, SqueezeExcite
-from leepjax.models.layers import conv, global_pool
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.norm_act import NORM_ACTS
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import NORM_ACTS
-from leepjax.models.widths import divisible
 
 
 class EfficientNet(VisionNetwork):

@@ -3,7 +3,7 @@
 from functools import partial
 
 from leepjax.models.families.efficientnet import EfficientNet
-from leepjax.models.widths import divisible
+from leepjax.models.layers.widths import divisible
 
 TENSORFLOW = {"pad_type": "same", "bn_eps": 1e-3}
 """Options of networks that were trained in TensorFlow."""

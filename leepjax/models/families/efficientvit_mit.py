@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
 from leepjax.models.network import VisionNetwork
 
 _EPSILON = 1e-5

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models import mlp
-from leepjax.models.attention import AttentionPool
 from leepjax.models.families.eva_table import TABLE
-from leepjax.models.mlp import GluMlp, Mlp, Norm, SwiGLU, linear
+from leepjax.models.layers import mlp
+from leepjax.models.layers.attention import AttentionPool
+from leepjax.models.layers.mlp import GluMlp, Mlp, Norm, SwiGLU, linear
+from leepjax.models.layers.rope import Angles, Rotary, RotaryAttention
+from leepjax.models.layers.tokens import TOKEN_POOLS, PatchEmbed, check_size, pair, pool_tokens, resample_grid
 from leepjax.models.network import VisionNetwork
-from leepjax.models.rope import Angles, Rotary, RotaryAttention
-from leepjax.models.tokens import TOKEN_POOLS, PatchEmbed, check_size, pair, pool_tokens, resample_grid
 from leepjax.types import InputError
 
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import conv, global_pool
-from leepjax.models.mlp import LayerScale, Mlp, linear, norm_layer
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.mlp import LayerScale, Mlp, linear, norm_layer
 from leepjax.models.network import VisionNetwork
 
 _norm = norm_layer("layernorm:1e-5")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from leepjax.models.layers import batch_norm, conv, global_pool, max_pool
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool, max_pool
 from leepjax.models.network import NamedParam, VisionNetwork
 
 

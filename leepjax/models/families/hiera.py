@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models import mlp
-from leepjax.models.attention import attend
-from leepjax.models.layers import conv, global_pool
-from leepjax.models.mlp import LayerScale, Mlp, Norm, linear
+from leepjax.models.layers import mlp
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.mlp import LayerScale, Mlp, Norm, linear
+from leepjax.models.layers.tokens import check_size, pair, resample_grid
+from leepjax.models.layers.windows import Pair, merge, partition
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import check_size, pair, resample_grid
-from leepjax.models.windows import Pair, merge, partition
 
 
 class WindowAttention(nnx.Module):

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import batch_norm, conv, depthwise, global_pool
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import batch_norm, conv, depthwise, global_pool
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
 from leepjax.models.network import VisionNetwork
 
 

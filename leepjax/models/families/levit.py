@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import Activation, activation
-from leepjax.models.attention import attend
-from leepjax.models.layers import batch_norm, conv
-from leepjax.models.mlp import linear
+from leepjax.models.layers.activations import Activation, activation
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import batch_norm, conv
+from leepjax.models.layers.mlp import linear
+from leepjax.models.layers.tokens import check_size, pair
+from leepjax.models.layers.windows import Pair, distances
 from leepjax.models.network import VisionNetwork, head_paths, heads_of
-from leepjax.models.tokens import check_size, pair
-from leepjax.models.windows import Pair, distances
 from leepjax.types import Outputs
 
 

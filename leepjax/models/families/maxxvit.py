@@ -9,16 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.attention import attend
-from leepjax.models.layers import avg_pool, conv, global_pool, max_pool
-from leepjax.models.mlp import LayerScale, Mlp, linear
-from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import NORM_ACTS
-from leepjax.models.squeeze import SqueezeExcite
-from leepjax.models.tokens import check_size, pair
-from leepjax.models.widths import divisible
-from leepjax.models.windows import (
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import avg_pool, conv, global_pool, max_pool
+from leepjax.models.layers.mlp import LayerScale, Mlp, linear
+from leepjax.models.layers.norm_act import NORM_ACTS
+from leepjax.models.layers.squeeze import SqueezeExcite
+from leepjax.models.layers.tokens import check_size, pair
+from leepjax.models.layers.widths import divisible
+from leepjax.models.layers.windows import (
     Pair,
     merge,
     merge_grid,
@@ -27,6 +26,7 @@ from leepjax.models.windows import (
     relative_index,
     relative_positions,
 )
+from leepjax.models.network import VisionNetwork
 
 
 class Conv(NamedTuple):

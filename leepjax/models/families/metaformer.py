@@ -10,9 +10,9 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from leepjax.models.attention import Attention
-from leepjax.models.layers import conv, global_pool
-from leepjax.models.mlp import Mlp, linear
+from leepjax.models.layers.attention import Attention
+from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.mlp import Mlp, linear
 from leepjax.models.network import NamedParam, VisionNetwork
 
 _layer_norm = partial(nnx.LayerNorm, epsilon=1e-6, use_fast_variance=False)

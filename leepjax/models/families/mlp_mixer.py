@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.mlp import PERCEPTRONS, Mlp, linear, norm_layer
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.mlp import PERCEPTRONS, Mlp, linear, norm_layer
+from leepjax.models.layers.tokens import PatchEmbed, check_size, pair
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import PatchEmbed, check_size, pair
 
 _norm = norm_layer("layernorm")
 

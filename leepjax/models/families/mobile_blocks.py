@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.antialiasing import downsample
 from leepjax.models.families.block_strings import Block
 from leepjax.models.families.mobile_layers import ConditionalConv, Layer, MixedConv
-from leepjax.models.layers import conv
-from leepjax.models.norm_act import NormAct
+from leepjax.models.layers.antialiasing import downsample
+from leepjax.models.layers.convolution import conv
+from leepjax.models.layers.norm_act import NormAct
 
 
 class Parts(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import conv, depthwise_taps
-from leepjax.models.widths import divisible
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import conv, depthwise_taps
+from leepjax.models.layers.widths import divisible
 
 Layer = Callable[[jax.Array], jax.Array]
 

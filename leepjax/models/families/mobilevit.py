@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import Attention
-from leepjax.models.layers import conv, global_pool
-from leepjax.models.mlp import Mlp
+from leepjax.models.layers.attention import Attention
+from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.mlp import Mlp
+from leepjax.models.layers.norm_act import BatchNormAct
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import BatchNormAct
-from leepjax.models.widths import divisible
 
 _PATCH = 2
 """Side of a patch in pixels of the feature map"""

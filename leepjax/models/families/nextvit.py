@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.attention import attend
-from leepjax.models.layers import avg_pool, batch_norm, conv, global_pool
-from leepjax.models.mlp import Mlp, linear
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import avg_pool, batch_norm, conv, global_pool
+from leepjax.models.layers.mlp import Mlp, linear
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.widths import divisible
 
 _HEAD_DIM = 32
 

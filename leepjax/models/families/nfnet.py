@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import Activation, activation
 from leepjax.models.families.regnet import Head
 from leepjax.models.families.resnet import NO_ARGUMENTS
-from leepjax.models.layers import avg_pool, conv, global_pool, max_pool
+from leepjax.models.layers.activations import Activation, activation
+from leepjax.models.layers.convolution import avg_pool, conv, global_pool, max_pool
+from leepjax.models.layers.squeeze import channel_attention
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.squeeze import channel_attention
-from leepjax.models.widths import divisible
 from leepjax.types import unknown_name
 
 GAMMAS = {

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.attention import Attention
-from leepjax.models.layers import conv
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.attention import Attention
+from leepjax.models.layers.convolution import conv
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.tokens import check_size, pair
 from leepjax.models.network import VisionNetwork, head_paths, heads_of
-from leepjax.models.tokens import check_size, pair
 from leepjax.types import Outputs
 
 _norm = norm_layer("layernorm")

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.attention import attend
-from leepjax.models.layers import conv
-from leepjax.models.mlp import linear, norm_layer
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import conv
+from leepjax.models.layers.mlp import linear, norm_layer
 from leepjax.models.network import VisionNetwork
 
 _norm, _norm5 = norm_layer("layernorm"), norm_layer("layernorm:1e-5")

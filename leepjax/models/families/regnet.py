@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import avg_pool, conv, global_pool
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import avg_pool, conv, global_pool
+from leepjax.models.layers.norm_act import BatchNormAct, ConvNormAct
+from leepjax.models.layers.squeeze import SqueezeExcite
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import BatchNormAct, ConvNormAct
-from leepjax.models.squeeze import SqueezeExcite
-from leepjax.models.widths import divisible
 
 
 def stages_of(w0: int, wa: float, wm: float, depth: int) -> list[tuple[int, int]]:

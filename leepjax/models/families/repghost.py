@@ -7,10 +7,10 @@ import jax
 from flax import nnx
 
 from leepjax.models.families.mobile_layers import SqueezeExcite
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.norm_act import BatchNormAct
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import BatchNormAct
-from leepjax.models.widths import divisible
 
 _BLOCKS = (
     ((3, 8, 16, 0.0, 1),),

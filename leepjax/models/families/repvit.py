@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.squeeze import SqueezeExcite
 from leepjax.models.network import VisionNetwork
-from leepjax.models.squeeze import SqueezeExcite
 
 _EPSILON = 1e-5
 """Of the norms before the heads in timm's files"""

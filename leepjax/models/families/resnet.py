@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import jax
 from flax import nnx
 
-from leepjax.models.activations import Activation, activation
-from leepjax.models.layers import avg_pool, batch_norm, blur_pool, conv, global_pool, max_pool
+from leepjax.models.layers.activations import Activation, activation
+from leepjax.models.layers.convolution import avg_pool, batch_norm, blur_pool, conv, global_pool, max_pool
+from leepjax.models.layers.squeeze import channel_attention
 from leepjax.models.network import VisionNetwork
-from leepjax.models.squeeze import channel_attention
 from leepjax.types import unknown_name
 
 POOLS: dict[str, Callable[[jax.Array], jax.Array]] = {"avg": avg_pool, "blur": blur_pool}

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.families.regnet import Head
-from leepjax.models.layers import avg_pool, conv, global_pool, max_pool
+from leepjax.models.layers.convolution import avg_pool, conv, global_pool, max_pool
+from leepjax.models.layers.norm_act import norm_layer as named_norm
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import norm_layer as named_norm
-from leepjax.models.widths import divisible
 from leepjax.types import unknown_name
 
 

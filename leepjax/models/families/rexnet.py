@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.norm_act import BatchNormAct
+from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
-from leepjax.models.norm_act import BatchNormAct
-from leepjax.models.widths import divisible
 
 _DEPTHS = (1, 2, 2, 3, 3, 5)
 _STRIDES = (1, 2, 2, 2, 1, 2)

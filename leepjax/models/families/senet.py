@@ -9,9 +9,9 @@ from functools import partial
 import jax
 from flax import nnx
 
-from leepjax.models.layers import batch_norm, conv, global_pool, max_pool
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool, max_pool
+from leepjax.models.layers.squeeze import SqueezeExcite
 from leepjax.models.network import VisionNetwork
-from leepjax.models.squeeze import SqueezeExcite
 from leepjax.types import InputError
 
 

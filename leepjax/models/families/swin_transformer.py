@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import attend
-from leepjax.models.layers import global_pool
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import global_pool
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.tokens import PatchEmbed, check_size, pair
+from leepjax.models.layers.windows import Pair, attend_in_windows, fitted_window, relative_index
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import PatchEmbed, check_size, pair
-from leepjax.models.windows import Pair, attend_in_windows, fitted_window, relative_index
 
 norm = norm_layer("layernorm:1e-5")
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import attend
 from leepjax.models.families.swin_transformer import SIZES, Swin, merged, norm
-from leepjax.models.mlp import Mlp, linear
-from leepjax.models.windows import Pair, attend_in_windows, relative_index, relative_positions
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.mlp import Mlp, linear
+from leepjax.models.layers.windows import Pair, attend_in_windows, relative_index, relative_positions
 
 
 class WindowAttention(nnx.Module):

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import attend
 from leepjax.models.families.swin_transformer import SIZES, PatchMerging, norm
 from leepjax.models.families.swin_transformer_v2 import unit
-from leepjax.models.layers import global_pool
-from leepjax.models.mlp import Mlp, linear
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import global_pool
+from leepjax.models.layers.mlp import Mlp, linear
+from leepjax.models.layers.tokens import PatchEmbed, check_size, pair
+from leepjax.models.layers.windows import Pair, attend_in_windows, fitted_window, relative_index, relative_positions
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import PatchEmbed, check_size, pair
-from leepjax.models.windows import Pair, attend_in_windows, fitted_window, relative_index, relative_positions
 
 
 class WindowAttention(nnx.Module):

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.attention import attend
-from leepjax.models.layers import batch_norm, conv, global_pool
-from leepjax.models.mlp import linear, norm_layer
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.mlp import linear, norm_layer
+from leepjax.models.layers.windows import attend_in_windows
 from leepjax.models.network import VisionNetwork
-from leepjax.models.windows import attend_in_windows
 
 _norm = norm_layer("layernorm:1e-5")
 _gelu = activation("gelu")

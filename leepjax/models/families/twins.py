@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.attention import attend
-from leepjax.models.layers import conv
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.convolution import conv
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.windows import attend_in_windows
 from leepjax.models.network import VisionNetwork
-from leepjax.models.windows import attend_in_windows
 
 _norm, _inner_norm = norm_layer("layernorm"), norm_layer("layernorm:1e-5")
 

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from leepjax.models.families.regnet import Head
-from leepjax.models.layers import batch_norm, conv, global_pool
+from leepjax.models.layers.convolution import batch_norm, conv, global_pool
 from leepjax.models.network import VisionNetwork
 
 

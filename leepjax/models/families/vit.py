@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import AttentionPool
 from leepjax.models.families.vit_blocks import BLOCKS, Settings
 from leepjax.models.families.vit_hybrid import HybridEmbed, reduction
-from leepjax.models.layers import POOLS
-from leepjax.models.mlp import norm_layer as norm_named
+from leepjax.models.layers.attention import AttentionPool
+from leepjax.models.layers.convolution import POOLS
+from leepjax.models.layers.mlp import norm_layer as norm_named
+from leepjax.models.layers.tokens import TOKEN_POOLS, PatchEmbed, check_size, pair, pool_tokens, resample_grid
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import TOKEN_POOLS, PatchEmbed, check_size, pair, pool_tokens, resample_grid
 from leepjax.types import InputError, Outputs, unknown_name
 
 

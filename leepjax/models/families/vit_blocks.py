@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.attention import Attention, attend, split_heads
-from leepjax.models.differential import DiffAttention, Difference
-from leepjax.models.mlp import PERCEPTRONS, LayerScale, Norm, linear
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.attention import Attention, attend, split_heads
+from leepjax.models.layers.differential import DiffAttention, Difference
+from leepjax.models.layers.mlp import PERCEPTRONS, LayerScale, Norm, linear
 from leepjax.types import InputError, unknown_name
 
 

@@ -12,11 +12,12 @@ import jax
 from flax import nnx
 
 from leepjax.models.families.resnetv2 import standardised
-from leepjax.models.norm_act import GroupNormAct
+from leepjax.models.layers.norm_act import GroupNormAct
 
 _CHANNELS = (256, 512, 1024, 2048)
 
 _conv = partial(standardised, epsilon=1e-8, same=True)
+_norm = partial(GroupNormAct, num_groups=32)
 
 
 class Shortcut(nnx.Module):
@@ -24,7 +25,7 @@ class Shortcut(nnx.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, rngs: nnx.Rngs):
         self.conv = _conv(inputs, outputs, 1, stride, rngs=rngs)
-        self.norm = GroupNormAct(outputs, num_groups=32, rngs=rngs)
+        self.norm = _norm(outputs, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.norm(self.conv(x))
@@ -36,9 +37,15 @@ class Bottleneck(nnx.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, first: bool, *, rngs: nnx.Rngs):
         width = outputs // 4
         self.downsample = Shortcut(inputs, outputs, stride, rngs=rngs) if first else None
-        self.conv1, self.norm1 = _conv(inputs, width, 1, rngs=rngs), GroupNormAct(width, "relu", num_groups=32, rngs=rngs)
-        self.conv2, self.norm2 = _conv(width, width, 3, stride, rngs=rngs), GroupNormAct(width, "relu", num_groups=32, rngs=rngs)
-        self.conv3, self.norm3 = _conv(width, outputs, 1, rngs=rngs), GroupNormAct(outputs, num_groups=32, rngs=rngs)
+        self.conv1, self.norm1 = (
+            _conv(inputs, width, 1, rngs=rngs),
+            _norm(width, "relu", rngs=rngs),
+        )
+        self.conv2, self.norm2 = (
+            _conv(width, width, 3, stride, rngs=rngs),
+            _norm(width, "relu", rngs=rngs),
+        )
+        self.conv3, self.norm3 = _conv(width, outputs, 1, rngs=rngs), _norm(outputs, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.norm2(self.conv2(self.norm1(self.conv1(x))))
@@ -50,7 +57,7 @@ class Stem(nnx.Module):
 
     def __init__(self, *, rngs: nnx.Rngs):
         self.conv = _conv(3, 64, 7, 2, rngs=rngs)
-        self.norm = GroupNormAct(64, "relu", num_groups=32, rngs=rngs)
+        self.norm = _norm(64, "relu", rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return nnx.max_pool(self.norm(self.conv(x)), (3, 3), (2, 2), padding="SAME")

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import Attention
 from leepjax.models.families.vit_blocks import Block, ResPostBlock, Settings
-from leepjax.models.mlp import Mlp
-from leepjax.models.mlp import norm_layer as norm_named
+from leepjax.models.layers.attention import Attention
+from leepjax.models.layers.mlp import Mlp
+from leepjax.models.layers.mlp import norm_layer as norm_named
+from leepjax.models.layers.tokens import PatchEmbed, check_size, pair, pool_tokens
+from leepjax.models.layers.windows import relative_index, relative_positions
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import PatchEmbed, check_size, pair, pool_tokens
-from leepjax.models.windows import relative_index, relative_positions
 from leepjax.types import InputError, unknown_name
 
 _BLOCKS = {"RelPosBlock": Block, "ResPostRelPosBlock": ResPostBlock}

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.attention import Attention, ClassAttention
-from leepjax.models.layers import avg_pool, batch_norm, conv
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.attention import Attention, ClassAttention
+from leepjax.models.layers.convolution import avg_pool, batch_norm, conv
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.tokens import check_size, pair
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import check_size, pair
 from leepjax.types import Outputs
 
 _norm = norm_layer("layernorm:1e-5")

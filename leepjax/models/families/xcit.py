@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.attention import ClassAttention
-from leepjax.models.layers import batch_norm, conv
-from leepjax.models.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.attention import ClassAttention
+from leepjax.models.layers.convolution import batch_norm, conv
+from leepjax.models.layers.mlp import Mlp, linear, norm_layer
+from leepjax.models.layers.tokens import pool_tokens
 from leepjax.models.network import VisionNetwork
-from leepjax.models.tokens import pool_tokens
 
 _norm = norm_layer("layernorm")
 _gelu = activation("gelu")

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.mlp import Mlp, Norm, linear
+from leepjax.models.layers.mlp import Mlp, Norm, linear
 
 
 def attend(

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import safetensors.numpy
 
-from leepjax.models.formats import INDEX, read_content, read_tensors
-from leepjax.models.json_files import JsonError, read_json
+from leepjax.models.files.formats import INDEX, read_content, read_tensors
+from leepjax.models.files.json_files import JsonError, read_json
 from leepjax.printable import printable
 from leepjax.types import InputError
 

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.layers import conv
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import conv
 from leepjax.types import unknown_name
 
 

@@ -10,7 +10,7 @@ import pickletools
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from leepjax.models.content import ContentError
+from leepjax.models.files.content import ContentError
 
 MOST_OPCODES = 2_000_000
 """About ten times the number in a large checkpoint with optimizer state."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leepjax.models.layouts import blocks_of_widths
+from leepjax.models.files.layouts import blocks_of_widths
 
 Layer = tuple[np.ndarray, np.ndarray]
 """Float kernel and bias in TFLite's layout: convolution [o h w i], depthwise convolution [1 h w c], linear [o i]."""

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from leepjax.models.layers import POOLS, global_pool
-from leepjax.models.mlp import Norm
+from leepjax.models.layers.convolution import POOLS, global_pool
+from leepjax.models.layers.mlp import Norm
 from leepjax.types import InputError
 
 

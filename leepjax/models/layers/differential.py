@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.attention import attend, split_heads
-from leepjax.models.mlp import Norm, linear
+from leepjax.models.layers.attention import attend, split_heads
+from leepjax.models.layers.mlp import Norm, linear
 
 
 class Difference(nnx.Module):

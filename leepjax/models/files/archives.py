@@ -5,7 +5,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 
-from leepjax.models.content import Content, ContentError
+from leepjax.models.files.content import Content, ContentError
 
 
 def open_archive(content: Content) -> zipfile.ZipFile:

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import safetensors
 
-from leepjax.models.archives import archive_end, open_archive
-from leepjax.models.content import Content, ContentError
-from leepjax.models.torch_files import plain, read_torch, torch_end
+from leepjax.models.files.archives import archive_end, open_archive
+from leepjax.models.files.content import Content, ContentError
+from leepjax.models.files.torch_files import plain, read_torch, torch_end
 from leepjax.types import InputError
 
 Tensors = Iterator[tuple[str, Callable[[], np.ndarray]]]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.activations import activation
+from leepjax.models.layers.activations import activation
 from leepjax.types import unknown_name
 
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from leepjax.models.archives import archive_members, open_archive
-from leepjax.models.content import Content, ContentError
-from leepjax.models.pickles import Call, Global, Pickle, Reference, read_pickle
+from leepjax.models.files.archives import archive_members, open_archive
+from leepjax.models.files.content import Content, ContentError
+from leepjax.models.files.pickles import Call, Global, Pickle, Reference, read_pickle
 from leepjax.printable import printable
 
 _LEGACY_START = b"\x80\x02\x8a\n"

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from leepjax.models.activations import activation
-from leepjax.models.widths import divisible
+from leepjax.models.layers.activations import activation
+from leepjax.models.layers.widths import divisible
 from leepjax.types import unknown_name
 
 

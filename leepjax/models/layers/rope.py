@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from leepjax.models.attention import attend
-from leepjax.models.mlp import Norm, linear
+from leepjax.models.layers.attention import attend
+from leepjax.models.layers.mlp import Norm, linear
 from leepjax.types import unknown_name
 
 KINDS = ("cat", "mixed", "dinov3")
