@@ -16,6 +16,7 @@ from timm_layout import torch_shapes
 from leepjax.models import weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.models.families import cifar_resnet
+from leepjax.models.layers import convolution
 from leepjax.types import InputError
 
 FIXTURE = np.load(RECORDED / "torch_outputs.npz")

@@ -84,6 +84,7 @@ class MetaNeXt(VisionNetwork):
                 down = conv(dims[i - 1], width, 2, 2, padding=0, bias=True, rngs=rngs)
                 stage["downsample"] = nnx.List([batch_norm(dims[i - 1], rngs=rngs), down])
             self.stages.append(stage)
+        self.num_features = dims[-1]
         self.head = nnx.Dict(
             fc1=linear(dims[-1], 3 * dims[-1], rngs=rngs),
             norm=norm_layer("layernorm")(3 * dims[-1], rngs=rngs),

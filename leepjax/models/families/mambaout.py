@@ -120,6 +120,7 @@ class MambaOut(VisionNetwork):
         if head_fn == "default":
             hidden["norm"] = _norm(4 * dims[-1], rngs=rngs)
         layers: dict[str, Any] = {"norm": _norm(dims[-1], rngs=rngs), "pre_logits": nnx.Dict(hidden)}
+        self.num_features = dims[-1]
         self.head = nnx.Dict(layers | {"fc": linear(4 * dims[-1], num_classes, rngs=rngs)})
         self.pool = pool
 

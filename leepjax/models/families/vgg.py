@@ -72,6 +72,7 @@ class VGG(VisionNetwork):
             ends.append(len(layers))
             layers.append(None)
         self.layers, self.ends = nnx.List(layers), tuple(ends)
+        self.num_features = channels
         self.pre_logits = PreLogits(channels, int(4096 * mlp_ratio), 4096, rngs=rngs)
         self.head = Head(4096, num_classes, rngs=rngs)
         self.pool = pool
