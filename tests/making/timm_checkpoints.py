@@ -39,6 +39,6 @@ def misfit(record):
         return f"{got} parameters instead of {record['parameters']}"
     shapes = torch_shapes(network)
     # Some of timm's heads are 1 × 1 convolutions, which open as linear layers.
-    head = f"{network.HEAD}.weight"
-    forms = shapes, shapes | {head: (*shapes[head], 1, 1)}
+    convolution = {name: (*shape, 1, 1) for name, shape in shapes.items() if name == f"{network.HEAD}.weight"}
+    forms = shapes, shapes | convolution
     return None if record["shapes"] in map(digest_of_shapes, forms) else "other tensors"
