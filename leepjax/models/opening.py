@@ -61,8 +61,8 @@ def load_source(name: str | os.PathLike) -> Source:
             ``config.json`` and one weights file in any format; the path of a ``.safetensors`` file with its card; a
             name that an installed package registers under the entry points ``leepjax.sources``; ``timm:<name>``,
             ``transformers:<owner>/<id>`` or ``transformers:<folder>``, a model that an installed timm or transformers
-            opens and PyTorch computes; ``onnx:<file>`` or ``keras:<file>``. ``@<block>:<pooling>`` at the end takes a layer of one of leepjax's own
-            (``resnet18@layer3.1:mean``; ``leepjax ls blocks``).
+            opens and PyTorch computes; ``onnx:<file>`` or ``keras:<file>``. ``@<block>:<pooling>`` at the end takes a
+            layer of one of leepjax's own (``resnet18@layer3.1:mean``; ``leepjax ls blocks``).
 
     Raises:
         InputError: when the source doesn't exist, can't be downloaded, or its card and weights don't match.
