@@ -53,11 +53,6 @@ HEAVIEST = (
 )  # fmt: skip
 
 
-def pytest_xdist_auto_num_workers(config):
-    """One more than cores, as tests of processes mostly wait; at most four, each of which needs up to 2 GB."""
-    return min(4, (os.cpu_count() or 1) + 1)
-
-
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: run only under --hypothesis-profile=long.")
     if PROGRAMS not in os.environ:
