@@ -135,7 +135,7 @@ def table(folder):
 
 def shard(folder):
     outputs = Outputs(PIXELS[:, :4, 0, 0].astype(np.float32), PIXELS[:, :4, 0, 1].astype(np.float32))
-    Shards(folder / "parts")._write([outputs], 0)
+    Shards(folder / "parts").write([outputs], 0)
     return next((folder / "parts").iterdir())
 
 
