@@ -45,6 +45,23 @@ _FAST_POOLS = {"fast": "avg"} | {f"fast{pool}": pool for pool in POOLS}
 """timm's other names of pools"""
 
 
+_LAYERS = ("act_layer", "aa_layer", "block_args", "norm_layer")
+
+
+def check_no_layers(architecture: str, arguments: Mapping[str, Any], origin: str) -> None:
+    """Refuse a ``config.json`` that exchanges the kind of layers, which most tensors fit whatever the kind is.
+
+    timm has an architecture of its own for each network that was trained so.
+
+    Raises:
+        InputError: for the first such argument.
+    """
+    known = arguments_of(architecture)
+    for name in _LAYERS:
+        if (value := arguments.get(name)) is not None and value not in ("", {}, known.get(name)):
+            raise _refused(origin, name, repr(value))
+
+
 def apply_model_args(
     architecture: str,
     arguments: Mapping[str, Any],

@@ -10,7 +10,7 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import ARCHITECTURES
 from leepjax.models.card import MOST_CLASSES
 from leepjax.models.files.json_files import JsonError, convert, read_json
-from leepjax.models.model_args import apply_model_args
+from leepjax.models.model_args import apply_model_args, check_no_layers
 from leepjax.types import InputError, unknown_name
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_CLASSES)]
@@ -86,6 +86,7 @@ def read_config(content: bytes, origin: str) -> TimmConfig:
             "save the network again with the num_classes of its head."
         )
     preprocessing = _preprocessing(pretrained, origin)
+    check_no_layers(file.architecture, file.model_args or {}, origin)
     return TimmConfig(
         apply_model_args(
             file.architecture,

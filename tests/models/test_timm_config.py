@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from timm_layout import CONFIG, torch_layout
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import abstract, build
 from leepjax.models.card import Card, read_card
+from leepjax.models.model_args import apply_model_args
 from leepjax.models.opening import load_source
 from leepjax.models.timm_config import read_config
 from leepjax.types import InputError
@@ -100,7 +102,11 @@ def test_arguments_that_change_nothing(arguments):
     ("name", "value"),
     [
         ("output_stride", 8),
+        ("act_layer", "silu"),
         ("act_layer", 1),
+        ("aa_layer", "blurpool"),
+        ("block_args", {"attn_layer": "se"}),
+        ("norm_layer", "groupnorm"),
         ("stem_width", "wide"),
         ("block_args", [1]),
         ("in_chans", 1),
@@ -133,13 +139,14 @@ def test_an_argument_that_changes_the_network_is_refused_by_name(name, value):
 )
 def test_an_unknown_layer_is_refused_by_name(name, value):
     unknown = value["attn_layer"] if isinstance(value, dict) else value
-    assert f"got {unknown!r}" in refused(model_args={name: value})
+    with pytest.raises(InputError, match=re.escape(f"got {unknown!r}")):
+        apply_model_args("resnet18", {name: value}, 1000, None, "x")
 
 
 def test_arguments_of_a_residual_network():
     arguments = {"act_layer": "silu", "norm_layer": "groupnorm", "block_args": {"attn_layer": "se"}}
     written = '{"act_layer":"silu","block_args":{"attn_layer":"se"},"norm_layer":"groupnorm"}'
-    assert config(model_args=arguments).model == f"resnet18:{written}"
+    assert apply_model_args("resnet18", arguments, 1000, None, "x") == f"resnet18:{written}"
 
 
 def test_arguments_of_a_vision_transformer():
