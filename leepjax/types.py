@@ -16,6 +16,9 @@ EngineName = Literal["serial", "processes", "ray"]
 """Where units of work run: in this process, in several of this machine, or in Ray's workers."""
 
 
+Task = Literal["classes", "regression", "multilabel"]
+"""What examples are labelled with: one class, numbers, or any of several labels."""
+
 DType = Literal["float32", "bfloat16"]
 """Dtype of a source's computation."""
 

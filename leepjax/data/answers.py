@@ -1,0 +1,349 @@
+"""What the examples of a target are labelled with: classes, numbers or several labels, by one rule for every reader.
+
+Without a task it is guessed (`guessed_task`), in this order:
+
+- a list, tuple or set for each example, several columns of 0 and 1, rows of 0 and 1 that aren't one-hot, or names
+  joined by ``;`` or ``|`` of which one occurs in different combinations: **several labels**;
+- several columns of other numbers, or rows of them with a fraction: **numbers**, one per column;
+- numbers with a fraction that take `MANY_FRACTIONS` values or more: **numbers**;
+- whole numbers without class names that take `MANY_WHOLE` values or more, more than one for every two examples, and
+  spread over twice as many: **numbers**;
+- everything else: **classes**, as `leepjax.data.labels.class_numbers` has them.
+
+What isn't classes is logged in one line, since a guess may be wrong.
+"""
+
+import json
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from leepjax.data.labels import class_name, class_numbers, plain_scalar
+from leepjax.types import InputError, Task
+
+MANY_FRACTIONS = 10
+"""Numbers with a fraction that take so many values are measurements; fewer may be damaged class numbers."""
+MANY_WHOLE = 20
+"""Fewer whole numbers than this are always classes."""
+_SEPARATORS = ";|"
+_SETS = (list, tuple, set, frozenset)
+_LARGEST = float(np.finfo(np.float32).max)
+_YES_NO = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
+
+Column = Sequence[Any] | np.ndarray
+
+
+class Answers(NamedTuple):
+    """Labels as a `leepjax.data.target.Target` holds them."""
+
+    task: Task
+    labels: np.ndarray
+    """[n] int32 class numbers; [n k] float32 numbers; or [n k] uint8 of 0 and 1"""
+    names: tuple[str, ...]
+    """Of the classes, the k numbers, or the k labels."""
+
+
+def labels_of(
+    where: str,
+    labels: Column | Mapping[str, Column],
+    task: Task | None = None,
+    classes: Column | None = None,
+    *,
+    name: str | None = None,
+) -> Answers:
+    """Convert labels of any form to those of a task, which is guessed where it is None.
+
+    Args:
+        where: prefix of messages.
+        labels: one for each example, [n] or rows [n k]; or several columns by name.
+        task: what they are; by default as the module describes.
+        classes: the names of the classes, numbers or labels in order; by default those that occur.
+        name: of the column, for the name of a single number or label.
+
+    Raises:
+        InputError: when there are no labels, one is missing, or they don't fit the task.
+
+    >>> labels_of("x", ["cat;dog", "dog", ""]).labels.tolist()
+    [[1, 1], [0, 1], [0, 0]]
+    >>> labels_of("x", [0.5, 2, 3], "regression").labels.ravel().tolist()
+    [0.5, 2.0, 3.0]
+    """
+    columns: Column | Mapping[str, Column] = labels
+    if isinstance(labels, Mapping):
+        if not labels or len({len(column) for column in labels.values()}) != 1:
+            sizes = ", ".join(f"{len(column)} in {each}" for each, column in labels.items()) or "none"
+            raise InputError(f"{where}: expected label columns of one length, got {sizes}; give each row every label.")
+        if len(labels) == 1:
+            ((name, columns),) = labels.items()
+    first = columns if not isinstance(columns, Mapping) else next(iter(columns.values()))
+    if not len(first):
+        raise InputError(f"{where}: expected at least one image, got none; pass a set that isn't empty.")
+    asked, task = task, task or guessed_task(columns, classes)
+    if task == "classes":
+        if isinstance(columns, Mapping):
+            raise InputError(
+                f"{where}: expected one column of classes, got {', '.join(columns)}; name one, or pass the task "
+                "multilabel (columns of 0 and 1) or regression."
+            )
+        return Answers(task, *class_numbers(where, columns, classes))
+    convert = _numbers if task == "regression" else _several
+    answers = convert(where, columns, classes, name)
+    if asked is None:
+        _log(where, answers)
+    return answers
+
+
+def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None = None) -> Task:
+    """The task of labels, by the rule that the module describes."""
+    if isinstance(labels, Mapping):
+        return "multilabel" if all(map(_is_yes_no, labels.values())) else "regression"
+    if isinstance(labels, np.ndarray) and labels.ndim == 2:
+        return _task_of_rows(labels)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iuf":
+        return "regression" if classes is None and _are_measurements(labels) else "classes"
+    plain = [plain_scalar(label) for label in labels]
+    if any(isinstance(label, _SETS) or np.ndim(label) == 1 for label in plain):
+        rows = _rectangle(plain)
+        return "multilabel" if rows is None else _task_of_rows(rows)
+    if all(isinstance(label, str) for label in plain):
+        return "multilabel" if _are_joined(plain) or _are_json_lists(plain) else "classes"
+    numeric = all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in plain)
+    return "regression" if numeric and classes is None and _are_measurements(np.array(plain)) else "classes"
+
+
+def typed(cells: Sequence[str]) -> Sequence[Any]:
+    """The cells of a column of a text file as whole numbers, else as numbers, where all of them are; else as they are.
+
+    >>> typed(["1", "2"]), typed(["1", "2.5"]), typed(["1", "cat"])
+    ([1, 2], [1.0, 2.5], ['1', 'cat'])
+    """
+    for kind in (int, float):
+        try:
+            return [kind(cell) for cell in cells]
+        except ValueError:
+            continue
+    return cells
+
+
+def _task_of_rows(rows: np.ndarray) -> Task:
+    """Of rows [n k]: 0 and 1 are several labels, unless one-hot, which are classes badly written."""
+    if rows.dtype.kind not in "biuf":
+        return "classes"
+    if np.isin(rows, (0, 1)).all():
+        return "classes" if (rows.sum(axis=1) == 1).all() else "multilabel"
+    return "regression" if rows.dtype.kind == "f" and (rows != np.rint(rows)).any() else "classes"
+
+
+def _rectangle(plain: Sequence[Any]) -> np.ndarray | None:
+    """Lists of equally many numbers, of which one repeats a number or has a fraction, are rows, not lists of labels."""
+    if (
+        any(label is None or isinstance(label, (set, frozenset)) for label in plain)
+        or len(set(map(np.size, plain))) > 1
+    ):
+        return None
+    try:
+        rows = np.array([np.asarray(label) for label in plain])
+    except ValueError:
+        return None
+    if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind not in "biuf":
+        return None
+    repeats = (np.diff(np.sort(rows, axis=1), axis=1) == 0).any()
+    binary = bool(np.isin(rows, (0, 1)).all()) and rows.shape[1] > 1
+    fractions = rows.dtype.kind == "f" and bool((rows != np.rint(rows)).any())
+    return rows if (repeats and binary) or fractions or (binary and (rows.sum(axis=1) == 1).all()) else None
+
+
+def _are_measurements(numbers: np.ndarray) -> bool:
+    values = numbers.astype(np.float64)
+    if not np.isfinite(values).all():
+        return False
+    present = np.unique(values)
+    if (present != np.rint(present)).any():
+        return len(present) >= MANY_FRACTIONS
+    many = len(present) >= MANY_WHOLE and 2 * len(present) > len(values)
+    return bool(many and present[-1] - present[0] >= 2 * len(present))
+
+
+def _are_joined(cells: Collection[str]) -> bool:
+    """Whether cells are names joined by a separator: one name must occur in different combinations."""
+    distinct = set(cells)
+    parts = [set(_split(cell)) for cell in distinct]
+    return any(len(each) > 1 for each in parts) and sum(map(len, parts)) > len(set().union(*parts))
+
+
+def _split(cell: str) -> list[str]:
+    for separator in _SEPARATORS[1:]:
+        cell = cell.replace(separator, _SEPARATORS[0])
+    return [part.strip() for part in cell.split(_SEPARATORS[0]) if part.strip()]
+
+
+def _are_json_lists(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells) and all(_json_list(cell) is not None for cell in cells if cell.strip())
+
+
+def _json_list(cell: str) -> list[Any] | None:
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _is_yes_no(column: Column) -> bool:
+    return all(_yes_no(plain_scalar(cell)) is not None for cell in column)
+
+
+def _yes_no(cell: Any) -> int | None:
+    if isinstance(cell, (str, bytes)):
+        return _YES_NO.get(class_name(cell).strip().lower())
+    return int(cell) if isinstance(cell, (bool, int, float)) and cell in (0, 1) else None
+
+
+def _numbers(where: str, labels: Column | Mapping[str, Column], names: Column | None, name: str | None) -> Answers:
+    """Numbers [n k]."""
+    if isinstance(labels, Mapping):
+        names, columns = list(labels), [_floats(where, column, name) for name, column in labels.items()]
+        values = np.stack(columns, axis=1)
+    else:
+        rows = [plain_scalar(label) for label in labels]
+        width = np.size(rows[0]) if isinstance(rows[0], _SETS) or np.ndim(rows[0]) else 0
+        if any((np.size(row) if np.ndim(row) else 0) != width for row in rows):
+            raise InputError(f"{where}: expected equally many numbers for each example, got others; complete them.")
+        flat = [value for row in rows for value in np.asarray(row, object).ravel()]
+        values = _floats(where, flat, name, width).reshape(len(rows), -1)
+    return Answers("regression", values, _names(where, names, values.shape[1], name, "number"))
+
+
+def _floats(where: str, column: Column, name: str | None, width: int = 0) -> np.ndarray:
+    """[n] float32."""
+    named = f" in the column {name!r}" if name else ""
+    found = np.empty(len(column), np.float64)
+    for row, cell in enumerate(column):
+        cell = plain_scalar(cell)
+        try:
+            if cell is None or isinstance(cell, _SETS):
+                raise ValueError
+            found[row] = float(cell)
+        except (TypeError, ValueError):
+            got = "none" if cell is None or cell == "" else repr(cell)
+            raise InputError(
+                f"{where}: expected a number{named}, got {got} for image {row // max(width, 1)}; correct or remove it."
+            ) from None
+    for row in np.flatnonzero(~(np.abs(found) <= _LARGEST))[:1]:
+        got = "none" if np.isnan(found[row]) else found[row]
+        raise InputError(
+            f"{where}: expected finite numbers{named}, got {got} for image {row // max(width, 1)}; "
+            "correct or remove it."
+        )
+    return found.astype(np.float32)
+
+
+def _several(where: str, labels: Column | Mapping[str, Column], names: Column | None, name: str | None) -> Answers:
+    """Several labels [n k]."""
+    if isinstance(labels, Mapping):
+        columns = [_zeros_and_ones(where, column, each) for each, column in labels.items()]
+        return Answers(
+            "multilabel", np.stack(columns, axis=1), _names(where, list(labels), len(columns), None, "label")
+        )
+    if isinstance(labels, np.ndarray) and labels.ndim == 2:
+        return _of_rows(where, labels, names)
+    plain = [plain_scalar(label) for label in labels]
+    if (rows := _rectangle(plain)) is not None:
+        return _of_rows(where, rows, names)
+    if all(_yes_no(label) is not None for label in plain):
+        column = _zeros_and_ones(where, plain, name)
+        return Answers("multilabel", column[:, None], _names(where, names, 1, name, "label"))
+    return _of_sets(where, [_set_of(where, row, label) for row, label in enumerate(plain)], names)
+
+
+def _of_rows(where: str, rows: np.ndarray, names: Column | None) -> Answers:
+    if rows.dtype.kind not in "biuf" or not np.isin(rows, (0, 1)).all():
+        raise InputError(
+            f"{where}: expected rows of 0 and 1, one column per label, got {rows.dtype} with other values; "
+            "pass 1 where an example has the label, or the task regression."
+        )
+    return Answers("multilabel", rows.astype(np.uint8), _names(where, names, rows.shape[1], None, "label"))
+
+
+def _zeros_and_ones(where: str, column: Column, name: str | None) -> np.ndarray:
+    found = np.empty(len(column), np.uint8)
+    for row, cell in enumerate(column):
+        value = _yes_no(plain_scalar(cell))
+        if value is None:
+            raise InputError(
+                f"{where}: expected 0 or 1 in the column {name!r}, got {plain_scalar(cell)!r} for image {row}; "
+                "correct it, or leave the column out."
+            )
+        found[row] = value
+    return found
+
+
+def _set_of(where: str, row: int, label: Any) -> list[Any]:
+    """The labels of an example: of a list, or of a text with separators or a JSON list."""
+    if isinstance(label, (str, bytes)):
+        text = class_name(label)
+        found = _json_list(text)
+        return _split(text) if found is None else found
+    if isinstance(label, _SETS) or np.ndim(label) == 1:
+        return [plain_scalar(each) for each in label]
+    got = "none" if label is None or label != label else repr(label)
+    raise InputError(
+        f"{where}: expected a list of labels, or names joined by ';', got {got} for image {row}; "
+        "write an empty list or text for an example without a label."
+    )
+
+
+def _of_sets(where: str, sets: Sequence[Sequence[Any]], names: Column | None) -> Answers:
+    present = {each for labels in sets for each in labels if isinstance(each, int) and not isinstance(each, bool)}
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for labels in sets for each in labels)
+    if whole and present:
+        if min(present) < 0 or (names is not None and max(present) >= len(names)):
+            bad = min(present) if min(present) < 0 else max(present)
+            raise InputError(
+                f"{where}: expected label numbers from zero, each with a name, got {bad}; "
+                "remap them or name every label."
+            )
+        known = list(range(len(names))) if names is not None else sorted(present)
+        shown = tuple(map(class_name, known if names is None else names))
+        places: dict[Any, int] = {number: place for place, number in enumerate(known)}
+        rows: Sequence[Sequence[Any]] = sets
+    else:
+        rows = [[class_name(each) for each in labels] for labels in sets]
+        shown = tuple(sorted({each for labels in rows for each in labels})) if names is None else None
+        shown = tuple(map(class_name, names)) if shown is None else shown  # pyright: ignore[reportArgumentType]
+        places = {each: place for place, each in enumerate(shown)}
+    if not places:
+        raise InputError(f"{where}: expected an example with a label, got none; label the images.")
+    found = np.zeros((len(sets), len(places)), np.uint8)
+    for row, labels in enumerate(rows):
+        for each in labels:
+            if each not in places:
+                raise InputError(f"{where}: expected labels among the names, got {each!r}; add it to the names.")
+            found[row, places[each]] = 1
+    return Answers("multilabel", found, shown)
+
+
+def _names(where: str, names: Column | None, count: int, name: str | None, what: str) -> tuple[str, ...]:
+    """Names of `count` columns; without any, the column's own, or numbered ones."""
+    if names is None:
+        return (name or what,) if count == 1 else tuple(f"{what} {place}" for place in range(count))
+    found = tuple(map(class_name, names))
+    if len(found) != count or len(set(found)) < count:
+        raise InputError(f"{where}: expected {count} distinct names, one per {what}, got {len(found)}; correct them.")
+    return found
+
+
+def _log(where: str, answers: Answers) -> None:
+    log, k = logging.getLogger("leepjax").warning, len(answers.names)
+    if answers.task == "regression":
+        what = "labels are numbers" if k == 1 else f"labels are {k} numbers per example"
+        log("%s: %s, from %g to %g (the task regression; pass --task classes for classes).", where, what,
+            answers.labels.min(), answers.labels.max())  # fmt: skip
+    else:
+        mean = answers.labels.sum(axis=1).mean()
+        log("%s: examples have several of %d labels, %.1f on average (the task multilabel; pass --task classes for "
+            "classes).", where, k, mean)  # fmt: skip

@@ -1,0 +1,106 @@
+"""What labels are, guessed and converted by one rule."""
+
+import numpy as np
+import pytest
+
+from leepjax.data.answers import labels_of, typed
+from leepjax.types import InputError
+
+AGES = [23.5, 61.2, 47.9, 30.1, 55.5, 70.2, 18.4, 39.9, 44.4, 66.6, 12.5]
+INCOMES = [1000 + 37 * i * i for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        ([0, 1, 2, 1], "classes"),
+        ([0.0, 1.0, 2.0], "classes"),
+        (["cat", "dog"], "classes"),
+        (["tench, Tinca tinca", "goldfish, Carassius"], "classes"),
+        (["a;b", "c;d"], "classes"),  # no name in two combinations
+        (list(range(40)), "classes"),  # one example each, no gaps
+        (np.repeat(np.arange(100), 5), "classes"),
+        (np.arange(18, 91).repeat(9), "classes"),
+        (AGES, "regression"),
+        (np.array(AGES, np.float32), "regression"),
+        (INCOMES, "regression"),
+        (np.array([[0.5, 2.0], [1.0, 3.0]]), "regression"),
+        ([[0.5, 2.0], [1.0, 3.0]], "regression"),
+        ({"x": AGES, "y": AGES}, "regression"),
+        (["cat;dog", "dog", ""], "multilabel"),
+        (["cat|dog", "dog"], "multilabel"),
+        (['["cat", "dog"]', "[]"], "multilabel"),
+        ([["cat"], [], ["cat", "dog"]], "multilabel"),
+        ([[3], [1, 3]], "multilabel"),
+        ([[1, 1, 0], [0, 0, 1]], "multilabel"),
+        (np.array([[1, 1, 0], [0, 0, 1]]), "multilabel"),
+        ({"cat": [0, 1], "dog": [True, False]}, "multilabel"),
+        ({"cat": ["0", "1"], "dog": ["no", "yes"]}, "multilabel"),
+    ],
+    ids=str,
+)
+def test_the_task_is_guessed_and_said_unless_it_is_classes(labels, task, caplog):
+    found = labels_of("x", labels)
+    assert found.task == task
+    assert found.labels.dtype == {"classes": np.int32, "regression": np.float32, "multilabel": np.uint8}[task]
+    assert found.labels.ndim == (1 if task == "classes" else 2)
+    assert [f"the task {task}" in record.getMessage() for record in caplog.records] == [True] * (task != "classes")
+
+
+def test_numbers_keep_their_values_and_their_columns_names():
+    found = labels_of("x", {"age": [1, 2.5], "mass": ["3", "-4e1"]}, "regression")
+    np.testing.assert_array_equal(found.labels, [[1, 3], [2.5, -40]])
+    assert found.names == ("age", "mass")
+    assert labels_of("x", [1, 2], "regression", name="age").names == ("age",)
+    assert labels_of("x", [1, 2], "regression").names == ("number",)
+
+
+@pytest.mark.parametrize(
+    "labels", [["b;a", "", "a"], ["b | a", "", "a"], [["b", "a"], [], ["a"]], ['["b", "a"]', "", "a"]]
+)
+def test_several_labels_of_every_form_are_the_same(labels):
+    found = labels_of("x", labels, "multilabel")
+    assert found.names == ("a", "b")
+    np.testing.assert_array_equal(found.labels, [[1, 1], [0, 0], [1, 0]])
+
+
+def test_label_numbers_take_the_names_given():
+    found = labels_of("x", [[0, 2], []], classes=["cat", "dog", "cow"])
+    assert (found.task, found.names, found.labels.tolist()) == (
+        "multilabel",
+        ("cat", "dog", "cow"),
+        [[1, 0, 1], [0] * 3],
+    )
+    assert labels_of("x", [[7], [3, 7]]).names == ("3", "7")
+
+
+def test_cells_of_text_files_are_typed_only_where_all_are_numbers():
+    assert typed(["1", "2"]) == [1, 2]
+    assert typed(["1", "", "2"]) == ["1", "", "2"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "message"),
+    [
+        ([], None, "expected at least one image, got none"),
+        ([1.5, None], "regression", "expected a number, got none for image 1"),
+        (["1.5", "x"], "regression", "expected a number, got 'x' for image 1"),
+        ([1.5, float("nan")], "regression", "expected finite numbers, got none for image 1"),
+        ([1.5, 1e39], "regression", "expected finite numbers, got 1e\\+39 for image 1"),
+        ([[1, 2], [3]], "regression", "expected equally many numbers for each example"),
+        ({"a": [0, 1], "b": [0, 2]}, "multilabel", "expected 0 or 1 in the column 'b', got 2 for image 1"),
+        ({"a": [0, 1], "b": [0]}, None, "expected label columns of one length, got 2 in a, 1 in b"),
+        ({"a": [0, 1], "b": [0, 1]}, "classes", "expected one column of classes, got a, b"),
+        (np.array([[0, 2]]), "multilabel", "expected rows of 0 and 1"),
+        ([["a"], None], "multilabel", "expected a list of labels, or names joined by ';', got none for image 1"),
+        ([3, 4], "multilabel", "expected a list of labels, or names joined by ';', got 3 for image 0"),
+        ([[], []], None, "expected an example with a label, got none"),
+        ([[-1], [0, 1]], None, "expected label numbers from zero, each with a name, got -1"),
+        (np.eye(3), None, "expected one label per image, got ndarray for image 0"),
+        ([0.5, 1], None, "expected class numbers that are whole"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(labels, task, message):
+    with pytest.raises(InputError, match=f"x: {message}"):
+        labels_of("x", labels, task)
