@@ -29,10 +29,10 @@ the network's own head pools it."""
 Verify = Literal["head", "ridge", "finetune", "none"]
 """How the sources of a ranking are verified: what is trained."""
 
-Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "auroc"]
-"""What verification measures on test examples."""
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "auroc", "r2", "mae", "spearman", "map"]
+"""What verification measures on test examples; `leepjax.tasks` has those of each task."""
 
-LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss"})
+LOWER_IS_BETTER: frozenset[str] = frozenset({"log_loss", "mae"})
 """The metrics of which lower is better; of all others, higher is."""
 
 METRICS: dict[str, str] = {
@@ -41,6 +41,10 @@ METRICS: dict[str, str] = {
     "macro_f1": "macro F1",
     "log_loss": "log-loss",
     "auroc": "AUROC",
+    "r2": "R²",
+    "mae": "MAE",
+    "spearman": "Spearman's ρ",
+    "map": "mAP",
 }
 """Metric → its name in sentences and headings."""
 

@@ -46,6 +46,7 @@ def _outcomes(features, labels, num_classes):
 def _without_group(features, labels, num_classes, groups):
     if not np.isfinite(features).all():
         return np.zeros(len(labels)), np.full(len(labels), np.nan)
-    errors = leave_groups_out(features, labels, num_classes, groups)
-    predictions = (np.eye(num_classes)[labels] - errors).argmax(axis=1)
+    one_hot = np.eye(num_classes)[labels]
+    errors = leave_groups_out(features, one_hot, groups)
+    predictions = (one_hot - errors).argmax(axis=1)
     return predictions == labels, (errors**2).sum(axis=1)

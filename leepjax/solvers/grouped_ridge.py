@@ -1,4 +1,4 @@
-"""Ridge regression of one-hot labels with whole groups of examples left out, in closed form."""
+"""Ridge regression of columns, such as one-hot labels, with whole groups of examples left out, in closed form."""
 
 import numpy as np
 import scipy.linalg
@@ -6,34 +6,32 @@ import scipy.linalg
 from leepjax.solvers.ridge import RELATIVE_L2S
 
 
-def leave_groups_out(features: np.ndarray, labels: np.ndarray, num_classes: int, groups: np.ndarray) -> np.ndarray:
-    """The errors [n c] of one-hot labels, each predicted by the ridge fit to the examples of the other groups.
+def leave_groups_out(features: np.ndarray, columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The errors [n c] of columns, each predicted by the ridge fit to the examples of the other groups.
 
-    The problem and its L2s are those of `leepjax.solvers.ridge.ridge`; the L2 of least squared error is chosen. With
-    the hat matrix H, intercept included, the errors of a group g are ``(I − H_gg)⁻¹ ((I − H) y)_g``: one
+    The problem and its L2s are those of `leepjax.solvers.ridge.ridge_of_columns`; the L2 of least squared error is
+    chosen. With the hat matrix H, intercept included, the errors of a group g are ``(I − H_gg)⁻¹ ((I − H) y)_g``: one
     eigendecomposition serves all groups and L2s. Where all examples are one group, nothing is left to predict by, and
-    the errors are the one-hot labels.
+    the errors are the columns.
 
     Args:
         features: [n d] finite.
-        labels: [n] integers in [0, num_classes).
-        num_classes: c.
+        columns: [n c], such as one-hot labels.
         groups: [n] integers, equal for examples of a group.
 
     References:
         Allen, The relationship between variable selection and data augmentation and a method for prediction,
         Technometrics 1974, for single examples; the same identity holds for blocks.
     """
-    one_hot = np.eye(num_classes)[labels]
     _, numbers = np.unique(groups, return_inverse=True)
     members = np.split(np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers))[:-1])
     if len(members) == 1:
-        return one_hot
+        return columns
     x = _standardised(np.asarray(features, np.float64))
-    targets = one_hot - one_hot.mean(axis=0)
+    targets = columns - columns.mean(axis=0)
     eigenvalues, projected = _spectrum(x)
     correlations = projected.T @ targets
-    best, least = one_hot, np.inf
+    best, least = columns, np.inf
     for relative in RELATIVE_L2S:
         shrinkage = 1 / (eigenvalues + relative * max(np.count_nonzero(x.any(axis=0)), 1))
         residuals = targets - projected @ (shrinkage[:, None] * correlations)

@@ -1,4 +1,4 @@
-"""Ridge regression of one-hot labels in closed form, with each example's leave-one-out error."""
+"""Ridge regression of columns, such as one-hot labels, in closed form, with each example's leave-one-out error."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ Solve = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 """L2 → kernel [d c] and leave-one-out errors [n c]"""
 
 
-class Probe(NamedTuple):
+class ColumnsFit(NamedTuple):
     """A fit to standardised features, (features − mean) / std, with the L2 of least squared leave-one-out error."""
 
     mean: jax.Array
@@ -32,15 +32,37 @@ class Probe(NamedTuple):
     l2: jax.Array
     """[]"""
     errors: jax.Array
-    """[n c] each example's one-hot label minus its prediction by the fit to all other examples"""
+    """[n c] each example's columns minus their prediction by the fit to all other examples"""
+
+
+class Probe(NamedTuple):
+    """A `ColumnsFit` of one-hot labels, and its accuracy."""
+
+    mean: jax.Array
+    std: jax.Array
+    kernel: jax.Array
+    bias: jax.Array
+    l2: jax.Array
+    errors: jax.Array
     accuracy: jax.Array
     """[] leave-one-out accuracy; NaN for a single example"""
 
 
 def ridge(features: jax.Array, labels: jax.Array, num_classes: int, weights: jax.Array | None = None) -> Probe:
-    """Fit one-hot labels [n c] to features [n d], with L2 chosen by leave-one-out.
+    """Fit one-hot labels [n c] to features [n d], with L2 chosen by leave-one-out, as `ridge_of_columns`."""
+    targets = jax.nn.one_hot(labels, num_classes, dtype=features.dtype)
+    fit = ridge_of_columns(features, targets, weights)
+    right = ((targets - fit.errors).argmax(axis=1) == labels).astype(targets.dtype)
+    others = len(targets) > 1 if weights is None else (weights > 0).sum() > 1
+    return Probe(*fit, jnp.where(others, _mean(right, weights), jnp.nan))
 
-    Minimise ``mean ‖one_hot(label) − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x. One
+
+def ridge_of_columns(
+    features: jax.Array, targets: jax.Array, weights: jax.Array | None = None, l2: jax.Array | None = None
+) -> ColumnsFit:
+    """Fit columns [n c] to features [n d], with one L2 for all of them, by default chosen by leave-one-out.
+
+    Minimise ``mean ‖targets − bias − x @ kernel‖² + l2 · ‖kernel‖²`` over standardised features x. One
     eigendecomposition, of the smaller of covariance [d d] and kernel matrix [n n], gives the solutions for all L2s and
     each example's leave-one-out error (Allen's PRESS): its residual over one minus its leverage. Only the scale of the
     features isn't recomputed without the example.
@@ -58,19 +80,16 @@ def ridge(features: jax.Array, labels: jax.Array, num_classes: int, weights: jax
     if weights is not None:
         features = jnp.where(weights[:, None] > 0, features, 0)
     x, mean, std, offset = _standardised(features, weights)
-    targets = jax.nn.one_hot(labels, num_classes, dtype=x.dtype)
-    frequencies = _mean(targets, weights)
-    solve = solver(x, targets - frequencies, weights)
+    means = _mean(targets, weights)
+    solve = solver(x, targets - means, weights)
 
-    l2s = jnp.asarray(RELATIVE_L2S, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(), 1)
-    # A loop over the L2s, so that only one [n c] array of errors is held.
-    squared_errors = jax.lax.map(lambda l2: squared_error(solve(l2)[1], weights), l2s)
-    l2 = l2s[squared_errors.argmin()]
+    if l2 is None:
+        l2s = jnp.asarray(RELATIVE_L2S, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(), 1)
+        # A loop over the L2s, so that only one [n c] array of errors is held.
+        squared_errors = jax.lax.map(lambda l2: squared_error(solve(l2)[1], weights), l2s)
+        l2 = l2s[squared_errors.argmin()]
     kernel, errors = solve(l2)
-    accuracy = _mean(((targets - errors).argmax(axis=1) == labels).astype(x.dtype), weights)
-    others = len(x) > 1 if weights is None else (weights > 0).sum() > 1
-    accuracy = jnp.where(others, accuracy, jnp.nan)
-    return Probe(mean, std, kernel, frequencies - _matmul(offset, kernel), l2, errors, accuracy)
+    return ColumnsFit(mean, std, kernel, means - _matmul(offset, kernel), l2, errors)
 
 
 def squared_error(errors: jax.Array, weights: jax.Array | None = None) -> jax.Array:

@@ -133,7 +133,7 @@ def fit_head(
     With a single L2 nothing is held out; of several, strongest first, cross-validation over the folds [n] chooses one.
     """
     weights = counted.astype(features.dtype) / counted.sum()
-    mean, std = _standard(features, counted)
+    mean, std = standardisation(features, counted)
     narrow, basis = _row_space(jnp.where(counted[:, None], (features - mean) / std, 0))
     x, targets = with_ones(narrow), jax.nn.one_hot(labels, num_classes, axis=0, dtype=features.dtype)
     start = jnp.zeros((1, num_classes, x.shape[1]), x.dtype)
@@ -170,7 +170,7 @@ def _validate(x, targets, labels, counted, folds, l2s):
     return right / counted.sum(), paths
 
 
-def _standard(features, counted):
+def standardisation(features: jax.Array, counted: jax.Array) -> tuple[jax.Array, jax.Array]:
     """[d] mean and standard deviation of the counted examples; the deviation of a constant feature is set to 1."""
     features = jnp.where(counted[:, None], features, 0)
     mean = features.sum(axis=0) / counted.sum()

@@ -1,14 +1,13 @@
-"""A metric of a classifier in each of many resamples of its test examples."""
+"""A metric of predictions in each of many resamples of the test examples."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import scipy.special
 
-from leepjax.types import Metric
-
-# Numbers of a temporary in one sweep over resamples: 128 MiB in float64.
-_BUDGET = 2**24
+from leepjax.transfer import metrics_of_labels, metrics_of_numbers
+from leepjax.transfer.metrics_of_numbers import mean_over
+from leepjax.types import Metric, Task
 
 
 def metric_draws(metric: Metric, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -19,22 +18,34 @@ def metric_draws(metric: Metric, logits: np.ndarray, labels: np.ndarray, weights
     Args:
         metric: ``accuracy``; ``balanced_accuracy``, the mean recall over the classes with an example; ``macro_f1``, the
             mean over the classes with an example or a prediction; ``log_loss`` in nats, of which lower is better; or
-            ``auroc``, of each class against the rest, the mean over the classes that have both.
-        logits: [n c], or [r n c] of r repeats. Their softmax is the probabilities; ridge's "logits" have none.
-        labels: [n] integers in [0, c).
+            ``auroc``, of each class against the rest, the mean over the classes that have both. Of numbers ``r2``,
+            ``mae`` or ``spearman``, of several labels ``map``, ``macro_f1`` or ``auroc``, as
+            `leepjax.transfer.metrics_of_numbers` and `leepjax.transfer.metrics_of_labels` define them.
+        logits: [n c], or [r n c] of r repeats. Their softmax is the probabilities; ridge's "logits" have none. For
+            numbers the predictions [n k]; for several labels, scores of the labels, above 0 where one is predicted.
+        labels: [n] integers in [0, c), numbers [n k] of floats, or [n k] of 0 and 1 as uint8.
         weights: [b n] how often each example is in each resample; a row sums to more than 0.
 
     Returns:
         [b] float64, as scikit-learn computes them with these sample weights; NaN for an AUROC without two classes.
     """
+    compute = _METRICS[task_of(labels), metric]
     logits = np.asarray(logits, np.float64)
+    labels = labels.astype(np.float64) if labels.dtype.kind == "f" else labels
     repeats = logits if logits.ndim == 3 else logits[None]
     weights = np.asarray(weights, np.float64)
     draws = np.empty(len(weights))
     for repeat, of_repeat in enumerate(repeats):
         own = weights[repeat :: len(repeats)]
-        draws[repeat :: len(repeats)] = _METRICS[metric](of_repeat, labels, own)
+        draws[repeat :: len(repeats)] = compute(of_repeat, labels, own)
     return draws
+
+
+def task_of(labels: np.ndarray) -> Task:
+    """The task of labels as a target holds them, by their shape and type."""
+    if labels.ndim == 1:
+        return "classes"
+    return "regression" if labels.dtype.kind == "f" else "multilabel"
 
 
 def metric_value(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> float:
@@ -50,13 +61,13 @@ def _accuracy(logits, labels, weights):
 def _balanced_accuracy(logits, labels, weights):
     is_class, right = _one_hot(labels, logits), logits.argmax(axis=1) == labels
     held = weights @ is_class
-    return _mean_over(held > 0, (weights @ (is_class * right[:, None])) / np.maximum(held, np.finfo(float).tiny))
+    return mean_over(held > 0, (weights @ (is_class * right[:, None])) / np.maximum(held, np.finfo(float).tiny))
 
 
 def _macro_f1(logits, labels, weights):
     is_class, is_predicted = _one_hot(labels, logits), _one_hot(logits.argmax(axis=1), logits)
     both = weights @ is_class + weights @ is_predicted
-    return _mean_over(both > 0, 2 * (weights @ (is_class * is_predicted)) / np.maximum(both, np.finfo(float).tiny))
+    return mean_over(both > 0, 2 * (weights @ (is_class * is_predicted)) / np.maximum(both, np.finfo(float).tiny))
 
 
 def _log_loss(logits, labels, weights):
@@ -66,39 +77,23 @@ def _log_loss(logits, labels, weights):
 
 
 def _auroc(logits, labels, weights):
-    probs = scipy.special.softmax(logits, axis=1)
-    areas = np.full((len(weights), probs.shape[1]), np.nan)
-    step = max(1, _BUDGET // len(labels))
-    for number, scores in enumerate(probs.T):
-        order = np.argsort(scores, kind="stable")
-        starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-        is_class = labels[order] == number
-        for at in range(0, len(weights), step):
-            rows = weights[at : at + step, order]
-            # Sums over examples of equal score: a pair of equals counts a half.
-            positives = np.add.reduceat(rows * is_class, starts, axis=1)
-            negatives = np.add.reduceat(rows * ~is_class, starts, axis=1)
-            below = np.cumsum(negatives, axis=1) - negatives / 2
-            pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-            ordered = (positives * below).sum(axis=1)
-            areas[at : at + step, number] = np.where(pairs > 0, ordered / np.where(pairs > 0, pairs, 1), np.nan)
-    return _mean_over(~np.isnan(areas), np.nan_to_num(areas))
+    return metrics_of_labels.auroc(scipy.special.softmax(logits, axis=1), _one_hot(labels, logits), weights)
 
 
 def _one_hot(numbers, logits):
     return (numbers[:, None] == np.arange(logits.shape[1])).astype(float)
 
 
-def _mean_over(counted, values):
-    """[b] the mean over the classes [b c] that are counted; NaN without one."""
-    count = counted.sum(axis=1)
-    return np.where(count > 0, (values * counted).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
-_METRICS: Mapping[Metric, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "accuracy": _accuracy,
-    "balanced_accuracy": _balanced_accuracy,
-    "macro_f1": _macro_f1,
-    "log_loss": _log_loss,
-    "auroc": _auroc,
+_METRICS: Mapping[tuple[Task, Metric], Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    ("classes", "accuracy"): _accuracy,
+    ("classes", "balanced_accuracy"): _balanced_accuracy,
+    ("classes", "macro_f1"): _macro_f1,
+    ("classes", "log_loss"): _log_loss,
+    ("classes", "auroc"): _auroc,
+    ("regression", "r2"): metrics_of_numbers.r2,
+    ("regression", "mae"): metrics_of_numbers.mae,
+    ("regression", "spearman"): metrics_of_numbers.spearman,
+    ("multilabel", "map"): metrics_of_labels.mean_ap,
+    ("multilabel", "macro_f1"): metrics_of_labels.macro_f1,
+    ("multilabel", "auroc"): metrics_of_labels.auroc,
 }

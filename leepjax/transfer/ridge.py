@@ -1,13 +1,16 @@
-"""A ridge probe: least squares of one-hot labels on frozen features, with leave-one-out accuracy."""
+"""Ridge probes: least squares of one-hot labels, numbers or several labels on frozen features."""
 
 from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.solvers.ridge import ridge
+from leepjax.checks.columns import check_targets
+from leepjax.kernels import nonzero_or_one
+from leepjax.solvers.ridge import ridge, ridge_of_columns
 from leepjax.transfer.head import Head
 
 
@@ -42,6 +45,46 @@ def fit_ridge(features: ArrayLike, labels: ArrayLike, num_classes: int) -> Ridge
     features, labels, _, num_classes = check_features("fit_ridge", features, labels, num_classes, None)
     head, l2, accuracy = _fit(features, labels, num_classes)
     return Ridge(head, float(l2), float(accuracy))
+
+
+class RidgeOfColumns(NamedTuple):
+    """A ridge probe of columns, and its L2."""
+
+    head: Head
+    """Its "logits" are the predictions [n k]."""
+    l2: float
+
+
+def fit_ridge_of_columns(features: ArrayLike, columns: ArrayLike, *, l2: float | None = None) -> RidgeOfColumns:
+    """Fit a ridge probe to training features [n d] and columns [n k]: numbers, or several labels as 0 and 1.
+
+    As `fit_ridge`, with the columns in place of one-hot labels. They are divided by their standard deviations, so that
+    the L2, one for all, doesn't depend on their units; predictions are in their units again.
+
+    Args:
+        features: [n d] finite.
+        columns: [n k] finite.
+        l2: strength of the penalty; None chooses it by leave-one-out.
+
+    Raises:
+        InputError: for features or columns that aren't finite.
+
+    >>> probe = fit_ridge_of_columns([[0.0], [1.0], [2.0], [3.0]], [[10.0], [20.0], [30.0], [40.0]])
+    >>> probe.head.logits([[1.5]]).round(3).tolist()
+    [[25.0]]
+    """
+    x, targets, _, _ = check_targets("fit_ridge_of_columns", features, columns, None)
+    head, chosen = _fit_columns(x, targets, None if l2 is None else jnp.asarray(l2, x.dtype))
+    return RidgeOfColumns(head, float(chosen))
+
+
+@jax.jit
+def _fit_columns(features, columns, l2):
+    mean, std = columns.mean(axis=0), columns.std(axis=0)
+    # A column that is constant but for rounding is predicted by its mean.
+    std = jnp.where(std > 1e-6 * jnp.abs(columns).max(axis=0), std, 0)
+    fit = ridge_of_columns(features, (columns - mean) / nonzero_or_one(std), l2=l2)
+    return Head(fit.mean, fit.std, fit.kernel * std, fit.bias * std + mean), fit.l2
 
 
 @partial(jax.jit, static_argnums=2)

@@ -19,12 +19,13 @@ from room_picture import ENTRIES, PICTURE, drawn_rooms, svg
 # What every module may use: text made safe for terminals, and the type of progress callbacks.
 EVERYWHERE = {"printable", "callbacks"}
 # Module or folder → what it may import of the package: always what stands above it, never below.
-BASE = {"types", "storage", "kernels", "checks", "tables"}
+BASE = {"types", "tasks", "storage", "kernels", "checks", "tables"}
 STATISTICS = {"types", "kernels", "checks", "statistics"}
 ALLOWED = {
     "__init__": {"exports"},
     "exports": set(),
     "types": set(),
+    "tasks": {"types"},
     "printable": set(),
     "callbacks": set(),
     "storage": {"types", "storage"},
@@ -36,8 +37,8 @@ ALLOWED = {
     "solvers": {"types", "kernels", "checks", "solvers"},
     "interrupts": set(),
     "distributed": {"types", "interrupts", "distributed"},
-    "measures": STATISTICS | {"exports", "streaming", "solvers", "measures"},
-    "agreement": {"types", "tables", "storage", "agreement"},
+    "measures": STATISTICS | {"tasks", "exports", "streaming", "solvers", "measures"},
+    "agreement": {"types", "tasks", "tables", "storage", "agreement"},
     "data": BASE | {"data"},
     "models": BASE | {"data", "models"},
     "extraction": BASE | {"distributed", "opening", "data", "models", "extraction"},
@@ -55,9 +56,32 @@ ALLOWED = {
     "studies": BASE
     | STATISTICS
     | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "studies"},
-    "report": {"types", "storage", "tables", "measures", "agreement", "ranking", "choosing", "studies", "report"},
+    "report": {
+        "types",
+        "tasks",
+        "storage",
+        "tables",
+        "measures",
+        "agreement",
+        "ranking",
+        "choosing",
+        "studies",
+        "report",
+    },
     "sklearn": {"types", "measures"},
-    "cli": {"types", "storage", "tables", "interrupts", "distributed", "measures", "agreement", "data", "models", "cli"}
+    "cli": {
+        "types",
+        "tasks",
+        "storage",
+        "tables",
+        "interrupts",
+        "distributed",
+        "measures",
+        "agreement",
+        "data",
+        "models",
+        "cli",
+    }
     | {"opening", "extraction", "transfer", "ranking", "adapting", "choosing", "studies", "report"},
     "__main__": {"cli"},
 }
