@@ -22,9 +22,9 @@ Task = Literal["classes", "regression", "multilabel"]
 DType = Literal["float32", "bfloat16"]
 """Dtype of a source's computation."""
 
-Pooling = Literal["cls", "mean", "max", "gem", "head"]
-"""How the output of a layer becomes one vector: its class token, a mean, maximum or generalised mean over places, or as
-the network's own head pools it."""
+Pooling = Literal["cls", "mean", "max", "gem", "layers", "head"]
+"""How the output of a layer becomes one vector: its class token, a mean, maximum or generalised mean over places, the
+mean over this and all earlier layers of their means, or as the network's own head pools it."""
 
 Verify = Literal["head", "ridge", "finetune", "none"]
 """How the sources of a ranking are verified: what is trained."""

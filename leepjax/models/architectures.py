@@ -55,6 +55,7 @@ from leepjax.models.families import (
 from leepjax.models.layers.convolution import POOLS
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.taps import TappedNetwork
+from leepjax.models.text.table import TEXT_ARCHITECTURES
 from leepjax.types import unknown_name
 
 ARCHITECTURES: Mapping[str, partial[Any]] = {
@@ -120,9 +121,15 @@ def builder(model: str) -> Callable[..., Any]:
         return partial(_tapped, builder(bare), tap)
     name, separator, written = model.partition(":")
     arguments = _read_arguments(written) if separator else {}
-    if name not in ARCHITECTURES or arguments is None or not arguments.keys() <= arguments_of(name).keys():
+    build = _in_a_table(name)
+    if build is None or arguments is None or not arguments.keys() <= arguments_of(name).keys():
         raise unknown_name("model", model, ARCHITECTURES)
-    return partial(ARCHITECTURES[name], **arguments) if arguments else ARCHITECTURES[name]
+    return partial(build, **arguments) if arguments else build
+
+
+def _in_a_table(name: str) -> Callable[..., Any] | None:
+    """The row of an architecture, of images or of texts; None for any other name."""
+    return ARCHITECTURES.get(name) or TEXT_ARCHITECTURES.get(name)
 
 
 def _tapped(build: Callable[..., Any], tap: Tap, num_classes: int, *, rngs: nnx.Rngs) -> TappedNetwork:
@@ -132,7 +139,7 @@ def _tapped(build: Callable[..., Any], tap: Tap, num_classes: int, *, rngs: nnx.
 @cache
 def arguments_of(name: str) -> Mapping[str, Any]:
     """The keyword-only arguments of an architecture in the table, except the random state, and their defaults."""
-    build = ARCHITECTURES[name]
+    build: Any = _in_a_table(name)
     parameters = inspect.signature(build.func.__init__).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
     del defaults["rngs"]

@@ -4,53 +4,58 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from leepjax.models.layers.convolution import POOLS
-from leepjax.types import Outputs
+from leepjax.models.pooling import pool_places
+from leepjax.types import Outputs, Pooling
 
 
 class NamedParam(nnx.Param):
     """A parameter that timm's files have under the same name, although a layer's leaf of it, ``scale``, is renamed."""
 
 
-class VisionNetwork(nnx.Module):
-    """A classifier of images: normalised images [n h w 3] → ``Outputs``.
+class BlockNetwork(nnx.Module):
+    """A classifier that computes blocks one after another: prepared inputs of n examples → ``Outputs``.
 
-    A family defines `trunk` and `features`. Modules and parameters have timm's names, so that timm's weights fit.
+    Modules and parameters have the names of the library whose weights fit.
     """
 
     HEAD: ClassVar[str] = "head"
     """Path of the linear layer from features to logits, such as ``fc``, ``head.fc`` or, in a list, ``head.4``."""
     FURTHER_HEADS: ClassVar[tuple[str, ...]] = ()
     """Paths of other linear heads, such as that of a distillation token; logits are the mean over all heads."""
-    POOLS: ClassVar[tuple[str, ...]] = POOLS
-    """The values of the argument ``pool``, if the network has one."""
     IGNORED: ClassVar[tuple[str, ...]] = ()
-    """Last parts of names of tensors in timm's files that are computed here, such as ``relative_position_index``."""
-    num_features: int = 0
-    """What timm states as the number of features where the head has hidden layers, the channels of the last block."""
+    """Last parts of names of tensors in files that are computed here, such as ``relative_position_index``."""
     TIMM_NAMES: ClassVar[Mapping[str, str]] = {}
     """First part of names here → timm's, where timm's is the name of a method here, such as ``features``."""
-    prefix_tokens: int = 0
-    """Number of tokens, such as the class token, before those of patches, where activations are tokens [n t c]."""
+    num_features: int = 0
+    """What timm states as the number of features where the head has hidden layers, the channels of the last block."""
 
-    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        """Yield the name of each block and its output, a feature map [n h w c] or tokens [n t c], the first first."""
+    @property
+    def has_class_token(self) -> bool:
+        """Whether the first token of a block's output stands for the whole example."""
         raise NotImplementedError
 
-    def features(self, x: jax.Array) -> jax.Array:
-        """The features [n d], the head's input, computed from the last block's output."""
+    def one_example(self, size: int | tuple[int, int] | None = None) -> Any:
+        """Shapes and dtypes of the inputs of one example; of an image, of this size if the network takes any."""
         raise NotImplementedError
 
-    def __call__(self, images: jax.Array) -> Outputs:
-        *_, (_, x) = self.trunk(images)
-        features = self.features(x)
-        return Outputs(features, head_of(self)(features))
+    def trunk(self, inputs: Any) -> Iterator[tuple[str, jax.Array]]:
+        """Yield the name of each block and its output, the first first."""
+        raise NotImplementedError
+
+    def pooled(self, x: jax.Array, pooling: Pooling, inputs: Any) -> jax.Array:
+        """Pool a block's output to features [n d] in float32."""
+        raise NotImplementedError
+
+    def __call__(self, inputs: Any) -> Outputs:
+        raise NotImplementedError
 
     def adapted(self, tensors: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        """The tensors of timm's names, those resized whose shape depends on the size of images, such as positions."""
+        """The tensors of a file as this network has them, by the names of the library that wrote the file."""
         return tensors
 
     def replace_head(self, num_classes: int, seed: int) -> None:
@@ -62,6 +67,49 @@ class VisionNetwork(nnx.Module):
                 owner[int(name)] = head
             else:
                 setattr(owner, name, head)
+
+
+class VisionNetwork(BlockNetwork):
+    """A classifier of images: normalised images [n h w 3] → ``Outputs``.
+
+    A family defines `trunk` and `features`. Modules and parameters have timm's names, so that timm's weights fit.
+    """
+
+    POOLS: ClassVar[tuple[str, ...]] = POOLS
+    """The values of the argument ``pool``, if the network has one."""
+    prefix_tokens: int = 0
+    """Number of tokens, such as the class token, before those of patches, where activations are tokens [n t c]."""
+
+    @property
+    def has_class_token(self) -> bool:
+        # Parameters have timm's names, and timm's class tokens come before all others.
+        return bool(self.prefix_tokens) and getattr(self, "cls_token", None) is not None
+
+    def one_example(self, size: int | tuple[int, int] | None = None) -> jax.ShapeDtypeStruct:
+        size = size or getattr(self, "image_size", 224)
+        height, width = (size, size) if isinstance(size, int) else size
+        return jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+
+    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """Yield the name of each block and its output, a feature map [n h w c] or tokens [n t c], the first first."""
+        raise NotImplementedError
+
+    def features(self, x: jax.Array) -> jax.Array:
+        """The features [n d], the head's input, computed from the last block's output."""
+        raise NotImplementedError
+
+    def pooled(self, x: jax.Array, pooling: Pooling, inputs: jax.Array) -> jax.Array:
+        """Pool a feature map [n h w c] or tokens [n t c]; all but ``cls`` are taken over places of the image."""
+        x = x.astype(jnp.float32)
+        if pooling == "cls":
+            return x[:, 0]
+        places = x.reshape(x.shape[0], -1, x.shape[-1]) if x.ndim == 4 else x[:, self.prefix_tokens :]
+        return pool_places(places, pooling)
+
+    def __call__(self, images: jax.Array) -> Outputs:
+        *_, (_, x) = self.trunk(images)
+        features = self.features(x)
+        return Outputs(features, head_of(self)(features))
 
 
 def head_paths(network: Any) -> tuple[str, ...]:

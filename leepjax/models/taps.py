@@ -1,4 +1,4 @@
-"""Taps: features from a block inside a network, pooled to one vector for each image."""
+"""Taps: features from a block inside a network, pooled to one vector for each example."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,61 +8,38 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import BlockNetwork
 from leepjax.models.tap_names import Tap
 from leepjax.tables import some
 from leepjax.types import InputError, Outputs, Pooling
 
-GEM_POWER, GEM_EPSILON = 3, 1e-6
-"""Generalised-mean pooling is (mean of max(x, ε)³)^(1/3): Radenović, Tolias, Chum, *Fine-tuning CNN Image Retrieval
-with No Human Annotation*, TPAMI 2019, with the exponent that its networks start from."""
-
-_OTHERS = "cls, mean, max or gem"
-
-
-def pool(x: jax.Array, pooling: Pooling, prefix_tokens: int) -> jax.Array:
-    """Pool a feature map [n h w c] or tokens [n t c] to features [n c] in float32.
-
-    ``cls`` is the first token; ``mean``, ``max`` and ``gem`` are taken over the map, or over the tokens of patches.
-    """
-    x = x.astype(jnp.float32)
-    if pooling == "cls":
-        return x[:, 0]
-    places = x.reshape(x.shape[0], -1, x.shape[-1]) if x.ndim == 4 else x[:, prefix_tokens:]
-    if pooling == "mean":
-        return places.mean(axis=1)
-    if pooling == "max":
-        return places.max(axis=1)
-    powers = jnp.maximum(places, GEM_EPSILON) ** GEM_POWER
-    return powers.mean(axis=1) ** (1 / GEM_POWER)
+_OTHERS = "cls, mean, max, gem or layers"
 
 
 def blocks_of(
-    network: VisionNetwork, image_size: int | tuple[int, int] | None = None
+    network: BlockNetwork, image_size: int | tuple[int, int] | None = None
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """Name of each block, the first first → shape and dtype of its output for one image. Nothing is computed.
+    """Name of each block, the first first → shape and dtype of its output for one example. Nothing is computed.
 
     Args:
         network: with arrays or with shapes in their place.
         image_size: side of the image; by default the one that the network is built for, or 224.
     """
     graphdef, state = nnx.split(network)
-    size = image_size or getattr(network, "image_size", 224)
-    height, width = (size, size) if isinstance(size, int) else size
     names: list[str] = []
 
-    def outputs(state: Any, image: jax.Array) -> list[jax.Array]:
+    def outputs(state: Any, inputs: Any) -> list[jax.Array]:
         merged = nnx.merge(graphdef, state)
         merged.eval()
-        found = list(merged.trunk(image))
+        found = list(merged.trunk(inputs))
         names[:] = [name for name, _ in found]
         return [x for _, x in found]
 
-    shapes = jax.eval_shape(outputs, state, jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32))
+    shapes = jax.eval_shape(outputs, state, network.one_example(image_size))
     return dict(zip(names, shapes, strict=True))
 
 
-def check_tap(source: str, network: VisionNetwork, tap: Tap, blocks: Mapping[str, jax.ShapeDtypeStruct]) -> None:
+def check_tap(source: str, network: BlockNetwork, tap: Tap, blocks: Mapping[str, jax.ShapeDtypeStruct]) -> None:
     """Check that a network has the block, and that its output can be pooled like this.
 
     Raises:
@@ -75,6 +52,14 @@ def check_tap(source: str, network: VisionNetwork, tap: Tap, blocks: Mapping[str
             f"{source}: expected pooling {_OTHERS} for {tap.block}, got head, which pools the last layer alone; choose "
             "one of these, or the layer last."
         )
+    if tap.pooling == "layers":
+        names = list(blocks)
+        widths = {blocks[name].shape[-1] for name in names[: names.index(tap.block) + 1]}
+        if len(widths) > 1:
+            raise InputError(
+                f"{source}: expected blocks of one width up to {tap.block} for pooling layers, the mean over them, got "
+                f"{', '.join(map(str, sorted(widths)))}; choose cls, mean, max or gem."
+            )
     if tap.pooling != "cls":
         return
     if len(blocks[tap.block].shape) == 4:
@@ -82,8 +67,7 @@ def check_tap(source: str, network: VisionNetwork, tap: Tap, blocks: Mapping[str
             f"{source}: expected pooling mean, max or gem for {tap.block}, which is a feature map, got cls; choose one "
             "of these."
         )
-    # Parameters have timm's names, and timm's class tokens come before all others.
-    if not network.prefix_tokens or getattr(network, "cls_token", None) is None:
+    if not network.has_class_token:
         raise InputError(
             f"{source}: expected pooling mean, max or gem for {tap.block}, whose tokens have no class token, got cls; "
             "choose one of these."
@@ -100,45 +84,63 @@ def unknown_layer(source: str, layer: str, names: Sequence[str]) -> InputError:
     )
 
 
-def outputs_at(network: VisionNetwork, images: jax.Array, taps: Sequence[Tap | None]) -> tuple[Outputs, ...]:
+def outputs_at(network: BlockNetwork, inputs: Any, taps: Sequence[Tap | None]) -> tuple[Outputs, ...]:
     """The outputs at each tap from one pass, which stops at the deepest one.
 
     A tap has features and logits of no classes. In place of a tap, None stands for the network's own outputs.
     """
     pooled: dict[Tap | None, jax.Array] = {}
     missing = {tap for tap in taps if tap}
-    for name, x in network.trunk(images) if missing else ():
+    total: jax.Array | float = 0.0
+    for count, (name, x) in enumerate(network.trunk(inputs) if missing else (), start=1):
         here = {tap for tap in missing if tap.block == name}
-        pooled |= {tap: pool(x, tap.pooling, network.prefix_tokens) for tap in here}
+        if any(tap.pooling == "layers" for tap in missing):
+            total = total + network.pooled(x, "mean", inputs)
+        for tap in here:
+            pooled[tap] = total / count if tap.pooling == "layers" else network.pooled(x, tap.pooling, inputs)
         if not (missing := missing - here):
             break
     # XLA computes what the two passes through the blocks have in common once.
-    own = network(images) if None in taps else None
-    none = jnp.zeros((len(images), 0))
-    return tuple(own if tap is None else Outputs(pooled[tap], none) for tap in taps)  # type: ignore[misc]
+    own = network(inputs) if None in taps else None
+    return tuple(own if tap is None else _bare(pooled[tap]) for tap in taps)  # type: ignore[misc]
 
 
-class TappedNetwork(VisionNetwork):
+def _bare(features: jax.Array) -> Outputs:
+    return Outputs(features, jnp.zeros((len(features), 0)))
+
+
+class TappedNetwork(BlockNetwork):
     """A network up to a tap, with a linear head on the pooled features. What lies above the tap isn't computed."""
 
     HEAD = "head"
 
-    def __init__(self, network: VisionNetwork, tap: Tap, num_classes: int, *, rngs: nnx.Rngs):
+    def __init__(self, network: BlockNetwork, tap: Tap, num_classes: int, *, rngs: nnx.Rngs):
         blocks = blocks_of(network)
         check_tap("source", network, tap, blocks)
         network.replace_head(0, 0)  # isn't used, and would be written with the rest
         self.network = network
-        self.block = tap.block
-        self.pooling: Pooling = tap.pooling
+        self.tap = tap
         if hasattr(network, "image_size"):
             self.image_size = network.image_size  # type: ignore[attr-defined]
         self.head = nnx.Linear(blocks[tap.block].shape[-1], num_classes, rngs=rngs)
 
-    def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        for name, x in self.network.trunk(images):
+    @property
+    def has_class_token(self) -> bool:
+        return self.network.has_class_token
+
+    def one_example(self, size: int | tuple[int, int] | None = None) -> Any:
+        return self.network.one_example(size)
+
+    def trunk(self, inputs: Any) -> Iterator[tuple[str, jax.Array]]:
+        for name, x in self.network.trunk(inputs):
             yield name, x
-            if name == self.block:
+            if name == self.tap.block:
                 return
 
-    def features(self, x: jax.Array) -> jax.Array:
-        return pool(x, self.pooling, self.network.prefix_tokens).astype(x.dtype)
+    def pooled(self, x: jax.Array, pooling: Pooling, inputs: Any) -> jax.Array:
+        return self.network.pooled(x, pooling, inputs)
+
+    def __call__(self, inputs: Any) -> Outputs:
+        (outputs,) = outputs_at(self.network, inputs, [self.tap])
+        features = outputs.features.astype(self.head.kernel.dtype)
+        return Outputs(features, self.head(features))

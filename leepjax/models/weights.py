@@ -15,11 +15,18 @@ from flax import nnx
 from leepjax.models.files.formats import read_tensors
 from leepjax.models.files.layouts import to_timm
 from leepjax.models.files.wrappers import unwrapped
-from leepjax.models.network import NamedParam, VisionNetwork, head_of
+from leepjax.models.network import BlockNetwork, NamedParam, head_of
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
-_TORCH_LEAF = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+_TORCH_LEAF = {
+    "kernel": "weight",
+    "scale": "weight",
+    "embedding": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
 
 
 def save(model: nnx.Module, path: Path, dtype: type = np.float16) -> None:
@@ -65,7 +72,7 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
 def _fill_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], outside: set[str], origin: str) -> None:
     ignored: tuple[str, ...] = getattr(model, "IGNORED", ())
     theirs = {name: np.asarray(value) for name, value in state_dict.items() if name.rpartition(".")[2] not in ignored}
-    theirs = dict(model.adapted(theirs)) if isinstance(model, VisionNetwork) else theirs
+    theirs = dict(model.adapted(theirs)) if isinstance(model, BlockNetwork) else theirs
     first_parts: Mapping[str, str] = getattr(model, "TIMM_NAMES", {})
     ours = {}
     for name, variable in _leaves(model).items():
@@ -109,8 +116,8 @@ def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
 
 
 def _prefixes(model: nnx.Module) -> set[str]:
-    """The first parts of the names of a model's tensors, with a dot."""
-    return {f"{name.partition('.')[0]}." for name in _leaves(model)}
+    """The first parts of the names of a model's tensors, with a dot, and those that its class knows."""
+    return {f"{name.partition('.')[0]}." for name in _leaves(model)} | {*getattr(model, "PREFIXES", ())}
 
 
 def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> None:

@@ -9,6 +9,7 @@ from small_source import small_source
 
 from leepjax.models import architectures, weights
 from leepjax.models.opening import find_source, load_source
+from leepjax.models.pooling import GEM_EPSILON
 from leepjax.models.source import forward
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import (
@@ -19,7 +20,7 @@ from leepjax.models.tapped import (
     forward_together,
     read_layers,
 )
-from leepjax.models.taps import GEM_EPSILON
+from leepjax.models.taps import check_tap
 from leepjax.types import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype(np.uint8)
@@ -131,10 +132,10 @@ def test_a_layer_has_an_identity_of_its_own(tokens):
             "cls",
             "expected pooling mean, max or gem for stages.2, which is a feature map, got cls",
         ),
-        ("maps", "all-blocks", "head", "maps: expected pooling cls, mean, max or gem for stages.0, got head"),
+        ("maps", "all-blocks", "head", "maps: expected pooling cls, mean, max, gem or layers for stages.0, got head"),
         ("maps", "stage.1", None, r"maps: expected one of 3 layers \(stages.0, stages.1, .*'stage.1'; did you mean st"),
         ("tokens", "layer*", None, r"tokens: expected one of 3 layers \(blocks.0, blocks.1, .*, got 'layer\*'; "),
-        ("tokens", "blocks.0", "average", "rank: pooling: expected one of 5 known names, got 'average'"),
+        ("tokens", "blocks.0", "average", "rank: pooling: expected one of 6 known names, got 'average'"),
         ("tokens", [], None, "rank: expected at least one layer, got none"),
     ],
 )
@@ -179,3 +180,16 @@ def test_a_layer_is_trained_and_written_as_a_network(tokens, tmp_path):
     same = read(layer.card.preprocessing.normalise(jax.numpy.asarray(IMAGES))).logits
     np.testing.assert_allclose(same, logits, atol=1e-6)
     assert isinstance(layer.network.fresh(4, 1).head, nnx.Linear)
+
+
+def test_layers_is_the_mean_over_all_blocks_so_far(tokens):
+    candidates = candidates_of(tokens, read_layers("rank", "all-blocks", "layers"))
+    means = [x[:, 1:].mean(axis=1) for x in activations(tokens).values()]
+    for count, outputs in enumerate(Together(tuple(candidates))(IMAGES), start=1):
+        np.testing.assert_allclose(outputs.features, np.mean(means[:count], axis=0), atol=2e-6)
+
+
+def test_layers_of_blocks_of_several_widths_is_refused():
+    shapes = {f"{i}": jax.ShapeDtypeStruct((1, 4, 4, 6 * (i + 1)), np.float32) for i in range(2)}
+    with pytest.raises(InputError, match=r"a: expected blocks of one width up to 1 for pooling layers.*, got 6, 12"):
+        check_tap("a", None, Tap("1", "layers"), shapes)
