@@ -25,10 +25,12 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``image_size`` is the side of a square, or a height and a width. An image is resized (with antialiasing, as in
     Pillow) to about ``⌊image_size / crop⌋``, ``image_size`` is cropped from its centre, and channels in [0, 1] are
-    normalised by `mean` and `std`. How it is resized, is `mode`:
+    normalised by `mean` and `std`. A crop that is larger than the resized image has a border. How the image is resized,
+    is `mode`:
 
-    - ``center``: with its aspect ratio, as small as it covers ``⌊image_size / crop⌋``: what protrudes is lost.
-    - ``squash``: to ``⌊image_size / crop⌋``, regardless of its aspect ratio.
+    - ``center``: with its aspect ratio, as small as it covers ``⌊image_size / crop⌋``: what protrudes is lost. A border
+      is black.
+    - ``squash``: to ``⌊image_size / crop⌋``, regardless of its aspect ratio. A border is black.
     - ``border``: with its aspect ratio, as large as fits into ``⌊image_size / crop⌋``; the rest has the colour `mean`.
 
     With a `mean` and `std` of one channel, images are converted to grey first, as by Pillow.
@@ -38,7 +40,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     image_size: int | tuple[int, int]
     """Side of a square, or height and width."""
     crop: float = 1.0
-    """Fraction of the resized side that the crop keeps, in (0, 1]."""
+    """Side of the crop divided by that of the resized image, in (0, 2]."""
     interpolation: Interpolation = "bicubic"
     mode: Mode = "center"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -57,9 +59,9 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
                 "preprocessing: expected mean and std of three channels, or of one, as tuples, |mean| <= 1e6, "
                 f"1e-6 <= std <= 1e6, got {self.mean} and {self.std}; check the model's configuration."
             )
-        if any(side != int(side) or side < 1 for side in self.size) or not 0 < self.crop <= 1:
+        if any(side != int(side) or side < 1 for side in self.size) or not 0 < self.crop <= 2:
             raise InputError(
-                f"preprocessing: expected image_size >= 1 and crop in (0, 1], got {self.image_size} and {self.crop}; "
+                f"preprocessing: expected image_size >= 1 and crop in (0, 2], got {self.image_size} and {self.crop}; "
                 "check the model's configuration."
             )
         if max(self.size) > LARGEST_SIDE * self.crop:
@@ -80,7 +82,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The height and width to which an image of this height and width is resized, before the crop."""
-        rows, columns = (int(side / self.crop) for side in self.size)
+        rows, columns = (max(1, int(side / self.crop)) for side in self.size)
         if self.mode == "squash":
             return rows, columns
         if self.mode == "center" and rows == columns:  # torchvision's resize, which rounds down
@@ -107,7 +109,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             image = image.crop((columns.start, rows.start, columns.stop, rows.stop))
         wanted = self.size[1], self.size[0]
         if image.size != wanted:
-            canvas = Image.new(image.mode, wanted, self._border if len(self.mean) == 3 else self._border[0])
+            canvas = Image.new(image.mode, wanted, self._border)
             canvas.paste(image, (left, above))
             image = canvas
         return np.asarray(image).reshape(self.shape)
@@ -138,6 +140,8 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def _border(self) -> tuple[int, ...]:
         """The colour around an image that doesn't fill the crop."""
+        if self.mode != "border":
+            return (0,) * len(self.mean)
         return tuple(min(255, max(0, round(255 * mean))) for mean in self.mean)
 
 

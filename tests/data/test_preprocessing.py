@@ -41,7 +41,7 @@ def smooth(height, width):
 @pytest.mark.parametrize("interpolation", get_args(Interpolation))
 @pytest.mark.parametrize("mode", get_args(Mode))
 def test_host_and_device_agree_on_every_pixel(interpolation, mode):
-    cases = ((SIZES[1], 24, 0.875), (SIZES[3], (32, 20), 1.0), (SIZES[5], (24, 49), 0.9))
+    cases = ((SIZES[1], 24, 0.875), (SIZES[3], (32, 20), 1.0), (SIZES[5], (24, 49), 0.9), (SIZES[1], (25, 32), 1.4))
     for (height, width), size, crop in cases:
         prepare = Preprocessing(image_size=size, crop=crop, interpolation=interpolation, mode=mode, mean=(0.1, 0.5, 1))
         for image in (smooth(height, width), RNG.integers(0, 256, (height, width, 3), np.uint8)):
@@ -133,8 +133,8 @@ def test_normalised_channels():
     [
         ({"interpolation": "bicubik"}, "preprocessing: interpolation: .*did you mean bicubic"),
         ({"mode": "centre"}, "preprocessing: mode: .*did you mean center"),
-        ({"crop": 0.0}, r"preprocessing: expected image_size >= 1 and crop in \(0, 1\], got 8 and 0.0; check"),
-        ({"crop": 1.1}, "got 8 and 1.1"),
+        ({"crop": 0.0}, r"preprocessing: expected image_size >= 1 and crop in \(0, 2\], got 8 and 0.0; check"),
+        ({"crop": 2.1}, "got 8 and 2.1"),
         ({"image_size": 0}, "got 0 and 1.0"),
         ({"image_size": (8, 0)}, r"got \(8, 0\) and 1.0"),
         ({"image_size": (8, 9000)}, "expected images resized to at most 8,192"),

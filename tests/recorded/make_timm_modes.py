@@ -45,6 +45,9 @@ class CenterCrop:
 
     def __call__(self, image):
         (height, width), (rows, columns) = self.size, image.size[::-1]
+        wide, high = max(0, width - columns), max(0, height - rows)
+        image = pad(image, (wide // 2, high // 2, (wide + 1) // 2, (high + 1) // 2), [0] * len(image.getbands()), "")
+        rows, columns = rows + high, columns + wide
         return crop(image, round((rows - height) / 2.0), round((columns - width) / 2.0), height, width)
 
 
@@ -95,6 +98,9 @@ def cases():
         yield (24, 32), 0.9, mode, interpolation, 3
     for size, mode in itertools.product(((24, 24), (24, 32)), ("center", "border")):
         yield size, 0.9, mode, "bilinear", 1
+    for size, mode in itertools.product(((24, 24), (24, 31)), ("center", "squash", "border")):
+        yield size, 1.15, mode, "bicubic", 3
+    yield (24, 31), 1.15, "center", "bicubic", 1
 
 
 if __name__ == "__main__":
