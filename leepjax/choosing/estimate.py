@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from leepjax.callbacks import OnProgress
 from leepjax.choosing.budget import read_budget
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.words import duration
@@ -16,6 +17,7 @@ def estimate_race(
     sources: Sequence[AnySource] | AnySource | None,
     budget: float | str | None,
     layers: Layers = AS_IT_IS,
+    on_progress: OnProgress = lambda what, done, total: None,
 ) -> tuple[Estimate, str]:
     """What each source costs, as `leepjax.ranking.estimate.estimate` has it, and the costs of the race in words.
 
@@ -24,7 +26,7 @@ def estimate_race(
     """
     allowed = read_budget(budget)
     images = len(target) + len(target.test or ())
-    found = estimate(images, sources, layers)
+    found = estimate(images, sources, layers, on_progress)
     rows = found.rows
     first, *_ = Rules().sizes(len(target), len(target.classes))
     everything = sum(row["seconds for the images"] for row in rows)

@@ -101,12 +101,14 @@ def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
 
 def _estimate(target: str, options: ChoosingOptions, reading: Reading, format: Format) -> None:
     from leepjax.choosing.estimate import estimate_race
+    from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers
     from leepjax.opening.settings import open_with_test
     from leepjax.tables import render
 
     layers = read_layers("choose", names_of(options.features), names_of(options.pooling))
     opened = open_with_test("choose", target, options, reading)
-    found, title = estimate_race(opened, sources_of(options.sources), options.budget, layers)
+    with progress() as on_progress:
+        found, title = estimate_race(opened, sources_of(options.sources), options.budget, layers, on_progress)
     print(render(found.rows, format, title))  # noqa: T201
     exit_for_failed("choose", found.failed)

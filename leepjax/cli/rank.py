@@ -50,6 +50,7 @@ def rank(
 
 
 def _estimate(target: str, options: RankingOptions, reading: Reading, format: Format) -> None:
+    from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers
     from leepjax.opening.settings import open_with_test
     from leepjax.ranking.estimate import estimate
@@ -58,6 +59,7 @@ def _estimate(target: str, options: RankingOptions, reading: Reading, format: Fo
     layers = read_layers("rank", names_of(options.features), names_of(options.pooling))
     opened = open_with_test("rank", target, options, reading)
     num_examples = len(opened) + len(opened.test or ())
-    found = estimate(num_examples, sources_of(options.sources), layers)
+    with progress() as on_progress:
+        found = estimate(num_examples, sources_of(options.sources), layers, on_progress)
     print(render(found.rows, format, f"Estimated time for {num_examples} images: {found.total()}"))  # noqa: T201
     exit_for_failed("rank", found.failed)

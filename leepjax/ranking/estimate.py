@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from flax import nnx
 
+from leepjax.callbacks import OVERALL, OnProgress
 from leepjax.models import architectures
 from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card
@@ -41,7 +42,12 @@ class Estimate(NamedTuple):
         )
 
 
-def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None, layers: Layers = AS_IT_IS) -> Estimate:
+def estimate(
+    num_examples: int,
+    sources: Sequence[AnySource] | AnySource | None,
+    layers: Layers = AS_IT_IS,
+    on_progress: OnProgress = lambda what, done, total: None,
+) -> Estimate:
     """A row per source: its parameters, the bytes still to be downloaded, and the seconds for the images here.
 
     Weights aren't downloaded: the hub states the sizes of its files, and the architecture is timed with zeros in place
@@ -52,6 +58,7 @@ def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None,
         num_examples: the number of images.
         sources: as in `rank`.
         layers: of each source; its one pass ends at the deepest of them.
+        on_progress: called after each source.
 
     Raises:
         InputError: for an unknown name, or if no source can be opened.
@@ -60,11 +67,13 @@ def estimate(num_examples: int, sources: Sequence[AnySource] | AnySource | None,
     chosen = chosen_sources("estimate", sources)
     for each in chosen:
         _ = isinstance(each, Source) or find_source(each)  # raises for an unknown name
-    for each in chosen:
+    for number, each in enumerate(chosen, 1):
+        name = each.name if isinstance(each, Source) else valid_unicode(os.fspath(each))
         try:
             rows.append(_row(each, num_examples, layers))
         except SENTENCES as error:
-            failed.append(Failed(valid_unicode(str(each)), error))
+            failed.append(Failed(name, error))
+        on_progress(f"{OVERALL}: {name}", number, len(chosen))
     if not rows:
         raise_for_all("estimate", failed)
     return Estimate(rows, failed)

@@ -377,8 +377,9 @@ def test_images_that_cannot_be_decoded_are_left_out_and_counted(run, tmp_path, c
 def test_a_dry_run_fetches_and_measures_nothing(run, monkeypatch, tmp_path):
     monkeypatch.setattr(hub_weights, "hub_size", lambda repo, file, revision: 1_000_000)
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
-    code, out, _ = run("rank", "digits", "--sources", "random,mobilenetv2", "--dry-run", "--format", "json")
+    code, out, err = run("rank", "digits", "--sources", "random,mobilenetv2", "--dry-run", "--format", "json")
     assert code == 0
+    assert [line.partition(" (")[0] for line in err.splitlines()] == ["sources: random 1/2", "sources: mobilenetv2 2/2"]
     shipped, published = parse(out, "json")
     assert (shipped["source"], shipped["megabytes to fetch"], shipped["parameters"]) == ("random", 0, 269_722)
     assert (published["source"], published["megabytes to fetch"]) == ("mobilenetv2", 1.0)
