@@ -16,6 +16,24 @@ EngineName = Literal["serial", "processes", "ray"]
 """Where units of work run: in this process, in several of this machine, or in Ray's workers."""
 
 
+Kind = Literal["images", "text", "embeddings"]
+"""What the examples of a target are, and what a source reads."""
+
+
+class Noun(NamedTuple):
+    """What sentences call an example."""
+
+    one: str
+    many: str
+
+
+NOUNS: dict[Kind, Noun] = {
+    "images": Noun("image", "images"),
+    "text": Noun("text", "texts"),
+    "embeddings": Noun("example", "examples"),
+}
+"""Kind → what sentences call its examples."""
+
 Task = Literal["classes", "regression", "multilabel"]
 """What examples are labelled with: one class, numbers, or any of several labels."""
 

@@ -56,7 +56,7 @@ def tell(name, source, found, target, *, expected=None, reference=None) -> None:
         benchmark="weights",
         weights=name,
         architecture=source.card.model,
-        pixels=source.card.preprocessing.image_size,
+        pixels=source.card.pixels.image_size,
         images=len(target),
         target=target.name,
         expected_accuracy=expected,

@@ -18,7 +18,7 @@ BATCH = 250
 
 def table(source: Source, images: np.ndarray) -> dict[str, np.ndarray]:
     """Features [n d] and logits [n z] of uint8 images [n h w 3], and seconds per image."""
-    preprocessing = source.card.preprocessing
+    preprocessing = source.card.pixels
     found, seconds = [], []
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]

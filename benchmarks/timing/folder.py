@@ -59,7 +59,7 @@ def measure(folder: str) -> dict[str, Any]:
         return done
 
     source = load_source("cifar10")
-    prepare = source.card.preprocessing
+    prepare = source.card.pixels
     timed("list", lambda: read_parts(Path(folder), None, strict=False))
     listed = list_target(folder, None, False, None, None)
     timed("digest", listed.with_contents)

@@ -151,6 +151,7 @@ def card(
         name=name,
         model=source.card.model,
         num_classes=len(target.train.classes),
+        reads=source.card.reads,
         preprocessing=source.card.preprocessing,
         num_parameters=0,
         weights_hash="",

@@ -141,7 +141,7 @@ def choose(
     held, train = opened_target.test, opened_target.with_test(None)
     if held is None:
         folds_for(train, settings)  # wrong settings are refused before the race
-    ordered = train.subset(stratified_order(train.labels, seed))
+    ordered = train.subset(stratified_order(train.strata, seed))
     opened = open_each("choose", sources, dtype, layers)
     if not opened.sources:
         raise_for_all("choose", opened.failed)

@@ -105,7 +105,7 @@ def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
     if members < 2:
         raise InputError("choose: expected at least two groups, got one; leave the groups out, or pass a test set.")
     repeats = int(np.clip(_FEW // len(target), 1, 5))
-    return folds_of(target.labels, min(num_folds, members), repeats, settings.seed, target.groups)
+    return folds_of(target.strata, min(num_folds, members), repeats, settings.seed, target.groups)
 
 
 def _fit(l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:

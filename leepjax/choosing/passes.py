@@ -1,7 +1,6 @@
 """Images passed through sources, part by part: the evidence of a race on real sources."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -268,8 +267,9 @@ class Passes:
         self._on_progress(what.replace(f"{OVERALL}:", "race:", 1), done, total)
 
     def _size(self, source: int) -> tuple[int, str]:
-        card = self.sources[source].card
-        return card.num_parameters * math.prod(card.preprocessing.size), card.name
+        """How large it is: parameters times the numbers of an example's input."""
+        each = self.sources[source]
+        return each.card.num_parameters * each.preparation.blank(1).size, each.name
 
 
 def identity_of(train: Target, test: Target | None, sources: Sequence[Source], *settings: object) -> str:

@@ -40,7 +40,7 @@ def sources() -> list[Row]:
 
 def _pixels(card: Card) -> int | str:
     """The side of square images, or height and width."""
-    height, width = card.preprocessing.size
+    height, width = card.pixels.size
     return height if height == width else f"{height} × {width}"
 
 

@@ -1,5 +1,6 @@
 """Resize and crop images to the size that a source expects, on the host (Pillow) or on a device (JAX)."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal, get_args
 
@@ -9,7 +10,8 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from leepjax.types import InputError, unknown_name
+from leepjax.data.preparation import Part
+from leepjax.types import InputError, Kind, unknown_name
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Mode = Literal["center", "squash", "border"]
@@ -69,6 +71,11 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
                 f"preprocessing: expected images resized to at most {LARGEST_SIDE:,} pixels per side, got image_size "
                 f"{self.image_size} with crop {self.crop}; check the model's configuration."
             )
+
+    @property
+    def kind(self) -> Kind:
+        """What it prepares: images."""
+        return "images"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -131,6 +138,16 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             return images
         canvas = jnp.broadcast_to(jnp.array(self._border, jnp.uint8), (len(images), *self.shape))
         return jax.lax.dynamic_update_slice(canvas, images, (0, above, left, 0))
+
+    def parts(self, prepared: Sequence[np.ndarray], batch_size: int) -> Iterator[Part]:
+        """The images of a batch as one part, whose number of rows is always `batch_size`: the rest are black."""
+        images = self.blank(batch_size)
+        np.stack(prepared, out=images[: len(prepared)])
+        yield Part(np.arange(len(prepared)), images)
+
+    def blank(self, batch_size: int) -> np.ndarray:
+        """Black images, uint8 [batch_size h w c]."""
+        return np.zeros((batch_size, *self.shape), np.uint8)
 
     def normalise(self, images: jax.Array) -> jax.Array:
         """Normalise pixels [n h w c] in 0..255 to the network's input."""

@@ -35,7 +35,7 @@ def readable(
 
     With a `limit`, that many examples are drawn, stratified by label, and only these are decoded; an image that can't
     be decoded is replaced by the next of its class, as long as there is one. Without a limit every image is decoded.
-    Images that are pixels in memory are always readable, and aren't checked.
+    Texts, and images that are pixels in memory, are always readable, and aren't checked.
 
     Args:
         target: n labelled images.
@@ -47,8 +47,8 @@ def readable(
     Raises:
         InputError: when no image can be decoded, or, if `strict`, for the first that can't.
     """
-    drawn = stratified_limit(target.labels, limit, seed)
-    if target.is_pixels:
+    drawn = stratified_limit(target.strata, limit, seed)
+    if target.always_readable:
         return target.subset(drawn), ()
     checked = _Checked()
     with warnings.catch_warnings():
@@ -93,10 +93,10 @@ def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed
     """For each failed example, the next of its class in the order of the draw that hasn't been drawn."""
     if not len(failed) or len(drawn) == len(target):
         return np.arange(0)
-    order = stratified_order(target.labels, seed)
+    order = stratified_order(target.strata, seed)
     left = order[~np.isin(order, drawn)]
-    missing = np.bincount(target.labels[np.asarray(failed)], minlength=len(target.classes))
-    return np.concatenate([left[target.labels[left] == label][:count] for label, count in enumerate(missing) if count])
+    missing = np.bincount(target.strata[np.asarray(failed)])
+    return np.concatenate([left[target.strata[left] == each][:count] for each, count in enumerate(missing) if count])
 
 
 def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
@@ -116,13 +116,17 @@ def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
     if len(bad) == num_decoded:
         raise InputError(f"{target.name}: expected images, got none that can be decoded; the first: {first}")
     reason = str(first).removesuffix(".")
-    lost = [target.classes[label] for label in np.unique(target.labels[bad]) if not _has_others(target, label, bad)]
+    lost = [target.classes[label] for label in _classes_of(target, bad) if not _has_others(target, label, bad)]
     warn(
         f"{len(bad):,} of {num_decoded:,} images can't be decoded and are left out, "
         f"the first: {target.id(bad[0])} ({reason})."
     )
     if lost:
         warn(f"No image is left in the {'class' if len(lost) == 1 else 'classes'} {', '.join(lost)}.")
+
+
+def _classes_of(target: Target, bad: Sequence[int]) -> list[int]:
+    return np.unique(target.labels[np.asarray(bad)]).tolist() if target.task == "classes" else []
 
 
 def _has_others(target: Target, label: int, bad: Sequence[int]) -> bool:

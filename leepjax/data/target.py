@@ -1,4 +1,4 @@
-"""Targets: labelled images to transfer to, read one at a time and resized to a source's input."""
+"""Targets: labelled examples to transfer to, read one at a time and prepared as a source takes them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from leepjax.data.labels import class_numbers
 from leepjax.data.pixels import to_pixels
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.storage.files import digest, digest_stream
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError, Kind, Task, unknown_name
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,30 @@ class _Joined:
         return self.first(i) if i < self.start else self.second(i - self.start)
 
 
+_STRATA = 10
+"""Groups by which numbers are stratified."""
+
+
 @dataclass(frozen=True)
 class Target:
-    """Labelled images, decoded when they are used.
+    """Labelled examples, read (images: decoded) when they are used.
 
-    `labels` [n] are int32 in [0, number of classes); `classes` are their names; `fingerprint` is a digest of the
-    content, under which results computed from the target can be cached.
+    `fingerprint` is a digest of the content, under which results computed from the target can be cached.
     """
 
     name: str
     labels: np.ndarray
+    """[n] int32 in [0, number of classes) for the task ``classes``; [n k] float32 for ``regression``; [n k] uint8, 1
+    where a label holds, for ``multilabel``."""
     classes: tuple[str, ...]
+    """Names of the classes, or of the k numbers, or of the k labels."""
     fingerprint: str
-    read: Callable[[int], Image.Image]
-    """Index → RGB image; raises InputError if the image can't be decoded."""
+    read: Callable[[int], Any]
+    """Index → example: an RGB image, or a text; raises InputError if it can't be decoded."""
     id: Callable[[int], str] = str
-    """Index → id of the image: its path below the folder, or else its number."""
+    """Index → id of the example: the image's path below the folder, or else a number."""
+    kind: Kind = "images"
+    task: Task = "classes"
 
     test: "Target | None" = None
     """The part to verify on, of a set that comes in splits: the same classes, and no common examples."""
@@ -81,8 +89,25 @@ class Target:
         return tuple(self.id(i) for i in range(len(self)))
 
     @property
-    def is_pixels(self) -> bool:
-        """Whether the images are pixels in memory, and so always readable."""
+    def strata(self) -> np.ndarray:
+        """[n] int32 groups by which limits and splits are stratified.
+
+        The classes; for numbers tenths of the first one's order; for several labels the rarest one that an example has.
+        """
+        if self.task == "classes":
+            return self.labels
+        if self.task == "regression":
+            order = np.argsort(np.argsort(self.labels[:, 0], kind="stable"), kind="stable")
+            return (order * _STRATA // max(len(self), 1)).astype(np.int32)
+        rarity = np.where(self.labels > 0, 1 / np.maximum(self.labels.sum(axis=0), 1), 0)
+        # No label is a group of its own, the last one.
+        return np.where(rarity.any(axis=1), rarity.argmax(axis=1), self.labels.shape[1]).astype(np.int32)
+
+    @property
+    def always_readable(self) -> bool:
+        """Whether no example has to be decoded: texts, embeddings, and pixels in memory."""
+        if self.kind != "images":
+            return True
         read = self.read
         while isinstance(read, _Chosen):
             read = read.of
@@ -118,7 +143,7 @@ class Target:
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
-        """Select the examples of these classes, relabelled in the order of `names`."""
+        """Select the examples of these classes, relabelled in the order of `names`; the task is ``classes``."""
         for name in names:
             if name not in self.classes:
                 raise unknown_name("classes", name, self.classes)

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import msgspec
-import numpy as np
 from msgspec import structs
 
 from leepjax.distributed.sharding import local_rows
@@ -20,7 +19,7 @@ def measure_cost(source: Source, batch_size: int) -> Cost:
     Of a network that JAX doesn't compute, operations and peak memory are unknown.
     """
     if isinstance(source.network, HostNetwork):
-        seconds = _seconds(source, _images(source, batch_size))
+        seconds = _seconds(source, _inputs(source, batch_size))
         return Cost(seconds_per_image=seconds / batch_size, weight_bytes=source.network.weight_bytes)
     return _measured(forward, *source.opened, source, batch_size)
 
@@ -46,7 +45,7 @@ def cost_at(source: Source, together: Together, whole: Cost) -> Cost:
 
 def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size: int) -> Cost:
     """The program is the one that JAX holds for this shape, so that XLA's account of it takes no second compilation."""
-    arguments = apply, params, _images(source, batch_size), source.card.preprocessing, source.dtype
+    arguments = apply, params, _inputs(source, batch_size), source.preparation, source.dtype
     seconds = _seconds(function, *arguments)
     program = function.lower(*arguments).compile()
     analysis, memory = program.cost_analysis() or {}, program.memory_analysis()
@@ -60,9 +59,9 @@ def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size
     )
 
 
-def _images(source: Source, batch_size: int) -> jax.Array:
-    images = np.zeros((batch_size, *source.card.preprocessing.shape), np.uint8)
-    return jax.block_until_ready(jax.device_put(images, local_rows(batch_size)))
+def _inputs(source: Source, batch_size: int) -> jax.Array:
+    inputs = source.preparation.blank(batch_size)
+    return jax.block_until_ready(jax.device_put(inputs, local_rows(len(inputs))))
 
 
 def _seconds(function: Any, *arguments: Any) -> float:
@@ -72,11 +71,12 @@ def _seconds(function: Any, *arguments: Any) -> float:
 
 
 def _operations(function: Any, apply: Any, params: Any, source: Source) -> float | None:
-    """XLA's count for one image, before it optimises the program; counted once per program."""
-    key = apply, source.card.preprocessing, source.dtype
+    """XLA's count for one example, before it optimises the program; counted once per program."""
+    key = apply, source.preparation, source.dtype
     if key not in _counted:
-        image = jax.ShapeDtypeStruct((1, *source.card.preprocessing.shape), np.uint8)
-        lowered = function.lower(apply, params, image, source.card.preprocessing, source.dtype)
+        blank = source.preparation.blank(1)
+        one = jax.ShapeDtypeStruct(blank.shape, blank.dtype)
+        lowered = function.lower(apply, params, one, source.preparation, source.dtype)
         _counted[key] = (lowered.cost_analysis() or {}).get("flops")
     return _counted[key]
 

@@ -16,6 +16,7 @@ from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table, read_table, write_table
 from leepjax.models.source import Source
+from leepjax.opening.kinds import check_reads
 from leepjax.storage.files import digest, unkept_if
 from leepjax.storage.locks import locked
 from leepjax.storage.records import Cost
@@ -56,11 +57,13 @@ def extract(
         cost: measures what the source costs, from the source and the batch size.
 
     Raises:
-        InputError: when an image can't be decoded, or a number is too large for float16.
+        InputError: when the source doesn't read the target's kind, an image can't be decoded, or a number is too large
+            for float16.
         WriteError: when a `required` table can't be written.
         FloatingPointError: when features or logits aren't finite.
         MemoryError: when a single image doesn't fit in the device's memory.
     """
+    check_reads(source, target)
     key = table_key(source, target)
     if cache is None:
         return _compute(source, target, key, batch_size, None, on_batch, cost)
@@ -128,7 +131,7 @@ def _forward(source, target, batch_size, shards, kept, on_batch) -> list[Outputs
     done = sum(len(outputs.features) for outputs in kept)
     if done:
         on_batch(done)
-    passing = forward_batches(source, target, source.card.preprocessing, batch_size=batch_size, start=done)
+    passing = forward_batches(source, target, source.preparation, batch_size=batch_size, start=done)
     new = []
     for outputs in shards.keep(passing, done) if shards else passing:
         new.append(outputs)

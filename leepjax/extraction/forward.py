@@ -1,17 +1,17 @@
-"""Run a network over a target: threads decode images while the device computes, in batches that fit in memory."""
+"""Run a network over a target: threads prepare examples while the device computes, in batches that fit in memory."""
 
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 
 from leepjax.data.decoding import decode_ahead
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preparation import Preparation
 from leepjax.data.target import Target
 from leepjax.distributed.sharding import local_rows
 from leepjax.types import Outputs
@@ -19,20 +19,20 @@ from leepjax.types import Outputs
 AnyOutputs = TypeVar("AnyOutputs", Outputs, tuple[Outputs, ...])
 
 BATCHES_AHEAD = 2
-"""Number of batches decoded ahead of the device."""
+"""Number of batches prepared ahead of the device."""
 
 
 def forward_all(
     apply: Callable[[jax.Array], Outputs],
     target: Target,
-    preprocessing: Preprocessing,
+    preparation: Preparation,
     *,
     batch_size: int = 256,
     on_batch: Callable[[int], None] = lambda examples: None,
 ) -> Outputs:
-    """The outputs of `apply` for every image of a target."""
+    """The outputs of `apply` for every example of a target."""
     batches = []
-    for outputs in forward_batches(apply, target, preprocessing, batch_size=batch_size):
+    for outputs in forward_batches(apply, target, preparation, batch_size=batch_size):
         batches.append(outputs)
         on_batch(len(outputs.features))
     return Outputs(*map(np.concatenate, zip(*batches, strict=True)))
@@ -41,25 +41,24 @@ def forward_all(
 def forward_batches(
     apply: Callable[[jax.Array], AnyOutputs],
     target: Target,
-    preprocessing: Preprocessing,
+    preparation: Preparation,
     *,
     batch_size: int = 256,
     start: int = 0,
 ) -> Iterator[AnyOutputs]:
-    """The outputs of `apply`, arrays with a row for each image, for the images from `start` on, batch by batch.
+    """The outputs of `apply`, arrays with a row for each example, for the examples from `start` on, batch by batch.
 
-    All batches have the same shape; the last is padded, and its outputs cut. Batches are split over all devices of
-    this process. If a batch doesn't fit in memory, the batch size is halved and the batch repeated.
+    `preparation` puts a batch together as inputs of few shapes, and the outputs of padding are cut. Inputs are split
+    over all devices of this process. If a batch doesn't fit in memory, the batch size is halved and the batch repeated.
 
     Raises:
-        MemoryError: when a single image per device doesn't fit in memory.
+        MemoryError: when a single example per device doesn't fit in memory.
     """
     devices = jax.local_device_count()
     batch_size = _multiple(min(batch_size, len(target)), devices)
-    sharding = local_rows(batch_size)
     while start < len(target):
         try:
-            for outputs in _pipeline(apply, target, preprocessing, batch_size, start, sharding):
+            for outputs in _pipeline(apply, target, preparation, batch_size, start):
                 yield outputs
                 start += len(jax.tree.leaves(outputs)[0])
         except (jax.errors.JaxRuntimeError, MemoryError) as error:
@@ -67,8 +66,8 @@ def forward_batches(
                 raise
             if batch_size == devices:
                 raise MemoryError(
-                    f"extract: expected a single image of {preprocessing.image_size} pixels per device to fit in its "
-                    "memory, got an out-of-memory error; choose a smaller source."
+                    "extract: expected a single example per device to fit in its memory, got an out-of-memory error; "
+                    "choose a smaller source."
                 ) from error
             logging.getLogger("leepjax").warning(
                 "A batch of %d didn't fit in the device's memory; continuing with %d.",
@@ -78,31 +77,51 @@ def forward_batches(
             batch_size = _multiple(batch_size // 2, devices)
 
 
-def _pipeline(apply, target, preprocessing, batch_size, start, sharding) -> Iterator[Any]:
-    """Overlap three stages: threads decode the next batches, the device computes one, the caller handles the last."""
-    computing: deque[tuple[int, Any]] = deque()
-    with closing(_decoded(target, preprocessing, batch_size, start)) as batches:
-        for images in batches:
-            padded = np.pad(images, ((0, batch_size - len(images)), (0, 0), (0, 0), (0, 0)))
-            computing.append((len(images), apply(jax.device_put(padded, sharding))))
+class _Computing(NamedTuple):
+    """The outputs of a part of a batch, which the device may still compute."""
+
+    places: np.ndarray
+    outputs: Any
+
+
+def _pipeline(apply, target, preparation, batch_size, start) -> Iterator[Any]:
+    """Overlap three stages: threads prepare the next batches, the device computes one, the caller handles the last."""
+    computing: deque[list[_Computing]] = deque()
+    with closing(_prepared(target, preparation, batch_size, start)) as batches:
+        for batch in batches:
+            computing.append(
+                [
+                    _Computing(part.places, apply(jax.device_put(part.inputs, local_rows(len(part.inputs)))))
+                    for part in preparation.parts(batch, batch_size)
+                ]
+            )
             if len(computing) > 1:
-                yield _fetch(*computing.popleft())
+                yield _fetch(computing.popleft())
     while computing:
-        yield _fetch(*computing.popleft())
+        yield _fetch(computing.popleft())
 
 
-def _fetch(count: int, outputs: Any) -> Any:
-    return jax.tree.map(lambda array: np.asarray(array)[:count], outputs)
+def _fetch(parts: Sequence[_Computing]) -> Any:
+    """The outputs of a batch in the order of its examples."""
+    order = np.argsort(np.concatenate([part.places for part in parts]))
+
+    def together(*arrays: Any) -> np.ndarray:
+        rows = [np.asarray(array)[: len(part.places)] for array, part in zip(arrays, parts, strict=True)]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows)[order]
+
+    return jax.tree.map(together, *(part.outputs for part in parts))
 
 
-def _decoded(target: Target, preprocessing: Preprocessing, batch_size: int, start: int) -> Generator[np.ndarray]:
-    def decode(index: int) -> np.ndarray:
-        return preprocessing.on_host(target.read(index))
+def _prepared(
+    target: Target, preparation: Preparation, batch_size: int, start: int
+) -> Generator[list[np.ndarray], None, None]:
+    def prepare(index: int) -> np.ndarray:
+        return preparation.on_host(target.read(index))
 
     ahead = BATCHES_AHEAD * batch_size
-    with closing(decode_ahead(decode, range(start, len(target)), ahead)) as images:
-        while batch := list(islice(images, batch_size)):
-            yield np.stack(batch)
+    with closing(decode_ahead(prepare, range(start, len(target)), ahead)) as examples:
+        while batch := list(islice(examples, batch_size)):
+            yield batch
 
 
 def _multiple(size: int, devices: int) -> int:

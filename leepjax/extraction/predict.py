@@ -81,7 +81,7 @@ def predict(
     source = model if isinstance(model, Source) else load_source(find_model(model))
     target = open_images("predict", images, strict=strict)
     on_batch = counted(f"{source.name}: images", len(target), on_progress)
-    outputs = forward_all(source, target, source.card.preprocessing, batch_size=batch_size, on_batch=on_batch)
+    outputs = forward_all(source, target, source.preparation, batch_size=batch_size, on_batch=on_batch)
     if not np.isfinite(outputs.logits.max(axis=1)).all():
         raise FloatingPointError(
             f"predict: expected finite logits from {source.name}, got NaN or infinity; check its weights."

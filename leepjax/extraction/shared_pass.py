@@ -16,6 +16,7 @@ from leepjax.extraction.shards import SECONDS, Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table
 from leepjax.models.source import Source
 from leepjax.models.tapped import Together, base_of, named_together
+from leepjax.opening.kinds import check_reads
 from leepjax.storage.files import WriteError, check_writable
 from leepjax.storage.locks import locked
 from leepjax.storage.records import Cost
@@ -87,6 +88,7 @@ class SharedPass:
 
     def table(self, source: Source) -> Table:
         """The table of one of the candidates; raises as `extract` does."""
+        check_reads(source, self._target)
         if not self._is_done:
             self._pass()
             self._is_done = True
@@ -131,7 +133,7 @@ class SharedPass:
 
         sizes = []
         options = {"batch_size": self._batch_size, "start": row}
-        for batch in forward_batches(together, self._target, together.preprocessing, **options):
+        for batch in forward_batches(together, self._target, together.preparation, **options):
             waiting.append(batch)
             sizes.append(len(batch[0].features))
             self._on_batch(sizes[-1])

@@ -8,7 +8,7 @@ import msgspec
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.files.json_files import JsonError, read_json
 from leepjax.storage.files import write_atomically
-from leepjax.types import InputError
+from leepjax.types import InputError, Kind
 
 MOST_CLASSES = 10_000_000
 """Largest number of classes accepted in a card or configuration, far more than any classifier has."""
@@ -29,14 +29,16 @@ class TrainingRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The metadata of a source: architecture, training data, preprocessing, licence and origin."""
+    """The metadata of a source: architecture, what it reads, preprocessing, training data, licence and origin."""
 
     name: str
     model: str
     """A name in the table of architectures, or the name of the user's function."""
     num_classes: Annotated[int, msgspec.Meta(ge=1, le=MOST_CLASSES)]
     """Of a source whose weights have no head, 0; a card in a file has at least 1."""
-    preprocessing: Preprocessing
+    reads: Kind = "images"
+    preprocessing: Preprocessing | None = None
+    """Of a source that reads images; None for any other."""
     num_parameters: int
     weights_hash: str
     """Digest of the weights, under which results computed from the source can be cached."""
@@ -51,6 +53,24 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     revision: str = ""
     """Version of the weights: a commit, or the digest of a file."""
     training: TrainingRun | None = None
+
+    def __post_init__(self) -> None:
+        if (self.reads == "images") != (self.preprocessing is not None):
+            raise InputError(
+                f"source: expected preprocessing of images for {self.name}, and of nothing else, got "
+                f"{'one' if self.preprocessing else 'none'} for a source that reads {self.reads}; correct the card."
+            )
+
+    @property
+    def pixels(self) -> Preprocessing:
+        """The preprocessing of images.
+
+        Raises:
+            InputError: for a source that reads something else.
+        """
+        if self.preprocessing is None:
+            raise InputError(f"{self.name}: expected a source that reads images, got {self.reads}; name another.")
+        return self.preprocessing
 
 
 def read_card(path: Path) -> Card:

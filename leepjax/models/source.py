@@ -1,4 +1,4 @@
-"""Sources: a pure function from images to features and logits, with a card of metadata."""
+"""Sources: a pure function from examples, such as images, to features and logits, with a card of metadata."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,14 +13,14 @@ import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preparation import Preparation
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.files.shards import read_weights
-from leepjax.types import DType, InputError, Outputs, unknown_name
+from leepjax.types import DType, InputError, Kind, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]
-"""``apply(params, images)``: normalised images [n h w 3] → ``Outputs``. Pure; equal functions are compiled once."""
+"""``apply(params, inputs)`` of normalised images [n h w 3] or the like. Pure; equal functions are compiled once."""
 
 
 class Network(Protocol):
@@ -130,7 +130,10 @@ class HostNetwork(Foreign):
 
 @dataclass(frozen=True)
 class Source:
-    """A pretrained model: ``source(images)`` computes features and logits of uint8 images [b h w 3]."""
+    """A pretrained model: ``source(inputs)`` computes features and logits of what its `preparation` makes of examples.
+
+    Of images, these are uint8 [b h w 3].
+    """
 
     card: Card
     network: Network
@@ -149,8 +152,18 @@ class Source:
         return self.card.name
 
     @property
+    def reads(self) -> Kind:
+        """The kind of the examples that it takes."""
+        return self.card.reads
+
+    @property
+    def preparation(self) -> Preparation:
+        """What it does to examples before its network computes."""
+        return self.card.pixels
+
+    @property
     def identity(self) -> str:
-        """Text that identifies everything that the outputs depend on, except the images."""
+        """Text that identifies everything that the outputs depend on, except the examples."""
         return repr((self.card.model, self.card.preprocessing, self.card.weights_hash, self.dtype))
 
     @cached_property
@@ -161,33 +174,33 @@ class Source:
     def __getstate__(self) -> dict[str, Any]:
         return {"card": self.card, "network": self.network, "dtype": self.dtype}
 
-    def __call__(self, images: np.ndarray | jax.Array) -> Outputs:
+    def __call__(self, inputs: np.ndarray | jax.Array) -> Outputs:
         if isinstance(self.network, HostNetwork):
-            return self.network.compute(_normalise(images, self.card.preprocessing), self.dtype)
-        return forward(*self.opened, images, self.card.preprocessing, self.dtype)
+            return self.network.compute(_normalise(inputs, self.preparation), self.dtype)
+        return forward(*self.opened, inputs, self.preparation, self.dtype)
 
 
-@partial(jax.jit, static_argnames=("apply", "preprocessing", "dtype"))
+@partial(jax.jit, static_argnames=("apply", "preparation", "dtype"))
 def forward(
-    apply: Apply, params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType = "float32"
+    apply: Apply, params: Any, inputs: ArrayLike, preparation: Preparation, dtype: DType = "float32"
 ) -> Outputs:
-    """Apply a source's function to uint8 images; returns float32 ``Outputs``, compiled once per shape."""
-    return Outputs(*(array.astype(jnp.float32) for array in applied(apply, params, images, preprocessing, dtype)))
+    """Apply a source's function to inputs, uint8 images or the like: float32 ``Outputs``; compiled once per shape."""
+    return Outputs(*(array.astype(jnp.float32) for array in applied(apply, params, inputs, preparation, dtype)))
 
 
 def applied(
-    apply: Callable[[Any, jax.Array], Any], params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType
+    apply: Callable[[Any, jax.Array], Any], params: Any, inputs: ArrayLike, preparation: Preparation, dtype: DType
 ) -> Any:
-    """What a function returns for uint8 images, which are normalised first, when it computes in `dtype`."""
-    normalised = preprocessing.normalise(jnp.asarray(images))
+    """What a function returns for inputs, which are normalised first, when it computes in `dtype`."""
+    normalised = preparation.normalise(jnp.asarray(inputs))
     if dtype != "float32":
         params, normalised = jax.tree.map(partial(cast, dtype), (params, normalised))
     return apply(params, normalised)
 
 
-@partial(jax.jit, static_argnames="preprocessing")
-def _normalise(images: ArrayLike, preprocessing: Preprocessing) -> jax.Array:
-    return preprocessing.normalise(jnp.asarray(images))
+@partial(jax.jit, static_argnames="preparation")
+def _normalise(inputs: ArrayLike, preparation: Preparation) -> jax.Array:
+    return preparation.normalise(jnp.asarray(inputs))
 
 
 def cast(dtype: DType, leaf: jax.Array) -> jax.Array:

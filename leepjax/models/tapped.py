@@ -13,7 +13,7 @@ import msgspec
 from flax import nnx
 from jax.typing import ArrayLike
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preparation import Preparation
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Apply, Source, WeightsFile, applied
@@ -110,7 +110,7 @@ def blocks_of_source(source: Source) -> dict[str, jax.ShapeDtypeStruct]:
     Raises:
         InputError: for a source that isn't one of leepjax's own architectures.
     """
-    return blocks_of(_abstract(source), source.card.preprocessing.image_size)
+    return blocks_of(_abstract(source), source.card.pixels.image_size)
 
 
 def at_tap(source: Source, tap: Tap) -> Source:
@@ -200,9 +200,9 @@ class Together:
 
     sources: tuple[Source, ...]
 
-    def __call__(self, images: ArrayLike) -> tuple[Outputs, ...]:
-        """The outputs of each candidate for uint8 images [b s s 3], in float32."""
-        outputs = forward_together(*self.program, images, self.preprocessing, self.sources[0].dtype)
+    def __call__(self, inputs: ArrayLike) -> tuple[Outputs, ...]:
+        """The outputs of each candidate for inputs as `preparation` makes them, in float32."""
+        outputs = forward_together(*self.program, inputs, self.preparation, self.sources[0].dtype)
         at = dict(zip(self._taps, outputs, strict=True))
         return tuple(at[tap_of(source)] for source in self.sources)
 
@@ -221,8 +221,8 @@ class Together:
         return tuple(dict.fromkeys((*named[:end], *wanted)))
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        return self.sources[0].card.preprocessing
+    def preparation(self) -> Preparation:
+        return self.sources[0].preparation
 
 
 @dataclass(frozen=True)
@@ -234,10 +234,10 @@ class _AtTaps:
         return outputs_at(nnx.merge(self.graphdef, state), images, self.taps)
 
 
-@partial(jax.jit, static_argnames=("apply", "preprocessing", "dtype"))
+@partial(jax.jit, static_argnames=("apply", "preparation", "dtype"))
 def forward_together(
-    apply: Any, params: Any, images: ArrayLike, preprocessing: Preprocessing, dtype: DType = "float32"
+    apply: Any, params: Any, inputs: ArrayLike, preparation: Preparation, dtype: DType = "float32"
 ) -> tuple[Outputs, ...]:
     """The float32 outputs at each tap; compiled once per shape."""
-    outputs = applied(apply, params, images, preprocessing, dtype)
+    outputs = applied(apply, params, inputs, preparation, dtype)
     return jax.tree.map(lambda array: array.astype(jnp.float32), outputs)

@@ -11,7 +11,7 @@ from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
 from leepjax.data.readers import list_target
 from leepjax.data.target import Target, from_arrays
-from leepjax.types import InputError, Reading, SplitChoice
+from leepjax.types import NOUNS, InputError, Reading, SplitChoice
 
 AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
 """An argument of `leepjax.read_target`, an opened target, images and labels, or an iterable of (image, label)."""
@@ -51,13 +51,23 @@ def open_target(
     found, _ = readable(opened, limit=limit, seed=seed, strict=strict)
     if test is not None:
         test, _ = readable(test, limit=for_test or None, seed=seed, strict=strict)
-    present = np.unique(found.labels)
-    if len(present) < 2:
-        raise InputError(
-            f"{caller}: expected at least two classes in {found.name}, got only {found.classes[present[0]]!r}; "
-            "add images of another class."
-        )
+    _check_varied(caller, found)
     return replace(found, test=test).with_contents()
+
+
+def _check_varied(caller: str, target: Target) -> None:
+    """Labels that are all equal can't be learned."""
+    if (target.labels != target.labels[0]).any():
+        return
+    if target.task == "classes":
+        raise InputError(
+            f"{caller}: expected at least two classes in {target.name}, got only "
+            f"{target.classes[int(target.labels[0])]!r}; add {NOUNS[target.kind].many} of another class."
+        )
+    raise InputError(
+        f"{caller}: expected labels that differ in {target.name}, got the same for all {len(target):,} "
+        f"{NOUNS[target.kind].many}; check the column of labels."
+    )
 
 
 def _opened(caller: str, target: AnyTarget, reading: Reading, groups: str | None) -> Target:

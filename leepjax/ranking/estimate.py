@@ -8,7 +8,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import msgspec
-import numpy as np
 from flax import nnx
 
 from leepjax.callbacks import OVERALL, OnProgress
@@ -118,8 +117,8 @@ def _without_weights(source: AnySource, layers: Layers) -> tuple[Card, int | Non
 
 
 def _seconds_per_image(source: Source) -> float:
-    images = np.zeros((BATCH, *source.card.preprocessing.shape), np.uint8)
-    jax.block_until_ready(source(images))
+    inputs = source.preparation.blank(BATCH)
+    jax.block_until_ready(source(inputs))
     started = time.perf_counter()
-    jax.block_until_ready(source(images))
+    jax.block_until_ready(source(inputs))
     return (time.perf_counter() - started) / BATCH

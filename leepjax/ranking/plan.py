@@ -130,7 +130,7 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
 
 def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndarray:
     """[r n] folds of a target without a test part."""
-    labels, groups, fraction = target.labels, target.groups, settings.test_fraction
+    labels, groups, fraction = target.strata, target.groups, settings.test_fraction
     members = len(labels) if groups is None else len(np.unique(groups))
     if groups is not None and members < 2:
         raise InputError(f"{caller}: expected at least two groups, got one; leave the groups out, or verify none.")

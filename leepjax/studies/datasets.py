@@ -54,7 +54,7 @@ def _opened(target: str | Target) -> Target:
 
 def at_size(source: Source, image_size: int | None) -> Source:
     """The source with its images reduced to `image_size` pixels on the longer side if it expects larger ones."""
-    preprocessing = source.card.preprocessing
+    preprocessing = source.card.pixels
     longer = max(preprocessing.size)
     if image_size is None or longer <= image_size:
         return source

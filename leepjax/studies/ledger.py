@@ -72,7 +72,7 @@ class Ledger:
         self._outcomes[key] = Outcome(
             key=key,
             method=transfer.method,
-            image_size=max(transfer.source.card.preprocessing.size),
+            image_size=max(transfer.source.card.pixels.size),
             num_classes=len(task.classes),
             num_train=len(task.train_rows),
             num_test=len(task.test_rows),

@@ -28,7 +28,7 @@ def cross_fit(features: ArrayLike, labels: ArrayLike, num_classes: int, folds: A
         InputError: for folds of another shape, or a fold that holds all examples.
     """
     features, labels, folds = np.asarray(features), np.asarray(labels), np.atleast_2d(np.asarray(folds))
-    if folds.shape[1:] != labels.shape or not np.issubdtype(folds.dtype, np.integer):
+    if folds.shape[1:] != labels.shape[:1] or not np.issubdtype(folds.dtype, np.integer):
         raise InputError(
             f"cross_fit: expected folds as integers [r {len(labels)}], got {folds.dtype} of shape {folds.shape}; "
             "pass those of folds_of."

@@ -72,7 +72,7 @@ def task2vec(
     """
     if draws is not None and draws < 1:
         raise InputError(f"task2vec: expected draws >= 1, got {draws}; leave it out for the expectation.")
-    preprocessing, (apply, params) = source.card.preprocessing, source.opened
+    preprocessing, (apply, params) = source.card.pixels, source.opened
     outputs = forward_all(source, target, preprocessing, batch_size=batch_size)
     num_classes = len(target.classes)
     head = retrain_head(outputs.features, target.labels, num_classes, seed=seed, l2=l2).head
@@ -177,9 +177,7 @@ def _reaching(source: Source, image: np.ndarray) -> tuple[bool, ...]:
 
     def features(spoilt):
         given = [jnp.full_like(leaf, jnp.nan) if i == spoilt else leaf for i, leaf in enumerate(leaves)]
-        return np.asarray(
-            forward(apply, structure.unflatten(given), image, source.card.preprocessing, source.dtype).features
-        )
+        return np.asarray(forward(apply, structure.unflatten(given), image, source.card.pixels, source.dtype).features)
 
     whole = features(None)
     return tuple(_is_weight(leaf) and bool((features(i) != whole).any()) for i, leaf in enumerate(leaves))

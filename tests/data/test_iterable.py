@@ -35,7 +35,7 @@ def test_an_iterable_of_any_kind_of_images(form):
     np.testing.assert_array_equal(target.labels, [2, 0, 2, 1])
     for i, image in enumerate(PIXELS):
         np.testing.assert_array_equal(np.asarray(target.read(i)), rgb(image))
-    assert target.is_pixels == (form not in (encoded,) and not isinstance(form(PIXELS[0]), bytearray))
+    assert target.always_readable == (form not in (encoded,) and not isinstance(form(PIXELS[0]), bytearray))
 
 
 def test_kinds_may_be_mixed_and_classes_given():
@@ -43,7 +43,7 @@ def test_kinds_may_be_mixed_and_classes_given():
     target = from_iterable(pairs, ["dog", "cat", "horse"], name="mine")
     assert (target.name, target.classes, target.labels.tolist()) == ("mine", ("dog", "cat", "horse"), [0, 1])
     np.testing.assert_array_equal(np.asarray(target.read(1)), rgb(PIXELS[1]))
-    assert not target.is_pixels
+    assert not target.always_readable
 
 
 def test_a_loader_that_fills_one_array_again_does_no_harm():

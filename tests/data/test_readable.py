@@ -88,7 +88,7 @@ def test_where_none_can_be_decoded_the_first_is_named():
 
 def test_pixels_cannot_fail_and_are_not_read():
     for target in (digits(), digits().subset(np.arange(5)), digits().of_classes(["3", "1"])):
-        assert target.is_pixels
+        assert target.always_readable
         assert readable(target)[0] is target
 
 

@@ -28,7 +28,7 @@ class Counting:
 
     def __init__(self, *, preprocessing=EXPECTED, **card):
         self.card = msgspec.structs.replace(load_source("random").card, preprocessing=preprocessing, **card)
-        self.name = self.card.name
+        self.name, self.reads, self.preparation = self.card.name, self.card.reads, self.card.pixels
         self.shapes = []
 
     def __call__(self, images):

@@ -44,7 +44,7 @@ def torch_arrays(source: Source) -> dict[str, np.ndarray]:
         # The head is a fresh one for each task.
         if place != ["linear"]:
             found[".".join([*place, NAMES.get(name, name)])] = array
-    preprocessing = source.card.preprocessing
+    preprocessing = source.card.pixels
     statistics = {name: np.array(getattr(preprocessing, name), np.float32) for name in ("mean", "std")}
     return found | statistics | {"depth": np.int64(DEPTHS[source.card.model])}
 

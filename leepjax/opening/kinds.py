@@ -1,0 +1,19 @@
+"""Whether a source can read a target."""
+
+from leepjax.data.target import Target
+from leepjax.models.source import Source
+from leepjax.types import NOUNS, InputError
+
+
+def check_reads(source: Source, target: Target) -> None:
+    """Check that a source reads what the target's examples are.
+
+    Raises:
+        InputError: when it reads something else.
+    """
+    if source.reads != target.kind:
+        has, reads = NOUNS[target.kind].many, NOUNS[source.reads].many
+        raise InputError(
+            f"source {source.name}: expected one that reads {has}, as {target.name} has them, got one that reads "
+            f"{reads}; name a source of {has}."
+        )
