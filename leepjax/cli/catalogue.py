@@ -39,8 +39,10 @@ def sources() -> list[Row]:
 
 
 def _pixels(card: Card) -> int | str:
-    """The side of square images, or height and width."""
-    height, width = card.pixels.size
+    """The side of square images, or height and width; a dash for a source that reads no images."""
+    if card.preprocessing is None:
+        return "–"
+    height, width = card.preprocessing.size
     return height if height == width else f"{height} × {width}"
 
 

@@ -19,8 +19,8 @@ def measure_cost(source: Source, batch_size: int) -> Cost:
     Of a network that JAX doesn't compute, operations and peak memory are unknown.
     """
     if isinstance(source.network, HostNetwork):
-        seconds = _seconds(source, _inputs(source, batch_size))
-        return Cost(seconds_per_image=seconds / batch_size, weight_bytes=source.network.weight_bytes)
+        inputs = _inputs(source, batch_size)
+        return Cost(seconds_per_image=_seconds(source, inputs) / len(inputs), weight_bytes=source.network.weight_bytes)
     return _measured(forward, *source.opened, source, batch_size)
 
 
@@ -45,15 +45,19 @@ def cost_at(source: Source, together: Together, whole: Cost) -> Cost:
 
 def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size: int) -> Cost:
     """The program is the one that JAX holds for this shape, so that XLA's account of it takes no second compilation."""
-    arguments = apply, params, _inputs(source, batch_size), source.preparation, source.dtype
+    inputs = _inputs(source, batch_size)
+    arguments = apply, params, inputs, source.preparation, source.dtype
+    held_before = function._cache_size()
     seconds = _seconds(function, *arguments)
+    if function._cache_size() > held_before:  # texts may all have had other lengths: that was compilation
+        seconds = _seconds(function, *arguments)
     program = function.lower(*arguments).compile()
     analysis, memory = program.cost_analysis() or {}, program.memory_analysis()
     flops = analysis.get("flops")
     held = memory and memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
     return Cost(
-        seconds_per_image=seconds / batch_size,
-        flops_per_image=None if flops is None else flops / batch_size,
+        seconds_per_image=seconds / len(inputs),
+        flops_per_image=None if flops is None else flops / len(inputs),
         peak_bytes=held or None,
         weight_bytes=sum(leaf.nbytes for leaf in jax.tree.leaves(params)),
     )

@@ -7,6 +7,7 @@ import msgspec
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.files.json_files import JsonError, read_json
+from leepjax.models.text.tokenization import Tokenization
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError, Kind
 
@@ -39,6 +40,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reads: Kind = "images"
     preprocessing: Preprocessing | None = None
     """Of a source that reads images; None for any other."""
+    tokenization: Tokenization | None = None
+    """Of a source that reads texts; None for any other."""
     num_parameters: int
     weights_hash: str
     """Digest of the weights, under which results computed from the source can be cached."""
@@ -59,6 +62,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise InputError(
                 f"source: expected preprocessing of images for {self.name}, and of nothing else, got "
                 f"{'one' if self.preprocessing else 'none'} for a source that reads {self.reads}; correct the card."
+            )
+        if (self.reads == "text") != (self.tokenization is not None):
+            raise InputError(
+                f"source: expected tokenization of texts for {self.name}, and of nothing else, got "
+                f"{'one' if self.tokenization else 'none'} for a source that reads {self.reads}; correct the card."
             )
 
     @property

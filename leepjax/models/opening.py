@@ -20,6 +20,9 @@ from leepjax.models.sets import hub_sets
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import at_tap, card_at
+from leepjax.models.text.config import text_fields
+from leepjax.models.text.opening import describe_text, open_text
+from leepjax.models.text.tokenizer_files import Find
 from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
 from leepjax.types import InputError, unknown_name
@@ -115,8 +118,12 @@ def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
         if not text.startswith(("timm/", "hf-hub:")):
             return load_source(name).card, 0
         repo, revision = _repo(text)
-        config = read_config(hub.hub_file(repo, "config.json", revision=revision).read_bytes(), text)
-        return _card(config, text, weights_hash=""), hub_weights_size(repo, revision=revision)
+        content = hub.hub_file(repo, "config.json", revision=revision).read_bytes()
+        if fields := text_fields(content):
+            card = describe_text(fields, functools.partial(_find_on_hub, repo, revision), text)
+        else:
+            card = _card(read_config(content, text), text, weights_hash="")
+        return card, hub_weights_size(repo, revision=revision)
     if row.weights.startswith("timm/"):
         return row.card(), hub_weights_size(row.weights)
     size = urls.url_size(row.weights, cache=_downloads(row), offline=hub.is_offline())
@@ -149,8 +156,20 @@ def _open_tap(open_source: Callable[[], Source], tap: Tap) -> Source:
 def _open_hub(name: str) -> Source:
     repo, revision = _repo(name)
     config_path = hub.hub_file(repo, "config.json", revision=revision)
-    source = _of_config(config_path, lambda: hub_weights(repo, revision=revision), name)
+    find = functools.partial(_find_on_hub, repo, revision)
+    source = _of_config(config_path, find, lambda: hub_weights(repo, revision=revision), name)
     return _with(source, revision=hub.hub_revision(config_path), origin=f"https://huggingface.co/{repo}")
+
+
+def _find_on_hub(repo: str, revision: str, filename: str) -> Path | None:
+    try:
+        return hub.hub_file(repo, filename, revision=revision)
+    except hub.AbsentError:
+        return None
+
+
+def _find_in(folder: Path, filename: str) -> Path | None:
+    return path if (path := folder / filename).is_file() else None
 
 
 def _repo(name: str) -> tuple[str, str]:
@@ -168,7 +187,8 @@ def _open_local_dir(name: str) -> Source:
         raise InputError(
             f"source: expected config.json and one file of weights in {path}, got {_listing(path)}; check the path."
         )
-    return _of_config(path / "config.json", lambda: files[0], path.resolve().name)
+    find = functools.partial(_find_in, path)
+    return _of_config(path / "config.json", find, lambda: files[0], path.resolve().name)
 
 
 def _listing(path: Path) -> str:
@@ -202,8 +222,10 @@ def _downloads(row: Published) -> Path:
     return temporary_cache()
 
 
-def _of_config(config_path: Path, find_weights: Callable[[], Path], name: str) -> Source:
+def _of_config(config_path: Path, find: Find, find_weights: Callable[[], Path], name: str) -> Source:
     """Read the configuration first, so that weights of an unsupported model aren't downloaded."""
+    if fields := text_fields(config_path.read_bytes()):
+        return open_text(fields, find, find_weights, name)
     config = read_config(config_path.read_bytes(), name)
     path = find_weights()
     card = _card(config, name, digest(read_weights(path)))

@@ -159,12 +159,13 @@ class Source:
     @property
     def preparation(self) -> Preparation:
         """What it does to examples before its network computes."""
-        return self.card.pixels
+        return self.card.tokenization or self.card.pixels
 
     @property
     def identity(self) -> str:
         """Text that identifies everything that the outputs depend on, except the examples."""
-        return repr((self.card.model, self.card.preprocessing, self.card.weights_hash, self.dtype))
+        prepared = self.card.tokenization or self.card.preprocessing
+        return repr((self.card.model, prepared, self.card.weights_hash, self.dtype))
 
     @cached_property
     def opened(self) -> tuple[Apply, Any]:

@@ -110,7 +110,8 @@ def blocks_of_source(source: Source) -> dict[str, jax.ShapeDtypeStruct]:
     Raises:
         InputError: for a source that isn't one of leepjax's own architectures.
     """
-    return blocks_of(_abstract(source), source.card.pixels.image_size)
+    pixels = source.card.preprocessing
+    return blocks_of(_abstract(source), pixels and pixels.image_size)
 
 
 def at_tap(source: Source, tap: Tap) -> Source:

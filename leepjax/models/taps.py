@@ -91,7 +91,7 @@ def outputs_at(network: BlockNetwork, inputs: Any, taps: Sequence[Tap | None]) -
     """
     pooled: dict[Tap | None, jax.Array] = {}
     missing = {tap for tap in taps if tap}
-    total: jax.Array | float = 0.0
+    total = jnp.zeros(())
     for count, (name, x) in enumerate(network.trunk(inputs) if missing else (), start=1):
         here = {tap for tap in missing if tap.block == name}
         if any(tap.pooling == "layers" for tap in missing):
@@ -142,5 +142,5 @@ class TappedNetwork(BlockNetwork):
 
     def __call__(self, inputs: Any) -> Outputs:
         (outputs,) = outputs_at(self.network, inputs, [self.tap])
-        features = outputs.features.astype(self.head.kernel.dtype)
+        features = jnp.asarray(outputs.features, self.head.kernel.dtype)
         return Outputs(features, self.head(features))

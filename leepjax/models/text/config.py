@@ -1,5 +1,6 @@
 """Read transformers' and model2vec's ``config.json``: the architecture of a network of texts, and its classes."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -7,7 +8,7 @@ import msgspec
 
 from leepjax.models.architectures import arguments_of, with_arguments
 from leepjax.models.card import MOST_CLASSES
-from leepjax.models.files.json_files import JsonError, convert
+from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.types import InputError, Pooling
 
 _CLASSIFIER = "ForSequenceClassification"
@@ -76,9 +77,12 @@ class _Fields(msgspec.Struct, frozen=True):
     is_decoder: bool | None = None
 
 
-def is_of_text(fields: Mapping[str, Any]) -> bool:
-    """Whether a ``config.json`` has the form of transformers' and model2vec's, and not that of timm."""
-    return "model_type" in fields and "architecture" not in fields
+def text_fields(content: bytes) -> dict[str, Any]:
+    """The fields of a ``config.json`` in the form of transformers and model2vec; none of one in any other form."""
+    with contextlib.suppress(JsonError):
+        fields = read_json(content, dict[str, Any])
+        return fields if isinstance(fields.get("model_type"), str) and "architecture" not in fields else {}
+    return {}
 
 
 def read_text_config(fields: Mapping[str, Any], pool: Pooling, origin: str) -> TextConfig:
