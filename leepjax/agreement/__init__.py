@@ -11,6 +11,7 @@ from leepjax.agreement.correlation import (
     significant_digits,
     ties,
 )
+from leepjax.agreement.means import mean_interval
 from leepjax.agreement.statistics import (
     STATISTICS,
     kendall,
@@ -30,6 +31,7 @@ __all__ = [
     "difference",
     "estimate",
     "kendall",
+    "mean_interval",
     "minimum_detectable",
     "p_value",
     "partial_correlation",

@@ -8,7 +8,8 @@ import pytest
 import scipy.stats
 from synthetic_outcomes import converging, outcome, outcomes, sources
 
-from leepjax.studies.analysis.by_level import convergence, level_means, mean_interval
+from leepjax.agreement import mean_interval
+from leepjax.studies.analysis.by_level import convergence, level_means
 from leepjax.studies.analysis.correlations import correlations, winner
 from leepjax.studies.analysis.settings import settings
 

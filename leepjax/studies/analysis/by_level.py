@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
-import scipy.stats
 
-from leepjax.agreement import Interval
+from leepjax.agreement import Interval, mean_interval
 from leepjax.studies.analysis.levels import Kind, edges, levels
 from leepjax.studies.analysis.settings import CONVERGENCE, Setting, label
 from leepjax.studies.outcome import Outcome
@@ -131,16 +130,6 @@ def convergence(
         _of_pairs(pairs, num_levels or (2 if "fashion" in pairs[0][0].target.lower() else 5), kind, measure, against)
         for pairs in _pairs(outcomes)
     ]
-
-
-def mean_interval(values: np.ndarray) -> Interval:
-    """The mean with its 95 % t interval; NaN of nothing, and the interval NaN of one value."""
-    n = len(values)
-    if n < 2:
-        return Interval(float(values[0]) if n else math.nan, math.nan, math.nan)
-    mean = float(np.mean(values))
-    half = float(scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half)
 
 
 def _pairs(outcomes: Iterable[Outcome]) -> list[list[tuple[Outcome, Outcome]]]:

@@ -1,0 +1,18 @@
+"""Means with their intervals."""
+
+import math
+
+import numpy as np
+import scipy.stats
+
+from leepjax.agreement.correlation import Interval
+
+
+def mean_interval(values: np.ndarray) -> Interval:
+    """The mean with its 95 % t interval; NaN of nothing, and the interval NaN of one value."""
+    n = len(values)
+    if n < 2:
+        return Interval(float(values[0]) if n else math.nan, math.nan, math.nan)
+    mean = float(np.mean(values))
+    half = float(scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half)
