@@ -14,6 +14,8 @@ from leepjax.cli.extract import extract
 from leepjax.cli.finetune import finetune
 from leepjax.cli.launch import launch
 from leepjax.cli.ls import list_
+from leepjax.cli.metatest import metatest
+from leepjax.cli.metatrain import metatrain
 from leepjax.cli.predict import predict
 from leepjax.cli.pretrain import pretrain
 from leepjax.cli.rank import rank
@@ -52,6 +54,6 @@ app = cyclopts.App(
 for command in (rank, choose, sweep, score, verify, extract, retrain, finetune, predict, study, report):
     app.command(command)
 app.command(list_, name="ls")
-for command in (pretrain, launch):
+for command in (pretrain, metatrain, metatest, launch):
     app.command(command)
 app.register_install_completion_command(help="Install completion for the shell in use, or for --shell.")

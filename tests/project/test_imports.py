@@ -44,6 +44,7 @@ ALLOWED = {
     "extraction": BASE | {"distributed", "opening", "data", "models", "extraction"},
     "transfer": BASE | {"interrupts", "solvers", "distributed", "data", "models", "extraction", "transfer"},
     "opening": BASE | {"data", "models", "opening"},
+    "meta": BASE | {"interrupts", "statistics", "agreement", "data", "models", "opening", "transfer", "meta"},
     "engines": {"types", "interrupts", "engines"},
     "ranking": BASE
     | STATISTICS
@@ -55,7 +56,7 @@ ALLOWED = {
     | {"transfer", "ranking", "adapting", "choosing"},
     "studies": BASE
     | STATISTICS
-    | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "studies"},
+    | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "meta", "studies"},
     "report": {
         "types",
         "tasks",
@@ -82,7 +83,7 @@ ALLOWED = {
         "models",
         "cli",
     }
-    | {"opening", "extraction", "transfer", "ranking", "adapting", "choosing", "studies", "report"},
+    | {"opening", "extraction", "transfer", "meta", "ranking", "adapting", "choosing", "studies", "report"},
     "__main__": {"cli"},
 }
 

@@ -1,0 +1,208 @@
+"""Meta-train on a frozen source, and write the meta-learner."""
+
+import importlib.metadata
+import logging
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from leepjax.data.target import Target
+from leepjax.meta.episodes import check_members, members_of
+from leepjax.meta.gaussians import RIDGE
+from leepjax.meta.learner import MetaLearner, new_learner
+from leepjax.meta.learner_files import LearnerCard, prepared_as, read_learner_card, save_learner
+from leepjax.meta.recipe import MetaTraining
+from leepjax.meta.training import Progress, meta_train
+from leepjax.models import weights
+from leepjax.models.opening import load_source
+from leepjax.models.source import Source
+from leepjax.opening.target import AnyTarget, open_target
+from leepjax.storage.files import check_writable, digest, remove_folder, shortened
+from leepjax.storage.locks import locked
+from leepjax.storage.records import write_lines
+from leepjax.transfer.loop import in_memory
+from leepjax.types import InputError, unknown_name
+
+log = logging.getLogger("leepjax")
+
+VALIDATION_SHARE, TEST_SHARE = 0.2, 0.2
+"""Shares of the classes that are held out for validation and for tests, unless classes are named."""
+
+
+class ClassSplit(NamedTuple):
+    """The classes of a set in three parts."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def split_classes(
+    classes: Sequence[str],
+    train: Sequence[str] | None = None,
+    validation: Sequence[str] | None = None,
+    seed: int = 0,
+) -> ClassSplit:
+    """Divide classes into those to train on, to validate on, and to keep for tests.
+
+    Args:
+        classes: all of them.
+        train: names of the training classes; drawn from those that aren't named elsewhere when None.
+        validation: names of the validation classes; likewise.
+        seed: of the draw.
+
+    Raises:
+        InputError: for an unknown name, or one that stands in both parts.
+    """
+    for name in (*(train or ()), *(validation or ())):
+        if name not in classes:
+            raise unknown_name("metatrain: classes", name, classes)
+    if both := set(train or ()) & set(validation or ()):
+        raise InputError(
+            f"metatrain: expected training and validation classes that differ, got {min(both)!r} in both; drop it "
+            "from one of them."
+        )
+    named = {*(train or ()), *(validation or ())}
+    free = [classes[place] for place in np.random.default_rng(seed).permutation(len(classes))]
+    free = [name for name in free if name not in named]
+    if validation is None:
+        count = round(VALIDATION_SHARE * len(classes))
+        validation, free = free[:count], free[count:]
+    if train is None:
+        count = round(TEST_SHARE * len(classes))
+        train, free = free[count:], free[:count]
+    place = {name: number for number, name in enumerate(classes)}
+    return ClassSplit(*(tuple(sorted(part, key=place.__getitem__)) for part in (train, validation, free)))
+
+
+def metatrain(
+    source: str | os.PathLike | Source,
+    data: AnyTarget,
+    *,
+    out: Path,
+    name: str | None = None,
+    classes: Sequence[str] | None = None,
+    validation_classes: Sequence[str] | None = None,
+    image_size: int | None = None,
+    ridge: float = RIDGE,
+    recipe: MetaTraining = MetaTraining(),
+    command: str = "",
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[MetaLearner, LearnerCard]:
+    """Meta-train an adaptation network for a frozen source, and write it to ``out/name.safetensors``.
+
+    Tasks are drawn from some of the classes of a set; others are kept for validation, and the rest for tests. Beside
+    the weights are the card (``name.json``), the curve (``name.curve.jsonl``) and, until training is finished,
+    checkpoints (``name.checkpoints``), from which the same call resumes after a kill or Ctrl-C. A meta-learner that was
+    already written by the same run is read, not trained again.
+
+    Args:
+        source: one of leepjax's networks whose blocks have BatchNorm, such as a ResNet.
+        data: labelled images, as for ``leepjax.rank``.
+        out: folder for the files.
+        name: of the meta-learner; by default SOURCE-DATA-meta.
+        classes: the training classes; by default a random three fifths of all.
+        validation_classes: the validation classes; by default a random fifth of all.
+        image_size: side in pixels of the images, if the source expects larger ones.
+        ridge: β, the multiple of the identity that is added to every covariance.
+        recipe: how to train.
+        command: what to run to have the same again, for the card.
+        on_step: called after every step.
+
+    Raises:
+        InputError: for a network without BatchNorm, classes that don't fit the episodes, or another run's files.
+        WriteError: when `out` isn't writable.
+        FloatingPointError: when the loss is no longer finite.
+    """
+    if not 0 < ridge < float("inf"):
+        raise InputError(f"metatrain: expected ridge > 0, got {ridge}; pass a positive number.")
+    opened = source if isinstance(source, Source) else load_source(source)
+    text = opened.name if isinstance(source, Source) else os.fspath(source)
+    opened = smaller(opened, image_size)
+    target = open_target("metatrain", data, None, 0, False).with_contents()
+    split = split_classes(target.classes, classes, validation_classes, recipe.seed)
+    parts = [_part(target, each, recipe) for each in (split.train, split.validation)]
+    check_writable(out)
+    path = out / f"{name or shortened(f'{opened.name}-{target.name}-meta')}.safetensors"
+    identity = digest(repr((opened.identity, target.fingerprint, split, ridge, recipe, _versions())).encode())
+    with locked(path, "is training it"):
+        start = new_learner(opened, recipe.seed, ridge)
+        if found := _finished(path, identity, start):
+            return found
+        learner, curve = meta_train(
+            start,
+            *(in_memory(part, opened.card.preprocessing) for part in parts),
+            recipe,
+            checkpoints=path.with_suffix(".checkpoints"),
+            identity=identity,
+            on_step=on_step,
+        )
+        write_lines(path.with_suffix(".curve.jsonl"), curve)
+        card = LearnerCard(
+            name=path.stem,
+            source=text,
+            source_hash=opened.card.weights_hash,
+            preprocessing=opened.card.preprocessing,
+            ridge=ridge,
+            seed=recipe.seed,
+            weights_hash="",
+            data=target.name,
+            train_classes=split.train,
+            validation_classes=split.validation,
+            test_classes=split.test,
+            recipe=asdict(recipe),
+            validation_accuracy=max((each.validation_accuracy for each in curve), default=None),
+            command=command,
+            versions=_versions() | {"python": platform.python_version()},
+            identity=identity,
+        )
+        card = save_learner(learner, path, card)
+        remove_folder(path.with_suffix(".checkpoints"))
+    return learner, card
+
+
+def smaller(source: Source, image_size: int | None) -> Source:
+    """The source with its images reduced to `image_size` pixels a side if it expects larger ones."""
+    preprocessing = source.card.preprocessing
+    if image_size is None or max(preprocessing.size) <= image_size:
+        return source
+    return prepared_as(source, msgspec.structs.replace(preprocessing, image_size=image_size))
+
+
+def _part(target: Target, names: Sequence[str], recipe: MetaTraining) -> Target:
+    if not names:
+        raise InputError("metatrain: expected training and validation classes, got none of one; name some.")
+    part = replace(target, test=None).of_classes(names)
+    check_members("metatrain", members_of(part.labels), recipe)
+    return part
+
+
+def _finished(path: Path, identity: str, start: MetaLearner) -> tuple[MetaLearner, LearnerCard] | None:
+    """The meta-learner written to `path` by the same run; None if there is none.
+
+    Raises:
+        InputError: when another run's is there.
+    """
+    if not path.with_suffix(".json").exists():
+        return None
+    card = read_learner_card(path)
+    if card.identity != identity:
+        raise InputError(
+            f"metatrain: expected no other meta-learner at {path}, got one made by {card.command!r}; pass another name."
+        )
+    if not path.exists() or digest(path.read_bytes()) != card.weights_hash:
+        return None
+    log.warning("%s was already trained by the same command; it is read, not trained again.", path)
+    network = start.network()
+    weights.load(network, path)
+    return start.with_network(network), card
+
+
+def _versions() -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in ("jax", "flax", "optax", "leepjax")}
