@@ -119,11 +119,11 @@ def new_learner(source: Source, seed: int = 0, ridge: float = RIDGE) -> MetaLear
         InputError: for another network.
     """
     network = source.network.model()
-    size = source.card.preprocessing.size
+    size = source.card.pixels.size
     layers = film_layers(network, size)
     graph, frozen = nnx.split(network)
     adapter, params = nnx.split(AdaptationNetwork(layers, min(size), rngs=nnx.Rngs(seed)))
-    program = Program(graph, adapter, layers, source.card.preprocessing, ridge)
+    program = Program(graph, adapter, layers, source.card.pixels, ridge)
     return MetaLearner(source, program, jax.tree.map(jnp.asarray, frozen), params)
 
 

@@ -101,6 +101,6 @@ def read_learner_card(path: Path) -> LearnerCard:
 
 def prepared_as(source: Source, preprocessing: Preprocessing) -> Source:
     """The source with another preprocessing."""
-    if source.card.preprocessing == preprocessing:
+    if source.card.pixels == preprocessing:
         return source
     return Source(msgspec.structs.replace(source.card, preprocessing=preprocessing), source.network, source.dtype)

@@ -2,20 +2,20 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from leepjax.agreement import mean_interval
 from leepjax.callbacks import OnProgress
+from leepjax.meta.class_sets import open_classes
 from leepjax.meta.episodes import Episode, check_members, draw_episode, members_of
 from leepjax.meta.learner import accuracies
 from leepjax.meta.learner_files import load_learner
 from leepjax.meta.sizes import EpisodeSizes, TaskSizes
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget
 from leepjax.tables import Row
 from leepjax.transfer.loop import in_memory
 from leepjax.types import InputError
@@ -63,7 +63,7 @@ def metatest(
         raise InputError(f"metatest: expected episodes >= 2, got {episodes}; raise it.")
     opened = source if isinstance(source, Source) or source is None else load_source(source)
     found, card = load_learner(Path(learner), opened)
-    target = replace(open_target("metatest", data, None, seed, False), test=None)
+    target = open_classes("metatest", data, found.source, seed)
     names = classes
     if classes is None:
         names = card.test_classes if card.test_classes and {*card.test_classes} <= {*target.classes} else target.classes

@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from leepjax.data.target import Target
+from leepjax.meta.class_sets import open_classes
 from leepjax.meta.episodes import check_members, members_of
 from leepjax.meta.gaussians import RIDGE
 from leepjax.meta.learner import MetaLearner, new_learner
@@ -22,7 +23,7 @@ from leepjax.meta.training import Progress, meta_train
 from leepjax.models import weights
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget
 from leepjax.storage.files import check_writable, digest, remove_folder, shortened
 from leepjax.storage.locks import locked
 from leepjax.storage.records import write_lines
@@ -125,7 +126,7 @@ def metatrain(
     opened = source if isinstance(source, Source) else load_source(source)
     text = opened.name if isinstance(source, Source) else os.fspath(source)
     opened = smaller(opened, image_size)
-    target = open_target("metatrain", data, None, 0, False).with_contents()
+    target = open_classes("metatrain", data, opened, 0)
     split = split_classes(target.classes, classes, validation_classes, recipe.seed)
     parts = [_part(target, each, recipe) for each in (split.train, split.validation)]
     check_writable(out)
@@ -137,7 +138,7 @@ def metatrain(
             return found
         learner, curve = meta_train(
             start,
-            *(in_memory(part, opened.card.preprocessing) for part in parts),
+            *(in_memory(part, opened.card.pixels) for part in parts),
             recipe,
             checkpoints=path.with_suffix(".checkpoints"),
             identity=identity,
@@ -148,7 +149,7 @@ def metatrain(
             name=path.stem,
             source=text,
             source_hash=opened.card.weights_hash,
-            preprocessing=opened.card.preprocessing,
+            preprocessing=opened.card.pixels,
             ridge=ridge,
             seed=recipe.seed,
             weights_hash="",
@@ -169,7 +170,7 @@ def metatrain(
 
 def smaller(source: Source, image_size: int | None) -> Source:
     """The source with its images reduced to `image_size` pixels a side if it expects larger ones."""
-    preprocessing = source.card.preprocessing
+    preprocessing = source.card.pixels
     if image_size is None or max(preprocessing.size) <= image_size:
         return source
     return prepared_as(source, msgspec.structs.replace(preprocessing, image_size=image_size))
@@ -178,7 +179,7 @@ def smaller(source: Source, image_size: int | None) -> Source:
 def _part(target: Target, names: Sequence[str], recipe: MetaTraining) -> Target:
     if not names:
         raise InputError("metatrain: expected training and validation classes, got none of one; name some.")
-    part = replace(target, test=None).of_classes(names)
+    part = target.of_classes(names)
     check_members("metatrain", members_of(part.labels), recipe)
     return part
 

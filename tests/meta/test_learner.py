@@ -4,7 +4,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from small_network import Small
 from small_source import coloured
 from tiny_learner import tiny_learner
 
@@ -13,6 +12,7 @@ from leepjax.meta.film import Film, film, film_layers, with_films
 from leepjax.meta.learner import accuracies
 from leepjax.meta.program import adapt, classify_features, padded, padded_length
 from leepjax.meta.sizes import EpisodeSizes
+from leepjax.models.network import VisionNetwork
 from leepjax.types import InputError
 
 TARGET = coloured(12, seed=1)
@@ -76,10 +76,12 @@ def test_an_untrained_learner_leaves_the_features_as_they_are():
 
 
 def test_only_a_network_with_norms_in_its_blocks_can_be_adapted():
-    network = Small()
-    network.trunk = lambda images: iter([("conv", network.conv(images))])
-    with pytest.raises(InputError, match="whose blocks have BatchNorm, got Small; choose a ResNet"):
-        film_layers(network, 16)
+    class Plain(VisionNetwork):
+        def trunk(self, images):
+            yield "0", images
+
+    with pytest.raises(InputError, match="whose blocks have BatchNorm, got Plain; choose a ResNet"):
+        film_layers(Plain(), 16)
 
 
 def test_labels_are_one_number_per_image():
