@@ -14,7 +14,7 @@ from leepjax.data.decoding import decode_ahead
 from leepjax.data.preparation import Preparation
 from leepjax.data.target import Target
 from leepjax.distributed.sharding import local_rows
-from leepjax.types import Outputs
+from leepjax.types import NOUNS, Outputs
 
 AnyOutputs = TypeVar("AnyOutputs", Outputs, tuple[Outputs, ...])
 
@@ -66,8 +66,8 @@ def forward_batches(
                 raise
             if batch_size == devices:
                 raise MemoryError(
-                    "extract: expected a single example per device to fit in its memory, got an out-of-memory error; "
-                    "choose a smaller source."
+                    f"extract: expected a single {NOUNS[preparation.kind].one} per device to fit in its memory, got an "
+                    "out-of-memory error; choose a smaller source."
                 ) from error
             logging.getLogger("leepjax").warning(
                 "A batch of %d didn't fit in the device's memory; continuing with %d.",
