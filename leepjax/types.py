@@ -79,6 +79,10 @@ class Reading:
     """Image column of a Parquet file, hf: or tfds: set; by default the only one, or the one called image."""
     label_column: str | None = None
     """Label column; by default the one declared as label, or called label, class, target or similar."""
+    text_column: str | None = None
+    """Column of texts (or of lists of labelled words); by default the only one, or the one called text or similar."""
+    text_pair_column: str | None = None
+    """Column of second texts, where labels are of pairs; by default there is none."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,8 @@ class RankingKeywords(TypedDict, total=False):
     split: SplitChoice | None
     image_column: str | None
     label_column: str | None
+    text_column: str | None
+    text_pair_column: str | None
 
 
 class InputError(ValueError):

@@ -48,6 +48,8 @@ def parts(
     split: SplitChoice | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
 ) -> Parts:
     """Open a target in two parts: the second is `test`, or else the target's own test split, or else split off.
 
@@ -63,11 +65,22 @@ def parts(
         split,
         image_column=image_column,
         label_column=label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
         with_test=test is None,
     )
     if test is not None:
         held = open_target(
-            caller, test, None, seed, strict, image_column=image_column, label_column=label_column, with_test=True
+            caller,
+            test,
+            None,
+            seed,
+            strict,
+            image_column=image_column,
+            label_column=label_column,
+            text_column=text_column,
+            text_pair_column=text_pair_column,
+            with_test=True,
         )
         held = held.test or held  # the test split, if the test set comes in splits
         check_same_classes(caller, examples, held)

@@ -34,20 +34,20 @@ def open_sets(
     split: SplitChoice | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
 ) -> tuple[Target, Target]:
     """Open the training set and the test set, restricted to these classes if given.
 
     Raises:
         InputError: when one is missing, or there is no test set and the target doesn't come in splits.
     """
-    train_set = open_target(
-        "pretrain", target, None, 0, strict, split, image_column=image_column, label_column=label_column, with_test=True
-    )
+    columns = {"image_column": image_column, "label_column": label_column}
+    columns |= {"text_column": text_column, "text_pair_column": text_pair_column}
+    train_set = open_target("pretrain", target, None, 0, strict, split, **columns, with_test=True)
     test_set = train_set.test
     if test is not None:
-        opened = open_target(
-            "pretrain", test, None, 0, strict, image_column=image_column, label_column=label_column, with_test=True
-        )
+        opened = open_target("pretrain", test, None, 0, strict, **columns, with_test=True)
         test_set = opened.test or opened
     if test_set is None:
         raise InputError("pretrain: expected a test set, got none; pass one, or a folder with train and test splits.")

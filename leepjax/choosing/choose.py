@@ -60,6 +60,8 @@ def choose(
     split: SplitChoice | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
     engine: EngineName = "serial",
     workers: int | None = None,
     out: str | os.PathLike | None = None,
@@ -100,6 +102,8 @@ def choose(
         split: as in `leepjax.rank`.
         image_column: as in `leepjax.rank`.
         label_column: as in `leepjax.rank`.
+        text_column: as in `leepjax.rank`.
+        text_pair_column: as in `leepjax.rank`.
         engine: where the images pass through the sources: ``serial``, ``processes`` or ``ray``.
         workers: of ``processes``.
         out: folder for ``race.jsonl``, from which the same command goes on, and for the trained network, the source
@@ -137,7 +141,10 @@ def choose(
     layers = read_layers("choose", features, pooling)
     run_units = open_engine("choose", engine, workers)
     path = check_out(Path(out)) if out is not None else None
-    opened_target = open_with_test("choose", target, settings, Reading(strict, split, image_column, label_column))
+    reading = Reading(
+        strict, split, image_column, label_column, text_column=text_column, text_pair_column=text_pair_column
+    )
+    opened_target = open_with_test("choose", target, settings, reading)
     held, train = opened_target.test, opened_target.with_test(None)
     if held is None:
         folds_for(train, settings)  # wrong settings are refused before the race

@@ -1,33 +1,39 @@
-"""Read image folders: choose the split, and report how the folder is read and what isn't used."""
+"""Read folders of images or texts: choose the split, and report how the folder is read and what isn't used."""
 
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leepjax.data.folder_layout import Classes, Layout, lay_out
-from leepjax.data.folder_tree import read_tree
+from leepjax.data.folder_tree import Folder, read_tree
 from leepjax.data.split import SPLITS
 from leepjax.printable import valid_unicode
-from leepjax.types import InputError, SplitChoice
+from leepjax.types import NOUNS, InputError, Kind, Noun, SplitChoice
+
+_NOTES = ("readme", "license", "licence", "classes", "labels", "requirements")
+"""Names of files ``.txt`` that are no examples."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """The images of a split, or of a whole folder."""
+    """The examples of a split, or of a whole folder."""
 
     classes: tuple[str, ...]
     labels: tuple[int, ...]
     paths: tuple[Path, ...]
+    kind: Kind = "images"
 
     def ids(self, root: Path) -> list[str]:
-        """The images' paths below the folder, as valid Unicode."""
+        """The examples' paths below the folder, as valid Unicode."""
         return [valid_unicode(path.relative_to(root).as_posix()) for path in self.paths]
 
 
 def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[Part, Part | None]:
     """Read the training part of a folder and, where the folder comes in splits, the part to verify on.
+
+    A folder without an image but with files ``.txt`` is one of texts.
 
     Args:
         root: the folder.
@@ -35,23 +41,36 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
         strict: whether files that aren't used are an error; otherwise a warning counts them.
 
     Raises:
-        InputError: when there are no images, the split is missing, the part to verify on has a class that the training
-            part lacks, or, if `strict`, a file isn't used.
+        InputError: when there are no examples, the split is missing, the part to verify on has a class that the
+            training part lacks, or, if `strict`, a file isn't used.
     """
-    tree = read_tree(root)
-    layout = lay_out(tree)
+    tree, kind = _tree(root)
+    noun = NOUNS[kind]
+    layout = lay_out(tree, noun)
     others = [path for folder in tree.walk() for path in folder.others]
     again = [path for folder in tree.walk() for path in folder.again]
-    _report(root, list(_unused(root, layout, others, again)), strict=strict)
+    _report(root, list(_unused(root, layout, others, again, noun)), noun, strict=strict)
     if not any(images for classes in layout.parts.values() for images in classes.values()):
         raise InputError(
-            f"{_shown(root)}: expected images at <class>/<image>, got none; "
-            "make one folder per class and put its images there."
+            f"{_shown(root)}: expected {noun.many} at <class>/<{noun.one}>, got none; "
+            f"make one folder per class and put its {noun.many} there."
         )
     train, test = _chosen(root, layout, split)
-    for each in _readings(root, layout, train):
+    for each in _readings(root, layout, train, noun):
         logging.getLogger("leepjax").warning(each)
-    return train, test
+    return replace(train, kind=kind), test and replace(test, kind=kind)
+
+
+def _tree(root: Path) -> tuple[Folder, Kind]:
+    tree = read_tree(root)
+    if not tree.has_images() and any(is_text(path) for folder in tree.walk() for path in folder.others):
+        return read_tree(root, is_text), "text"
+    return tree, "images"
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file is one of text by its suffix, and no note about the files beside it."""
+    return path.suffix.lower() == ".txt" and path.stem.lower() not in _NOTES
 
 
 def _chosen(root: Path, layout: Layout, split: SplitChoice | None) -> tuple[Part, Part | None]:
@@ -115,27 +134,27 @@ def _merged(parts: Sequence[Classes]) -> Classes:
     return {name: [image for part in parts for image in part.get(name, ())] for name in names}
 
 
-def _readings(root: Path, layout: Layout, train: Part) -> Iterator[str]:
+def _readings(root: Path, layout: Layout, train: Part, noun: Noun) -> Iterator[str]:
     """Warnings about ambiguous content of the folder, and how it is read."""
     if layout.below:
         below = layout.below.relative_to(root)
-        yield f"{_shown(root)}: images in folders below a class folder belong to that class, for example {below}."
+        yield f"{_shown(root)}: {noun.many} in folders below a class folder belong to that class, for example {below}."
     for path in layout.called_like_splits:
         yield f"{_shown(root)}: {path.name} is read as a class, as the folders beside it are."
     present = set(train.labels)
     if missing := [name for label, name in enumerate(train.classes) if label not in present]:
-        yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no image."
+        yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no {noun.one}."
 
 
-def _unused(root: Path, layout: Layout, others: Sequence[Path], again: Sequence[Path]) -> Iterator[str]:
+def _unused(root: Path, layout: Layout, others: Sequence[Path], again: Sequence[Path], noun: Noun) -> Iterator[str]:
     """Describe the unused content of the folder, one sentence per kind."""
     if others:
         by_suffix = Counter(path.suffix.lower() or "without a suffix" for path in others)
         heic = " (pip install pillow-heif to read .heic)" if by_suffix.keys() & {".heic", ".heif"} else ""
         counts = ", ".join(f"{count:,} {suffix}" for suffix, count in by_suffix.most_common())
-        yield _left_out(len(others), "file", "no image", f"{counts}{heic}", others[0].relative_to(root))
+        yield _left_out(len(others), "file", f"no {noun.one}", f"{counts}{heic}", others[0].relative_to(root))
     if paths := layout.without_class:
-        yield _left_out(len(paths), "image", "in no class folder", "", paths[0].relative_to(root))
+        yield _left_out(len(paths), noun.one, "in no class folder", "", paths[0].relative_to(root))
     if paths := layout.unused:
         yield _left_out(len(paths), "folder", "no split, but lie beside splits", "", paths[0].relative_to(root))
     if again:
@@ -147,11 +166,11 @@ def _left_out(count: int, noun: str, what: str, counts: str, first: Path) -> str
     return f"{found} {what} and left out{f': {counts}' if counts else ''}; the first: {first}"
 
 
-def _report(root: Path, unused: list[str], *, strict: bool) -> None:
+def _report(root: Path, unused: list[str], noun: Noun, *, strict: bool) -> None:
     if strict and unused:
         raise InputError(
-            f"{_shown(root)}: expected only images in class folders, got others: {unused[0]}; remove what isn't an "
-            "image of a class, or leave out strict."
+            f"{_shown(root)}: expected only {noun.many} in class folders, got others: {unused[0]}; remove what is no "
+            f"{noun.one} of a class, or leave out strict."
         )
     for each in unused:
         logging.getLogger("leepjax").warning(f"{_shown(root)}: {each}.")

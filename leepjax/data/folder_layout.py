@@ -1,4 +1,4 @@
-"""Assign the images of a folder to classes and splits.
+"""Assign the examples of a folder, images or texts, to classes and splits. The rules say images for both.
 
 The rules, in order:
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from leepjax.data.folder_tree import Folder
 from leepjax.data.labels import class_name
 from leepjax.data.split import SPLITS, split_called
-from leepjax.types import InputError
+from leepjax.types import NOUNS, InputError, Noun
 
 Classes = dict[str, list[Path]]
 """Class name → its images, classes in the order of their names."""
@@ -40,7 +40,7 @@ class Layout:
     """Folders that have the name of a split, but are read as classes."""
 
 
-def lay_out(root: Folder) -> Layout:
+def lay_out(root: Folder, noun: Noun = NOUNS["images"]) -> Layout:
     """Find the splits and classes of a folder.
 
     Raises:
@@ -48,7 +48,7 @@ def lay_out(root: Folder) -> Layout:
     """
     layout = Layout({})
     root = _unwrapped(root)
-    splits = _split_folders(root, layout)
+    splits = _split_folders(root, layout, noun)
     if splits:
         for split, folder in splits.items():
             layout.parts[split] = _classes(_unwrapped(folder), layout)
@@ -73,7 +73,7 @@ def _unwrapped(folder: Folder) -> Folder:
     return _unwrapped(inside[0])
 
 
-def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
+def _split_folders(root: Folder, layout: Layout, noun: Noun) -> dict[str, Folder]:
     """Split → its folder; empty where folders with the names of splits are classes."""
     called = [folder for folder in root.folders if _split(folder) and folder.has_images()]
     holding_classes = [folder for folder in called if any(each.has_images() for each in folder.folders)]
@@ -82,8 +82,8 @@ def _split_folders(root: Folder, layout: Layout) -> dict[str, Folder]:
         return {}
     if called and not holding_classes:
         raise InputError(
-            f"{root.path}: expected class folders in {called[0].name}, got images without a class; "
-            "make one folder a class and put its images there."
+            f"{root.path}: expected class folders in {called[0].name}, got {noun.many} without a class; "
+            f"make one folder a class and put its {noun.many} there."
         )
     layout.unused += [folder.path for folder in others]
     bare = [folder for folder in called if not any(each.has_images() for each in folder.folders)]

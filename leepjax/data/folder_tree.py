@@ -1,7 +1,7 @@
-"""Read a folder tree: images, other files and folders. Symbolic links are followed, except in loops."""
+"""Read a folder tree: images (or texts), other files and folders. Symbolic links are followed, except in loops."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,9 @@ class Folder:
 
     path: Path
     images: tuple[Path, ...] = ()
+    """Files that are examples: images, or texts in a folder of texts."""
     others: tuple[Path, ...] = ()
-    """Files that aren't images."""
+    """Other files."""
     again: tuple[Path, ...] = ()
     """Links to folders that contain this one or have already been read."""
     folders: tuple["Folder", ...] = ()
@@ -46,18 +47,22 @@ class Folder:
         return any(folder.images for folder in self.walk())
 
 
-def read_tree(path: Path) -> Folder:
+def read_tree(path: Path, is_example: Callable[[Path], bool] = is_image) -> Folder:
     """Read a folder. Within each of its direct subfolders, every folder is read once, however many links lead to it.
+
+    Args:
+        path: of the folder.
+        is_example: whether a file is an example rather than another file.
 
     Raises:
         InputError: for a folder that can't be listed.
     """
     real = path.resolve()
     around = {_identity(each) for each in (real, *real.parents)}
-    return _read(path, around, each_anew=True)
+    return _read(path, around, is_example, each_anew=True)
 
 
-def _read(path: Path, seen: set[_Identity], *, each_anew: bool = False) -> Folder:
+def _read(path: Path, seen: set[_Identity], is_example: Callable[[Path], bool], *, each_anew: bool = False) -> Folder:
     """Read a folder without folders in `seen`; with `each_anew`, each direct subfolder starts from the same `seen`."""
     images, others, links, again, folders = [], [], [], [], []
     for entry in _entries(path):
@@ -65,14 +70,14 @@ def _read(path: Path, seen: set[_Identity], *, each_anew: bool = False) -> Folde
         if entry.is_dir():
             links.append((entry.is_symlink(), here))
         else:
-            (images if is_image(here) else others).append(here)
+            (images if is_example(here) else others).append(here)
     for _, folder in sorted(links):  # links last, so that a folder is read under its own path
         identity, known = _identity(folder), set(seen) if each_anew else seen
         if identity in known:
             again.append(folder)
         else:
             known.add(identity)
-            folders.append(_read(folder, known))
+            folders.append(_read(folder, known, is_example))
     return Folder(path, *map(tuple, (images, others, again, sorted(folders, key=lambda each: each.path))))
 
 

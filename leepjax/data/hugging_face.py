@@ -11,6 +11,8 @@ from leepjax.data.encoded import Content, from_rows
 from leepjax.data.path_column import within
 from leepjax.data.split import SPLITS, own_name
 from leepjax.data.target import Target
+from leepjax.data.text.columns import Asked
+from leepjax.data.text.hugging_face_rows import from_table
 from leepjax.storage.files import in_cache_or_temporary
 from leepjax.types import InputError
 
@@ -22,8 +24,10 @@ def from_hugging_face(
     image: str | None = None,
     label: str | None = None,
     groups: str | None = None,
+    asked: Asked | None = None,
+    strict: bool = False,
 ) -> Target:
-    """Open a data set of the hub, a folder written by ``save_to_disk``, or a folder that ``load_dataset`` reads.
+    """Open a set of images or texts: of the hub, written by ``save_to_disk``, or a folder that ``load_dataset`` reads.
 
     Opening reads the encoded images once, for the fingerprint; they are decoded when they are used.
 
@@ -34,6 +38,8 @@ def from_hugging_face(
         image: the image column; by default the only one.
         label: the label column; by default the only ClassLabel, or else one with the name of a label column.
         groups: the column of groups; by default there are none.
+        asked: all columns that the caller names, of a set of images or of texts, in place of `label` and `groups`.
+        strict: whether a row without a text is an error.
 
     Raises:
         InputError: when `datasets` isn't installed, or the data set doesn't exist or has no labelled images.
@@ -45,7 +51,12 @@ def from_hugging_face(
         raise InputError(f"{where}: expected Hugging Face datasets, got none; pip install 'leepjax[hf]'.") from None
 
     table = _load(where, datasets, name, split)
+    asked = asked or Asked(label=label, groups=groups)
+    label, groups = asked.label, asked.groups
+    own = ":".join(part for part in (Path(name).absolute().name, split) if part)
     images = [key for key, feature in table.features.items() if isinstance(feature, datasets.Image)]
+    if asked.is_text or (image is None and not images):
+        return from_table(where, own, table, asked, task=None, strict=strict)
     declared = [key for key, feature in table.features.items() if isinstance(feature, datasets.ClassLabel)]
     possible = [key for key, feature in table.features.items() if key in declared or _may_be_label(feature)]
     image_column = choose(where, "image column", images, image, IMAGES, "take a set of images")
@@ -57,7 +68,7 @@ def from_hugging_face(
     encoded = table.select_columns([image_column, label_column]).cast_column(image_column, datasets.Image(decode=False))
     rows = _Rows(encoded, image_column, _folders(datasets, name))
     return from_rows(
-        name=":".join(part for part in (Path(name).absolute().name, split) if part),
+        name=own,
         rows=((rows.content(row[image_column]), row[label_column]) for row in encoded),
         content=rows,
         classes=getattr(table.features[label_column], "names", None),

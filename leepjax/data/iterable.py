@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,16 @@ from leepjax.data.encoded import Content, decoded, from_rows
 from leepjax.data.labels import plain_scalar
 from leepjax.data.pixels import to_pixels
 from leepjax.data.target import Pixels, Target
+from leepjax.data.text.in_memory import are_texts, from_texts
 from leepjax.types import InputError
 
 
 def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, name: str = "iterable") -> Target:
-    """Make a target of (image, label) pairs, which are iterated over once and kept in memory.
+    """Make a target of (image, label) or (text, label) pairs, which are iterated over once and kept in memory.
 
     An image is a PIL image; an array [h w], [h w 1], [h w 3] or [h w 4] (with alpha) of uint8, uint16, booleans or
-    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. Labels are integers from zero,
+    floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. A text is as in
+    `leepjax.data.text.in_memory.from_texts`. Labels are integers from zero,
     or strings, numbered in the order of `classes` or else sorted (see `class_numbers`).
 
     Raises:
@@ -28,18 +31,26 @@ def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, na
     """
     contents: list[Content] = []
     labels = []
-    for i, pair in enumerate(pairs):
-        parts = _parts(pair)
-        if len(parts) != 2:
-            raise InputError(
-                f"{name}: expected pairs (image, label), got {_described(pair)} at {i}; pass one label with each image."
-            )
-        image, label = parts
+    rows = iter(pairs)
+    for i, pair in enumerate(rows):
+        image, label = _checked_pair(name, i, pair)
+        if not i and are_texts([image]):
+            texts = [_checked_pair(name, i, each) for i, each in enumerate(chain([pair], rows))]
+            return from_texts([text for text, _ in texts], [plain_scalar(label) for _, label in texts], classes, name)
         contents.append(_content(image, f"{name}: image {i}"))
         labels.append(plain_scalar(label))  # a loader may fill the same array again
     target = from_rows(name, zip(contents, labels, strict=True), contents.__getitem__, classes)
     pixels = [content for content in contents if isinstance(content, np.ndarray)]
     return replace(target, read=Pixels(pixels)) if len(pixels) == len(contents) else target
+
+
+def _checked_pair(name: str, i: int, pair: Any) -> tuple[Any, Any]:
+    parts = _parts(pair)
+    if len(parts) != 2:
+        raise InputError(
+            f"{name}: expected pairs (image, label), got {_described(pair)} at {i}; pass one label with each image."
+        )
+    return parts[0], parts[1]
 
 
 def _parts(pair: Any) -> tuple[Any, ...]:

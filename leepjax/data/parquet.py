@@ -77,8 +77,8 @@ def _of_files(
     classes: Sequence[str] | None,
 ) -> Target:
     """Make a target of these files; `classes` are those of another part that it must share."""
-    schemas = [_open(file).schema_arrow for file in paths]
-    declared = [_hugging_face(schema) for schema in schemas]
+    schemas = [open_parquet(file).schema_arrow for file in paths]
+    declared = [declared_features(schema) for schema in schemas]
     images, labels, class_labels = _candidates(schemas[0], declared[0])
     image_column = choose(where, "image column", images, image, IMAGES, "name it with --image-column")
     label_column = choose_label(where, schemas[0].names, declared=class_labels, possible=labels, asked=label)
@@ -114,9 +114,9 @@ class RowGroups:
         self._groups: list[tuple[Path, int]] = []
         rows = []
         for path in paths:
-            metadata = _open(path).metadata
+            metadata = open_parquet(path).metadata
             groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-            _check_sizes(path, groups)
+            check_sizes(path, groups)
             self._groups += [(path, group) for group in range(len(groups))]
             rows += [group.num_rows for group in groups]
         self._ends = list(accumulate(rows))
@@ -150,7 +150,7 @@ class RowGroups:
     def _read(self, group: int, columns: Sequence[str]) -> Any:
         path, index = self._groups[group]
         try:
-            return _open(path).read_row_group(index, columns=columns)
+            return open_parquet(path).read_row_group(index, columns=columns)
         except (OSError, ValueError) as error:  # Arrow's errors are one or the other
             raise InputError(
                 f"{path}: expected a whole row group {index}, got {one_line(error)}; download the file again."
@@ -191,7 +191,12 @@ def _folder_name(file: Path) -> str:
     return (file.parent.parent if file.parent.name == "data" else file.parent).name
 
 
-def _open(path: Path) -> Any:
+def open_parquet(path: Path) -> Any:
+    """Open a Parquet file.
+
+    Raises:
+        InputError: for another file, a damaged one, or a pointer of Git LFS.
+    """
     import pyarrow.parquet as pq  # here, because `import leepjax` doesn't load it
 
     try:
@@ -203,8 +208,12 @@ def _open(path: Path) -> Any:
         raise InputError(f"{path}: expected a Parquet file, got {one_line(error)}; download it again.") from None
 
 
-def _check_sizes(path: Path, groups: Sequence[Any]) -> None:
-    """Reject row groups that declare far more memory than is plausible for the size of their file."""
+def check_sizes(path: Path, groups: Sequence[Any]) -> None:
+    """Reject row groups that declare far more memory than is plausible for the size of their file.
+
+    Raises:
+        InputError: for such a row group.
+    """
     size = path.stat().st_size
     for group in groups:
         declared = max(group.total_byte_size, 8 * group.num_rows)
@@ -215,13 +224,18 @@ def _check_sizes(path: Path, groups: Sequence[Any]) -> None:
             )
 
 
-def _hugging_face(schema: Any) -> dict[str, Any]:
+def declared_features(schema: Any) -> dict[str, Any]:
     """Column → its feature in Hugging Face's metadata; empty if another program wrote the file."""
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
     except (TypeError, KeyError, ValueError, AttributeError):
         return {}
+
+
+def has_images(schema: Any) -> bool:
+    """Whether a column may hold images."""
+    return bool(_candidates(schema, declared_features(schema))[0])
 
 
 def _candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
@@ -236,20 +250,23 @@ def _candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], li
         binary = any(is_kind(kind) for is_kind in (types.is_binary, types.is_large_binary, types.is_binary_view))
         if declared.get(field.name) == "Image" or in_struct or (binary and field.name.lower() not in LABELS):
             images.append(field.name)
-        elif binary or any(is_kind(kind) for is_kind in _label_kinds(types)):
+        elif binary or is_label(kind):
             labels.append(field.name)
     images = [name for name in images if declared.get(name) == "Image"] or images
     return images, labels, [name for name in labels if declared.get(name) == "ClassLabel"]
 
 
-def _label_kinds(types: Any) -> Iterable[Callable[[Any], bool]]:
+def is_label(kind: Any) -> bool:
+    """Whether a type of pyarrow, other than one of bytes, can be a label's."""
+    from pyarrow import types
+
     return (
-        types.is_integer,
-        types.is_floating,
-        types.is_boolean,
-        types.is_string,
-        types.is_large_string,
-        types.is_string_view,
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
     )
 
 

@@ -1,4 +1,4 @@
-"""Combine the Parquet files of a set: their splits, and a common numbering of their classes."""
+"""Combine the files of a set, Parquet or text: their splits, and a common numbering of their classes."""
 
 import logging
 import re
@@ -8,10 +8,10 @@ from typing import Any
 
 from leepjax.data.labels import class_name
 from leepjax.data.split import SPLITS, split_called
+from leepjax.printable import printable
 from leepjax.types import InputError, SplitChoice
 
-# train-00000-of-00002.parquet, test.parquet, validation_1.parquet: the name begins with a split's.
-_FIRST_WORD = re.compile(r"[^-_.]*")
+_WORDS = re.compile(r"[-_.]")
 
 
 def in_splits(
@@ -25,9 +25,9 @@ def in_splits(
         split: read this split instead; there is then no part to verify on.
 
     Raises:
-        InputError: for a split that no file belongs to.
+        InputError: for a split that no file belongs to, and for splits of several sets.
     """
-    of = {path: split_called(_FIRST_WORD.match(path.name)[0]) for path in paths}  # pyright: ignore[reportOptionalSubscript]
+    of = {path: _split_of(path)[0] for path in paths}
     found = [each for each in SPLITS if each in of.values()]
     if split == "all" or (split is None and (len(found) < 2 or None in of.values())):
         return paths, None
@@ -36,6 +36,12 @@ def in_splits(
             listed = ", ".join(found) or "none"
             raise InputError(f"{where}: expected files of the split {split!r}, got {listed}; choose one of these.")
         return [path for path in paths if of[path] == split], None
+    sets = sorted({_split_of(path)[1] for path in paths})
+    if len(sets) > 1:
+        raise InputError(
+            f"{where}: expected the splits of one set, got those of {', '.join(map(printable, sets[:5]))}; name the "
+            "files of one, such as train.csv, or set_*.csv for set_train.csv and set_test.csv."
+        )
     train, test = found[0], found[-1]
     logging.getLogger("leepjax").warning(
         "%s: files are read as the splits %s: %s is scored and trained on, %s is kept to verify on "
@@ -46,6 +52,14 @@ def in_splits(
         test,
     )
     return [path for path in paths if of[path] == train], [path for path in paths if of[path] == test]
+
+
+def _split_of(path: Path) -> tuple[str | None, str]:
+    """The split that a name begins or ends with, and the name of its set: train-00000-of-00002, test, pets_train."""
+    words = _WORDS.split(path.name.removesuffix(path.suffix))
+    if split := split_called(words[0]):
+        return split, ""
+    return split_called(words[-1]), "_".join(words[:-1])
 
 
 def unified(

@@ -15,15 +15,19 @@ from leepjax.data.folder import Part, read_parts
 from leepjax.data.folder_tree import is_hidden
 from leepjax.data.groups import FOLDER, folder_groups, group_numbers
 from leepjax.data.hugging_face import from_hugging_face
+from leepjax.data.image_formats import is_image
 from leepjax.data.parquet import from_parquet, parquet_files
 from leepjax.data.target import Target, from_arrays
+from leepjax.data.text.columns import Asked
+from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, text_files
+from leepjax.data.text.folders import from_part
 from leepjax.data.tfds import from_tfds
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import digest
 from leepjax.storage.npy import read_npz
 from leepjax.types import InputError, SplitChoice
 
-_HUBS = {"tfds": from_tfds, "hf": from_hugging_face}
+_HUBS = ("tfds", "hf")
 
 _COLON = re.compile(r":(?![^\[]*\]|\d+\.\d+\.\d+(?::|$))")
 """The colon between the parts of a hub name, but not the one in ``train[:10%]`` or before a version."""
@@ -36,25 +40,38 @@ def read_target(
     strict: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
 ) -> Target:
     """Open a target by name or path.
 
-    Its fingerprint covers the images' content, so all encoded images are read once.
+    Its fingerprint covers the examples' content, so all encoded images are read once.
 
     Args:
-        name: ``digits``; a folder ``class/image.png``; an ``.npz``; a ``.parquet``, a folder or a glob of them;
+        name: ``digits``; a folder ``class/image.png`` or ``class/text.txt``; an ``.npz``; a ``.parquet`` of images or
+            texts, a ``.csv``, ``.tsv``, ``.jsonl`` or ``.json`` of texts, a folder or a glob of such files;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
             Hugging Face, where the name may be a path.
         split: the split to read of a set that comes in splits, or ``all`` as one set; by default the training part,
-            with (for folders and ``.parquet`` files) the part to verify on as the target's `test`.
+            with (for folders and files) the part to verify on as the target's `test`.
         strict: whether files of a folder that aren't used are an error; otherwise a warning counts them.
         image_column: the image column of a ``.parquet`` or a hub's set.
-        label_column: the label column of a ``.parquet`` or a hub's set.
+        label_column: the label column of a ``.parquet``, a file of texts or a hub's set.
+        text_column: the column of texts, or of lists of words, each with a label.
+        text_pair_column: the column of second texts, where the labels are of pairs.
 
     Raises:
-        InputError: when the target doesn't exist, or can't be read as labelled images.
+        InputError: when the target doesn't exist, or can't be read as labelled images or texts.
     """
-    return list_target(name, split, strict, image_column, label_column).with_contents()
+    return list_target(
+        name,
+        split,
+        strict,
+        image_column,
+        label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+    ).with_contents()
 
 
 def list_target(
@@ -64,6 +81,9 @@ def list_target(
     image_column: str | None,
     label_column: str | None,
     groups: str | None = None,
+    *,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
 ) -> Target:
     """Open a target as `read_target` does, but without reading the images of a folder for the fingerprint.
 
@@ -71,17 +91,31 @@ def list_target(
     """
     path = Path(name)
     kind, _, rest = name.partition(":")
+    asked = Asked(text_column, text_pair_column, label_column, groups)
+    if image_column and asked.is_text:
+        raise InputError(
+            f"target: expected a column of images or of texts, got {image_column!r} and {text_column!r}; name one."
+        )
     if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
+        if asked.is_text or (image_column is None and holds_texts(name)):
+            return from_text_files(name, asked, split=split, strict=strict)
         return from_parquet(name, split=split, image=image_column, label=label_column, groups=groups)
     if kind in _HUBS and not path.exists():
-        return _from_hub(kind, rest, split, image_column, label_column, groups)
-    if column := image_column or label_column:
+        return _from_hub(kind, rest, split, image_column, asked, strict)
+    if is_text_file(name) or _has_text_files(path):
+        if image_column:
+            raise InputError(
+                f"target: expected texts in {name}, got a column of images, {image_column!r}; leave it out."
+            )
+        return from_text_files(name, asked, split=split, strict=strict)
+    if column := image_column or label_column or text_column or text_pair_column:
         raise InputError(
-            f"target: expected a .parquet, hf: or tfds: set for the column {column!r}, got {name!r}; leave it out."
+            f"target: expected a .parquet, hf: or tfds: set, or a file of texts, for the column {column!r}, got "
+            f"{name!r}; leave it out."
         )
     if _is_image_folder(path):
         if groups not in (None, FOLDER):
-            raise InputError(f"target: expected groups {FOLDER!r} of an image folder, got {groups!r}; pass that.")
+            raise InputError(f"target: expected groups {FOLDER!r} of a folder, got {groups!r}; pass that.")
         return _listed(path, split, strict=strict, groups=groups)
     if path.is_file() and path.suffix == ".npz" and split is None:
         return from_npz(path, groups)
@@ -93,27 +127,31 @@ def list_target(
         return EMBEDDED[name]()
     if path.is_file():
         raise InputError(
-            f"target: expected a folder or an .npz, got the file {name}; put images into class folders or a .parquet."
+            f"target: expected a folder or an .npz, got the file {name}; put images into class folders or a .parquet, "
+            "and texts into a .csv, .tsv or .jsonl."
         )
     raise InputError(
         f"target: expected a folder, an .npz or one of {', '.join(EMBEDDED)}, got {name!r}, which isn't there; "
-        "correct the path, or name a .parquet, tfds:NAME[:SPLIT] or hf:NAME[:SPLIT]."
+        "correct the path, or name a .parquet, .csv, .jsonl, tfds:NAME[:SPLIT] or hf:NAME[:SPLIT]."
     )
 
 
-def _from_hub(
-    kind: str, rest: str, split: str | None, image: str | None, label: str | None, groups: str | None
-) -> Target:
+def _from_hub(kind: str, rest: str, split: str | None, image: str | None, asked: Asked, strict: bool) -> Target:
     name, *more = _parts(rest)
     if not name or len(more) > 2:
         raise InputError(
             f"{kind}:{rest}: expected {kind}:NAME[:SPLIT[:LABEL]], got {rest!r}; write, say, {kind}:mnist:train."
         )
     own_split, own_label, *_ = (*more, "", "")
-    for what, own, asked in (("split", own_split, split), ("label column", own_label, label)):
-        if own and asked:
-            raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {asked!r}; pass only one of them.")
-    return _HUBS[kind](name, own_split or split, image=image, label=own_label or label, groups=groups)
+    for what, own, other in (("split", own_split, split), ("label column", own_label, asked.label)):
+        if own and other:
+            raise InputError(f"{kind}:{rest}: expected one {what}, got {own!r} and {other!r}; pass only one of them.")
+    asked = replace(asked, label=own_label or asked.label)
+    if kind == "tfds":
+        if asked.is_text:
+            raise InputError(f"tfds:{rest}: expected images, got a column of texts, {asked.text!r}; leave it out.")
+        return from_tfds(name, own_split or split, image=image, label=asked.label, groups=asked.groups)
+    return from_hugging_face(name, own_split or split, image=image, asked=asked, strict=strict)
 
 
 def _parts(rest: str) -> list[str]:
@@ -135,6 +173,16 @@ def _has_parquet(path: Path) -> bool:
         path.is_dir()
         and bool(parquet_files(path))
         and all(folder.name == "data" and parquet_files(folder) for folder in _class_folders(path))
+    )
+
+
+def _has_text_files(path: Path) -> bool:
+    """Whether a folder, or its ``data/``, holds files of texts rather than class folders or images."""
+    return (
+        path.is_dir()
+        and bool(text_files(path))
+        and all(folder.name == "data" for folder in _class_folders(path))
+        and not any(is_image(file) for file in path.iterdir() if file.suffix)
     )
 
 
@@ -185,10 +233,13 @@ def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = 
 
 def _listed(path: Path, split: SplitChoice | None, *, strict: bool, groups: str | None = None) -> Target:
     train, test = read_parts(path, split, strict=strict)
-    return replace(_of_part(path, train, groups), test=None if test is None else _of_part(path, test, groups))
+    target = _of_part(path, train, groups, strict)
+    return target if test is None else replace(target, test=_of_part(path, test, groups, strict))
 
 
-def _of_part(root: Path, part: Part, groups: str | None) -> Target:
+def _of_part(root: Path, part: Part, groups: str | None, strict: bool) -> Target:
+    if part.kind == "text":
+        return from_part(root, part, groups=groups is not None, strict=strict)
     files, labels, ids = Files(part.paths, Path.cwd()), np.array(part.labels, np.int32), part.ids(root)
     return Target(
         name=valid_unicode(root.resolve().name),

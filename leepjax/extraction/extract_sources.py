@@ -50,6 +50,8 @@ def extract(
     split: SplitChoice | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> Extractions:
     """Run sources over a target and store their outputs: one `Table` per source, ``<out>/<content key>.safetensors``.
@@ -78,6 +80,9 @@ def extract(
         image_column: image column of a ``.parquet``, ``hf:`` or ``tfds:`` target; by default the only one, or the one
             called ``image``.
         label_column: label column; by default the one declared as label, or called ``label`` or similar.
+        text_column: column of texts, or of lists of labelled words; by default the only one, or the one called ``text``
+            or similar.
+        text_pair_column: column of second texts, where labels are of pairs.
         on_progress: called with the current work, the number done and the total.
 
     Returns:
@@ -97,9 +102,9 @@ def extract(
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; pass 1 or more.")
     layers = read_layers("extract", features, pooling)
     check_writable(Path(out))
-    examples = open_target(
-        "extract", target, limit, seed, strict, split, image_column=image_column, label_column=label_column
-    )
+    columns = {"image_column": image_column, "label_column": label_column}
+    columns |= {"text_column": text_column, "text_pair_column": text_pair_column}
+    examples = open_target("extract", target, limit, seed, strict, split, **columns)
     opened = open_each("extract", sources, dtype, layers)
     extracted, failed, done = Extractions(), list(opened.failed), 0
     for network in by_network(opened.sources):

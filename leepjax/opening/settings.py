@@ -6,8 +6,9 @@ from typing import get_args
 import numpy as np
 
 from leepjax.data.target import Target, check_same_classes
+from leepjax.data.text.target import report_duplicates
 from leepjax.opening.target import AnyTarget, open_target
-from leepjax.types import DType, InputError, JudgingSettings, Metric, Reading, unknown_name
+from leepjax.types import NOUNS, DType, InputError, JudgingSettings, Metric, Reading, unknown_name
 
 
 def check_settings(caller: str, settings: JudgingSettings) -> None:
@@ -43,6 +44,7 @@ def open_with_test(
         InputError: as `open_target`, for a test set with other classes, and for a group in both parts.
     """
     columns = {"image_column": reading.image_column, "label_column": reading.label_column}
+    columns |= {"text_column": reading.text_column, "text_pair_column": reading.text_pair_column}
     open_it = partial(open_target, caller, seed=settings.seed, strict=reading.strict, groups=settings.groups, **columns)
     given = settings.test is not None
     opened = open_it(target, limit=settings.limit, split=reading.split, with_test=own and not given)
@@ -52,6 +54,7 @@ def open_with_test(
         check_same_classes(caller, opened, held)
         opened = opened.with_test(held)
     if opened.test is not None:
+        report_duplicates(caller, opened, opened.test)
         _check_apart(caller, opened, opened.test)
     return opened
 
@@ -59,6 +62,6 @@ def open_with_test(
 def _check_apart(caller: str, train: Target, test: Target) -> None:
     if train.groups is not None and test.groups is not None and np.isin(test.groups, train.groups).any():
         raise InputError(
-            f"{caller}: expected each group in one part, got {np.isin(test.groups, train.groups).sum():,} test images "
-            "whose group is in the training part, too; move them."
+            f"{caller}: expected each group in one part, got {np.isin(test.groups, train.groups).sum():,} test "
+            f"{NOUNS[test.kind].many} whose group is in the training part, too; move them."
         )

@@ -11,10 +11,12 @@ from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
 from leepjax.data.readers import list_target
 from leepjax.data.target import Target, from_arrays
+from leepjax.data.text.in_memory import are_texts, from_texts
 from leepjax.types import NOUNS, InputError, Reading, SplitChoice
 
-AnyTarget = str | os.PathLike | Target | tuple[np.ndarray, np.ndarray] | Iterable[tuple[Any, int]]
-"""An argument of `leepjax.read_target`, an opened target, images and labels, or an iterable of (image, label)."""
+AnyTarget = str | os.PathLike | Target | tuple[Any, Any] | Iterable[tuple[Any, Any]]
+"""An argument of `leepjax.read_target`, an opened target, images or texts and their labels, or an iterable of pairs of
+an image or a text and its label."""
 
 
 def open_target(
@@ -27,6 +29,8 @@ def open_target(
     *,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
     with_test: bool = False,
     groups: str | None = None,
 ) -> Target:
@@ -42,7 +46,15 @@ def open_target(
     """
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; pass 2 or more.")
-    opened = _opened(caller, target, Reading(strict, split, image_column, label_column), groups)
+    reading = Reading(
+        strict,
+        split,
+        image_column,
+        label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+    )
+    opened = _opened(caller, target, reading, groups)
     test = opened.test if with_test else None
     for_test = 0
     if test is not None and limit is not None:
@@ -81,21 +93,24 @@ def _opened(caller: str, target: AnyTarget, reading: Reading, groups: str | None
         raise InputError(
             f"{caller}: expected a target with splits for split {reading.split!r}, got data; leave split out."
         )
-    if column := reading.image_column or reading.label_column:
+    columns = (reading.image_column, reading.label_column, reading.text_column, reading.text_pair_column)
+    if column := next((name for name in columns if name), None):
         raise InputError(f"{caller}: expected a target with columns for column {column!r}, got data; leave it out.")
     if isinstance(target, tuple):
-        return _of_tuple(caller, target)
+        return _of_tuple(caller, target, reading.strict)
     return target if isinstance(target, Target) else from_iterable(target)
 
 
-def _of_tuple(caller: str, target: tuple[Any, ...]) -> Target:
-    """The target of a tuple (images, labels); a tuple of (image, label) pairs is rejected."""
+def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool) -> Target:
+    """The target of a tuple (images, labels) or (texts, labels); a tuple of (image, label) pairs is rejected."""
     if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
         raise InputError(
             f"{caller}: expected the target as (images, labels), got a tuple of {len(target)}; "
             "pass pairs of image and label in a list."
         )
     images, labels = target
+    if are_texts(images):
+        return from_texts(images, labels, strict=strict)
     try:
         return from_arrays(np.asarray(images), np.asarray(labels))
     except ValueError as error:

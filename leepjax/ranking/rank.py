@@ -37,6 +37,8 @@ def rank(
     split: SplitChoice | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -90,6 +92,9 @@ def rank(
         image_column: of a ``.parquet``, ``hf:`` or ``tfds:`` target, the column of images; by default the only one, or
             the one called ``image``.
         label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like.
+        text_column: likewise of texts, or of lists of labelled words; by default the only one, or the one called
+            ``text`` or the like.
+        text_pair_column: of second texts, where labels are of pairs of texts.
         out: folder for ``results.jsonl``; what it already holds isn't measured again. It needn't be writable if it
             holds all that is asked for.
         cache: folder for extracted features; nothing is cached when left out.
@@ -130,6 +135,8 @@ def rank(
         split=split,
         image_column=image_column,
         label_column=label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
     )
     opened = open_each("rank", sources, dtype, layers)
     (ranking,) = carry_out(

@@ -117,7 +117,7 @@ def test_neither_pytorch_nor_tensorflow_is_loaded():
         ("one:test", r"hf:one: expected the split 'test', got None; leave the split out"),
         ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name a col"),
         ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for image 1; label it, or choose a"),
-        ("text", r"hf:text: expected one image column, got none; take a set of images"),
+        ("text", r"hf:text: expected one text column, got none; name it with --text-column"),
         ("nowhere", r"hf:nowhere: expected a data set, got .*nowhere.*; correct its name or split"),
         (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write, say"),
     ],
@@ -127,7 +127,7 @@ def test_what_is_not_there_is_named(name, message):
     datasets.DatasetDict({"a": table(), "b": table()}).save_to_disk("two")
     table().save_to_disk("one")
     table([0, -1]).save_to_disk("unlabelled")
-    datasets.Dataset.from_dict({"text": ["a"], "label": [0]}).save_to_disk("text")
+    datasets.Dataset.from_dict({"size": [0.5], "label": [0]}).save_to_disk("text")
     with pytest.raises(InputError, match=message):
         read_target(f"hf:{name}")
 

@@ -1,0 +1,175 @@
+"""Targets from files of texts: CSV, TSV, JSON lines and Parquet, one file, several, or their splits."""
+
+import glob
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from leepjax.data.folder_tree import is_hidden
+from leepjax.data.parquet import declared_features, has_images, open_parquet, parquet_files
+from leepjax.data.parquet_parts import in_splits, unified
+from leepjax.data.target import Target
+from leepjax.data.text.arrow import is_list
+from leepjax.data.text.columns import Asked, Columns, choose_columns
+from leepjax.data.text.sheets import LISTED, SUFFIXES, Sheet, available_in, open_sheet, scalars_of
+from leepjax.data.text.target import Rows, text_target, word_target
+from leepjax.printable import printable, valid_unicode
+from leepjax.types import InputError, SplitChoice, Task
+
+
+def from_text_files(
+    name: str, asked: Asked, *, task: Task | None = None, split: SplitChoice | None = None, strict: bool = False
+) -> Target:
+    """Open a file of texts, all of a folder or of its ``data/``, or those that match a glob.
+
+    Files named after splits (``train.csv``, ``reviews_test.tsv``, ``train-00000-of-00002.parquet``) are these splits:
+    the training part is the target, and the part to verify on its `test`. Other files are one set, in the order of
+    their names. `leepjax.data.text.columns` has the rules by which columns are chosen.
+
+    Args:
+        name: a path or a glob.
+        asked: the columns that the caller names.
+        task: what the labels are; by default it is guessed.
+        split: the split to read, or ``all`` as one set.
+        strict: whether a row without a text is an error; otherwise a warning counts them.
+
+    Raises:
+        InputError: for files that can't be read, contradict each other or hold no labelled texts.
+    """
+    paths = _files(name)
+    own = paths[0].stem if len(paths) == 1 else _folder_name(name, paths[0])
+    train, held = in_splits(name, paths, split)
+    columns = _columns(name, open_sheet(train[0], asked), asked)
+    make = partial(_of_files, name, valid_unicode(own), columns=columns, asked=asked, strict=strict)
+    target = make(train, task=task)
+    return target if held is None else replace(target, test=make(held, task=target.task, classes=target.classes))
+
+
+def is_text_file(name: str) -> bool:
+    """Whether a name is that of a file of texts by its suffix, other than Parquet, or a glob of such files."""
+    path = Path(name)
+    return path.suffix.lower() in SUFFIXES and (path.is_file() or any(glob.iglob(name)))
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The files of texts of a folder or of its ``data/``, as in a clone of a repository of the hub."""
+    return _in(folder) or _in(folder / "data")
+
+
+def holds_texts(name: str) -> bool:
+    """Whether Parquet files are of texts: no column has images, and one has text that isn't the label alone."""
+    path = Path(name)
+    first = min([path] if path.is_file() else parquet_files(path) or map(Path, glob.glob(name)))
+    schema = open_parquet(first).schema_arrow
+    available = available_in(schema, declared_features(schema))
+    has_label = len(available.texts) > 1 or len(available.labels) > len(available.texts)
+    has_texts = bool(available.texts) and has_label
+    return not has_images(schema) and (has_texts or len({*available.lists, *available.tags}) > 1)
+
+
+def _in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in LISTED and not is_hidden(file.name))
+
+
+def _files(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_file():
+        found = [path]
+    elif path.is_dir():
+        found = text_files(path) or parquet_files(path)
+    else:
+        found = [Path(file) for file in glob.glob(name)]
+    paths = sorted(file.absolute() for file in found if file.is_file() and not file.name.startswith("."))
+    if not paths:
+        raise InputError(f"{printable(name)}: expected at least one file of texts, got none; check the path.")
+    return paths
+
+
+def _folder_name(name: str, first: Path) -> str:
+    """The name of a set of several files: their folder's, or what a glob leaves of theirs."""
+    if not Path(name).is_dir():
+        return Path(name).stem.replace("*", "").strip("-_. ") or first.parent.name
+    return (first.parent.parent if first.parent.name == "data" else first.parent).absolute().name
+
+
+def _of_files(
+    where: str,
+    name: str,
+    paths: Sequence[Path],
+    *,
+    columns: Columns,
+    asked: Asked,
+    strict: bool,
+    task: Task | None,
+    classes: Sequence[str] | None = None,
+) -> Target:
+    """Make a target of these files; `classes` are those of another part that it must share."""
+    import pyarrow as pa
+
+    sheets = [open_sheet(path, asked) for path in paths]
+    for path, sheet in zip(paths, sheets, strict=True):
+        if missing := set(columns.names) - set(sheet.available.names):
+            raise InputError(
+                f"{path}: expected the columns {', '.join(columns.names)}, got no {min(missing)!r}; leave the file out."
+            )
+    tables = [sheet.read(columns.names) for sheet in sheets]
+    declared = [sheet.classes(columns.label) for sheet in sheets]
+    types = [_element(table.schema.field(columns.label).type) for table in tables]
+    classes, numbering = unified(paths, declared, types, classes)
+
+    def joined(column: str) -> Any:
+        parts = [table.column(column).cast(_widest(table.column(column).type)) for table in tables]
+        return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
+
+    labels = [
+        _numbered(label, numbering[path])
+        for path, table in zip(paths, tables, strict=True)
+        for label in scalars_of(table.column(columns.label))
+    ]
+    rows = Rows(
+        joined(columns.text),
+        labels,
+        None if columns.pair is None else joined(columns.pair),
+        None if columns.groups is None else [each for table in tables for each in table[columns.groups].to_pylist()],
+    )
+    if columns.of_tokens:
+        return word_target(name, rows, where=where, classes=classes, strict=strict)
+    return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
+
+
+def _columns(where: str, sheet: Sheet, asked: Asked) -> Columns:
+    """The columns to read; in a file of two without a header, the one with fewer different values has the labels."""
+    available = sheet.available
+    if available.is_named or asked.names or len(available.names) != 2:
+        return choose_columns(where, available, asked)
+    table = sheet.read(available.names)
+    label, text = sorted(available.names, key=lambda name: len(table.column(name).unique()))
+    logging.getLogger("leepjax").warning(
+        "%s: has no header; texts are read from the column %s and labels from the column %s (choose others with "
+        "--text-column and --label-column).",
+        where,
+        text,
+        label,
+    )
+    return Columns(text, label, guessed=label)
+
+
+def _numbered(label: Any, numbering: Any) -> Any:
+    return [numbering(each) for each in label] if isinstance(label, list) else numbering(label)
+
+
+def _element(kind: Any) -> Any:
+    """The type of a label, or of those in a list."""
+    return kind.value_type if is_list(kind) else kind
+
+
+def _widest(kind: Any) -> Any:
+    """The type that columns of texts, or of lists of words, of several files have in common."""
+    import pyarrow as pa
+
+    return pa.large_string() if _element(kind) is kind else pa.large_list(pa.large_string())

@@ -1,0 +1,56 @@
+"""Targets of folders with a text in each file."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from leepjax.data.folder import Part
+from leepjax.data.groups import folder_groups
+from leepjax.data.target import Target
+from leepjax.data.text.target import Rows, text_target
+from leepjax.data.text.utf8 import read_utf8
+from leepjax.printable import valid_unicode
+from leepjax.types import InputError
+
+
+def from_part(root: Path, part: Part, *, groups: bool = False, strict: bool = False) -> Target:
+    """Make a target of a part of a folder; files that aren't text, or are empty, are left out and counted.
+
+    Args:
+        root: the folder.
+        part: its files and their classes.
+        groups: whether the folders below those of classes are groups.
+        strict: whether a file that is left out is an error.
+
+    Raises:
+        InputError: when no file is left, or, if `strict`, for the first that can't be read.
+    """
+    where, texts, failures = valid_unicode(str(root)), [], []
+    for path in part.paths:
+        try:
+            texts.append(read_utf8(path))
+        except InputError as error:
+            if strict:
+                raise
+            texts.append(None)
+            failures.append(error)
+    if failures:
+        if len(failures) == len(texts):
+            raise failures[0]
+        logging.getLogger("leepjax").warning(
+            "%s: %s of %s texts can't be read and are left out, the first: %s",
+            where,
+            f"{len(failures):,}",
+            f"{len(texts):,}",
+            failures[0],
+        )
+    kept = [at for at, text in enumerate(texts) if text is not None]
+    ids = part.ids(root)
+    own = [ids[at] for at in kept]
+    rows = Rows([texts[at] for at in kept], [part.labels[at] for at in kept], ids=own)
+    target = text_target(
+        valid_unicode(root.resolve().name), rows, where=where, task="classes", classes=part.classes, strict=strict
+    )
+    if not groups:
+        return target
+    return replace(target, groups=folder_groups(where, list(target.ids), part.classes))

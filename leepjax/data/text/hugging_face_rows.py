@@ -1,0 +1,40 @@
+"""Targets of texts from a table of Hugging Face `datasets`."""
+
+from dataclasses import replace
+from typing import Any
+
+from leepjax.data.target import Target
+from leepjax.data.text.columns import Asked, choose_columns
+from leepjax.data.text.sheets import available_in, scalars_of
+from leepjax.data.text.target import Rows, text_target, word_target
+from leepjax.types import Task
+
+
+def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | None, strict: bool) -> Target:
+    """Make a target of a `datasets.Dataset` of texts.
+
+    Raises:
+        InputError: when its columns can't be chosen, or hold no labelled texts.
+    """
+    features = table.features
+    declared = [key for key, feature in features.items() if _names(feature) is not None]
+    available = replace(available_in(features.arrow_schema, {}), declared=declared)
+    columns = choose_columns(where, available, asked)
+    found = table.select_columns(list(columns.names)).with_format("arrow")[:]
+    rows = Rows(
+        found.column(columns.text),
+        scalars_of(found.column(columns.label)),
+        None if columns.pair is None else found.column(columns.pair),
+        None if columns.groups is None else found.column(columns.groups).to_pylist(),
+    )
+    classes = _names(features[columns.label])
+    if columns.of_tokens:
+        return word_target(name, rows, where=where, classes=classes, strict=strict)
+    return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
+
+
+def _names(feature: Any) -> list[str] | None:
+    """The class names of a feature, or of the elements of one of lists."""
+    if isinstance(feature, list) and feature:  # the older form of a list
+        return _names(feature[0])
+    return getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None)

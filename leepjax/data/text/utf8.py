@@ -1,0 +1,74 @@
+"""Open text files as UTF-8, whichever of Unicode's encodings they have."""
+
+import codecs
+from pathlib import Path
+from typing import Any
+
+from leepjax.printable import printable
+from leepjax.types import InputError
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte-order mark → encoding."""
+_LOOKED_AT = 4096
+"""Bytes in which a byte of zero shows that a file without a mark isn't UTF-8."""
+
+
+def open_utf8(path: Path) -> Any:
+    """Open a file as a stream of pyarrow, in UTF-8 without a byte-order mark.
+
+    Raises:
+        InputError: for a file that isn't there, or in UTF-16 or UTF-32 without a byte-order mark.
+    """
+    import pyarrow as pa  # here, because `import leepjax` doesn't load it
+
+    encoding = encoding_of(path)
+    stream = pa.OSFile(str(path))
+    return stream if encoding == "utf-8" else pa.transcoding_input_stream(stream, encoding, "utf-8")
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding that a file's byte-order mark states; UTF-8 without a mark.
+
+    Raises:
+        InputError: for a file that isn't there, or that holds bytes of zero without a byte-order mark.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LOOKED_AT)
+    except OSError as error:
+        raise InputError(
+            f"{printable(str(path))}: expected a file of text, got {error.strerror}; check the path."
+        ) from None
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    if b"\0" in start:
+        raise not_utf8(path)
+    return "utf-8"
+
+
+def not_utf8(path: Path) -> InputError:
+    """The error for a file of another encoding."""
+    return InputError(
+        f"{printable(str(path))}: expected text in UTF-8, or in UTF-16 with a byte-order mark, got bytes of another "
+        "encoding; save the file as UTF-8."
+    )
+
+
+def read_utf8(path: Path) -> str:
+    """Read a file of text without its byte-order mark.
+
+    Raises:
+        InputError: for a file that can't be read, or of another encoding.
+    """
+    encoding = encoding_of(path)
+    try:
+        return path.read_text(encoding)
+    except UnicodeError:
+        raise not_utf8(path) from None

@@ -1,0 +1,206 @@
+"""Targets of texts from CSV, TSV, JSON lines and Parquet: columns, headers, encodings, splits, and what is refused."""
+
+import json
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from leepjax.data.text.columns import Asked
+from leepjax.data.text.example import Text
+from leepjax.data.text.files import from_text_files
+from leepjax.types import InputError
+
+TEXTS = ["good", 'a "fine"\nfilm, truly', "né 悪い", "NA"]
+LABELS = ["pos", "pos", "neg", "neg"]
+QUOTED = 'text,label\ngood,pos\n"a ""fine""\nfilm, truly",pos\nné 悪い,neg\nNA,neg\n'
+
+
+def read(path, *content, **asked):
+    for each in content:
+        path.write_bytes(each if isinstance(each, bytes) else each.encode())
+    return from_text_files(str(path), Asked(**asked))
+
+
+def texts_of(target):
+    return [target.read(i).text for i in range(len(target))]
+
+
+def lines(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def as_parquet(path, columns, features=None):
+    table = pa.table(columns)
+    if features:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, path)
+    return path
+
+
+def test_every_format_gives_the_same_target(tmp_path):
+    rows = [{"text": text, "label": label} for text, label in zip(TEXTS, LABELS, strict=True)]
+    targets = [
+        read(tmp_path / "a.csv", QUOTED),
+        read(tmp_path / "b.tsv", QUOTED.replace(",", "\t").replace("film\t", "film,")),
+        read(tmp_path / "c.csv", QUOTED.replace(",", ";").replace("film;", "film,")),
+        read(tmp_path / "d.jsonl", lines(rows)),
+        read(tmp_path / "e.json", json.dumps(rows)),
+        read(as_parquet(tmp_path / "f.parquet", {"text": TEXTS, "label": LABELS})),
+    ]
+    for target in targets:
+        assert texts_of(target) == TEXTS
+        assert target.kind == "text"
+        assert target.classes == ("neg", "pos")
+        assert target.labels.tolist() == [1, 1, 0, 0]
+        assert target.ids == ("0", "1", "2", "3")
+    assert len({target.fingerprint for target in targets}) == 1
+    assert read(tmp_path / "g.csv", QUOTED.replace("good", "bad")).fingerprint != targets[0].fingerprint
+    again = pickle.loads(pickle.dumps(targets[0].subset(np.array([1, 3]))))
+    assert texts_of(again) == [TEXTS[1], TEXTS[3]]
+    assert again.ids == ("1", "3")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+def test_the_encoding_that_a_mark_states(tmp_path, encoding, name):
+    content = QUOTED if name == "x.csv" else lines({"text": t, "label": y} for t, y in zip(TEXTS, LABELS, strict=True))
+    assert texts_of(read(tmp_path / name, content.encode(encoding))) == TEXTS
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.jsonl"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16-le"])
+def test_other_encodings_are_one_sentence(tmp_path, name, encoding):
+    content = lines([{"text": "x", "label": 0}]).replace("x", "né") if name == "x.jsonl" else "text,label\nné,0\n"
+    with pytest.raises(InputError, match=r"expected text in UTF-8, or in UTF-16 with a byte-order mark.*; save the"):
+        read(tmp_path / name, content.replace(",", "\t" if name == "x.tsv" else ",").encode(encoding))
+
+
+def test_without_a_header_the_texts_are_the_column_of_more_values(tmp_path, caplog):
+    target = read(tmp_path / "x.tsv", "good one\t1\nbad one\t0\nbad too\t0\n")
+    assert texts_of(target) == ["good one", "bad one", "bad too"]
+    assert target.labels.tolist() == [1, 0, 0]
+    assert "has no header; texts are read from the column 1 and labels from the column 2" in caplog.text
+    swapped = read(tmp_path / "y.csv", "1,good one\n0,bad one\n0,bad too\n")
+    assert texts_of(swapped) == texts_of(target)
+    three = "7,1,good one\n8,0,bad one\n9,0,bad too\n"
+    assert texts_of(read(tmp_path / "z.csv", three, text="3", label="2")) == texts_of(target)
+    with pytest.raises(InputError, match="got 1, 2, 3; name it with --label-column"):
+        read(tmp_path / "z.csv")
+
+
+def test_quotes_in_a_tsv_are_text_unless_they_enclose_cells(tmp_path):
+    loose = read(tmp_path / "x.tsv", 'text\tlabel\n"a" and b\t1\nthe 19" tv\t0\n"open\t1\n')
+    assert texts_of(loose) == ['"a" and b', 'the 19" tv', '"open']
+    enclosed = read(tmp_path / "y.tsv", 'text\tlabel\n"a ""b"""\t1\n"c\td"\t0\n')
+    assert texts_of(enclosed) == ['a "b"', "c\td"]
+    assert texts_of(read(tmp_path / "z.tsv", 'text\tlabel\n"a ""b"""\t1\n"c"\t0\n')) == ['a "b"', "c"]
+
+
+def test_columns_are_chosen_by_name(tmp_path, caplog):
+    table = "id,Title,Text,Category,stars\n1,t,good,pos,5\n2,t,bad,neg,1\n3,u,fine,pos,4\n"
+    target = read(tmp_path / "x.csv", table)
+    assert texts_of(target) == ["good", "bad", "fine"]
+    assert target.classes == ("neg", "pos")
+    assert "texts are read from the column 'Text'; other candidates are Title" in caplog.text
+    assert texts_of(read(tmp_path / "x.csv", text="Title", label="stars")) == ["t", "t", "u"]
+    for asked, said in [
+        ({"text": "Body"}, "expected the text column 'Body', got Title, Text; name it with --text-column"),
+        ({"text": "Text", "label": "Text"}, "expected different columns of texts and labels, got 'Text' twice"),
+        ({"label": "mood"}, "expected labels in the column 'mood', got the columns id, Title, Text, Category, stars"),
+        ({"groups": "user"}, "expected groups in the column 'user'"),
+        ({"pair": "none"}, "expected the column of second texts 'none', got Title"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            read(tmp_path / "x.csv", **asked)
+    with pytest.raises(InputError, match="expected one label column"):
+        read(tmp_path / "y.csv", "text,mood\ngood,1\nbad,0\nfine,1\n")
+    with pytest.raises(InputError, match="expected one text column, got none"):
+        read(tmp_path / "y.csv", "x,label\n0.5,1\n0.25,0\n1e3,1\n")
+    with pytest.raises(InputError, match="got a different value in each of 3 rows"):
+        read(tmp_path / "y.csv", "text,label\na,x\nb,y\nc,z\n")
+
+
+def test_pairs_of_texts(tmp_path, caplog):
+    rows = [{"sentence1": "a", "sentence2": "b", "label": 0}, {"sentence1": "c", "sentence2": "d", "label": 1}]
+    target = read(tmp_path / "x.jsonl", lines(rows))
+    assert target.read(1) == Text("c", "d")
+    assert "pairs of texts are read from the columns 'sentence1' and 'sentence2'" in caplog.text
+    assert read(tmp_path / "x.jsonl", text="sentence1").read(1) == Text("c")
+    swapped = read(tmp_path / "x.jsonl", text="sentence2", pair="sentence1")
+    assert swapped.read(1) == Text("d", "c")
+    assert swapped.fingerprint != target.fingerprint
+
+
+def test_each_labelled_word_is_an_example_and_a_sentence_is_a_group(tmp_path):
+    rows = {"tokens": [["Ann", "sees", "Rome"], ["Bo", "runs"]], "ner_tags": [[1, 0, 2], [1, -100]]}
+    names = {"ner_tags": {"_type": "Sequence", "feature": {"_type": "ClassLabel", "names": ["O", "PER", "LOC"]}}}
+    for path in (as_parquet(tmp_path / "x.parquet", rows, names), tmp_path / "x.jsonl"):
+        if path.suffix == ".jsonl":
+            path.write_text(lines(dict(zip(rows, row, strict=True)) for row in zip(*rows.values(), strict=True)))
+        target = read(path)
+        assert target.labels.tolist() == [1, 0, 2, 1]
+        assert target.ids == ("0:0", "0:1", "0:2", "1:0")
+        assert target.read(2) == Text(("Ann", "sees", "Rome"), word=2)
+        assert target.read(3).text == ("Bo", "runs")
+        assert len(set(target.groups[:3])) == 1
+        assert len(set(target.groups)) == 2
+    assert read(tmp_path / "x.parquet").classes == ("O", "PER", "LOC")
+    with pytest.raises(InputError, match="expected a label for each of 2 words in row 0, got 1"):
+        read(tmp_path / "y.jsonl", lines([{"tokens": ["a", "b"], "tags": ["O"]}]))
+
+
+def test_files_named_after_splits(tmp_path, caplog):
+    for split, rows in {"train": "a,x\nb,y\nc,x\nd,y\n", "test": "e,y\nf,y\n"}.items():
+        (tmp_path / f"mood_{split}.csv").write_text(f"text,label\n{rows}")
+    for name in (str(tmp_path), str(tmp_path / "mood_*.csv")):
+        target = from_text_files(name, Asked())
+        assert len(target) == 4
+        assert target.test.labels.tolist() == [1, 1]
+        assert target.test.classes == ("x", "y")
+    assert "train is scored and trained on, test is kept to verify on" in caplog.text
+    assert len(from_text_files(str(tmp_path), Asked(), split="all")) == 6
+    assert texts_of(from_text_files(str(tmp_path), Asked(), split="test")) == ["e", "f"]
+    (tmp_path / "taste_test.csv").write_text("text,label\nz,x\n")
+    with pytest.raises(InputError, match="expected the splits of one set, got those of mood, taste"):
+        from_text_files(str(tmp_path), Asked())
+
+
+def test_what_is_missing(tmp_path, caplog):
+    target = read(tmp_path / "x.csv", "text,label\na,1\n ,0\nb,0\n,1\n")
+    assert texts_of(target) == ["a", "b"]
+    assert target.ids == ("0", "2")
+    assert "2 texts are empty and left out; the first: row 1" in caplog.text
+    with pytest.raises(InputError, match="2 texts are empty"):
+        from_text_files(str(tmp_path / "x.csv"), Asked(), strict=True)
+    for content, said in [
+        ("text,label\na,1\nb,\n", "expected a label for every"),
+        ("text,label\na,x\nb,\n", "expected a label for every"),
+        ("text,label\n,1\n,0\n", "expected texts, got 2 empty ones"),
+        ("text,label\n", "expected at least one"),
+        ("", "got an empty file"),
+        ("text,label\na,1,2\n", "expected rows with equally many cells, got .*Expected 2 columns, got 3"),
+        ("text,text,label\na,b,1\n", "expected distinct names of columns, got 'text' twice"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            read(tmp_path / "y.csv", content)
+    for content in ("{\n", "[1, 2]", '{"text": "a", "label": 1}\n{"text": 3}\n', "[[1]]"):
+        with pytest.raises(InputError, match="expected one JSON object per line"):
+            read(tmp_path / "y.json", content)
+
+
+def test_numbers_and_several_labels(tmp_path):
+    assert read(tmp_path / "x.csv", "text,label\na,0.0\nb,1.0\nc,1.0\n").labels.tolist() == [0, 1, 1]
+    rows = "".join(f"t{i},{i / 7:.3f}\n" for i in range(12))
+    assert read(tmp_path / "y.csv", f"text,label\n{rows}").task == "regression"
+    several = read(tmp_path / "z.jsonl", lines({"text": t, "labels": y} for t, y in [("a", ["x", "y"]), ("b", [])]))
+    assert several.task == "multilabel"
+    assert several.labels.tolist() == [[1, 1], [0, 0]]
+    assert read(tmp_path / "w.csv", "text,labels\na,x;y\nb,y\nc,\n").labels.tolist() == [[1, 1], [0, 1], [0, 0]]
+
+
+def test_strings_that_look_like_times_are_texts(tmp_path):
+    rows = [{"text": f"2020-01-0{i} 10:00:00", "label": i % 2} for i in range(1, 5)]
+    assert texts_of(read(tmp_path / "x.jsonl", lines(rows))) == [row["text"] for row in rows]

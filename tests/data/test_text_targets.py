@@ -1,0 +1,153 @@
+"""Targets of texts from folders, from Python's objects and from Hugging Face `datasets`, and how they are named."""
+
+import numpy as np
+import pytest
+
+from leepjax.data.iterable import from_iterable
+from leepjax.data.readers import list_target, read_target
+from leepjax.data.text.example import Text
+from leepjax.data.text.in_memory import from_texts
+from leepjax.opening.settings import open_with_test
+from leepjax.opening.target import open_target
+from leepjax.types import InputError, JudgingSettings, Reading
+
+TEXTS, LABELS = ["good", "bad", "fine"], ["pos", "neg", "pos"]
+
+
+def made(root, **files):
+    for name, content in files.items():
+        path = root / name.replace("__", "/")
+        path = path.with_name(f"{path.name}.txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(root)
+
+
+def texts_of(target):
+    return [target.read(i).text for i in range(len(target))]
+
+
+def opened(target, **options):
+    return open_target("rank", target, None, 0, options.pop("strict", False), **options)
+
+
+def test_a_folder_with_a_text_in_each_file(tmp_path, caplog):
+    root = made(
+        tmp_path / "mood",
+        pos__a="good",
+        pos__b="fine\n",
+        neg__a="\ufeffbad",
+        neg__b=" ",
+        neg__c=b"\xe9t\xe9",
+        readme="x",
+    )
+    target = read_target(root)
+    assert (target.kind, target.name, target.classes) == ("text", "mood", ("neg", "pos"))
+    assert texts_of(target) == ["bad", "good", "fine\n"]
+    assert target.ids == ("neg/a.txt", "pos/a.txt", "pos/b.txt")
+    assert "1 of 5 texts can't be read and are left out, the first: " in caplog.text
+    assert "one text is empty and left out; the first: neg/b.txt" in caplog.text
+    with pytest.raises(InputError, match="others: one file is no text"):
+        read_target(root, strict=True)
+    made(tmp_path / "mood", pos__a="great")
+    assert read_target(root).fingerprint != target.fingerprint
+
+
+def test_a_folder_of_texts_in_splits_and_groups(tmp_path):
+    parts = [(part, label, f"{part[0]}{user}") for part in ("train", "test") for label in "ab" for user in "12"]
+    texts = {f"{part}__{label}__u{user}__x": f"{part} {label}" for part, label, user in parts}
+    root = made(tmp_path / "x", **texts)
+    target = list_target(root, None, False, None, None, "folder")
+    assert len(target) == len(target.test) == 4
+    assert len(set(target.groups)) == 2
+    assert texts_of(target.test) == ["test a", "test a", "test b", "test b"]
+    assert len(read_target(root, "all")) == 8
+
+
+def test_files_are_targets_of_every_command(tmp_path):
+    (tmp_path / "x.csv").write_text("review,mood\n" + "".join(f"{t},{y}\n" for t, y in zip(TEXTS, LABELS, strict=True)))
+    name = str(tmp_path / "x.csv")
+    assert texts_of(read_target(name, label_column="mood")) == TEXTS
+    assert texts_of(opened(name, label_column="mood", text_column="review")) == TEXTS
+    for options, said in [
+        ({"image_column": "review"}, "expected texts in .*, got a column of images, 'review'"),
+        ({"image_column": "a", "text_column": "b"}, "expected a column of images or of texts, got 'a' and 'b'"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            opened(name, **options)
+    for other in ("digits", "tfds:mnist"):
+        with pytest.raises(InputError, match="column"):
+            opened(other, text_column="text")
+    (tmp_path / "x.csv").write_text("text,label\nb,a\nc,a\n")
+    with pytest.raises(InputError, match="at least two classes in x, got only 'a'; add texts of another class"):
+        opened(name)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda: (TEXTS, LABELS),
+        lambda: (np.array(TEXTS), np.array(LABELS)),
+        lambda: (np.array(TEXTS, object), LABELS),
+        lambda: list(zip(TEXTS, LABELS, strict=True)),
+        lambda: zip(TEXTS, LABELS, strict=True),
+    ],
+)
+def test_texts_in_memory(form):
+    target = opened(form())
+    assert (texts_of(target), target.labels.tolist(), target.classes) == (TEXTS, [1, 0, 1], ("neg", "pos"))
+    assert target.fingerprint == from_texts(TEXTS, LABELS).fingerprint
+
+
+def test_pairs_and_labelled_words_in_memory():
+    target = opened(([("a", "b"), ("c", "d")], [0, 1]))
+    assert [target.read(i) for i in range(2)] == [Text("a", "b"), Text("c", "d")]
+    words = opened(([["Ann", "runs"], ["Bo"]], [["PER", "O"], ["PER"]]))
+    assert words.read(1) == Text(("Ann", "runs"), word=1)
+    assert words.classes == ("O", "PER")
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "said"),
+    [
+        (TEXTS, LABELS[:2], "expected 3 labels, one per text, got 2"),
+        (["a", ("b", "c")], [0, 1], "expected texts or pairs of texts, got both"),
+        (["a", 3], [0, 1], "expected a text in each row, got int in row 1"),
+        (["a", "\ud800"], [0, 1], "expected a text in each row, got str in row 1"),
+        ([("a", "b", "c"), ("b", "c", "d")], [0, 1], "expected pairs of texts, or a label for each word, got 3"),
+        (["", "  "], [0, 1], "expected texts, got 2 empty ones"),
+        (TEXTS, [0, 1, None], "expected a label for every"),
+    ],
+)
+def test_what_is_wrong_in_memory_is_one_sentence(texts, labels, said):
+    with pytest.raises(InputError, match=said):
+        opened((texts, labels))
+
+
+def test_paths_of_images_are_no_texts():
+    with pytest.raises(InputError, match=r"got the path 'cat/1\.png'; open it"):
+        from_iterable([("cat/1.png", 0), ("dog/2.png", 1)])
+
+
+def test_texts_of_the_training_part_in_the_test_part_are_counted(caplog):
+    opened = open_with_test(
+        "rank", (TEXTS, LABELS), JudgingSettings(test=(["good", "worse"], ["pos", "neg"])), Reading()
+    )
+    assert len(opened.test) == 2
+    assert "1 of 2 test texts are in the training part, too, the first: 0" in caplog.text
+
+
+def test_sets_of_hugging_face(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.chdir(tmp_path)
+    names = datasets.ClassLabel(names=["neg", "pos"])
+    columns = {"text": TEXTS, "label": [1, 0, 1], "tokens": [["a", "b"], ["c"], ["d"]], "ner": [[0, 1], [1], [0]]}
+    features = {"text": datasets.Value("string"), "label": names, "tokens": datasets.List(datasets.Value("string"))}
+    features |= {"ner": datasets.List(datasets.ClassLabel(names=["O", "PER"]))}
+    table = datasets.Dataset.from_dict(columns, datasets.Features(features))
+    datasets.DatasetDict({"train": table, "test": table.select([2])}).save_to_disk("mood")
+    target = read_target("hf:mood")
+    assert (texts_of(target), target.classes, target.labels.tolist()) == (TEXTS, ("neg", "pos"), [1, 0, 1])
+    assert texts_of(read_target("hf:mood:test")) == ["fine"]
+    words = read_target("hf:mood", text_column="tokens", label_column="ner")
+    assert (words.classes, words.labels.tolist()) == (("O", "PER"), [0, 1, 1, 0])
