@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from PIL import Image
@@ -52,6 +52,18 @@ _STRATA = 10
 """Groups by which numbers are stratified."""
 
 
+class Whole(NamedTuple):
+    """The target that another one is a part of."""
+
+    fingerprint: str
+    rows: np.ndarray
+    """[n] the place there of each example of the part"""
+
+    def subset(self, indices: np.ndarray) -> "Whole":
+        """What a part of the part is a part of."""
+        return Whole(self.fingerprint, self.rows[indices])
+
+
 @dataclass(frozen=True)
 class Target:
     """Labelled examples, read (images: decoded) when they are used.
@@ -79,6 +91,8 @@ class Target:
     """[n] integers, equal for examples that belong together: none are held out apart from the others of their group."""
     contents: Callable[[int], str] | None = None
     """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
+    whole: Whole | None = None
+    """What a subset is a part of: features of the whole are those of its parts."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,7 +134,7 @@ class Target:
             return self if test is self.test else replace(self, test=test)
         images = (self.contents(i).encode() for i in range(len(self)))
         fingerprint = digest_stream(chain([self.fingerprint.encode()], images))
-        return replace(self, fingerprint=fingerprint, test=test, contents=None)
+        return replace(self, fingerprint=fingerprint, test=test, contents=None, whole=None)
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
         """Read the images of `indices`, resized and cropped for a source: uint8 [b h w 3]."""
@@ -132,6 +146,7 @@ class Target:
         if np.array_equal(indices, np.arange(len(self))):
             return self
         indices = np.asarray(indices)
+        whole = self.whole.subset(indices) if self.whole else Whole(self.fingerprint, indices)
         return replace(
             self,
             labels=self.labels[indices],
@@ -140,6 +155,7 @@ class Target:
             read=_Chosen(self.read, indices),
             id=_Chosen(self.id, indices),
             contents=self.contents and _Chosen(self.contents, indices),
+            whole=whole,
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
@@ -157,6 +173,7 @@ class Target:
             labels=new_label[kept.labels],
             classes=tuple(names),
             fingerprint=digest(kept.fingerprint.encode(), "\0".join(names).encode()),
+            whole=None,
             test=self.test and self.test.of_classes(names),
         )
 
@@ -172,6 +189,7 @@ class Target:
             labels=np.concatenate([self.labels, other.labels]),
             fingerprint=digest(b"joined", *fingerprints),
             contents=None,
+            whole=None,
             groups=_both(self.groups, other.groups),
             read=_Joined(self.read, other.read, len(self)),
             id=_Joined(self.id, other.id, len(self)),

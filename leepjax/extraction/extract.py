@@ -1,7 +1,7 @@
 """Compute a `Table`: one forward pass of a source over a target, cached by content and resumable."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +10,7 @@ import jax
 import msgspec
 import numpy as np
 
-from leepjax.data.target import Target
+from leepjax.data.target import Target, Whole
 from leepjax.extraction.cost import cost_text, measure_cost
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
@@ -69,7 +69,8 @@ def extract(
         return _compute(source, target, key, batch_size, None, on_batch, cost)
     path = table_path(cache, key, evidence, storage)
     shards = Shards(path.with_suffix(".parts"), optional=not required)
-    table = cached_table(path)
+    # A required file is that of this target, even if it is a part of another one whose table is there.
+    table = cached_table(path) if required else kept_table(cache, source, target, evidence, storage)
     if table is None:
         with locked(path, "is extracting it"):
             table = cached_table(path)  # another process may have written it while this one waited
@@ -112,12 +113,52 @@ def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> N
         )
 
 
+def kept_table(
+    folder: Path, source: Source, target: Target, evidence: Evidence = "logits", storage: Storage = "float32"
+) -> Table | None:
+    """Read the table that `extract` computes, or its rows in the table of what `target` is a part of; None if neither
+    is in `folder`.
+    """
+    key = table_key(source, target)
+    table = cached_table(table_path(folder, key, evidence, storage))
+    if table is not None or target.whole is None:
+        return table
+    whole = cached_table(table_path(folder, _whole_key(source, target.whole, target), evidence, storage))
+    if whole is None:
+        return None
+    rows = target.whole.rows
+    return replace(
+        whole, features=whole.features[rows], logits=whole.logits[rows], labels=target.labels, key=key, ids=target.ids
+    )
+
+
+def table_files(folder: Path | None, sources: Iterable[Source], target: Target) -> tuple[Path, ...]:
+    """The paths where `kept_table` looks for the tables of sources; none without a folder."""
+    if folder is None:
+        return ()
+    keys = [table_key(source, target) for source in sources]
+    if target.whole is not None:
+        keys += [_whole_key(source, target.whole, target) for source in sources]
+    return tuple(table_path(folder, key) for key in keys)
+
+
+def is_kept(folder: Path, source: Source, target: Target) -> bool:
+    """Whether `kept_table` finds a file."""
+    return any(path.exists() for path in table_files(folder, [source], target))
+
+
 def table_key(source: Source, target: Target) -> str:
     """The content key of the table that `extract` computes, known without decoding the images."""
+    return _key(source, target.fingerprint, target.classes)
+
+
+def _whole_key(source: Source, whole: Whole, part: Target) -> str:
+    return _key(source, whole.fingerprint, part.classes)
+
+
+def _key(source: Source, fingerprint: str, classes: Sequence[str]) -> str:
     # Include the class names: the table holds them, and equal images and labels may have other class names.
-    return digest(
-        REVISION, source.identity.encode(), target.fingerprint.encode(), b"\0", json.dumps(target.classes).encode()
-    )
+    return digest(REVISION, source.identity.encode(), fingerprint.encode(), b"\0", json.dumps(classes).encode())
 
 
 def table_path(folder: Path, key: str, evidence: Evidence = "logits", storage: Storage = "float32") -> Path:

@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from leepjax.data.target import Target
 from leepjax.extraction.cost import cost_at, measure_cost, measure_together
-from leepjax.extraction.extract import extract, table_key, table_path
+from leepjax.extraction.extract import extract, kept_table, table_key, table_path
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import SECONDS, Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table
@@ -150,7 +150,13 @@ class SharedPass:
         return cost_at(source, self._together, self._whole)
 
     def _missing(self, sources: Sequence[Source]) -> list[Source]:
-        return [source for source in sources if cached_table(self._path(source)) is None]
+        return [source for source in sources if self._kept_table(source) is None]
+
+    def _kept_table(self, source: Source) -> Table | None:
+        if self._required:
+            return cached_table(self._path(source))
+        assert self._cache is not None
+        return kept_table(self._cache, source, self._target, **self._kept)
 
     def _path(self, source: Source) -> Path:
         assert self._cache is not None

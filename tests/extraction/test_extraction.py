@@ -293,3 +293,17 @@ def test_the_key_of_a_table_depends_on_the_class_names():
     targets = [from_arrays(IMAGES, LABELS, each) for each in names]
     assert len({table_key(SOURCE, target) for target in targets}) == len(names)
     assert table_key(SOURCE, targets[0]) == table_key(SOURCE, TARGET)
+
+
+def test_a_part_of_an_extracted_target_has_its_rows(tmp_path, monkeypatch):
+    part = TARGET.subset(np.arange(50)[::-1]).subset(np.arange(5, 15))
+    expected = extract(SOURCE, part)
+    extract(SOURCE, TARGET, cache=tmp_path)
+    monkeypatch.setattr("leepjax.extraction.extract.forward_batches", None)
+    table = extract(SOURCE, part, cache=tmp_path)
+    np.testing.assert_allclose(table.features, expected.features, rtol=1e-6)
+    np.testing.assert_allclose(table.logits, expected.logits, rtol=1e-6)
+    assert (table.labels.tolist(), table.ids, table.key) == (expected.labels.tolist(), expected.ids, expected.key)
+    # Other classes, or a target that only holds the same examples, aren't parts.
+    for other in (part.of_classes(["eel", "cat"]), part.joined(part)):
+        assert other.whole is None
