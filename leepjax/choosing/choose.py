@@ -19,7 +19,7 @@ from leepjax.choosing.stages import Stages
 from leepjax.choosing.steps import STEPS, Begun, Steps
 from leepjax.choosing.write_chosen import MADE_BY, check_out
 from leepjax.data.split import stratified_order
-from leepjax.engines.opening import open_engine
+from leepjax.engines.opening import close_engine, open_engine
 from leepjax.models.tapped import read_layers
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
@@ -64,6 +64,8 @@ def choose(
     text_pair_column: str | None = None,
     engine: EngineName = "serial",
     workers: int | None = None,
+    cpus_per_task: int | None = None,
+    gpus_per_task: float | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     rules: Rules | None = None,
@@ -106,6 +108,8 @@ def choose(
         text_pair_column: as in `leepjax.rank`.
         engine: where the images pass through the sources: ``serial``, ``processes`` or ``ray``.
         workers: of ``processes``.
+        cpus_per_task: as in `leepjax.sweep`.
+        gpus_per_task: as in `leepjax.sweep`.
         out: folder for ``race.jsonl``, from which the same command goes on, and for the trained network, the source
             ``chosen.safetensors``.
         cache: folder for the features of the parts, so that nothing is computed twice; nothing is kept when left out.
@@ -139,7 +143,7 @@ def choose(
     )
     check_settings("choose", settings)
     layers = read_layers("choose", features, pooling)
-    run_units = open_engine("choose", engine, workers)
+    run_units = open_engine("choose", engine, workers, cpus_per_task=cpus_per_task, gpus_per_task=gpus_per_task)
     path = check_out(Path(out)) if out is not None else None
     reading = Reading(
         strict, split, image_column, label_column, text_column=text_column, text_pair_column=text_pair_column
@@ -194,3 +198,5 @@ def choose(
         if choice := choosing.choice(finished=False):
             steps.add(choice.chosen())
         raise ChoiceInterrupt(choice, interrupt) from interrupt
+    finally:
+        close_engine(run_units)

@@ -19,7 +19,7 @@ from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.steps import Passed
 from leepjax.data.target import Target
 from leepjax.engines.units import Engine, Unit
-from leepjax.extraction.extract import table_key, table_path
+from leepjax.extraction.extract import is_kept, table_files, table_key
 from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass, by_network
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, reason_of
@@ -51,6 +51,8 @@ class PartOfNetwork(Unit):
     sources: OfOneNetwork
     in_cache: bool
     """Whether the tables need only to be read."""
+    cache: Path | None = None
+    """Their folder."""
 
     @property
     def name(self) -> str:
@@ -63,6 +65,10 @@ class PartOfNetwork(Unit):
     @property
     def shared(self) -> tuple[Target, OfOneNetwork]:
         return self.part, self.sources
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return table_files(self.cache, self.sources, self.part)
 
     def arguments(self) -> tuple[()]:
         return ()
@@ -225,10 +231,8 @@ class Passes:
 
     def _unit(self, sources: OfOneNetwork, seen: int, num_examples: int) -> PartOfNetwork:
         part = self._part(seen, num_examples)
-        in_cache = self._cache is not None and all(
-            table_path(self._cache, table_key(source, part)).exists() for source in sources
-        )
-        return PartOfNetwork(part, sources, in_cache)
+        in_cache = self._cache is not None and all(is_kept(self._cache, source, part) for source in sources)
+        return PartOfNetwork(part, sources, in_cache, self._cache)
 
     def _part(self, start: int, stop: int) -> Target:
         """One object for a part, which all of its units share."""

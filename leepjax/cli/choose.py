@@ -34,6 +34,10 @@ class ChoosingOptions(SourceOptions):
     """Where the images pass through the sources: in this process, in several processes, or on a Ray cluster."""
     workers: int | None = None
     """How many processes; by default one per core."""
+    cpus_per_task: int | None = None
+    """Cores that each of Ray's workers reserves; by default one."""
+    gpus_per_task: float | None = None
+    """GPUs that each of Ray's workers reserves, or a part of one; by default one where the cluster has any."""
     out: Path | None = None
     """Folder for race.jsonl, report.html and the trained network; running again goes on from what is there."""
 

@@ -18,6 +18,8 @@ def sweep(
     *,
     engine: EngineName = "serial",
     workers: int | None = None,
+    cpus_per_task: int | None = None,
+    gpus_per_task: float | None = None,
     options: Annotated[RankingOptions, Parameter(name="*")] = RankingOptions(),
     reading: Read = Reading(),
     format: Format = "table",
@@ -34,6 +36,10 @@ def sweep(
         killed workers are replaced. Needs pip install 'leepjax[ray]'.
     workers
         How many processes; one per core by default.
+    cpus_per_task
+        Cores that each of Ray's workers reserves; by default one.
+    gpus_per_task
+        GPUs that each of Ray's workers reserves, or a part of one; by default one where the cluster has any.
     format
         Output format: rankings one after the other, or all records as one JSON or CSV document.
     """
@@ -49,6 +55,8 @@ def sweep(
             **vars(reading),
             engine=engine,
             workers=workers,
+            cpus_per_task=cpus_per_task,
+            gpus_per_task=gpus_per_task,
             on_progress=on_progress,
         )
     rankings = list(swept.values())

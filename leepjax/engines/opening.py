@@ -1,44 +1,51 @@
 """The engine of a command, by name."""
 
-from collections.abc import Generator, Sequence
 from functools import partial
 from typing import get_args
 
-from leepjax.callbacks import OnProgress
 from leepjax.engines.processes import available_cores, processes
-from leepjax.engines.ray import import_ray, ray_tasks
-from leepjax.engines.serial import serial
-from leepjax.engines.units import Engine, Function, Outcome, Unit, no_progress
+from leepjax.engines.ray import RayWorkers, import_ray
+from leepjax.engines.resources import read_resources
+from leepjax.engines.serial import known_here, serial
+from leepjax.engines.units import Engine
 from leepjax.types import EngineName, InputError, unknown_name
 
 
-def open_engine(caller: str, name: EngineName, workers: int | None = None) -> Engine:
-    """The engine of a name, checked before anything is computed.
+def open_engine(
+    caller: str,
+    name: EngineName,
+    workers: int | None = None,
+    *,
+    cpus_per_task: int | None = None,
+    gpus_per_task: float | None = None,
+) -> Engine:
+    """The engine of a name, checked before anything is computed. `close_engine` ends what it keeps between calls.
 
     Args:
         caller: the command, with which errors begin.
         name: ``serial``, ``processes`` of this machine, each with its share of the cores, or ``ray``.
         workers: of ``processes``, how many; at most, and by default, one per core.
+        cpus_per_task: of ``ray``, how many cores a worker reserves, by default one.
+        gpus_per_task: of ``ray``, how many GPUs a worker reserves, or which part of one; by default one where the
+            cluster has any.
 
     Raises:
-        InputError: for an unknown engine, fewer than one worker, Ray where it isn't installed, or RAY_ADDRESS without
-            a cluster.
+        InputError: for an unknown engine, fewer than one worker, resources that are out of range or for another
+            engine, Ray where it isn't installed, or RAY_ADDRESS without a cluster.
     """
     if name not in get_args(EngineName):
         raise unknown_name("engine", name, get_args(EngineName))
     if workers is not None and workers < 1:
         raise InputError(f"{caller}: expected workers >= 1, got {workers}; raise it.")
+    resources = read_resources(caller, name, cpus_per_task, gpus_per_task)
     if name == "ray":
-        return partial(_known_here, partial(ray_tasks, caller, import_ray(caller)))
+        return RayWorkers(caller, import_ray(caller), resources)
     cores = len(available_cores())
     count = min(workers or cores, cores)
-    return serial if name == "serial" or count == 1 else partial(_known_here, partial(processes, caller, count))
+    return serial if name == "serial" or count == 1 else partial(known_here, partial(processes, caller, count))
 
 
-def _known_here(
-    elsewhere: Engine, function: Function, units: Sequence[Unit], on_progress: OnProgress
-) -> Generator[Outcome]:
-    """Run the units whose results are known in this process, and the others elsewhere, if there are any."""
-    yield from serial(function, [unit for unit in units if unit.is_known], no_progress)
-    if unknown := [unit for unit in units if not unit.is_known]:
-        yield from elsewhere(function, unknown, on_progress)
+def close_engine(engine: Engine) -> None:
+    """End the workers that an engine keeps from call to call, which only Ray's does."""
+    if isinstance(engine, RayWorkers):
+        engine.close()

@@ -1,22 +1,17 @@
-"""The engine that runs units as tasks of Ray, on this machine or on a cluster; this process alone collects."""
+"""The engine that runs units in Ray's workers, on this machine or on a cluster; this process alone collects."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from leepjax.callbacks import OVERALL, OnProgress
+from leepjax.engines.ray_pool import Pool
+from leepjax.engines.ray_queue import Queue
+from leepjax.engines.ray_sending import Mark, Sending
 from leepjax.engines.ray_start import check_cluster, start_ray
-from leepjax.engines.settings import settings_here, take_over
-from leepjax.engines.units import (
-    NOT_PICKLABLE,
-    Function,
-    Outcome,
-    Unit,
-    computed,
-    distinct,
-    not_picklable,
-    outcome,
-)
+from leepjax.engines.resources import Resources
+from leepjax.engines.serial import known_here
+from leepjax.engines.units import NOT_PICKLABLE, Function, Outcome, Unit, not_picklable, outcome
 from leepjax.types import InputError
 
 RETRIES = 3
@@ -37,65 +32,98 @@ def import_ray(caller: str) -> Any:
     return ray
 
 
-def ray_tasks(
-    caller: str, ray: Any, function: Function, units: Sequence[Unit], on_progress: OnProgress
-) -> Generator[Outcome]:
-    """Run each unit as a task of Ray, which is started here unless it runs already.
+class RayWorkers:
+    """The engine `ray`. Ray is started at the first unit unless it runs already; its workers stay until `close`."""
 
-    Raises:
-        InputError: for units that can't be pickled, or without a cluster at RAY_ADDRESS; it begins with `caller`.
-    """
-    started = start_ray(caller, ray, len(units))
-    tasks: dict[Any, Unit] = {}
-    try:
-        _submit(caller, ray, function, units, tasks)
+    def __init__(self, caller: str, ray: Any, resources: Resources):
+        self._caller, self._ray, self._resources = caller, ray, resources
+        self._pool: Pool | None = None
+        self._mark: Mark | None = None
+        self._has_started = False
+
+    def __call__(self, function: Function, units: Sequence[Unit], on_progress: OnProgress) -> Generator[Outcome]:
+        """Run the units.
+
+        Raises:
+            InputError: without a cluster at RAY_ADDRESS, or when no machine of it has room for a worker, or none
+                starts; it begins with the caller's name.
+        """
+        return known_here(self._elsewhere, function, units, on_progress)
+
+    def close(self) -> None:
+        """End the workers, and Ray if it was started here."""
+        pool, self._pool = self._pool, None
+        if self._mark:
+            self._mark.remove()
+            self._mark = None
+        if self._has_started:
+            self._has_started = False
+            # It ends what still runs; ending that first may abort Ray, where a unit ends at that moment.
+            self._ray.shutdown()
+        elif pool:
+            pool.close()
+
+    def _elsewhere(self, function: Function, units: Sequence[Unit], on_progress: OnProgress) -> Generator[Outcome]:
+        if not self._ray.is_initialized():
+            self._pool = None
+        self._has_started |= start_ray(self._caller, self._ray, len(units) * self._resources.cpus)
+        self._mark = self._mark or Mark(units)
+        self._pool = self._pool or Pool(self._caller, self._ray, self._resources, self._mark.path)
         on_progress(f"{OVERALL}: started", 0, len(units))
-        while tasks:
-            (task,), _ = ray.wait(list(tasks))
-            unit = tasks.pop(task)
-            yield outcome(unit, _computed(caller, ray, task, unit))
-            on_progress(f"{OVERALL}: {unit.name}", len(units) - len(tasks), len(units))
-    finally:
-        if started:
-            ray.shutdown()  # ends what still runs; cancelling it first may abort Ray, where a task ends at that moment
-        else:
-            for task in tasks:  # there are some after an interrupt or an error
-                ray.cancel(task, force=True)
+        try:
+            for done, each in enumerate(self._outcomes(self._pool, function, units), start=1):
+                yield each
+                on_progress(f"{OVERALL}: {each.unit.name}", done, len(units))
+        except GeneratorExit:
+            raise
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            if self._pool:
+                self._pool.end_busy()
 
+    def _outcomes(self, pool: Pool, function: Function, units: Sequence[Unit]) -> Iterator[Outcome]:
+        queue, deaths = Queue(units), dict.fromkeys(units, 0)
+        sending = Sending(self._ray, function, units)
+        fatal: set[int] = set()
+        """What units had in common whose workers died each time: it isn't tried as often again."""
+        while queue or pool.busy:
+            pool.grow(len(queue))
+            for worker in list(pool.idle):
+                unit = queue.take(worker.keeps, pool.kept_by_others(worker), sending.files_in_use)
+                if unit is None:
+                    break
+                try:
+                    pool.start(worker, unit, sending.arguments(unit, worker.sees_cache))
+                except NOT_PICKLABLE as error:
+                    sending.done(unit)
+                    yield Outcome(unit, error=self._not_sent(unit, error))
+            for unit, result, death in pool.wait():
+                if death is None:
+                    yield outcome(unit, sending.kept(result))
+                    sending.done(unit)
+                    continue
+                time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
+                deaths[unit] += 1
+                if deaths[unit] <= (0 if id(unit.kept) in fatal else RETRIES):
+                    sending.stopped(unit)
+                    queue.put_back(unit)
+                    continue
+                fatal.add(id(unit.kept))
+                sending.done(unit)
+                yield Outcome(unit, error=self._died(unit, deaths[unit], death))
 
-def _submit(caller, ray, function, units, tasks) -> None:
-    # Ray hides the GPUs from a task that asks for none, and results would be a CPU's.
-    num_gpus = 1 if ray.cluster_resources().get("GPU") else 0
-    compute = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=num_gpus)(_compute)
-    sent = {id(each): _send(caller, ray, each) for each in distinct(units)}
-    sent_function, settings = ray.put(function), settings_here()
-    for unit in units:
-        shared = [sent[id(each)] for each in unit.shared]
-        tasks[compute.remote(settings, sent_function, *shared, *unit.arguments())] = unit
+    def _not_sent(self, unit: Unit, error: Exception) -> Exception:
+        for each in unit.shared:
+            try:
+                self._ray.put(each)
+            except NOT_PICKLABLE:
+                return not_picklable(self._caller, each.name)
+        return error
 
-
-def _send(caller: str, ray: Any, each: Any) -> Any:
-    try:
-        return ray.put(each)
-    except NOT_PICKLABLE:
-        raise not_picklable(caller, each.name) from None
-
-
-def _compute(settings, function, *arguments):
-    """What runs in a worker."""
-    take_over(settings)
-    return computed(function, *arguments)
-
-
-def _computed(caller: str, ray: Any, task: Any, unit: Unit) -> list[Any] | Exception:
-    """A unit's results, or what ended it: its own exception, or the deaths of its workers."""
-    try:
-        return ray.get(task)
-    except ray.exceptions.RayTaskError as error:  # arguments or results that can't be sent
-        return error.cause
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
+    def _died(self, unit: Unit, times: int, death: Exception) -> ChildProcessError:
         return ChildProcessError(
-            f"{caller}: expected a worker to live until {unit.name} is done, got {RETRIES + 1} that died "
-            f"({type(error).__name__}); give it more memory, or take the serial engine."
+            f"{self._caller}: expected a worker to live until {unit.name} is done, got {times} that died "
+            f"({type(death).__name__}); give it more memory, or take the serial engine."
         )

@@ -24,7 +24,8 @@ def start_ray(caller: str, ray: Any, num_tasks: int) -> bool:
     """Join the cluster that RAY_ADDRESS names or start Ray on this machine; False if this process is connected.
 
     Raises:
-        InputError: when RAY_ADDRESS names no cluster that can be joined; it begins with `caller`.
+        InputError: when RAY_ADDRESS names no cluster that can be joined, or Ray doesn't start here; it begins with
+            `caller`.
     """
     if ray.is_initialized():
         return False
@@ -39,10 +40,27 @@ def start_ray(caller: str, ray: Any, num_tasks: int) -> bool:
             except (ValueError, RuntimeError, OSError) as error:
                 raise _no_cluster(caller, address, str(error).strip().partition("\n")[0]) from None
         else:
+            here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} | quiet
             with _on_loopback(ray):
-                num_cpus = min(num_tasks, os.cpu_count() or 1)
-                ray.init("local", num_cpus=num_cpus, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+                _start_here(caller, ray, num_cpus=min(num_tasks, os.cpu_count() or 1), **here)
     return True
+
+
+def _start_here(caller: str, ray: Any, **options: Any) -> None:
+    """Start Ray, and once more if its processes aren't there in time, as on a machine that has much else to do."""
+    for is_last in (False, True):
+        try:
+            ray.init("local", **options)
+        except Exception as error:  # Ray's own for this is of no other class
+            ray.shutdown()
+            if is_last:
+                reason = str(error).strip().partition("\n")[0].rstrip(".")
+                raise InputError(
+                    f"{caller}: expected Ray to start on this machine, got {reason}; try again when the machine has "
+                    "less to do, or take another engine."
+                ) from None
+        else:
+            return
 
 
 def check_cluster(caller: str, ray: Any) -> None:

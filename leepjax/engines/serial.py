@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 
 from leepjax.callbacks import OVERALL, OnProgress
-from leepjax.engines.units import Function, Outcome, Unit
+from leepjax.engines.units import Engine, Function, Outcome, Unit, no_progress
 
 
 def serial(function: Function, units: Sequence[Unit], on_progress: OnProgress) -> Generator[Outcome]:
@@ -15,3 +15,12 @@ def serial(function: Function, units: Sequence[Unit], on_progress: OnProgress) -
         except Exception as error:
             yield Outcome(unit, error=error)
         on_progress(f"{OVERALL}: {unit.name}", number, len(units))
+
+
+def known_here(
+    elsewhere: Engine, function: Function, units: Sequence[Unit], on_progress: OnProgress
+) -> Generator[Outcome]:
+    """Run the units whose results are known in this process, and the others elsewhere, if there are any."""
+    yield from serial(function, [unit for unit in units if unit.is_known], no_progress)
+    if unknown := [unit for unit in units if not unit.is_known]:
+        yield from elsewhere(function, unknown, on_progress)

@@ -4,6 +4,7 @@ import pickle
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from leepjax.callbacks import OnProgress
@@ -43,6 +44,22 @@ class Unit(ABC):
     def is_known(self) -> bool:
         """Whether its results are known already, so that no other process is needed for it."""
         return False
+
+    @property
+    def kept(self) -> object:
+        """Of what units share, the object that costs a worker most to begin with: it takes units of the same together.
+
+        By default the last of the shared ones.
+        """
+        return self.shared[-1] if self.shared else self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files in a cache that it reads, or writes where they are missing; their folder may be on this machine only.
+
+        Two units that name the same file don't run at the same time.
+        """
+        return ()
 
 
 Function = Callable[..., Iterable[Any]]

@@ -71,8 +71,9 @@ def carry_out(
         WriteError: when records can't be written.
         Interrupt: at Ctrl-C.
     """
-    results = _Results(Path(out) / RESULTS if out is not None else None, plans, opened)
-    measure = partial(measure_network, Path(cache).absolute() if cache else None)
+    folder = Path(cache).absolute() if cache else None
+    results = _Results(Path(out) / RESULTS if out is not None else None, plans, opened, folder)
+    measure = partial(measure_network, folder)
     try:
         with closing(engine(measure, results.units, on_progress)) as outcomes:
             for outcome in outcomes:
@@ -101,14 +102,16 @@ def _keep_examples(folder: Path, plan: Plan, ranking: Ranking) -> None:
 class _Results:
     """The records of every unit, in the order of the units. New records are appended to the file at once."""
 
-    def __init__(self, path: Path | None, plans: Sequence[Plan], opened: Opened):
+    def __init__(self, path: Path | None, plans: Sequence[Plan], opened: Opened, cache: Path | None):
         self._path, self._plans, self._opened = path, plans, opened
         before = read_records(path, mend=True) if path else []
         self._known = {record.key: record for record in before}
         self._written = {(record.key, record.source): record for record in before}
         several, networks = len(plans) > 1, by_network(opened.sources)
         self.units = [
-            NetworkOnTarget(plan, sources, self._known, f"{plan.name}: {sources.name}" if several else sources.name)
+            NetworkOnTarget(
+                plan, sources, self._known, f"{plan.name}: {sources.name}" if several else sources.name, cache
+            )
             for plan in plans
             for sources in networks
         ]

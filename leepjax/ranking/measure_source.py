@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from leepjax.callbacks import OnProgress, counted
 from leepjax.engines.units import Unit, portable
 from leepjax.extraction.cost import cost_of_text
-from leepjax.extraction.extract import table_key
+from leepjax.extraction.extract import table_files, table_key
 from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass
 from leepjax.extraction.table import Table
 from leepjax.measures import MEASURES
@@ -46,6 +46,8 @@ class NetworkOnTarget(Unit):
     """Content key → record that needn't be measured; it may grow while other units are measured."""
     label: str
     """What the progress of its stages calls it."""
+    cache: Path | None = None
+    """Folder of the tables."""
 
     @property
     def name(self) -> str:
@@ -65,6 +67,11 @@ class NetworkOnTarget(Unit):
     def is_known(self) -> bool:
         """Whether nothing is left to be measured."""
         return self._keys <= self.known.keys()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The tables of its candidates."""
+        return table_files(self.cache, self.sources, self.plan.target)
 
     @property
     def _keys(self) -> set[str]:

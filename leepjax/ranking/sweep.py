@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Unpack
 
 from leepjax.callbacks import OnProgress
-from leepjax.engines.opening import open_engine
+from leepjax.engines.opening import close_engine, open_engine
 from leepjax.models.tapped import read_layers
 from leepjax.opening.sources import AnySource, open_each, several, twice
 from leepjax.opening.target import AnyTarget
@@ -25,6 +25,8 @@ def sweep(
     pooling: Pooling | Sequence[Pooling] | None = None,
     engine: EngineName = "serial",
     workers: int | None = None,
+    cpus_per_task: int | None = None,
+    gpus_per_task: float | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -34,11 +36,12 @@ def sweep(
     """Rank the sources for each of several targets; what is measured of a target is what `rank` measures of it.
 
     Each source on each target is a unit of work, and every engine gives the same results. With ``engine="ray"`` a unit
-    whose worker is killed is tried again. Ray is started here with a worker for each core, unless it already runs in
-    this process or ``RAY_ADDRESS`` names a cluster. Sources, arrays and ``.npz`` files are sent to the workers; a
-    folder's images aren't: on a cluster they must be at the same path everywhere. With ``engine="processes"`` a worker
-    that is killed ends all units that aren't done; a script must call `sweep` under ``if __name__ == "__main__":``, as
-    `multiprocessing` asks of every program that starts processes.
+    whose worker is killed is tried again; if its workers die each time, that is a failure of the source on this target.
+    Ray is started here with a worker for each core, unless it already runs in this process or ``RAY_ADDRESS`` names a
+    cluster. Sources, arrays and ``.npz`` files are sent to the workers; a folder's images aren't: on a cluster they
+    must be at the same path everywhere. A worker measures one source on all targets before it begins with the next
+    source. With ``engine="processes"`` a worker that is killed ends all units that aren't done; a script must call
+    `sweep` under ``if __name__ == "__main__":``, as `multiprocessing` asks of every program that starts processes.
 
     Args:
         targets: a list of what `rank` takes as its target.
@@ -49,8 +52,12 @@ def sweep(
         engine: ``serial``, one source on one target after the other in this process; ``processes`` of this machine,
             each with its share of the cores; or ``ray``.
         workers: how many ``processes``; one per core by default.
+        cpus_per_task: of ``ray``, how many cores each worker reserves; by default one.
+        gpus_per_task: of ``ray``, how many GPUs each worker reserves, or which part of one; by default one where the
+            cluster has any, otherwise none.
         out: folder for ``results.jsonl``, the same that `rank` writes; what it already holds isn't measured again.
-        cache: folder for extracted features, one on each machine; nothing is cached when left out.
+        cache: folder for extracted features; nothing is cached when left out. A worker on a machine that doesn't see
+            this folder is sent the features that are there, and sends back those that it extracts.
         on_progress: called with what is under way, the number done and the total.
         on_record: called in this process with each `leepjax.storage.records.Record`, after it is written, such as to
             log it to an experiment tracker.
@@ -69,7 +76,7 @@ def sweep(
         OSError: when something is to be measured and `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the rankings of what is known so far.
     """
-    run_units = open_engine("sweep", engine, workers)
+    run_units = open_engine("sweep", engine, workers, cpus_per_task=cpus_per_task, gpus_per_task=gpus_per_task)
     layers = read_layers("sweep", features, pooling)
     if out is not None:
         check_out(Path(out))
@@ -80,7 +87,10 @@ def sweep(
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
     opened = open_each("sweep", sources, options.get("dtype"), layers)
-    rankings = carry_out(
-        "sweep", plans, opened, run_units, out=out, cache=cache, on_progress=on_progress, on_record=on_record
-    )
+    try:
+        rankings = carry_out(
+            "sweep", plans, opened, run_units, out=out, cache=cache, on_progress=on_progress, on_record=on_record
+        )
+    finally:
+        close_engine(run_units)
     return dict(zip(names, rankings, strict=True))

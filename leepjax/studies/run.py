@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from leepjax.callbacks import OnProgress
-from leepjax.engines.opening import open_engine
+from leepjax.engines.opening import close_engine, open_engine
 from leepjax.engines.units import Engine, no_progress
 from leepjax.models.source import Source
 from leepjax.opening.sources import open_sources, twice
@@ -87,6 +87,7 @@ def run_study(
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
         _train(ledger, scored, config.recipe, run_units)
     finally:
+        close_engine(run_units)
         ledger.write()
         write_provenance(folder, config, scale, command, time.monotonic() - started)
     return ledger.outcomes

@@ -57,6 +57,11 @@ class Transfer(Unit):
         """What it shares with other transfers."""
         return self.source, self.pair
 
+    @property
+    def kept(self) -> Source:
+        """What a worker keeps for the next one."""
+        return self.source
+
     def arguments(self) -> tuple[Task, Method]:
         """What is its own."""
         return self.task, self.method

@@ -27,7 +27,9 @@ def two_cores(monkeypatch):
 
 @pytest.fixture(scope="module")
 def workers():
-    start_ray("test", ray, num_tasks=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        start_ray("test", ray, num_tasks=2)
     yield
     ray.shutdown()
 

@@ -28,6 +28,7 @@ class Small(Unit):
     shared: tuple[Any, ...] = ()  # type: ignore[override]
     own: tuple[Any, ...] = ()
     is_known: bool = False  # type: ignore[override]
+    files: tuple[Path, ...] = ()  # type: ignore[override]
 
     def arguments(self) -> tuple[Any, ...]:
         return self.own
@@ -71,6 +72,11 @@ def die(marker, deaths, on_progress):
         marker.write_text("x" * (died + 1))
         os.kill(os.getpid(), signal.SIGKILL)
     yield died
+
+
+def die_with(factor, marker, deaths, on_progress):
+    """Likewise, of units that share a factor."""
+    yield from die(marker, deaths, on_progress)
 
 
 def wait(folder, name, seconds, on_progress):

@@ -45,7 +45,7 @@ ALLOWED = {
     "transfer": BASE | {"interrupts", "solvers", "distributed", "data", "models", "extraction", "transfer"},
     "opening": BASE | {"data", "models", "opening"},
     "meta": BASE | {"interrupts", "statistics", "agreement", "data", "models", "opening", "transfer", "meta"},
-    "engines": {"types", "interrupts", "engines"},
+    "engines": {"types", "storage", "interrupts", "engines"},
     "ranking": BASE
     | STATISTICS
     | {"measures", "agreement", "opening", "engines", "data", "models", "extraction", "transfer", "ranking"},

@@ -93,7 +93,7 @@ def sweep_with(error, monkeypatch, **options):
         yield Outcome(doomed, error=error)
         yield from run_serially(function, [other], on_progress)
 
-    monkeypatch.setattr(sweeping, "open_engine", lambda caller, name, workers: engine)
+    monkeypatch.setattr(sweeping, "open_engine", lambda caller, name, workers, **resources: engine)
     return lj.sweep(options.pop("targets"), "random", "leep", verify="none", **options, **SMALL)
 
 

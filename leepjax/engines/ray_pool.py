@@ -1,0 +1,147 @@
+"""The workers of Ray that a command holds, each with what it keeps and the unit that it computes."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from leepjax.engines.ray_worker import Worker
+from leepjax.engines.resources import Resources
+from leepjax.engines.units import Unit
+from leepjax.types import InputError
+
+LOOK_AGAIN = 30.0
+"""Seconds after which machines that joined the cluster, or left it, are counted again."""
+FAILED_STARTS = 4
+"""How many workers may die one after the other before any of them has started."""
+
+
+@dataclass(eq=False)
+class Held:
+    """A worker."""
+
+    actor: Any
+    sees_cache: bool = False
+    """Whether the cache folder of the command is the worker's too."""
+    keeps: int | None = None
+    """The `id` of what its last unit kept."""
+    unit: Unit | None = None
+
+
+class Pool:
+    """Workers, as many as there are units for and the cluster has room for."""
+
+    def __init__(self, caller: str, ray: Any, resources: Resources, mark: str | None):
+        """Count the machines; no worker is started yet.
+
+        Args:
+            caller: the command, with which errors begin.
+            ray: the module, connected to a cluster.
+            resources: of each worker.
+            mark: path of the file by which a worker knows that it sees the command's cache folder.
+
+        Raises:
+            InputError: when no machine has the resources of a worker.
+        """
+        self._caller, self._ray, self._mark = caller, ray, mark
+        nodes = ray.nodes()
+        self._resources = resources.on(nodes)
+        self._counted, self._most = time.monotonic(), self._resources.workers(nodes)
+        if not self._most:
+            raise InputError(
+                f"{caller}: expected a machine with {self._resources.text} in Ray's cluster, got none; lower "
+                "cpus_per_task or gpus_per_task, or add such a machine."
+            )
+        gpus = self._resources.gpus
+        options = {"num_cpus": self._resources.cpus, "num_gpus": gpus, "max_restarts": 0}
+        self._new = lambda: ray.remote(**options)(Worker).remote(gpus)
+        self._waiting: dict[Any, Held] = {}
+        """Ray's reference to what is awaited → the worker."""
+        self._failed_starts = 0
+        self.idle: list[Held] = []
+
+    @property
+    def busy(self) -> list[Held]:
+        """The workers that compute a unit."""
+        return [worker for worker in self._waiting.values() if worker.unit is not None]
+
+    def kept_by_others(self, worker: Held) -> set[int]:
+        """The `id` of what each of the other workers keeps."""
+        others = [*self.idle, *self._waiting.values()]
+        return {each.keeps for each in others if each is not worker and each.keeps is not None}
+
+    def grow(self, units: int) -> None:
+        """Start workers for units that wait."""
+        if time.monotonic() - self._counted > LOOK_AGAIN:
+            self._counted, self._most = time.monotonic(), max(self._resources.workers(self._ray.nodes()), 1)
+        starting = len(self._waiting) - len(self.busy)
+        new = min(units - len(self.idle) - starting, self._most - len(self.idle) - len(self._waiting))
+        for _ in range(new):
+            worker = Held(self._new())
+            self._waiting[worker.actor.sees.remote(self._mark)] = worker
+
+    def start(self, worker: Held, unit: Unit, arguments: tuple[Any, ...]) -> None:
+        """Let an idle worker compute a unit."""
+        self._waiting[worker.actor.compute.remote(*arguments)] = worker
+        self.idle.remove(worker)
+        worker.unit, worker.keeps = unit, id(unit.kept)
+
+    def wait(self) -> Iterator[tuple[Unit, Any, Exception | None]]:
+        """Wait until a worker has started or a unit has ended; for a unit, yield its result or the worker's death.
+
+        Raises:
+            InputError: when workers can't start.
+        """
+        if not self._waiting:
+            return
+        (ended,), _ = self._ray.wait(list(self._waiting))
+        worker = self._waiting.pop(ended)
+        unit, worker.unit = worker.unit, None
+        result, death = None, None
+        errors = self._ray.exceptions
+        try:
+            result = self._ray.get(ended)
+        except errors.RayTaskError as error:  # arguments or results that can't be sent
+            result = error.cause, {}
+        except errors.RayError as error:
+            death = error
+        if unit is None:
+            self._has_started(worker, result, death)
+            return
+        if death is None:
+            self.idle.append(worker)
+        else:
+            self._end(worker)
+        yield unit, result, death
+
+    def end_busy(self) -> None:
+        """End the workers that compute something."""
+        for reference, worker in list(self._waiting.items()):
+            if worker.unit is not None:
+                del self._waiting[reference]
+                self._end(worker)
+
+    def close(self) -> None:
+        """End all workers."""
+        for worker in (*self.idle, *self._waiting.values()):
+            self._end(worker)
+        self.idle, self._waiting = [], {}
+
+    def _has_started(self, worker: Held, sees_cache: Any, death: Exception | None) -> None:
+        if death is None and isinstance(sees_cache, bool):
+            worker.sees_cache = sees_cache
+            self._failed_starts = 0
+            self.idle.append(worker)
+            return
+        self._end(worker)
+        self._failed_starts += 1
+        if self._failed_starts == FAILED_STARTS:
+            reason = type(death).__name__ if death else "an error"
+            raise InputError(
+                f"{self._caller}: expected Ray's workers to start, got {FAILED_STARTS} that ended at once ({reason}); "
+                "install the same leepjax on each machine, and give workers enough memory."
+            )
+
+    def _end(self, worker: Held) -> None:
+        if self._ray.is_initialized():
+            self._ray.kill(worker.actor)

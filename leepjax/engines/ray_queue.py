@@ -1,0 +1,57 @@
+"""The units that wait for a worker of Ray, in an order in which workers seldom need another source."""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from leepjax.engines.units import Unit
+
+
+class Queue:
+    """Units by what a worker keeps for them (`Unit.kept`): weights are sent to a worker, and compiled there, once.
+
+    A worker has all units of one group, then those of a group that no other has begun with, and at the end it shares
+    the largest one with others.
+    """
+
+    def __init__(self, units: Iterable[Unit]):
+        self._groups: dict[int, deque[Unit]] = {}
+        for unit in units:
+            self._groups.setdefault(id(unit.kept), deque()).append(unit)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
+
+    def take(self, keeps: int | None, others: Collection[int], in_use: Collection[Path]) -> Unit | None:
+        """The next unit for a worker; None if those that wait need files that others are making.
+
+        Args:
+            keeps: the `id` of what the worker keeps.
+            others: likewise of the other workers.
+            in_use: files of the units that run.
+        """
+        for group in self._in_order(keeps, others):
+            waiting = self._groups[group]
+            for place, unit in enumerate(waiting):
+                if in_use and not set(in_use).isdisjoint(unit.files):
+                    continue
+                del waiting[place]
+                if not waiting:
+                    del self._groups[group]
+                return unit
+        return None
+
+    def put_back(self, unit: Unit) -> None:
+        """Let a unit wait again, before those of its group."""
+        self._groups.setdefault(id(unit.kept), deque()).appendleft(unit)
+
+    def _in_order(self, keeps: int | None, others: Collection[int]) -> Iterator[int]:
+        """The groups, the one to take from first."""
+
+        def place(group: int) -> tuple[bool, int]:
+            is_begun = group in others
+            return is_begun, -len(self._groups[group]) if is_begun else 0
+
+        if keeps is not None and keeps in self._groups:
+            yield keeps
+        yield from sorted((group for group in self._groups if group != keeps), key=place)
