@@ -11,6 +11,7 @@ from flax import nnx
 from leepjax.models.layers.attention import attend
 from leepjax.models.layers.mlp import Mlp, Norm, SwiGLU, linear, norm_layer
 from leepjax.models.layers.tokens import PatchEmbed, check_size, pair, pool_tokens
+from leepjax.models.layers.windows import relative_index
 from leepjax.models.network import VisionNetwork
 
 _norm = norm_layer("layernorm")
@@ -22,11 +23,8 @@ def position_index(grid: tuple[int, int]) -> np.ndarray:
     The table has a row for each difference of two patches' positions, and three for the class token: from it to
     patches, from patches to it, and to itself.
     """
-    rows, columns = grid
-    positions = np.indices(grid).reshape(2, -1)
-    dy, dx = positions[:, :, None] - positions[:, None] + np.array([[[rows - 1]], [[columns - 1]]])
     last = table_rows(grid) - 1
-    index = np.pad(dy * (2 * columns - 1) + dx, ((1, 0), (1, 0)), constant_values=last)
+    index = np.pad(relative_index(grid), ((1, 0), (1, 0)), constant_values=last)
     index[0, 1:], index[1:, 0] = last - 2, last - 1
     return index
 

@@ -9,8 +9,7 @@ from flax import nnx
 
 from leepjax.models.families.block_strings import Block
 from leepjax.models.families.mobile_layers import ConditionalConv, Layer, MixedConv
-from leepjax.models.layers.antialiasing import downsample
-from leepjax.models.layers.convolution import conv
+from leepjax.models.layers.convolution import ANTIALIASED, conv
 from leepjax.models.layers.norm_act import NormAct
 
 
@@ -82,7 +81,7 @@ class ConvNorm(Residual):
 
     def branch(self, x: jax.Array) -> jax.Array:
         x = self.bn1(self.conv(x))
-        return downsample(x, self.aa) if self.aa else x
+        return ANTIALIASED[self.aa](x) if self.aa else x
 
 
 class Foldable(Residual):
@@ -124,7 +123,7 @@ class Separable(Foldable):
 
     def branch(self, x: jax.Array) -> jax.Array:
         x = self.bn1(self.conv_dw(self.folded(x)))
-        x = downsample(x, self.aa) if self.aa else x
+        x = ANTIALIASED[self.aa](x) if self.aa else x
         x = x if self.se is None else self.se(x)
         return self.bn2(self.conv_pw(x))
 
@@ -154,7 +153,7 @@ class Inverted(Foldable):
         routing = () if self.routing_fn is None else (nnx.sigmoid(self.routing_fn(x.mean(axis=(1, 2)))),)
         x = self.bn1(self.conv_pw(self.folded(x), *routing))
         x = self.bn2(self.conv_dw(x, *routing))
-        x = downsample(x, self.aa) if self.aa else x
+        x = ANTIALIASED[self.aa](x) if self.aa else x
         x = x if self.se is None else self.se(x)
         return self.bn3(self.conv_pwl(x, *routing))
 
@@ -186,7 +185,7 @@ class Edge(Residual):
 
     def branch(self, x: jax.Array) -> jax.Array:
         x = self.bn1(self.conv_exp(x))
-        x = downsample(x, self.aa) if self.aa else x
+        x = ANTIALIASED[self.aa](x) if self.aa else x
         x = x if self.se is None else self.se(x)
         return self.bn2(self.conv_pwl(x))
 
@@ -203,7 +202,7 @@ class StridedConv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         x = self.bn(self.conv(x))
-        return downsample(x, self.aa) if self.aa else x
+        return ANTIALIASED[self.aa](x) if self.aa else x
 
 
 class Universal(Residual):

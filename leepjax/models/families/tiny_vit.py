@@ -13,7 +13,7 @@ from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import attend
 from leepjax.models.layers.convolution import batch_norm, conv, global_pool
 from leepjax.models.layers.mlp import linear, norm_layer
-from leepjax.models.layers.windows import attend_in_windows
+from leepjax.models.layers.windows import attend_in_windows, distances
 from leepjax.models.network import VisionNetwork
 
 _norm = norm_layer("layernorm:1e-5")
@@ -63,9 +63,7 @@ class Attention(nnx.Module):
     def __call__(self, x: jax.Array, mask: np.ndarray | None) -> jax.Array:
         qkv = self.qkv(self.norm(x)).reshape(*x.shape[:3], self.heads, -1)
         q, k, v = jnp.split(qkv, 3, axis=-1)
-        places = np.indices((self.window, self.window)).reshape(2, -1)
-        down, right = np.abs(places[:, :, None] - places[:, None])
-        bias = self.attention_biases[...][:, down * self.window + right]
+        bias = self.attention_biases[...][:, distances((self.window, self.window))]
         return self.proj(attend(q, k, v, bias).reshape(x.shape))
 
 

@@ -7,7 +7,7 @@ kernels makes a ResNet-50 slower.
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -89,8 +89,8 @@ def avg_pool(x: jax.Array, *, ceil: bool = False) -> jax.Array:
     return (x[:, ::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, ::2] + x[:, 1::2, 1::2]) / 4
 
 
-def blur_pool(x: jax.Array) -> jax.Array:
-    """Blur by the binomial filter (1, 2, 1) along both axes with stride 2; the map's edges are mirrored.
+def blur_pool(x: jax.Array, edge: Literal["reflect", "constant"] = "reflect") -> jax.Array:
+    """Blur by the binomial filter (1, 2, 1) along both axes with stride 2; the map is mirrored at its edges, or zero.
 
     References:
         Zhang, *Making Convolutional Networks Shift-Invariant Again*, ICML 2019.
@@ -98,10 +98,14 @@ def blur_pool(x: jax.Array) -> jax.Array:
     for axis in (2, 1):
         padding = [(0, 0)] * 4
         padding[axis] = (1, 1)
-        padded = jnp.pad(x, padding, mode="reflect")
+        padded = jnp.pad(x, padding, mode=edge)
         first, second, third = (lax.slice_in_dim(padded, i, x.shape[axis] + i, stride=2, axis=axis) for i in range(3))
         x = (first + 2 * second + third) / 4
     return x
+
+
+ANTIALIASED = {"avg": avg_pool, "blurpc": partial(blur_pool, edge="constant")}
+"""Smoothing while a map is halved, by timm's names of ``aa_layer``."""
 
 
 def _grouped(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
