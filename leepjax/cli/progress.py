@@ -59,17 +59,18 @@ class _PlainLines:
         self._console, self._each_stage = console, each_stage
         self._stage = ""
         self._began: dict[tuple[str, int], tuple[float, int]] = {}
-        self._last = time.monotonic()
+        self._last = self._last_overall = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
         overall = what.startswith(OVERALL)
         group = what.partition(":")[0], total
-        began, first = self._began.setdefault(group, (self._last, 0) if overall else (now, done))
+        began, first = self._began.setdefault(group, (self._last_overall, 0) if overall else (now, done))
         news = overall or (self._each_stage and what != self._stage)
         if not news and now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last, self._stage = now, what
+        self._last_overall = now if overall else self._last_overall
         elapsed, newly = now - began, done - first
         left = f", about {_duration(elapsed * (total - done) / newly)} left" if newly and done < total else ""
         self._console.print(Text(f"{printable(what)} {done}/{total} ({_duration(elapsed)}{left})"), soft_wrap=True)
