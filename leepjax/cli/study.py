@@ -23,6 +23,7 @@ def study(
     tasks: int | None = None,
     trained: int | None = None,
     methods: str | None = None,
+    learners: str | None = None,
     epochs: int | None = None,
     image_size: int | None = None,
     seed: int | None = None,
@@ -56,7 +57,9 @@ def study(
     trained
         Number of tasks (the first ones) that are also fine-tuned or learned from scratch.
     methods
-        head, finetune, scratch, separated by commas.
+        head, finetune, meta, scratch, separated by commas.
+    learners
+        Meta-learners for the method meta, one per source, separated by commas: .safetensors of leepjax metatrain.
     epochs
         Epochs of fine-tuning and training from scratch.
     image_size
@@ -89,6 +92,7 @@ def study(
         "num_tasks": tasks,
         "num_trained": trained,
         "methods": names_of(methods),
+        "learners": names_of(learners),
         "recipe": None if epochs is None else replace(config.recipe, epochs=epochs),
         "image_size": image_size,
         "seed": seed,

@@ -14,7 +14,7 @@ from leepjax.models.network import VisionNetwork
 from leepjax.models.taps import blocks_of
 from leepjax.types import InputError
 
-Path = tuple[str | int, ...]
+Path = tuple[Any, ...]
 
 
 class Film(NamedTuple):

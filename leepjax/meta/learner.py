@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from leepjax.meta.film import film_layers
 from leepjax.meta.gaussians import RIDGE
 from leepjax.meta.program import Adapted, Program, adapt, classify, classify_features, own_features, padded
 from leepjax.models.source import Source
+from leepjax.storage.files import digest
 from leepjax.types import InputError
 
 BATCH = 256
@@ -36,6 +38,12 @@ class MetaLearner:
     """Weights of the source."""
     params: Any
     """Weights of the adaptation network."""
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of everything that its answers depend on besides the source."""
+        arrays = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(self.params)]
+        return digest(repr((self.program.preprocessing, self.program.ridge)).encode(), *arrays)
 
     def adapt(self, images: np.ndarray, labels: np.ndarray) -> "AdaptedLearner":
         """Adapt to a task: uint8 images [n s s 3] in the size of the source's input, and labels [n] in [0, c).

@@ -1,6 +1,7 @@
 """Meta-learners in files: weights of the adaptation network, and a card that names the source."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,21 @@ def load_learner(path: str | os.PathLike, source: Source | None = None) -> tuple
     network = learner.network()
     weights.load(network, path)
     return learner.with_network(network), card
+
+
+def learner_for(source: Source, paths: Sequence[str]) -> MetaLearner:
+    """The first meta-learner in the files that was trained for a source.
+
+    Raises:
+        InputError: when none was, or a file isn't a meta-learner.
+    """
+    for path in paths:
+        if read_learner_card(Path(path)).source_hash == source.card.weights_hash:
+            return load_learner(path, source)[0]
+    raise InputError(
+        f"study: expected a meta-learner of {source.name}, got those of others; run leepjax metatrain "
+        f"{source.name}, or leave the source out."
+    )
 
 
 def read_learner_card(path: Path) -> LearnerCard:

@@ -70,16 +70,16 @@ def split_classes(
             "from one of them."
         )
     named = {*(train or ()), *(validation or ())}
-    free = [classes[place] for place in np.random.default_rng(seed).permutation(len(classes))]
-    free = [name for name in free if name not in named]
+    order = [classes[place] for place in np.random.default_rng(seed).permutation(len(classes))]
+    free = [name for name in order if name not in named]
+    validating, learned = set(validation or ()), set(train or ())
     if validation is None:
         count = round(VALIDATION_SHARE * len(classes))
-        validation, free = free[:count], free[count:]
+        validating, free = set(free[:count]), free[count:]
     if train is None:
         count = round(TEST_SHARE * len(classes))
-        train, free = free[count:], free[:count]
-    place = {name: number for number, name in enumerate(classes)}
-    return ClassSplit(*(tuple(sorted(part, key=place.__getitem__)) for part in (train, validation, free)))
+        learned, free = set(free[count:]), free[:count]
+    return ClassSplit(*(tuple(name for name in classes if name in part) for part in (learned, validating, set(free))))
 
 
 def metatrain(
@@ -138,7 +138,8 @@ def metatrain(
             return found
         learner, curve = meta_train(
             start,
-            *(in_memory(part, opened.card.pixels) for part in parts),
+            in_memory(parts[0], opened.card.pixels),
+            in_memory(parts[1], opened.card.pixels),
             recipe,
             checkpoints=path.with_suffix(".checkpoints"),
             identity=identity,

@@ -21,11 +21,11 @@ FEWEST_ROWS = 32
 class Examples(NamedTuple):
     """Labelled images, padded: weight 1 for an image, 0 for padding."""
 
-    images: jax.Array | np.ndarray
+    images: Any
     """uint8 [n h w 3]"""
-    labels: jax.Array | np.ndarray
+    labels: Any
     """int32 [n] within the task"""
-    weights: jax.Array | np.ndarray
+    weights: Any
     """float32 [n]"""
 
 

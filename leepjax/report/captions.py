@@ -104,6 +104,19 @@ def words_of_levels(means: Sequence[LevelMeans]) -> Words:
     return Words("levels", caption, alt)
 
 
+def words_of_methods(panels: Sequence[Sequence[LevelMeans]]) -> Words:
+    """The text of `method_bars`."""
+    setting, kind = panels[0][0].setting, panels[0][0].kind
+    rising = [f"{each.setting.pairing}, {each.setting.how}" for panel in panels for each in panel if each.rising]
+    caption = (
+        f"{setting.kind_of_task}. Mean {metric_name(setting)} by {kind} level of {measure_name(panels[0][0].measure)} "
+        f"for each method, with 95 % t intervals; n counts a method's tasks, in the methods' order. A method's levels "
+        f"divide the scores of its own tasks. Means rise from each level to the next in {len(rising)} of "
+        f"{sum(map(len, panels))}{': ' if rising else ''}{'; '.join(rising)}."
+    )
+    return Words("levels", caption, f"Bar charts of mean {metric_name(setting)} by level for each method.")
+
+
 def words_of_convergence(found: Sequence[Convergence]) -> Words:
     """The text of `convergence_curves`."""
     same = found[0].against == "same-epoch"

@@ -5,10 +5,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from leepjax.report.captions import Words, words_of_convergence, words_of_levels, words_of_scatter, words_of_selection
+from leepjax.report.captions import (
+    Words,
+    words_of_convergence,
+    words_of_levels,
+    words_of_methods,
+    words_of_scatter,
+    words_of_selection,
+)
 from leepjax.report.convergence_curves import convergence_curves
 from leepjax.report.drawing import FORMATS, Figure, encode, inline_svg, save
-from leepjax.report.level_bars import level_bars
+from leepjax.report.level_bars import level_bars, method_bars
 from leepjax.report.scatter import scatter, selection
 from leepjax.studies.analysis.analyse import Analysis, SettingAnalysis
 from leepjax.studies.analysis.by_level import LevelMeans
@@ -71,6 +78,10 @@ def _figures(analysis: Analysis) -> Iterator[tuple[str, str, Words, Figure]]:
         first = means[0].setting
         name = slug(first.study, first.profile, first.method, "levels")
         yield name, first.study, words_of_levels(means), level_bars(means)
+    for by_pairing in _methods_of_figures(analysis.settings):
+        first = by_pairing[0][0].setting
+        name = slug(first.study, first.profile, "methods", "levels")
+        yield name, first.study, words_of_methods(by_pairing), method_bars(by_pairing)
     for against, found in analysis.convergence.items():
         if found:
             name = slug(CONVERGENCE, against)
@@ -85,3 +96,17 @@ def _levels_of_figures(found: Sequence[SettingAnalysis]) -> list[list[LevelMeans
             key = each.setting.study, each.setting.profile, each.setting.method
             groups.setdefault(key, []).append(each.levels)
     return list(groups.values())
+
+
+def _methods_of_figures(found: Sequence[SettingAnalysis]) -> list[list[list[LevelMeans]]]:
+    """Level means of the methods of each source and target, by figure, where one of the methods is meta-transfer."""
+    figures: dict[tuple[str, str], dict[str, list[LevelMeans]]] = {}
+    for each in found:
+        if each.levels:
+            setting = each.setting
+            figures.setdefault((setting.study, setting.profile), {}).setdefault(setting.pairing, []).append(each.levels)
+    compared = [
+        [panel for panel in panels.values() if any(each.setting.method == "meta" for each in panel) and len(panel) > 1]
+        for panels in figures.values()
+    ]
+    return [panels for panels in compared if panels]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from leepjax.report.captions import measure_name, metric_name, number_text
-from leepjax.report.drawing import BLUE, INK, SKY, Axes, Figure, panels, short, style
+from leepjax.report.drawing import BLUE, GREEN, INK, ORANGE, SKY, Axes, Figure, panels, short, style
 from leepjax.studies.analysis.by_level import LevelMeans
 
 
@@ -27,6 +27,39 @@ def level_bars(means: Sequence[LevelMeans]) -> Figure:
             axes.grid(visible=False, axis="x")
         first = means[0].setting
         figure.suptitle(f"{short(first.kind_of_task)}, {first.how}", x=0.01, ha="left")
+    return figure
+
+
+def method_bars(panels_of: Sequence[Sequence[LevelMeans]]) -> Figure:
+    """Mean accuracy, or macro F1, of each level by several methods side by side, one panel per source and target.
+
+    Args:
+        panels_of: for each panel, the level means of each method; the methods' tasks may differ.
+    """
+    methods = list(dict.fromkeys(each.setting.how for panel in panels_of for each in panel))
+    width = 0.8 / len(methods)
+    with style():
+        figure, all_axes = panels(len(panels_of), 4.6, 3.6)
+        for letter, axes, panel in zip("abcdefghijklmnopqrstuvwxyz", all_axes, panels_of, strict=False):
+            for each in panel:
+                number = methods.index(each.setting.how)
+                places = np.arange(1, len(each.levels) + 1) + (number - (len(methods) - 1) / 2) * width
+                heights = [level.accuracy.value for level in each.levels]
+                halves = [level.accuracy.high - level.accuracy.value for level in each.levels]
+                colour = (SKY, BLUE, ORANGE, GREEN)[number % 4]
+                axes.bar(places, heights, color=colour, width=0.9 * width, label=each.setting.how, zorder=1)
+                axes.errorbar(places, heights, yerr=halves, fmt="none", ecolor=INK, capsize=2, linewidth=1, zorder=3)
+            first = panel[0]
+            sizes = [" · ".join(str(each.levels[at].n) for each in panel) for at in range(len(first.levels))]
+            axes.set_xticks(range(1, len(sizes) + 1), [f"{at}\nn = {n}" for at, n in enumerate(sizes, start=1)])
+            axes.set_title(f"({letter}) {short(first.setting.pairing)}")
+            axes.set_ylim(0, 1.2)
+            axes.set_yticks(np.linspace(0, 1, 6))
+            axes.set_ylabel(f"mean {metric_name(first.setting)}")
+            axes.set_xlabel(f"level of {measure_name(first.measure)}, the lowest first")
+            axes.grid(visible=False, axis="x")
+            axes.legend(loc="upper left", ncols=len(methods))
+        figure.suptitle(short(panels_of[0][0].setting.kind_of_task), x=0.01, ha="left")
     return figure
 
 

@@ -28,7 +28,8 @@ def published_facts(analysis: Analysis) -> list[Verdict]:
     return [
         large_targets([each for each in analysed if (each.setting.study, each.setting.profile) == ("large", "")]),
         best_of_three([each for each in analysed if each.counts]),
-        rising_levels([each.levels for each in analysed if each.levels]),
+        rising_levels([each.levels for each in analysed if each.levels and each.setting.method != "meta"]),
+        rising_levels([each.levels for each in analysed if each.levels and each.setting.method == "meta"], META),
         earlier_levels(analysis.convergence["final"], analysis.convergence["same-epoch"]),
         Verdict(
             f"The candidates' ImageNet top-1 accuracies are {TOP_1}.",
@@ -99,9 +100,12 @@ def best_of_three(analysed: Sequence[SettingAnalysis]) -> Verdict:
     return _agrees(statement, f"{why} The interval contains the paper's share.")
 
 
-def rising_levels(means: Sequence[LevelMeans]) -> Verdict:
+RISING = "The mean accuracies of the five transferability levels rise from each level to the next."
+META = "Meta-transfer's mean accuracies rise with the level of LEEP, too."
+
+
+def rising_levels(means: Sequence[LevelMeans], statement: str = RISING) -> Verdict:
     """The verdict on mean accuracies by level."""
-    statement = "The mean accuracies of the five transferability levels rise from each level to the next."
     means = [each for each in means if sum(level.n > 0 for level in each.levels) > 1]
     if not means:
         return _inconclusive(statement, "No small targets of two levels or more were recorded.")

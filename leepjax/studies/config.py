@@ -38,6 +38,8 @@ class Config:
     num_trained: int = 200
     """How many tasks are also fine-tuned: the first ones."""
     methods: tuple[Method, ...] = ("head", "finetune")
+    learners: tuple[str, ...] = ()
+    """Meta-learners for the method ``meta``, one per source: the ``.safetensors`` that ``leepjax metatrain`` wrote."""
     tests_per_class: int | None = None
     """Test images of each class; all by default."""
     l2: float | None = None
@@ -55,6 +57,11 @@ class Config:
         for method in self.methods:
             if method not in get_args(Method):
                 raise unknown_name("study: methods", method, get_args(Method))
+        if ("meta" in self.methods) != bool(self.learners):
+            raise InputError(
+                f"study: expected meta-learners exactly for the method meta, got methods {', '.join(self.methods)} and "
+                f"{len(self.learners)} learners; pass both or neither."
+            )
         for name, least in (
             ("num_tasks", 1),
             ("num_trained", 0),

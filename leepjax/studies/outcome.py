@@ -10,8 +10,9 @@ from msgspec import Meta
 from leepjax.storage.records import read_lines, write_lines
 from leepjax.types import InputError
 
-Method = Literal["head", "finetune", "scratch"]
-"""How the source was transferred: its head re-trained, everything fine-tuned, or, as the reference, not at all."""
+Method = Literal["head", "finetune", "meta", "scratch"]
+"""How the source was transferred: its head re-trained, everything fine-tuned, adapted by a meta-learner, or, as the
+reference, not at all."""
 
 BASELINES = ("neg_log_classes", "neg_entropy", "source_accuracy", "neg_num_parameters", "knn")
 """Scores that are no measures: known without a source or without the target, or by looking at neighbours."""

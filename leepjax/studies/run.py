@@ -11,6 +11,8 @@ from pathlib import Path
 from leepjax.callbacks import OnProgress
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.engines.units import Engine, no_progress
+from leepjax.meta.learner import MetaLearner
+from leepjax.meta.learner_files import learner_for
 from leepjax.models.source import Source
 from leepjax.opening.sources import open_sources, twice
 from leepjax.storage.files import check_writable
@@ -21,7 +23,7 @@ from leepjax.studies.outcome import TASKS, Method, Outcome
 from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
 from leepjax.studies.tasks import Profile, Task, keep_tasks, sample
-from leepjax.studies.transfers import Transfer, train, transfer_heads
+from leepjax.studies.transfers import Transfer, train, transfer_heads, transfer_meta
 from leepjax.transfer.recipe import Recipe
 from leepjax.types import EngineName, InputError
 
@@ -72,19 +74,20 @@ def run_study(
     started = time.monotonic()
     keep_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
     # One object for all trainings of a source: an engine sends each object once.
-    sizes = [(source, at_size(source, config.image_size)) for source in sources]
+    by_method = [_by_method(config, source) for source in sources]
     groups = [
-        _group(config, profile, source if method == "head" else resized, pair, sampled[pair.name, profile], method)
+        _group(config, profile, each, pair, sampled[pair.name, profile], method)
         for pair in pairs
         for profile in config.profiles
-        for source, resized in sizes
-        for method in config.methods
+        for methods in by_method
+        for method, each in methods.items()
     ]
     # A report may be drawn before all is done.
     write_provenance(folder, config, scale, command, 0)
     ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
     try:
         scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
+        _meta_transfer(ledger, scored)
         _train(ledger, scored, config.recipe, run_units)
     finally:
         close_engine(run_units)
@@ -103,13 +106,22 @@ def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
     return sample(profile, pair.train, pair.test, **draw)
 
 
+def _by_method(config: Config, source: Source) -> dict[Method, Source | MetaLearner]:
+    """What each method transfers: the source, with smaller images, or a meta-learner of it."""
+    smaller = at_size(source, config.image_size)
+    learner = learner_for(source, config.learners) if "meta" in config.methods else source
+    of: dict[Method, Source | MetaLearner] = {"head": source, "meta": learner}
+    return {method: of.get(method, smaller) for method in config.methods}
+
+
 def _group(
-    config: Config, profile: Profile, source: Source, pair: Pair, tasks: Sequence[Task], method: Method
+    config: Config, profile: Profile, each: Source | MetaLearner, pair: Pair, tasks: Sequence[Task], method: Method
 ) -> list[Transfer]:
     """A source's transfers to a profile's tasks by one method."""
-    if method != "head":
+    if method not in ("head", "meta"):
         tasks = tasks[: config.num_trained * profile.trained]
-    return [Transfer(source, pair, task, method) for task in tasks]
+    source, learner = (each.source, each) if isinstance(each, MetaLearner) else (each, None)
+    return [Transfer(source, pair, task, method, learner) for task in tasks]
 
 
 def _score_key(transfer: Transfer) -> tuple[str, Task]:
@@ -153,6 +165,16 @@ def _retrain(
         results = transfer_heads(train_outputs, test_outputs, [each.task for each in together], l2)
         for each, transferred in zip(together, results, strict=True):
             ledger.add(each, transferred, scored[_score_key(each)])
+        ledger.write()
+
+
+def _meta_transfer(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores]) -> None:
+    """Make all meta-transfers that are missing; each is two passes of a task's images through the source."""
+    missing = ledger.missing("meta")
+    ledger.expect(len(missing))
+    for each in missing:
+        assert each.learner is not None
+        ledger.add(each, transfer_meta(each.learner, each.pair, each.task), scored[_score_key(each)])
         ledger.write()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from leepjax.callbacks import OnProgress
 from leepjax.engines.units import Unit
+from leepjax.meta.learner import MetaLearner
 from leepjax.models.source import Source
 from leepjax.storage.files import digest
 from leepjax.studies.config import Config
@@ -16,6 +17,7 @@ from leepjax.studies.outcome import Method
 from leepjax.studies.tasks import Task
 from leepjax.transfer.finetune import fine_tune, from_scratch
 from leepjax.transfer.head_tasks import retrain_heads
+from leepjax.transfer.loop import in_memory
 from leepjax.transfer.metrics import Metrics, metrics
 from leepjax.transfer.recipe import Recipe
 
@@ -31,10 +33,13 @@ class Transfer(Unit):
     pair: Pair
     task: Task
     method: Method
+    learner: MetaLearner | None = None
+    """What adapts the source by the method ``meta``."""
 
     def key(self, config: Config) -> str:
         """The content key of its outcome."""
-        task, how = self.task, config.l2 if self.method == "head" else config.recipe
+        task = self.task
+        how = {"head": config.l2, "meta": self.learner and self.learner.identity}.get(self.method, config.recipe)
         parts = (
             REVISION,
             self.method,
@@ -105,6 +110,18 @@ def transfer_heads(
         measured.append(metrics(logits, np.searchsorted(task.classes, test_outputs.labels[rows])))
     seconds = (time.monotonic() - started) / len(tasks)
     return [Transferred(values, (), seconds) for values in measured]
+
+
+def transfer_meta(learner: MetaLearner, pair: Pair, task: Task) -> Transferred:
+    """Adapt a meta-learner to a task by its training examples, and measure it on the test examples."""
+    started = time.monotonic()
+    train_set, test_set = (
+        in_memory(part.subset(rows), learner.program.preprocessing)
+        for part, rows in ((pair.train, task.train_rows), (pair.test, task.test_rows))
+    )
+    labels, expected = (np.searchsorted(task.classes, part.labels) for part in (train_set, test_set))
+    logits = learner.adapt(train_set.images, labels).logits(test_set.images)
+    return Transferred(metrics(logits, expected), (), time.monotonic() - started)
 
 
 def train(

@@ -20,7 +20,7 @@ SMALL = ("small-balanced", "small-imbalanced")
 """The studies of small targets, in which levels are compared."""
 
 _BY_F1 = {"small-imbalanced"}
-_METHODS = {"head": "re-trained head", "finetune": "fine-tuned", "scratch": "from scratch"}
+_METHODS = {"head": "re-trained head", "finetune": "fine-tuned", "meta": "meta-transferred", "scratch": "from scratch"}
 
 _Place = tuple[str, str, str, str, str, Method]
 """Study, profile, source, target, task, method."""
