@@ -75,5 +75,15 @@ def difference(metric: str, gap: float) -> str:
     return f"{_plain(metric, gap)} nats" if metric == "log_loss" else _plain(metric, gap)
 
 
+def heading(metric: str) -> str:
+    """A metric's name at the beginning of a sentence.
+
+    >>> heading("macro_f1"), heading("map"), heading("mae")
+    ('Macro F1', 'mAP', 'MAE')
+    """
+    name = METRICS[metric]
+    return name[0].upper() + name[1:] if name[:2].islower() else name
+
+
 def _plain(metric: str, value: float) -> str:
     return f"{value:.3g}" if metric == "mae" else f"{value:.3f}"

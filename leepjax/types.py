@@ -86,11 +86,19 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class TaskReading(Reading):
+    """How to read a target whose labels may be of any task."""
+
+    task: Task | None = None
+    """What labels are: classes, regression (numbers) or multilabel; by default guessed, and said if not classes."""
+
+
+@dataclass(frozen=True)
 class JudgingSettings:
     """How sources are judged on held-out images; `rank` and `choose` describe each field."""
 
-    metric: Metric = "accuracy"
-    """What to measure on test images; of log_loss, lower is better."""
+    metric: Metric | None = None
+    """What to measure on test images (lower log_loss and mae are better); default accuracy, r2 of numbers, or map."""
     test: Any = None
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     test_fraction: float = 0.2
@@ -123,7 +131,7 @@ class RankingKeywords(TypedDict, total=False):
     """The fields of `RankingSettings` and `Reading` as keyword arguments."""
 
     verify: Verify
-    metric: Metric
+    metric: Metric | None
     test: Any
     test_fraction: float
     groups: str | None
@@ -139,6 +147,7 @@ class RankingKeywords(TypedDict, total=False):
     label_column: str | None
     text_column: str | None
     text_pair_column: str | None
+    task: Task | None
 
 
 class InputError(ValueError):

@@ -164,6 +164,7 @@ def card(
         name=name,
         model=source.card.model,
         num_classes=len(target.train.classes),
+        task=target.train.task,
         reads=source.card.reads,
         preprocessing=source.card.preprocessing,
         num_parameters=0,

@@ -14,7 +14,7 @@ from leepjax.choosing.words import sentences
 from leepjax.ranking.draws import fewest
 from leepjax.storage.records import Failure
 from leepjax.tables import Format, Row, render
-from leepjax.types import LOWER_IS_BETTER, Metric
+from leepjax.types import LOWER_IS_BETTER, Metric, Task
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,11 @@ class Choice:
     num_examples: int
     """Of the race and of training; those of the test set aren't among them."""
     num_classes: int
+    """Of the classes; for other tasks the number of numbers, or of labels, of an example."""
     metric: Metric
     confidence: float
     race: Answer
+    task: Task = "classes"
     num_test: int = 0
     """Examples of the test set; 0 where training examples are held out in turn."""
     judged: tuple[Judged, ...] = ()

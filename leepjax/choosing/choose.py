@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from leepjax.choosing.budget import read_budget
 from leepjax.choosing.choice import Choice
 from leepjax.choosing.judge import folds_for
 from leepjax.choosing.looks import Look
-from leepjax.choosing.passes import Passes, identity_of
+from leepjax.choosing.passes import Passes, identity_of, num_groups
 from leepjax.choosing.rules import Rules
 from leepjax.choosing.stages import Stages
 from leepjax.choosing.steps import STEPS, Begun, Steps
@@ -24,7 +25,18 @@ from leepjax.models.tapped import read_layers
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget
-from leepjax.types import DType, EngineName, InputError, JudgingSettings, Metric, Pooling, Reading, SplitChoice
+from leepjax.tasks import WORDS, metric_for
+from leepjax.types import (
+    DType,
+    EngineName,
+    InputError,
+    JudgingSettings,
+    Metric,
+    Pooling,
+    SplitChoice,
+    Task,
+    TaskReading,
+)
 
 
 class ChoiceInterrupt(KeyboardInterrupt):
@@ -47,7 +59,7 @@ def choose(
     pooling: Pooling | Sequence[Pooling] | None = None,
     budget: float | str | None = None,
     finetune: int = 0,
-    metric: Metric = "accuracy",
+    metric: Metric | None = None,
     test: AnyTarget | None = None,
     test_fraction: float = 0.2,
     groups: str | None = None,
@@ -62,6 +74,7 @@ def choose(
     label_column: str | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
+    task: Task | None = None,
     engine: EngineName = "serial",
     workers: int | None = None,
     cpus_per_task: int | None = None,
@@ -88,8 +101,9 @@ def choose(
         budget: seconds of work, or ``30s``, ``10m``, ``2h``: they pay for passes, compilation, probes, heads and
             fine-tuning; with several workers the time that passes is shorter. Or ``25%`` of the cost of passing all
             images through all sources, which pays for passes alone. By default as much as it takes.
-        finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none.
-        metric: what is compared: ``accuracy``, ``balanced_accuracy``, ``macro_f1``, ``log_loss`` or ``auroc``.
+        finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none. Only for classes.
+        metric: what is compared, as in `leepjax.rank`: for classes ``accuracy``, ``balanced_accuracy``, ``macro_f1``,
+            ``log_loss`` or ``auroc``, by default the first one.
         test: a second target with the same classes, on which heads and fine-tuned networks are measured; by default the
             target's own test split. Only the sources that are left see its images.
         test_fraction: without a test set, the share of the images that is held out at a time, in (0, 0.5].
@@ -106,6 +120,7 @@ def choose(
         label_column: as in `leepjax.rank`.
         text_column: as in `leepjax.rank`.
         text_pair_column: as in `leepjax.rank`.
+        task: as in `leepjax.rank`.
         engine: where the images pass through the sources: ``serial``, ``processes`` or ``ray``.
         workers: of ``processes``.
         cpus_per_task: as in `leepjax.sweep`.
@@ -145,10 +160,25 @@ def choose(
     layers = read_layers("choose", features, pooling)
     run_units = open_engine("choose", engine, workers, cpus_per_task=cpus_per_task, gpus_per_task=gpus_per_task)
     path = check_out(Path(out)) if out is not None else None
-    reading = Reading(
-        strict, split, image_column, label_column, text_column=text_column, text_pair_column=text_pair_column
+    reading = TaskReading(
+        strict,
+        split,
+        image_column,
+        label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        task=task,
     )
+    if task is not None:
+        metric_for("choose", task, metric)  # refused before the target is read
     opened_target = open_with_test("choose", target, settings, reading)
+    settings = replace(settings, metric=metric_for("choose", opened_target.task, metric))
+    metric = settings.metric
+    if finetune and opened_target.task != "classes":
+        raise InputError(
+            f"choose: expected classes to fine-tune for, got {WORDS[opened_target.task]} in {opened_target.name}; "
+            "leave fine-tuning out: heads are trained for them."
+        )
     held, train = opened_target.test, opened_target.with_test(None)
     if held is None:
         folds_for(train, settings)  # wrong settings are refused before the race
@@ -167,6 +197,7 @@ def choose(
             num_examples=len(ordered),
             num_test=0 if held is None else len(held),
             num_classes=len(ordered.classes),
+            task=ordered.task,
             metric=metric,
             confidence=rules.confidence,
         )
@@ -178,7 +209,7 @@ def choose(
         engine=run_units,
         cache=cache,
         # Two batches in the first look: the second one is timed without compilation.
-        batch_size=min(batch_size, -(-rules.sizes(len(ordered), len(ordered.classes))[0] // 2)),
+        batch_size=min(batch_size, -(-rules.sizes(len(ordered), num_groups(ordered))[0] // 2)),
         known=steps.passed,
         on_passed=steps.add,
         overheads=allowed.fraction is None,

@@ -10,12 +10,14 @@ from leepjax.choosing.steps import Judged
 from leepjax.data.split import folds_of
 from leepjax.data.target import Target
 from leepjax.ranking.bootstrap import bootstrap_weights
-from leepjax.ranking.examples import bits_of, mostly_right
+from leepjax.ranking.examples import right_bits
 from leepjax.ranking.verify_source import metric_interval
+from leepjax.tasks import metric_for
 from leepjax.transfer.cross_fitting import cross_fit
-from leepjax.transfer.head import Head, retrain_head
+from leepjax.transfer.fit_by_task import Fit, fit_of
+from leepjax.transfer.head import Head
 from leepjax.transfer.metric_draws import metric_draws, metric_value
-from leepjax.types import InputError, JudgingSettings
+from leepjax.types import InputError, JudgingSettings, Metric
 
 RESAMPLES = 400
 _FEW = 1000
@@ -48,6 +50,7 @@ class Judge:
         self._train, self._settings = train, settings
         self.judged = train if test is None else test
         self.folds = folds_for(train, settings) if test is None else None
+        self.metric: Metric = metric_for("choose", train.task, settings.metric)
         self._weights = bootstrap_weights(len(self.judged), RESAMPLES, settings.seed, self.judged.groups)
 
     def judge(self, source: str, features: np.ndarray, test_features: np.ndarray | None = None) -> JudgedHeads:
@@ -64,19 +67,22 @@ class Judge:
         started = time.perf_counter()
         labels, settings = self._train.labels, self._settings
         num_classes = len(self._train.classes)
-        fitted = retrain_head(features, labels, num_classes, seed=settings.seed)
+        train = fit_of(self._train.task, "head")
+        fitted = train(features, labels, num_classes, settings.seed, None)
         if self.folds is not None:
-            fit = partial(_fit, fitted.l2, settings.seed)
+            fit = partial(_fit, train, fitted.l2, settings.seed)
             logits = cross_fit(features, labels, num_classes, self.folds, fit)
         else:
             assert test_features is not None
             logits = np.asarray(fitted.head.logits(test_features))[None]
-        value = metric_value(settings.metric, logits, self.judged.labels)
-        draws = metric_draws(settings.metric, logits, self.judged.labels, self._weights)
-        low, high = metric_interval(settings, value, draws, len(self.judged), self.judged.groups)
+        value = metric_value(self.metric, logits, self.judged.labels)
+        draws = metric_draws(self.metric, logits, self.judged.labels, self._weights)
+        low, high = metric_interval(
+            self.metric, settings.confidence, value, draws, len(self.judged), self.judged.groups
+        )
         judged = Judged(
             source=source,
-            metric=settings.metric,
+            metric=self.metric,
             value=value,
             low=low,
             high=high,
@@ -84,7 +90,7 @@ class Judge:
             l2=fitted.l2,
             seconds=round(time.perf_counter() - started, 6),
             draws=tuple(np.round(draws, 9).tolist()),
-            right=bits_of(mostly_right(logits, self.judged.labels)),
+            right=right_bits(logits, self.judged.labels),
         )
         return JudgedHeads(judged, fitted.head, logits)
 
@@ -108,5 +114,5 @@ def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
     return folds_of(target.strata, min(num_folds, members), repeats, settings.seed, target.groups)
 
 
-def _fit(l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
-    return retrain_head(features, labels, num_classes, seed=seed, l2=l2).head
+def _fit(train: Fit, l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
+    return train(features, labels, num_classes, seed, l2).head

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from leepjax.choosing.probe import probe_outcomes
+from leepjax.choosing.probe import column_outcomes, probe_outcomes
+from leepjax.transfer.metric_draws import metric_value
 from leepjax.types import Metric
 
 
@@ -11,6 +12,9 @@ def outcomes_of(
 ) -> tuple[float, np.ndarray]:
     """The probe's accuracy, and losses [m], lower is better: its squared errors.
 
+    Of numbers or several labels [m k] it is the metric of the predictions, and squared errors are in units of the
+    variance of each column, since the metrics are means over the columns.
+
     A squared error also says by how much an example is right or wrong. On few examples the sources' mean squared errors
     therefore order them better than their accuracies do (`benchmarks/decisions`). Where a metric counts all classes
     alike, examples are weighted so that both do as well.
@@ -18,6 +22,10 @@ def outcomes_of(
     With groups [n], an example is predicted by the fit to the other groups, and there is one loss per group: a paired
     test counts examples that depend on each other once. The mean remains that over the examples.
     """
+    if labels.ndim == 2:
+        predicted, losses = column_outcomes(features, labels, groups)
+        value = metric_value(metric, predicted - (0.5 if labels.dtype.kind == "u" else 0), labels)
+        return value, losses if groups is None else by_group(losses, groups)
     correct, losses = probe_outcomes(features, labels, num_classes, groups)
     # One example that is far off, as where features aren't finite, isn't worth more than all others.
     losses = np.minimum(losses, num_classes + 1)

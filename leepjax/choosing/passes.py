@@ -140,7 +140,7 @@ class Passes:
         self.target, self.sources = target, sources
         self.metric: Metric = metric
         self.names = [source.name for source in sources]
-        self.num_examples, self.num_classes = len(target), len(target.classes)
+        self.num_examples, self.num_classes = len(target), num_groups(target)
         self.failures: dict[int, str] = {}
         self.passed = 0.0
         """Seconds of all passes so far, without compilation."""
@@ -177,7 +177,7 @@ class Passes:
             labels = self.target.labels[:num_examples]
             groups = None if self.target.groups is None else self.target.groups[:num_examples]
             with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads
-                outcomes = outcomes_of(self.metric, self.features(source), labels, self.num_classes, groups)
+                outcomes = outcomes_of(self.metric, self.features(source), labels, len(self.target.classes), groups)
             total = seconds + time.perf_counter() - started
             known = self._known_looks.get((self.names[source], num_examples))
             if self._overheads and known is not None:
@@ -274,6 +274,11 @@ class Passes:
         """How large it is: parameters times the numbers of an example's input."""
         each = self.sources[source]
         return each.card.num_parameters * each.preparation.blank(1).size, each.name
+
+
+def num_groups(target: Target) -> int:
+    """Of how many groups a first look needs examples: the classes or labels, or tenths of numbers."""
+    return max(len(target.classes), 10 if target.task == "regression" else 1)
 
 
 def identity_of(train: Target, test: Target | None, sources: Sequence[Source], *settings: object) -> str:

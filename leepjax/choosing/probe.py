@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from leepjax.solvers.grouped_ridge import leave_groups_out
-from leepjax.solvers.ridge import ridge
+from leepjax.solvers.ridge import ridge, ridge_of_columns
 
 
 class ProbeOutcomes(NamedTuple):
@@ -34,6 +34,40 @@ def probe_outcomes(
     # Features that aren't finite predict nothing: such a source is never ahead.
     losses = np.nan_to_num(np.asarray(losses, float), nan=np.inf)
     return ProbeOutcomes(np.where(np.isfinite(losses), correct, 0.0).astype(float), losses)
+
+
+class ColumnOutcomes(NamedTuple):
+    """Predictions of numbers or several labels by fits without the example, or without its group."""
+
+    predicted: np.ndarray
+    """[n k] in the unit of the columns"""
+    losses: np.ndarray
+    """[n] squared error in units of the columns' variances, summed over the columns"""
+
+
+def column_outcomes(features: np.ndarray, columns: np.ndarray, groups: np.ndarray | None = None) -> ColumnOutcomes:
+    """As `probe_outcomes`, for columns [n k] in place of one-hot labels."""
+    values = columns.astype(np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    std = np.where(std > 0, std, 1)
+    targets = (values - mean) / std
+    if groups is None:
+        errors = np.asarray(_column_errors(jnp.asarray(features, jnp.float32), jnp.asarray(targets, jnp.float32)))
+    elif np.isfinite(features).all():
+        errors = leave_groups_out(features, targets, groups)
+    else:
+        errors = np.full(targets.shape, np.nan)
+    errors = np.where(np.isfinite(errors), errors.astype(np.float64), np.inf)
+    # One example that is far off, as where features aren't finite, isn't worth more than all others.
+    losses = np.minimum((errors**2).sum(axis=1), 4 * max((targets**2).sum(axis=1).max(), targets.shape[1]))
+    return ColumnOutcomes(
+        np.where(np.isfinite(errors), targets - np.where(np.isfinite(errors), errors, 0), 0) * std + mean, losses
+    )
+
+
+@jax.jit
+def _column_errors(features, targets):
+    return ridge_of_columns(features, targets).errors
 
 
 @partial(jax.jit, static_argnums=2)

@@ -33,6 +33,7 @@ def read_choice(path: Path) -> Choice | None:
         num_examples=begun.step.num_examples,
         num_test=begun.step.num_test,
         num_classes=begun.step.num_classes,
+        task=begun.step.task,
         metric=begun.step.metric,
         confidence=begun.step.confidence,
         race=_race(looks, chosen, passes, begun.step.num_examples),

@@ -84,6 +84,7 @@ class Stages:
             num_examples=len(target),
             num_test=0 if self.tests is None else len(self.tests.target),
             num_classes=len(target.classes),
+            task=target.task,
             metric=self.passes.metric,
             confidence=self.rules.confidence,
             race=self.race.answer(),
@@ -112,7 +113,9 @@ class Stages:
             else:
                 heads, judge = self.heads[choice.source], self.judge
                 assert judge is not None
-                accuracy = float((heads.logits.argmax(axis=2) == judge.judged.labels).mean())
+                accuracy = None
+                if self.passes.target.task == "classes":
+                    accuracy = float((heads.logits.argmax(axis=2) == judge.judged.labels).mean())
                 parts = Parts(self._seen(), judge.judged)
                 write_head(path, source, heads.head, parts, accuracy, self.settings.seed, command)
         except InputError as error:  # a user's function, whose weights can't be written
@@ -128,7 +131,9 @@ class Stages:
         if self.judge is None:
             return
         judged = self.judge.judged
-        right = {each.source: mostly_right(self.heads[each.source].logits, judged.labels) for each in choice.judged}
+        right = {}
+        if judged.task == "classes":
+            right = {each.source: mostly_right(self.heads[each.source].logits, judged.labels) for each in choice.judged}
         keep_examples(folder, choice.key, self.passes.target, judged, right, choice.leaders)
 
     @property

@@ -9,7 +9,7 @@ import msgspec
 from leepjax.choosing.looks import End, Look
 from leepjax.storage.files import unkept_if
 from leepjax.storage.records import append_lines, read_lines
-from leepjax.types import Metric
+from leepjax.types import Metric, Task
 
 PASSES = "passes.jsonl"
 """The file of what passes cost, beside the tables in the cache."""
@@ -24,6 +24,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="k
     num_examples: int
     num_test: int
     num_classes: int
+    """Of the classes; for other tasks the number of numbers, or of labels, of an example."""
+    task: Task = "classes"
     metric: Metric
     confidence: float
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from leepjax.models.tap_names import selection
 from leepjax.tables import some
+from leepjax.types import METRICS
 
 if TYPE_CHECKING:
     from leepjax.choosing.choice import Choice
@@ -74,9 +75,9 @@ def _sure(choice: "Choice") -> str:
 
 
 def _expected(choice: "Choice") -> list[str]:
-    name = choice.metric.replace("_", " ")
+    name = METRICS[choice.metric]
     if choice.value is None:
-        return ["No head was trained, so its accuracy isn't known."]
+        return [f"No head was trained, so its {name} isn't known."]
     if choice.interval is None:
         tuned, held_out = choice.tuned[-1], "test images" if choice.num_test else "held-out images"
         return [f"Expected {name} after fine-tuning: {choice.value:.3f} (on {tuned.num_examples:,} {held_out})."]

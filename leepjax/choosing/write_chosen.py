@@ -42,7 +42,9 @@ def check_out(out: Path) -> Path:
     return path
 
 
-def write_head(path: Path, source: Source, head: Head, parts: Parts, accuracy: float, seed: int, command: str) -> Path:
+def write_head(
+    path: Path, source: Source, head: Head, parts: Parts, accuracy: float | None, seed: int, command: str
+) -> Path:
     """Write a source with a head that was trained on the target.
 
     Args:
@@ -50,7 +52,7 @@ def write_head(path: Path, source: Source, head: Head, parts: Parts, accuracy: f
         source: one of leepjax's architectures.
         head: of the target's classes.
         parts: what it was trained on, and what its accuracy was measured on.
-        accuracy: for the card.
+        accuracy: for the card; None for numbers and several labels.
         seed: of the training.
         command: for the card.
 
@@ -61,7 +63,7 @@ def write_head(path: Path, source: Source, head: Head, parts: Parts, accuracy: f
     network.replace_head(len(parts.train.classes), seed)
     set_head(network, head)
     made = card(path.stem, source, parts, [], seed, command)
-    write_source(network, path, msgspec.structs.replace(made, accuracy=round(accuracy, 6)), None)
+    write_source(network, path, msgspec.structs.replace(made, accuracy=accuracy and round(accuracy, 6)), None)
     return path
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import Read, SourceOptions, cache_compilations, command_line, names_of, sources_of
+from leepjax.cli.options import ReadTask, SourceOptions, cache_compilations, command_line, names_of, sources_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import EngineName, Reading
+from leepjax.types import EngineName, TaskReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def choose(
     /,
     *,
     options: Annotated[ChoosingOptions, Parameter(name="*")] = ChoosingOptions(),
-    reading: Read = Reading(),
+    reading: ReadTask = TaskReading(),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
@@ -103,7 +103,7 @@ def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
     print(f"leepjax: wrote the page {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 
-def _estimate(target: str, options: ChoosingOptions, reading: Reading, format: Format) -> None:
+def _estimate(target: str, options: ChoosingOptions, reading: TaskReading, format: Format) -> None:
     from leepjax.choosing.estimate import estimate_race
     from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers

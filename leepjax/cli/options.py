@@ -12,13 +12,16 @@ from cyclopts import Parameter
 
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import cache_folder, check_writable, unkept_if
-from leepjax.types import JudgingSettings, RankingSettings, Reading
+from leepjax.types import JudgingSettings, RankingSettings, Reading, TaskReading
 
 TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
 """A path, or - for stdin."""
 
 Read = Annotated[Reading, Parameter(name="*", negative=())]
 """How to read a target, as options of a command."""
+
+ReadTask = Annotated[TaskReading, Parameter(name="*", negative=())]
+"""How to read a target whose labels may be of any task."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import RankingOptions, Read, cache_compilations, names_of, sources_of
+from leepjax.cli.options import RankingOptions, ReadTask, cache_compilations, names_of, sources_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures, print_rankings, printed_at_interrupt, write_page
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import Reading
+from leepjax.types import TaskReading
 
 
 def rank(
@@ -17,7 +17,7 @@ def rank(
     /,
     *,
     options: Annotated[RankingOptions, Parameter(name="*")] = RankingOptions(),
-    reading: Read = Reading(),
+    reading: ReadTask = TaskReading(),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
@@ -49,7 +49,7 @@ def rank(
     exit_for_failures("rank", ranking.failures)
 
 
-def _estimate(target: str, options: RankingOptions, reading: Reading, format: Format) -> None:
+def _estimate(target: str, options: RankingOptions, reading: TaskReading, format: Format) -> None:
     from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers
     from leepjax.opening.settings import open_with_test

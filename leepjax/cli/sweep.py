@@ -5,11 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import RankingOptions, Read, cache_compilations, names_of
+from leepjax.cli.options import RankingOptions, ReadTask, cache_compilations, names_of
 from leepjax.cli.output import exit_for_failures, print_rankings, printed_at_interrupt, write_page
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import EngineName, Reading
+from leepjax.types import EngineName, TaskReading
 
 
 def sweep(
@@ -21,7 +21,7 @@ def sweep(
     cpus_per_task: int | None = None,
     gpus_per_task: float | None = None,
     options: Annotated[RankingOptions, Parameter(name="*")] = RankingOptions(),
-    reading: Read = Reading(),
+    reading: ReadTask = TaskReading(),
     format: Format = "table",
 ) -> None:
     """Rank source models for each of several targets, in this process, in several, or by Ray.

@@ -1,7 +1,8 @@
 """Choose the image column and the label column of a table."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from leepjax.printable import printable
 from leepjax.types import InputError
@@ -62,6 +63,26 @@ def choose_label(
     if usual or (declared and len(among) == 1):
         return (usual or among)[0]
     raise InputError(f"{where}: expected one label column ({', '.join(LABELS)}), got {listed}; {_ADVICE}.")
+
+
+def choose_labels(
+    where: str, columns: Sequence[str], *, declared: Collection[str], possible: Collection[str], asked: str | None
+) -> list[str]:
+    """As `choose_label`, for names of several columns, joined by commas; a column of the whole name is one.
+
+    Raises:
+        InputError: as `choose_label`, for each of the columns.
+    """
+    names = [asked] if asked is None or asked in columns else [part.strip() for part in asked.split(",")]
+    found = [choose_label(where, columns, declared=declared, possible=possible, asked=name) for name in names]
+    if len(set(found)) < len(found):
+        raise InputError(f"{where}: expected distinct label columns, got {', '.join(found)}; name each once.")
+    return found
+
+
+def labels_in(row: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """The label of a row, or the tuple of those of several columns."""
+    return row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
 
 
 def check_guess(where: str, column: str, labels: Sequence[object]) -> None:

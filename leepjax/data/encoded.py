@@ -11,16 +11,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from leepjax.data.answers import labels_of
 from leepjax.data.columns import check_guess, one_line
 from leepjax.data.groups import group_numbers
 from leepjax.data.image_formats import image_formats
-from leepjax.data.labels import class_numbers
 from leepjax.data.orientation import upright_by
 from leepjax.data.path_column import Outside
 from leepjax.data.pixels import to_pixels, to_rgb
 from leepjax.data.target import Target
 from leepjax.storage.files import digest, digest_stream
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 Content = bytes | Path | Outside | np.ndarray | None
 """The content of an image: an encoded file's bytes or path, a path that isn't followed, pixels, or nothing."""
@@ -124,12 +124,15 @@ def from_rows(
     where: str | None = None,
     guessed: str | None = None,
     groups: Iterable[Any] | None = None,
+    task: Task | None = "classes",
+    columns: Sequence[str] = (),
 ) -> Target:
     """Make a target of (content, label) rows, which are iterated over once; images are decoded later, from `content`.
 
     The fingerprint is a digest of contents and labels: equal for the same encoded bytes in the same order, whatever the
     type of their file. Error messages begin with `where`, by default the name. `guessed` is the label column if neither
-    the caller named it nor the file declared it. `groups` are those of the rows, in their order.
+    the caller named it nor the file declared it. `groups` are those of the rows, in their order. Of several
+    `columns` of labels, the label of a row is a tuple.
 
     Raises:
         InputError: when there are no rows, a label is invalid, or the guessed column differs in every row.
@@ -143,17 +146,28 @@ def from_rows(
             yield each
 
     images = digest_contents(contents())
-    if guessed is not None:
-        check_guess(where, guessed, labels)
-    numbers, names = class_numbers(where, labels, classes)
+    named = columns[0] if len(columns) == 1 else None
+    if len(columns) > 1:
+        by_column = dict(zip(columns, zip(*labels, strict=True), strict=True))
+        answers = labels_of(where, by_column if labels else labels, task, classes)
+    else:
+        # Of numbers with a fraction and of lists, each example may have its own.
+        if guessed is not None and task in (None, "classes") and not any(map(_is_measured, labels)):
+            check_guess(where, guessed, labels)
+        answers = labels_of(where, labels, task, classes, name=named)
     return Target(
         name=name,
-        labels=numbers,
-        classes=names,
-        fingerprint=digest(images.encode(), numbers.tobytes()),
+        labels=answers.labels,
+        classes=answers.names,
+        task=answers.task,
+        fingerprint=digest(images.encode(), answers.labels.tobytes()),
         read=Decoder(where, content),
         groups=None if groups is None else group_numbers(where, groups),
     )
+
+
+def _is_measured(label: Any) -> bool:
+    return isinstance(label, (list, tuple)) or (isinstance(label, float) and not label.is_integer())
 
 
 def digest_contents(contents: Iterable[Content]) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from leepjax.data.columns import IMAGES, choose, choose_label, one_line
+from leepjax.data.columns import IMAGES, choose, choose_labels, labels_in, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.path_column import within
 from leepjax.data.split import SPLITS, own_name
@@ -14,7 +14,7 @@ from leepjax.data.target import Target
 from leepjax.data.text.columns import Asked
 from leepjax.data.text.hugging_face_rows import from_table
 from leepjax.storage.files import in_cache_or_temporary
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 
 def from_hugging_face(
@@ -26,6 +26,7 @@ def from_hugging_face(
     groups: str | None = None,
     asked: Asked | None = None,
     strict: bool = False,
+    task: Task | None = "classes",
 ) -> Target:
     """Open a set of images or texts: of the hub, written by ``save_to_disk``, or a folder that ``load_dataset`` reads.
 
@@ -40,6 +41,7 @@ def from_hugging_face(
         groups: the column of groups; by default there are none.
         asked: all columns that the caller names, of a set of images or of texts, in place of `label` and `groups`.
         strict: whether a row without a text is an error.
+        task: what the labels are; None guesses it.
 
     Raises:
         InputError: when `datasets` isn't installed, or the data set doesn't exist or has no labelled images.
@@ -56,25 +58,28 @@ def from_hugging_face(
     own = ":".join(part for part in (Path(name).absolute().name, split) if part)
     images = [key for key, feature in table.features.items() if isinstance(feature, datasets.Image)]
     if asked.is_text or (image is None and not images):
-        return from_table(where, own, table, asked, task=None, strict=strict)
+        return from_table(where, own, table, asked, task=task, strict=strict)
     declared = [key for key, feature in table.features.items() if isinstance(feature, datasets.ClassLabel)]
     possible = [key for key, feature in table.features.items() if key in declared or _may_be_label(feature)]
     image_column = choose(where, "image column", images, image, IMAGES, "take a set of images")
-    label_column = choose_label(where, list(table.features), declared=declared, possible=possible, asked=label)
+    label_columns = choose_labels(where, list(table.features), declared=declared, possible=possible, asked=label)
     if groups is not None and groups not in table.features:
         raise InputError(
             f"{where}: expected groups in the column {groups!r}, got {', '.join(table.features)}; name one."
         )
-    encoded = table.select_columns([image_column, label_column]).cast_column(image_column, datasets.Image(decode=False))
+    columns = table.select_columns([image_column, *label_columns])
+    encoded = columns.cast_column(image_column, datasets.Image(decode=False))
     rows = _Rows(encoded, image_column, _folders(datasets, name))
     return from_rows(
         name=own,
-        rows=((rows.content(row[image_column]), row[label_column]) for row in encoded),
+        rows=((rows.content(row[image_column]), labels_in(row, label_columns)) for row in encoded),
         content=rows,
-        classes=getattr(table.features[label_column], "names", None),
+        classes=_class_names(table.features[label_columns[0]]) if len(label_columns) == 1 else None,
         where=where,
-        guessed=None if label or label_column in declared else label_column,
+        guessed=None if label or label_columns[0] in declared else label_columns[0],
         groups=None if groups is None else table[groups],
+        task=task,
+        columns=label_columns,
     )
 
 
@@ -127,5 +132,15 @@ def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
 
 
 def _may_be_label(feature: Any) -> bool:
+    feature = _inner(feature)
     kind = getattr(feature, "dtype", "")
     return kind in ("string", "large_string", "bool", "binary") or kind.startswith(("int", "uint", "float"))
+
+
+def _inner(feature: Any) -> Any:
+    """The feature of the elements of lists, or the feature itself."""
+    return getattr(feature, "feature", None) or (feature[0] if isinstance(feature, list) and feature else feature)
+
+
+def _class_names(feature: Any) -> Sequence[str] | None:
+    return getattr(_inner(feature), "names", None)

@@ -15,16 +15,22 @@ from leepjax.data.labels import plain_scalar
 from leepjax.data.pixels import to_pixels
 from leepjax.data.target import Pixels, Target
 from leepjax.data.text.in_memory import are_texts, from_texts
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 
-def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, name: str = "iterable") -> Target:
+def from_iterable(
+    pairs: Iterable[Any],
+    classes: Sequence[str] | None = None,
+    name: str = "iterable",
+    task: Task | None = "classes",
+) -> Target:
     """Make a target of (image, label) or (text, label) pairs, which are iterated over once and kept in memory.
 
     An image is a PIL image; an array [h w], [h w 1], [h w 3] or [h w 4] (with alpha) of uint8, uint16, booleans or
     floats in [0, 1]; or an encoded file's bytes, which stay encoded. Sizes may differ. A text is as in
     `leepjax.data.text.in_memory.from_texts`. Labels are integers from zero,
-    or strings, numbered in the order of `classes` or else sorted (see `class_numbers`).
+    or strings, numbered in the order of `classes` or else sorted (see `class_numbers`); or those of another task (see
+    `leepjax.data.answers`).
 
     Raises:
         InputError: when there are no pairs, or an image or a label has another type.
@@ -36,10 +42,13 @@ def from_iterable(pairs: Iterable[Any], classes: Sequence[str] | None = None, na
         image, label = _checked_pair(name, i, pair)
         if not i and are_texts([image]):
             texts = [_checked_pair(name, i, each) for i, each in enumerate(chain([pair], rows))]
-            return from_texts([text for text, _ in texts], [plain_scalar(label) for _, label in texts], classes, name)
+            return from_texts(
+                [text for text, _ in texts], [plain_scalar(label) for _, label in texts], classes, name, task=task
+            )
         contents.append(_content(image, f"{name}: image {i}"))
-        labels.append(plain_scalar(label))  # a loader may fill the same array again
-    target = from_rows(name, zip(contents, labels, strict=True), contents.__getitem__, classes)
+        # A loader may fill the same array again.
+        labels.append(np.array(label) if isinstance(label, np.ndarray) and label.ndim else plain_scalar(label))
+    target = from_rows(name, zip(contents, labels, strict=True), contents.__getitem__, classes, task=task)
     pixels = [content for content in contents if isinstance(content, np.ndarray)]
     return replace(target, read=Pixels(pixels)) if len(pixels) == len(contents) else target
 

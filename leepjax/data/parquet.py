@@ -10,12 +10,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from leepjax.data.columns import IMAGES, LABELS, choose, choose_label, one_line
+from leepjax.data.columns import IMAGES, LABELS, choose, choose_labels, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.parquet_parts import in_splits, unified
 from leepjax.data.path_column import within
 from leepjax.data.target import Target
-from leepjax.types import InputError, SplitChoice
+from leepjax.types import InputError, SplitChoice, Task
 
 _POINTER = b"version https://git-lfs"
 
@@ -35,10 +35,11 @@ def from_parquet(
     label: str | None = None,
     split: SplitChoice | None = None,
     groups: str | None = None,
+    task: Task | None = "classes",
 ) -> Target:
     """Open a ``.parquet``, all of a folder, or those that match a glob like ``train-*.parquet``.
 
-    Images are encoded bytes, or Hugging Face's struct of `bytes` and `path`; labels are converted by `class_numbers`.
+    Images are encoded bytes, or Hugging Face's struct of `bytes` and `path`; `leepjax.data.answers` converts labels.
     The class names that Hugging Face writes into a file apply to that file: where files list the classes in different
     orders, labels are matched by name. Opening reads the encoded images once, for the fingerprint; later only a few row
     groups are in memory.
@@ -48,10 +49,11 @@ def from_parquet(
             files are one set, in the order of their names.
         image: the image column; by default the only one, or the one named ``image``.
         label: the label column; by default the one declared as class labels, or else one with the name of a label
-            column.
+            column; or several, joined by commas.
         split: for files named after splits (``train-00000-of-00002.parquet``), the split to read, or ``all`` as one
             set; by default the training part, with the part to verify on as the target's `test`.
         groups: the column of groups; by default there are none.
+        task: what the labels are; None guesses it.
 
     Raises:
         InputError: when no file is found or one can't be read, there are no labelled images, or files contradict each
@@ -61,10 +63,10 @@ def from_parquet(
     paths = _files(where)
     name = paths[0].stem if Path(where).is_file() else _folder_name(paths[0])
     train, held = in_splits(where, paths, split)
-    target = _of_files(where, name, train, image, label, groups, None)
+    target = _of_files(where, name, train, image, label, groups, None, task)
     if held is None:
         return target
-    return replace(target, test=_of_files(where, name, held, image, label, groups, target.classes))
+    return replace(target, test=_of_files(where, name, held, image, label, groups, target.classes, target.task))
 
 
 def _of_files(
@@ -75,33 +77,38 @@ def _of_files(
     label: str | None,
     group: str | None,
     classes: Sequence[str] | None,
+    task: Task | None,
 ) -> Target:
     """Make a target of these files; `classes` are those of another part that it must share."""
     schemas = [open_parquet(file).schema_arrow for file in paths]
     declared = [declared_features(schema) for schema in schemas]
     images, labels, class_labels = _candidates(schemas[0], declared[0])
     image_column = choose(where, "image column", images, image, IMAGES, "name it with --image-column")
-    label_column = choose_label(where, schemas[0].names, declared=class_labels, possible=labels, asked=label)
+    label_columns = choose_labels(where, schemas[0].names, declared=class_labels, possible=labels, asked=label)
     if group is not None and group not in schemas[0].names:
         listed = ", ".join(schemas[0].names)
         raise InputError(f"{where}: expected groups in the column {group!r}, got the columns {listed}; name one.")
     for file, schema in zip(paths, schemas, strict=True):
-        if missing := {image_column, label_column, *([group] if group else [])} - set(schema.names):
+        if missing := {image_column, *label_columns, *([group] if group else [])} - set(schema.names):
             raise InputError(
                 f"{file}: expected the columns of {paths[0].name}, got no {min(missing)!r}; leave the file out."
             )
-    names = [features.get(label_column, {}).get("names") for features in declared]
-    types = [schema.field(label_column).type for schema in schemas]
+    # Of several columns each is a label of 0 and 1, or a number: they have no names for their values.
+    of_classes = label_columns[0] if len(label_columns) == 1 else ""
+    names = [_names_of(features.get(of_classes, {})) for features in declared]
+    types = [schema.field(label_columns[0]).type for schema in schemas]
     classes, numbering = unified(paths, names, types, classes)
     groups = RowGroups(paths, image_column)
     return from_rows(
         name=name,
-        rows=groups.rows(label_column, numbering),
+        rows=groups.rows(label_columns, numbering),
         content=groups,
         classes=classes,
         where=where,
-        guessed=None if label or label_column in class_labels else label_column,
+        guessed=None if label or label_columns[0] in class_labels else label_columns[0],
         groups=None if group is None else groups.column(group),
+        task=task,
+        columns=label_columns,
     )
 
 
@@ -135,12 +142,16 @@ class RowGroups:
         start = self._ends[group - 1] if group else 0
         return _content(column[i - start].as_py(), self._groups[group][0])
 
-    def rows(self, label: str, numbering: Mapping[Path, Callable[[Any], Any]]) -> Iterator[tuple[Content, Any]]:
+    def rows(
+        self, labels: Sequence[str], numbering: Mapping[Path, Callable[[Any], Any]]
+    ) -> Iterator[tuple[Content, Any]]:
         """Yield all images and labels, one row group at a time; `numbering` maps a file's labels to the set's."""
         for group, (path, _) in enumerate(self._groups):
-            table = self._read(group, [self._column, label])
-            for value, number in zip(table.column(self._column), table.column(label).to_pylist(), strict=True):
-                yield _content(value.as_py(), path), numbering[path](number)
+            table = self._read(group, [self._column, *labels])
+            columns = [map(numbering[path], table.column(label).to_pylist()) for label in labels]
+            found = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
+            for value, label in zip(table.column(self._column), found, strict=True):
+                yield _content(value.as_py(), path), label
 
     def column(self, name: str) -> Iterator[Any]:
         """Yield the values of another column."""
@@ -250,10 +261,22 @@ def _candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], li
         binary = any(is_kind(kind) for is_kind in (types.is_binary, types.is_large_binary, types.is_binary_view))
         if declared.get(field.name) == "Image" or in_struct or (binary and field.name.lower() not in LABELS):
             images.append(field.name)
-        elif binary or is_label(kind):
+        elif binary or is_label(_element(types, kind)):
             labels.append(field.name)
     images = [name for name in images if declared.get(name) == "Image"] or images
     return images, labels, [name for name in labels if declared.get(name) == "ClassLabel"]
+
+
+def _element(types: Any, kind: Any) -> Any:
+    """The type of the elements of lists, which are several labels or numbers; or the type itself."""
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    return kind.value_type if any(is_kind(kind) for is_kind in lists) else kind
+
+
+def _names_of(feature: Mapping[str, Any]) -> Any:
+    """The names that Hugging Face's metadata declares for the numbers of a column, or of its lists."""
+    inner = feature.get("feature")
+    return feature.get("names") or (inner.get("names") if isinstance(inner, dict) else None)
 
 
 def is_label(kind: Any) -> bool:

@@ -122,6 +122,8 @@ class _Renumbered:
         self._path, self._numbers = path, numbers
 
     def __call__(self, label: Any) -> Any:
+        if isinstance(label, list):
+            return [self(each) for each in label]
         if isinstance(label, int) and label >= len(self._numbers):
             raise InputError(
                 f"{self._path}: labels must lie in [0, {len(self._numbers)}), got {label}; "

@@ -17,7 +17,7 @@ from leepjax.data.groups import FOLDER, folder_groups, group_numbers
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.image_formats import is_image
 from leepjax.data.parquet import from_parquet, parquet_files
-from leepjax.data.target import Target, from_arrays
+from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.columns import Asked
 from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, text_files
 from leepjax.data.text.folders import from_part
@@ -25,7 +25,7 @@ from leepjax.data.tfds import from_tfds
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import digest
 from leepjax.storage.npy import read_npz
-from leepjax.types import InputError, SplitChoice
+from leepjax.types import InputError, SplitChoice, Task
 
 _HUBS = ("tfds", "hf")
 
@@ -42,6 +42,7 @@ def read_target(
     label_column: str | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
+    task: Task | None = None,
 ) -> Target:
     """Open a target by name or path.
 
@@ -56,9 +57,10 @@ def read_target(
             with (for folders and files) the part to verify on as the target's `test`.
         strict: whether files of a folder that aren't used are an error; otherwise a warning counts them.
         image_column: the image column of a ``.parquet`` or a hub's set.
-        label_column: the label column of a ``.parquet``, a file of texts or a hub's set.
+        label_column: the label column of a ``.parquet``, a file of texts or a hub's set; or several, joined by commas.
         text_column: the column of texts, or of lists of words, each with a label.
         text_pair_column: the column of second texts, where the labels are of pairs.
+        task: what the labels are, ``classes``, ``regression`` or ``multilabel``; by default guessed.
 
     Raises:
         InputError: when the target doesn't exist, or can't be read as labelled images or texts.
@@ -71,6 +73,7 @@ def read_target(
         label_column,
         text_column=text_column,
         text_pair_column=text_pair_column,
+        task=task,
     ).with_contents()
 
 
@@ -84,6 +87,7 @@ def list_target(
     *,
     text_column: str | None = None,
     text_pair_column: str | None = None,
+    task: Task | None = "classes",
 ) -> Target:
     """Open a target as `read_target` does, but without reading the images of a folder for the fingerprint.
 
@@ -98,16 +102,16 @@ def list_target(
         )
     if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
         if asked.is_text or (image_column is None and holds_texts(name)):
-            return from_text_files(name, asked, split=split, strict=strict)
-        return from_parquet(name, split=split, image=image_column, label=label_column, groups=groups)
+            return from_text_files(name, asked, split=split, strict=strict, task=task)
+        return from_parquet(name, split=split, image=image_column, label=label_column, groups=groups, task=task)
     if kind in _HUBS and not path.exists():
-        return _from_hub(kind, rest, split, image_column, asked, strict)
+        return _from_hub(kind, rest, split, image_column, asked, strict, task)
     if is_text_file(name) or _has_text_files(path):
         if image_column:
             raise InputError(
                 f"target: expected texts in {name}, got a column of images, {image_column!r}; leave it out."
             )
-        return from_text_files(name, asked, split=split, strict=strict)
+        return from_text_files(name, asked, split=split, strict=strict, task=task)
     if column := image_column or label_column or text_column or text_pair_column:
         raise InputError(
             f"target: expected a .parquet, hf: or tfds: set, or a file of texts, for the column {column!r}, got "
@@ -116,15 +120,15 @@ def list_target(
     if _is_image_folder(path):
         if groups not in (None, FOLDER):
             raise InputError(f"target: expected groups {FOLDER!r} of a folder, got {groups!r}; pass that.")
-        return _listed(path, split, strict=strict, groups=groups)
+        return recast(_listed(path, split, strict=strict, groups=groups), task)
     if path.is_file() and path.suffix == ".npz" and split is None:
-        return from_npz(path, groups)
+        return from_npz(path, groups, task)
     if groups is not None:
         raise InputError(f"target: expected a set with groups for {groups!r}, got {name!r}; leave the groups out.")
     if split is not None:
         raise InputError(f"target: expected a set with splits for the split {split!r}, got {name!r}; leave it out.")
     if name in EMBEDDED:
-        return EMBEDDED[name]()
+        return recast(EMBEDDED[name](), task)
     if path.is_file():
         raise InputError(
             f"target: expected a folder or an .npz, got the file {name}; put images into class folders or a .parquet, "
@@ -136,7 +140,9 @@ def list_target(
     )
 
 
-def _from_hub(kind: str, rest: str, split: str | None, image: str | None, asked: Asked, strict: bool) -> Target:
+def _from_hub(
+    kind: str, rest: str, split: str | None, image: str | None, asked: Asked, strict: bool, task: Task | None
+) -> Target:
     name, *more = _parts(rest)
     if not name or len(more) > 2:
         raise InputError(
@@ -150,8 +156,8 @@ def _from_hub(kind: str, rest: str, split: str | None, image: str | None, asked:
     if kind == "tfds":
         if asked.is_text:
             raise InputError(f"tfds:{rest}: expected images, got a column of texts, {asked.text!r}; leave it out.")
-        return from_tfds(name, own_split or split, image=image, label=asked.label, groups=asked.groups)
-    return from_hugging_face(name, own_split or split, image=image, asked=asked, strict=strict)
+        return from_tfds(name, own_split or split, image=image, label=asked.label, groups=asked.groups, task=task)
+    return from_hugging_face(name, own_split or split, image=image, asked=asked, strict=strict, task=task)
 
 
 def _parts(rest: str) -> list[str]:
@@ -190,7 +196,7 @@ def _class_folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_hidden(entry.name))
 
 
-def from_npz(path: Path, groups: str | None = None) -> Target:
+def from_npz(path: Path, groups: str | None = None, task: Task | None = "classes") -> Target:
     """Open an ``.npz`` with the arrays `images` and `labels` and, optionally, `classes` (names) and `groups` (a key).
 
     Raises:
@@ -201,10 +207,10 @@ def from_npz(path: Path, groups: str | None = None) -> Target:
     if missing := {"images", "labels", *of_groups} - arrays.keys():
         expected = " and ".join(map(repr, ("images", "labels", *of_groups)))
         raise InputError(f"{path}: expected arrays {expected}, got no {sorted(missing)[0]!r}; add it with numpy.savez.")
-    target = from_arrays(arrays["images"], arrays["labels"], arrays.get("classes"), name=path.stem)
+    target = from_arrays(arrays["images"], arrays["labels"], arrays.get("classes"), name=path.stem, task=task)
     if groups is None:
         return target
-    if arrays[groups].shape != target.labels.shape:
+    if arrays[groups].shape != target.labels.shape[:1]:
         raise InputError(
             f"{path}: expected {len(target)} groups in {groups!r}, one per image, got shape {arrays[groups].shape}; "
             "save one for each image."

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from PIL import Image
 
-from leepjax.data.labels import class_numbers
+from leepjax.data.answers import guessed_task, labels_of
 from leepjax.data.pixels import to_pixels
 from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.strata import strata_of_labels, strata_of_numbers
 from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, Kind, Task, unknown_name
 
@@ -46,10 +47,6 @@ class _Joined:
 
     def __call__(self, i: int) -> Any:
         return self.first(i) if i < self.start else self.second(i - self.start)
-
-
-_STRATA = 10
-"""Groups by which numbers are stratified."""
 
 
 class Whole(NamedTuple):
@@ -110,12 +107,7 @@ class Target:
         """
         if self.task == "classes":
             return self.labels
-        if self.task == "regression":
-            order = np.argsort(np.argsort(self.labels[:, 0], kind="stable"), kind="stable")
-            return (order * _STRATA // max(len(self), 1)).astype(np.int32)
-        rarity = np.where(self.labels > 0, 1 / np.maximum(self.labels.sum(axis=0), 1), 0)
-        # No label is a group of its own, the last one.
-        return np.where(rarity.any(axis=1), rarity.argmax(axis=1), self.labels.shape[1]).astype(np.int32)
+        return strata_of_numbers(self.labels) if self.task == "regression" else strata_of_labels(self.labels)
 
     @property
     def always_readable(self) -> bool:
@@ -201,6 +193,19 @@ def _both(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | N
     return None if first is None or second is None else np.concatenate([first, second])
 
 
+def with_labels_of(train_set: Target, test_set: Target) -> Target:
+    """The test set with the several labels of the training set in their order, where it has no others.
+
+    Sets that list the labels of each example differ in those that occur.
+    """
+    known = train_set.classes
+    if train_set.task != "multilabel" or test_set.task != "multilabel" or not set(test_set.classes) <= set(known):
+        return test_set
+    labels = np.zeros((len(test_set), len(known)), np.uint8)
+    labels[:, [known.index(name) for name in test_set.classes]] = test_set.labels
+    return replace(test_set, labels=labels, classes=known)
+
+
 def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None:
     """Check that two sets have the same classes in the same order, so that their labels mean the same.
 
@@ -215,27 +220,67 @@ def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None
 
 
 def from_arrays(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | np.ndarray | None = None, name: str = "arrays"
+    images: np.ndarray,
+    labels: np.ndarray | Sequence[Any],
+    classes: Sequence[str] | np.ndarray | None = None,
+    name: str = "arrays",
+    task: Task | None = "classes",
 ) -> Target:
-    """Make a target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n].
+    """Make a target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n], or [n k] of other tasks.
 
     Pixels are uint8, uint16, booleans or floats in [0, 1]; a fourth channel is alpha, composited over white.
 
     Raises:
-        InputError: for invalid shapes, dtypes, labels (see `class_numbers`) or numbers of class names.
+        InputError: for invalid shapes, dtypes, labels (see `leepjax.data.answers`) or numbers of class names.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    images = to_pixels(images, name, one=False)
-    if labels.ndim != 1 or len(labels) != len(images):
+    images = to_pixels(np.asarray(images), name, one=False)
+    lists = _are_lists(labels)
+    labels = labels if lists else np.asarray(labels)
+    shown = "lists" if isinstance(labels, (list, tuple)) else f"{labels.dtype} {list(labels.shape)}"
+    deep = not lists and labels.ndim != 1 and (task == "classes" or labels.ndim != 2)
+    one_hot = not lists and labels.ndim == 2 and task is None and guessed_task(labels) == "classes"
+    if deep or one_hot or len(labels) != len(images):
         raise InputError(
-            f"{name}: expected {len(images)} labels, one per image, got {labels.dtype} {list(labels.shape)}; "
+            f"{name}: expected {len(images)} labels, one per image, got {shown}; "
             "pass class numbers (for one-hot rows, their argmax)."
         )
-    numbers, names = class_numbers(name, labels, classes)
+    answers = labels_of(name, labels, task, classes)
     return Target(
         name=name,
-        labels=numbers,
-        classes=names,
-        fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), numbers.tobytes()),
+        labels=answers.labels,
+        classes=answers.names,
+        fingerprint=digest(str(images.shape).encode(), np.ascontiguousarray(images), answers.labels.tobytes()),
         read=Pixels(images),
+        task=answers.task,
+    )
+
+
+def _are_lists(labels: Any) -> bool:
+    """Whether labels are lists of names or numbers, not all of them equally long."""
+    if isinstance(labels, np.ndarray) or not any(isinstance(each, (list, tuple, set, frozenset)) for each in labels):
+        return False
+    return len({len(each) if isinstance(each, (list, tuple, set, frozenset)) else -1 for each in labels}) > 1
+
+
+def recast(target: Target, task: Task | None) -> Target:
+    """The target with the labels of another task, read from the names of its classes; itself for its own task or None.
+
+    Raises:
+        InputError: when the names of the classes aren't numbers, or the labels aren't classes.
+    """
+    if task in (None, target.task):
+        return target
+    if target.task != "classes":
+        raise InputError(
+            f"{target.name}: expected labels for the task {task}, got those of {target.task}; pass that task."
+        )
+    answers = labels_of(target.name, [target.classes[label] for label in target.labels], task)
+    return replace(
+        target,
+        task=answers.task,
+        labels=answers.labels,
+        classes=answers.names,
+        fingerprint=digest(target.fingerprint.encode(), answers.task.encode()),
+        whole=None,
+        test=target.test and recast(target.test, task),
     )

@@ -12,7 +12,7 @@ from leepjax.data.columns import IMAGES, LABELS, choose, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.split import own_name
 from leepjax.data.target import Target
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 _AT_A_TIME = 256
 """Records in memory at a time while labels are read."""
@@ -25,6 +25,7 @@ def from_tfds(
     image: str | None = None,
     label: str | None = None,
     groups: str | None = None,
+    task: Task | None = "classes",
 ) -> Target:
     """Open a data set of TensorFlow Datasets, prepared as array_record in ``$TFDS_DATA_DIR``.
 
@@ -38,6 +39,7 @@ def from_tfds(
         image: the image feature; by default the supervised or the only one.
         label: the class label feature; by default the supervised or the only one.
         groups: the feature of groups, a number or a text; by default there are none.
+        task: what the class numbers are read as; None for classes.
 
     Raises:
         InputError: when the data set doesn't exist, can't be prepared or has no labelled images.
@@ -81,6 +83,8 @@ def from_tfds(
         rows=rows(),
         content=records,
         classes=_names(features[label]),
+        task=task or "classes",
+        columns=[label],
         where=where,
         groups=None if groups is None else group_of_row,
     )

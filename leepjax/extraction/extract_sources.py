@@ -104,7 +104,7 @@ def extract(
     check_writable(Path(out))
     columns = {"image_column": image_column, "label_column": label_column}
     columns |= {"text_column": text_column, "text_pair_column": text_pair_column}
-    examples = open_target("extract", target, limit, seed, strict, split, **columns)
+    examples = open_target("extract", target, limit, seed, strict, split, **columns, task=None)
     opened = open_each("extract", sources, dtype, layers)
     extracted, failed, done = Extractions(), list(opened.failed), 0
     for network in by_network(opened.sources):

@@ -1,4 +1,4 @@
-"""Predict the classes of images with a trained source."""
+"""Predict the classes, numbers or labels of images with a trained source."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from leepjax.extraction.forward import forward_all
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 from leepjax.tables import Row
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 _CHOSEN = "chosen.safetensors"
 """The network in a folder that `choose` wrote."""
@@ -21,26 +21,42 @@ _CHOSEN = "chosen.safetensors"
 
 @dataclass(frozen=True)
 class Predictions:
-    """The classes of n images."""
+    """The classes, numbers or labels of n images."""
 
     ids: tuple[str, ...]
     """[n] paths below the folder, or numbers"""
     classes: tuple[str, ...]
-    """[c]"""
+    """[c] names of the classes, numbers or labels"""
     probabilities: np.ndarray
-    """[n c] softmax of the logits"""
+    """[n c] softmax of the logits; of several labels, the probability of each; empty [n 0] of numbers"""
+    numbers: np.ndarray | None = None
+    """[n c] of a source trained on numbers"""
+    task: Task = "classes"
 
     def rows(self, top: int = 1) -> list[Row]:
-        """A row for each image: its `top` most probable classes, each with its probability.
+        """A row for each image: its `top` most probable classes, each with its probability; or all of its numbers; or
+        its labels, those of a probability above one half joined by ``;``, and the probability of each.
 
         Raises:
             InputError: for a `top` below 1.
         """
         if top < 1:
             raise InputError(f"predict: expected top >= 1, got {top}; pass how many classes to show for each image.")
+        if self.numbers is not None:
+            return [
+                {"image": name} | dict(zip(self.classes, map(_seven_digits, row), strict=True))
+                for name, row in zip(self.ids, self.numbers.tolist(), strict=True)
+            ]
+        if self.task == "multilabel":
+            return [self._labels_row(i) for i in range(len(self.ids))]
         top = min(top, len(self.classes))
         best = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :top]
         return [self._row(i, best[i]) for i in range(len(self.ids))]
+
+    def _labels_row(self, i: int) -> Row:
+        probabilities = dict(zip(self.classes, self.probabilities[i].round(6).tolist(), strict=True))
+        held = [name for name, probability in probabilities.items() if probability > 0.5]
+        return {"image": self.ids[i], "labels": ";".join(held)} | probabilities
 
     def _row(self, i: int, best: np.ndarray) -> Row:
         row: Row = {"image": self.ids[i]}
@@ -70,7 +86,7 @@ def predict(
         on_progress: called with the number of images done.
 
     Returns:
-        `Predictions`: ``.rows(top)``, ``.classes``, ``.probabilities`` [n c].
+        `Predictions`: ``.rows(top)``, ``.classes``, ``.probabilities`` [n c], or ``.numbers`` [n c].
 
     Raises:
         InputError: for images or a model that aren't there.
@@ -87,8 +103,17 @@ def predict(
             f"predict: expected finite logits from {source.name}, got NaN or infinity; check its weights."
         )
     classes = source.card.classes or tuple(map(str, range(outputs.logits.shape[1])))
-    probabilities = scipy.special.softmax(outputs.logits.astype(np.float64), axis=1)
-    return Predictions(target.ids, classes, probabilities)
+    logits = np.asarray(outputs.logits, np.float64)
+    task = source.card.task
+    if task == "regression":
+        return Predictions(target.ids, classes, np.empty((len(logits), 0)), numbers=logits, task=task)
+    probabilities = scipy.special.expit(logits) if task == "multilabel" else scipy.special.softmax(logits, axis=1)
+    return Predictions(target.ids, classes, probabilities, task=task)
+
+
+def _seven_digits(value: float) -> float:
+    """As many as float32 has."""
+    return float(f"{value:.7g}")
 
 
 def find_model(model: str | os.PathLike) -> str | os.PathLike:

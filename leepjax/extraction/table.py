@@ -28,7 +28,7 @@ class Table:
     logits: np.ndarray
     """[n z] float32"""
     labels: np.ndarray
-    """[n] int32"""
+    """[n] int32 classes, or [n k] of other tasks (see `leepjax.data.target.Target`)"""
     key: str
     """The content key: equal for equal weights, preprocessing and examples."""
     ids: tuple[str, ...] = ()

@@ -19,6 +19,11 @@ from leepjax.measures.of_more.regression import label_mse as label_mse
 from leepjax.measures.of_more.regression import linear_mse as linear_mse
 from leepjax.measures.rows import FurtherMeasure as FurtherMeasure
 
+
+def _zero_to_one(d: int, num_labels: int) -> tuple[float, float]:
+    return 0.0, 1.0
+
+
 _AGOSTINELLI, _NGUYEN = "Agostinelli et al. 2022", "Nguyen et al. 2023"
 
 # Kept as a table: the formatter would put each argument on a line of its own.
@@ -37,29 +42,29 @@ _TABLE = (
 
     FurtherMeasure("linear_mse", linear_mse, "Linear MSE", "features, real targets", "[−Σ var(y), 0]",
                    "negative loss of ridge regression, penalty included", _NGUYEN,
-                   cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
+                   cost="n·d² + d³ + n·d·t", memory="d² + n·d", fits="regression", default=True),
     FurtherMeasure("label_mse", label_mse, "Label MSE", "the source's outputs, real targets", "[−Σ var(y), 0]",
                    "Linear MSE of the source's outputs", _NGUYEN,
-                   cost="n·z² + z³ + n·z·t", memory="z² + n·z"),
+                   cost="n·z² + z³ + n·z·t", memory="z² + n·z", fits="regression", evidence="outputs", default=True),
     FurtherMeasure("logme_regression", logme_regression, "LogME of regression", "features, real targets", "(−∞, ∞)",
                    "marginal likelihood of a Bayesian linear head", "You et al. 2021",
-                   cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
+                   cost="n·d² + d³ + n·d·t", memory="d² + n·d", fits="regression", default=True),
     FurtherMeasure("multilabel_leep", multilabel_leep, "multi-label LEEP",
                    "probs, labels [n t] of 0 and 1", "[−log 2, 0]",
                    "mean of the labels' binary LEEPs", "Nguyen et al. 2020, label by label",
-                   cost="n·z·t", memory="n·z + n·t"),
+                   cost="n·z·t", memory="n·z + n·t", fits="multilabel", evidence="probs", default=True),
     FurtherMeasure("multilabel_nce", multilabel_nce, "multi-label NCE",
                    "source labels, labels [n t] of 0 and 1", "[−log 2, 0]",
                    "mean of the labels' binary NCEs", "Tran et al. 2019, label by label",
-                   cost="n·t", memory="z·t + n·t"),
+                   cost="n·t", memory="z·t + n·t", fits="multilabel", evidence="source_labels", default=True),
     FurtherMeasure("multilabel_logme", multilabel_logme, "multi-label LogME",
                    "features, labels [n t] of 0 and 1", "(−∞, ∞)",
                    "mean of the labels' binary LogMEs", "You et al. 2021, label by label",
-                   cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
+                   cost="n·d² + d³ + n·d·t", memory="d² + n·d", fits="multilabel", default=True),
     FurtherMeasure("multilabel_h_score", multilabel_h_score, "multi-label H-score",
                    "features, labels [n t] of 0 and 1", "[0, 1]",
                    "mean of the labels' binary H-scores", "Bao et al. 2019, label by label",
-                   cost="n·d² + d³ + n·d·t", memory="d² + n·d"),
+                   cost="n·d² + d³ + n·d·t", memory="d² + n·d", fits="multilabel", default=True, ends=_zero_to_one),
     FurtherMeasure("hard_subset", hard_subset, "hard subset",
                    "features, labels, optionally the source's features of its own data", "weights [n], for `where`",
                    "the examples that are hard for a source", "Menta et al. 2023",

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
+from leepjax.types import Task
 
 
 class Measure(NamedTuple):
@@ -88,6 +89,37 @@ class FurtherMeasure(NamedTuple):
     """order of the number of operations, as of `Measure`, for m sources and t target columns"""
     memory: str
     """order of how many numbers are held besides the evidence"""
+    fits: Task | None = None
+    """the task of the targets that rankings score by it; None for a measure that they can't"""
+    evidence: Literal["probs", "source_labels", "features", "outputs"] = "features"
+    """which outputs of a source rankings give it; ``outputs`` are the logits"""
+    default: bool = False
+    """whether rankings of its task score by it by default"""
+    ends: Callable[[int, int], tuple[float, float]] | None = None
+    """as of `Measure`"""
+
+    def score(
+        self,
+        features: ArrayLike | None,
+        probs: ArrayLike | None,
+        labels: ArrayLike,
+        *,
+        num_classes: int | None = None,
+        where: ArrayLike | None = None,
+    ) -> jax.Array:
+        """The score [] of one source for labels [n t], for a measure that `fits` a task; as `Measure.score`.
+
+        For the evidence ``outputs``, logits are passed in place of probs.
+        """
+        if self.evidence == "source_labels":
+            outputs = jnp.asarray(probs)
+            predicted = jnp.argmax(outputs, axis=1)
+            return self.function(predicted, labels, num_source_classes=outputs.shape[1], where=where)
+        return self.function(features if self.evidence == "features" else probs, labels, where=where)
+
+    def numbers_held(self, *, n: int, c: int, d: int = 0, z: int = 0) -> int:
+        """The value of `memory` for n examples, c columns of labels, and d features or z source classes."""
+        return compute(self.memory, n=n, d=d, z=z, t=c)
 
 
 def compute(formula: str, **letters: int) -> int:

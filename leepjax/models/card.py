@@ -9,7 +9,7 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.files.json_files import JsonError, read_json
 from leepjax.models.text.tokenization import Tokenization
 from leepjax.storage.files import write_atomically
-from leepjax.types import InputError, Kind
+from leepjax.types import InputError, Kind, Task
 
 MOST_CLASSES = 10_000_000
 """Largest number of classes accepted in a card or configuration, far more than any classifier has."""
@@ -45,6 +45,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     num_parameters: int
     weights_hash: str
     """Digest of the weights, under which results computed from the source can be cached."""
+    task: Task = "classes"
+    """What the outputs of its head are: logits of classes, numbers, or logits of several labels."""
     classes: tuple[str, ...] = ()
     """Names of the source's classes; empty if unknown."""
     data: str = ""

@@ -5,10 +5,11 @@ from typing import get_args
 
 import numpy as np
 
-from leepjax.data.target import Target, check_same_classes
+from leepjax.data.target import Target, check_same_classes, with_labels_of
 from leepjax.data.text.target import report_duplicates
 from leepjax.opening.target import AnyTarget, open_target
-from leepjax.types import NOUNS, DType, InputError, JudgingSettings, Metric, Reading, unknown_name
+from leepjax.tasks import check_metric
+from leepjax.types import NOUNS, DType, InputError, JudgingSettings, TaskReading, unknown_name
 
 
 def check_settings(caller: str, settings: JudgingSettings) -> None:
@@ -17,8 +18,7 @@ def check_settings(caller: str, settings: JudgingSettings) -> None:
     Raises:
         InputError: for an unknown name, or a number out of range.
     """
-    if settings.metric not in get_args(Metric):
-        raise unknown_name("metric", settings.metric, get_args(Metric))
+    check_metric(settings.metric)
     if settings.dtype is not None and settings.dtype not in get_args(DType):
         raise unknown_name("dtype", settings.dtype, get_args(DType))
     if settings.batch_size < 1:
@@ -29,7 +29,7 @@ def check_settings(caller: str, settings: JudgingSettings) -> None:
 
 
 def open_with_test(
-    caller: str, target: AnyTarget, settings: JudgingSettings, reading: Reading, *, own: bool = True
+    caller: str, target: AnyTarget, settings: JudgingSettings, reading: TaskReading, *, own: bool = True
 ) -> Target:
     """Open a target; its `test` is the part to verify on: the test set of the settings, or else its own test split.
 
@@ -47,10 +47,11 @@ def open_with_test(
     columns |= {"text_column": reading.text_column, "text_pair_column": reading.text_pair_column}
     open_it = partial(open_target, caller, seed=settings.seed, strict=reading.strict, groups=settings.groups, **columns)
     given = settings.test is not None
-    opened = open_it(target, limit=settings.limit, split=reading.split, with_test=own and not given)
+    opened = open_it(target, limit=settings.limit, split=reading.split, with_test=own and not given, task=reading.task)
     if given:
-        held = open_it(settings.test, limit=None, with_test=True)
+        held = open_it(settings.test, limit=None, with_test=True, task=opened.task)
         held = held.test or held  # the test split, if the test set comes in splits
+        held = with_labels_of(opened, held)
         check_same_classes(caller, opened, held)
         opened = opened.with_test(held)
     if opened.test is not None:

@@ -10,9 +10,10 @@ import numpy as np
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
 from leepjax.data.readers import list_target
-from leepjax.data.target import Target, from_arrays
+from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.in_memory import are_texts, from_texts
-from leepjax.types import NOUNS, InputError, Reading, SplitChoice
+from leepjax.tasks import WORDS
+from leepjax.types import NOUNS, InputError, SplitChoice, Task, TaskReading
 
 AnyTarget = str | os.PathLike | Target | tuple[Any, Any] | Iterable[tuple[Any, Any]]
 """An argument of `leepjax.read_target`, an opened target, images or texts and their labels, or an iterable of pairs of
@@ -31,6 +32,7 @@ def open_target(
     label_column: str | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
+    task: Task | None = "classes",
     with_test: bool = False,
     groups: str | None = None,
 ) -> Target:
@@ -46,15 +48,21 @@ def open_target(
     """
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; pass 2 or more.")
-    reading = Reading(
+    reading = TaskReading(
         strict,
         split,
         image_column,
         label_column,
         text_column=text_column,
         text_pair_column=text_pair_column,
+        task=task,
     )
     opened = _opened(caller, target, reading, groups)
+    if task == "classes" and opened.task != "classes":
+        raise InputError(
+            f"{caller}: expected classes in {opened.name}, got {WORDS[opened.task]}; "
+            "rank and choose take these, with the task left out."
+        )
     test = opened.test if with_test else None
     for_test = 0
     if test is not None and limit is not None:
@@ -82,7 +90,7 @@ def _check_varied(caller: str, target: Target) -> None:
     )
 
 
-def _opened(caller: str, target: AnyTarget, reading: Reading, groups: str | None) -> Target:
+def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | None) -> Target:
     if isinstance(target, (str, os.PathLike)):
         return list_target(os.fspath(target), **vars(reading), groups=groups)
     if groups is not None:
@@ -97,11 +105,13 @@ def _opened(caller: str, target: AnyTarget, reading: Reading, groups: str | None
     if column := next((name for name in columns if name), None):
         raise InputError(f"{caller}: expected a target with columns for column {column!r}, got data; leave it out.")
     if isinstance(target, tuple):
-        return _of_tuple(caller, target, reading.strict)
-    return target if isinstance(target, Target) else from_iterable(target)
+        return _of_tuple(caller, target, reading.strict, reading.task)
+    if isinstance(target, Target):
+        return recast(target, None if reading.task == "classes" else reading.task)
+    return from_iterable(target, task=reading.task)
 
 
-def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool) -> Target:
+def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | None) -> Target:
     """The target of a tuple (images, labels) or (texts, labels); a tuple of (image, label) pairs is rejected."""
     if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
         raise InputError(
@@ -110,9 +120,9 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool) -> Target:
         )
     images, labels = target
     if are_texts(images):
-        return from_texts(images, labels, strict=strict)
+        return from_texts(images, labels, task=task, strict=strict)
     try:
-        return from_arrays(np.asarray(images), np.asarray(labels))
+        return from_arrays(np.asarray(images), labels, task=task)
     except ValueError as error:
         if isinstance(error, InputError):
             raise

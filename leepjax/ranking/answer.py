@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from leepjax.agreement.correlation import significance_note
 from leepjax.models.tap_names import selection
 from leepjax.tables import some
-from leepjax.types import METRICS
+from leepjax.tasks import difference, level
+from leepjax.types import LOWER_IS_BETTER, METRICS
 
 if TYPE_CHECKING:
     from leepjax.ranking.ranking import Ranking
@@ -26,12 +27,14 @@ def answer_of(ranking: "Ranking") -> str:
         return f"No source could be verified for {ranking.target}: {METRICS[ranking.metric]} is undefined."
     examples = f"{best.num_examples:,} test images"
     if len(ranking.sources) == 1:
-        text = f"Take {ranking.best}, the only source: {_level(ranking, best.value)} on {examples}."
+        text = f"Take {ranking.best}, the only source: {level(ranking.metric, best.value or 0.0)} on {examples}."
     elif others := ranking.tied_with_best:
         count = _count(1 + len(others))
         text = f"Take {ranking.best} (or {_any(others)}: the {count} can't be distinguished on {examples})."
     else:
-        text = f"Take {ranking.best}: {_level(ranking, best.value)} on {examples}{_lead_over_next(ranking)}."
+        text = (
+            f"Take {ranking.best}: {level(ranking.metric, best.value or 0.0)} on {examples}{_lead_over_next(ranking)}."
+        )
     return f"{text}{_cheaper(ranking)}{_by_measures_alone(ranking)}"
 
 
@@ -96,15 +99,7 @@ def _by_measure_alone(ranking: "Ranking", measure: str) -> str:
 
 def _difference(ranking: "Ranking", better: str, worse: str) -> str:
     verified = ranking.records_of(ranking.verified_by)
-    gap = verified[better].worth - verified[worse].worth
-    if ranking.metric == "log_loss":
-        return f"{gap:.3f} nats"
-    return f"{100 * gap:.1f} points"
-
-
-def _level(ranking: "Ranking", value: float | None) -> str:
-    name = METRICS[ranking.metric]
-    return f"{name} {value:.3f}" if ranking.metric == "log_loss" else f"{name} {100 * (value or 0.0):.1f} %"
+    return difference(ranking.metric, verified[better].worth - verified[worse].worth)
 
 
 def _any(names: tuple[str, ...]) -> str:
@@ -153,8 +148,8 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     if any(not math.isnan(share) for share in ranking.p_best().values()):
         found.append(
             "P(best) is the probability that a source has the "
-            f"{'lowest' if ranking.metric == 'log_loss' else 'highest'} {METRICS[ranking.metric]}, by these paired "
-            f"resamples. {_calibration(ranking)}"
+            f"{'lowest' if ranking.metric in LOWER_IS_BETTER else 'highest'} {METRICS[ranking.metric]}, by these "
+            f"paired resamples. {_calibration(ranking)}"
         )
     missing = [source for source in ranking.sources if verified and source not in ranking.accuracies]
     if missing:

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import scipy.special
 
-from leepjax.measures import MEASURES, Measure
+from leepjax.measures import FurtherMeasure, Measure
+from leepjax.measures.by_task import evidence_of, measure_of
 
 # Numbers of temporaries that a batch of resamples may take beside the evidence: 256 MiB in float32.
 _BUDGET = 2**26
@@ -34,13 +35,15 @@ def score_with_draws(
 ) -> tuple[float, np.ndarray]:
     """A measure's score [] and its value in each resample [resamples]; NaN where it is undefined.
 
-    Of `features` [n d] and `probs` [n z], the one that the measure doesn't read may be None.
+    Of `features` [n d] and `probs` [n z], the one that the measure doesn't read may be None; for a measure of outputs,
+    `probs` are logits. Labels are [n] classes, or columns [n num_classes] of numbers or of 0 and 1.
     """
+    row = measure_of(measure)
     # What isn't read is left out, or its shape would have the program compiled anew for each source.
-    features, probs = (features, None) if MEASURES[measure].reads == "features" else (None, probs)
+    features, probs = (features, None) if evidence_of(row) == "features" else (None, probs)
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
-    held = _numbers_held(MEASURES[measure], np.shape(probs if features is None else features), num_classes)
+    held = _numbers_held(row, np.shape(probs if features is None else features), num_classes)
     batch_size = int(np.clip(_BUDGET // held, 1, len(weights)))
     values = np.array(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
     if (unresolved := np.isnan(values)).any():
@@ -50,21 +53,21 @@ def score_with_draws(
     return float(values[0]), values[1:]
 
 
-def _numbers_held(row: Measure, shape: tuple[int, ...], num_classes: int) -> int:
+def _numbers_held(row: Measure | FurtherMeasure, shape: tuple[int, ...], num_classes: int) -> int:
     """About how many temporaries a resample of evidence [n width] takes, as XLA's account of the programs has it.
 
     Resamples share the probs that they read, but each holds weighted features of its own.
     """
     (n, width), c = shape, num_classes
-    if row.reads != "features":
+    if evidence_of(row) != "features":
         return _ARRAYS * max(row.numbers_held(n=n, z=width, c=c), n)
     return _ARRAYS * max(row.numbers_held(n=n, d=width, c=c), n * (width + c) + width**2)
 
 
 def ends_of_range(measure: str, features: Any, labels: Any) -> tuple[float, float] | None:
-    """The ends of a measure's range for features [n d] and labels [n], for `interval`; None where it has none."""
-    ends = MEASURES[measure].ends
-    return ends and ends(features.shape[1], len(np.unique(labels)))
+    """The ends of a measure's range for features [n d] and its labels, for `interval`; None where it has none."""
+    ends = measure_of(measure).ends
+    return ends and ends(features.shape[1], len(np.unique(labels)) if np.ndim(labels) == 1 else labels.shape[1])
 
 
 def interval(
@@ -106,6 +109,6 @@ def about(value: float, draws: np.ndarray) -> np.ndarray:
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _score_each(measure, num_classes, batch_size, features, probs, labels, weights):
     def score(where):
-        return MEASURES[measure].score(features, probs, labels, num_classes=num_classes, where=where)
+        return measure_of(measure).score(features, probs, labels, num_classes=num_classes, where=where)
 
     return jax.lax.map(score, weights, batch_size=batch_size)

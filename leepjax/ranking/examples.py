@@ -14,7 +14,7 @@ import numpy as np
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest, write_atomically
 from leepjax.storage.locks import locked
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 if TYPE_CHECKING:
     from leepjax.data.target import Target
@@ -47,6 +47,15 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
     wrong: tuple[str, ...]
 
 
+class Histogram(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a number takes values of equally wide intervals."""
+
+    name: str
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
 class Thumbnails(msgspec.Struct, frozen=True, kw_only=True):
     """Thumbnails of a target."""
 
@@ -56,7 +65,10 @@ class Thumbnails(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the target and the predictions that they were made of."""
     num_classes: int
     classes: tuple[ClassImages, ...]
-    """The first `MOST_CLASSES`."""
+    """The first `MOST_CLASSES`; for several labels, the images that have each; for numbers, tenths of the first one."""
+    task: Task = "classes"
+    histograms: tuple[Histogram, ...] = ()
+    """Of numbers, the first `MOST_CLASSES`."""
     num_judged: int = 0
     """How many images the sources were judged by."""
     num_disputed: int = 0
@@ -85,6 +97,11 @@ def right_of(bits: str, num_examples: int) -> np.ndarray | None:
 def mostly_right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """[n] whether most of r predictions of an example, given by logits [r n c], are its label."""
     return 2 * (logits.argmax(axis=2) == labels).sum(axis=0) > len(logits)
+
+
+def right_bits(logits: np.ndarray, labels: np.ndarray) -> str:
+    """`mostly_right` as text, of classes; nothing for other labels, of which a prediction isn't right or wrong."""
+    return bits_of(mostly_right(logits, labels)) if labels.ndim == 1 else ""
 
 
 def keep_examples(
@@ -116,6 +133,8 @@ def keep_examples(
             made_of=made_of,
             num_classes=len(target.classes),
             classes=_classes(target),
+            task=target.task,
+            histograms=_histograms(target),
             num_judged=len(judged) if right else 0,
             num_disputed=int(np.count_nonzero(votes.any(axis=0) & ~votes.all(axis=0))),
             disputed=_disputed(judged, right, order),
@@ -172,11 +191,10 @@ def _disputed(judged: "Target", right: Mapping[str, np.ndarray], order: Sequence
 
 
 def _classes(target: "Target") -> tuple[ClassImages, ...]:
-    names = target.classes[:MOST_CLASSES]
-    most = min(_MOST_PER_CLASS, math.ceil(MOST_CLASSES / len(target.classes)))
+    parts = _parts(target)
+    most = min(_MOST_PER_CLASS, math.ceil(MOST_CLASSES / len(parts)))
     found = []
-    for label, name in enumerate(names):
-        members = np.flatnonzero(target.labels == label)
+    for name, members in parts[:MOST_CLASSES]:
         # Spread over the class: neighbours in a folder are often alike.
         places = members[np.linspace(0, len(members) - 1, most + 2).astype(int)[1:-1]] if len(members) else members
         images = [_thumbnail(target, at) for at in dict.fromkeys(places.tolist())]
@@ -185,8 +203,41 @@ def _classes(target: "Target") -> tuple[ClassImages, ...]:
     return tuple(found)
 
 
+def _parts(target: "Target") -> list[tuple[str, np.ndarray]]:
+    """Names and members of the classes, of the labels, or of tenths of the first number."""
+    if target.task == "regression":
+        numbers, strata = target.labels[:, 0], target.strata
+        parts = [np.flatnonzero(strata == each) for each in np.unique(strata)]
+        ends = [f"{numbers[part].min():.4g} to {numbers[part].max():.4g}" for part in parts]
+        return list(zip(ends, parts, strict=True))
+    columns = target.labels.T if target.task == "multilabel" else None
+    return [
+        (name, np.flatnonzero(target.labels == label if columns is None else columns[label]))
+        for label, name in enumerate(target.classes)
+    ]
+
+
+def _histograms(target: "Target") -> tuple[Histogram, ...]:
+    if target.task != "regression":
+        return ()
+    found = []
+    for name, column in zip(target.classes[:MOST_CLASSES], target.labels.T.astype(float), strict=False):
+        counts, _ = np.histogram(column, min(20, max(5, len(column) // 5)))
+        found.append(
+            Histogram(
+                name=valid_unicode(name),
+                low=float(column.min()),
+                high=float(column.max()),
+                counts=tuple(map(int, counts)),
+            )
+        )
+    return tuple(found)
+
+
 def _thumbnail(target: "Target", at: int) -> str:
     """An image as base64 of a small JPEG file; nothing where it can't be read."""
+    if target.kind != "images":
+        return ""
     try:
         image = target.read(int(at)).convert("RGB")
     except InputError:

@@ -21,7 +21,7 @@ from leepjax.extraction.cost import cost_of_text
 from leepjax.extraction.extract import table_files, table_key
 from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass
 from leepjax.extraction.table import Table
-from leepjax.measures import MEASURES
+from leepjax.measures.by_task import evidence_of, measure_of
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed
 from leepjax.printable import valid_unicode
@@ -154,7 +154,7 @@ def _measure(plan, source, table, kind, name, key, label, on_progress) -> Record
         kind=kind,
         num_examples=len(plan.train if kind == "score" else plan.test),
         measure=name,
-        metric=plan.settings.metric if kind == "verify" else "",
+        metric=plan.metric if kind == "verify" else "",
         value=_or_none(value),
         low=_or_none(low),
         high=_or_none(high),
@@ -174,6 +174,7 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
         "schema": SCHEMA,
         "target": valid_unicode(plan.target.name),
         "target_hash": plan.target.fingerprint,
+        "task": plan.target.task,
         "num_classes": len(plan.target.classes),
         "split": plan.split,
         "seed": plan.settings.seed,
@@ -189,11 +190,13 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
 
 
 def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float, list[float]]:
-    labels = table.labels[plan.train]
-    if MEASURES[measure].reads != "features" and not table.logits.shape[1]:  # a source without a head
+    labels = scaled(table.labels[plan.train])
+    evidence = evidence_of(measure_of(measure))
+    if evidence != "features" and not table.logits.shape[1]:  # a source without a head
         return math.nan, math.nan, math.nan, [math.nan] * plan.settings.resamples
     features = table.features[plan.train]
-    probs = None if MEASURES[measure].reads == "features" else table.probs[plan.train]
+    outputs = None if evidence == "features" else table.logits if evidence == "outputs" else table.probs
+    probs = None if outputs is None else outputs[plan.train]
     weights = plan.weights(plan.train)
     value, draws = score_with_draws(measure, features, probs, labels, len(plan.target.classes), weights)
     ends = ends_of_range(measure, features, labels)
@@ -210,10 +213,20 @@ def _key(plan: Plan, source: Source, kind: str, name: str) -> str:
         plan.settings.seed,
         plan.settings.resamples,
         plan.settings.confidence,
-        plan.settings.metric if kind == "verify" else None,
+        plan.metric if kind == "verify" else None,
         CARD_MEASURES[name](source.card) if name in CARD_MEASURES else None,
     )
-    return digest(repr(settings).encode())
+    other_task = () if plan.target.task == "classes" else (plan.target.task,)
+    return digest(repr((*settings, *other_task)).encode())
+
+
+def scaled(labels: np.ndarray) -> np.ndarray:
+    """Numbers [n k] with mean 0 and deviation 1, so that no score depends on their units; other labels unchanged."""
+    if labels.dtype.kind != "f":
+        return labels
+    values = labels.astype(np.float64)
+    std = values.std(axis=0)
+    return ((values - values.mean(axis=0)) / np.where(std > 0, std, 1)).astype(np.float32)
 
 
 def _or_none(value: float) -> float | None:

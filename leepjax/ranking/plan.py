@@ -2,22 +2,23 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Unpack, get_args
 
 import numpy as np
 
 from leepjax.data.split import folds_of, train_test_split
 from leepjax.data.target import Target
-from leepjax.measures import MEASURES, num_parameters, source_accuracy
-from leepjax.measures.table import chosen
+from leepjax.measures import num_parameters, source_accuracy
+from leepjax.measures.by_task import check_known, chosen_for
 from leepjax.models.card import Card
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import several
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.storage.files import digest
-from leepjax.types import InputError, RankingKeywords, RankingSettings, Reading, Verify, unknown_name
+from leepjax.tasks import WORDS, metric_for
+from leepjax.types import InputError, Metric, RankingKeywords, RankingSettings, TaskReading, Verify, unknown_name
 
 CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
     "source_accuracy": source_accuracy,
@@ -51,6 +52,11 @@ class Plan:
     def verify(self) -> Verify:
         """What is trained to verify the ranking."""
         return self.settings.verify
+
+    @property
+    def metric(self) -> Metric:
+        """What verification measures: of the settings, or the default one of the task."""
+        return metric_for("rank", self.target.task, self.settings.metric)
 
     @property
     def is_cross_fitted(self) -> bool:
@@ -93,9 +99,16 @@ def make_plan(
         InputError: for an unknown name, a single class, or arguments out of range; it begins with `caller`.
     """
     settings, reading = _settings_and_reading(options)
-    names = _check_measures(caller, measures)
     _check_settings(caller, settings)
+    asked = None if measures is None else several(measures)
+    if reading.task is not None:  # refused before the target is read
+        chosen_for(caller, reading.task, asked, tuple(CARD_MEASURES))
+        metric_for(caller, reading.task, settings.metric)
+    check_known(asked, (*CARD_MEASURES,))
     opened = open_with_test(caller, target, settings, reading, own=settings.verify != "none")
+    names = chosen_for(caller, opened.task, asked, tuple(CARD_MEASURES))
+    settings = replace(settings, metric=metric_for(caller, opened.task, settings.metric))
+    _check_trainable(caller, opened, settings)
     test, opened = opened.test, opened.with_test(None)
     if settings.verify == "none":
         folds = np.full((1, len(opened)), -1)
@@ -107,9 +120,9 @@ def make_plan(
     return Plan(opened, folds, names, settings)
 
 
-def _settings_and_reading(options: Mapping[str, Any]) -> tuple[RankingSettings, Reading]:
-    of_reading = {field.name for field in fields(Reading)}
-    reading = Reading(**{name: value for name, value in options.items() if name in of_reading})
+def _settings_and_reading(options: Mapping[str, Any]) -> tuple[RankingSettings, TaskReading]:
+    of_reading = {field.name for field in fields(TaskReading)}
+    reading = TaskReading(**{name: value for name, value in options.items() if name in of_reading})
     return RankingSettings(**{name: value for name, value in options.items() if name not in of_reading}), reading
 
 
@@ -126,6 +139,14 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
         raise InputError(f"{caller}: resamples must be >= 0, got {settings.resamples}; 0 leaves intervals out.")
     if settings.test is not None and settings.verify == "none":
         raise InputError(f"{caller}: expected no test set without verification, got one; leave it out, or verify.")
+
+
+def _check_trainable(caller: str, target: Target, settings: RankingSettings) -> None:
+    if settings.verify == "finetune" and target.task != "classes":
+        raise InputError(
+            f"{caller}: expected classes to fine-tune for, got {WORDS[target.task]} in {target.name}; "
+            "verify by head or ridge."
+        )
 
 
 def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndarray:
@@ -146,14 +167,3 @@ def _held_out(caller: str, target: Target, settings: RankingSettings) -> np.ndar
     folds = np.full((1, len(labels)), -1)
     folds[0, test] = 0
     return folds
-
-
-def _check_measures(caller: str, measures: Sequence[str] | None) -> tuple[str, ...]:
-    names = chosen(None if measures is None else several(measures))
-    known = (*MEASURES, *CARD_MEASURES)
-    for name in names:
-        if name not in known:
-            raise unknown_name("measures", name, known)
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"{caller}: expected distinct measures, got {list(names)}; name each once.")
-    return names

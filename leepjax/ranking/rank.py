@@ -12,7 +12,7 @@ from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
 from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
-from leepjax.types import DType, Metric, Pooling, SplitChoice, Verify
+from leepjax.types import DType, Metric, Pooling, SplitChoice, Task, Verify
 
 
 def rank(
@@ -23,7 +23,7 @@ def rank(
     features: str | Sequence[str] | None = None,
     pooling: Pooling | Sequence[Pooling] | None = None,
     verify: Verify = "head",
-    metric: Metric = "accuracy",
+    metric: Metric | None = None,
     test: AnyTarget | None = None,
     test_fraction: float = 0.2,
     groups: str | None = None,
@@ -39,6 +39,7 @@ def rank(
     label_column: str | None = None,
     text_column: str | None = None,
     text_pair_column: str | None = None,
+    task: Task | None = None,
     out: str | os.PathLike | None = None,
     cache: str | os.PathLike | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
@@ -58,17 +59,21 @@ def rank(
         sources: what `leepjax.load_source` takes, names of sets (``paper9``, ``shipped``), or `Source`s; all that are
             shipped by default.
         measures: names from `leepjax.MEASURES`, the leading one first, or ``all``; those in `leepjax.DEFAULT_MEASURES`
-            by default. ``source_accuracy`` and ``num_parameters`` are rivals that need no look at the target: what the
+            by default. For numbers and several labels, those of `leepjax.FURTHER` that fit the task, by default all.
+            ``source_accuracy`` and ``num_parameters`` are rivals that need no look at the target: what the
             source reaches on its own test set, and how large it is.
         features: layers of each source as candidates: names of blocks (``leepjax ls blocks SOURCE``), globs such as
             ``blocks.*``, ``all-blocks``, or ``last``, the source as it is. The layers of a source share one pass.
         pooling: how a layer's output becomes a vector: ``mean``, ``max``, ``gem`` (p = 3) or ``cls``, or ``head``, as
             the network's own head pools the last layer; one or several. By default ``mean``, and ``head`` for ``last``.
         verify: ``head`` re-trains a linear head, ``ridge`` fits one by least squares in closed form, which is cheapest,
-            ``finetune`` trains everything, ``none`` verifies nothing.
+            ``finetune`` trains everything (only for classes), ``none`` verifies nothing. Heads of numbers are ridge
+            probes, those of several labels a logistic regression of each label.
         metric: of verification: ``accuracy``; ``balanced_accuracy``, the mean recall of the classes; ``macro_f1``;
             ``log_loss`` in nats, where lower is better (not with ``ridge``, which gives no probabilities); or
-            ``auroc``, of each class against the rest, the mean over the classes.
+            ``auroc``, of each class against the rest, the mean over the classes. Of numbers ``r2``, ``mae`` (where
+            lower is better) or ``spearman``; of several labels ``map``, ``macro_f1`` or ``auroc``, means over the
+            labels. By default the first one of the task.
         test: a second target with the same classes to verify on, its test split if it comes in splits; by default the
             target's own test split, or else parts of the target.
         test_fraction: of a target without a test part, the share that is held out at a time, in (0, 1). Heads are
@@ -91,10 +96,13 @@ def rank(
             validation part.
         image_column: of a ``.parquet``, ``hf:`` or ``tfds:`` target, the column of images; by default the only one, or
             the one called ``image``.
-        label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like.
+        label_column: likewise of labels; by default the one declared as such, or called ``label`` or the like. Several
+            columns, joined by commas, are numbers, or labels of 0 and 1.
         text_column: likewise of texts, or of lists of labelled words; by default the only one, or the one called
             ``text`` or the like.
         text_pair_column: of second texts, where labels are of pairs of texts.
+        task: what the labels are: ``classes``, ``regression`` (numbers) or ``multilabel`` (several labels or none for
+            each example). By default guessed by the rule of `leepjax.data.answers`, and logged if it isn't classes.
         out: folder for ``results.jsonl``; what it already holds isn't measured again. It needn't be writable if it
             holds all that is asked for.
         cache: folder for extracted features; nothing is cached when left out.
@@ -137,6 +145,7 @@ def rank(
         label_column=label_column,
         text_column=text_column,
         text_pair_column=text_pair_column,
+        task=task,
     )
     opened = open_each("rank", sources, dtype, layers)
     (ranking,) = carry_out(

@@ -14,7 +14,7 @@ from leepjax.ranking.draws import TRAINING_PART, fewest, leading, shares_of_best
 from leepjax.ranking.show import as_html, show
 from leepjax.storage.records import Cost, Failure, Record
 from leepjax.tables import Format, Row
-from leepjax.types import InputError
+from leepjax.types import InputError, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +44,11 @@ class Ranking:
     def key(self) -> str:
         """Of the target's content and its split: images in ``examples.json`` are found by it; empty without records."""
         return next((f"{record.target_hash} {record.split}" for record in self.records), "")
+
+    @property
+    def task(self) -> Task:
+        """What the target's examples are labelled with."""
+        return self.records[0].task if self.records else "classes"
 
     @property
     def metric(self) -> str:

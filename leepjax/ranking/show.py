@@ -9,7 +9,7 @@ from leepjax.printable import printable
 from leepjax.ranking.answer import per_cent
 from leepjax.storage.records import Record
 from leepjax.tables import Format, Row, render
-from leepjax.types import METRICS
+from leepjax.types import LOWER_IS_BETTER, METRICS
 
 if TYPE_CHECKING:
     from leepjax.ranking.ranking import Ranking
@@ -49,7 +49,7 @@ def title(ranking: "Ranking") -> str:
     """The heading of the sources: what they are ordered by."""
     if ranking.decided_by != ranking.verified_by:
         return f"Sources for {ranking.target}, best {ranking.measures[0]} first"
-    first = "lowest" if ranking.metric == "log_loss" else "highest"
+    first = "lowest" if ranking.metric in LOWER_IS_BETTER else "highest"
     return f"Sources for {ranking.target}, {first} {heading(ranking)} first"
 
 

@@ -63,8 +63,8 @@ def sweep(
             log it to an experiment tracker.
         **options: any other keyword argument of `rank`: ``verify``, ``metric``, ``test``, ``test_fraction``,
             ``groups``, ``limit``, ``seed``, ``resamples``, ``confidence``, ``batch_size``, ``dtype``, ``strict``,
-            ``split``, ``image_column``, ``label_column``, ``text_column`` and ``text_pair_column``, the same for each
-            target.
+            ``split``, ``image_column``, ``label_column``, ``text_column``, ``text_pair_column`` and ``task``, the same
+            for each target.
 
     Returns:
         Target's name → its `Ranking`, in the order of `targets`. What fails of a source on a target is in the

@@ -1,6 +1,5 @@
 """Verification: the metric of heads, or of the whole network, on examples that they weren't trained on."""
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -10,15 +9,16 @@ from leepjax.callbacks import OnProgress
 from leepjax.extraction.table import Table
 from leepjax.models.source import Source
 from leepjax.ranking.bootstrap import interval
-from leepjax.ranking.examples import bits_of, mostly_right
+from leepjax.ranking.examples import right_bits
 from leepjax.ranking.plan import Plan
+from leepjax.tasks import ENDS
 from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.finetune import fine_tune
-from leepjax.transfer.head import Head, retrain_head
+from leepjax.transfer.fit_by_task import fit_of
+from leepjax.transfer.head import Head
 from leepjax.transfer.metric_draws import metric_draws, metric_value
 from leepjax.transfer.recipe import FineTuning
-from leepjax.transfer.ridge import fit_ridge
-from leepjax.types import LOWER_IS_BETTER, JudgingSettings
+from leepjax.types import Metric
 
 
 class Verified(NamedTuple):
@@ -29,7 +29,7 @@ class Verified(NamedTuple):
     high: float
     draws: list[float]
     right: str
-    """Which held-out examples are predicted right: `leepjax.ranking.examples.bits_of`."""
+    """Which held-out examples are predicted right: `leepjax.ranking.examples.bits_of`; empty but for classes."""
 
 
 def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progress: OnProgress) -> Verified:
@@ -41,35 +41,39 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
     if plan.verify == "finetune":
         logits = _fine_tuned(plan, source, label, on_progress)[None]
     else:
-        fit = _ridge if plan.verify == "ridge" else functools.partial(_head, settings.seed)
+        train = fit_of(plan.target.task, plan.verify)
+
+        def fit(features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
+            return train(features, labels, num_classes, settings.seed, None).head
+
         logits = cross_fit(table.features, table.labels, len(plan.target.classes), plan.folds, fit)[:, plan.test]
     labels = table.labels[plan.test]
-    value = metric_value(settings.metric, logits, labels)
-    draws = metric_draws(settings.metric, logits, labels, plan.weights(plan.test))
+    value = metric_value(plan.metric, logits, labels)
+    draws = metric_draws(plan.metric, logits, labels, plan.weights(plan.test))
     groups = None if plan.target.groups is None else plan.target.groups[plan.test]
-    low, high = metric_interval(settings, value, draws, len(labels), groups)
-    return Verified(value, low, high, draws.tolist(), bits_of(mostly_right(logits, labels)))
+    low, high = metric_interval(plan.metric, settings.confidence, value, draws, len(labels), groups)
+    return Verified(value, low, high, draws.tolist(), right_bits(logits, labels))
 
 
 def metric_interval(
-    settings: JudgingSettings, value: float, draws: np.ndarray, num_examples: int, groups: np.ndarray | None
+    metric: Metric, confidence: float, value: float, draws: np.ndarray, num_examples: int, groups: np.ndarray | None
 ) -> tuple[float, float]:
     """Wilson's interval of an accuracy, which also holds where all or no predictions are right: resamples are all equal
     there. For other metrics and for groups, the bootstrap's interval; where all groups are right, Wilson's of groups.
 
     Args:
-        settings: `metric` and `confidence` are used.
-        value: the metric.
+        metric: what was measured.
+        confidence: of the interval.
+        value: the metric's.
         draws: [b] the metric in each resample.
         num_examples: how many examples it was measured on.
         groups: [num_examples] integers, equal for examples that are drawn together; None without groups.
     """
-    if settings.metric == "accuracy" and groups is None:
-        return wilson(value, num_examples, settings.confidence)
-    if settings.metric == "accuracy" and groups is not None and value in (0, 1):
-        return wilson(value, len(np.unique(groups)), settings.confidence)
-    ends = None if settings.metric in LOWER_IS_BETTER else (0, 1)
-    return interval(value, draws, settings.confidence, ends)
+    if metric == "accuracy" and groups is None:
+        return wilson(value, num_examples, confidence)
+    if metric == "accuracy" and groups is not None and value in (0, 1):
+        return wilson(value, len(np.unique(groups)), confidence)
+    return interval(value, draws, confidence, ENDS.get(metric))
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
@@ -87,11 +91,3 @@ def _fine_tuned(plan: Plan, source: Source, label: str, on_progress: OnProgress)
     train_set, test_set = plan.target.subset(plan.train), plan.target.subset(plan.test)
     recipe = FineTuning(seed=plan.settings.seed)
     return fine_tune(source, train_set, test_set, recipe=recipe, per_epoch=False, on_step=on_step).logits
-
-
-def _head(seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
-    return retrain_head(features, labels, num_classes, seed=seed).head
-
-
-def _ridge(features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
-    return fit_ridge(features, labels, num_classes).head

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from leepjax.ranking.examples import ClassImages, Disputed, Thumbnails
+from leepjax.report.label_counts import histograms, label_bars
 from leepjax.report.page import Gallery, Origin, Picture, Section
 
 _MOST_NAMED = 6
@@ -33,6 +34,8 @@ def image_sections(
         pictures = [_disputed_picture(each, leaders) for each in examples.disputed]
         gallery = Gallery(pictures, "◆ marks the leaders.", is_small=False)
         sections.append(Section(f"Images that the sources disagree on{of}", text, gallery=gallery, origins=origins))
+    if examples.task != "classes":
+        return [*sections, *_label_sections(examples, of, origins)]
     if any(each.images for each in examples.classes):
         rest = examples.num_classes - len(examples.classes)
         note = f"The first {len(examples.classes):,} of {examples.num_classes:,} classes are shown." if rest else ""
@@ -41,6 +44,28 @@ def image_sections(
         gallery = Gallery(pictures, note, is_small=True)
         sections.append(Section(f"Classes{of}", text, gallery=gallery, origins=origins))
     return sections
+
+
+def _label_sections(examples: Thumbnails, of: str, origins: Sequence[Origin]) -> list[Section]:
+    """What the numbers or labels of a target are like, with some of its images."""
+    has_images = any(each.images for each in examples.classes)
+    if examples.task == "regression":
+        name = examples.histograms[0].name if examples.histograms else "number"
+        text = ["How the numbers are distributed: the metric compares sources where most of them lie."]
+        if has_images:
+            text.append(f"Below, some images of each tenth of {name}. Check that they show what it means.")
+        figures = histograms(examples)
+    else:
+        text = ["How many examples have each label; metrics are means over the labels, the rare ones included."]
+        if has_images:
+            text.append("Below, some images that have each label. Check that they show what you mean by it.")
+        figures = [label_bars(examples)]
+    pictures = [_class_picture(each) for each in examples.classes] if has_images else []
+    rest = examples.num_classes - len(examples.classes) if examples.task == "multilabel" else 0
+    note = f"The first {len(examples.classes):,} of {examples.num_classes:,} labels are shown." if rest > 0 else ""
+    gallery = Gallery(pictures, note, is_small=True) if pictures else None
+    title = "Numbers" if examples.task == "regression" else "Labels"
+    return [Section(f"{title}{of}", text, figures=figures, gallery=gallery, origins=origins)]
 
 
 def _disputed_picture(it: Disputed, leaders: Collection[str]) -> Picture:

@@ -21,7 +21,7 @@ from leepjax.report.svg import (
     text,
 )
 from leepjax.storage.records import Record
-from leepjax.types import METRICS
+from leepjax.types import LOWER_IS_BETTER, METRICS
 
 MOST_ROWS = 40
 """How many sources are drawn, the best first."""
@@ -81,7 +81,7 @@ def _is_number(value: float | None) -> bool:
 def _axis_name(ranking: Ranking) -> str:
     if ranking.decided_by != ranking.verified_by:
         return ranking.decided_by
-    return f"{heading(ranking)}{', lower is better' if ranking.metric == 'log_loss' else ''}"
+    return f"{heading(ranking)}{', lower is better' if ranking.metric in LOWER_IS_BETTER else ''}"
 
 
 def _alt(ranking: Ranking, defined: list[Record]) -> str:

@@ -11,7 +11,7 @@ from leepjax.report.captions import measure_name
 from leepjax.report.page import Panel, Panels
 from leepjax.report.svg import ACCENT, PALE, SOFT, Scale, diamond, disc, drawing, grid, line, number, point
 from leepjax.studies.analysis.lines import fit_line
-from leepjax.types import METRICS
+from leepjax.types import LOWER_IS_BETTER, METRICS
 
 NUM_OPEN = 12
 """How many panels are open; the others are folded."""
@@ -45,7 +45,11 @@ def score_panels(ranking: Ranking, agreements: Sequence[Agreement], share: float
 
 
 def _falls(ranking: Ranking) -> str:
-    return "; the axis of log-loss is turned round, so that better is above" if ranking.metric == "log_loss" else ""
+    return (
+        f"; the axis of {METRICS[ranking.metric]} is turned round, so that better is above"
+        if ranking.metric in LOWER_IS_BETTER
+        else ""
+    )
 
 
 def _panel(ranking: Ranking, accuracies: dict[str, float], agreement: Agreement) -> Panel | None:
@@ -59,7 +63,7 @@ def _panel(ranking: Ranking, accuracies: dict[str, float], agreement: Agreement)
         return None
     x, y = (np.array([each[at] for each in found]) for at in (1, 2))
     x_of = Scale(x.min(), x.max(), _LEFT, _RIGHT, ticks=3)
-    ends = (_TOP, _BOTTOM) if ranking.metric == "log_loss" else (_BOTTOM, _TOP)
+    ends = (_TOP, _BOTTOM) if ranking.metric in LOWER_IS_BETTER else (_BOTTOM, _TOP)
     y_of = Scale(y.min(), y.max(), *ends, ticks=3)
     parts = [*grid(x_of, y_of, 10.5), *_fitted(x, y, x_of, y_of)]
     named = len(found) <= _MOST_NAMED

@@ -24,7 +24,8 @@ from leepjax.report.svg import (
     text,
     text_width,
 )
-from leepjax.types import METRICS
+from leepjax.tasks import heading as of_metric
+from leepjax.types import LOWER_IS_BETTER, METRICS
 
 MOST_POINTS = 200
 """How many sources are drawn, the most accurate first."""
@@ -42,7 +43,7 @@ def pareto(ranking: Ranking) -> Figure | None:
     times = {source: max(1000 * ranking.costs[source].seconds_per_image, 1e-6) for source in shown}
     values = [accuracies[source] for source in shown]
     x_of = Scale(min(times.values()), max(times.values()), _LEFT + 10, _RIGHT - 10, ticks=6, log=True)
-    ends = (_TOP, _BOTTOM) if ranking.metric == "log_loss" else (_BOTTOM, _TOP)  # better is always above
+    ends = (_TOP, _BOTTOM) if ranking.metric in LOWER_IS_BETTER else (_BOTTOM, _TOP)  # better is always above
     y_of = Scale(min(values), max(values), *ends)
     places = {source: (x_of(times[source]), y_of(accuracies[source])) for source in shown}
     front = sorted((source for source in shown if source not in ranking.dominated_by), key=times.__getitem__)
@@ -102,9 +103,11 @@ def _labels(ranking: Ranking, shown: list[str], front: list[str], places: dict[s
 
 
 def _caption(ranking: Ranking, num_front: int, num_shown: int) -> str:
-    upwards = "lower log-loss, drawn farther up," if ranking.metric == "log_loss" else "farther up"
+    upwards = (
+        f"lower {METRICS[ranking.metric]}, drawn farther up," if ranking.metric in LOWER_IS_BETTER else "farther up"
+    )
     found = (
-        f"{METRICS[ranking.metric].capitalize()} against time per image on this run's machine; {upwards} and farther "
+        f"{of_metric(ranking.metric)} against time per image on this run's machine; {upwards} and farther "
         f"left is better. Filled, bold and joined: the Pareto front, {num_front:,} of {num_shown:,} sources. For each "
         "other source, another is at least as good and as fast, and better in one of both. Times within 10 % count as "
         "equal."

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from leepjax.storage.files import sweep, write_atomically, writing
 from leepjax.storage.locks import locked
+from leepjax.types import LOWER_IS_BETTER, Task
 
 log = logging.getLogger("leepjax")
 
@@ -45,7 +46,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     target_hash: str
     num_examples: Count
+    task: Task = "classes"
+    """What the target's examples are labelled with; records of before there were others don't store it."""
     num_classes: Count
+    """Of the classes; for other tasks the number of numbers, or of labels, of an example."""
     source: str
     source_hash: str = ""
     """Digest of everything that the source's outputs depend on except the images; empty in version 1."""
@@ -58,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     metric: str = ""
     """What a verification measures; empty for scores, and for accuracies of version 1 and early ones of version 2."""
     value: float | None
-    """Higher is better, except for the metric log_loss; None where the measure is undefined (NaN)."""
+    """Higher is better, except for the metrics log_loss and mae; None where the measure is undefined (NaN)."""
     low: float | None
     high: float | None
     """`low` and `high`: ends of the interval over examples, for accuracies Wilson's, otherwise the bootstrap's; None
@@ -85,7 +89,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sign(self) -> int:
         """1 where a higher value is better, −1 where a lower one is: values times it can be compared."""
-        return -1 if self.metric == "log_loss" else 1
+        return -1 if self.metric in LOWER_IS_BETTER else 1
 
     @property
     def worth(self) -> float:

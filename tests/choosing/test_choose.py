@@ -54,7 +54,7 @@ def chosen(out=None, cache=None, **options):
 @pytest.fixture(autouse=True, scope="module")
 def fast_heads():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("leepjax.choosing.judge.retrain_head", least_squares)
+        patch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
         yield
 
 

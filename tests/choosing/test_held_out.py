@@ -25,7 +25,7 @@ TEST = from_arrays(PIXELS[90:], LABELS[90:])
 @pytest.fixture(autouse=True, scope="module")
 def fast_heads():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("leepjax.choosing.judge.retrain_head", least_squares)
+        patch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
         yield
 
 

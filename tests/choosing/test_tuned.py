@@ -34,7 +34,7 @@ def blind_head(features, labels, num_classes, *, seed=0, l2=None):
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
-    monkeypatch.setattr("leepjax.choosing.judge.retrain_head", blind_head)
+    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", blind_head)
     monkeypatch.setattr(stages, "FineTuning", partial(FineTuning, epochs=2, batch_size=16))
 
 

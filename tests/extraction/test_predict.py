@@ -92,3 +92,13 @@ def test_the_network_of_a_folder_is_found(tmp_path):
     assert find_model(tmp_path) == tmp_path / "chosen.safetensors"
     (tmp_path / "config.json").touch()
     assert find_model(tmp_path) == f"local-dir:{tmp_path}"
+
+
+def test_numbers_and_several_labels_are_shown_with_their_names():
+    numbers = Predictions(("x",), ("age", "mass"), np.empty((1, 0)), numbers=np.array([[1.5, 1e6]]), task="regression")
+    assert numbers.rows() == [{"image": "x", "age": 1.5, "mass": 1e6}]
+    labels = Predictions(("x", "y"), ("cat", "dog"), np.array([[0.9, 0.6], [0.1, 0.2]]), task="multilabel")
+    assert labels.rows() == [
+        {"image": "x", "labels": "cat;dog", "cat": 0.9, "dog": 0.6},
+        {"image": "y", "labels": "", "cat": 0.1, "dog": 0.2},
+    ]

@@ -31,8 +31,7 @@ def networks(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def fast_heads(monkeypatch):
-    monkeypatch.setattr("leepjax.ranking.verify_source.retrain_head", least_squares)
-    monkeypatch.setattr("leepjax.choosing.judge.retrain_head", least_squares)
+    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.metrics import metrics
 from leepjax.transfer.ridge import fit_ridge
-from leepjax.types import InputError, RankingKeywords, RankingSettings, Reading
+from leepjax.types import InputError, RankingKeywords, RankingSettings, TaskReading
 
 EIGHT = Preprocessing(image_size=8)
 
@@ -189,7 +189,7 @@ def test_small_sets_are_held_out_in_turn_and_large_ones_once(monkeypatch):
 
 
 def test_settings_are_the_same_as_keywords_as_fields_and_in_the_signature():
-    hints = {field.name: field.default for kind in (RankingSettings, Reading) for field in fields(kind)}
+    hints = {field.name: field.default for kind in (RankingSettings, TaskReading) for field in fields(kind)}
     assert get_type_hints(RankingKeywords).keys() == hints.keys()
     signature = inspect.signature(lj.rank).parameters
     assert {name: signature[name].default for name in hints} == hints
@@ -255,7 +255,7 @@ def test_progress_ends_at_its_total_and_each_record_is_handed_on(ran):
         ({"resamples": -1}, r"rank: resamples must be >= 0, got -1; 0 leaves"),
         ({"confidence": 95}, r"rank: confidence must lie between 0 and 1, got 95"),
         ({"test_fraction": 0}, r"rank: test_fraction must lie between 0 and 1, got 0"),
-        ({"metric": "f1"}, r"metric: expected one of 5 known names, got 'f1'; choose among accuracy, "),
+        ({"metric": "f1"}, r"metric: expected one of 9 known names, got 'f1'; choose among accuracy, "),
         ({"metric": "log_loss", "verify": "ridge"}, r"rank: expected a metric other than log_loss for ridge probes"),
         ({"batch_size": 0}, r"rank: batch_size must be at least 1, got 0; pass 1 or more\."),
         ({"dtype": "float16"}, r"dtype: expected one of 2 known names, got 'float16'"),
