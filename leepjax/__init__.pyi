@@ -11,6 +11,12 @@ from leepjax.extraction.extract_sources import extract as extract
 from leepjax.extraction.predict import Predictions as Predictions
 from leepjax.extraction.predict import predict as predict
 from leepjax.measures import *
+from leepjax.meta.learner import MetaLearner as MetaLearner
+from leepjax.meta.learner_files import load_learner as load_learner
+from leepjax.meta.metatest import metatest as metatest
+from leepjax.meta.metatrain import metatrain as metatrain
+from leepjax.meta.recipe import MetaTraining as MetaTraining
+from leepjax.meta.sizes import TaskSizes as TaskSizes
 from leepjax.models.as_source import as_source as as_source
 from leepjax.models.opening import load_source as load_source
 from leepjax.models.source import Source as Source
