@@ -1,4 +1,7 @@
-"""What pages show of a target's images: a few of each class, and those that the sources disagree on, as thumbnails."""
+"""What pages show of a target's examples: a few of each class, and those that the sources disagree on.
+
+Images are shown as thumbnails, texts by their beginning, a word in its sentence.
+"""
 
 import base64
 import io
@@ -11,38 +14,43 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from leepjax.data.text.example import Text
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest, write_atomically
 from leepjax.storage.locks import locked
-from leepjax.types import InputError, Task
+from leepjax.types import NOUNS, InputError, Kind, Task
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from leepjax.data.target import Target
 
 EXAMPLES = "examples.json"
-"""The file of thumbnails beside the records."""
+"""The file of shown examples beside the records."""
 MOST_CLASSES, MOST_DISPUTED = 40, 24
 _SIDE = 64
 """Longer side of a thumbnail, in pixels."""
+_MOST_LETTERS = 240
+"""Letters of a text that are shown; of a word, as many around it."""
 _MOST_PER_CLASS = 3
 
 
 class ClassImages(msgspec.Struct, frozen=True, kw_only=True):
-    """A class, and some of its images."""
+    """A class, and some of its examples."""
 
     name: str
     num_examples: int
     images: tuple[str, ...]
-    """Base64 of JPEG files."""
+    """Base64 of JPEG files; or beginnings of texts."""
 
 
 class Disputed(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that some sources predict right and others wrong."""
+    """An example that some sources predict right and others wrong."""
 
     id: str
     label: str
     image: str
-    """Base64 of a JPEG file."""
+    """Base64 of a JPEG file; or the beginning of a text."""
     right: tuple[str, ...]
     wrong: tuple[str, ...]
 
@@ -57,7 +65,7 @@ class Histogram(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thumbnails(msgspec.Struct, frozen=True, kw_only=True):
-    """Thumbnails of a target."""
+    """Examples of a target: thumbnails of images, or beginnings of texts."""
 
     key: str
     """Of what they belong to: a ranking's target and split, or a choice's target."""
@@ -69,10 +77,12 @@ class Thumbnails(msgspec.Struct, frozen=True, kw_only=True):
     task: Task = "classes"
     histograms: tuple[Histogram, ...] = ()
     """Of numbers, the first `MOST_CLASSES`."""
+    kind: Kind = "images"
+    """What the examples are."""
     num_judged: int = 0
-    """How many images the sources were judged by."""
+    """How many examples the sources were judged by."""
     num_disputed: int = 0
-    """How many of these images some source predicts right and another wrong."""
+    """How many of these examples some source predicts right and another wrong."""
     disputed: tuple[Disputed, ...] = ()
     """At most `MOST_DISPUTED` of them: first those on which leaders disagree, then those that split the sources most
     evenly; from different classes in turn."""
@@ -107,16 +117,16 @@ def right_bits(logits: np.ndarray, labels: np.ndarray) -> str:
 def keep_examples(
     folder: Path, key: str, target: "Target", judged: "Target", right: Mapping[str, np.ndarray], leaders: Sequence[str]
 ) -> None:
-    """Write the thumbnails of a target beside its records, unless the folder holds them already.
+    """Write the shown examples of a target beside its records, unless the folder holds them already.
 
     Where that isn't possible, there is a warning: the answer is more than its page.
 
     Args:
         folder: of the records.
         key: under which they are found.
-        target: the images of which the classes are shown.
-        judged: the images by which sources were judged.
-        right: source → [len(judged)] whether its prediction of each image is right.
+        target: the examples of which the classes are shown.
+        judged: the examples by which sources were judged.
+        right: source → [len(judged)] whether its prediction of each example is right.
         leaders: the sources that may be the best.
     """
     path = folder / EXAMPLES
@@ -131,6 +141,7 @@ def keep_examples(
         known[key] = Thumbnails(
             key=key,
             made_of=made_of,
+            kind=target.kind,
             num_classes=len(target.classes),
             classes=_classes(target),
             task=target.task,
@@ -142,11 +153,11 @@ def keep_examples(
         try:
             write_atomically(path, msgspec.json.encode(list(known.values())))
         except WriteError as error:
-            logging.getLogger("leepjax").warning("The page shows no images: %s", error)
+            logging.getLogger("leepjax").warning("The page shows no %s: %s", NOUNS[target.kind].many, error)
 
 
 def read_examples(folder: Path) -> list[Thumbnails]:
-    """The thumbnails in a folder; none where there is no file of them, or it is damaged."""
+    """The shown examples in a folder; none where there is no file of them, or it is damaged."""
     try:
         return msgspec.json.decode((folder / EXAMPLES).read_bytes(), type=list[Thumbnails])
     except (OSError, msgspec.DecodeError):
@@ -235,14 +246,35 @@ def _histograms(target: "Target") -> tuple[Histogram, ...]:
 
 
 def _thumbnail(target: "Target", at: int) -> str:
-    """An image as base64 of a small JPEG file; nothing where it can't be read."""
-    if target.kind != "images":
+    """An image as base64 of a small JPEG file, or the beginning of a text; nothing where it can't be read."""
+    if target.kind == "embeddings":
         return ""
     try:
-        image = target.read(int(at)).convert("RGB")
+        example = target.read(int(at))
     except InputError:
         return ""
+    return valid_unicode(beginning(example)) if target.kind == "text" else _small(example)
+
+
+def _small(image: "Image.Image") -> str:
+    image = image.convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
     return base64.b64encode(file.getvalue()).decode()
+
+
+def beginning(example: Text) -> str:
+    """What is shown of a text: its beginning; a word in brackets, in its sentence; both texts of a pair."""
+    if isinstance(example.text, str):
+        return " ⟷ ".join(_shortened(text) for text in (example.text, example.pair) if text is not None)
+    place = example.word or 0
+    before, after = " ".join(example.text[:place]), " ".join(example.text[place + 1 :])
+    half = _MOST_LETTERS // 2
+    before = before if len(before) <= half else f"…{before[-half:]}"
+    return f"{before} [{example.text[place]}] {_shortened(after, half)}".strip()
+
+
+def _shortened(text: str, most: int = _MOST_LETTERS) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most].rstrip()}…"

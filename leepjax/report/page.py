@@ -105,23 +105,29 @@ class Panels:
 
 @dataclass(frozen=True)
 class Picture:
-    """One or several small images with what they are."""
+    """One or several small images, or texts, with what they are."""
 
     sources: Sequence[str]
     """``data:`` addresses."""
     title: str
     lines: Sequence[str] = ()
     alt: str = ""
+    texts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Small images side by side."""
+    """Small images, or texts, side by side."""
 
     pictures: Sequence[Picture]
     note: str = ""
     is_small: bool = False
     """Whether little is written below each, so that more of them stand side by side."""
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether texts are shown, which need more width than images."""
+        return any(picture.texts for picture in self.pictures)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.steps import STEPS
 from leepjax.choosing.words import duration, sentences
 from leepjax.ranking.examples import Thumbnails
-from leepjax.report.galleries import image_sections
+from leepjax.report.galleries import example_sections
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
 from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
 
@@ -40,7 +40,7 @@ def race_report(
         facts,
         [
             _race_section(choice, standings, origins),
-            *image_sections({each.key: each for each in examples}.get(choice.key), choice.leaders, "", origins),
+            *example_sections({each.key: each for each in examples}.get(choice.key), choice.leaders, "", origins),
             *([_heads_section(choice, origins)] if choice.judged else []),
             *([_tuning_section(choice, origins)] if choice.tuned else []),
             _sources_section(choice, standings, origins),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
 from leepjax.ranking.examples import Thumbnails
-from leepjax.report.galleries import image_sections
+from leepjax.report.galleries import example_sections
 from leepjax.report.page import Origin, Report, Section, duration
 from leepjax.report.ranking_forest import forest
 from leepjax.report.ranking_panels import score_panels
@@ -101,7 +101,7 @@ def ranking_sections(
     of = f" for {ranking.target}" if limits.is_named else ""
     agreements = replace(ranking, measures=ranking.measures[:MOST_MEASURES]).agreement()
     sections = _charts(ranking, agreements, of, origins, limits.share)
-    sections += image_sections(examples, ranking.leaders, of, origins)
+    sections += example_sections(examples, ranking.leaders, of, origins)
     if ranking.sources:
         text = ["Higher is better in all of them."]
         sections += [

@@ -8,16 +8,20 @@ import pytest
 from PIL import Image
 
 from leepjax.data.target import from_arrays
+from leepjax.data.text.example import Text
+from leepjax.data.text.in_memory import from_texts
 from leepjax.ranking import examples
 from leepjax.ranking.examples import (
     EXAMPLES,
     MOST_DISPUTED,
+    beginning,
     bits_of,
     keep_examples,
     mostly_right,
     read_examples,
     right_of,
 )
+from leepjax.report.galleries import example_sections
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)
@@ -132,3 +136,19 @@ def test_a_folder_that_is_full_costs_a_warning(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(examples, "write_atomically", full)
     keep_examples(tmp_path, "key", TARGET, TARGET, {}, ())
     assert "The page shows no images: write: expected to write" in caplog.text
+
+
+def test_texts_are_shown_by_their_beginning_and_words_in_their_sentence(tmp_path):
+    target = from_texts(["so good", "so  bad\n", "long " * 99], [1, 0, 0], ["no", "yes"])
+    keep_examples(tmp_path, "key", target, target, {"a": np.array([True, False, True]), "b": np.ones(3, bool)}, ())
+    (found,) = read_examples(tmp_path)
+    assert found.kind == "text"
+    assert [each.images for each in found.classes] == [("so bad",), ("so good",)]
+    assert [each.image for each in found.disputed] == ["so bad"]
+    sections = example_sections(found, ["b"], "", [])
+    assert [each.title for each in sections] == ["Texts that the sources disagree on", "Classes"]
+    assert sections[1].gallery.pictures[0].lines == ("2 texts",)
+    assert beginning(Text("a", "b")) == "a ⟷ b"
+    assert beginning(Text("x" * 999)) == f"{'x' * 240}…"
+    assert beginning(Text(("Ann", "saw", "Rome"), word=1)) == "Ann [saw] Rome"
+    assert beginning(Text(("x" * 200, "y", "z" * 200), word=1)) == f"…{'x' * 120} [y] {'z' * 120}…"

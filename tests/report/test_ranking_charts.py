@@ -8,7 +8,7 @@ from ranking_demo import ranking_of
 from report_pages import HOSTILE, ORIGIN
 
 from leepjax.ranking.examples import ClassImages, Disputed, Thumbnails
-from leepjax.report.galleries import image_sections
+from leepjax.report.galleries import example_sections
 from leepjax.report.label_places import label_places
 from leepjax.report.page import render_page
 from leepjax.report.ranking_forest import forest
@@ -210,7 +210,7 @@ def test_of_many_sources_below_an_image_the_rest_is_counted():
     examples = Thumbnails(
         key="", made_of="", num_classes=1, classes=(), num_judged=9, num_disputed=1, disputed=(disputed,)
     )
-    (section,) = image_sections(examples, ["s19"], "", [ORIGIN])
+    (section,) = example_sections(examples, ["s19"], "", [ORIGIN])
     assert section.gallery is not None
     right, _ = section.gallery.pictures[0].lines
     assert right == "right: ◆\u00a0s19, s0, s1, s2, s3, s4, 14 more"
