@@ -58,7 +58,7 @@ def finetune(
         check_free("finetune", path, command)
         if found := finished(path, identity):
             written, curve = found
-            logits = logits_of(written.network.model(), source, in_memory(target.test, source.card.pixels))
+            logits = logits_of(written.network.model(), source, in_memory(target.test, source.preparation))
             return _adapted(source, target, how, recipe, logits, curve, written)
         trained = _train(scratch, source, target, options | {"checkpoints": checkpoints_of(path)})
         made = card(path.stem, source, target, trained.curve, recipe.seed, command, scratch=scratch, identity=identity)

@@ -167,6 +167,7 @@ def card(
         task=target.train.task,
         reads=source.card.reads,
         preprocessing=source.card.preprocessing,
+        tokenization=source.card.tokenization,
         num_parameters=0,
         weights_hash="",
         classes=target.train.classes,

@@ -15,6 +15,7 @@ from leepjax.extraction.extract import extract
 from leepjax.models import weights
 from leepjax.models.card import Card, TrainingRun, read_card, save_card
 from leepjax.models.source import Source, WeightsFile
+from leepjax.models.text.beside import write_tokenizer
 from leepjax.storage.files import digest, remove_folder
 from leepjax.storage.records import read_lines
 from leepjax.transfer.curve import Epoch, write_curve
@@ -43,6 +44,7 @@ def write_source(
     card = msgspec.structs.replace(
         card, num_parameters=weights.num_parameters(network), weights_hash=digest(path.read_bytes())
     )
+    write_tokenizer(card, path)
     written = WeightsFile(card.model, card.num_classes, path)
     if test_set is not None:
         logits = extract(Source(card, written), test_set).logits

@@ -34,6 +34,14 @@ class Preparation(Protocol):
         """Put the examples of a batch together, at most `batch_size` of them; each is in one part."""
         ...
 
+    def in_memory(self, prepared: Sequence[np.ndarray], /) -> np.ndarray:
+        """Examples from which training chooses rows, an array with a row for each."""
+        ...
+
+    def batch(self, rows: np.ndarray, /) -> np.ndarray:
+        """Chosen rows of `in_memory` as inputs of a program, of one of few shapes."""
+        ...
+
     def blank(self, batch_size: int, /) -> np.ndarray:
         """Inputs of the shape of a full batch, to compile and to time the program with."""
         ...

@@ -145,6 +145,14 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         np.stack(prepared, out=images[: len(prepared)])
         yield Part(np.arange(len(prepared)), images)
 
+    def in_memory(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """Images as one array, uint8 [n h w c]."""
+        return np.stack(prepared) if prepared else np.empty((0, *self.shape), np.uint8)
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of `in_memory` as they are."""
+        return rows
+
     def blank(self, batch_size: int) -> np.ndarray:
         """Black images, uint8 [batch_size h w c]."""
         return np.zeros((batch_size, *self.shape), np.uint8)

@@ -130,8 +130,7 @@ class Target:
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
         """Read the images of `indices`, resized and cropped for a source: uint8 [b h w 3]."""
-        images = [preprocessing.on_host(self.read(int(i))) for i in indices]
-        return np.stack(images) if images else np.empty((0, *preprocessing.shape), np.uint8)
+        return preprocessing.in_memory([preprocessing.on_host(self.read(int(i))) for i in indices])
 
     def subset(self, indices: np.ndarray) -> Self:
         """Select examples by index, keeping the classes; the subset of all examples is the target itself."""

@@ -20,6 +20,7 @@ from leepjax.models.sets import hub_sets
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.tapped import at_tap, card_at
+from leepjax.models.text.beside import read_tokenizer_of
 from leepjax.models.text.config import text_fields
 from leepjax.models.text.opening import describe_text, open_text
 from leepjax.models.text.tokenizer_files import Find
@@ -146,6 +147,7 @@ def open_card(path: Path) -> Source:
             f"source: expected the weights that the card of {card.name} was written for, got others in {path}; "
             "put weights and card of the same training run together."
         )
+    read_tokenizer_of(card, path)
     return Source(card, WeightsFile(card.model, card.num_classes, path))
 
 

@@ -70,13 +70,13 @@ def _train(
     **options: Any,
 ) -> Trained:
     check_same_classes("fine_tune", train_set, test_set)
-    preprocessing = source.card.pixels
-    learned, test = (in_memory(each, preprocessing) for each in (train_set, test_set))
-    curve = train(model, learned, preprocessing, recipe, test=test, dtype=source.dtype, **options)
+    preparation = source.preparation
+    learned, test = (in_memory(each, preparation) for each in (train_set, test_set))
+    curve = train(model, learned, preparation, recipe, test=test, dtype=source.dtype, **options)
     return Trained(model, logits_of(model, source, test), curve)
 
 
 def logits_of(model: nnx.Module, source: Source, test: Images) -> np.ndarray:
     """[n c] logits of a test set by a network adapted from `source`."""
     graphdef, state = nnx.split(model)
-    return predict(Merged(graphdef), state, test.images, source.card.pixels, source.dtype)
+    return predict(Merged(graphdef), state, test.images, source.preparation, source.dtype)

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preparation import Preparation
 from leepjax.data.target import Target
 from leepjax.distributed.sharding import local_rows
 from leepjax.interrupts import Interrupted, postponed
@@ -28,15 +28,19 @@ from leepjax.transfer.step import StepConfig, StepMetrics, TrainingBatch, TrainS
 
 
 class Images(NamedTuple):
-    """Labelled images in memory: uint8 [n s s 3], in the size of the model's input, and integer labels [n]."""
+    """Labelled examples in memory, and integer labels [n].
+
+    Images are uint8 [n s s 3], in the size of the model's input; texts an array [n] of arrays.
+    """
 
     images: np.ndarray
     labels: np.ndarray
 
 
-def in_memory(target: Target, preprocessing: Preprocessing) -> Images:
-    """Decode and resize all images of a target for a model."""
-    return Images(target.images(range(len(target)), preprocessing), target.labels)
+def in_memory(target: Target, preparation: Preparation) -> Images:
+    """Read and prepare all examples of a target for a model."""
+    prepared = [preparation.on_host(target.read(i)) for i in range(len(target))]
+    return Images(preparation.in_memory(prepared), target.labels)
 
 
 class Progress(NamedTuple):
@@ -145,7 +149,8 @@ class Loop:
         order = np.resize(order, self.steps_per_epoch * self.batch_size).reshape(-1, self.batch_size)
         key = jax.random.key(self.recipe.seed)
         for number, chosen in enumerate(order[place:], first):
-            images, labels = jax.device_put((self.data.images[chosen], self.data.labels[chosen]), self.rows)
+            inputs = self.config.preparation.batch(self.data.images[chosen])
+            images, labels = jax.device_put((inputs, self.data.labels[chosen]), self.rows)
             yield TrainingBatch(images, labels, self.learning_rates[number], key, number)
 
     def _read(self, position: Position, number: int, seen: StepMetrics) -> None:
@@ -181,9 +186,7 @@ class Loop:
         if images is None:
             return None
         network = nnx.merge_state(state.params, state.statistics)
-        logits = predict(
-            self.evaluated, network, images.images, self.config.preprocessing, self.config.dtype, self.rows
-        )
+        logits = predict(self.evaluated, network, images.images, self.config.preparation, self.config.dtype, self.rows)
         if not np.isfinite(logits).all():
             raise self._diverged("logits are infinite or NaN", step)
         return metrics(logits, images.labels)

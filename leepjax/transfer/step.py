@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preparation import Preparation
 from leepjax.models.source import cast
 from leepjax.transfer.augment import augment
 from leepjax.transfer.optimizer import chain
@@ -31,12 +31,12 @@ class StepConfig(NamedTuple):
     graphdef: Any
     heads: tuple[str, ...]
     recipe: Recipe
-    preprocessing: Preprocessing
+    preparation: Preparation
     dtype: DType
 
 
 class TrainingBatch(NamedTuple):
-    """Input of a step: uint8 images [b s s 3], labels [b], learning rates [2], the random key and the step's number."""
+    """Input of a step: images uint8 [b s s 3] or other inputs, labels [b], learning rates [2], key, step's number."""
 
     images: jax.Array
     labels: jax.Array
@@ -61,8 +61,10 @@ def initial_state(config: StepConfig, params: Any, statistics: Any) -> TrainStat
 def step(state: TrainState, batch: TrainingBatch, *, config: StepConfig) -> tuple[TrainState, StepMetrics]:
     """Take one optimizer step on a batch's mean cross-entropy; the buffers of `state` are donated."""
     recipe = config.recipe
-    images = augment(jax.random.fold_in(batch.key, batch.number), batch.images, crop=recipe.crop, flip=recipe.flip)
-    images = config.preprocessing.normalise(images)
+    images = batch.images
+    if config.preparation.kind == "images":
+        images = augment(jax.random.fold_in(batch.key, batch.number), images, crop=recipe.crop, flip=recipe.flip)
+    images = config.preparation.normalise(images)
     gradient, statistics, seen = _gradient(config, state.params, state.statistics, images, batch.labels)
     optimizer = chain(recipe, batch.learning_rates, *config.heads)
     updates, memory = optimizer.update(gradient, state.optimizer, state.params)
@@ -83,7 +85,7 @@ def _gradient(config, params, statistics, images, labels):
         return (jax.tree.map(jnp.add, gradient, more), statistics), seen
 
     # A piece is every `pieces`-th example, so that each device keeps its own rows.
-    cut = [array.reshape(-1, pieces, *array.shape[1:]).swapaxes(0, 1) for array in (images, labels)]
+    cut = jax.tree.map(lambda array: array.reshape(-1, pieces, *array.shape[1:]).swapaxes(0, 1), (images, labels))
     zeros = jax.tree.map(jnp.zeros_like, params)
     (gradient, statistics), seen = jax.lax.scan(add, (zeros, statistics), cut)
     gradient = jax.tree.map(lambda total: total / pieces, gradient)

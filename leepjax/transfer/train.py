@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preparation import Preparation
 from leepjax.data.split import train_test_split
 from leepjax.models.network import head_paths
 from leepjax.models.source import Merged
@@ -27,7 +27,7 @@ COMPILED = ("optimizer", "momentum", "weight_decay", "crop", "flip", "batch_norm
 def train(
     model: nnx.Module,
     data: Images,
-    preprocessing: Preprocessing,
+    preparation: Preparation,
     recipe: Recipe,
     *,
     test: Images | None = None,
@@ -46,7 +46,7 @@ def train(
     Args:
         model: an NNX module from normalised images to ``Outputs``, with ``HEAD``, the name of its linear head.
         data: the training set.
-        preprocessing: how images are normalised for the model.
+        preparation: how examples were prepared for the model, and are normalised.
         recipe: how to train.
         test: the test set; nothing is chosen by it.
         per_epoch: whether to evaluate after each epoch, or only after the last.
@@ -68,7 +68,7 @@ def train(
         model.eval()
         return []
     learned, held_out = _hold_out(data, recipe)
-    config, evaluated = _programs(model, recipe, preprocessing, dtype)
+    config, evaluated = _programs(model, recipe, preparation, dtype)
     loop = Loop(config, evaluated, recipe, learned, held_out, test, per_epoch, on_step, on_epoch)
     _, params, statistics = nnx.split(model, nnx.Param, ...)
     initial = initial_state(config, params, statistics)
@@ -82,9 +82,7 @@ def train(
     return curve
 
 
-def _programs(
-    model: nnx.Module, recipe: Recipe, preprocessing: Preprocessing, dtype: DType
-) -> tuple[StepConfig, Merged]:
+def _programs(model: nnx.Module, recipe: Recipe, preparation: Preparation, dtype: DType) -> tuple[StepConfig, Merged]:
     """The step configuration and the evaluated function of a model, which is left in inference mode."""
     model.train()
     if recipe.batch_norm == "frozen":
@@ -94,7 +92,7 @@ def _programs(
     # Keep only the fields on which the program depends: rates and the seed are arguments, lengths belong to the loop.
     kept = {name: getattr(recipe, name) for name in COMPILED}
     bare = Recipe(epochs=0, batch_size=recipe.accumulate, **kept)
-    return StepConfig(graphdef, head_paths(model), bare, preprocessing, dtype), Merged(nnx.graphdef(model))
+    return StepConfig(graphdef, head_paths(model), bare, preparation, dtype), Merged(nnx.graphdef(model))
 
 
 def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
@@ -112,8 +110,15 @@ def _hold_out(data: Images, recipe: Recipe) -> tuple[Images, Images | None]:
 
 def _identity(loop: Loop, initial: TrainState, data: Images) -> str:
     """Digest of everything that the curve depends on, except the network's code."""
-    arrays = map(np.atleast_1d, jax.tree.leaves((initial, data, loop.test)))
+    arrays = map(_plain, jax.tree.leaves((initial, data, loop.test)))
     return digest(
-        repr((loop.recipe, loop.per_epoch, loop.config.heads, loop.config.preprocessing, loop.config.dtype)).encode(),
+        repr((loop.recipe, loop.per_epoch, loop.config.heads, loop.config.preparation, loop.config.dtype)).encode(),
         *(np.ascontiguousarray(array).view(np.uint8).reshape(-1) for array in arrays),
     )
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """An array of numbers; of texts of different lengths, their lengths and all of their numbers."""
+    if array.dtype != object:
+        return np.atleast_1d(array)
+    return np.concatenate([[len(each) for each in array], *array])

@@ -66,6 +66,12 @@ def parts_of_words(prepared: Sequence[np.ndarray], batch_size: int, buckets: Seq
         yield Part(np.concatenate(taken), inputs)
 
 
+def padded_texts(prepared: Sequence[np.ndarray], buckets: Sequence[int]) -> np.ndarray:
+    """Texts in the order in which they are given, padded to one length: int32 [n 2 t]."""
+    longest = _padded(max(prepared, key=len), buckets)
+    return _padded_rows(prepared, len(prepared), longest, planes=2)
+
+
 def _padded(example: np.ndarray, buckets: Sequence[int]) -> int:
     return next(length for length in buckets if 2 * length + 1 >= len(example))
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from leepjax.data.preparation import Part
 from leepjax.data.text.example import Text
-from leepjax.models.text.buckets import buckets_of, parts_of_texts, parts_of_words
+from leepjax.models.text.buckets import buckets_of, padded_texts, parts_of_texts, parts_of_words
 from leepjax.models.text.tokenizers import Encoded, content_of, encode, keep
 from leepjax.models.text.tokens import Tokens
-from leepjax.types import Kind
+from leepjax.types import InputError, Kind
 
 WHOLE = -1
 """In place of a word's first token: the label is of the whole text."""
@@ -78,6 +78,25 @@ class Tokenization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         """
         of_words = bool(len(prepared)) and prepared[0][0] != WHOLE
         return (parts_of_words if of_words else parts_of_texts)(prepared, batch_size, buckets_of(self.max_length))
+
+    def in_memory(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
+        """Texts of their own lengths: an array [n] of arrays.
+
+        Raises:
+            InputError: where labels are of words.
+        """
+        if any(each[0] != WHOLE for each in prepared):
+            raise InputError(
+                "train: expected labels of whole texts, got labels of words; leave the network as it is and train a "
+                "head, or pass texts."
+            )
+        found = np.empty(len(prepared), object)
+        found[:] = prepared
+        return found
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        """Texts padded to the length of the longest of them: int32 [n 2 t]."""
+        return padded_texts(rows, buckets_of(self.max_length))
 
     def blank(self, batch_size: int) -> np.ndarray:
         """Texts of the same token, of a common length: int32 [n 2 t]."""
