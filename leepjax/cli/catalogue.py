@@ -14,6 +14,7 @@ from leepjax.models.sets import hub_sets
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.tapped import blocks_of_source
 from leepjax.tables import Row
+from leepjax.tasks import WORDS
 from leepjax.types import InputError
 
 
@@ -83,12 +84,12 @@ def blocks(source: str | None) -> list[Row]:
 
 def measures() -> list[Row]:
     """All measures: those that ``rank`` and ``score`` accept by name, and those for Python only."""
-    asked_by = [(MEASURES, "rank, score"), (FURTHER, "Python")]
+    asked_by = {row.name: "rank, score" for row in MEASURES.values()}
+    asked_by |= {row.name: f"rank of {WORDS[row.fits]}" if row.fits else "Python" for row in FURTHER.values()}
     return [
         {"measure": m.name, "reads": m.reads, "range": m.range, "what": m.summary, "cost": m.cost, "paper": m.paper}
-        | {"asked by": where}
-        for table, where in asked_by
-        for m in table.values()
+        | {"asked by": asked_by[m.name]}
+        for m in (*MEASURES.values(), *FURTHER.values())
     ]
 
 
@@ -100,7 +101,7 @@ def targets() -> list[Row]:
         {"target": "FOLDER", "what": "Images at FOLDER/<class>/<image>.png, .jpg or .webp."},
         {
             "target": "FILE.npz",
-            "what": "Arrays images (uint8 [n h w] or [n h w 3]), labels [n] and, optional, classes.",
+            "what": "Arrays images (uint8 [n h w] or [n h w 3]), labels [n] or [n k] and, optional, classes.",
         },
         {"target": "FILE.parquet", "what": "Image and label columns; a folder or a glob of files too."},
         {

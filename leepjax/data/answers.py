@@ -102,7 +102,7 @@ def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None =
     if isinstance(labels, np.ndarray) and labels.ndim == 2:
         return _task_of_rows(labels)
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "iuf":
-        return "regression" if classes is None and _are_measurements(labels) else "classes"
+        return "regression" if _are_measurements(labels, classes is not None) else "classes"
     plain = [plain_scalar(label) for label in labels]
     if any(isinstance(label, _SETS) or np.ndim(label) == 1 for label in plain):
         rows = _rectangle(plain)
@@ -110,7 +110,7 @@ def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None =
     if all(isinstance(label, str) for label in plain):
         return "multilabel" if _are_joined(plain) or _are_json_lists(plain) else "classes"
     numeric = all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in plain)
-    return "regression" if numeric and classes is None and _are_measurements(np.array(plain)) else "classes"
+    return "regression" if numeric and _are_measurements(np.array(plain), classes is not None) else "classes"
 
 
 def typed(cells: Sequence[str]) -> Sequence[Any]:
@@ -155,7 +155,7 @@ def _rectangle(plain: Sequence[Any]) -> np.ndarray | None:
     return rows if (repeats and binary) or fractions or (binary and (rows.sum(axis=1) == 1).all()) else None
 
 
-def _are_measurements(numbers: np.ndarray) -> bool:
+def _are_measurements(numbers: np.ndarray, have_names: bool) -> bool:
     values = numbers.astype(np.float64)
     if not np.isfinite(values).all():
         return False
@@ -163,7 +163,7 @@ def _are_measurements(numbers: np.ndarray) -> bool:
     if (present != np.rint(present)).any():
         return len(present) >= MANY_FRACTIONS
     many = len(present) >= MANY_WHOLE and 2 * len(present) > len(values)
-    return bool(many and present[-1] - present[0] >= 2 * len(present))
+    return bool(many and not have_names and present[-1] - present[0] >= 2 * len(present))
 
 
 def _are_joined(cells: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ from leepjax.ranking.examples import Thumbnails
 from leepjax.report.galleries import example_sections
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
 from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
+from leepjax.types import METRICS
 
 _CAPTION = "Who was dropped when, on how many images, and by what margin"
 
@@ -78,12 +79,18 @@ def _sources_section(choice, standings, origins) -> Section:
     names = ["Source", "How it ended", "Images", "Probe", "Behind the leader", "Seconds"]
     columns = [Column(name, numeric=place >= 2) for place, name in enumerate(names)]
     notes = [
-        "Probe: accuracy of a ridge probe, each image predicted by the fit to all others; classes count alike where "
-        f"they do in the {_metric(choice)}. Behind the leader: by how much the probe's squared error is larger, on the "
+        f"{_probe(choice)}. Behind the leader: by how much the probe's squared error is larger, on the "
         "same images, ± the half width of its interval at the confidence of that look. The race compares these errors: "
         "they also say by how much an image is right or wrong."
     ]
     return Section("Sources", tables=[Table(_CAPTION, columns, rows, notes)], origins=origins)
+
+
+def _probe(choice: Choice) -> str:
+    what, others = "a ridge probe, each image predicted by the fit to all others", f"they do in the {_metric(choice)}"
+    if choice.task != "classes":
+        return f"Probe: {METRICS[choice.metric]} of {what}"
+    return f"Probe: accuracy of {what}; classes count alike where {others}"
 
 
 def _heads_section(choice, origins) -> Section:
@@ -157,7 +164,7 @@ def _failures_section(choice, origins) -> Section:
 
 
 def _metric(choice: Choice) -> str:
-    return choice.metric.replace("_", " ")
+    return METRICS[choice.metric]
 
 
 def _plus_minus(error: float | None) -> str:

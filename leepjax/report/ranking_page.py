@@ -119,7 +119,7 @@ def ranking_sections(
             "of an inverted test for rank correlations; from 30 sources on, they come from a bootstrap over sources."
         ]
         table = agreement_table(ranking, agreements)
-        sections.append(Section(f"Agreement with accuracy{of}", text, tables=[table], origins=origins))
+        sections.append(Section(f"Agreement with {METRICS[ranking.metric]}{of}", text, tables=[table], origins=origins))
     return sections
 
 

@@ -137,12 +137,10 @@ def agreement_table(ranking: Ranking, agreements: Sequence[Agreement]) -> Table:
         ]
         for it in agreements
     ]
-    note = (
-        "Ties are pairs of sources with equal score or equal accuracy. "
-        "– is undefined: scores or accuracies are constant."
-    )
+    name = METRICS[ranking.metric]
+    note = f"Ties are pairs of sources with equal score or equal {name}. – is undefined: one of both is constant."
     rest = _rest(len(rows), len(ranking.measures), "measures")
-    return Table("Correlation of scores with test accuracy over the sources", columns, rows, [note], rest=rest)
+    return Table(f"Correlation of scores with test {name} over the sources", columns, rows, [note], rest=rest)
 
 
 def best_source_table(rankings: Sequence[Ranking]) -> Table:

@@ -47,6 +47,11 @@ def test_the_task_is_guessed_and_said_unless_it_is_classes(labels, task, caplog)
     assert [f"the task {task}" in record.getMessage() for record in caplog.records] == [True] * (task != "classes")
 
 
+def test_names_are_those_of_classes_or_of_numbers_with_a_fraction():
+    assert labels_of("x", AGES, classes=["age"])[0::2] == ("regression", ("age",))
+    assert labels_of("x", INCOMES, "regression", classes=["income"]).names == ("income",)
+
+
 def test_numbers_keep_their_values_and_their_columns_names():
     found = labels_of("x", {"age": [1, 2.5], "mass": ["3", "-4e1"]}, "regression")
     np.testing.assert_array_equal(found.labels, [[1, 3], [2.5, -40]])

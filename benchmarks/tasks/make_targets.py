@@ -1,0 +1,58 @@
+"""Make a target of numbers and one of several labels from CIFAR-10's test images.
+
+``angles.npz``: each image is rotated by a random angle from −45° to 45°, cropped to the circle that all rotations keep,
+and labelled with the angle in degrees. ``quadruples.npz``: four images of random classes as a square of two by two; the
+labels are the classes that occur among them. Both are real photographs with labels that are exact by construction; they
+stand in for measured numbers and tagged photographs, which no data set at hand has.
+
+Run ``python -m benchmarks.tasks.make_targets cifar10_test.npz OUT``, with arrays images [n 32 32 3], labels, classes.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+NUM_EXAMPLES = 1200
+
+
+def angles(images, rng):
+    """Rotated images [n 32 32 3] within a disc, and the angles [n] in degrees."""
+    chosen = rng.choice(len(images), NUM_EXAMPLES, replace=False)
+    found = rng.uniform(-45, 45, NUM_EXAMPLES).astype(np.float32)
+    rows, columns = np.indices((32, 32)) - 15.5
+    disc = (np.hypot(rows, columns) <= 15.5)[..., None]
+    turned = [
+        np.asarray(Image.fromarray(images[i]).rotate(float(angle), Image.Resampling.BICUBIC))
+        for i, angle in zip(chosen, found, strict=True)
+    ]
+    return np.where(disc, np.stack(turned), 127).astype(np.uint8), found
+
+
+def quadruples(images, labels, num_classes, rng):
+    """Squares of four images [n 64 64 3], and which classes occur [n c]."""
+    # Few classes per square: two of four images are of the first class drawn.
+    of_class = [np.flatnonzero(labels == label) for label in range(num_classes)]
+    squares, found = [], np.zeros((NUM_EXAMPLES, num_classes), np.uint8)
+    for row in found:
+        first, second, third = rng.choice(num_classes, 3, replace=False)
+        classes = rng.permutation([first, first, second, rng.choice([second, third])])
+        four = images[[rng.choice(of_class[each]) for each in classes]]
+        squares.append(four.reshape(2, 2, 32, 32, 3).transpose(0, 2, 1, 3, 4).reshape(64, 64, 3))
+        row[classes] = 1
+    return np.stack(squares), found
+
+
+def main(source, out):
+    """Write both targets."""
+    arrays, rng = np.load(source), np.random.default_rng(0)
+    images, labels, classes = arrays["images"], arrays["labels"].astype(int), arrays["classes"]
+    turned, found = angles(images, rng)
+    np.savez(Path(out) / "angles.npz", images=turned, labels=found, classes=np.array(["angle in degrees"]))
+    squares, several = quadruples(images, labels, len(classes), rng)
+    np.savez(Path(out) / "quadruples.npz", images=squares, labels=several, classes=classes)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
