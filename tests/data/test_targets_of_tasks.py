@@ -1,0 +1,96 @@
+"""Numbers and several labels from every reader of images, and the commands that need classes."""
+
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import leepjax as lj
+from leepjax.data.iterable import from_iterable
+from leepjax.data.target import from_arrays, with_labels_of
+from leepjax.opening.target import open_target
+from leepjax.types import InputError
+
+N = 12
+PIXELS = np.arange(N * 4, dtype=np.uint8).reshape(N, 2, 2)
+NUMBERS = [i + 0.5 for i in range(N)]
+TAGS = [["cat"], [], ["cat", "dog"]] * 4
+MATRIX = [[1, 0], [0, 0], [1, 1]] * 4
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+PNGS = [png(each) for each in PIXELS]
+
+
+@pytest.mark.parametrize(
+    ("columns", "label", "task", "names", "labels"),
+    [
+        ({"label": NUMBERS}, None, "regression", ("label",), [[x] for x in NUMBERS]),
+        ({"label": TAGS}, None, "multilabel", ("cat", "dog"), MATRIX),
+        ({"tags": ["cat", "", "cat;dog"] * 4}, "tags", "multilabel", ("cat", "dog"), MATRIX),
+        ({"a": [1, 0, 1] * 4, "b": [False, False, True] * 4}, "a, b", "multilabel", ("a", "b"), MATRIX),
+        ({"a": NUMBERS, "b": range(N)}, "a,b", "regression", ("a", "b"), [[x, i] for i, x in enumerate(NUMBERS)]),
+    ],
+    ids=str,
+)
+def test_columns_of_parquet(columns, label, task, names, labels, tmp_path):
+    pq.write_table(
+        pa.table({"image": PNGS, **{key: list(each) for key, each in columns.items()}}), tmp_path / "x.parquet"
+    )
+    target = lj.read_target(str(tmp_path / "x.parquet"), label_column=label)
+    assert (target.task, target.classes) == (task, names)
+    np.testing.assert_array_equal(target.labels, labels)
+    assert len(target.subset(np.arange(5)).strata) == 5
+
+
+def test_the_names_that_hugging_face_declares_for_lists(tmp_path):
+    feature = {"feature": {"names": ["cat", "dog", "cow"], "_type": "ClassLabel"}, "_type": "Sequence"}
+    table = pa.table({"image": PNGS, "label": [[0], [], [0, 1]] * 4})
+    metadata = {"huggingface": json.dumps({"info": {"features": {"label": feature}}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "x.parquet")
+    target = lj.read_target(str(tmp_path / "x.parquet"))
+    assert target.classes == ("cat", "dog", "cow")
+    np.testing.assert_array_equal(target.labels[:, :2], MATRIX)
+
+
+def test_arrays_and_iterables():
+    for target in (
+        from_arrays(PIXELS, TAGS, task=None),
+        from_iterable(zip(PIXELS, TAGS, strict=True), task=None),
+        from_arrays(PIXELS, np.array(MATRIX), ["cat", "dog"], task=None),
+    ):
+        assert (target.task, target.classes) == ("multilabel", ("cat", "dog"))
+        np.testing.assert_array_equal(target.labels, MATRIX)
+
+
+def test_class_folders_named_by_numbers(tmp_path):
+    for i in range(4):
+        (tmp_path / f"{i}.5").mkdir()
+        (tmp_path / f"{i}.5" / "x.png").write_bytes(PNGS[i])
+    target = lj.read_target(str(tmp_path), task="regression")
+    assert target.labels.ravel().tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert lj.read_target(str(tmp_path)).task == "classes"
+
+
+def test_commands_that_train_for_classes_refuse_others():
+    with pytest.raises(
+        InputError, match="finetune: expected classes in arrays, got numbers; rank and choose take these"
+    ):
+        open_target("finetune", from_arrays(PIXELS, NUMBERS, task=None), None, 0, False)
+
+
+def test_a_test_set_may_lack_a_label():
+    train = from_arrays(PIXELS, TAGS, task=None)
+    test = from_arrays(PIXELS[:4] + 100, [["dog"], [], ["dog"], []], task=None)
+    found = with_labels_of(train, test)
+    assert found.classes == train.classes
+    assert found.labels.tolist() == [[0, 1], [0, 0], [0, 1], [0, 0]]
