@@ -180,7 +180,10 @@ def choose(
             "leave fine-tuning out: heads are trained for them."
         )
     held, train = opened_target.test, opened_target.with_test(None)
-    if held is None:
+    if held is not None:  # rank and sweep extract both parts as one
+        both = train.joined(held)
+        train, held = train.within(both, 0), held.within(both, len(train))
+    else:
         folds_for(train, settings)  # wrong settings are refused before the race
     ordered = train.subset(stratified_order(train.strata, seed))
     opened = open_each("choose", sources, dtype, layers)

@@ -88,8 +88,8 @@ class Target:
     """[n] integers, equal for examples that belong together: none are held out apart from the others of their group."""
     contents: Callable[[int], str] | None = None
     """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
-    whole: Whole | None = None
-    """What a subset is a part of: features of the whole are those of its parts."""
+    wholes: tuple[Whole, ...] = ()
+    """What it is a part of: features of a whole are those of its parts."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -126,7 +126,7 @@ class Target:
             return self if test is self.test else replace(self, test=test)
         images = (self.contents(i).encode() for i in range(len(self)))
         fingerprint = digest_stream(chain([self.fingerprint.encode()], images))
-        return replace(self, fingerprint=fingerprint, test=test, contents=None, whole=None)
+        return replace(self, fingerprint=fingerprint, test=test, contents=None, wholes=())
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
         """Read the images of `indices`, resized and cropped for a source: uint8 [b h w 3]."""
@@ -137,7 +137,7 @@ class Target:
         if np.array_equal(indices, np.arange(len(self))):
             return self
         indices = np.asarray(indices)
-        whole = self.whole.subset(indices) if self.whole else Whole(self.fingerprint, indices)
+        wholes = (Whole(self.fingerprint, indices), *(whole.subset(indices) for whole in self.wholes))
         return replace(
             self,
             labels=self.labels[indices],
@@ -146,7 +146,7 @@ class Target:
             read=_Chosen(self.read, indices),
             id=_Chosen(self.id, indices),
             contents=self.contents and _Chosen(self.contents, indices),
-            whole=whole,
+            wholes=wholes,
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
@@ -164,13 +164,18 @@ class Target:
             labels=new_label[kept.labels],
             classes=tuple(names),
             fingerprint=digest(kept.fingerprint.encode(), "\0".join(names).encode()),
-            whole=None,
+            wholes=(),
             test=self.test and self.test.of_classes(names),
         )
 
     def with_test(self, test: "Target | None") -> Self:
         """Replace the part to verify on."""
         return replace(self, test=test)
+
+    def within(self, whole: "Target", start: int) -> Self:
+        """The same target, known to be the examples of `whole` from `start` on."""
+        rows = np.arange(start, start + len(self))
+        return replace(self, wholes=(*self.wholes, Whole(whole.fingerprint, rows)))
 
     def joined(self, other: Self) -> Self:
         """Append the examples of another target with the same classes."""
@@ -180,7 +185,7 @@ class Target:
             labels=np.concatenate([self.labels, other.labels]),
             fingerprint=digest(b"joined", *fingerprints),
             contents=None,
-            whole=None,
+            wholes=(),
             groups=_both(self.groups, other.groups),
             read=_Joined(self.read, other.read, len(self)),
             id=_Joined(self.id, other.id, len(self)),
@@ -280,6 +285,6 @@ def recast(target: Target, task: Task | None) -> Target:
         labels=answers.labels,
         classes=answers.names,
         fingerprint=digest(target.fingerprint.encode(), answers.task.encode()),
-        whole=None,
+        wholes=(),
         test=target.test and recast(target.test, task),
     )

@@ -10,7 +10,7 @@ import jax
 import msgspec
 import numpy as np
 
-from leepjax.data.target import Target, Whole
+from leepjax.data.target import Target
 from leepjax.extraction.cost import cost_text, measure_cost
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
@@ -116,30 +116,25 @@ def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> N
 def kept_table(
     folder: Path, source: Source, target: Target, evidence: Evidence = "logits", storage: Storage = "float32"
 ) -> Table | None:
-    """Read the table that `extract` computes, or its rows in the table of what `target` is a part of; None if neither
-    is in `folder`.
+    """Read the table that `extract` computes, or its rows in the table of what `target` is a part of; None if `folder`
+    has neither.
     """
     key = table_key(source, target)
     table = cached_table(table_path(folder, key, evidence, storage))
-    if table is not None or target.whole is None:
-        return table
-    whole = cached_table(table_path(folder, _whole_key(source, target.whole, target), evidence, storage))
-    if whole is None:
-        return None
-    rows = target.whole.rows
-    return replace(
-        whole, features=whole.features[rows], logits=whole.logits[rows], labels=target.labels, key=key, ids=target.ids
-    )
+    for fingerprint, rows in target.wholes if table is None else ():
+        whole = cached_table(table_path(folder, _key(source, fingerprint, target.classes), evidence, storage))
+        if whole is not None:
+            features, logits = whole.features[rows], whole.logits[rows]
+            return replace(whole, features=features, logits=logits, labels=target.labels, key=key, ids=target.ids)
+    return table
 
 
 def table_files(folder: Path | None, sources: Iterable[Source], target: Target) -> tuple[Path, ...]:
     """The paths where `kept_table` looks for the tables of sources; none without a folder."""
     if folder is None:
         return ()
-    keys = [table_key(source, target) for source in sources]
-    if target.whole is not None:
-        keys += [_whole_key(source, target.whole, target) for source in sources]
-    return tuple(table_path(folder, key) for key in keys)
+    fingerprints = (target.fingerprint, *(whole.fingerprint for whole in target.wholes))
+    return tuple(table_path(folder, _key(source, each, target.classes)) for source in sources for each in fingerprints)
 
 
 def is_kept(folder: Path, source: Source, target: Target) -> bool:
@@ -150,10 +145,6 @@ def is_kept(folder: Path, source: Source, target: Target) -> bool:
 def table_key(source: Source, target: Target) -> str:
     """The content key of the table that `extract` computes, known without decoding the images."""
     return _key(source, target.fingerprint, target.classes)
-
-
-def _whole_key(source: Source, whole: Whole, part: Target) -> str:
-    return _key(source, whole.fingerprint, part.classes)
 
 
 def _key(source: Source, fingerprint: str, classes: Sequence[str]) -> str:

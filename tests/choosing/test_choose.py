@@ -255,11 +255,11 @@ def test_wrong_arguments_are_refused(options, message):
 
 
 def test_what_rank_has_extracted_choose_does_not_pass_again(choice, tmp_path, monkeypatch):
-    ranking = leepjax.rank((PIXELS, LABELS), SOURCES, ["h_score"], verify="none", resamples=0, cache=tmp_path)
-    assert len(ranking.records) == len(SOURCES)
+    options = {"test": (PIXELS[:30], LABELS[:30]), "cache": tmp_path}  # rank joins it to the training set
+    leepjax.rank((PIXELS, LABELS), SOURCES, ["h_score"], verify="ridge", resamples=0, **options)
     monkeypatch.setattr("leepjax.extraction.extract.forward_batches", None)
-    found = chosen(cache=tmp_path)
-    assert [look.num_examples for look in found.race.looks] == [look.num_examples for look in choice.race.looks]
+    found = chosen(**options)
+    assert found.num_test == 30
     for look, expected in zip(found.race.looks, choice.race.looks, strict=True):
         losses = [{each.source: each.loss for each in of.standings} for of in (look, expected)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -304,6 +304,6 @@ def test_a_part_of_an_extracted_target_has_its_rows(tmp_path, monkeypatch):
     np.testing.assert_allclose(table.features, expected.features, rtol=1e-6)
     np.testing.assert_allclose(table.logits, expected.logits, rtol=1e-6)
     assert (table.labels.tolist(), table.ids, table.key) == (expected.labels.tolist(), expected.ids, expected.key)
-    # Other classes, or a target that only holds the same examples, aren't parts.
+    # Other classes, or a target that holds others too, aren't parts of it.
     for other in (part.of_classes(["eel", "cat"]), part.joined(part)):
-        assert other.whole is None
+        assert other.wholes == ()
