@@ -21,6 +21,7 @@ def as_source(
     params: Any = None,
     *,
     preprocessing: Preprocessing | None = None,
+    tokenizer: Any = None,
     name: str | None = None,
     num_classes: int | None = None,
     head: str | None = AUTO,
@@ -46,6 +47,8 @@ def as_source(
             Equinox module that has one.
         preprocessing: the preprocessing that the model was trained with. Modules of timm have it in their
             ``pretrained_cfg``.
+        tokenizer: of a PyTorch module of texts, one of transformers or of sentence-transformers: transformers' fast
+            tokenizer. sentence-transformers' models have their own.
         name: name in tables; by default that of the module's class, or timm's.
         num_classes: z; only a function needs it.
         head: path of the linear head, such as ``fc``; None for a module without one, which is scored by its features.
@@ -72,7 +75,7 @@ def as_source(
     """
     if accuracy is not None and not 0 <= accuracy <= 1:
         raise InputError(f"as_source: expected accuracy in [0, 1], got {accuracy}; pass a fraction, not per cent.")
-    bridged = bridge_module(apply, params, preprocessing, head)
+    bridged = bridge_module(apply, params, preprocessing, head, tokenizer)
     if bridged is None:
         if not callable(apply):
             raise InputError(

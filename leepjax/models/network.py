@@ -62,7 +62,7 @@ class BlockNetwork(nnx.Module):
         """Give the network a fresh linear head for other classes; several heads start as equals."""
         for path in head_paths(self):
             owner, name = _owner(self, path)
-            head = nnx.Linear(_part(owner, name).in_features, num_classes, rngs=nnx.Rngs(seed))
+            head = linear_head(_part(owner, name).in_features, num_classes, nnx.Rngs(seed))
             if isinstance(owner, nnx.List):
                 owner[int(name)] = head
             else:
@@ -110,6 +110,12 @@ class VisionNetwork(BlockNetwork):
         *_, (_, x) = self.trunk(images)
         features = self.features(x)
         return Outputs(features, head_of(self)(features))
+
+
+def linear_head(width: int, num_classes: int, rngs: nnx.Rngs) -> nnx.Linear:
+    """A linear layer from features to logits, of no classes too, for which JAX 0.10.1 draws no kernel."""
+    init = nnx.initializers.lecun_normal() if num_classes else nnx.initializers.zeros
+    return nnx.Linear(width, num_classes, kernel_init=init, rngs=rngs)
 
 
 def head_paths(network: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.network import BlockNetwork
+from leepjax.models.network import BlockNetwork, linear_head
 from leepjax.models.tap_names import Tap
 from leepjax.tables import some
 from leepjax.types import InputError, Outputs, Pooling
@@ -122,7 +122,7 @@ class TappedNetwork(BlockNetwork):
         self.tap = tap
         if hasattr(network, "image_size"):
             self.image_size = network.image_size  # type: ignore[attr-defined]
-        self.head = nnx.Linear(blocks[tap.block].shape[-1], num_classes, rngs=rngs)
+        self.head = linear_head(blocks[tap.block].shape[-1], num_classes, rngs)
 
     @property
     def has_class_token(self) -> bool:

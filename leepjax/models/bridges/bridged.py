@@ -13,6 +13,7 @@ import numpy as np
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.card import Card
 from leepjax.models.source import Network, Source
+from leepjax.models.text.tokenization import Tokenization
 from leepjax.storage.files import digest_stream
 from leepjax.types import InputError
 
@@ -26,10 +27,12 @@ class Bridged(NamedTuple):
     """0 for a model without a head"""
     num_parameters: int
     weights_hash: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     classes: tuple[str, ...] = ()
     licence: str = ""
     origin: str = ""
+    tokenization: Tokenization | None = None
+    """Of a model of texts, which has no preprocessing."""
 
 
 def source_of(bridged: Bridged, **stated: Any) -> Source:
@@ -37,7 +40,9 @@ def source_of(bridged: Bridged, **stated: Any) -> Source:
     fields: dict[str, Any] = {
         "name": bridged.name,
         "num_classes": bridged.num_classes,
+        "reads": "text" if bridged.tokenization else "images",
         "preprocessing": bridged.preprocessing,
+        "tokenization": bridged.tokenization,
         "num_parameters": bridged.num_parameters,
         "weights_hash": bridged.weights_hash,
         "classes": bridged.classes,

@@ -5,16 +5,36 @@ from typing import Any
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged
 from leepjax.models.bridges.libraries import is_instance
+from leepjax.models.text.tokenization import Tokenization
 from leepjax.types import InputError
 
 
-def bridge_module(module: Any, params: Any, preprocessing: Preprocessing | None, head: str | None) -> Bridged | None:
+def bridge_module(
+    module: Any, params: Any, preprocessing: Preprocessing | None, head: str | None, tokenizer: Any = None
+) -> Bridged | None:
     """Describe a module of another library and find its head; None for anything else.
+
+    A PyTorch module with a `tokenizer`, its own or one that is given, takes texts.
 
     Raises:
         InputError: without preprocessing, or when the module takes no images, or its head isn't found.
     """
-    if is_instance(module, "torch.nn", "Module"):
+    is_torch = is_instance(module, "torch.nn", "Module")
+    if is_torch and is_instance(module, "sentence_transformers", "SentenceTransformer"):
+        tokenizer = tokenizer or module.tokenizer
+    if tokenizer is not None:
+        if not is_torch:
+            raise InputError(
+                f"as_source: expected a PyTorch module with a tokenizer, got {type(module).__name__}; leave the "
+                "tokenizer out, or rank tables of its features."
+            )
+        from leepjax.models.bridges.torch_modules import copied
+        from leepjax.models.bridges.torch_texts import bridge_texts, tokenization_of
+
+        _no_params(module, params)
+        is_ours = isinstance(tokenizer, Tokenization)
+        return bridge_texts(copied(module), tokenizer if is_ours else tokenization_of(tokenizer, module), head=head)
+    if is_torch:
         from leepjax.models.bridges.torch_modules import bridge_torch, copied
 
         _no_params(module, params)

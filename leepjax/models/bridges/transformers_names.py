@@ -1,4 +1,4 @@
-"""``transformers:OWNER/ID``: image classifiers and encoders of an installed transformers, computed by PyTorch."""
+"""``transformers:OWNER/ID``: classifiers and encoders of an installed transformers, computed by PyTorch."""
 
 from functools import partial
 from pathlib import Path
@@ -10,14 +10,17 @@ from leepjax.models.bridges.libraries import library
 from leepjax.models.bridges.processors import read_processor
 from leepjax.models.bridges.torch_modules import bridge_torch
 from leepjax.models.bridges.torch_network import default_device, reopened
+from leepjax.models.files.readme import licence_of
 from leepjax.models.hub import AbsentError, hub_file
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.source import Source
+from leepjax.models.text.tokenizer_files import pooling_of
 from leepjax.types import InputError
 
 PREFIX = "transformers:"
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
-_CLASSIFIER = "ForImageClassification"
+_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json")
+_TOKENIZERS += ("merges.txt", "sentencepiece.bpe.model", "spiece.model")
 
 
 def open_transformers(name: str) -> Source:
@@ -38,7 +41,7 @@ def describe_transformers(name: str) -> tuple[Source, int | None]:
     """A model of transformers with random weights, and the bytes to download (None if unknown).
 
     Raises:
-        InputError: without transformers, or for a model that isn't there or takes no images.
+        InputError: without transformers, or for a model that isn't there, or takes neither images nor texts.
     """
     repo, revision = _repo(name)
     size = 0 if Path(repo).is_dir() else hub_weights_size(repo, revision=revision)
@@ -48,14 +51,16 @@ def describe_transformers(name: str) -> tuple[Source, int | None]:
 def _bridged(name: str, *, pretrained: bool) -> Bridged:
     transformers = library(name, "transformers", "torch")
     config_path, processor = _file(name, "config.json"), _processor(name)
-    preprocessing = read_processor(processor.read_bytes(), name)
+    preprocessing = read_processor(processor.read_bytes(), name) if processor else None
+    tokenizer = None if preprocessing else _tokenizer(name, transformers)
+    task = "ImageClassification" if preprocessing else "SequenceClassification"
     if pretrained and not Path(_repo(name)[0]).is_dir():
         hub_weights(_repo(name)[0], revision=_repo(name)[1])
     folder = str(config_path.parent)
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        is_classifier = any(each.endswith(_CLASSIFIER) for each in config.architectures or ())
-        kind = transformers.AutoModelForImageClassification if is_classifier else transformers.AutoModel
+        is_classifier = any(each.endswith(f"For{task}") for each in config.architectures or ())
+        kind = getattr(transformers, f"AutoModelFor{task}") if is_classifier else transformers.AutoModel
         model, missing = _load(kind, folder) if pretrained else (kind.from_config(config), set())
     except Exception as error:  # configurations and files of any version
         first = str(error).partition("\n")[0].rstrip(".")
@@ -68,7 +73,12 @@ def _bridged(name: str, *, pretrained: bool) -> Bridged:
             f"{name}: expected weights for the whole model, got none for {sorted(lacking)[0]}; choose another model."
         )
     module = model.to(default_device()).eval()
-    if is_classifier:
+    if preprocessing is None:
+        from leepjax.models.bridges.torch_texts import bridge_texts, tokenization_of
+
+        pool = pooling_of(partial(_found, name), name)
+        bridged = bridge_texts(module, tokenization_of(tokenizer, module), pool=pool)
+    elif is_classifier:
         bridged = bridge_torch(module, preprocessing)
     else:
         bridged = bridge_encoder(name, module, preprocessing, has_pooler=not untrained)
@@ -111,24 +121,43 @@ def _file(name: str, filename: str) -> Path:
     return path
 
 
-def _processor(name: str) -> Path:
+def _found(name: str, filename: str) -> Path | None:
     try:
-        return _file(name, _PROCESSORS[0])
+        return _file(name, filename)
     except AbsentError:
-        return _file(name, _PROCESSORS[1])
+        return None
+
+
+def _processor(name: str) -> Path | None:
+    """The preprocessing of a model of images; None for a model of texts, which has a tokenizer alone.
+
+    Raises:
+        AbsentError: when it has neither.
+    """
+    if path := _found(name, _PROCESSORS[0]) or _found(name, _PROCESSORS[1]):
+        return path
+    return None if any(_found(name, each) for each in _TOKENIZERS) else _file(name, _PROCESSORS[1])
+
+
+def _tokenizer(name: str, transformers: Any) -> Any:
+    """The tokenizer of a model of texts, whose files are downloaded first."""
+    folder = _file(name, "config.json").parent
+    for each in _TOKENIZERS:
+        _found(name, each)
+    try:
+        return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # files of any version
+        first = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(
+            f"{name}: expected a tokenizer that transformers can open, got {type(error).__name__}: {first}; choose "
+            "another."
+        ) from error
 
 
 def _licence(name: str) -> str:
     """The licence in the model's README, if it has one that states it."""
-    import yaml
-
-    try:
-        text = _file(name, "README.md").read_text("utf-8", errors="replace")
-        fields = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else {}
-    except (InputError, yaml.YAMLError, IndexError):
-        return ""
-    licence = fields.get("license") if isinstance(fields, dict) else None
-    return licence if isinstance(licence, str) else ""
+    path = _found(name, "README.md")
+    return licence_of(path.read_text("utf-8", errors="replace")) if path else ""
 
 
 def _origin(name: str) -> str:

@@ -14,6 +14,7 @@ from flax import nnx
 
 from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import attend, split_heads
+from leepjax.models.network import linear_head
 from leepjax.models.text.state import bare_tensors
 from leepjax.models.text.tokens import TextNetwork, Tokens, check_pool, embed, hidden
 
@@ -149,7 +150,7 @@ class Bert(TextNetwork):
 
     def _build_head(self, width: int, num_classes: int, rngs: nnx.Rngs) -> None:
         self.pooler: Any = _Dense(width, width, "tanh", rngs) if self.has_head else None
-        self.classifier: Any = nnx.Linear(width, num_classes, rngs=rngs)
+        self.classifier: Any = linear_head(width, num_classes, rngs)
 
     def _hidden_features(self, x: jax.Array) -> jax.Array:
         """What the head computes before its last linear layer."""
@@ -201,7 +202,7 @@ class Roberta(Bert):
 class _RobertaHead(nnx.Module):
     def __init__(self, width: int, num_classes: int, has_hidden: bool, rngs: nnx.Rngs):
         self.dense = nnx.Linear(width, width, rngs=rngs) if has_hidden else None
-        self.out_proj = nnx.Linear(width, num_classes, rngs=rngs)
+        self.out_proj = linear_head(width, num_classes, rngs)
 
 
 ARCHITECTURES = {"bert": partial(Bert), "roberta": partial(Roberta)}

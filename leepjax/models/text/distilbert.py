@@ -10,6 +10,7 @@ from flax import nnx
 
 from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import attend, split_heads
+from leepjax.models.network import linear_head
 from leepjax.models.text.state import bare_tensors
 from leepjax.models.text.tokens import TextNetwork, Tokens, check_pool, embed, hidden
 
@@ -103,7 +104,7 @@ class DistilBert(TextNetwork):
         self.transformer = _Transformer([_Layer(dim, n_heads, hidden_dim, activation, rngs) for _ in range(n_layers)])
         self.pool = "cls" if head else check_pool(pool)
         self.pre_classifier = nnx.Linear(dim, dim, rngs=rngs) if head else None
-        self.classifier = nnx.Linear(dim, num_classes, rngs=rngs)
+        self.classifier = linear_head(dim, num_classes, rngs)
 
     def trunk(self, inputs: Tokens) -> Iterator[tuple[str, jax.Array]]:
         x = self.embeddings(inputs)

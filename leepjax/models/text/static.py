@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from leepjax.models.network import linear_head
 from leepjax.models.text.tokens import TextNetwork, Tokens, embed
 from leepjax.types import Pooling
 
@@ -29,7 +30,7 @@ class StaticEmbeddings(TextNetwork):
 
     def __init__(self, num_classes: int, *, vocab_size: int, hidden_dim: int, normalize: bool = False, rngs: nnx.Rngs):
         self.embeddings = embed(vocab_size, hidden_dim, rngs)
-        self.classifier = nnx.Linear(hidden_dim, num_classes, rngs=rngs)
+        self.classifier = linear_head(hidden_dim, num_classes, rngs)
         self.pool: Pooling = "mean"
         self.normalize = normalize
 
