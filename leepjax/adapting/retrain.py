@@ -16,6 +16,7 @@ from leepjax.models.source import Source
 from leepjax.storage.locks import locked
 from leepjax.transfer.head import Head, retrain_head
 from leepjax.transfer.metrics import metrics
+from leepjax.types import NOUNS
 
 
 def retrain(
@@ -44,7 +45,7 @@ def retrain(
     network = source.network.model() if path else None
     tables = []
     for part, examples in zip(Parts._fields, target, strict=True):
-        on_batch = counted(f"{source.name}: images of the {part} set", len(examples), on_progress)
+        on_batch = counted(f"{source.name}: {NOUNS[examples.kind].many} of the {part} set", len(examples), on_progress)
         tables.append(extract(source, examples, cache=cache, on_batch=on_batch))
     num_classes = len(target.train.classes)
     fitted = retrain_head(tables[0].features, target.train.labels, num_classes, seed=seed)

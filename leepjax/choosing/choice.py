@@ -14,7 +14,7 @@ from leepjax.choosing.words import sentences
 from leepjax.ranking.draws import fewest
 from leepjax.storage.records import Failure
 from leepjax.tables import Format, Row, render
-from leepjax.types import LOWER_IS_BETTER, Metric, Task
+from leepjax.types import LOWER_IS_BETTER, NOUNS, Kind, Metric, Noun, Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Choice:
     confidence: float
     race: Answer
     task: Task = "classes"
+    examples: Kind = "images"
+    """What the target's examples are."""
     num_test: int = 0
     """Examples of the test set; 0 where training examples are held out in turn."""
     judged: tuple[Judged, ...] = ()
@@ -60,6 +62,11 @@ class Choice:
     def key(self) -> str:
         """By which the images of the page are found in ``examples.json``."""
         return f"choice {self.target}"
+
+    @property
+    def noun(self) -> Noun:
+        """What its examples are called."""
+        return NOUNS[self.examples]
 
     @property
     def source(self) -> str:

@@ -198,6 +198,7 @@ def choose(
         Begun(
             target=opened_target.name,
             num_examples=len(ordered),
+            examples=ordered.kind,
             num_test=0 if held is None else len(held),
             num_classes=len(ordered.classes),
             task=ordered.task,

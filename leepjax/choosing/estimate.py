@@ -10,6 +10,7 @@ from leepjax.data.target import Target
 from leepjax.models.tapped import AS_IT_IS, Layers
 from leepjax.opening.sources import AnySource
 from leepjax.ranking.estimate import Estimate, estimate
+from leepjax.types import NOUNS
 
 
 def estimate_race(
@@ -25,15 +26,15 @@ def estimate_race(
         InputError: for an unknown name, if no source can be opened, or for a wrong budget.
     """
     allowed = read_budget(budget)
-    images = len(target) + len(target.test or ())
-    found = estimate(images, sources, layers, on_progress)
+    num_examples, noun = len(target) + len(target.test or ()), NOUNS[target.kind].many
+    found = estimate(num_examples, sources, layers, on_progress)
     rows = found.rows
     first, *_ = Rules().sizes(len(target), len(target.classes))
     everything = sum(row["seconds for the images"] for row in rows)
-    look = everything * first / images
+    look = everything * first / num_examples
     most = min(everything, allowed.of(lambda: everything))
     return found, (
-        f"All {images:,} images through all {found.total()}: {duration(everything)}. "
-        f"The first look, {first:,} images: {duration(look)}. The race's passes: {duration(min(look, most))} to "
+        f"All {num_examples:,} {noun} through all {found.total()}: {duration(everything)}. "
+        f"The first look, {first:,} {noun}: {duration(look)}. The race's passes: {duration(min(look, most))} to "
         f"{duration(most)}; compiling, probes and heads come on top."
     )

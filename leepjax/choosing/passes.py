@@ -24,7 +24,7 @@ from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass, by_network
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, reason_of
 from leepjax.storage.files import digest
-from leepjax.types import Metric
+from leepjax.types import NOUNS, Metric
 
 _UNKNOWN = 1e-9
 """Seconds per image of a source that hasn't been timed: any constant, so that all sources are looked at."""
@@ -78,7 +78,7 @@ def pass_part(
     cache: Path | None, batch_size: int, part: Target, sources: OfOneNetwork, on_progress: OnProgress
 ) -> Iterator[PassedPart | Failed]:
     """Pass a part through a network, or read the tables from the cache; yield what each candidate has of it."""
-    report = counted(f"{sources.name}: images", len(part), on_progress)
+    report = counted(f"{sources.name}: {NOUNS[part.kind].many}", len(part), on_progress)
     started = time.perf_counter()
     done: list[tuple[float, int]] = []
 

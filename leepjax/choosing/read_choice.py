@@ -31,6 +31,7 @@ def read_choice(path: Path) -> Choice | None:
     return Choice(
         target=begun.step.target,
         num_examples=begun.step.num_examples,
+        examples=begun.step.examples,
         num_test=begun.step.num_test,
         num_classes=begun.step.num_classes,
         task=begun.step.task,

@@ -28,7 +28,7 @@ from leepjax.ranking.examples import keep_examples, mostly_right
 from leepjax.storage.files import remove_folder
 from leepjax.storage.records import Failure
 from leepjax.transfer.recipe import FineTuning
-from leepjax.types import InputError, JudgingSettings
+from leepjax.types import NOUNS, InputError, JudgingSettings
 
 _TUNING = "finetuning"
 """The folder of the networks that are being fine-tuned, until one of them is chosen and written."""
@@ -65,7 +65,8 @@ class Stages:
             self.num_seen, num_looks = look.num_examples, look.number
             self.steps.add(look)
             left = f"{len(look.survivors)} of {len(look.standings)} sources left"
-            on_progress(f"{OVERALL}: look {look.number} at {look.num_examples:,} images, {left}", num_looks, num_looks)
+            seen = f"{look.num_examples:,} {NOUNS[self.passes.target.kind].many}"
+            on_progress(f"{OVERALL}: look {look.number} at {seen}, {left}", num_looks, num_looks)
         if not num_looks:
             raise self._all_failed()
         self._train_heads(on_progress)
@@ -82,6 +83,7 @@ class Stages:
         return Choice(
             target=self.name,
             num_examples=len(target),
+            examples=target.kind,
             num_test=0 if self.tests is None else len(self.tests.target),
             num_classes=len(target.classes),
             task=target.task,

@@ -9,7 +9,7 @@ import msgspec
 from leepjax.choosing.looks import End, Look
 from leepjax.storage.files import unkept_if
 from leepjax.storage.records import append_lines, read_lines
-from leepjax.types import Metric, Task
+from leepjax.types import Kind, Metric, Task
 
 PASSES = "passes.jsonl"
 """The file of what passes cost, beside the tables in the cache."""
@@ -22,6 +22,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="k
 
     target: str
     num_examples: int
+    examples: Kind = "images"
+    """What the target's examples are."""
     num_test: int
     num_classes: int
     """Of the classes; for other tasks the number of numbers, or of labels, of an example."""

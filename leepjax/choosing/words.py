@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _ENDS = {
     "few left": "every other source was worse with confidence, or dropped for the budget",
-    "examples": "all images had passed through the sources that were left",
+    "examples": "all {noun} had passed through the sources that were left",
     "budget": "the budget didn't pay for another look",
     "stopped": "it was interrupted",
 }
@@ -39,9 +39,9 @@ def duration(seconds: float) -> str:
 
 
 def _take(choice: "Choice") -> str:
-    examples = f"{max(look.num_examples for look in choice.race.looks):,} images"
+    examples = f"{max(look.num_examples for look in choice.race.looks):,} {choice.noun.many}"
     if choice.judged:
-        examples = f"{choice.judged[0].num_examples:,} {_images(choice)}"
+        examples = f"{choice.judged[0].num_examples:,} {_judged(choice)}"
     how = ", fine-tuned" if choice.trained == "finetune" else ""
     unseen = _unseen(choice)
     others = [name for name in choice.leaders[1:] if name not in unseen]
@@ -55,8 +55,8 @@ def _take(choice: "Choice") -> str:
     return f"Take {choice.source}{how}: every other source is worse for {choice.target}, {_sure(choice)}."
 
 
-def _images(choice: "Choice") -> str:
-    return "test images" if choice.num_test else "images"
+def _judged(choice: "Choice") -> str:
+    return f"test {choice.noun.many}" if choice.num_test else choice.noun.many
 
 
 def _sources(choice: "Choice") -> set[str]:
@@ -79,10 +79,10 @@ def _expected(choice: "Choice") -> list[str]:
     if choice.value is None:
         return [f"No head was trained, so its {name} isn't known."]
     if choice.interval is None:
-        tuned, held_out = choice.tuned[-1], "test images" if choice.num_test else "held-out images"
+        tuned, held_out = choice.tuned[-1], f"{'test' if choice.num_test else 'held-out'} {choice.noun.many}"
         return [f"Expected {name} after fine-tuning: {choice.value:.3f} (on {tuned.num_examples:,} {held_out})."]
     low, high = choice.interval
-    where = f" (on {choice.judged[0].num_examples:,} test images)" if choice.num_test else ""
+    where = f" (on {choice.judged[0].num_examples:,} test {choice.noun.many})" if choice.num_test else ""
     return [f"Expected {name} of a new head: {choice.value:.3f} [{low:.3f}, {high:.3f}]{where}."]
 
 
@@ -94,21 +94,22 @@ def _selected(choice: "Choice") -> list[str]:
         return []
     return [
         f"Selected among {among}: the best of many owes part of its result to chance, so expect a little less on new "
-        "images. The race divided its error probability among all of them."
+        f"{choice.noun.many}. The race divided its error probability among all of them."
     ]
 
 
 def _cost(choice: "Choice") -> str:
     race, sources = choice.race, len({each.source for each in choice.race.looks[0].standings})
     looks = f"{len(race.looks)} {'look' if len(race.looks) == 1 else 'looks'}"
-    everything = f"all images through {'the source' if sources == 1 else f'all {sources:,} sources'}"
+    everything = f"all {choice.noun.many} through {'the source' if sources == 1 else f'all {sources:,} sources'}"
     share = f" ({100 * choice.saved / choice.full_cost:.0f} %)" if choice.full_cost > 0 else ""
     others = duration(max(choice.spent - choice.passed, 0.0))
     training = "compilation, probes, heads and fine-tuning" if choice.tuned else "compilation, probes and heads"
+    end = _ENDS[race.ended].format(noun=choice.noun.many) if sources > 1 else "there was one source"
     return (
-        f"Passing images took {duration(choice.passed)}; {everything} would have taken {duration(choice.full_cost)}: "
-        f"saved {duration(choice.saved)}{share}. In addition, {others} for {training}. "
-        f"The race ended after {looks}: {_ENDS[race.ended] if sources > 1 else 'there was one source'}."
+        f"Passing {choice.noun.many} took {duration(choice.passed)}; {everything} would have taken "
+        f"{duration(choice.full_cost)}: saved {duration(choice.saved)}{share}. In addition, {others} for {training}. "
+        f"The race ended after {looks}: {end}."
     )
 
 
@@ -120,13 +121,13 @@ def _change(choice: "Choice") -> str:
     if len(choice.leaders) > 1 + len(_unseen(choice)):
         more = _images_needed(choice)
         needed = f" (about {more:,} for the closest)" if more else ""
-        parts.append(f"more labelled {_images(choice)} would tell the leaders apart{needed}")
+        parts.append(f"more labelled {_judged(choice)} would tell the leaders apart{needed}")
     if budgeted:
         parts.append(f"a larger budget would look longer at {some(budgeted, 3)}")
     if not choice.finished:
         parts.append("the same command goes on from here")
     if not parts:
-        return "More images or a larger budget are unlikely to change this answer; better sources may."
+        return f"More {choice.noun.many} or a larger budget are unlikely to change this answer; better sources may."
     return f"What could change this: {'; '.join(parts)}."
 
 

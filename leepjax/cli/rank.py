@@ -9,7 +9,7 @@ from leepjax.cli.options import RankingOptions, ReadTask, cache_compilations, na
 from leepjax.cli.output import exit_for_failed, exit_for_failures, print_rankings, printed_at_interrupt, write_page
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
-from leepjax.types import TaskReading
+from leepjax.types import NOUNS, TaskReading
 
 
 def rank(
@@ -26,7 +26,8 @@ def rank(
     Parameters
     ----------
     target
-        digits, a folder class/image or split/class/image, an .npz with images and labels, a .parquet,
+        digits, a folder class/image or split/class/image (texts as .txt), an .npz with images and labels, a .parquet,
+        a .csv, .tsv or .jsonl of texts,
         tfds:NAME[:SPLIT], or hf:NAME_OR_PATH[:SPLIT] (leepjax ls targets).
     dry_run
         Only estimate the downloads, and how long each source would take for the images on this machine.
@@ -61,5 +62,5 @@ def _estimate(target: str, options: RankingOptions, reading: TaskReading, format
     num_examples = len(opened) + len(opened.test or ())
     with progress() as on_progress:
         found = estimate(num_examples, sources_of(options.sources), layers, on_progress)
-    print(render(found.rows, format, f"Estimated time for {num_examples} images: {found.total()}"))  # noqa: T201
+    print(render(found.rows, format, f"Estimated time for {num_examples} {NOUNS[opened.kind].many}: {found.total()}"))  # noqa: T201
     exit_for_failed("rank", found.failed)

@@ -15,7 +15,7 @@ from leepjax.opening.sources import NOT_OF_A_SOURCE, AnySource, Failed, open_eac
 from leepjax.opening.target import AnyTarget, open_target
 from leepjax.storage.files import check_writable
 from leepjax.storage.records import Failure
-from leepjax.types import DType, InputError, Pooling, SplitChoice, unknown_name
+from leepjax.types import NOUNS, DType, InputError, Pooling, SplitChoice, unknown_name
 
 
 class Extracted(NamedTuple):
@@ -108,7 +108,7 @@ def extract(
     opened = open_each("extract", sources, dtype, layers)
     extracted, failed, done = Extractions(), list(opened.failed), 0
     for network in by_network(opened.sources):
-        on_batch = counted(f"{network.name}: images", len(examples), on_progress)
+        on_batch = counted(f"{network.name}: {NOUNS[examples.kind].many}", len(examples), on_progress)
         kept = {"cache": Path(out), "evidence": evidence, "storage": storage, "required": True}
         with SharedPass(network, examples, batch_size=batch_size, on_batch=on_batch, **kept) as shared:
             for source in network:

@@ -25,7 +25,7 @@ def answer_of(ranking: "Ranking") -> str:
     best = verified[ranking.best]
     if math.isnan(best.worth):
         return f"No source could be verified for {ranking.target}: {METRICS[ranking.metric]} is undefined."
-    examples = f"{best.num_examples:,} test images"
+    examples = f"{best.num_examples:,} test {ranking.noun.many}"
     if len(ranking.sources) == 1:
         text = f"Take {ranking.best}, the only source: {level(ranking.metric, best.value or 0.0)} on {examples}."
     elif others := ranking.tied_with_best:
@@ -45,9 +45,9 @@ def _unverified(ranking: "Ranking") -> str:
         return f"{ranking.best} is the only source; how well it transfers isn't known: verify by training heads."
     if math.isnan(record.worth):
         return f"{lead} is undefined for every source: choose another measure, or verify by training heads."
-    share = ranking.first_in()[ranking.best]
+    share, noun = ranking.first_in()[ranking.best], ranking.noun.many
     resampled = (
-        "" if math.isnan(share) else f", in {per_cent(share)} of resamples of the {record.num_examples:,} images"
+        "" if math.isnan(share) else f", in {per_cent(share)} of resamples of the {record.num_examples:,} {noun}"
     )
     others = f"; it can't be distinguished from {_any(ranking.tied_with_best)}" if ranking.tied_with_best else ""
     return (
@@ -138,12 +138,13 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     """What a reader must know to not over-read the tables, in sentences."""
     found = []
     verified = ranking.decided_by == ranking.verified_by
-    images = "test images" if verified else "images"
+    noun = ranking.noun
+    judged = f"test {noun.many}" if verified else noun.many
     if tied := ranking.tied_with_best:
         confidence = 100 * ranking.records[0].confidence
         found.append(
             f"= {some(tied)} can't be distinguished from {ranking.best}: together they hold the best source with "
-            f"{confidence:g} % confidence, by paired resamples of the {images}."
+            f"{confidence:g} % confidence, by paired resamples of the {judged}."
         )
     if any(not math.isnan(share) for share in ranking.p_best().values()):
         found.append(
@@ -157,8 +158,8 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     if among := selection(ranking.sources):
         found.append(
             f"Selected among {among}: the best of many owes part of its result to chance, so expect a little less on "
-            f"new images. {'P(best) takes' if verified else 'The leaders take'} all of them into account; an interval "
-            "is that of one candidate."
+            f"new {noun.many}. {'P(best) takes' if verified else 'The leaders take'} all of them into account; an "
+            "interval is that of one candidate."
         )
     undefined = [measure for measure in ranking.measures if _lacks_some(ranking, measure)]
     if undefined:
@@ -168,8 +169,8 @@ def remarks_on(ranking: "Ranking") -> list[str]:
         )
     if ranking.dominated_by:
         found.append(
-            "Dominated by: another source is at least as good and as fast, and better in one of both; times per image "
-            "are of this run's machine, and count as equal within 10 %."
+            "Dominated by: another source is at least as good and as fast, and better in one of both; times per "
+            f"{noun.one} are of this run's machine, and count as equal within 10 %."
         )
     if ranking.verified_by and len(ranking.accuracies) > 1:
         found.append(significance_note(len(ranking.accuracies)))

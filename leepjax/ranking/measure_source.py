@@ -30,6 +30,7 @@ from leepjax.ranking.plan import CARD_MEASURES, Plan
 from leepjax.ranking.verify_source import verify_source
 from leepjax.storage.files import digest
 from leepjax.storage.records import SCHEMA, Record
+from leepjax.types import NOUNS
 
 REVISION = "6"
 """Raise this when values of a measure or verification, or the digest of a target, change: records from before are then
@@ -100,7 +101,7 @@ def measure_network(
     candidates, one that fails doesn't end the others.
     """
     unknown = [source for source in sources if not keys(plan, source).keys() <= known.keys()]
-    on_batch = counted(f"{label}: images", len(plan.target), on_progress)
+    on_batch = counted(f"{label}: {NOUNS[plan.target.kind].many}", len(plan.target), on_progress)
     options = {"batch_size": plan.settings.batch_size, "cache": cache, "on_batch": on_batch}
     with SharedPass(unknown, plan.target, **options) as shared:
         for source in sources:
@@ -174,6 +175,7 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
         "schema": SCHEMA,
         "target": valid_unicode(plan.target.name),
         "target_hash": plan.target.fingerprint,
+        "examples": plan.target.kind,
         "task": plan.target.task,
         "num_classes": len(plan.target.classes),
         "split": plan.split,

@@ -14,7 +14,7 @@ from leepjax.ranking.draws import TRAINING_PART, fewest, leading, shares_of_best
 from leepjax.ranking.show import as_html, show
 from leepjax.storage.records import Cost, Failure, Record
 from leepjax.tables import Format, Row
-from leepjax.types import InputError, Task
+from leepjax.types import NOUNS, InputError, Noun, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +49,11 @@ class Ranking:
     def task(self) -> Task:
         """What the target's examples are labelled with."""
         return self.records[0].task if self.records else "classes"
+
+    @property
+    def noun(self) -> Noun:
+        """What its examples are called."""
+        return NOUNS[next((record.examples for record in self.records), "images")]
 
     @property
     def metric(self) -> str:

@@ -85,7 +85,7 @@ def _ranked_rows(ranking: "Ranking") -> list[Row]:
             row["first in"] = per_cent(first_in.get(source, math.nan))
         if ranking.costs:
             cost = ranking.costs.get(source)
-            row["ms per image"] = f"{1000 * cost.seconds_per_image:.2f}" if cost else "–"
+            row[f"ms per {ranking.noun.one}"] = f"{1000 * cost.seconds_per_image:.2f}" if cost else "–"
         if ranking.dominated_by:
             row["dominated by"] = ranking.dominated_by.get(source, "–")
         rows.append(row | {"parameters": known.num_parameters, "licence": known.licence or "–"})

@@ -33,7 +33,7 @@ def race_chart(choice: Choice, standings: Sequence[LastStanding]) -> str:
     step = _WIDTH / max(len(looks) - 1, 1)
     xs = [_LEFT + step * place for place in range(len(looks))]
     parts = [
-        text(_LEFT, 14, "images looked at", SOFT, 12),
+        text(_LEFT, 14, f"{choice.noun.many} looked at", SOFT, 12),
         *(text(x, 32, f"{look.num_examples:,}", SOFT, 12, "middle") for x, look in zip(xs, looks, strict=True)),
         *(line(x, _TOP - 6, x, height - 8, FAINT, 1) for x in xs),
     ]

@@ -11,7 +11,7 @@ from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, 
 from leepjax.report.race_chart import MOST_LINES, how_it_ended, race_chart
 from leepjax.types import METRICS
 
-_CAPTION = "Who was dropped when, on how many images, and by what margin"
+_CAPTION = "Who was dropped when, on how many {}, and by what margin"
 
 
 def race_report(
@@ -23,12 +23,12 @@ def race_report(
         choice: the answer.
         origins: the commands that found it.
         records: path of the steps relative to the page.
-        examples: thumbnails of the target's images, where there are some.
+        examples: what is shown of the target's examples, where there are some.
     """
     race, standings = choice.race, last_standings(choice.race)
     share = f"{100 * choice.saved / race.full_cost:.0f} %" if race.full_cost > 0 else "0 %"
     facts = [
-        ("Target", f"{choice.target}: {choice.num_examples:,} images, {choice.num_classes:,} classes"),
+        ("Target", f"{choice.target}: {choice.num_examples:,} {choice.noun.many}, {choice.num_classes:,} classes"),
         ("Sources", f"{len(standings):,}"),
         ("Spent", duration(choice.spent)),
         ("Passes", f"{duration(choice.passed)} of {duration(race.full_cost)}: {share} saved"),
@@ -53,14 +53,17 @@ def race_report(
 
 
 def _race_section(choice, standings, origins) -> Section:
+    noun = choice.noun.many
     text = [
-        "Each look passes more images through fewer sources. A source is beaten when it is behind the leader with "
-        "confidence, on the same images: of equal sources, one is dropped in at most "
+        f"Each look passes more {noun} through fewer sources. A source is beaten when it is behind the leader with "
+        f"confidence, on the same {noun}: of equal sources, one is dropped in at most "
         f"{100 * (1 - choice.confidence):.3g} % of races. × is beaten, □ dropped for the budget, ● left at the end."
     ]
     rest = len(standings) - MOST_LINES
     more = f"; {rest:,} more sources are in the table" if rest > 0 else ""
-    figure = Figure(race_chart(choice, standings), f"{_CAPTION}{more}.", origins[-1].command, wide=True)
+    figure = Figure(
+        race_chart(choice, standings), f"{_CAPTION.format(choice.noun.many)}{more}.", origins[-1].command, wide=True
+    )
     return Section("The race", text, figures=[figure], origins=origins)
 
 
@@ -76,29 +79,29 @@ def _sources_section(choice, standings, origins) -> Section:
         ]
         for last in standings
     ]
-    names = ["Source", "How it ended", "Images", "Probe", "Behind the leader", "Seconds"]
+    names = ["Source", "How it ended", choice.noun.many.capitalize(), "Probe", "Behind the leader", "Seconds"]
     columns = [Column(name, numeric=place >= 2) for place, name in enumerate(names)]
     notes = [
-        f"{_probe(choice)}. Behind the leader: by how much the probe's squared error is larger, on the "
-        "same images, ± the half width of its interval at the confidence of that look. The race compares these errors: "
-        "they also say by how much an image is right or wrong."
+        f"{_probe(choice)}. Behind the leader: by how much the probe's squared error is larger, on the same "
+        f"{choice.noun.many}, ± the half width of its interval at the confidence of that look. The race compares these "
+        "errors: they also say by how much a prediction is right or wrong."
     ]
-    return Section("Sources", tables=[Table(_CAPTION, columns, rows, notes)], origins=origins)
+    return Section("Sources", tables=[Table(_CAPTION.format(choice.noun.many), columns, rows, notes)], origins=origins)
 
 
 def _probe(choice: Choice) -> str:
-    what, others = "a ridge probe, each image predicted by the fit to all others", f"they do in the {_metric(choice)}"
+    what = f"a ridge probe, each {choice.noun.one} predicted by the fit to all others"
     if choice.task != "classes":
         return f"Probe: {METRICS[choice.metric]} of {what}"
-    return f"Probe: accuracy of {what}; classes count alike where {others}"
+    return f"Probe: accuracy of {what}; classes count alike where they do in the {_metric(choice)}"
 
 
 def _heads_section(choice, origins) -> Section:
     name = _metric(choice)
     text = [
         f"The sources that were left got a new linear head each. The {name} is that of heads trained on the other "
-        f"folds, on {choice.judged[0].num_examples:,} images. P(best): the probability that a source has the best "
-        "head, by resamples of the images, the same for all sources. Of sources that heads don't "
+        f"folds, on {choice.judged[0].num_examples:,} {choice.noun.many}. P(best): the probability that a source has "
+        f"the best head, by resamples of the {choice.noun.many}, the same for all sources. Of sources that heads don't "
         "distinguish, the one with the smallest errors in the race is taken."
     ]
     rows = [
@@ -116,7 +119,9 @@ def _heads_section(choice, origins) -> Section:
         Column("P(best), %", numeric=True),
         Column("Seconds", numeric=True),
     ]
-    return Section("New heads", text, tables=[Table("Heads on held-out images", columns, rows)], origins=origins)
+    return Section(
+        "New heads", text, tables=[Table(f"Heads on held-out {choice.noun.many}", columns, rows)], origins=origins
+    )
 
 
 def _tuning_section(choice, origins) -> Section:
@@ -134,7 +139,7 @@ def _tuning_section(choice, origins) -> Section:
     columns = [Column(name, numeric=place > 0) for place, name in enumerate(names)]
     text = [
         "The best sources by heads were fine-tuned for a few epochs, and the better half of them for twice as many. "
-        f"Both columns are of the same {choice.tuned[-1].num_examples:,} held-out images."
+        f"Both columns are of the same {choice.tuned[-1].num_examples:,} held-out {choice.noun.many}."
     ]
     return Section("Fine-tuning", text, tables=[Table("Successive halving", columns, rows)], origins=origins)
 

@@ -94,18 +94,19 @@ def _alt(ranking: Ranking, defined: list[Record]) -> str:
 
 
 def _caption(ranking: Ranking, num_shown: int) -> str:
-    confidence = f"{100 * ranking.records[0].confidence:g} %"
+    confidence, noun = f"{100 * ranking.records[0].confidence:g} %", ranking.noun.many
     if ranking.decided_by == ranking.verified_by:
         found = [
-            f"The {METRICS[ranking.metric]} of each source on test images, with its {confidence} interval.",
+            f"The {METRICS[ranking.metric]} of each source on test {noun}, with its {confidence} interval.",
             f"Take one of the leaders: together they hold the best source with {confidence} confidence. They are "
-            "compared on the same test images, so a source can be behind them although its interval overlaps theirs.",
+            f"compared on the same test {noun}, so a source can be behind them although its interval overlaps "
+            "theirs.",
         ]
     else:
         found = [
             f"The score of each source by {ranking.decided_by}, with its {confidence} interval. A score says in which "
             "order to try sources, not how accurate they become.",
-            "The leaders can't be distinguished by this score, on the same resampled images.",
+            f"The leaders can't be distinguished by this score, on the same resampled {noun}.",
         ]
     found = found[: len(ranking.sources)]  # a single source has nothing to lead
     if num_shown < len(ranking.sources):

@@ -55,8 +55,8 @@ def pareto(ranking: Ranking) -> Figure | None:
         label = f"{source}: {number(accuracies[source])}, {times[source]:.3g} ms"
         parts.append(point(shape, label, _LEFT, 16, _RIGHT - _LEFT, reached=source == shown[0]))
     alt = (
-        f"{heading(ranking).capitalize()} against milliseconds per image. No source dominates {', '.join(front[:10])}. "
-        "The arrow keys go from source to source."
+        f"{heading(ranking).capitalize()} against milliseconds per {ranking.noun.one}. No source dominates "
+        f"{', '.join(front[:10])}. The arrow keys go from source to source."
     )
     return Figure(drawing(_WIDTH, _HEIGHT, alt, parts, points=True), _caption(ranking, len(front), len(shown)))
 
@@ -67,7 +67,8 @@ def _verified(ranking: Ranking) -> dict[str, float]:
 
 def _axes(ranking: Ranking, x_of: Scale, y_of: Scale) -> list[str]:
     parts = grid(x_of, y_of, 12)
-    parts.append(text((_LEFT + _RIGHT) / 2, _HEIGHT - 8, "milliseconds per image, log scale", INK, 12.5, "middle"))
+    title = f"milliseconds per {ranking.noun.one}, log scale"
+    parts.append(text((_LEFT + _RIGHT) / 2, _HEIGHT - 8, title, INK, 12.5, "middle"))
     turned = text(0, 0, heading(ranking), INK, 12.5, "middle")
     return [*parts, f'<g transform="translate(13 {(_TOP + _BOTTOM) / 2:g}) rotate(-90)">{turned}</g>']
 
@@ -107,7 +108,7 @@ def _caption(ranking: Ranking, num_front: int, num_shown: int) -> str:
         f"lower {METRICS[ranking.metric]}, drawn farther up," if ranking.metric in LOWER_IS_BETTER else "farther up"
     )
     found = (
-        f"{of_metric(ranking.metric)} against time per image on this run's machine; {upwards} and farther "
+        f"{of_metric(ranking.metric)} against time per {ranking.noun.one} on this run's machine; {upwards} and farther "
         f"left is better. Filled, bold and joined: the Pareto front, {num_front:,} of {num_shown:,} sources. For each "
         "other source, another is at least as good and as fast, and better in one of both. Times within 10 % count as "
         "equal."

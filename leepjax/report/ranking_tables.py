@@ -61,21 +61,22 @@ def lead_table(ranking: Ranking, most_rows: int) -> Table:
     confidence = f"{100 * ranking.records[0].confidence:g} %"
     notes = [f"In brackets: {confidence} intervals; those of scores come from a bootstrap over examples."]
     if verified:
-        how = "Wilson's" if ranking.metric == "accuracy" else "from a bootstrap over test images"
+        how = "Wilson's" if ranking.metric == "accuracy" else f"from a bootstrap over test {ranking.noun.many}"
         notes = [f"{notes[0][:-1]}, those of {METRICS[ranking.metric]} are {how}."]
     if has_first_in:
         notes.append(f"First in: the share of resamples of the examples in which {lead} puts a source first.")
     if ranking.costs:
         notes.append(_COSTS)
     if tied:
-        notes.append(f"= marks sources that can't be distinguished from {ranking.best} on these images.")
+        notes.append(f"= marks sources that can't be distinguished from {ranking.best} on these {ranking.noun.many}.")
     rest = _rest(len(rows), len(ranking.sources), "sources")
     caption = title(ranking).replace(f" for {ranking.target}", "")
     return Table(caption, columns, rows, notes, rest=rest)
 
 
 def _cost_columns(ranking: Ranking) -> list[Column]:
-    names = ["ms per image", "MFLOPs per image", "peak memory, MB", "weights, MB"] if ranking.costs else []
+    one = ranking.noun.one
+    names = [f"ms per {one}", f"MFLOPs per {one}", "peak memory, MB", "weights, MB"] if ranking.costs else []
     return [Column(name, numeric=True) for name in names] + ([Column("dominated by")] if ranking.dominated_by else [])
 
 

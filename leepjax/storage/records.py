@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from leepjax.storage.files import sweep, write_atomically, writing
 from leepjax.storage.locks import locked
-from leepjax.types import LOWER_IS_BETTER, Task
+from leepjax.types import LOWER_IS_BETTER, Kind, Task
 
 log = logging.getLogger("leepjax")
 
@@ -46,6 +46,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     target_hash: str
     num_examples: Count
+    examples: Kind = "images"
+    """What the target's examples are; records of before there were others don't store it."""
     task: Task = "classes"
     """What the target's examples are labelled with; records of before there were others don't store it."""
     num_classes: Count
