@@ -16,7 +16,8 @@ from leepjax.models.source import Source
 class Block(nnx.Module):
     def __init__(self, rngs):
         self.conv1 = nnx.Conv(3, 4, (3, 3), 2, rngs=rngs)
-        self.bn1 = nnx.BatchNorm(4, rngs=rngs)
+        normal = nnx.initializers.normal(1.0)
+        self.bn1 = nnx.BatchNorm(4, scale_init=normal, bias_init=normal, rngs=rngs)
         self.downsample = nnx.List([nnx.BatchNorm(4, rngs=rngs)])
 
     def __call__(self, x):
