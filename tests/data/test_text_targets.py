@@ -9,7 +9,7 @@ from leepjax.data.text.example import Text
 from leepjax.data.text.in_memory import from_texts
 from leepjax.opening.settings import open_with_test
 from leepjax.opening.target import open_target
-from leepjax.types import InputError, JudgingSettings, Reading
+from leepjax.types import InputError, JudgingSettings, TaskReading
 
 TEXTS, LABELS = ["good", "bad", "fine"], ["pos", "neg", "pos"]
 
@@ -131,7 +131,7 @@ def test_paths_of_images_are_no_texts():
 
 def test_texts_of_the_training_part_in_the_test_part_are_counted(caplog):
     opened = open_with_test(
-        "rank", (TEXTS, LABELS), JudgingSettings(test=(["good", "worse"], ["pos", "neg"])), Reading()
+        "rank", (TEXTS, LABELS), JudgingSettings(test=(["good", "worse"], ["pos", "neg"])), TaskReading()
     )
     assert len(opened.test) == 2
     assert "1 of 2 test texts are in the training part, too, the first: 0" in caplog.text
