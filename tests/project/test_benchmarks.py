@@ -5,6 +5,8 @@ import runpy
 import pytest
 from places import ROOT
 
+from leepjax.models.architectures import ARCHITECTURES, family_of
+
 HERE = ROOT / "benchmarks"
 TIMING = HERE / "timing"
 
@@ -36,3 +38,10 @@ def test_other_words_are_refused(arguments, capsys, words):
         arguments(words)
     assert exited.value.code == 2
     assert words[-1] in capsys.readouterr().err
+
+
+def test_a_network_of_every_family_is_timed(monkeypatch):
+    monkeypatch.syspath_prepend(HERE)
+    monkeypatch.syspath_prepend(TIMING)
+    timed = {family_of(name) for name, _, _ in runpy.run_path(str(TIMING / "families.py"))["FULL"]}
+    assert timed == set(map(family_of, ARCHITECTURES)) - {"cifar_resnet"}

@@ -109,7 +109,11 @@ ANTIALIASED = {"avg": avg_pool, "blurpc": partial(blur_pool, edge="constant")}
 
 
 def _grouped(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any) -> jax.Array:
-    """A grouped convolution; with XLA's own on a CPU, ResNeXts take 1.5 to 6 times as long in these layers."""
+    """A grouped convolution, on a CPU as one per group or few groups.
+
+    Of the 3 × 3 layers of ResNeXts on two cores, XLA's own takes 1.7 to 6.4 times as long in all but the one with
+    stride 2 on 56 × 56 places, where it takes 0.7 times as long.
+    """
     library = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
     groups = options.pop("feature_group_count")
     parts = partial(_parts, groups=groups, window_strides=strides, padding=padding, **options)
