@@ -26,16 +26,10 @@ _TRAINING_ONLY = {
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "aa_layer": ("",),
     "block_args": ({},),
-    "class_token": (True,),
-    "dynamic_img_size": (False,),
     "exportable": (False,),
     "features_only": (False,),
     "in_chans": (3,),
-    "no_embed_class": (False,),
     "output_stride": (32,),
-    "pre_norm": (False,),
-    "qkv_bias": (True,),
-    "reg_tokens": (0,),
     "scriptable": (False,),
 }
 """Argument → the accepted values, with which a network that doesn't take the argument is built anyway."""
