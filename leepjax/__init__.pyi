@@ -19,6 +19,7 @@ from leepjax.meta.recipe import MetaTraining as MetaTraining
 from leepjax.meta.sizes import TaskSizes as TaskSizes
 from leepjax.models.as_source import as_source as as_source
 from leepjax.models.opening import load_source as load_source
+from leepjax.models.ready import as_table as as_table
 from leepjax.models.source import Source as Source
 from leepjax.ranking import Ranking as Ranking
 from leepjax.ranking.rank import rank as rank

@@ -66,7 +66,13 @@ def retrain(
 
 def set_head(network: Any, head: Head) -> None:
     """Put a head into the network's linear layer, including the head's standardisation of features."""
-    kernel = np.asarray(head.kernel) / np.asarray(head.std)[:, None]
+    kernel, bias = linear_of(head)
     for linear in heads_of(network):  # equal heads compute together what one of them computes from the features
         linear.kernel[...] = kernel
-        linear.bias[...] = np.asarray(head.bias) - np.asarray(head.mean) @ kernel
+        linear.bias[...] = bias
+
+
+def linear_of(head: Head) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel [d c] and bias [c] of a head for features that aren't standardised."""
+    kernel = np.asarray(head.kernel) / np.asarray(head.std)[:, None]
+    return kernel, np.asarray(head.bias) - np.asarray(head.mean) @ kernel

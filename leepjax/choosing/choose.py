@@ -22,6 +22,7 @@ from leepjax.choosing.write_chosen import MADE_BY, check_out
 from leepjax.data.split import stratified_order
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.models.tapped import read_layers
+from leepjax.opening.matching import match_tables
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget
@@ -186,7 +187,7 @@ def choose(
     else:
         folds_for(train, settings)  # wrong settings are refused before the race
     ordered = train.subset(stratified_order(train.strata, seed))
-    opened = open_each("choose", sources, dtype, layers)
+    opened = match_tables(open_each("choose", sources, dtype, layers), opened_target)
     if not opened.sources:
         raise_for_all("choose", opened.failed)
     for name, error in opened.failed:

@@ -21,6 +21,7 @@ from leepjax.data.target import Target
 from leepjax.engines.units import Engine, Unit
 from leepjax.extraction.extract import is_kept, table_files, table_key
 from leepjax.extraction.shared_pass import OfOneNetwork, SharedPass, by_network
+from leepjax.models.ready import ready
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed, reason_of
 from leepjax.storage.files import digest
@@ -35,8 +36,8 @@ class PassedPart(NamedTuple):
 
     source: str
     """Name of the source, or of the layer, that they are of."""
-    features: np.ndarray
-    """[m d]"""
+    features: np.ndarray | None
+    """[m d]; None for embeddings, which are read from their table when they are needed"""
     seconds: float
     """Of the pass, with decoding and compilation; layers of a network share it."""
     per_image: float
@@ -79,6 +80,11 @@ def pass_part(
 ) -> Iterator[PassedPart | Failed]:
     """Pass a part through a network, or read the tables from the cache; yield what each candidate has of it."""
     report = counted(f"{sources.name}: {NOUNS[part.kind].many}", len(part), on_progress)
+    if table := ready(sources[0]):
+        table.rows(part)  # what is wrong with them ends this source alone
+        report(len(part))
+        yield PassedPart(sources[0].name, None, 0.0, 0.0)
+        return
     started = time.perf_counter()
     done: list[tuple[float, int]] = []
 
@@ -154,6 +160,7 @@ class Passes:
         }
         self._on_passed, self._stop_after, self._on_progress = on_passed, stop_after, on_progress
         self._features: list[list[np.ndarray]] = [[] for _ in sources]
+        self._seen = [0] * len(sources)
         self._overheads = overheads
         numbers = {source.name: number for number, of in enumerate(by_network(sources)) for source in of}
         self._networks = [numbers[name] for name in self.names]
@@ -215,12 +222,14 @@ class Passes:
 
     def features(self, source: int) -> np.ndarray:
         """[m d] of the images seen so far."""
+        if table := ready(self.sources[source]):
+            return np.asarray(table.rows(self.target.subset(np.arange(self._seen[source]))).features)
         self._features[source] = [np.concatenate(self._features[source])]
         return self._features[source][0]
 
     def seen(self, source: int) -> int:
         """How many images have passed through a source."""
-        return sum(map(len, self._features[source]))
+        return self._seen[source]
 
     def _units(self, sources: Sequence[int], num_examples: int) -> list[PartOfNetwork]:
         """A unit for the candidates of a network that have seen the same images, in the order of the first of each."""
@@ -254,7 +263,9 @@ class Passes:
             )
             self._on_passed(passed)
         passing = max(passed.per_image, _UNKNOWN) * (num_examples - start)
-        self._features[source].append(result.features)
+        if result.features is not None:
+            self._features[source].append(result.features)
+        self._seen[source] = num_examples
         self._parts[self._networks[source]][start, num_examples] = max(passed.per_image, _UNKNOWN)
         share = 1 / len(unit.sources)
         self.passed += share * passing
@@ -271,9 +282,9 @@ class Passes:
         self._on_progress(what.replace(f"{OVERALL}:", "race:", 1), done, total)
 
     def _size(self, source: int) -> tuple[int, str]:
-        """How large it is: parameters times the numbers of an example's input."""
+        """How large it is: parameters times the numbers of an example's input; nothing is computed of embeddings."""
         each = self.sources[source]
-        return each.card.num_parameters * each.preparation.blank(1).size, each.name
+        return 0 if ready(each) else each.card.num_parameters * each.preparation.blank(1).size, each.name
 
 
 def num_groups(target: Target) -> int:

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import safetensors.numpy
 
 from leepjax.adapting.parts import Parts, card
-from leepjax.adapting.retrain import set_head
+from leepjax.adapting.retrain import linear_of, set_head
 from leepjax.adapting.write_source import finished, identity_of, write_source
-from leepjax.models.card import read_card
+from leepjax.models.card import read_card, save_card
+from leepjax.models.ready import ready
 from leepjax.models.source import Source
-from leepjax.storage.files import check_writable
+from leepjax.storage.files import check_writable, digest, write_atomically
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import Head
 from leepjax.transfer.recipe import Recipe
@@ -49,7 +52,7 @@ def write_head(
 
     Args:
         path: of the weights.
-        source: one of leepjax's architectures.
+        source: one of leepjax's architectures; or embeddings, of which the head alone is written.
         head: of the target's classes.
         parts: what it was trained on, and what its accuracy was measured on.
         accuracy: for the card; None for numbers and several labels.
@@ -59,11 +62,26 @@ def write_head(
     Raises:
         InputError: for a source that is a user's function.
     """
+    if ready(source):
+        return _write_linear(path, source, head, parts, accuracy, seed, command)
     network = source.network.model()
     network.replace_head(len(parts.train.classes), seed)
     set_head(network, head)
     made = card(path.stem, source, parts, [], seed, command)
     write_source(network, path, msgspec.structs.replace(made, accuracy=accuracy and round(accuracy, 6)), None)
+    return path
+
+
+def _write_linear(
+    path: Path, source: Source, head: Head, parts: Parts, accuracy: float, seed: int, command: str
+) -> Path:
+    """Write a head of embeddings, whose logits are ``features @ weight.T + bias``, with its card."""
+    weight, bias = (np.ascontiguousarray(array, np.float32) for array in linear_of(head))
+    content = safetensors.numpy.save({"weight": np.ascontiguousarray(weight.T), "bias": bias})
+    made = card(path.stem, source, parts, [], seed, command)
+    numbers = {"num_parameters": weight.size + bias.size, "weights_hash": digest(content)}
+    write_atomically(path, content)
+    save_card(msgspec.structs.replace(made, accuracy=round(accuracy, 6), **numbers), path.with_suffix(".json"))
     return path
 
 

@@ -3,14 +3,15 @@
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from leepjax.cli.options import ReadTask, SourceOptions, cache_compilations, command_line, names_of, sources_of
+from leepjax.cli.options import ReadTask, SourceOptions, cache_compilations, command_line, names_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures
+from leepjax.cli.tables import Inputs, TableOptions, Tables, inputs_of
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -43,10 +44,11 @@ class ChoosingOptions(SourceOptions):
 
 
 def choose(
-    target: str,
+    target: str | None = None,
     /,
     *,
     options: Annotated[ChoosingOptions, Parameter(name="*")] = ChoosingOptions(),
+    tables: Tables = TableOptions(),
     reading: ReadTask = TaskReading(),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
@@ -56,7 +58,7 @@ def choose(
     Parameters
     ----------
     target
-        A target, as for rank (leepjax ls targets).
+        A target, as for rank (leepjax ls targets). Not needed with --tables and --labels.
     dry_run
         Only estimate the downloads, and what the race costs at least and at most on this machine.
     format
@@ -66,13 +68,15 @@ def choose(
     from leepjax.cli.progress import progress
 
     cache_compilations(cache_folder() if options.cache else None)
+    inputs = inputs_of("choose", target, tables, options, reading)
     if dry_run:
-        _estimate(target, options, reading, format)
+        _estimate(inputs, options, reading, format)
         return
     started = time.monotonic()
     with _printed_at_interrupt(format), progress() as on_progress:
+        arguments = options.arguments() | {"sources": inputs.sources, "test": inputs.test}
         choice = run_choose(
-            target, **options.arguments(), **vars(reading), command=command_line(), on_progress=on_progress
+            inputs.target, **arguments, **vars(reading), command=command_line(), on_progress=on_progress
         )
     print(choice.render(format))  # noqa: T201
     if options.out:
@@ -103,7 +107,7 @@ def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
     print(f"leepjax: wrote the page {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 
-def _estimate(target: str, options: ChoosingOptions, reading: TaskReading, format: Format) -> None:
+def _estimate(inputs: Inputs, options: ChoosingOptions, reading: TaskReading, format: Format) -> None:
     from leepjax.choosing.estimate import estimate_race
     from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers
@@ -111,8 +115,8 @@ def _estimate(target: str, options: ChoosingOptions, reading: TaskReading, forma
     from leepjax.tables import render
 
     layers = read_layers("choose", names_of(options.features), names_of(options.pooling))
-    opened = open_with_test("choose", target, options, reading)
+    opened = open_with_test("choose", inputs.target, replace(options, test=inputs.test), reading)
     with progress() as on_progress:
-        found, title = estimate_race(opened, sources_of(options.sources), options.budget, layers, on_progress)
+        found, title = estimate_race(opened, inputs.sources, options.budget, layers, on_progress)
     print(render(found.rows, format, title))  # noqa: T201
     exit_for_failed("choose", found.failed)

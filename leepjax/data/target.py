@@ -61,6 +61,27 @@ class Whole(NamedTuple):
         return Whole(self.fingerprint, self.rows[indices])
 
 
+class Origin(NamedTuple):
+    """The set that a target's examples were drawn from, in whose order embeddings without ids have their rows."""
+
+    key: str
+    """Tells it from other sets: its fingerprint where that is of the examples."""
+    size: int
+    places: np.ndarray
+    """[n] the place in it of each example of the target"""
+
+    def subset(self, indices: np.ndarray) -> "Origin":
+        """For some of the target's examples."""
+        return self._replace(places=self.places[indices])
+
+    def joined(self, other: "Origin") -> "Origin":
+        """For examples of two targets; where they come from different sets, they have no place in either."""
+        places = np.concatenate([self.places, other.places])
+        if self.key != other.key:
+            return Origin("", 0, np.full_like(places, -1))
+        return self._replace(places=places)
+
+
 @dataclass(frozen=True)
 class Target:
     """Labelled examples, read (images: decoded) when they are used.
@@ -86,6 +107,8 @@ class Target:
     """The part to verify on, of a set that comes in splits: the same classes, and no common examples."""
     groups: np.ndarray | None = None
     """[n] integers, equal for examples that belong together: none are held out apart from the others of their group."""
+    drawn_from: Origin | None = None
+    """Where the examples were drawn from; None for a whole set."""
     contents: Callable[[int], str] | None = None
     """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
     wholes: tuple[Whole, ...] = ()
@@ -119,6 +142,25 @@ class Target:
             read = read.of
         return isinstance(read, Pixels)
 
+    @property
+    def origin(self) -> Origin:
+        """The set that the examples were drawn from, which may be the target itself."""
+        return self.drawn_from or Origin(self.fingerprint, len(self), np.arange(len(self)))
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether its examples have ids, rather than numbers alone."""
+        functions = [self.id]
+        while functions:
+            function = functions.pop()
+            if function is str:
+                return False
+            if isinstance(function, _Chosen):
+                functions.append(function.of)
+            elif isinstance(function, _Joined):
+                functions += [function.first, function.second]
+        return True
+
     def with_contents(self) -> Self:
         """Return the target with a fingerprint (also of its test part) that covers the images' content."""
         test = self.test and self.test.with_contents()
@@ -143,6 +185,7 @@ class Target:
             labels=self.labels[indices],
             groups=None if self.groups is None else self.groups[indices],
             fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
+            drawn_from=self.origin.subset(indices),
             read=_Chosen(self.read, indices),
             id=_Chosen(self.id, indices),
             contents=self.contents and _Chosen(self.contents, indices),
@@ -186,6 +229,7 @@ class Target:
             fingerprint=digest(b"joined", *fingerprints),
             contents=None,
             wholes=(),
+            drawn_from=self.origin.joined(other.origin),
             groups=_both(self.groups, other.groups),
             read=_Joined(self.read, other.read, len(self)),
             id=_Joined(self.id, other.id, len(self)),

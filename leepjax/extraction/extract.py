@@ -15,6 +15,7 @@ from leepjax.extraction.cost import cost_text, measure_cost
 from leepjax.extraction.forward import forward_batches
 from leepjax.extraction.shards import Shards
 from leepjax.extraction.table import Evidence, Storage, Table, cached_table, read_table, write_table
+from leepjax.models.ready import ReadyTable, ready
 from leepjax.models.source import Source
 from leepjax.opening.kinds import check_reads
 from leepjax.storage.files import digest, unkept_if
@@ -65,6 +66,8 @@ def extract(
     """
     check_reads(source, target)
     key = table_key(source, target)
+    if table := ready(source):
+        return _ready_table(source, table, target, key, on_batch)
     if cache is None:
         return _compute(source, target, key, batch_size, None, on_batch, cost)
     path = table_path(cache, key, evidence, storage)
@@ -169,6 +172,16 @@ def _forward(source, target, batch_size, shards, kept, on_batch) -> list[Outputs
         new.append(outputs)
         on_batch(len(outputs.features))
     return new
+
+
+def _ready_table(source: Source, table: ReadyTable, target: Target, key: str, on_batch: Callable[[int], None]) -> Table:
+    """The rows of embeddings that exist already; their cost is that of the pass that `leepjax extract` made."""
+    features, logits = map(np.asarray, table.rows(target))
+    on_batch(len(target))
+    provenance = _provenance(source, target, len(target))
+    if cost := table.embeddings.provenance.get("cost"):
+        provenance["cost"] = cost
+    return Table(features, logits, target.labels, key, target.ids, provenance)
 
 
 def _provenance(source: Source, target: Target, batch_size: int) -> dict[str, str]:

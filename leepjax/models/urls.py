@@ -1,18 +1,16 @@
 """Files at URLs: download once, compare with a SHA-256, and resume interrupted downloads."""
 
-import hashlib
 import os
 import ssl
 import time
 import urllib.error
-from functools import lru_cache
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from leepjax.models.requests import SLOWEST, Pace, TooSlowError, open_url
-from leepjax.storage.files import digest
+from leepjax.storage.files import digest, sha256_of
 from leepjax.types import InputError
 
 _PAUSES = (0.0, 0.5, 2.0)
@@ -83,18 +81,6 @@ def url_size(url: str, *, cache: Path, offline: bool = False) -> int | None:
         if (code := getattr(error, "code", None)) in _REFUSALS:
             raise _refused(url, code) from None
         return None
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file; computed once per size and time of modification."""
-    status = path.stat()
-    return _sha256(path, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=1024)
-def _sha256(path: Path, _modified: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cached_path(url: str, cache: Path) -> Path:

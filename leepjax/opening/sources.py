@@ -2,9 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -14,12 +13,13 @@ from leepjax.models.opening import find_source
 from leepjax.models.source import Source
 from leepjax.models.tapped import AS_IT_IS, Layers, candidates_of
 from leepjax.opening.names import expand, is_search
+from leepjax.opening.tables import TableFile
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest
 from leepjax.types import DType, InputError
 
-AnySource = str | os.PathLike | Source
-"""An argument of `load_source`, a set, pattern or filter of sources (`expand`), or an opened source."""
+AnySource = str | os.PathLike | Source | TableFile
+"""An argument of `load_source`, a set, pattern or filter of sources (`expand`), an opened source, or embeddings."""
 
 NOT_OF_A_SOURCE = (WriteError,)
 """Errors that would occur with every source, and so end a command."""
@@ -70,16 +70,16 @@ def open_each(
     """
     opened, failed = [], []
     chosen = chosen_sources(caller, sources)
-    openers = [partial(_itself, each) if isinstance(each, Source) else find_source(each) for each in chosen]
-    for each, open_source in zip(chosen, openers, strict=True):
+    openers = [_opener(each) for each in chosen]
+    for each, open_sources in zip(chosen, openers, strict=True):
         try:
-            source = open_source()
-            found = candidates_of(replace(source, dtype=dtype) if dtype else source, layers)
-            opened += [(each, candidate) for candidate in found]
+            for source in open_sources():
+                found = candidates_of(replace(source, dtype=dtype) if dtype else source, layers)
+                opened += [(each, candidate) for candidate in found]
         except NOT_OF_A_SOURCE:
             raise
         except Exception as error:
-            name = each.name if isinstance(each, Source) else valid_unicode(str(each))
+            name = each.name if isinstance(each, Source) else valid_unicode(os.fspath(each))
             failed.append(Failed(name, error))
     return Opened(_distinguished(caller, opened), failed)
 
@@ -136,8 +136,14 @@ def raise_for_all(caller: str, failed: Sequence[Failed]) -> NoReturn:
     ) from failed[0].error
 
 
-def _itself(source: Source) -> Source:
-    return source
+def _opener(each: AnySource) -> Callable[[], Sequence[Source]]:
+    """What opens a source, or those in a folder of tables; a name is checked at once."""
+    if isinstance(each, TableFile):
+        return lambda: each.sources
+    if isinstance(each, Source):
+        return lambda: (each,)
+    open_source = find_source(each)
+    return lambda: (open_source(),)
 
 
 def _distinguished(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list[Source]:

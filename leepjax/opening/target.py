@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from leepjax.data.embeddings.labels import labels_of_array
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
 from leepjax.data.readers import list_target
 from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.in_memory import are_texts, from_texts
+from leepjax.opening.tables import LabelsFile, LabelsOfTables
 from leepjax.tasks import WORDS
 from leepjax.types import NOUNS, InputError, SplitChoice, Task, TaskReading
 
@@ -91,6 +93,8 @@ def _check_varied(caller: str, target: Target) -> None:
 
 
 def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | None) -> Target:
+    if isinstance(target, LabelsFile | LabelsOfTables):
+        return target.labelled(caller, reading, groups)
     if isinstance(target, (str, os.PathLike)):
         return list_target(os.fspath(target), **vars(reading), groups=groups)
     if groups is not None:
@@ -108,7 +112,17 @@ def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | 
         return _of_tuple(caller, target, reading.strict, reading.task)
     if isinstance(target, Target):
         return recast(target, None if reading.task == "classes" else reading.task)
+    if _is_labels(target):
+        labels: Any = target
+        return labels_of_array(caller, labels, reading.task)
     return from_iterable(target, task=reading.task)
+
+
+def _is_labels(target: Any) -> bool:
+    """Whether a target is labels alone: an array of them, or a list of values."""
+    if isinstance(target, list):
+        return bool(target) and all(isinstance(each, (str, int, float, np.generic)) for each in target)
+    return hasattr(target, "__array__") and np.ndim(target) in (1, 2)
 
 
 def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | None) -> Target:

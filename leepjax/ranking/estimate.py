@@ -15,9 +15,11 @@ from leepjax.models import architectures
 from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card
 from leepjax.models.opening import describe, find_source, load_source, plugins
+from leepjax.models.ready import ready
 from leepjax.models.source import Foreign, Merged, Source, UserFunction
 from leepjax.models.tapped import AS_IT_IS, Layers, candidates_of, deepest_of
 from leepjax.opening.sources import SENTENCES, AnySource, Failed, chosen_sources, raise_for_all
+from leepjax.opening.tables import TableFile
 from leepjax.printable import valid_unicode
 from leepjax.tables import Row
 
@@ -65,11 +67,12 @@ def estimate(
     rows, failed = [], []
     chosen = chosen_sources("estimate", sources)
     for each in chosen:
-        _ = isinstance(each, Source) or find_source(each)  # raises for an unknown name
+        _ = isinstance(each, Source | TableFile) or find_source(each)  # raises for an unknown name
     for number, each in enumerate(chosen, 1):
         name = each.name if isinstance(each, Source) else valid_unicode(os.fspath(each))
         try:
-            rows.append(_row(each, num_examples, layers))
+            named = each.sources if isinstance(each, TableFile) else [each]
+            rows += [_row(source, num_examples, layers) for source in named]
         except SENTENCES as error:
             failed.append(Failed(name, error))
         on_progress(f"{OVERALL}: {name}", number, len(chosen))
@@ -117,6 +120,8 @@ def _without_weights(source: AnySource, layers: Layers) -> tuple[Card, int | Non
 
 
 def _seconds_per_image(source: Source) -> float:
+    if ready(source):
+        return 0.0
     inputs = source.preparation.blank(BATCH)
     jax.block_until_ready(source(inputs))
     started = time.perf_counter()

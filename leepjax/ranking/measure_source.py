@@ -186,7 +186,7 @@ def _described(plan: Plan, source: Source) -> dict[str, Any]:
         "source": valid_unicode(source.name),
         "source_hash": digest(source.identity.encode()),
         "weights_hash": source.card.weights_hash,
-        "num_parameters": source.card.num_parameters,
+        "num_parameters": source.card.num_parameters or None,
         "licence": valid_unicode(source.card.licence),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from leepjax.callbacks import OnProgress
 from leepjax.engines.serial import serial
 from leepjax.models.tapped import read_layers
+from leepjax.opening.matching import match_tables
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
@@ -147,7 +148,7 @@ def rank(
         text_pair_column=text_pair_column,
         task=task,
     )
-    opened = open_each("rank", sources, dtype, layers)
+    opened = match_tables(open_each("rank", sources, dtype, layers), plan.target)
     (ranking,) = carry_out(
         "rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress, on_record=on_record
     )

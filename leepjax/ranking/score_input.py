@@ -7,7 +7,7 @@ import numpy as np
 
 from leepjax.printable import printable
 from leepjax.storage.npy import read_npy
-from leepjax.storage.sheets import STDIN, csv_rows, holds_json, json_rows, read_text
+from leepjax.storage.sheets import STDIN, csv_rows, holds_json, is_number, json_rows, number_in, read_text
 from leepjax.types import InputError
 
 _LABEL = ("label", "labels", "class", "target")
@@ -81,13 +81,13 @@ def _columns(path: Path, kind: str) -> tuple[np.ndarray | None, np.ndarray | Non
 def _of_csv(path: Path, text: str) -> list[tuple[int, tuple[list[float] | None, float | None]]]:
     rows = csv_rows("score", path, text)
     header = [cell.lower() for cell in rows[0][1]]
-    named = not any(map(_is_number, header))
+    named = not any(map(is_number, header))
     rows = rows[1:] if named else rows
     at = next((header.index(name) for name in _LABEL if name in header), None) if named else None
     found = []
     for line, cells in rows:
         label = None if at is None else _label(path, line, cells.pop(at))
-        numbers = [_number(path, line, cell) for cell in cells]
+        numbers = [number_in("score", path, line, cell) for cell in cells]
         found.append((line, (numbers or None, label)))
     if not found:
         raise InputError(
@@ -107,32 +107,15 @@ def _of_json(path: Path, text: str, kind: str) -> list[tuple[int, tuple[list[flo
                 f"score: expected a list of numbers, or an object with {kind} and label, in line {line} of "
                 f"{_shown(path)}, got {printable(str(value)[:40])!r}; write that line in one of these forms."
             )
-        numbers = None if numbers is None else [_number(path, line, each) for each in numbers]
+        numbers = None if numbers is None else [number_in("score", path, line, each) for each in numbers]
         found.append((line, (numbers, None if label is None else _label(path, line, label))))
     return found
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 def _label(path: Path, line: int, cell: Any) -> float:
-    if isinstance(cell, str) and not _is_number(cell):
+    if isinstance(cell, str) and not is_number(cell):
         raise InputError(
             f"score: expected a class number as label in line {line} of {_shown(path)}, got {printable(cell[:40])!r}; "
             "number the classes from 0."
         )
-    return _number(path, line, cell)
-
-
-def _number(path: Path, line: int, cell: Any) -> float:
-    if isinstance(cell, (str, int, float)) and _is_number(str(cell)):
-        return float(cell)
-    raise InputError(
-        f"score: expected a number in line {line} of {_shown(path)}, got {printable(str(cell)[:40])!r}; "
-        "write a number there, or leave the line out."
-    )
+    return number_in("score", path, line, cell)

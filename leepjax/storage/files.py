@@ -177,6 +177,18 @@ def digest_stream(parts: Iterable["bytes | np.ndarray"]) -> str:
     return state.hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file; computed once per size and time of modification."""
+    status = path.stat()
+    return _sha256(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=1024)
+def _sha256(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def shortened(name: str, most: int = 120) -> str:
     """A file name of at most `most` bytes: the end of a longer one is replaced by a digest of it."""
     encoded = name.encode()

@@ -75,3 +75,26 @@ def json_rows(caller: str, path: Path, text: str) -> list[tuple[int, Any]]:
                 f"{printable(line.strip()[:40])!r}; write one value per line."
             ) from None
     return rows
+
+
+def is_number(cell: str) -> bool:
+    """Whether text is a number, NaN and infinity included."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def number_in(caller: str, path: Path, line: int, cell: Any) -> float:
+    """The number in a cell of a line.
+
+    Raises:
+        InputError: for text that isn't a number, or another type.
+    """
+    if isinstance(cell, (str, int, float)) and is_number(str(cell)):
+        return float(cell)
+    raise InputError(
+        f"{caller}: expected a number in line {line} of {printable(str(path))}, got {printable(str(cell)[:40])!r}; "
+        "write a number there, or leave the line out."
+    )

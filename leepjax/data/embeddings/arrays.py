@@ -1,0 +1,117 @@
+"""The contents of NumPy's files and of safetensors files, whose numbers are mapped rather than read."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+
+from leepjax.data.columns import one_line
+from leepjax.data.embeddings.contents import Column, Contents
+from leepjax.data.embeddings.rows import Held, Mapped, Rows, rows_of
+from leepjax.printable import printable
+from leepjax.storage.npy import read_npy, read_npz
+from leepjax.storage.sealed import check_seal
+from leepjax.types import InputError
+
+_DTYPES: dict[str, Any] = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": jnp.bfloat16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "I16": np.int16,
+    "I8": np.int8,
+    "U64": np.uint64,
+    "U32": np.uint32,
+    "U16": np.uint16,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+"""safetensors' name of a dtype → NumPy's."""
+CLASSES = "classes"
+"""Name of the array of class names in an ``.npz``."""
+
+
+def of_npy(caller: str, path: Path) -> Contents:
+    """Features [n d], or labels [n]."""
+    where = printable(str(path))
+    array = read_npy(caller, path, mapped=True)
+    if array.ndim == 1:
+        return Contents(where, scalars={"labels": partial(read_npy, caller, path)})
+    if not array.flags.c_contiguous or not isinstance(array, np.memmap) or not array.size:
+        return Contents(where, {"features": Held(array)})
+    return Contents(where, {"features": Mapped(path, array.shape, array.dtype, array.offset)})
+
+
+def of_npz(caller: str, path: Path) -> Contents:
+    """Its arrays, which are read at once: they may be compressed."""
+    where = printable(str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except (OSError, zipfile.BadZipFile):
+        names = ()  # `read_npz` says what is wrong
+    return of_arrays(where, read_npz(caller, path, names))
+
+
+def of_arrays(where: str, arrays: dict[str, Any]) -> Contents:
+    """Arrays in memory: of one axis the columns of values, of others the vectors."""
+    names = arrays.pop(CLASSES, None)
+    vectors: dict[str, Rows] = {name: rows_of(array) for name, array in arrays.items() if np.ndim(array) != 1}
+    scalars: dict[str, Column] = {
+        name: partial(_itself, array) for name, array in arrays.items() if np.ndim(array) == 1
+    }
+    return Contents(where, vectors, scalars, {} if names is None else {"labels": list(names)})
+
+
+def _itself(array: Sequence[Any]) -> Sequence[Any]:
+    return array
+
+
+def of_safetensors(caller: str, path: Path) -> Contents:
+    """Its tensors; of a table that `leepjax extract` wrote also the ids and the names of the classes.
+
+    Raises:
+        InputError: for a file that is missing, damaged, or holds other dtypes.
+    """
+    where = printable(str(path))
+    try:
+        check_seal(path, required=False)
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+    except FileNotFoundError:
+        raise InputError(f"{caller}: expected a safetensors file at {where}, got no file; check the path.") from None
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise InputError(
+            f"{caller}: expected a safetensors file at {where}, got {one_line(error)}; write it again."
+        ) from None
+    mapped = {
+        name: Mapped(
+            path, tuple(entry["shape"]), np.dtype(_DTYPES[entry["dtype"]]), 8 + length + entry["data_offsets"][0]
+        )
+        for name, entry in header.items()
+        if name != "__metadata__" and entry["dtype"] in _DTYPES
+    }
+    own = {"key", "source", "card"} <= metadata.keys()
+    classes = {"labels": tuple(json.loads(metadata["classes"]))} if own and "classes" in metadata else {}
+    vectors = {name: rows for name, rows in mapped.items() if len(rows.shape) != 1}
+    scalars = {name: partial(_values, rows) for name, rows in mapped.items() if len(rows.shape) == 1}
+    return Contents(where, vectors, scalars, classes, metadata if own else {})
+
+
+def _values(rows: Mapped) -> Sequence[str] | np.ndarray:
+    """The values of a tensor [n], or texts that are stored as UTF-8 with NUL after each."""
+    array = np.fromfile(rows.path, rows.dtype, rows.shape[0], offset=rows.offset)
+    if rows.dtype == np.uint8 and array.size and array[-1] == 0:
+        return array.tobytes().decode("utf-8", "replace").split("\0")[:-1]
+    return array

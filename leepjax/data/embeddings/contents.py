@@ -1,0 +1,47 @@
+"""What a file of embeddings or of labels holds: columns of vectors, and columns of single values."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from leepjax.data.columns import LABELS
+from leepjax.data.embeddings.rows import Rows
+
+Column = Callable[[], Sequence[Any] | np.ndarray]
+"""Reads the values [n] of a column, when they are needed."""
+
+FEATURES = ("features", "embeddings", "embedding", "vector", "vectors")
+"""Names, in any case, of the column or array of embeddings; otherwise the only one of vectors."""
+LOGITS = ("logits", "probs")
+"""Names of the outputs of a source's own classifier."""
+IDS = ("id", "ids", "example_id", "image_id", "file_name", "filename", "path")
+"""Names, in any case, of the column of ids; the first one found counts."""
+SPLIT = "split"
+"""Name, in any case, of the column that names the split of each example."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The columns of a file, in its order."""
+
+    where: str
+    """Begins messages about it."""
+    vectors: Mapping[str, Rows] = field(default_factory=dict)
+    scalars: Mapping[str, Column] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Column of labels → the names of the classes, where the file states them."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """What `leepjax extract` wrote about a table; empty for other files."""
+
+
+def named(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column with the first of these names that is there, in any case."""
+    found = {column.lower(): column for column in reversed(columns)}
+    return next((found[name] for name in names if name in found), None)
+
+
+def is_reserved(column: str, further: Sequence[str | None] = ()) -> bool:
+    """Whether a column of numbers holds ids, labels, splits or what else is asked for, rather than features."""
+    return column.lower() in (*IDS, *LABELS, SPLIT) or column in further

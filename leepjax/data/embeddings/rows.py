@@ -1,0 +1,140 @@
+"""Rows of numbers in memory or in a file, of which only those that are needed are read."""
+
+import math
+import mmap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from leepjax.data.columns import one_line
+from leepjax.printable import printable
+from leepjax.storage.files import digest_stream
+from leepjax.types import InputError
+
+BLOCK = 1 << 24
+"""Bytes of a file that are mapped at a time: more stay in memory for as long as they are mapped."""
+
+
+class Rows(Protocol):
+    """Numbers [n d] with one row per example."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def read(self, places: np.ndarray) -> np.ndarray:
+        """The rows at these places, as float32 [len(places) d]; they may come in any order."""
+        ...
+
+    def digest(self) -> str:
+        """A digest of the numbers and their shape, for which they are read once, block by block."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Rows in memory."""
+
+    array: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    def read(self, places: np.ndarray) -> np.ndarray:
+        return to_float32(self.array[places])
+
+    def digest(self) -> str:
+        step = max(BLOCK // max(self.array[:1].nbytes, 1), 1)
+        blocks = (self.array[start : start + step] for start in range(0, len(self.array), step))
+        return _digest_of(self.shape, self.dtype, blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """Rows in C order in a file that isn't compressed, such as an ``.npy`` or a safetensors file."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+
+    def read(self, places: np.ndarray) -> np.ndarray:
+        found = np.empty((len(places), *self.shape[1:]), np.float32)
+        order = np.argsort(places, kind="stable")  # the file is read from its beginning to its end
+        for start, stop in self._steps():
+            low, high = np.searchsorted(places, [start, stop], sorter=order)
+            if low < high:
+                block = self._block(start, stop)
+                found[order[low:high]] = to_float32(block[places[order[low:high]] - start])
+        return found
+
+    def digest(self) -> str:
+        status = self.path.stat()
+        return _digest_of_map(self.path, self.shape, self.dtype, self.offset, status.st_mtime_ns, status.st_size)
+
+    def _steps(self) -> Iterator[tuple[int, int]]:
+        step = max(BLOCK // max(self._size, 1), 1)
+        return ((start, min(start + step, self.shape[0])) for start in range(0, self.shape[0], step))
+
+    @property
+    def _size(self) -> int:
+        """Bytes of a row."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def _block(self, start: int, stop: int) -> np.ndarray:
+        """Rows from `start` to `stop`, mapped until the array is dropped."""
+        try:
+            shape = (stop - start, *self.shape[1:])
+            return np.memmap(self.path, self.dtype, "r", self.offset + start * self._size, shape)
+        except (OSError, ValueError) as error:
+            where = printable(str(self.path))
+            raise InputError(
+                f"{where}: expected {self.shape[0]:,} rows, got {one_line(error)}; write the file again."
+            ) from None
+
+
+def rows_of(array: Any) -> Held | Mapped:
+    """Rows of an array; those of a NumPy memory map are read from its file."""
+    array = np.asanyarray(array)
+    return _of_map(array) if isinstance(array, np.memmap) else Held(array)
+
+
+def _of_map(array: np.memmap) -> Held | Mapped:
+    path, base = array.filename, array._mmap  # pyright: ignore[reportAttributeAccessIssue]
+    if path is None or base is None or array.mode == "c" or not array.flags.c_contiguous or not array.size:
+        return Held(np.asarray(array))
+    # A part of a map has the offset of the whole, so the place in the file is found by the address in memory.
+    begins = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
+    of_map = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
+    offset = of_map + array.__array_interface__["data"][0] - begins
+    return Mapped(Path(path).absolute(), array.shape, array.dtype, offset)
+
+
+def to_float32(array: np.ndarray) -> np.ndarray:
+    """Numbers as float32; those that are too large become infinite, and are then refused as such."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array, np.float32)
+
+
+def _digest_of(shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> str:
+    header = f"{shape} {dtype}".encode()
+    return digest_stream(chain([header], (np.ascontiguousarray(block).view(np.uint8) for block in blocks)))
+
+
+@lru_cache(maxsize=1024)
+def _digest_of_map(path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int, _modified: int, _size: int) -> str:
+    """Computed once per size and time of modification of the file."""
+    rows = Mapped(path, shape, dtype, offset)
+    return _digest_of(shape, dtype, (rows._block(start, stop) for start, stop in rows._steps()))

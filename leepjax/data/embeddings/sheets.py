@@ -1,0 +1,111 @@
+"""The contents of CSV, TSV and JSON lines."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leepjax.data.columns import LABELS
+from leepjax.data.embeddings.contents import FEATURES, Column, Contents, is_reserved
+from leepjax.data.embeddings.rows import Held, Rows
+from leepjax.printable import printable
+from leepjax.storage.sheets import csv_rows, holds_json, is_number, json_rows, number_in, read_text
+from leepjax.types import InputError
+
+
+def of_sheet(caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True) -> Contents:
+    """The columns of a CSV with or without a header, or the fields of JSON lines.
+
+    The columns of a CSV that hold numbers, and no ids, labels or splits, are its features.
+
+    Args:
+        caller: begins the messages.
+        path: of the file.
+        asked: the columns that the caller named for labels and groups.
+        features: whether to read the features.
+
+    Raises:
+        InputError: for a file that is missing, empty or no UTF-8, cells that aren't numbers, rows of unequal length.
+    """
+    where = printable(str(path))
+    text = read_text(caller, path)
+    if not text.strip():
+        raise InputError(f"{where}: expected a row per example, got an empty file; write the rows.")
+    if holds_json(text):
+        return _of_json(caller, path, text)
+    header, rows = _with_header(caller, path, text, asked)
+    cells = dict(zip(header, zip(*(row for _, row in rows), strict=True), strict=True))
+    scalars: dict[str, Column] = {name: partial(_plain, values) for name, values in cells.items()}
+    numbers = [name for name in header if not is_reserved(name, asked) and any(map(is_number, cells[name]))]
+    if not features or not numbers:
+        return Contents(where, {}, scalars)
+    array = np.empty((len(rows), len(numbers)), np.float32)
+    lines = [line for line, _ in rows]
+    for column, name in enumerate(numbers):
+        array[:, column] = [number_in(caller, path, *each) for each in zip(lines, cells[name], strict=True)]
+    return Contents(where, {FEATURES[0]: Held(array)}, scalars)
+
+
+def _with_header(
+    caller: str, path: Path, text: str, asked: tuple[str | None, ...]
+) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    where, rows = printable(str(path)), csv_rows(caller, path, text)
+    header = rows[0][1]
+    if any(is_reserved(cell, asked) for cell in header) or (len(header) > 1 and not any(map(is_number, header))):
+        rows = rows[1:]
+    else:  # without a header: one column of labels, or columns of features
+        header = ["label"] if len(header) == 1 else [f"column {number}" for number in range(1, len(header) + 1)]
+    if not rows:
+        raise InputError(f"{where}: expected a row per example, got a header alone; write the rows.")
+    if len(set(header)) < len(header):
+        raise InputError(f"{where}: expected columns of different names, got {_again(header)!r} twice; rename one.")
+    return header, rows
+
+
+def _plain(values: tuple[str, ...]) -> list[str | None]:
+    return [value or None for value in values]
+
+
+def _of_json(caller: str, path: Path, text: str) -> Contents:
+    where = printable(str(path))
+    lines, found = [], []
+    for line, value in json_rows(caller, path, text):
+        if isinstance(value, list):
+            value = {FEATURES[0]: value}
+        elif not isinstance(value, dict):
+            value = {LABELS[0]: value}
+        if found and value.keys() != found[0].keys():
+            other = next(iter(value.keys() ^ found[0].keys()))
+            raise InputError(
+                f"{where}: expected the fields of line {lines[0]} in line {line}, got a difference in "
+                f"{printable(str(other))!r}; give each line the same fields."
+            )
+        lines.append(line)
+        found.append(value)
+    vectors: dict[str, Rows] = {}
+    scalars: dict[str, Column] = {}
+    for name in found[0]:
+        values = [value[name] for value in found]
+        is_vector = isinstance(values[0], list) and name.lower() not in LABELS
+        if is_vector and not any(isinstance(each, str) for each in values[0]):
+            vectors[name] = Held(_array(caller, path, lines, values))
+        else:
+            scalars[name] = partial(list, values)
+    return Contents(where, vectors, scalars)
+
+
+def _array(caller: str, path: Path, lines: list[int], values: list[Any]) -> np.ndarray:
+    for line, value in zip(lines, values, strict=True):
+        if not isinstance(value, list) or len(value) != len(values[0]):
+            got = len(value) if isinstance(value, list) else "none"
+            raise InputError(
+                f"{caller}: expected {len(values[0])} numbers in line {line} of {printable(str(path))}, got {got}; "
+                "make all rows equally long."
+            )
+    numbers = [[number_in(caller, path, line, each) for each in row] for line, row in zip(lines, values, strict=True)]
+    return np.array(numbers, np.float32).reshape(len(values), -1)
+
+
+def _again(names: list[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)

@@ -1,0 +1,75 @@
+"""Tables of embeddings meet the labels that they are ranked by: rows are matched by id, or else by order."""
+
+import logging
+from collections.abc import Sequence
+
+from leepjax.data.embeddings.embeddings import Embeddings
+from leepjax.data.target import Target
+from leepjax.models.ready import matched, ready
+from leepjax.opening.sources import Failed, Opened
+from leepjax.printable import printable
+from leepjax.tables import some
+from leepjax.types import InputError
+
+
+def match_tables(opened: Opened, target: Target) -> Opened:
+    """Decide for every table how its rows belong to the examples of the target, and check that each has a row.
+
+    Rows are matched by id where table and target have ids, and by order otherwise; one line says which. Tables that
+    don't fit are among the failed.
+
+    Args:
+        opened: sources of any kind.
+        target: with its `test`, if there is one.
+    """
+    sources, failed, by = [], list(opened.failed), {"id": [], "order": []}
+    parts = [target] if target.test is None else [target, target.test]
+    for source in opened.sources:
+        if (table := ready(source)) is None:
+            sources.append(source)
+            continue
+        try:
+            how = "id" if table.embeddings.read_ids and target.has_ids else "order"
+            check = _check_ids if how == "id" else _check_order
+            check(table.embeddings, parts)
+        except InputError as error:
+            failed.append(Failed(source.name, error))
+            continue
+        by[how].append(source.name)
+        sources.append(matched(source, how))
+    found = "; ".join(f"by {how}: {some(names)}" for how, names in by.items() if names)
+    if found:
+        logging.getLogger("leepjax").warning("Rows of tables belong to the examples of %s %s.", target.name, found)
+    return Opened(sources, failed)
+
+
+def _check_ids(table: Embeddings, parts: Sequence[Target]) -> None:
+    ids = set(table.ids() or ())
+    wanted = [name for part in parts for name in part.ids]
+    if missing := [name for name in wanted if name not in ids]:
+        raise InputError(
+            f"{table.where}: expected a row for each of the {len(wanted):,} examples of {parts[0].name}, got none for "
+            f"{len(missing):,}, the first with the id {printable(missing[0])!r}; add the rows, or drop their labels."
+        )
+    if unused := len(ids) - len(wanted):
+        logging.getLogger("leepjax").warning(
+            "%s: %s rows of %s aren't used, because %s doesn't have their ids, or leaves them out.",
+            table.where,
+            f"{unused:,}",
+            f"{len(ids):,}",
+            parts[0].name,
+        )
+
+
+def _check_order(table: Embeddings, parts: Sequence[Target]) -> None:
+    origins = [part.origin for part in parts]
+    if len({origin.key for origin in origins}) > 1 or not origins[0].size:
+        raise InputError(
+            f"{table.where}: expected ids of its rows, because {parts[0].name} has a test part of its own, got rows "
+            "that can only be matched by order; add a column of ids to both."
+        )
+    if origins[0].size != len(table):
+        raise InputError(
+            f"{table.where}: expected {origins[0].size:,} rows, one for each example of {parts[0].name} in its order, "
+            f"got {len(table):,}; add the missing ones, or ids to both."
+        )

@@ -1,0 +1,70 @@
+"""Tables of embeddings and their labels, as a command names them: files that are opened when they are needed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from leepjax.data.embeddings.embeddings import Embeddings, open_embeddings
+from leepjax.data.embeddings.labels import labels_of_tables, read_labels
+from leepjax.data.target import Target
+from leepjax.models.ready import source_of_embeddings
+from leepjax.models.source import Source
+from leepjax.types import InputError, TaskReading
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file or folder of embeddings, opened when it is needed."""
+
+    path: Path
+    asked: tuple[str | None, ...] = ()
+    """The columns that the caller named for labels and groups, which aren't features."""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @cached_property
+    def tables(self) -> list[Embeddings]:
+        """The tables in it.
+
+        Raises:
+            InputError: as `open_embeddings`.
+        """
+        return open_embeddings("tables", self.path, self.asked)
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """A source for each of its tables."""
+        return [source_of_embeddings(each) for each in self.tables]
+
+
+@dataclass(frozen=True)
+class LabelsFile:
+    """A file of labels as a target."""
+
+    path: Path
+
+    def labelled(self, caller: str, reading: TaskReading, groups: str | None) -> Target:
+        """The target of these labels."""
+        return read_labels(
+            caller, self.path, label=reading.label_column, groups=groups, split=reading.split, task=reading.task
+        )
+
+
+@dataclass(frozen=True)
+class LabelsOfTables:
+    """The labels in the tables themselves as a target."""
+
+    files: tuple[TableFile, ...]
+
+    def labelled(self, caller: str, reading: TaskReading, groups: str | None) -> Target:
+        """The target of these labels."""
+        tables = []
+        for file in self.files:
+            try:
+                tables += file.tables
+            except InputError:  # it is reported among the sources that fail
+                continue
+        return labels_of_tables(
+            caller, tables, label=reading.label_column, groups=groups, split=reading.split, task=reading.task
+        )

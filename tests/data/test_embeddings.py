@@ -1,0 +1,190 @@
+"""Files of embeddings: every format gives the same rows, those that are asked for; what is wrong is one sentence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import safetensors.numpy
+
+from leepjax.data.embeddings import rows
+from leepjax.data.embeddings.embeddings import of_features, open_embeddings
+from leepjax.types import InputError
+
+RNG = np.random.default_rng(0)
+X, Z = RNG.normal(size=(7, 3)).astype(np.float32), RNG.normal(size=(7, 2)).astype(np.float32)
+PROBS = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
+IDS = [f"e{i}" for i in range(7)]
+PLACES = np.array([5, 0, 3])
+
+
+def lines(rows):
+    return "\n".join(json.dumps(row) for row in rows)
+
+
+def csv(separator):
+    cells = [
+        ["id", "label", "c0", "c1", "c2"],
+        *([name, "0", *map(str, row)] for name, row in zip(IDS, X, strict=True)),
+    ]
+    return "\n".join(map(separator.join, cells))
+
+
+WRITERS = {
+    "a.npy": lambda path: np.save(path, X),
+    "a.npz": lambda path: np.savez_compressed(path, embeddings=X, logits=Z, ids=np.array(IDS)),
+    "a.safetensors": lambda path: safetensors.numpy.save_file({"features": X, "probs": PROBS}, path),
+    "lists.parquet": lambda path: pq.write_table(
+        pa.table({"id": IDS, "vector": [row.tolist() for row in X], "probs": [row.tolist() for row in PROBS]}),
+        path,
+        row_group_size=3,
+    ),
+    "numbers.parquet": lambda path: pq.write_table(
+        pa.table({"path": IDS, "label": [0] * 7} | {f"x{i}": X[:, i] for i in range(3)}), path, row_group_size=3
+    ),
+    "a.csv": lambda path: path.write_text(csv(",")),
+    "a.tsv": lambda path: path.write_text(csv("\t")),
+    "bare.csv": lambda path: path.write_text("\n".join(",".join(map(str, row)) for row in X)),
+    "a.jsonl": lambda path: path.write_text(
+        lines(
+            {"id": name, "features": x.tolist(), "logits": z.tolist()}
+            for name, x, z in zip(IDS, X.astype(float), Z.astype(float), strict=True)
+        )
+    ),
+    "bare.jsonl": lambda path: path.write_text(lines(X.astype(float).tolist())),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_rows_that_are_asked_for(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(rows, "BLOCK", 24)  # two rows
+    WRITERS[name](tmp_path / name)
+    [found] = open_embeddings("tables", tmp_path / name)
+    features, logits = found.read(PLACES)
+    np.testing.assert_array_equal(features, X[PLACES])
+    assert (found.name, len(found)) == (Path(name).stem, 7)
+    assert found.ids() in (None, tuple(IDS))
+    assert (found.ids() is None) == (name in ("a.npy", "a.safetensors", "bare.csv", "bare.jsonl"))
+    if found.num_source_classes:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        np.testing.assert_allclose(
+            np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True), PROBS[PLACES], atol=1e-6
+        )
+
+
+def test_the_digest_is_of_the_numbers_whatever_the_file(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    safetensors.numpy.save_file({"embeddings": X}, tmp_path / "a.safetensors")
+    arrays = [open_embeddings("tables", tmp_path / name)[0] for name in ("a.npy", "a.safetensors")]
+    arrays += [
+        of_features(X, name="a", caller="as_table"),
+        of_features(np.load(tmp_path / "a.npy", "r"), name="a", caller="as_table"),
+    ]
+    assert len({each.digest() for each in arrays}) == 1
+    others = [of_features(X + 1, name="a", caller="as_table"), of_features(X, Z, name="a", caller="as_table")]
+    others += [of_features(X, name="a", ids=IDS, caller="as_table")]
+    assert len({each.digest() for each in (arrays[0], *others)}) == 4
+
+
+def test_a_part_of_a_memory_map_is_read_from_its_file(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    found = of_features(np.load(tmp_path / "a.npy", mmap_mode="r")[2:], name="a", caller="as_table")
+    assert isinstance(found.features, rows.Mapped)
+    np.testing.assert_array_equal(found.read(np.array([4, 0]))[0], X[[6, 2]])
+
+
+def test_embeddings_of_other_dtypes_are_read_as_float32(tmp_path):
+    for dtype in (np.float16, np.float64, ">f4"):
+        np.save(tmp_path / "a.npy", X.astype(dtype))
+        features, _ = open_embeddings("tables", tmp_path / "a.npy")[0].read(PLACES)
+        np.testing.assert_allclose(features, X[PLACES], atol=1e-2)
+        assert features.dtype == np.float32
+
+
+def nan(path):
+    np.save(path, np.where(np.arange(7)[:, None] == 3, np.nan, X))
+
+
+BAD = {
+    "integers.npy": (lambda path: np.save(path, np.ones((7, 3), np.int64)), "real numbers, got int64"),
+    "strings.npy": (lambda path: np.save(path, np.full((7, 3), "a")), "real numbers, got <U1"),
+    "three.npy": (lambda path: np.save(path, X[None]), "two axes, got shape (1, 7, 3)"),
+    "one.npy": (lambda path: np.save(path, X[:, 0]), "features, got labels"),
+    "empty.npy": (lambda path: np.save(path, X[:0]), "rows of features, got shape (0, 3)"),
+    "nothing.npy": (lambda path: path.write_bytes(b""), "expected an .npy array"),
+    "nothing.csv": (lambda path: path.write_text(" \n"), "got an empty file"),
+    "header.csv": (lambda path: path.write_text("id,a,b\n"), "got a header alone"),
+    "ragged.csv": (lambda path: path.write_text("1,2\n1\n"), "expected 2 cells in row 2"),
+    "words.csv": (lambda path: path.write_text("id,a,b\nx,1,2\ny,1,two\n"), "expected a number in line 3"),
+    "ragged.jsonl": (lambda path: path.write_text("[1, 2]\n[1]\n"), "expected 2 numbers in line 2"),
+    "fields.jsonl": (
+        lambda path: path.write_text('{"features": [1]}\n{"feature": [1]}\n'),
+        "expected the fields of line 1",
+    ),
+    "none.parquet": (
+        lambda path: pq.write_table(pa.table({"id": IDS}), path),
+        "expected one array or column of features, got id",
+    ),
+    "ragged.parquet": (
+        lambda path: pq.write_table(pa.table({"v": [[1.0], [1.0, 2.0]]}), path),
+        "vectors of one length",
+    ),
+    "missing.parquet": (lambda path: pq.write_table(pa.table({"v": [[1.0], None]}), path), "vectors of one length"),
+    "two.npz": (lambda path: np.savez(path, a=X, b=X), "expected one array or column of features, got a, b"),
+    "lengths.npz": (lambda path: np.savez(path, features=X, logits=Z[:5]), "as many rows of logits as of features"),
+    "pickle.npy": (lambda path: np.save(path, np.array([[None]]), allow_pickle=True), "an array of Python objects"),
+    "damaged.safetensors": (lambda path: path.write_bytes(b"\x08" + bytes(15)), "expected a safetensors file"),
+    "other.h5": (lambda path: path.write_bytes(b""), "expected .npy, .npz, .parquet, .safetensors"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_table_of_real_numbers_is_refused(tmp_path, name):
+    write, reason = BAD[name]
+    write(tmp_path / name)
+    with pytest.raises(InputError) as refused:
+        open_embeddings("tables", tmp_path / name)
+    assert reason in str(refused.value)
+    assert name in str(refused.value)
+    assert str(refused.value).count("\n") == 0
+
+
+def test_rows_that_are_not_finite_are_counted_and_the_first_named(tmp_path):
+    nan(tmp_path / "a.npy")
+    [found] = open_embeddings("tables", tmp_path / "a.npy")
+    found.read(np.arange(3))  # the others are fine
+    with pytest.raises(InputError, match="NaN or infinity for 1 of 7 examples, first in row 3"):
+        found.read(np.arange(7))
+    probs = np.where(np.arange(7)[:, None] == 1, -1, PROBS)
+    safetensors.numpy.save_file({"features": X, "probs": probs}, tmp_path / "b.safetensors")
+    [found] = open_embeddings("tables", tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match="finite probs, got a negative number, NaN or infinity for 1 of 7"):
+        found.read(np.arange(7))
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        (["a", "b", "a"], "'a' twice"),
+        (["a", None, "c"], "none in row 1"),
+        (["a", "b"], "3 ids, one per row, got 2"),
+        ([1.0, 2.0, float("nan")], "none in row 2"),
+    ],
+)
+def test_ids_occur_once_and_nowhere_are_missing(ids, reason):
+    with pytest.raises(InputError, match=reason):
+        of_features(X[:3], name="a", ids=ids, caller="as_table")
+
+
+def test_ids_are_compared_as_text():
+    found = of_features(X[:3], name="a", ids=np.array([1.0, 2.0, 30.0]), caller="as_table")
+    assert found.ids() == ("1", "2", "30")
+
+
+def test_a_table_that_is_missing_or_a_folder_without_tables(tmp_path):
+    with pytest.raises(InputError, match=r"tables: expected a file at .*none.npy, got none; check the path"):
+        open_embeddings("tables", tmp_path / "none.npy")
+    with pytest.raises(InputError, match="expected tables that leepjax extract wrote"):
+        open_embeddings("tables", tmp_path)

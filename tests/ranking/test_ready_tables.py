@@ -1,0 +1,163 @@
+"""Embeddings that exist already, ranked and chosen from: matched by id or order, alone and beside sources of images."""
+
+import json
+import logging
+import os
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from cheap_heads import least_squares
+
+import leepjax as lj
+from leepjax.cli.options import RankingOptions
+from leepjax.cli.tables import TableOptions, inputs_of
+from leepjax.data.embeddings.rows import Held
+from leepjax.opening.tables import LabelsFile
+from leepjax.types import InputError, Reading
+
+RNG = np.random.default_rng(0)
+Y = np.repeat([0, 1, 2], 12)
+GOOD = (3 * np.eye(3)[Y] + RNG.normal(size=(36, 3))).astype(np.float32)
+POOR = (0.7 * np.eye(3)[Y] + RNG.normal(size=(36, 3))).astype(np.float32)
+IDS = [f"e{i}" for i in range(36)]
+FAST = {"measures": ["logme"], "verify": "ridge", "resamples": 0}
+
+
+def tables(**further):
+    return [lj.as_table(GOOD, name="good"), lj.as_table(POOR, name="poor")] + [
+        lj.as_table(array, name=name) for name, array in further.items()
+    ]
+
+
+def test_tables_are_ranked_as_their_features_are():
+    ranking = lj.rank(Y, tables(), **FAST)
+    assert ranking.sources == ("good", "poor")
+    assert ranking.scores("logme")["good"] == pytest.approx(float(lj.logme(GOOD, Y)), abs=1e-5)
+    assert ranking.records[0].num_parameters is None
+    assert ranking.records[0].cost is None
+
+
+def test_rows_are_found_by_id_in_any_order_and_by_order_without_ids(tmp_path, caplog):
+    order = RNG.permutation(36)
+    (tmp_path / "y.csv").write_text("id,label\n" + "\n".join(f"{i},{y}" for i, y in zip(IDS, Y, strict=True)))
+    by_id = lj.as_table(GOOD[order], name="by id", ids=[IDS[i] for i in order])
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        ranking = lj.rank(LabelsFile(tmp_path / "y.csv"), [by_id, lj.as_table(GOOD, name="by order")], **FAST)
+    scores = ranking.scores("logme")
+    assert scores["by id"] == pytest.approx(scores["by order"], abs=1e-6)
+    assert "Rows of tables belong to the examples of y by id: by id; by order: by order." in caplog.text
+
+
+def test_logits_give_leep_and_features_alone_do_not():
+    logits = lj.as_table(POOR, 4 * np.eye(3)[Y], name="with logits")
+    ranking = lj.rank(Y, [logits, *tables()], measures=["leep"], verify="none", resamples=0)
+    scores = ranking.scores("leep")
+    assert scores["with logits"] > -0.1
+    assert np.isnan(scores["good"])
+
+
+WRONG = {
+    "short": (GOOD[:30], {}, "expected 36 rows, one for each example of labels in its order, got 30"),
+    "nan": (np.where(np.arange(36)[:, None] == 3, np.nan, GOOD), {}, "got NaN or infinity for 1 of 36 examples"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_table_that_does_not_fit_fails_and_the_others_are_ranked(name):
+    features, options, reason = WRONG[name]
+    ranking = lj.rank(Y, [*tables(), lj.as_table(features, name=name, **options)], **FAST)
+    assert ranking.sources == ("good", "poor")
+    [failure] = ranking.failures
+    assert failure.source == name
+    assert reason in failure.reason
+
+
+def test_an_example_without_a_row_and_rows_without_an_example(tmp_path, caplog):
+    (tmp_path / "y.csv").write_text("id,label\n" + "\n".join(f"{i},{y}" for i, y in zip(IDS, Y, strict=True)))
+    few = lj.as_table(GOOD[:35], name="few", ids=IDS[:35])
+    many = lj.as_table(np.vstack([GOOD, GOOD[:2]]), name="many", ids=[*IDS, "x", "y"])
+    ranking = lj.rank(LabelsFile(tmp_path / "y.csv"), [few, many], **FAST)
+    assert ranking.sources == ("many",)
+    assert "got none for 1, the first with the id 'e35'" in ranking.failures[0].reason
+    assert "2 rows of 38 aren't used" in caplog.text
+
+
+def test_a_limit_draws_the_rows_of_the_examples_that_are_left():
+    ranking = lj.rank(Y, tables(), limit=18, **(FAST | {"verify": "none"}))
+    assert ranking.records[0].num_examples == 18
+    assert ranking.scores("logme")["good"] > ranking.scores("logme")["poor"]
+
+
+def test_splits_of_the_labels_and_a_test_set_without_ids(tmp_path):
+    (tmp_path / "y.csv").write_text(
+        "label,split\n" + "\n".join(f"{y},{'train' if i % 3 else 'test'}" for i, y in enumerate(Y))
+    )
+    ranking = lj.rank(LabelsFile(tmp_path / "y.csv"), tables(), **FAST)
+    assert {record.num_examples for record in ranking.records} == {24, 12}
+    (tmp_path / "t.csv").write_text("label\n" + "\n".join(map(str, Y)))
+    with pytest.raises(InputError, match="add a column of ids to both"):
+        lj.rank(Y, tables(), test=LabelsFile(tmp_path / "t.csv"), **FAST)
+
+
+def test_tables_and_sources_of_images_are_ranked_together():
+    images = RNG.integers(0, 255, (36, 8, 8), np.uint8)
+    ranking = lj.rank((images, Y), ["random", *tables()], **(FAST | {"verify": "none"}))
+    assert set(ranking.sources) == {"random", "good", "poor"}
+    with pytest.raises(InputError, match="source random"):
+        lj.rank(Y, ["random"], **FAST)
+
+
+def test_records_resume_by_the_content_of_the_table(tmp_path):
+    first = lj.rank(Y, tables(), out=tmp_path, **FAST)
+    again = lj.rank(Y, tables(other=GOOD + 1), out=tmp_path, **FAST)
+    keys = {record.key for record in first.records}
+    assert keys < {record.key for record in again.records}
+    assert [record.seconds for record in again.records if record.key in keys] == [r.seconds for r in first.records]
+
+
+def test_fine_tuning_and_layers_of_embeddings_are_refused():
+    [failure] = lj.rank(Y, tables()[:1], ["logme"], verify="finetune", resamples=0).failures
+    assert "expected a network that can be trained, got embeddings" in failure.reason
+    with pytest.raises(InputError, match="leave features and pooling out"):
+        lj.rank(Y, tables()[:1], features="all-blocks", **FAST)
+
+
+def test_choose_reads_the_rows_of_a_look_and_writes_the_head(tmp_path, monkeypatch):
+    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+    read = []
+    monkeypatch.setattr(Held, "read", lambda rows, places, old=Held.read: read.append(len(places)) or old(rows, places))
+    labels, rows = np.tile(Y, 6), RNG.normal(size=(216, 3)).astype(np.float32)
+    good = lj.as_table(rows + 4 * np.eye(3)[labels].astype(np.float32), name="good")
+    choice = lj.choose(labels, [good, lj.as_table(rows, name="noise")], out=tmp_path)
+    assert (choice.source, choice.race.looks[0].num_examples < 216) == ("good", True)
+    assert min(read) == choice.race.looks[0].num_examples
+    head = safetensors.numpy.load_file(choice.path)
+    logits = good.network.embeddings.read(np.arange(216))[0] @ head["weight"].T + head["bias"]
+    assert (logits.argmax(axis=1) == labels).mean() > 0.95
+    card = json.loads(choice.path.with_suffix(".json").read_text())
+    assert (card["reads"], card["num_classes"], card["num_parameters"]) == ("embeddings", 3, 12)
+
+
+def test_a_command_names_a_target_or_tables_with_labels():
+    def of(target=None, labels=None, *names):
+        return inputs_of("rank", target, TableOptions(names, labels), RankingOptions(sources="random"), Reading())
+
+    assert of("digits").sources == ["random"]
+    sources = of("digits", None, "a.npy,b.npy", "c.npy").sources
+    assert list(map(os.fspath, sources)) == ["random", "a.npy", "b.npy", "c.npy"]
+    with pytest.raises(InputError, match="got both"):
+        of("digits", "y.csv", "a.npy")
+    with pytest.raises(InputError, match="got --labels alone"):
+        of(None, "y.csv")
+    with pytest.raises(InputError, match="expected a target, or --tables"):
+        of()
+
+
+def test_arrays_need_a_name_and_files_no_arrays(tmp_path):
+    with pytest.raises(InputError, match="expected a name for arrays"):
+        lj.as_table(GOOD)
+    np.save(tmp_path / "good.npy", GOOD)
+    assert lj.as_table(tmp_path / "good.npy").name == "good"
+    with pytest.raises(InputError, match="got arrays"):
+        lj.as_table(tmp_path / "good.npy", GOOD)
