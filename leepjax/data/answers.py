@@ -79,7 +79,7 @@ def labels_of(
             ((name, columns),) = labels.items()
     first = columns if not isinstance(columns, Mapping) else next(iter(columns.values()))
     if not len(first):
-        raise InputError(f"{where}: expected at least one image, got none; pass a set that isn't empty.")
+        raise InputError(f"{where}: expected at least one example, got none; pass a set that isn't empty.")
     asked, task = task, task or guessed_task(columns, classes)
     if task == "classes":
         if isinstance(columns, Mapping):
@@ -231,12 +231,13 @@ def _floats(where: str, column: Column, name: str | None, width: int = 0) -> np.
         except (TypeError, ValueError):
             got = "none" if cell is None or cell == "" else repr(cell)
             raise InputError(
-                f"{where}: expected a number{named}, got {got} for image {row // max(width, 1)}; correct or remove it."
+                f"{where}: expected a number{named}, got {got} for example {row // max(width, 1)}; correct or "
+                "remove it."
             ) from None
     for row in np.flatnonzero(~(np.abs(found) <= _LARGEST))[:1]:
         got = "none" if np.isnan(found[row]) else found[row]
         raise InputError(
-            f"{where}: expected finite numbers{named}, got {got} for image {row // max(width, 1)}; "
+            f"{where}: expected finite numbers{named}, got {got} for example {row // max(width, 1)}; "
             "correct or remove it."
         )
     return found.astype(np.float32)
@@ -275,7 +276,7 @@ def _zeros_and_ones(where: str, column: Column, name: str | None) -> np.ndarray:
         value = _yes_no(plain_scalar(cell))
         if value is None:
             raise InputError(
-                f"{where}: expected 0 or 1 in the column {name!r}, got {plain_scalar(cell)!r} for image {row}; "
+                f"{where}: expected 0 or 1 in the column {name!r}, got {plain_scalar(cell)!r} for example {row}; "
                 "correct it, or leave the column out."
             )
         found[row] = value
@@ -292,7 +293,7 @@ def _set_of(where: str, row: int, label: Any) -> list[Any]:
         return [plain_scalar(each) for each in label]
     got = "none" if label is None or label != label else repr(label)
     raise InputError(
-        f"{where}: expected a list of labels, or names joined by ';', got {got} for image {row}; "
+        f"{where}: expected a list of labels, or names joined by ';', got {got} for example {row}; "
         "write an empty list or text for an example without a label."
     )
 
@@ -317,7 +318,7 @@ def _of_sets(where: str, sets: Sequence[Sequence[Any]], names: Column | None) ->
         shown = tuple(map(class_name, names)) if shown is None else shown  # pyright: ignore[reportArgumentType]
         places = {each: place for place, each in enumerate(shown)}
     if not places:
-        raise InputError(f"{where}: expected an example with a label, got none; label the images.")
+        raise InputError(f"{where}: expected an example with a label, got none; label the examples.")
     found = np.zeros((len(sets), len(places)), np.uint8)
     for row, labels in enumerate(rows):
         for each in labels:

@@ -93,7 +93,7 @@ def check_guess(where: str, column: str, labels: Sequence[object]) -> None:
     """
     if len(labels) > 2 and len(set(map(str, labels))) == len(labels):
         raise InputError(
-            f"{where}: expected classes of several images in the column {column!r}, got a different value in each of "
+            f"{where}: expected classes of several examples in the column {column!r}, got a different value in each of "
             f"{len(labels)} rows; {_ADVICE}."
         )
 

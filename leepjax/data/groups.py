@@ -24,7 +24,7 @@ def group_numbers(where: str, values: Iterable[Any]) -> np.ndarray:
     values = list(values)
     for i, value in enumerate(values):
         if value is None or value != value or value == "":
-            raise InputError(f"{where}: expected a group for each image, got none for image {i}; fill it in.")
+            raise InputError(f"{where}: expected a group for each example, got none for example {i}; fill it in.")
     numbers = {
         text: int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
         for text in set(map(str, values))

@@ -31,7 +31,7 @@ def class_numbers(
 
     Args:
         where: prefix of error messages.
-        labels: one per image; None or NaN if missing.
+        labels: one per example; None or NaN if missing.
         classes: the names in order; by default those that occur.
 
     Raises:
@@ -39,7 +39,7 @@ def class_numbers(
             the names.
     """
     if not len(labels):
-        raise InputError(f"{where}: expected at least one image, got none; pass a set that isn't empty.")
+        raise InputError(f"{where}: expected at least one example, got none; pass a set that isn't empty.")
     names = None if classes is None else _checked_names(where, classes)
     values = _values(where, labels)
     if isinstance(values, list):
@@ -69,7 +69,7 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
     for row, label in enumerate(plain):
         if isinstance(label, (list, tuple, dict, np.ndarray)) or np.ndim(label):
             raise InputError(
-                f"{where}: expected one label per image, got {type(label).__name__} for image {row}; "
+                f"{where}: expected one label per example, got {type(label).__name__} for example {row}; "
                 "pass class numbers (for one-hot rows, their argmax)."
             )
         if label is None or label != label:
@@ -100,14 +100,14 @@ def _whole(where: str, numbers: np.ndarray) -> np.ndarray:
         ~np.isfinite(numbers) | (numbers != np.rint(numbers)) | (abs(numbers.astype(float)) > _MOST)
     )[:1]:
         raise InputError(
-            f"{where}: expected class numbers that are whole and below 2^31, got {numbers[row]} for image {row}; "
+            f"{where}: expected class numbers that are whole and below 2^31, got {numbers[row]} for example {row}; "
             "remap them."
         )
     return numbers.astype(np.int64)
 
 
 def _missing(where: str, row: int) -> InputError:
-    return InputError(f"{where}: expected a label for every image, got none for image {row}; label or remove it.")
+    return InputError(f"{where}: expected a label for every example, got none for example {row}; label or remove it.")
 
 
 def _of_names(where: str, labels: Sequence[str], classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -122,13 +122,13 @@ def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> 
     lowest, highest = int(labels.argmin()), int(labels.argmax())
     if labels[lowest] < 0:
         raise InputError(
-            f"{where}: expected class numbers from zero, got {labels[lowest]} for image {lowest}; "
+            f"{where}: expected class numbers from zero, got {labels[lowest]} for example {lowest}; "
             "label it, or choose a labelled split."
         )
     if names is not None:
         if labels[highest] >= len(names):
             raise InputError(
-                f"{where}: labels must lie in [0, {len(names)}), got {labels[highest]} for image {highest}; "
+                f"{where}: labels must lie in [0, {len(names)}), got {labels[highest]} for example {highest}; "
                 "remap them or name every class."
             )
         return labels.astype(np.int32), tuple(names)

@@ -160,13 +160,13 @@ def test_digest_is_the_same_on_every_machine():
         (IMAGES, np.eye(3)[LABELS], None, r"got float64 \[6, 3\]; pass class numbers \(for one-hot rows, their argmax"),
         (IMAGES, LABELS / 2, None, r"arrays: expected class numbers that are whole and below 2\^31, got 0\.5"),
         (IMAGES, LABELS, ["a", "b", "a"], r"arrays: expected distinct class names, got 'a' twice; rename one"),
-        (IMAGES[:0], LABELS[:0], None, r"arrays: expected at least one image, got none"),
-        (IMAGES, LABELS - 1, None, r"arrays: expected class numbers from zero, got -1 for image"),
+        (IMAGES[:0], LABELS[:0], None, r"arrays: expected at least one example, got none"),
+        (IMAGES, LABELS - 1, None, r"arrays: expected class numbers from zero, got -1 for example"),
         (
             IMAGES,
             LABELS,
             ["a", "b"],
-            r"arrays: labels must lie in \[0, 2\), got 2 for image \d; remap them or",
+            r"arrays: labels must lie in \[0, 2\), got 2 for example \d; remap them or",
         ),
     ],
 )

@@ -75,34 +75,50 @@ def test_fingerprints_of_iterables_follow_contents_and_labels():
 @pytest.mark.parametrize(
     ("pairs", "classes", "message"),
     [
-        ([], None, r"x: expected at least one image, got none; pass a set that isn't empty"),
+        ([], None, r"x: expected at least one example, got none; pass a set that isn't empty"),
         ([PIXELS[0]], None, r"x: expected pairs \(image, label\), got ndarray at 0; pass one label"),
         ([(PIXELS[0], 0), 7], None, r"x: expected pairs \(image, label\), got int at 1"),
         ([(PIXELS[0] / 2, 0)], None, r"x: image 0: expected pixels of uint8, .*, got float64 between .*; convert them"),
         ([(PIXELS[0][:, :, :2], 0)], None, r"got uint8 \[8, 8, 2\]; reshape it"),
         ([(PIXELS[0][:0], 0)], None, r"got uint8 \[0, 8, 3\]"),
         ([("a.png", 0)], None, r"x: image 0: expected an image, got the path 'a\.png'; open it"),
-        ([(PIXELS[0], None)], None, r"x: expected a label for every image, got none for image 0; label or remove it"),
-        ([(PIXELS[0], 0), (PIXELS[1], -1)], None, r"x: expected class numbers from zero, got -1 for image 1; label it"),
-        ([(PIXELS[0], 0.5)], None, r"x: expected class numbers that are whole .*, got 0\.5 for image 0; remap them"),
-        ([(PIXELS[0], np.nan)], None, r"x: expected a label for every image, got none for image 0"),
+        (
+            [(PIXELS[0], None)],
+            None,
+            r"x: expected a label for every example, got none for example 0; label or",
+        ),
+        (
+            [(PIXELS[0], 0), (PIXELS[1], -1)],
+            None,
+            r"x: expected class numbers from zero, got -1 for example 1; label",
+        ),
+        ([(PIXELS[0], 0.5)], None, r"x: expected class numbers that are whole .*, got 0\.5 for example 0; remap them"),
+        ([(PIXELS[0], np.nan)], None, r"x: expected a label for every example, got none for example 0"),
         (
             [(PIXELS[0], 0), (PIXELS[1], "a")],
             None,
             r"x: expected labels that are all .*, got int, str; convert them to one type",
         ),
-        ([(PIXELS[0], 2**40)], None, r"x: expected class numbers .* below 2\^31, got 1099511627776 for image 0; remap"),
+        (
+            [(PIXELS[0], 2**40)],
+            None,
+            r"x: expected class numbers .* below 2\^31, got 1099511627776 for example 0",
+        ),
         (
             [(PIXELS[0], np.eye(3)[1])],
             None,
-            r"x: expected one label per image, got ndarray for image 0; pass",
+            r"x: expected one label per example, got ndarray for example 0; pass",
         ),
         (
             [{"image": PIXELS[0], "label": 0}],
             None,
             r"x: expected pairs \(image, label\), got a dict of image, label",
         ),
-        ([(PIXELS[0], 2)], ["a", "b"], r"x: labels must lie in \[0, 2\), got 2 for image 0; remap them or name every"),
+        (
+            [(PIXELS[0], 2)],
+            ["a", "b"],
+            r"x: labels must lie in \[0, 2\), got 2 for example 0; remap them or name",
+        ),
         ([(PIXELS[0], "c")], ["a", "b"], r"x: expected labels among the classes, got 'c'; add it to the classes"),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_group_in_both_given_parts_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("form", "groups", "message"),
     [
-        ("folder", "patient", "target: expected groups 'folder' of an image folder, got 'patient'; pass that"),
+        ("folder", "patient", "target: expected groups 'folder' of a folder, got 'patient'; pass that"),
         ("npz", "doctor", "expected arrays .* got no 'doctor'; add it with numpy.savez"),
         ("npz", "images", r"expected 24 groups in 'images', one per image, got shape \(24, 8, 8\)"),
         ("parquet", "doctor", "expected groups in the column 'doctor', got the columns image, label, patient; name"),
@@ -106,5 +106,5 @@ def test_images_without_a_group_are_refused(tmp_path):
     Image.fromarray(IMAGES[0]).save(content, "png")
     table = pa.table({"image": [content.getvalue()] * 4, "label": [0, 1, 0, 1], "patient": ["a", None, "b", "c"]})
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(InputError, match="expected a group for each image, got none for image 1; fill it in"):
+    with pytest.raises(InputError, match="expected a group for each example, got none for example 1; fill it in"):
         make_plan("rank", tmp_path / "x.parquet", ["leep"], groups="patient")

@@ -173,15 +173,19 @@ def test_a_path_outside_the_folder_of_the_file_is_not_followed(tmp_path):
             None,
             r"expected one label column \(.*\), got image, fine, coarse; name it with --label-column",
         ),
-        ({"image": PNGS, "label": LABELS / 2}, None, r"that are whole and below 2\^31, got 0\.5 for image 1"),
-        ({"image": PNGS, "label": LABELS - 1}, FEATURES, r"expected class numbers from zero, got -1 for image 0"),
+        ({"image": PNGS, "label": LABELS / 2}, None, r"that are whole and below 2\^31, got 0\.5 for example 1"),
+        ({"image": PNGS, "label": LABELS - 1}, FEATURES, r"expected class numbers from zero, got -1 for example 0"),
         ({"image": PNGS, "label": LABELS + 1}, FEATURES, r"x\.parquet: labels must lie in \[0, 3\), got 3"),
         (
             {"image": PNGS, "label": [None, *LABELS[1:]]},
             None,
-            r"expected a label for every image, got none for image 0",
+            r"expected a label for every example, got none for example 0",
         ),
-        ({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int32())}, None, r"expected at least one image"),
+        (
+            {"image": pa.array([], pa.binary()), "label": pa.array([], pa.int32())},
+            None,
+            r"expected at least one example",
+        ),
     ],
 )
 def test_tables_without_labelled_images(tmp_path, columns, features, message):

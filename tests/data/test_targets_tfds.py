@@ -108,8 +108,11 @@ def test_tensorflow_is_not_loaded(data_dir):
             r"tfds:nonesuch: expected a set of TensorFlow Datasets, or one prepared in .*, got neither; correct",
         ),
         ("tiny_shapes:val", r"tfds:tiny_shapes: expected a split of .*train.*, got 'val'; choose"),
-        ("tiny_shapes:train[:0]", r"tfds:tiny_shapes: expected at least one image, got none"),
-        ("tiny_shapes:unlabelled", r"tfds:tiny_shapes: expected class numbers from zero, got -1 for image 0; label it"),
+        ("tiny_shapes:train[:0]", r"tfds:tiny_shapes: expected at least one example, got none"),
+        (
+            "tiny_shapes:unlabelled",
+            r"tfds:tiny_shapes: expected class numbers from zero, got -1 for example 0; label",
+        ),
         ("tiny_shapes:train:size", r"tfds:tiny_shapes: expected the label feature 'size', got half, shape; name it"),
         ("tiny_shapes/x", r"tfds:tiny_shapes/x: expected .*; correct the name"),
         ("", r"tfds:: expected tfds:NAME\[:SPLIT\[:LABEL\]\], got "),
