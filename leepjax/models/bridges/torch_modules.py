@@ -153,14 +153,19 @@ def headless(module: Any, images: Any) -> tuple[Any, Any]:
     return features, features[:, :0]
 
 
-def hooked(paths: tuple[str, ...], module: Any, images: Any) -> tuple[Any, Any]:
-    """The route through a head: its input and output; of several heads, their inputs side by side and mean output."""
+def hooked(
+    paths: tuple[str, ...], module: Any, images: Any, call: Callable[[Any, Any], Any] | None = None
+) -> tuple[Any, Any]:
+    """The route through a head: its input and output; of several heads, their inputs side by side and mean output.
+
+    `call` computes a module that doesn't take images.
+    """
     import torch  # pyright: ignore[reportMissingImports]
 
     seen = {}
     handles = [module.get_submodule(path).register_forward_hook(partial(_see, seen, path)) for path in paths]
     try:
-        module(images)
+        (call or type(module).__call__)(module, images)
     finally:
         for handle in handles:
             handle.remove()

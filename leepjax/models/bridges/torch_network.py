@@ -28,7 +28,7 @@ class TorchNetwork(HostNetwork):
     """Opens it again in another process, for a module whose weights needn't be sent."""
 
     def __reduce__(self):
-        return (self.reopen, ()) if self.reopen else (TorchNetwork, (self.module, self.route, self.kind))
+        return (self.reopen, ()) if self.reopen else (type(self), (self.module, self.route, self.kind))
 
     @property
     def weight_bytes(self) -> int:

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch  # pyright: ignore[reportMissingImports]
 
 from leepjax.models.bridges.bridged import Bridged
 from leepjax.models.bridges.heads import AUTO, HeadCall, check_output, find_head
@@ -16,8 +15,8 @@ from leepjax.models.text.tokenizer_files import NEVER
 from leepjax.models.text.tokens import Tokens
 from leepjax.types import DType, InputError, Outputs, Pooling
 
-_PROBE = np.array([[[5, 6, 7, 8], [9, 5, -1, -1]]]).swapaxes(0, 1)
-"""Ids of two texts, one of them shorter"""
+_PROBE = np.array([[5, 6, 7, 8], [9, 5, 0, 0]])
+"""Ids of two texts; 0 is padding"""
 
 
 class TorchTexts(TorchNetwork):
@@ -30,33 +29,28 @@ class TorchTexts(TorchNetwork):
                 "local-dir:… or hf-hub:…."
             )
         module = self.module if dtype == "float32" else self._in_bfloat16
-        return self.called(module, np.stack([inputs.ids, inputs.types, inputs.mask], axis=1))
+        return self.passed(module, np.stack([inputs.ids, inputs.types, inputs.mask], axis=1))
 
-    def called(self, module: Any, packed: np.ndarray) -> Outputs:
+    def passed(self, module: Any, packed: np.ndarray) -> Outputs:
         """What the route returns, as arrays."""
+        import torch  # pyright: ignore[reportMissingImports]
+
         with torch.inference_mode():
             features, logits = self.route(module, torch.from_numpy(packed).long().to(device_and_dtype(module)[0]))
         return Outputs(array_of(features), array_of(logits))
 
 
-class OfTokens(torch.nn.Module):
-    """A module that takes ids, types and a mask as one tensor [n 3 t], and passes those that `model` takes."""
-
-    def __init__(self, model: Any, pool: Pooling = "mean"):
-        super().__init__()
-        self.model, self.pool = model, pool
-        self.is_sentence = is_instance(model, "sentence_transformers", "SentenceTransformer")
-
-    def forward(self, packed: Any) -> Any:
-        ids, types, mask = packed.unbind(1)
-        named = {"input_ids": ids, "attention_mask": mask}
-        if self.is_sentence:
-            return self.model(named)["sentence_embedding"]
-        if getattr(getattr(self.model, "config", None), "type_vocab_size", 0) > 1:
-            named["token_type_ids"] = types
-        returned = self.model(**named)
-        states = getattr(returned, "last_hidden_state", None)
-        return output_of(returned) if states is None else _pooled(states, mask, self.pool)
+def called(pool: Pooling, module: Any, packed: Any) -> Any:
+    """The output of a module for ids, types and a mask as one tensor [n 3 t]; states of tokens are pooled."""
+    ids, types, mask = packed.unbind(1)
+    named = {"input_ids": ids, "attention_mask": mask}
+    if is_instance(module, "sentence_transformers", "SentenceTransformer"):
+        return module(named)["sentence_embedding"]
+    if getattr(getattr(module, "config", None), "type_vocab_size", 0) > 1:
+        named["token_type_ids"] = types
+    returned = module(**named)
+    states = getattr(returned, "last_hidden_state", None)
+    return output_of(returned) if states is None else _pooled(states, mask, pool)
 
 
 def bridge_texts(
@@ -67,13 +61,15 @@ def bridge_texts(
     Raises:
         InputError: when the module takes no tokens, or its head isn't found.
     """
+    import torch  # pyright: ignore[reportMissingImports]
+
     name = type(module).__name__
-    whole = OfTokens(module, pool).eval()
-    packed = np.stack([np.maximum(_PROBE[:, 0], 0), 0 * _PROBE[:, 0], _PROBE[:, 0] >= 0], axis=1)
+    call = partial(called, pool)
+    packed = np.stack([_PROBE, 0 * _PROBE, _PROBE > 0], axis=1)
     calls: list[HeadCall] = []
     try:
         with torch.inference_mode():
-            output = array_of(_recorded(whole, torch.from_numpy(packed).to(device_and_dtype(module)[0]), calls))
+            output = array_of(_recorded(call, module, torch.from_numpy(packed).to(device_and_dtype(module)[0]), calls))
     except Exception as error:  # a module may raise any type
         raise InputError(
             f"as_source: expected {name} to take input_ids and attention_mask [n t], got {type(error).__name__}: "
@@ -82,11 +78,11 @@ def bridge_texts(
     check_output(name, output)
     is_classifier = hasattr(module, "config") and "ForSequenceClassification" in name
     paths = find_head(name, calls, output, head) if is_classifier or head not in (AUTO, None) else ()
-    route: Route = partial(hooked, paths) if paths else _headless
+    route: Route = partial(hooked, paths, call=call) if paths else partial(_headless, call)
     num_parameters = sum(each.numel() for each in module.parameters())
-    network = TorchTexts(whole, route)
+    network = TorchTexts(module, route)
     num_classes = output.shape[1] if paths else 0
-    hash_ = identity_of(whole, route)
+    hash_ = identity_of(module, route)
     return Bridged(name, network, num_classes, num_parameters, hash_, None, tokenization=tokenization)
 
 
@@ -100,7 +96,7 @@ def tokenization_of(tokenizer: Any, model: Any) -> Tokenization:
     if inner is None or not hasattr(inner, "to_str"):
         raise InputError(
             f"as_source: expected a tokenizer of the library tokenizers, got {type(tokenizer).__name__}; pass "
-            "transformers' fast one, or a leepjax.Tokenization."
+            "transformers' fast one."
         )
     config = getattr(model, "config", None)
     positions = getattr(config, "max_position_embeddings", None)
@@ -111,13 +107,14 @@ def tokenization_of(tokenizer: Any, model: Any) -> Tokenization:
     return Tokenization.of(inner.to_str().encode(), max_length=longest)
 
 
-def _headless(module: Any, packed: Any) -> tuple[Any, Any]:
-    features = module(packed)
+def _headless(call: Any, module: Any, packed: Any) -> tuple[Any, Any]:
+    features = call(module, packed)
     return features, features[:, :0]
 
 
-def _recorded(module: Any, packed: Any, calls: list[HeadCall]) -> Any:
+def _recorded(call: Any, module: Any, packed: Any, calls: list[HeadCall]) -> Any:
     """The output of a module, whose linear layers of vectors are appended to `calls` as they are computed."""
+    import torch  # pyright: ignore[reportMissingImports]
 
     def record(path: str, layer: Any, inputs: Any, output: Any) -> None:
         if output.ndim == 2:
@@ -126,13 +123,15 @@ def _recorded(module: Any, packed: Any, calls: list[HeadCall]) -> Any:
     linear = [(path, each) for path, each in module.named_modules() if isinstance(each, torch.nn.Linear)]
     handles = [each.register_forward_hook(partial(record, path)) for path, each in linear]
     try:
-        return module(packed)
+        return call(module, packed)
     finally:
         for handle in handles:
             handle.remove()
 
 
 def _pooled(states: Any, mask: Any, pool: Pooling) -> Any:
+    import torch  # pyright: ignore[reportMissingImports]
+
     if pool == "cls":
         return states[:, 0]
     if pool == "max":
