@@ -5,6 +5,7 @@ Two of each family by default, and all options of all families under the long pr
 
 import importlib
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from timm_layout import torch_shapes
 from leepjax.models import weights
 from leepjax.models.architectures import abstract
 from leepjax.models.model_args import apply_model_args
+from leepjax.models.source import Merged, applied
 
 FAMILIES = sorted(path.stem for path in (RECORDED / "families").glob("[a-z]*.py"))
 MEMBERS = {family: importlib.import_module(f"recorded.families.{family}").CASES for family in FAMILIES}
@@ -37,8 +39,15 @@ def built(case, model_args):
     return abstract(name, NUM_CLASSES)
 
 
-@pytest.mark.parametrize("name", CASES if is_long() else QUICK)
-def test_features_and_logits_are_those_of_timm(name):
+class AsItIs:
+    """No preparation: the inputs are normalised."""
+
+    def normalise(self, inputs):
+        return inputs
+
+
+def network_of(name):
+    """A small member with the random state, and what was recorded of its family."""
     family, key, case = CASES[name]
     recorded = np.load(RECORDED / "families" / f"{family}.npz")
     network = built(case, case.model_args)
@@ -46,11 +55,32 @@ def test_features_and_logits_are_those_of_timm(name):
     assert digest(state) == json.loads(recorded["facts"].item())["digests"][key]
     weights.load_torch(network, state, name)
     network.eval()
+    return network, recorded
+
+
+def compiled(function):
+    """Without optimisation, which is most of the time here."""
+    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@pytest.mark.parametrize("name", CASES if is_long() else QUICK)
+def test_features_and_logits_are_those_of_timm(name):
+    _, key, case = CASES[name]
+    network, recorded = network_of(name)
     graphdef, leaves = nnx.split(network)
-    # Compiled without optimisation, which is most of the time here.
-    forward = jax.jit(
-        lambda leaves, x: nnx.merge(graphdef, leaves)(x), compiler_options={"xla_backend_optimization_level": 0}
-    )
+    forward = compiled(Merged(graphdef))
     features, logits = forward(leaves, jnp.asarray(uniform("images", (2, *case.size, 3))))
     assert error(features, recorded[f"{key}.features"]) <= 5e-6
     assert error(logits, recorded[f"{key}.logits"]) <= 5e-6
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["vit-dinov2", "convnext-v2", "swin_transformer-divided", "efficientnet-test"])
+def test_bfloat16_is_near_float32(name):
+    _, key, case = CASES[name]
+    network, recorded = network_of(name)
+    graphdef, leaves = nnx.split(network)
+    half = partial(applied, Merged(graphdef), preparation=AsItIs(), dtype="bfloat16")
+    features, logits = compiled(half)(leaves, jnp.asarray(uniform("images", (2, *case.size, 3))))
+    assert 1e-4 < error(features, recorded[f"{key}.features"]) < 0.05
+    assert 1e-4 < error(logits, recorded[f"{key}.logits"]) < 0.05
