@@ -9,7 +9,7 @@ import numpy as np
 from leepjax.types import Kind
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """Some examples of a batch, as one call of a program takes them."""
 
     places: np.ndarray
@@ -30,7 +30,7 @@ class Preparation(Protocol):
         """Prepare one example; threads call it while the device computes."""
         ...
 
-    def parts(self, prepared: Sequence[np.ndarray], batch_size: int, /) -> Iterator[Part]:
+    def parts(self, prepared: Sequence[np.ndarray], batch_size: int, /) -> Iterator[BatchPart]:
         """Put the examples of a batch together, at most `batch_size` of them; each is in one part."""
         ...
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from leepjax.data.preparation import Part
+from leepjax.data.preparation import BatchPart
 from leepjax.types import InputError, Kind, unknown_name
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -139,11 +139,11 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         canvas = jnp.broadcast_to(jnp.array(self._border, jnp.uint8), (len(images), *self.shape))
         return jax.lax.dynamic_update_slice(canvas, images, (0, above, left, 0))
 
-    def parts(self, prepared: Sequence[np.ndarray], batch_size: int) -> Iterator[Part]:
+    def parts(self, prepared: Sequence[np.ndarray], batch_size: int) -> Iterator[BatchPart]:
         """The images of a batch as one part, whose number of rows is always `batch_size`: the rest are black."""
         images = self.blank(batch_size)
         np.stack(prepared, out=images[: len(prepared)])
-        yield Part(np.arange(len(prepared)), images)
+        yield BatchPart(np.arange(len(prepared)), images)
 
     def in_memory(self, prepared: Sequence[np.ndarray]) -> np.ndarray:
         """Images as one array, uint8 [n h w c]."""

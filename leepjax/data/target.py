@@ -61,7 +61,7 @@ class Whole(NamedTuple):
         return Whole(self.fingerprint, self.rows[indices])
 
 
-class Origin(NamedTuple):
+class DrawnFrom(NamedTuple):
     """The set that a target's examples were drawn from, in whose order embeddings without ids have their rows."""
 
     key: str
@@ -70,15 +70,15 @@ class Origin(NamedTuple):
     places: np.ndarray
     """[n] the place in it of each example of the target"""
 
-    def subset(self, indices: np.ndarray) -> "Origin":
+    def subset(self, indices: np.ndarray) -> "DrawnFrom":
         """For some of the target's examples."""
         return self._replace(places=self.places[indices])
 
-    def joined(self, other: "Origin") -> "Origin":
+    def joined(self, other: "DrawnFrom") -> "DrawnFrom":
         """For examples of two targets; where they come from different sets, they have no place in either."""
         places = np.concatenate([self.places, other.places])
         if self.key != other.key:
-            return Origin("", 0, np.full_like(places, -1))
+            return DrawnFrom("", 0, np.full_like(places, -1))
         return self._replace(places=places)
 
 
@@ -107,7 +107,7 @@ class Target:
     """The part to verify on, of a set that comes in splits: the same classes, and no common examples."""
     groups: np.ndarray | None = None
     """[n] integers, equal for examples that belong together: none are held out apart from the others of their group."""
-    drawn_from: Origin | None = None
+    drawn_from: DrawnFrom | None = None
     """Where the examples were drawn from; None for a whole set."""
     contents: Callable[[int], str] | None = None
     """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
@@ -143,9 +143,9 @@ class Target:
         return isinstance(read, Pixels)
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> DrawnFrom:
         """The set that the examples were drawn from, which may be the target itself."""
-        return self.drawn_from or Origin(self.fingerprint, len(self), np.arange(len(self)))
+        return self.drawn_from or DrawnFrom(self.fingerprint, len(self), np.arange(len(self)))
 
     @property
     def has_ids(self) -> bool:

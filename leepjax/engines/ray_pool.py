@@ -17,7 +17,7 @@ FAILED_STARTS = 4
 
 
 @dataclass(eq=False)
-class Held:
+class PooledWorker:
     """A worker."""
 
     actor: Any
@@ -55,17 +55,17 @@ class Pool:
         gpus = self._resources.gpus
         options = {"num_cpus": self._resources.cpus, "num_gpus": gpus, "max_restarts": 0}
         self._new = lambda: ray.remote(**options)(Worker).remote(gpus)
-        self._waiting: dict[Any, Held] = {}
+        self._waiting: dict[Any, PooledWorker] = {}
         """Ray's reference to what is awaited → the worker."""
         self._failed_starts = 0
-        self.idle: list[Held] = []
+        self.idle: list[PooledWorker] = []
 
     @property
-    def busy(self) -> list[Held]:
+    def busy(self) -> list[PooledWorker]:
         """The workers that compute a unit."""
         return [worker for worker in self._waiting.values() if worker.unit is not None]
 
-    def kept_by_others(self, worker: Held) -> set[int]:
+    def kept_by_others(self, worker: PooledWorker) -> set[int]:
         """The `id` of what each of the other workers keeps."""
         others = [*self.idle, *self._waiting.values()]
         return {each.keeps for each in others if each is not worker and each.keeps is not None}
@@ -77,10 +77,10 @@ class Pool:
         starting = len(self._waiting) - len(self.busy)
         new = min(units - len(self.idle) - starting, self._most - len(self.idle) - len(self._waiting))
         for _ in range(new):
-            worker = Held(self._new())
+            worker = PooledWorker(self._new())
             self._waiting[worker.actor.sees.remote(self._mark)] = worker
 
-    def start(self, worker: Held, unit: Unit, arguments: tuple[Any, ...]) -> None:
+    def start(self, worker: PooledWorker, unit: Unit, arguments: tuple[Any, ...]) -> None:
         """Let an idle worker compute a unit."""
         self._waiting[worker.actor.compute.remote(*arguments)] = worker
         self.idle.remove(worker)
@@ -127,7 +127,7 @@ class Pool:
             self._end(worker)
         self.idle, self._waiting = [], {}
 
-    def _has_started(self, worker: Held, sees_cache: Any, death: Exception | None) -> None:
+    def _has_started(self, worker: PooledWorker, sees_cache: Any, death: Exception | None) -> None:
         if death is None and isinstance(sees_cache, bool):
             worker.sees_cache = sees_cache
             self._failed_starts = 0
@@ -142,6 +142,6 @@ class Pool:
                 "install the same leepjax on each machine, and give workers enough memory."
             )
 
-    def _end(self, worker: Held) -> None:
+    def _end(self, worker: PooledWorker) -> None:
         if self._ray.is_initialized():
             self._ray.kill(worker.actor)

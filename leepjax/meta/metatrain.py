@@ -19,7 +19,7 @@ from leepjax.meta.gaussians import RIDGE
 from leepjax.meta.learner import MetaLearner, new_learner
 from leepjax.meta.learner_files import LearnerCard, prepared_as, read_learner_card, save_learner
 from leepjax.meta.recipe import MetaTraining
-from leepjax.meta.training import Progress, meta_train
+from leepjax.meta.training import EpisodeProgress, meta_train
 from leepjax.models import weights
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
@@ -94,7 +94,7 @@ def metatrain(
     ridge: float = RIDGE,
     recipe: MetaTraining = MetaTraining(),
     command: str = "",
-    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[EpisodeProgress], None] = lambda progress: None,
 ) -> tuple[MetaLearner, LearnerCard]:
     """Meta-train an adaptation network for a frozen source, and write it to ``out/name.safetensors``.
 

@@ -12,13 +12,13 @@ from flax import nnx
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.meta.film import Film, FilmLayer, with_films
-from leepjax.meta.gaussians import Classes, fit_classes, mahalanobis_logits, nearest_mean_logits
+from leepjax.meta.gaussians import ClassGaussians, fit_classes, mahalanobis_logits, nearest_mean_logits
 
 FEWEST_ROWS = 32
 """Shortest padded length: tasks of up to this many images share a program."""
 
 
-class Examples(NamedTuple):
+class TaskExamples(NamedTuple):
     """Labelled images, padded: weight 1 for an image, 0 for padding."""
 
     images: Any
@@ -41,7 +41,7 @@ class Program:
     preprocessing: Preprocessing
     ridge: float
 
-    def films(self, params: Any, support: Examples) -> list[Film]:
+    def films(self, params: Any, support: TaskExamples) -> list[Film]:
         """The FiLM layers for a task."""
         network = nnx.merge(self.adapter, params)
         return network(self.preprocessing.normalise(jnp.asarray(support.images)), support.weights)
@@ -51,20 +51,20 @@ class Program:
         state = frozen if films is None else with_films(frozen, self.layers, films)
         return nnx.merge(self.extractor, state)(self.preprocessing.normalise(jnp.asarray(images))).features
 
-    def classes(self, features: jax.Array, support: Examples, num_classes: int) -> Classes:
+    def classes(self, features: jax.Array, support: TaskExamples, num_classes: int) -> ClassGaussians:
         """The Gaussians of a task's classes."""
         return fit_classes(features, support.labels, support.weights, num_classes, self.ridge)
 
 
-class Adapted(NamedTuple):
+class AdaptedLearner(NamedTuple):
     """A meta-learner adapted to a task."""
 
     films: list[Film]
-    classes: Classes
+    classes: ClassGaussians
 
 
 @partial(jax.jit, static_argnames=("program", "num_classes"))
-def adapt(program: Program, frozen: Any, params: Any, support: Examples, *, num_classes: int) -> Adapted:
+def adapt(program: Program, frozen: Any, params: Any, support: TaskExamples, *, num_classes: int) -> AdaptedLearner:
     """Adapt to a task; compiled once per padded length and number of classes.
 
     Args:
@@ -75,11 +75,11 @@ def adapt(program: Program, frozen: Any, params: Any, support: Examples, *, num_
         num_classes: c, at least the task's.
     """
     films = program.films(params, support)
-    return Adapted(films, program.classes(program.features(frozen, films, support.images), support, num_classes))
+    return AdaptedLearner(films, program.classes(program.features(frozen, films, support.images), support, num_classes))
 
 
 @partial(jax.jit, static_argnames="program")
-def classify(program: Program, frozen: Any, adapted: Adapted, images: jax.Array) -> jax.Array:
+def classify(program: Program, frozen: Any, adapted: AdaptedLearner, images: jax.Array) -> jax.Array:
     """[n c] logits of uint8 images [n h w 3]; −∞ for classes without an example."""
     return mahalanobis_logits(program.features(frozen, adapted.films, images), adapted.classes)
 
@@ -91,7 +91,9 @@ def own_features(program: Program, frozen: Any, images: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnames="num_classes")
-def classify_features(support: Examples, queries: jax.Array, ridge: float, *, num_classes: int) -> dict[str, jax.Array]:
+def classify_features(
+    support: TaskExamples, queries: jax.Array, ridge: float, *, num_classes: int
+) -> dict[str, jax.Array]:
     """Logits [n c] of features [n d], by the classifier ``unadapted`` and by ``nearest_mean``.
 
     Args:
@@ -113,7 +115,14 @@ class Measured(NamedTuple):
 
 @partial(jax.jit, static_argnames=("program", "num_classes"))
 def add_gradient(
-    program: Program, frozen: Any, params: Any, total: Any, support: Examples, query: Examples, *, num_classes: int
+    program: Program,
+    frozen: Any,
+    params: Any,
+    total: Any,
+    support: TaskExamples,
+    query: TaskExamples,
+    *,
+    num_classes: int,
 ) -> tuple[Any, Measured]:
     """Add the gradient of an episode's loss to `total`; compiled once per padded lengths."""
 
@@ -138,10 +147,10 @@ def padded_length(length: int) -> int:
     return power * 3 // 4 if power > FEWEST_ROWS and length <= power * 3 // 4 else power
 
 
-def padded(images: np.ndarray, labels: np.ndarray, length: int | None = None) -> Examples:
+def padded(images: np.ndarray, labels: np.ndarray, length: int | None = None) -> TaskExamples:
     """Pad labelled images, or features, with examples of weight 0."""
     pad = (length or padded_length(len(images))) - len(images)
-    return Examples(
+    return TaskExamples(
         np.pad(images, ((0, pad), *[(0, 0)] * (images.ndim - 1))),
         np.pad(np.asarray(labels, np.int32), (0, pad)),
         np.pad(np.ones(len(images), np.float32), (0, pad)),

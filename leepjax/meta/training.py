@@ -46,7 +46,7 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
     """Duration of the training episodes since the last validation."""
 
 
-class Position(msgspec.Struct, kw_only=True):
+class EpisodePosition(msgspec.Struct, kw_only=True):
     """The position within a run: the content of a checkpoint besides the arrays."""
 
     episode: int = 0
@@ -60,7 +60,7 @@ class Position(msgspec.Struct, kw_only=True):
     """The highest validation accuracy so far."""
 
 
-class Progress(NamedTuple):
+class EpisodeProgress(NamedTuple):
     """Progress of meta-training after a step."""
 
     episode: int
@@ -71,7 +71,7 @@ class Progress(NamedTuple):
     """At the last validation; None before the first."""
 
 
-class TrainState(NamedTuple):
+class MetaState(NamedTuple):
     """Weights of the adaptation network, the optimizer's state, and the weights of the best validation."""
 
     params: Any
@@ -89,7 +89,7 @@ class MetaLoop:
     """Examples of the training classes."""
     held_out: Images
     """Examples of the validation classes."""
-    on_step: Callable[[Progress], None]
+    on_step: Callable[[EpisodeProgress], None]
 
     @cached_property
     def members(self) -> list[np.ndarray]:
@@ -110,11 +110,11 @@ class MetaLoop:
     def run(self, saved: Checkpoints | None) -> tuple[MetaLearner, list[Validation]]:
         """Train, from the newest checkpoint if there is one; return the best learner and the curve."""
         params = self.learner.params
-        state = TrainState(params, _ADAM.init(params), jax.tree.map(jnp.copy, params))
-        position = Position()
+        state = MetaState(params, _ADAM.init(params), jax.tree.map(jnp.copy, params))
+        position = EpisodePosition()
         if saved and (found := saved.restore(state)):
             state, progress = found
-            position = msgspec.convert(progress["position"], Position)
+            position = msgspec.convert(progress["position"], EpisodePosition)
         state = jax.tree.map(jnp.asarray, state)
         with postponed(saved is not None) as request, threadpool_limits(1, "blas"):
             while position.episode < self.recipe.episodes:
@@ -132,7 +132,7 @@ class MetaLoop:
                     )
         return self.learner.with_params(state.best), position.curve
 
-    def _step(self, state: TrainState, position: Position) -> TrainState:
+    def _step(self, state: MetaState, position: EpisodePosition) -> MetaState:
         started, recipe, learner = time.perf_counter(), self.recipe, self.learner
         numbers = range(position.episode, position.episode + recipe.episodes_per_step)
         total = jax.tree.map(jnp.zeros_like, state.params)
@@ -156,10 +156,10 @@ class MetaLoop:
         position.loss, position.accuracy = position.loss + float(losses.sum()), position.accuracy + float(rights.sum())
         position.seconds += time.perf_counter() - started
         known = position.curve[-1].validation_accuracy if position.curve else None
-        self.on_step(Progress(position.episode, recipe.episodes, float(losses.mean()), known))
+        self.on_step(EpisodeProgress(position.episode, recipe.episodes, float(losses.mean()), known))
         return state._replace(params=params, optimizer=optimizer)
 
-    def _validate(self, state: TrainState, position: Position) -> TrainState:
+    def _validate(self, state: MetaState, position: EpisodePosition) -> MetaState:
         learner = self.learner.with_params(state.params)
         accuracy = float(accuracies(learner, self.held_out.images, self.validations)["adapted"].mean())
         count = position.episode - (position.curve[-1].episodes if position.curve else 0)
@@ -187,7 +187,7 @@ def meta_train(
     *,
     checkpoints: Path | None = None,
     identity: str = "",
-    on_step: Callable[[Progress], None] = lambda progress: None,
+    on_step: Callable[[EpisodeProgress], None] = lambda progress: None,
 ) -> tuple[MetaLearner, list[Validation]]:
     """Meta-train the adaptation network of a learner; return the learner of the best validation, and the curve.
 

@@ -31,7 +31,7 @@ class ReadyTable(Foreign):
 
     @property
     def path(self) -> str:
-        """The file, or the name of arrays, by which equal tables are told apart."""
+        """The file, or the name of arrays, by which equal tables are distinguished."""
         return self.embeddings.where
 
     def rows(self, target: Target) -> Outputs:

@@ -12,7 +12,7 @@ from cheap_heads import least_squares
 import leepjax as lj
 from leepjax.cli.options import RankingOptions
 from leepjax.cli.tables import TableOptions, inputs_of
-from leepjax.data.embeddings.rows import Held
+from leepjax.data.embeddings.rows import HeldRows
 from leepjax.opening.tables import LabelsFile
 from leepjax.types import InputError, Reading
 
@@ -126,7 +126,9 @@ def test_fine_tuning_and_layers_of_embeddings_are_refused():
 def test_choose_reads_the_rows_of_a_look_and_writes_the_head(tmp_path, monkeypatch):
     monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
     read = []
-    monkeypatch.setattr(Held, "read", lambda rows, places, old=Held.read: read.append(len(places)) or old(rows, places))
+    monkeypatch.setattr(
+        HeldRows, "read", lambda rows, places, old=HeldRows.read: read.append(len(places)) or old(rows, places)
+    )
     labels, rows = np.tile(Y, 6), RNG.normal(size=(216, 3)).astype(np.float32)
     good = lj.as_table(rows + 4 * np.eye(3)[labels].astype(np.float32), name="good")
     choice = lj.choose(labels, [good, lj.as_table(rows, name="noise")], out=tmp_path)

@@ -13,7 +13,7 @@ import safetensors
 
 from leepjax.data.columns import one_line
 from leepjax.data.embeddings.contents import Column, Contents
-from leepjax.data.embeddings.rows import Held, Mapped, Rows, rows_of
+from leepjax.data.embeddings.rows import HeldRows, Mapped, Rows, rows_of
 from leepjax.printable import printable
 from leepjax.storage.npy import read_npy, read_npz
 from leepjax.storage.sealed import check_seal
@@ -46,7 +46,7 @@ def of_npy(caller: str, path: Path) -> Contents:
     if array.ndim == 1:
         return Contents(where, scalars={"labels": partial(read_npy, caller, path)})
     if not array.flags.c_contiguous or not isinstance(array, np.memmap) or not array.size:
-        return Contents(where, {"features": Held(array)})
+        return Contents(where, {"features": HeldRows(array)})
     return Contents(where, {"features": Mapped(path, array.shape, array.dtype, array.offset)})
 
 

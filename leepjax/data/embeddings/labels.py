@@ -16,7 +16,7 @@ from leepjax.data.embeddings.contents import IDS, SPLIT, Contents, named
 from leepjax.data.embeddings.embeddings import Embeddings, ids_of, read_contents
 from leepjax.data.groups import group_numbers
 from leepjax.data.split import SPLITS, split_called
-from leepjax.data.target import Origin, Target
+from leepjax.data.target import DrawnFrom, Target
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.types import InputError, SplitChoice, Task
@@ -152,7 +152,7 @@ def _target(name: str, answers: Answers, ids: tuple[str, ...] | None, groups: np
         task=answers.task,
         groups=groups,
         # Two files of equal labels without ids are different examples.
-        drawn_from=Origin(secrets.token_hex(8), len(answers.labels), np.arange(len(answers.labels))),
+        drawn_from=DrawnFrom(secrets.token_hex(8), len(answers.labels), np.arange(len(answers.labels))),
     )
 
 

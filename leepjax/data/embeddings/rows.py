@@ -39,7 +39,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class HeldRows:
     """Rows in memory."""
 
     array: np.ndarray
@@ -105,16 +105,16 @@ class Mapped:
             ) from None
 
 
-def rows_of(array: Any) -> Held | Mapped:
+def rows_of(array: Any) -> HeldRows | Mapped:
     """Rows of an array; those of a NumPy memory map are read from its file."""
     array = np.asanyarray(array)
-    return _of_map(array) if isinstance(array, np.memmap) else Held(array)
+    return _of_map(array) if isinstance(array, np.memmap) else HeldRows(array)
 
 
-def _of_map(array: np.memmap) -> Held | Mapped:
+def _of_map(array: np.memmap) -> HeldRows | Mapped:
     path, base = array.filename, array._mmap  # pyright: ignore[reportAttributeAccessIssue]
     if path is None or base is None or array.mode == "c" or not array.flags.c_contiguous or not array.size:
-        return Held(np.asarray(array))
+        return HeldRows(np.asarray(array))
     # A part of a map has the offset of the whole, so the place in the file is found by the address in memory.
     begins = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     of_map = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY

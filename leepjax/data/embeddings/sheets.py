@@ -8,7 +8,7 @@ import numpy as np
 
 from leepjax.data.columns import LABELS
 from leepjax.data.embeddings.contents import FEATURES, Column, Contents, is_reserved
-from leepjax.data.embeddings.rows import Held, Rows
+from leepjax.data.embeddings.rows import HeldRows, Rows
 from leepjax.printable import printable
 from leepjax.storage.sheets import csv_rows, holds_json, is_number, json_rows, number_in, read_text
 from leepjax.types import InputError
@@ -44,7 +44,7 @@ def of_sheet(caller: str, path: Path, asked: tuple[str | None, ...] = (), *, fea
     lines = [line for line, _ in rows]
     for column, name in enumerate(numbers):
         array[:, column] = [number_in(caller, path, *each) for each in zip(lines, cells[name], strict=True)]
-    return Contents(where, {FEATURES[0]: Held(array)}, scalars)
+    return Contents(where, {FEATURES[0]: HeldRows(array)}, scalars)
 
 
 def _with_header(
@@ -89,7 +89,7 @@ def _of_json(caller: str, path: Path, text: str) -> Contents:
         values = [value[name] for value in found]
         is_vector = isinstance(values[0], list) and name.lower() not in LABELS
         if is_vector and not any(isinstance(each, str) for each in values[0]):
-            vectors[name] = Held(_array(caller, path, lines, values))
+            vectors[name] = HeldRows(_array(caller, path, lines, values))
         else:
             scalars[name] = partial(list, values)
     return Contents(where, vectors, scalars)

@@ -61,7 +61,7 @@ class Available:
 
 
 @dataclass(frozen=True)
-class Columns:
+class TextColumns:
     """The columns that are read."""
 
     text: str
@@ -79,7 +79,7 @@ class Columns:
         object.__setattr__(self, "names", tuple(dict.fromkeys(name for name in found if name is not None)))
 
 
-def choose_columns(where: str, available: Available, asked: Asked) -> Columns:
+def choose_columns(where: str, available: Available, asked: Asked) -> TextColumns:
     """Choose the columns by the names that the caller gives, or else by what is declared and by usual names.
 
     Raises:
@@ -100,7 +100,7 @@ def choose_columns(where: str, available: Available, asked: Asked) -> Columns:
     label = choose_label(where, available.names, declared=declared, possible=others, asked=asked.label)
     candidates = [name for name in available.texts if name not in (label, asked.groups)]
     text, pair = _texts(where, candidates, asked)
-    return Columns(text, label, pair, asked.groups, guessed=None if asked.label or label in declared else label)
+    return TextColumns(text, label, pair, asked.groups, guessed=None if asked.label or label in declared else label)
 
 
 def _check_distinct(where: str, asked: Asked) -> None:
@@ -122,7 +122,7 @@ def _is_of_tokens(available: Available, asked: Asked) -> bool:
     return bool(words and set(available.tags) - set(words[:1])) and not (has_label and available.texts)
 
 
-def _of_tokens(where: str, available: Available, asked: Asked) -> Columns:
+def _of_tokens(where: str, available: Available, asked: Asked) -> TextColumns:
     if asked.pair is not None:
         raise InputError(f"{where}: expected no second text of labelled words, got {asked.pair!r}; leave it out.")
     usual = usual_columns(available.lists, TOKENS)
@@ -135,7 +135,7 @@ def _of_tokens(where: str, available: Available, asked: Asked) -> Columns:
         label = choose(where, "column of labels of words", tags, None, among, "name it with --label-column")
     else:
         label = choose(where, "column of labels of words", tags, asked.label, (), "name a list of labels, one per word")
-    return Columns(text, label, None, asked.groups, of_tokens=True)
+    return TextColumns(text, label, None, asked.groups, of_tokens=True)
 
 
 def _texts(where: str, candidates: Sequence[str], asked: Asked) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ from leepjax.printable import printable
 from leepjax.types import InputError
 
 _BLOCK = 1 << 24
-"""Bytes that are parsed at once, and by which a header is told from a row; no row is longer."""
+"""Bytes that are parsed at once, and by which a header is distinguished from a row; no row is longer."""
 _LONGEST = 1 << 28
 """Longest first row in bytes."""
 

@@ -13,9 +13,9 @@ from leepjax.data.parquet import declared_features, has_images, open_parquet, pa
 from leepjax.data.parquet_parts import in_splits, unified
 from leepjax.data.target import Target
 from leepjax.data.text.arrow import is_list
-from leepjax.data.text.columns import Asked, Columns, choose_columns
+from leepjax.data.text.columns import Asked, TextColumns, choose_columns
 from leepjax.data.text.sheets import LISTED, SUFFIXES, Sheet, available_in, open_sheet, scalars_of
-from leepjax.data.text.target import Rows, text_target, word_target
+from leepjax.data.text.target import TextRows, text_target, word_target
 from leepjax.printable import printable, valid_unicode
 from leepjax.types import InputError, SplitChoice, Task
 
@@ -102,7 +102,7 @@ def _of_files(
     name: str,
     paths: Sequence[Path],
     *,
-    columns: Columns,
+    columns: TextColumns,
     asked: Asked,
     strict: bool,
     task: Task | None,
@@ -131,7 +131,7 @@ def _of_files(
         for path, table in zip(paths, tables, strict=True)
         for label in scalars_of(table.column(columns.label))
     ]
-    rows = Rows(
+    rows = TextRows(
         joined(columns.text),
         labels,
         None if columns.pair is None else joined(columns.pair),
@@ -142,7 +142,7 @@ def _of_files(
     return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
 
 
-def _columns(where: str, sheet: Sheet, asked: Asked) -> Columns:
+def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
     """The columns to read; in a file of two without a header, the one with fewer different values has the labels."""
     available = sheet.available
     if available.is_named or asked.names or len(available.names) != 2:
@@ -156,7 +156,7 @@ def _columns(where: str, sheet: Sheet, asked: Asked) -> Columns:
         text,
         label,
     )
-    return Columns(text, label, guessed=label)
+    return TextColumns(text, label, guessed=label)
 
 
 def _numbered(label: Any, numbering: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from leepjax.data.folder import Part
 from leepjax.data.groups import folder_groups
 from leepjax.data.target import Target
-from leepjax.data.text.target import Rows, text_target
+from leepjax.data.text.target import TextRows, text_target
 from leepjax.data.text.utf8 import read_utf8
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError
@@ -47,7 +47,7 @@ def from_part(root: Path, part: Part, *, groups: bool = False, strict: bool = Fa
     kept = [at for at, text in enumerate(texts) if text is not None]
     ids = part.ids(root)
     own = [ids[at] for at in kept]
-    rows = Rows([texts[at] for at in kept], [part.labels[at] for at in kept], ids=own)
+    rows = TextRows([texts[at] for at in kept], [part.labels[at] for at in kept], ids=own)
     target = text_target(
         valid_unicode(root.resolve().name), rows, where=where, task="classes", classes=part.classes, strict=strict
     )

@@ -6,7 +6,7 @@ from typing import Any
 from leepjax.data.target import Target
 from leepjax.data.text.columns import Asked, choose_columns
 from leepjax.data.text.sheets import available_in, scalars_of
-from leepjax.data.text.target import Rows, text_target, word_target
+from leepjax.data.text.target import TextRows, text_target, word_target
 from leepjax.types import Task
 
 
@@ -21,7 +21,7 @@ def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | 
     available = replace(available_in(features.arrow_schema, {}), declared=declared)
     columns = choose_columns(where, available, asked)
     found = table.select_columns(list(columns.names)).with_format("arrow")[:]
-    rows = Rows(
+    rows = TextRows(
         found.column(columns.text),
         scalars_of(found.column(columns.label)),
         None if columns.pair is None else found.column(columns.pair),

@@ -6,7 +6,7 @@ from typing import Any
 
 from leepjax.data.image_formats import image_suffixes
 from leepjax.data.target import Target
-from leepjax.data.text.target import Rows, text_target, word_target
+from leepjax.data.text.target import TextRows, text_target, word_target
 from leepjax.types import InputError, Task
 
 
@@ -58,18 +58,18 @@ def from_texts(
         )
     tuples = [each for each in texts if isinstance(each, (list, tuple))]
     if not tuples:
-        return text_target(name, Rows(texts, labels), task=task, classes=classes, strict=strict)
+        return text_target(name, TextRows(texts, labels), task=task, classes=classes, strict=strict)
     if len(tuples) < len(texts):
         raise InputError(f"{name}: expected texts or pairs of texts, got both; pass all as pairs.")
     if all(_fits(text, label) for text, label in zip(texts, labels, strict=True)):
-        return word_target(name, Rows(texts, labels), classes=classes, strict=strict)
+        return word_target(name, TextRows(texts, labels), classes=classes, strict=strict)
     for row, each in enumerate(tuples):
         if len(each) != 2:
             raise InputError(
                 f"{name}: expected pairs of texts, or a label for each word, got {len(each)} strings in row {row}; "
                 "join the words to a text, or label each of them."
             )
-    rows = Rows([first for first, _ in tuples], labels, [second for _, second in tuples])
+    rows = TextRows([first for first, _ in tuples], labels, [second for _, second in tuples])
     return text_target(name, rows, task=task, classes=classes, strict=strict)
 
 

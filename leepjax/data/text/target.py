@@ -21,7 +21,7 @@ _UNLABELLED = -100
 
 
 @dataclass(frozen=True)
-class Rows:
+class TextRows:
     """The columns of a target, n rows each, as arrays of pyarrow or lists."""
 
     texts: Any
@@ -83,7 +83,7 @@ class _Places:
 
 def text_target(
     name: str,
-    rows: Rows,
+    rows: TextRows,
     *,
     where: str | None = None,
     task: Task | None = None,
@@ -128,7 +128,7 @@ def text_target(
 
 def word_target(
     name: str,
-    rows: Rows,
+    rows: TextRows,
     *,
     where: str | None = None,
     classes: Sequence[str] | None = None,

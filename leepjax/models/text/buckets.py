@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from leepjax.data.preparation import Part
+from leepjax.data.preparation import BatchPart
 
 SHORTEST = 16
 """Tokens of the shortest padded length; the others are its double, its fourfold and so on."""
@@ -27,7 +27,7 @@ def buckets_of(max_length: int) -> list[int]:
     return [*lengths[:-1], min(lengths[-1], max_length)]
 
 
-def parts_of_texts(prepared: Sequence[np.ndarray], batch_size: int, buckets: Sequence[int]) -> Iterator[Part]:
+def parts_of_texts(prepared: Sequence[np.ndarray], batch_size: int, buckets: Sequence[int]) -> Iterator[BatchPart]:
     """Parts of the texts of a batch, the longest first: int32 inputs [n 2 t], ids and types.
 
     Each part is filled up by the next shorter texts, so that only the last one may have rows that are padding alone.
@@ -37,10 +37,10 @@ def parts_of_texts(prepared: Sequence[np.ndarray], batch_size: int, buckets: Seq
         length = _padded(prepared[order[0]], buckets)
         rows = _rows(batch_size, _TOKENS_PER_TEXT, length)
         chosen, order = order[:rows], order[rows:]
-        yield Part(np.array(chosen), _padded_rows([prepared[place] for place in chosen], rows, length, planes=2))
+        yield BatchPart(np.array(chosen), _padded_rows([prepared[place] for place in chosen], rows, length, planes=2))
 
 
-def parts_of_words(prepared: Sequence[np.ndarray], batch_size: int, buckets: Sequence[int]) -> Iterator[Part]:
+def parts_of_words(prepared: Sequence[np.ndarray], batch_size: int, buckets: Sequence[int]) -> Iterator[BatchPart]:
     """Parts of the sentences whose words are the examples of a batch: int32 inputs [n 3 t].
 
     The third plane, read as one row, begins with the places of the examples among the n · t tokens. Outputs have a row
@@ -63,7 +63,7 @@ def parts_of_words(prepared: Sequence[np.ndarray], batch_size: int, buckets: Seq
         inputs = _padded_rows([prepared[places[0]] for places in taken], rows, length, planes=3)
         at = [row * length + prepared[place][0] for row, places in enumerate(taken) for place in places]
         inputs[:, 2] = np.pad(at, (0, rows * length - len(at))).reshape(rows, length)
-        yield Part(np.concatenate(taken), inputs)
+        yield BatchPart(np.concatenate(taken), inputs)
 
 
 def padded_texts(prepared: Sequence[np.ndarray], buckets: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
-from leepjax.data.preparation import Part
+from leepjax.data.preparation import BatchPart
 from leepjax.data.text.example import Text
 from leepjax.models.text.buckets import buckets_of, padded_texts, parts_of_texts, parts_of_words
 from leepjax.models.text.tokenizers import Encoded, content_of, encode, keep
@@ -70,7 +70,7 @@ class Tokenization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         # A word without tokens, such as a control character, has the state of the first one, the class token's.
         return _prepared(places.get(word, 0), ids, types)
 
-    def parts(self, prepared: Sequence[np.ndarray], batch_size: int) -> Iterator[Part]:
+    def parts(self, prepared: Sequence[np.ndarray], batch_size: int) -> Iterator[BatchPart]:
         """Put examples of similar lengths together, padded to one of a few lengths.
 
         All parts have the same number of tokens, except for rounding. Where labels are of words, a sentence is passed
