@@ -1,7 +1,8 @@
 """The workers of Ray that a command holds, each with what it keeps and the unit that it computes."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from leepjax.types import InputError
 
 LOOK_AGAIN = 30.0
 """Seconds after which machines that joined the cluster, or left it, are counted again."""
+PATIENCE = 60.0
+"""Seconds to wait for the first worker before a message: others may have all of the cluster."""
 FAILED_STARTS = 4
 """How many workers may die one after the other before any of them has started."""
 
@@ -94,7 +97,7 @@ class Pool:
         """
         if not self._waiting:
             return
-        (ended,), _ = self._ray.wait(list(self._waiting))
+        (ended,) = self._first_that_ended()
         worker = self._waiting.pop(ended)
         unit, worker.unit = worker.unit, None
         result, death = None, None
@@ -113,6 +116,21 @@ class Pool:
         else:
             self._end(worker)
         yield unit, result, death
+
+    def _first_that_ended(self) -> Sequence[Any]:
+        """Ray's reference to what ended first; where no worker starts for long, a warning says what they wait for."""
+        if not self.idle and not self.busy:
+            ended, _ = self._ray.wait(list(self._waiting), timeout=PATIENCE)
+            if ended:
+                return ended
+            logging.getLogger("leepjax").warning(
+                "%s: no worker has started on Ray for %.0f seconds; waiting for %s to be free.",
+                self._caller,
+                PATIENCE,
+                self._resources.text,
+            )
+        ended, _ = self._ray.wait(list(self._waiting))
+        return ended
 
     def end_busy(self) -> None:
         """End the workers that compute something."""
