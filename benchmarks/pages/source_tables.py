@@ -47,6 +47,30 @@ TABLES: dict[str, Table] = {
         {"target": number("target", ""), "measure": number("measure", ""), "sources": number("sources")}
         | {"Pearson r": interval("pearson"), "Kendall τ": interval("kendall"), "puts first": number("first", "")},
     ),
+    "real_texts": (
+        "real_texts",
+        {
+            "target": number("target", ""),
+            "source": number("source", ""),
+            "head accuracy": number("head_accuracy", ".3f"),
+        }
+        | {name.replace("_", " "): score(name) for name in ("logme", "h_score", "shrunk_h_score", "knn")},
+    ),
+    "real_texts_agreement": (
+        "real_texts_agreement",
+        {"target": number("target", ""), "measure": number("measure", ""), "sources": number("sources")}
+        | {"Kendall τ": number("kendall", ".2f"), "puts first": number("first", "")}
+        | {"its accuracy": number("first_accuracy", ".3f"), "best accuracy": number("best_accuracy", ".3f")},
+    ),
+    "real_texts_rival": (
+        "real_texts_rival",
+        {"target": number("target", ""), "measure": number("measure", ""), "sources": number("sources")}
+        | {"Kendall τ": number("kendall", ".3f"), "largest difference": number("largest_difference", "g")}
+        | {
+            f"{whose}, ms": lambda line, whose=whose: f"{line['milliseconds'][whose]:.0f}"
+            for whose in ("ours", "theirs")
+        },
+    ),
     "transfer_heads": (
         "transfer_heads",
         {"features": number("features", ""), "d": number("d"), "tasks": number("tasks")}

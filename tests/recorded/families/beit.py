@@ -22,5 +22,3 @@ CASES = {
         },
     ),
 }
-
-TRAINED = ("table-per-block",)

@@ -21,5 +21,3 @@ CASES = {
         },
     ),
 }
-
-TRAINED = ("every_kind",)
