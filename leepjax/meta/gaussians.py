@@ -13,7 +13,7 @@ RIDGE = 1.0
 """β, the multiple of the identity that the paper adds to every covariance."""
 
 
-class ClassGaussians(NamedTuple):
+class TaskGaussians(NamedTuple):
     """Gaussians of the classes of a task."""
 
     means: jax.Array
@@ -44,7 +44,7 @@ def class_covariances(features: jax.Array, labels: jax.Array, weights: jax.Array
 
 def fit_classes(
     features: jax.Array, labels: jax.Array, weights: jax.Array, num_classes: int, ridge: float = RIDGE
-) -> ClassGaussians:
+) -> TaskGaussians:
     """Fit Gaussians to the examples of a task: Q_k = λ Σ_k + (1 − λ) Σ + β I, with λ = k / (k + 1).
 
     Σ_k is the covariance of a class with k examples, Σ that of all examples of the task about their own mean.
@@ -63,10 +63,10 @@ def fit_classes(
     _, of_task, _ = class_covariances(features, jnp.zeros_like(labels), weights, 1)
     share = (counts / (counts + 1))[:, None, None]
     blended = share * covariances + (1 - share) * of_task + ridge * jnp.eye(features.shape[1], dtype=features.dtype)
-    return ClassGaussians(means, jnp.linalg.cholesky(blended), counts)
+    return TaskGaussians(means, jnp.linalg.cholesky(blended), counts)
 
 
-def mahalanobis_logits(features: jax.Array, classes: ClassGaussians) -> jax.Array:
+def mahalanobis_logits(features: jax.Array, classes: TaskGaussians) -> jax.Array:
     """[n c] −½ (x − μ_k)ᵀ Q_k⁻¹ (x − μ_k) for features [n d]; −∞ for a class without an example."""
 
     def distances(mean: jax.Array, factor: jax.Array) -> jax.Array:
@@ -76,7 +76,7 @@ def mahalanobis_logits(features: jax.Array, classes: ClassGaussians) -> jax.Arra
     return _masked(-0.5 * jax.vmap(distances, out_axes=1)(classes.means, classes.factors), classes.counts)
 
 
-def nearest_mean_logits(features: jax.Array, classes: ClassGaussians) -> jax.Array:
+def nearest_mean_logits(features: jax.Array, classes: TaskGaussians) -> jax.Array:
     """[n c] −½ |x − μ_k|², the logits of the nearest class mean by Euclidean distance, for comparison."""
     squares = ((features[:, None] - classes.means) ** 2).sum(axis=2)
     return _masked(-0.5 * squares, classes.counts)

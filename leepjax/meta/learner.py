@@ -15,7 +15,7 @@ from leepjax.meta.adaptation import AdaptationNetwork
 from leepjax.meta.episodes import Episode
 from leepjax.meta.film import film_layers
 from leepjax.meta.gaussians import RIDGE
-from leepjax.meta.program import AdaptedLearner, Program, adapt, classify, classify_features, own_features, padded
+from leepjax.meta.program import AdaptedState, Program, adapt, classify, classify_features, own_features, padded
 from leepjax.models.source import Source
 from leepjax.storage.files import digest
 from leepjax.types import InputError
@@ -91,7 +91,7 @@ class AdaptedLearner:
     """A meta-learner adapted to a task of `num_classes` classes."""
 
     learner: MetaLearner
-    adapted: AdaptedLearner
+    adapted: AdaptedState
     num_classes: int
 
     def logits(self, images: np.ndarray) -> np.ndarray:

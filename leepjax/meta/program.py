@@ -12,7 +12,7 @@ from flax import nnx
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.meta.film import Film, FilmLayer, with_films
-from leepjax.meta.gaussians import ClassGaussians, fit_classes, mahalanobis_logits, nearest_mean_logits
+from leepjax.meta.gaussians import TaskGaussians, fit_classes, mahalanobis_logits, nearest_mean_logits
 
 FEWEST_ROWS = 32
 """Shortest padded length: tasks of up to this many images share a program."""
@@ -51,20 +51,20 @@ class Program:
         state = frozen if films is None else with_films(frozen, self.layers, films)
         return nnx.merge(self.extractor, state)(self.preprocessing.normalise(jnp.asarray(images))).features
 
-    def classes(self, features: jax.Array, support: TaskExamples, num_classes: int) -> ClassGaussians:
+    def classes(self, features: jax.Array, support: TaskExamples, num_classes: int) -> TaskGaussians:
         """The Gaussians of a task's classes."""
         return fit_classes(features, support.labels, support.weights, num_classes, self.ridge)
 
 
-class AdaptedLearner(NamedTuple):
+class AdaptedState(NamedTuple):
     """A meta-learner adapted to a task."""
 
     films: list[Film]
-    classes: ClassGaussians
+    classes: TaskGaussians
 
 
 @partial(jax.jit, static_argnames=("program", "num_classes"))
-def adapt(program: Program, frozen: Any, params: Any, support: TaskExamples, *, num_classes: int) -> AdaptedLearner:
+def adapt(program: Program, frozen: Any, params: Any, support: TaskExamples, *, num_classes: int) -> AdaptedState:
     """Adapt to a task; compiled once per padded length and number of classes.
 
     Args:
@@ -75,11 +75,11 @@ def adapt(program: Program, frozen: Any, params: Any, support: TaskExamples, *, 
         num_classes: c, at least the task's.
     """
     films = program.films(params, support)
-    return AdaptedLearner(films, program.classes(program.features(frozen, films, support.images), support, num_classes))
+    return AdaptedState(films, program.classes(program.features(frozen, films, support.images), support, num_classes))
 
 
 @partial(jax.jit, static_argnames="program")
-def classify(program: Program, frozen: Any, adapted: AdaptedLearner, images: jax.Array) -> jax.Array:
+def classify(program: Program, frozen: Any, adapted: AdaptedState, images: jax.Array) -> jax.Array:
     """[n c] logits of uint8 images [n h w 3]; −∞ for classes without an example."""
     return mahalanobis_logits(program.features(frozen, adapted.films, images), adapted.classes)
 
