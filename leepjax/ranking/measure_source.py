@@ -196,9 +196,10 @@ def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float,
     evidence = evidence_of(measure_of(measure))
     if evidence != "features" and not table.logits.shape[1]:  # a source without a head
         return math.nan, math.nan, math.nan, [math.nan] * plan.settings.resamples
-    features = table.features[plan.train]
+    seen = slice(None) if len(plan.train) == len(table.labels) else plan.train  # all of them aren't copied
+    features = table.features[seen]
     outputs = None if evidence == "features" else table.logits if evidence == "outputs" else table.probs
-    probs = None if outputs is None else outputs[plan.train]
+    probs = None if outputs is None else outputs[seen]
     weights = plan.weights(plan.train)
     value, draws = score_with_draws(measure, features, probs, labels, len(plan.target.classes), weights)
     ends = ends_of_range(measure, features, labels)
