@@ -14,7 +14,7 @@ from leepjax.ranking.examples import right_bits
 from leepjax.ranking.verify_source import metric_interval
 from leepjax.tasks import metric_for
 from leepjax.transfer.cross_fitting import cross_fit
-from leepjax.transfer.fit_by_task import Fit, fit_of
+from leepjax.transfer.fit_by_task import HeadTraining, fit_of
 from leepjax.transfer.head import Head
 from leepjax.transfer.metric_draws import metric_draws, metric_value
 from leepjax.types import InputError, JudgingSettings, Metric
@@ -114,5 +114,5 @@ def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
     return folds_of(target.strata, min(num_folds, members), repeats, settings.seed, target.groups)
 
 
-def _fit(train: Fit, l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
+def _fit(train: HeadTraining, l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:
     return train(features, labels, num_classes, seed, l2).head

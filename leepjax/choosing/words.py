@@ -18,6 +18,10 @@ _ENDS = {
 }
 
 
+_NO_PASS = 0.01
+"""Seconds below which all sources are embeddings, whose rows cost a billionth of a second each."""
+
+
 def sentences(choice: "Choice") -> list[str]:
     """What to take, how good it is, what it cost, and what would change the answer: one line each."""
     return [
@@ -106,10 +110,13 @@ def _cost(choice: "Choice") -> str:
     others = duration(max(choice.spent - choice.passed, 0.0))
     training = "compilation, probes, heads and fine-tuning" if choice.tuned else "compilation, probes and heads"
     end = _ENDS[race.ended].format(noun=choice.noun.many) if sources > 1 else "there was one source"
+    ended = f"In addition, {others} for {training}. The race ended after {looks}: {end}."
+    if 0 < choice.full_cost < _NO_PASS:
+        read = 100 * choice.passed / choice.full_cost
+        return f"Nothing had to pass through a network; {read:.0f} % of the rows of all tables were read. {ended}"
     return (
         f"Passing {choice.noun.many} took {duration(choice.passed)}; {everything} would have taken "
-        f"{duration(choice.full_cost)}: saved {duration(choice.saved)}{share}. In addition, {others} for {training}. "
-        f"The race ended after {looks}: {end}."
+        f"{duration(choice.full_cost)}: saved {duration(choice.saved)}{share}. {ended}"
     )
 
 

@@ -24,7 +24,7 @@ from leepjax.data.labels import class_name, class_numbers, plain_scalar
 from leepjax.types import InputError, Task
 
 MANY_FRACTIONS = 10
-"""Numbers with a fraction that take so many values are measurements; fewer may be damaged class numbers."""
+"""Numbers with a fraction that take this many values are measurements; fewer may be damaged class numbers."""
 MANY_WHOLE = 20
 """Fewer whole numbers than this are always classes."""
 _SEPARATORS = ";|"
@@ -277,7 +277,7 @@ def _zeros_and_ones(where: str, column: Column, name: str | None) -> np.ndarray:
         if value is None:
             raise InputError(
                 f"{where}: expected 0 or 1 in the column {name!r}, got {plain_scalar(cell)!r} for example {row}; "
-                "correct it, or leave the column out."
+                "write 0 or 1 there, or leave the column out."
             )
         found[row] = value
     return found

@@ -28,7 +28,7 @@ def race_report(
     race, standings = choice.race, last_standings(choice.race)
     share = f"{100 * choice.saved / race.full_cost:.0f} %" if race.full_cost > 0 else "0 %"
     facts = [
-        ("Target", f"{choice.target}: {choice.num_examples:,} {choice.noun.many}, {choice.num_classes:,} classes"),
+        ("Target", f"{choice.target}: {choice.num_examples:,} {choice.noun.many}, {_labelled(choice)}"),
         ("Sources", f"{len(standings):,}"),
         ("Spent", duration(choice.spent)),
         ("Passes", f"{duration(choice.passed)} of {duration(race.full_cost)}: {share} saved"),
@@ -87,6 +87,14 @@ def _sources_section(choice, standings, origins) -> Section:
         "errors: they also say by how much a prediction is right or wrong."
     ]
     return Section("Sources", tables=[Table(_CAPTION.format(choice.noun.many), columns, rows, notes)], origins=origins)
+
+
+def _labelled(choice: Choice) -> str:
+    """What the examples are labelled with, counted."""
+    one, many = {"classes": ("class", "classes"), "regression": ("number", "numbers")}.get(
+        choice.task, ("label", "labels")
+    )
+    return f"{choice.num_classes:,} {one if choice.num_classes == 1 else many}"
 
 
 def _probe(choice: Choice) -> str:

@@ -38,7 +38,7 @@ def score_panels(ranking: Ranking, agreements: Sequence[Agreement], share: float
     caption = (
         f"A measure is right where its points rise from left to right{_falls(ranking)}. r is Pearson's correlation "
         f"over the sources, in brackets its interval: where that holds 0, this ranking doesn't show that the measure "
-        f"works. ◆ is the most accurate source.{more}"
+        f"works. ◆ is the best source.{more}"
     )
     hidden = len(panels) - NUM_OPEN
     return Panels(caption, panels, NUM_OPEN, f"{hidden:,} more measures" if hidden > 1 else "1 more measure")

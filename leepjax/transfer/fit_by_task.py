@@ -17,7 +17,7 @@ class FittedHead(NamedTuple):
     l2: float
 
 
-class Fit(Protocol):
+class HeadTraining(Protocol):
     """Trains a head on features [m d] and labels [m] or [m k] of a number of classes, numbers or labels."""
 
     def __call__(
@@ -25,7 +25,7 @@ class Fit(Protocol):
     ) -> FittedHead: ...
 
 
-def fit_of(task: Task, how: str) -> Fit:
+def fit_of(task: Task, how: str) -> HeadTraining:
     """The training of a head: by logistic regression where `how` is ``head``, or by ridge; of numbers always by ridge.
 
     The "logits" of several labels are above 0 where a label is predicted, also by ridge.

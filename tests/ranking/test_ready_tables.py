@@ -133,6 +133,7 @@ def test_choose_reads_the_rows_of_a_look_and_writes_the_head(tmp_path, monkeypat
     good = lj.as_table(rows + 4 * np.eye(3)[labels].astype(np.float32), name="good")
     choice = lj.choose(labels, [good, lj.as_table(rows, name="noise")], out=tmp_path)
     assert (choice.source, choice.race.looks[0].num_examples < 216) == ("good", True)
+    assert "of the rows of all tables were read" in str(choice)
     assert min(read) == choice.race.looks[0].num_examples
     head = safetensors.numpy.load_file(choice.path)
     logits = good.network.embeddings.read(np.arange(216))[0] @ head["weight"].T + head["bias"]

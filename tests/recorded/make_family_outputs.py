@@ -71,7 +71,7 @@ def outputs(model: torch.nn.Module, case: Case) -> tuple[np.ndarray, np.ndarray,
 def losses(model: torch.nn.Module, case: Case) -> np.ndarray:
     """Losses of a few steps of SGD in float64, on the same images, from the state that `outputs` has loaded.
 
-    Only kernels of linear layers and convolutions decay, and the head has a rate of its own.
+    Only kernels of linear layers and convolutions decay, the head has a rate of its own, and nothing is dropped.
     """
     heads = model.get_classifier()
     head = {id(value) for part in (heads if isinstance(heads, tuple) else (heads,)) for value in part.parameters()}
@@ -88,6 +88,11 @@ def losses(model: torch.nn.Module, case: Case) -> np.ndarray:
     optimizer = torch.optim.SGD(groups, momentum=TRAINING["momentum"], nesterov=True)
     images = torch.from_numpy(training_images(case.size)).permute(0, 3, 1, 2).double() / 127.5 - 1
     model.train()
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout | timm.layers.DropPath):
+            part.eval()
+        if getattr(part, "drop_rate", 0):
+            part.drop_rate = 0.0
     found = []
     for _ in range(TRAINING["steps"]):
         loss = torch.nn.functional.cross_entropy(model(images), torch.arange(len(images)))

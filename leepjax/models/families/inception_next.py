@@ -29,7 +29,7 @@ class InceptionConv(nnx.Module):
 
 
 def _band(width: int, size: tuple[int, int], rngs: nnx.Rngs) -> nnx.Conv:
-    padding = [(side // 2, side // 2) for side in size]
+    padding = tuple((side // 2, side // 2) for side in size)
     return nnx.Conv(
         width, width, size, padding=padding, feature_group_count=width, conv_general_dilated=depthwise, rngs=rngs
     )

@@ -22,3 +22,5 @@ CASES = {
         },
     ),
 }
+
+TRAINED = ("table-per-block",)

@@ -8,3 +8,5 @@ CASES = {
     "token": Case("cait_xxs24_224", (24, 32), {**SMALL, "img_size": [24, 32]}),
     "mean": Case("cait_m48_448", (32, 32), {**SMALL, "img_size": 32, "global_pool": "avg", "qkv_bias": False}),
 }
+
+TRAINED = ("token",)

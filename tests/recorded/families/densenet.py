@@ -9,3 +9,5 @@ CASES = {
     "blur": Case("densenetblur121d", (67, 64), SMALL | {"bn_size": 2, "act_layer": "silu"}),
     "blur_between": Case("densenetblur121d", (64, 67), SMALL | {"aa_stem_only": False}),
 }
+
+TRAINED = ("plain",)

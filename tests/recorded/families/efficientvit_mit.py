@@ -12,3 +12,5 @@ CASES = {
         {"widths": [8, 12, 16, 16, 32], "depths": [1, 1, 1, 1, 1], "head_dim": 16, "head_widths": [40, 48]},
     ),
 }
+
+TRAINED = ("b",)

@@ -33,3 +33,5 @@ CASES = {
         {**SMALL, "depth": 2, "num_heads": 4, "num_kv_heads": [4, 2], "init_values": 0.5},
     ),
 }
+
+TRAINED = ("eva02",)

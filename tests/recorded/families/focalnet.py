@@ -10,3 +10,5 @@ CASES = {
         {"depths": [1, 1], "embed_dim": 8, "focal_levels": [1, 2], "normalize_modulator": True, "mlp_ratio": 2.0},
     ),
 }
+
+TRAINED = ("post-norm",)

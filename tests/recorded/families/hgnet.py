@@ -13,6 +13,8 @@ CASES = {
     "v2": Case("hgnetv2_b0", (66, 51), {"stem_chs": [8, 16], "stages": _V2, "head_hidden_size": 32, "use_lab": True}),
 }
 
+TRAINED = ("v1",)
+
 
 def timm_network(case: Case) -> Any:
     """The network of a case in timm, where the stages aren't arguments."""

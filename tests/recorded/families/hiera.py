@@ -15,3 +15,5 @@ CASES = {
         {**SMALL, "img_size": [32, 64], "q_pool": 1, "global_pos_size": [6, 6]},
     ),
 }
+
+TRAINED = ("windows",)

@@ -12,3 +12,5 @@ CASES = {
         {**SMALL, "img_size": [24, 40], "attn_act_layer": "hard_swish", "attn_ratio": 1.5, "mlp_ratio": 3.0},
     ),
 }
+
+TRAINED = ("convolutional",)

@@ -18,3 +18,5 @@ CASES = {
     "mixed": Case("coatnet_nano_cc_224", (64, 64), _SMALL | {"block_type": ["C", ["C", "T"]], "global_pool": "max"}),
     "coatnext": Case("coatnext_nano_rw_224", (64, 64), _COATNET),
 }
+
+TRAINED = ("maxvit",)

@@ -10,3 +10,5 @@ CASES = {
     "conv": Case("convformer_s18", (64, 61), _SMALL),
     "attention": Case("caformer_s18", (65, 64), _SMALL | {"dims": [8, 12, 32, 64], "global_pool": "max"}),
 }
+
+TRAINED = ("pool",)

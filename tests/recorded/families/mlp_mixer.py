@@ -10,3 +10,5 @@ CASES = {
     "resmlp": Case("resmlp_24_224", (24, 32), SMALL),
     "gmlp": Case("gmlp_s16_224", (24, 32), SMALL),
 }
+
+TRAINED = ("mixer",)

@@ -14,6 +14,8 @@ CASES = {
     "v2 whole": Case("mobilevitv2_050", (32, 24), V2),
 }
 
+TRAINED = ("v1",)
+
 
 def timm_network(case: Case) -> Any:
     """The network of a case in timm, where the blocks aren't arguments."""

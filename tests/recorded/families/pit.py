@@ -8,3 +8,5 @@ CASES = {
     "plain": Case("pit_ti_224", (32, 40), {**SMALL, "img_size": [32, 40]}),
     "distilled": Case("pit_b_distilled_224", (36, 28), {**SMALL, "img_size": [36, 28], "mlp_ratio": 3.0}),
 }
+
+TRAINED = ("plain",)

@@ -14,3 +14,5 @@ CASES = {
     "reduced": Case("pvt_v2_b0", (67, 72), _SMALL),
     "linear": Case("pvt_v2_b2_li", (67, 64), _SMALL | {"qkv_bias": False}),
 }
+
+TRAINED = ("reduced",)

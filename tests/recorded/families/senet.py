@@ -13,3 +13,5 @@ CASES = {
     "bottleneck": Case("legacy_seresnet50", (37, 32), SMALL),
     "grouped": Case("legacy_seresnext26_32x4d", (32, 37), SMALL),
 }
+
+TRAINED = ("basic",)
