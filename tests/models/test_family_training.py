@@ -1,7 +1,8 @@
 """Small members of families learn as timm's do in float64: the losses of a few steps of SGD (tests/recorded).
 
-One of each kind of network by default, and one of every family under the long profile, but for two: RepViT's head is
-folded when its weights are loaded, and VGG without norms diverges in these steps.
+One of each kind of network by default, and one of every family under the long profile, but for three: RepViT's head is
+folded when its weights are loaded, VGG without norms diverges in these steps, and Next-ViT's small member differs
+once its loss has collapsed.
 """
 
 import importlib

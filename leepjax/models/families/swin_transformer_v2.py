@@ -52,8 +52,9 @@ class WindowAttention(nnx.Module):
 
 
 def unit(x: jax.Array) -> jax.Array:
-    """Scale vectors, the last axis, to length 1."""
-    return x / jnp.maximum(jnp.sqrt(jnp.square(x).sum(axis=-1, keepdims=True)), 1e-12)
+    """Vectors of length 1; zeros, which keys of padding are, stay zeros and have finite gradients."""
+    squares = jnp.square(x).sum(axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
 
 
 class Block(nnx.Module):

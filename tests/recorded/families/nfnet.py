@@ -11,3 +11,5 @@ CASES = {
     "residual": Case("nf_resnet50", (51, 64), {"depths": [1, 1, 1, 1], "channels": [16, 24, 32, 32], "stem_chs": 16}),
     "regular": Case("nf_regnet_b1", (51, 45), {"depths": [2, 1, 1, 1], "channels": [16, 24, 32, 40]}),
 }
+
+TRAINED = ("residual",)

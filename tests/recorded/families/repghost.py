@@ -11,6 +11,8 @@ CASES = {
     "narrow": Case("repghostnet_100", (33, 34), {"cfgs": BLOCKS[:1], "width": 0.7}),
 }
 
+TRAINED = ("plain",)
+
 
 def timm_network(case: Case) -> Any:
     """The network of a case in timm, where the blocks aren't arguments."""

@@ -19,3 +19,5 @@ CASES = {
         {"channels": [64, 64, 64, 64], "stem_chs": 32, "norm_layer": "groupnorm1"},
     ),
 }
+
+TRAINED = ("basic",)

@@ -8,3 +8,5 @@ CASES = {
     "rexnet": Case("rexnet_100", (66, 51), SMALL),
     "rexnetr": Case("rexnetr_100", (66, 51), SMALL | {"act_layer": "relu", "dw_act_layer": "silu", "se_ratio": 0.25}),
 }
+
+TRAINED = ("rexnet",)

@@ -12,3 +12,5 @@ CASES = {
         _SMALL | {"img_size": 64, "window_size": 5, "qkv_bias": False, "act_layer": "silu", "mlp_ratio": 2.0},
     ),
 }
+
+TRAINED = ("windows",)

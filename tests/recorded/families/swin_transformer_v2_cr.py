@@ -12,3 +12,5 @@ CASES = {
         _SMALL | {"depths": [3, 1], "img_size": [36, 52], "mlp_ratio": 2.0, "extra_norm_period": 2},
     ),
 }
+
+TRAINED = ("stages",)

@@ -12,3 +12,5 @@ CASES = {
         _SMALL | {"mlp_ratio": 2.0, "mbconv_expand_ratio": 3.0, "local_conv_size": 5, "global_pool": "max"},
     ),
 }
+
+TRAINED = ("small",)

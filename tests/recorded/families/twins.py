@@ -8,3 +8,5 @@ CASES = {
     "pcpvt": Case("twins_pcpvt_small", (32, 48), {**SMALL, "img_size": [32, 48]}),
     "svt": Case("twins_svt_small", (32, 40), {**SMALL, "img_size": [32, 40], "wss": [3, 2]}),
 }
+
+TRAINED = ("pcpvt",)

@@ -11,3 +11,5 @@ CASES = {
     "shared": Case("vit_srelpos_small_patch16_224", (24, 40), TINY | {"img_size": [24, 40]}),
     "norms at ends": Case("vit_relpos_base_patch32_plus_rpn_256", (32, 32), TINY | {"img_size": 32, "fc_norm": True}),
 }
+
+TRAINED = ("shared",)

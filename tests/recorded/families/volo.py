@@ -21,3 +21,5 @@ CASES = {
         },
     ),
 }
+
+TRAINED = ("mean",)

@@ -10,3 +10,5 @@ CASES = {
         "xcit_large_24_p8_384", (24, 40), {**SMALL, "global_pool": "avg", "cls_attn_layers": 1, "img_size": [24, 40]}
     ),
 }
+
+TRAINED = ("patch16",)
