@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,22 @@ def open_sets(
     Raises:
         InputError: when one is missing, or there is no test set and the target doesn't come in splits.
     """
-    columns = {"image_column": image_column, "label_column": label_column}
-    columns |= {"text_column": text_column, "text_pair_column": text_pair_column}
-    train_set = open_target("pretrain", target, None, 0, strict, split, **columns, with_test=True)
+    open_it = partial(
+        open_target,
+        "pretrain",
+        limit=None,
+        seed=0,
+        strict=strict,
+        image_column=image_column,
+        label_column=label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        with_test=True,
+    )
+    train_set = open_it(target, split=split)
     test_set = train_set.test
     if test is not None:
-        opened = open_target("pretrain", test, None, 0, strict, **columns, with_test=True)
+        opened = open_it(test)
         test_set = opened.test or opened
     if test_set is None:
         raise InputError("pretrain: expected a test set, got none; pass one, or a folder with train and test splits.")

@@ -173,8 +173,8 @@ def choose(
     if task is not None:
         metric_for("choose", task, metric)  # refused before the target is read
     opened_target = open_with_test("choose", target, settings, reading)
-    settings = replace(settings, metric=metric_for("choose", opened_target.task, metric))
-    metric = settings.metric
+    measured = metric_for("choose", opened_target.task, metric)
+    settings = replace(settings, metric=measured)
     if finetune and opened_target.task != "classes":
         raise InputError(
             f"choose: expected classes to fine-tune for, got {WORDS[opened_target.task]} in {opened_target.name}; "
@@ -193,7 +193,7 @@ def choose(
     for name, error in opened.failed:
         logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(error))
     cache = Path(cache).absolute() if cache else None
-    run = identity_of(ordered, held, opened.sources, metric, seed, test_fraction, allowed, finetune, rules)
+    run = identity_of(ordered, held, opened.sources, measured, seed, test_fraction, allowed, finetune, rules)
     steps = Steps(path and path.with_name(STEPS), run, cache)
     steps.add(
         Begun(
@@ -203,14 +203,14 @@ def choose(
             num_test=0 if held is None else len(held),
             num_classes=len(ordered.classes),
             task=ordered.task,
-            metric=metric,
+            metric=measured,
             confidence=rules.confidence,
         )
     )
     passes_of = partial(
         Passes,
         sources=opened.sources,
-        metric=metric,
+        metric=measured,
         engine=run_units,
         cache=cache,
         # Two batches in the first look: the second one is timed without compilation.

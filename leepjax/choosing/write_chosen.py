@@ -73,7 +73,7 @@ def write_head(
 
 
 def _write_linear(
-    path: Path, source: Source, head: Head, parts: Parts, accuracy: float, seed: int, command: str
+    path: Path, source: Source, head: Head, parts: Parts, accuracy: float | None, seed: int, command: str
 ) -> Path:
     """Write a head of embeddings, whose logits are ``features @ weight.T + bias``, with its card."""
     weight, bias = (np.ascontiguousarray(array, np.float32) for array in linear_of(head))
@@ -81,7 +81,8 @@ def _write_linear(
     made = card(path.stem, source, parts, [], seed, command)
     numbers = {"num_parameters": weight.size + bias.size, "weights_hash": digest(content)}
     write_atomically(path, content)
-    save_card(msgspec.structs.replace(made, accuracy=round(accuracy, 6), **numbers), path.with_suffix(".json"))
+    made = msgspec.structs.replace(made, accuracy=accuracy and round(accuracy, 6), **numbers)
+    save_card(made, path.with_suffix(".json"))
     return path
 
 

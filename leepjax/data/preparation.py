@@ -46,6 +46,6 @@ class Preparation(Protocol):
         """Inputs of the shape of a full batch, to compile and to time the program with."""
         ...
 
-    def normalise(self, inputs: jax.Array, /) -> jax.Array:
+    def normalise(self, inputs: jax.Array, /) -> Any:
         """The first step of the program: the network's input."""
         ...

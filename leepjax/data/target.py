@@ -282,11 +282,12 @@ def from_arrays(
         InputError: for invalid shapes, dtypes, labels (see `leepjax.data.answers`) or numbers of class names.
     """
     images = to_pixels(np.asarray(images), name, one=False)
-    lists = _are_lists(labels)
-    labels = labels if lists else np.asarray(labels)
-    shown = "lists" if isinstance(labels, (list, tuple)) else f"{labels.dtype} {list(labels.shape)}"
-    deep = not lists and labels.ndim != 1 and (task == "classes" or labels.ndim != 2)
-    one_hot = not lists and labels.ndim == 2 and task is None and guessed_task(labels) == "classes"
+    shown, deep, one_hot = "lists", False, False
+    if not _are_lists(labels):
+        labels = rows = np.asarray(labels)
+        shown = f"{rows.dtype} {list(rows.shape)}"
+        deep = rows.ndim != 1 and (task == "classes" or rows.ndim != 2)
+        one_hot = rows.ndim == 2 and task is None and guessed_task(rows) == "classes"
     if deep or one_hot or len(labels) != len(images):
         raise InputError(
             f"{name}: expected {len(images)} labels, one per image, got {shown}; "

@@ -102,9 +102,19 @@ def extract(
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; pass 1 or more.")
     layers = read_layers("extract", features, pooling)
     check_writable(Path(out))
-    columns = {"image_column": image_column, "label_column": label_column}
-    columns |= {"text_column": text_column, "text_pair_column": text_pair_column}
-    examples = open_target("extract", target, limit, seed, strict, split, **columns, task=None)
+    examples = open_target(
+        "extract",
+        target,
+        limit,
+        seed,
+        strict,
+        split,
+        image_column=image_column,
+        label_column=label_column,
+        text_column=text_column,
+        text_pair_column=text_pair_column,
+        task=None,
+    )
     opened = open_each("extract", sources, dtype, layers)
     extracted, failed, done = Extractions(), list(opened.failed), 0
     for network in by_network(opened.sources):

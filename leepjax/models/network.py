@@ -43,7 +43,7 @@ class BlockNetwork(nnx.Module):
         """Shapes and dtypes of the inputs of one example; of an image, of this size if the network takes any."""
         raise NotImplementedError
 
-    def trunk(self, inputs: Any) -> Iterator[tuple[str, jax.Array]]:
+    def trunk(self, inputs: Any, /) -> Iterator[tuple[str, jax.Array]]:
         """Yield the name of each block and its output, the first first."""
         raise NotImplementedError
 
@@ -86,8 +86,8 @@ class VisionNetwork(BlockNetwork):
         return bool(self.prefix_tokens) and getattr(self, "cls_token", None) is not None
 
     def one_example(self, size: int | tuple[int, int] | None = None) -> jax.ShapeDtypeStruct:
-        size = size or getattr(self, "image_size", 224)
-        height, width = (size, size) if isinstance(size, int) else size
+        wanted: int | tuple[int, int] = size or getattr(self, "image_size", 224)
+        height, width = (wanted, wanted) if isinstance(wanted, int) else wanted
         return jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -53,7 +53,7 @@ class Ranking:
     @property
     def noun(self) -> Noun:
         """What its examples are called."""
-        return NOUNS[next((record.examples for record in self.records), "images")]
+        return NOUNS[self.records[0].examples if self.records else "images"]
 
     @property
     def metric(self) -> str:

@@ -30,7 +30,7 @@ def predict(
     everywhere = NamedSharding(rows.mesh, PartitionSpec())
     places, logits = [], []
     for start in range(0, len(images), batch_size):
-        for part in preparation.parts(images[start : start + batch_size], batch_size):
+        for part in preparation.parts(list(images[start : start + batch_size]), batch_size):
             sharding = everywhere if len(part.inputs) % rows.num_devices else rows
             outputs = forward(apply, params, jax.device_put(part.inputs, sharding), preparation, dtype)
             logits.append(np.asarray(outputs.logits)[: len(part.places)])

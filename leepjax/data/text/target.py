@@ -263,7 +263,7 @@ def _with_text(where: str, columns: Sequence[Any], ids: Sequence[str] | None, st
     kept = np.flatnonzero(has_text)
     if len(has_text) and not len(kept):
         raise InputError(f"{where}: expected texts, got {len(has_text):,} empty ones; name the column of texts.")
-    empty = [f"row {row}" if ids is None else ids[row] for row in np.flatnonzero(~has_text)[:1].tolist()]
+    empty = [f"row {row}" if ids is None else str(ids[row]) for row in np.flatnonzero(~has_text)[:1].tolist()]
     _report(where, "text", "empty", len(has_text) - len(kept), strict, *empty)
     return kept
 
@@ -284,10 +284,12 @@ def _report(where: str, noun: str, what: str, count: int, strict: bool, *first: 
     logging.getLogger("leepjax").warning("%s: %s and left out%s.", where, found, at)
 
 
-def _of_rows(values: Sequence[Any], kept: np.ndarray) -> Sequence[Any]:
+def _of_rows(values: Any, kept: np.ndarray) -> Any:
     if len(kept) == len(values):
         return values
-    return values[kept] if isinstance(values, np.ndarray) else [values[i] for i in kept.tolist()]
+    if isinstance(values, np.ndarray):
+        return values.take(kept, axis=0)
+    return [values[i] for i in kept.tolist()]
 
 
 def _content(texts: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -101,7 +101,7 @@ def tokenization_of(tokenizer: Any, model: Any) -> Tokenization:
     config = getattr(model, "config", None)
     positions = getattr(config, "max_position_embeddings", None)
     if positions and "roberta" in str(getattr(config, "model_type", "")).lower():
-        positions -= config.pad_token_id + 1
+        positions -= getattr(config, "pad_token_id", 1) + 1
     limits = [getattr(model, "max_seq_length", None), tokenizer.model_max_length, positions]
     longest = min([int(each) for each in limits if each and each < NEVER], default=512)
     return Tokenization.of(inner.to_str().encode(), max_length=longest)

@@ -213,13 +213,13 @@ class MetaFormer(VisionNetwork):
                 x = block(x)
                 yield f"stages.{number}.blocks.{index}", x
 
-    def pooled(self, x: jax.Array) -> jax.Array:
+    def pooled_norm(self, x: jax.Array) -> jax.Array:
         """The last feature map, pooled and normalised [n d]."""
         return self.head["norm"](global_pool(x, self.pool))
 
     def features(self, x: jax.Array) -> jax.Array:
         head = self.head["fc"]
-        return head["norm"](jnp.square(nnx.relu(head["fc1"](self.pooled(x)))))
+        return head["norm"](jnp.square(nnx.relu(head["fc1"](self.pooled_norm(x)))))
 
 
 class PoolFormer(MetaFormer):
@@ -232,7 +232,7 @@ class PoolFormer(MetaFormer):
         return linear(width, num_classes, rngs=rngs)
 
     def features(self, x: jax.Array) -> jax.Array:
-        return self.pooled(x)
+        return self.pooled_norm(x)
 
 
 _POOL_DIMS = {"s": (64, 128, 320, 512), "m": (96, 192, 384, 768)}

@@ -96,7 +96,7 @@ class Tokenization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
         """Texts padded to the length of the longest of them: int32 [n 2 t]."""
-        return padded_texts(rows, buckets_of(self.max_length))
+        return padded_texts(list(rows), buckets_of(self.max_length))
 
     def blank(self, batch_size: int) -> np.ndarray:
         """Texts of the same token, of a common length: int32 [n 2 t]."""
