@@ -25,7 +25,7 @@ def test_the_version_is_one_everywhere():
 
 def test_what_tests_need_of_the_extras_comes_with_them():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    assert "leepjax[hf,keras,onnx,ot,ray,report]" in extras["test"]
+    assert "leepjax[hf,keras,onnx,ot,ray,report,text]" in extras["test"]
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob(".github/ISSUE_TEMPLATE/[!c]*.yml")], ids=lambda path: path.stem)
