@@ -36,11 +36,12 @@ def only_long(*cases):
     return [pytest.param(*arguments, marks=pytest.mark.long) for arguments in cases]
 
 
-def by_turns(*parameters):
-    """Every combination of the parameters' values; by default every second one.
+def by_turns(*parameters, of=2):
+    """Every combination of the parameters' values; by default one in two, or in as many as `of` says.
 
-    Of three parameters of which one has two values, those hold each pair of values of the other two.
+    The places of a combination's values add up to a multiple of it, so that each value has its turn with others: of
+    three parameters of which one has two values, one half holds each pair of values of the other two.
     """
     found = list(itertools.product(*map(enumerate, parameters)))
-    cases = [(sum(at for at, _ in case) % 2, tuple(value for _, value in case)) for case in found]
-    return [*(case for odd, case in cases if not odd), *only_long(*(case for odd, case in cases if odd))]
+    cases = [(sum(at for at, _ in case) % of, tuple(value for _, value in case)) for case in found]
+    return [*(case for place, case in cases if not place), *only_long(*(case for place, case in cases if place))]

@@ -77,7 +77,7 @@ def assert_all_close_or_nan(name, got, expected):
 WIDE = ("ncti_terms", "emms", "logme_regression", "linear_mse without a penalty")
 
 
-@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, KINDS))
+@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, KINDS, of=6))
 def test_close_to_float64_or_nan(name, kind):
     measure, oracle = MEASURES[name]
     for n, d in ((N, D), (FEW, MANY)) if name in WIDE or is_long() else ((N, D),):
@@ -101,8 +101,7 @@ def test_under_jit_it_is_close_or_nan(name):
 
 # POT has an escape sequence that newer Pythons warn of when they compile it.
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
-@pytest.mark.parametrize("kind", FEATURES)
-@pytest.mark.parametrize("name", ["otce", "jc_nce"])
+@pytest.mark.parametrize(("name", "kind"), by_turns(["otce", "jc_nce"], FEATURES, of=3))
 def test_transport_is_that_of_features_at_any_scale(name, kind):
     features, half = asked(kind).features, N // 2
     halves = features[:half], labels_of(half), features[half:], labels_of(half)

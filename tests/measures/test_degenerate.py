@@ -93,7 +93,7 @@ def value(name, p):
     return value_and_gradient(name, p)[0] if shared else score(name, p)
 
 
-@pytest.mark.parametrize(("case", "name"), profiles.by_turns(PROBLEMS, MEASURES))
+@pytest.mark.parametrize(("case", "name"), profiles.by_turns(PROBLEMS, MEASURES, of=4))
 def test_the_answer_is_the_oracles(name, case):
     skip_what_others_hold(name, case)
     p = PROBLEMS[case].astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cases import problem
 from further_cases import CASES
-from profiles import is_long, only_long
+from profiles import by_turns, is_long, only_long
 
 import leepjax
 from leepjax.measures import DEFAULT_MEASURES, FURTHER, MEASURES
@@ -63,8 +63,7 @@ def test_rows_are_public_documented_and_apart_from_the_table_of_measures():
         assert all(row[2:])
 
 
-@pytest.mark.parametrize("where", ["all", "weights", *only_long(("mask",))])
-@every_measure
+@pytest.mark.parametrize(("name", "where"), by_turns(CASES, ["all", "weights", "mask"], of=3))
 def test_oracle_float32(name, where):
     for seed in range(1 if CASES[name].slow else 3):
         asked = CASES[name].ask(seed, where=where)

@@ -14,7 +14,7 @@ import pytest
 from cases import EXEMPT, FEATURES, MEASURES, PLACES, PROBS, SEEDS, Problem, evidence, problem, score
 from hypothesis import given
 from hypothesis import strategies as st
-from profiles import examples, only_long
+from profiles import by_turns, examples, only_long
 
 from leepjax import DEFAULT_MEASURES
 
@@ -156,8 +156,7 @@ def test_compiled_once_for_a_shape(name):
     assert compiled, "the listener hears nothing"
 
 
-@pytest.mark.parametrize("argument", ["evidence", "where"])
-@every_measure
+@pytest.mark.parametrize(("name", "argument"), by_turns(MEASURES, ["evidence", "where"]))
 def test_gradient_is_the_finite_difference(name, argument):
     if not MEASURES[name].smooth or (argument == "evidence" and MEASURES[name].reads == "source_labels"):
         pytest.skip("not smooth")
