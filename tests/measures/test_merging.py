@@ -97,6 +97,6 @@ def sharded_scores():
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, ["Auto", "Explicit"]))
+@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, ["Auto", "Explicit"], of=4))
 def test_sharded_is_single_device(name, kind, sharded_scores):
     same(sharded_scores[f"{name} {kind}"], score(name, problem(8, where="weights")))
