@@ -193,7 +193,7 @@ def test_records_verified_by_another_metric_are_named(tmp_path, caplog):
     found = lj.verify(tmp_path, tmp_path / "loss.csv", metric="log_loss", measures=["leep"])
     assert not caplog.messages
     assert [row["measure"] for row in found.to_records()] == ["leep"]
-    with pytest.raises(InputError, match="verify: metric: expected one of 5 known names, got 'loss'; did you mean"):
+    with pytest.raises(InputError, match="verify: metric: expected one of 9 known names, got 'loss'; did you mean"):
         lj.verify(tmp_path, tmp_path / "loss.csv", metric="loss")
 
 

@@ -426,7 +426,7 @@ def test_sets_stand_for_their_members_and_licences_for_their_weights(run):
 
 def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("leepjax.choosing.judge.retrain_head", least_squares)
+    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
     code, out, err = run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")
     assert code == 0, err
     assert out.startswith("Take random: it is the only source that could be looked at.")

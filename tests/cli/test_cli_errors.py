@@ -68,7 +68,7 @@ ONE_SENTENCE = {
     "rank digits --sources randon": "got 'randon'; did you mean random?",
     "rank digits --sources ,": "rank: expected at least one source, got none",
     "rank digits --sources mine.safetensors": "source: expected a model card at mine.json, got none",
-    "rank digits --measures leep,hscore": "measures: expected one of 25 known names, got 'hscore'; did you mean h_sc",
+    "rank digits --measures leep,hscore": "measures: expected one of 32 known names, got 'hscore'; did you mean h_sc",
     "rank digits --measures leep,leep": "rank: expected distinct measures",
     "rank digits --limit 1": "rank: limit must be at least 2, got 1",
     "rank digits --limit -5": "rank: limit must be at least 2, got -5",
@@ -166,7 +166,7 @@ def test_an_npz_where_an_array_is_asked_for_is_closed_again(fails):
 
 
 USAGE = {
-    "rank": "TARGET",
+    "rank": "expected a target, or --tables",
     "rank digits --verify heads": '"heads"',
     "rank digits --limit many": '"many"',
     "rank digits --format xml": '"xml"',

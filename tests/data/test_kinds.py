@@ -47,7 +47,7 @@ def test_the_stratum_of_several_labels_is_the_rarest_that_holds():
 )
 def test_labels_that_are_all_equal_are_refused(task, labels, sentence):
     with pytest.raises(InputError, match=sentence):
-        open_target("rank", target(task, labels), None, 0, False)
+        open_target("rank", target(task, labels), None, 0, False, task=None)
 
 
 def test_a_source_of_images_does_not_read_texts():

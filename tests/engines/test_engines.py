@@ -205,11 +205,13 @@ PROGRAM = """
 
     ray.cloudpickle.register_pickle_by_value(small_units)
     units = [small_units.Small(name, own=(sys.argv[1], name, seconds)) for name, seconds in (("a", 0), ("b", 99))]
+    engine = open_engine("test", "ray")
     try:
         with interruptible():
-            for outcome in open_engine("test", "ray")(small_units.wait, units, print):
+            for outcome in engine(small_units.wait, units, print):
                 print("ended", outcome.unit.name, flush=True)
     except Interrupted as interrupted:
+        close_engine(engine)
         print("interrupted by", interrupted.number, "still running" if ray.is_initialized() else "and shut down")
 """
 

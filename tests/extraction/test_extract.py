@@ -25,6 +25,7 @@ class Counting:
 
     dtype = "float32"
     identity = Source.identity
+    network = None
 
     def __init__(self, *, preprocessing=EXPECTED, **card):
         self.card = msgspec.structs.replace(load_source("random").card, preprocessing=preprocessing, **card)

@@ -81,7 +81,7 @@ class Watched:
     """A source whose function is watched."""
 
     card, name, dtype, identity = SOURCE.card, SOURCE.name, SOURCE.dtype, SOURCE.identity
-    reads, preparation = SOURCE.reads, SOURCE.preparation
+    reads, preparation, network = SOURCE.reads, SOURCE.preparation, SOURCE.network
 
     def __init__(self, apply):
         self.apply = apply
@@ -120,7 +120,7 @@ images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3), np.uint8)
 class Slow:
     def __init__(self, source):
         self.card, self.name, self.dtype, self.identity = source.card, source.name, source.dtype, source.identity
-        self.reads, self.preparation = source.reads, source.preparation
+        self.reads, self.preparation, self.network = source.reads, source.preparation, source.network
         self.source = source
     def __call__(self, images):
         time.sleep({pause})

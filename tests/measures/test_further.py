@@ -60,7 +60,7 @@ def test_rows_are_public_documented_and_apart_from_the_table_of_measures():
         assert row.name == name
         assert getattr(leepjax, name) is row.function
         assert ">>> " in row.function.__doc__
-        assert all(row[2:])
+        assert all((row.title, row.reads, row.range, row.summary, row.paper, row.cost, row.memory))
 
 
 @pytest.mark.parametrize(("name", "where"), by_turns(CASES, ["all", "weights", "mask"], of=3))

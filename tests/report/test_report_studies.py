@@ -166,7 +166,7 @@ def test_levels_that_arrive_earlier():
 def test_every_published_fact_has_a_verdict():
     made = [*BOTH, *outcomes(30), *converging(10)]
     facts = published_facts(analyse(made))
-    assert len(facts) == 5
+    assert len(facts) == 6
     assert {it.verdict for it in facts} <= {"agrees", "disagrees", "inconclusive", "not measured"}
     assert all(it.sign and it.why for it in facts)
     assert "DarkNet53 78.56, SENet154 81.26" in facts[-1].statement

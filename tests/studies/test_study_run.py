@@ -253,7 +253,7 @@ def test_ray_is_missed_before_anything_is_made(monkeypatch):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"methods": ("head", "fine-tune")}, "study: methods: expected one of 3 known names, got 'fine-tune'; did you"),
+        ({"methods": ("head", "fine-tune")}, "study: methods: expected one of 4 known names, got 'fine-tune'; did you"),
         ({"methods": ()}, "study: expected at least one method, got none; name one or leave the choice out."),
         ({"targets": ()}, "study: expected at least one target, got none"),
         ({"num_tasks": 0}, "study: expected num_tasks >= 1, got 0; raise it."),
