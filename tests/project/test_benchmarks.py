@@ -23,6 +23,12 @@ def test_all_of_them_run_small_unless_asked_otherwise(arguments):
     assert not {HERE / "measuring.py", TIMING / "torch_resnet20.py"} & set(paths)
 
 
+def test_a_name_is_one_benchmark():
+    files = [path for path in HERE.glob("*/*.py") if "__main__" in path.read_text(encoding="utf-8")]
+    named = [path.stem for path in files if path.stem != "__init__" and path.parent.name != "tasks"]
+    assert len(set(named)) == len(named)
+
+
 def test_names_and_a_size_choose(arguments):
     paths = [TIMING / "memory.py", TIMING / "limit.py"]
     assert arguments(["--size", "full", "memory", "limit.py"]) == ("full", paths, [])

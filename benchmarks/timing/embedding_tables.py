@@ -1,6 +1,6 @@
 """In how much memory are many large tables of embeddings ranked?
 
-python benchmarks --size full tables
+python benchmarks --size full embedding_tables
 
 The tables are windows into one file of float32: each begins some rows after the one before, so that all differ, and
 each is read from the file as an ``.npy`` of its size is. Peak: the largest resident size of a fresh process, which
@@ -60,7 +60,8 @@ def main() -> None:
             write(path, n + _STEP * tables, d, classes)
             found = in_fresh_process(__file__, *map(str, (path, tables, n, classes, verify)))
         assert found["peak_bytes"] < MOST_BYTES, found
-        report(tables=tables, n=n, d=d, classes=classes, verify=verify, limit_bytes=MOST_BYTES, **found)
+        shape = {"tables": tables, "n": n, "d": d, "classes": classes, "verify": verify}
+        report(benchmark="embedding_tables", **shape, limit_bytes=MOST_BYTES, **found)
 
 
 if __name__ == "__main__":
