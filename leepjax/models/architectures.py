@@ -52,6 +52,7 @@ from leepjax.models.families import (
     volo,
     xcit,
 )
+from leepjax.models.grey import grey
 from leepjax.models.layers.convolution import POOLS
 from leepjax.models.tap_names import Tap, split_tap
 from leepjax.models.taps import TappedNetwork
@@ -124,7 +125,9 @@ def builder(model: str) -> Callable[..., Any]:
     build = _in_a_table(name)
     if build is None or arguments is None or not arguments.keys() <= arguments_of(name).keys():
         raise unknown_name("model", model, ARCHITECTURES)
-    return partial(build, **arguments) if arguments else build
+    channels = arguments.pop("in_chans", 3)
+    build = partial(build, **arguments) if arguments else build
+    return partial(grey, build) if channels == 1 else build
 
 
 def _in_a_table(name: str) -> Callable[..., Any] | None:
@@ -138,12 +141,16 @@ def _tapped(build: Callable[..., Any], tap: Tap, num_classes: int, *, rngs: nnx.
 
 @cache
 def arguments_of(name: str) -> Mapping[str, Any]:
-    """The keyword-only arguments of an architecture in the table, except the random state, and their defaults."""
+    """The keyword-only arguments of an architecture in the table, except the random state, and their defaults.
+
+    Every network of images also has ``in_chans``, 3 or 1.
+    """
     build: Any = _in_a_table(name)
     parameters = inspect.signature(build.func.__init__).parameters.values()
     defaults = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
     del defaults["rngs"]
-    return defaults | {name: value for name, value in build.keywords.items() if name in defaults}
+    channels = {"in_chans": 3} if name in ARCHITECTURES else {}
+    return channels | defaults | {name: value for name, value in build.keywords.items() if name in defaults}
 
 
 def pools_of(name: str) -> tuple[str, ...]:

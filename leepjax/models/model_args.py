@@ -28,7 +28,6 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "block_args": ({},),
     "exportable": (False,),
     "features_only": (False,),
-    "in_chans": (3,),
     "output_stride": (32,),
     "scriptable": (False,),
 }
@@ -92,6 +91,8 @@ def apply_model_args(
         given = {"img_size": image_size or known["img_size"]} | given
     if channels != given.setdefault("in_chans", channels):
         raise _refused(origin, "in_chans", f"{given['in_chans']!r} in model_args and {channels} in input_size")
+    if given["in_chans"] == 3:
+        del given["in_chans"]
     applied = {}
     for name, value in given.items():
         if name in known and (_fits(value, known[name]) or (name in _SIZES and _is_size(value))):

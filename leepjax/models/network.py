@@ -70,7 +70,7 @@ class BlockNetwork(nnx.Module):
 
 
 class VisionNetwork(BlockNetwork):
-    """A classifier of images: normalised images [n h w 3] → ``Outputs``.
+    """A classifier of images: normalised images [n h w c] → ``Outputs``.
 
     A family defines `trunk` and `features`. Modules and parameters have timm's names, so that timm's weights fit.
     """
@@ -79,6 +79,8 @@ class VisionNetwork(BlockNetwork):
     """The values of the argument ``pool``, if the network has one."""
     prefix_tokens: int = 0
     """Number of tokens, such as the class token, before those of patches, where activations are tokens [n t c]."""
+    image_channels: int = 3
+    """Three, or one where images are grey."""
 
     @property
     def has_class_token(self) -> bool:
@@ -88,7 +90,7 @@ class VisionNetwork(BlockNetwork):
     def one_example(self, size: int | tuple[int, int] | None = None) -> jax.ShapeDtypeStruct:
         wanted: int | tuple[int, int] = size or getattr(self, "image_size", 224)
         height, width = (wanted, wanted) if isinstance(wanted, int) else wanted
-        return jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
+        return jax.ShapeDtypeStruct((1, height, width, self.image_channels), jnp.float32)
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         """Yield the name of each block and its output, a feature map [n h w c] or tokens [n t c], the first first."""

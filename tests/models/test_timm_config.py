@@ -290,9 +290,15 @@ def test_pixels_are_read_as_timm_resolves_them():
     assert read.model == 'vit_small_patch16_224:{"img_size":[64,96]}'
 
 
+def test_a_network_of_grey_images_takes_them():
+    grey = {"input_size": [1, 32, 32], "mean": [0.5], "std": [0.5]}
+    for arguments in ({}, {"in_chans": 1}):
+        read = config(pretrained_cfg=grey, model_args=arguments)
+        assert (read.model, read.preprocessing.shape) == ('resnet18:{"in_chans":1}', (32, 32, 1))
+
+
 def test_grey_images_for_a_network_that_takes_colours_are_refused():
     grey = {"input_size": [1, 32, 32], "mean": [0.5], "std": [0.5]}
-    assert "support, got in_chans = 1, which changes what the network computes" in refused(pretrained_cfg=grey)
     message = refused(pretrained_cfg=grey, model_args={"in_chans": 3})
     assert "support, got in_chans = 3 in model_args and 1 in input_size, which" in message
     assert "expected mean of 1 channels, as input_size has, got 3" in refused(

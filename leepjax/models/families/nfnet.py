@@ -1,5 +1,6 @@
 """Normalizer-free networks: NFNets, and ResNets and RegNets without norms, with timm's parameter names."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -54,12 +55,14 @@ class ScaledConv(nnx.Module):
         padding = "SAME" if same else [(size // 2, size // 2)] * 2
         numbers = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": groups}
         self.convolve = partial(_convolved, made.conv_general_dilated, (stride, stride), padding, numbers)
-        self.scale_, self.epsilon = gamma * (size * size * inputs // groups) ** -0.5, epsilon
+        self.gamma, self.epsilon = gamma, epsilon
 
     def __call__(self, x: jax.Array) -> jax.Array:
         kernel = self.kernel[...]
         mean, variance = kernel.mean(axis=(0, 1, 2)), kernel.var(axis=(0, 1, 2))
-        scale = self.gain[...].reshape(-1) * self.scale_ / jnp.sqrt(variance + self.epsilon)
+        scale = (
+            self.gain[...].reshape(-1) * self.gamma / jnp.sqrt(math.prod(kernel.shape[:3]) * (variance + self.epsilon))
+        )
         kernel = ((kernel - mean) * scale).astype(x.dtype)
         return self.convolve(x, kernel) + self.bias[...].astype(x.dtype)
 
