@@ -7,7 +7,8 @@ poolings; its word embeddings alone; a network of its shape whose weights are dr
 singular value decomposition, fitted on the training texts, as the baseline that an encoder must beat. Targets:
 banking77 (77 intents of bank customers) and sst2 (two sentiments). Each target's own test part judges new heads,
 which are ridge probes. `$TEXTS` limits the texts of a target.
-`$RIVAL_PYTHON` is a Python with transformer-ranker (extra `rival`), whose scores of the same features are compared.
+`$RIVAL_PYTHON` is a Python with transformer-ranker (extra `rival`), whose scores of the same features are compared:
+each library in a process of its own, source by source in turn, warmed up and, with us, compiled.
 `$LEEPJAX_CACHE` keeps what the sources say.
 """
 
@@ -16,7 +17,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +26,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from measuring import compiled, report, size
+from measuring import compiled, quartiles, report, size
 from places import SHARED_DATA
 from scipy.stats import kendalltau
 
@@ -42,15 +44,16 @@ RIVAL = """
 import json, sys, time
 import numpy as np, torch
 from transformer_ranker.estimators import HScore, LogME, NearestNeighbors
-found = {}
-for path in sys.argv[1:]:
-    arrays = np.load(path)
+for path in sys.stdin:
+    arrays = np.load(path.strip())
     features, labels = torch.from_numpy(arrays["features"]), torch.from_numpy(arrays["labels"]).long()
+    found = {}
     for estimator in (HScore, LogME, NearestNeighbors):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), time.process_time()
         score = estimator().fit(features, labels)
-        found.setdefault(path, {})[estimator.__name__] = [score, time.perf_counter() - started]
-print(json.dumps(found))
+        spent = time.perf_counter() - started, time.process_time() - before
+        found[estimator.__name__] = [float(score), *spent]
+    print(json.dumps(found), flush=True)
 """
 
 
@@ -104,14 +107,23 @@ def tfidf(train: Target, test: Target, width: int) -> np.ndarray:
     return np.concatenate([pipeline.transform(each) for each in texts]).astype(np.float32)
 
 
-def rival_scores(features: Mapping[str, np.ndarray], labels: np.ndarray, folder: Path) -> dict[str, Any]:
-    """Source → estimator → score and seconds."""
-    paths = {name: folder / f"{number}.npz" for number, name in enumerate(features)}
-    for name, path in paths.items():
-        np.savez(path, features=features[name], labels=labels)
-    command = [os.environ["RIVAL_PYTHON"], "-W", "ignore", "-c", RIVAL, *map(str, paths.values())]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    return {name: found[str(path)] for name, path in paths.items()}
+@contextmanager
+def rival(folder: Path) -> Iterator[Callable[[np.ndarray, np.ndarray], dict[str, Any]]]:
+    """A function from features and labels to transformer-ranker's scores, and seconds of wall and of processor."""
+    command = [os.environ["RIVAL_PYTHON"], "-W", "ignore", "-c", RIVAL]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        to, back = process.stdin, process.stdout
+        assert to is not None
+        assert back is not None
+
+        def scores(features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+            np.savez(folder / "rival.npz", features=features, labels=labels)
+            to.write(f"{folder / 'rival.npz'}\n")
+            to.flush()
+            return json.loads(back.readline())
+
+        yield scores
+        to.close()
 
 
 def of_measure(measure: str, num_classes: int) -> Callable[..., Any]:
@@ -120,22 +132,24 @@ def of_measure(measure: str, num_classes: int) -> Callable[..., Any]:
     return partial(getattr(lj, measure), num_classes=num_classes, **options)
 
 
-def our_scores(features: Mapping[str, np.ndarray], labels: np.ndarray, num_classes: int) -> dict[str, Any]:
-    """Source → measure → score and seconds, after compilation."""
-    found: dict[str, Any] = {}
+def scorer(num_classes: int) -> Callable[[np.ndarray, np.ndarray], dict[str, Any]]:
+    """A function from features and labels to our scores, and seconds of wall and of processor after compilation."""
     run: dict[tuple, Any] = {}
-    for name, array in features.items():
-        arrays = jnp.asarray(array), jnp.asarray(labels)
+
+    def scores(features: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        arrays, found = (jnp.asarray(features), jnp.asarray(labels)), {}
         for measure in MEASURES:
-            key = measure, array.shape
-            if key not in run:
+            if (key := (measure, features.shape)) not in run:
                 run[key] = compiled(of_measure(measure, num_classes), *arrays)
-            started = time.perf_counter()
+                run[key](*arrays).block_until_ready()
+            started, before = time.perf_counter(), time.process_time()
             run[key](*arrays).block_until_ready()
-            seconds = time.perf_counter() - started
+            spent = time.perf_counter() - started, time.process_time() - before
             # A compiled measure is undefined where float32 can't tell the score; otherwise it goes on in float64.
-            found.setdefault(name, {})[measure] = [float(of_measure(measure, num_classes)(*arrays)), seconds]
-    return found
+            found[measure] = [float(of_measure(measure, num_classes)(*arrays)), *spent]
+        return found
+
+    return scores
 
 
 def tell(name: str, train: Target, test: Target, features: Mapping[str, np.ndarray], scores: Mapping[str, Any]) -> None:
@@ -162,24 +176,24 @@ def tell(name: str, train: Target, test: Target, features: Mapping[str, np.ndarr
         )
 
 
-def compare(name: str, labels: np.ndarray, features: Mapping[str, np.ndarray], ours: Mapping, folder: Path) -> None:
+def compare(name: str, count: int, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
     """Report how far transformer-ranker's scores of the same features are from ours, and both times."""
-    theirs = rival_scores(features, labels, folder)
     for measure, estimator in RIVALS.items():
-        mine = np.array([ours[source][measure] for source in features])
-        others = np.array([theirs[source][estimator] for source in features])
+        mine = np.array([ours[source][measure] for source in ours])
+        others = np.array([theirs[source][estimator] for source in ours])
+        times = {"seconds": 1, "processor_seconds": 2}
         report(
             benchmark="real_texts_rival",
             target=name,
             measure=measure,
-            sources=len(features),
-            texts=len(labels),
+            sources=len(ours),
+            texts=count,
             kendall=round(float(kendalltau(mine[:, 0], others[:, 0]).statistic), 4),
             largest_difference=float(f"{np.abs(mine[:, 0] - others[:, 0]).max():.2g}"),
-            milliseconds={
-                "ours": round(1000 * np.median(mine[:, 1]), 2),
-                "theirs": round(1000 * np.median(others[:, 1]), 2),
+            **{
+                what: {"ours": quartiles(mine[:, at]), "theirs": quartiles(others[:, at])} for what, at in times.items()
             },
+            **{f"{what}_theirs_over_ours": quartiles(others[:, at] / mine[:, at]) for what, at in times.items()},
         )
 
 
@@ -196,10 +210,17 @@ def of_target(name: str, sources: Sequence[str], layers: dict[str, Any], limit: 
     features = {source: each.table.features for source, each in extracted.items()}
     features["TF-IDF + SVD"] = tfidf(train, test, min(384, len(train) - 1))
     of_train = {source: each[: len(train)] for source, each in features.items()}
-    scores = our_scores(of_train, train.labels, len(train.classes))
-    tell(name, train, test, features, scores)
-    if os.environ.get("RIVAL_PYTHON"):
-        compare(name, train.labels, of_train, scores, folder)
+    score = scorer(len(train.classes))
+    if not os.environ.get("RIVAL_PYTHON"):
+        tell(name, train, test, features, {source: score(each, train.labels) for source, each in of_train.items()})
+        return
+    ours, theirs = {}, {}
+    with rival(folder) as score_theirs:
+        score_theirs(next(iter(of_train.values())), train.labels)
+        for source, each in of_train.items():
+            ours[source], theirs[source] = score(each, train.labels), score_theirs(each, train.labels)
+    tell(name, train, test, features, ours)
+    compare(name, len(train), ours, theirs)
 
 
 def main() -> None:

@@ -66,10 +66,15 @@ TABLES: dict[str, Table] = {
         "real_texts_rival",
         {"target": number("target", ""), "measure": number("measure", ""), "sources": number("sources")}
         | {"Kendall τ": number("kendall", ".3f"), "largest difference": number("largest_difference", "g")}
-        | {
-            f"{whose}, ms": lambda line, whose=whose: f"{line['milliseconds'][whose]:.0f}"
-            for whose in ("ours", "theirs")
-        },
+        | {f"{whose}, ms": ms("seconds", whose) for whose in ("ours", "theirs")}
+        | {"theirs / ours": ratio("seconds_theirs_over_ours")}
+        | {"processor time, theirs / ours": ratio("processor_seconds_theirs_over_ours")},
+    ),
+    "embedding_tables": (
+        "embedding_tables",
+        {"tables": number("tables"), "n": number("n"), "d": number("d"), "verified by": number("verify", "")}
+        | {"peak, GB": lambda line: f"{line['peak_bytes'] / 1e9:.2f}"}
+        | {"opening, s": number("seconds_opening", ".1f"), "ranking, s": number("seconds_ranking", ",.0f")},
     ),
     "transfer_heads": (
         "transfer_heads",
