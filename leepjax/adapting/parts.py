@@ -10,12 +10,12 @@ from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, check_same_classes
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.storage.files import WriteError, check_writable, shortened
 from leepjax.tables import Row
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.metrics import Metrics
-from leepjax.types import InputError, SplitChoice
+from leepjax.types import InputError, Reading, SplitChoice
 
 
 class Parts(NamedTuple):
@@ -56,32 +56,10 @@ def parts(
     Raises:
         InputError: for a missing target, a part without examples, or different classes in the test set.
     """
-    examples = open_target(
-        caller,
-        target,
-        limit,
-        seed,
-        strict,
-        split,
-        image_column=image_column,
-        label_column=label_column,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        with_test=test is None,
-    )
+    reading = Reading(strict, split, image_column, label_column, text_column, text_pair_column)
+    examples = open_examples(caller, target, reading, limit=limit, seed=seed, with_test=test is None)
     if test is not None:
-        held = open_target(
-            caller,
-            test,
-            None,
-            seed,
-            strict,
-            image_column=image_column,
-            label_column=label_column,
-            text_column=text_column,
-            text_pair_column=text_pair_column,
-            with_test=True,
-        )
+        held = open_examples(caller, test, replace(reading, split=None), seed=seed, with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
         check_same_classes(caller, examples, held)
         return Parts(examples, held)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,14 @@ from leepjax.data.target import Target, check_same_classes
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Source
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.storage.files import check_writable
 from leepjax.storage.locks import locked
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Progress, in_memory
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.train import train
-from leepjax.types import InputError, SplitChoice
+from leepjax.types import InputError, Reading, SplitChoice
 
 IMAGE_SIZE = 32
 DEFAULT_RECIPE = Recipe()
@@ -43,22 +42,11 @@ def open_sets(
     Raises:
         InputError: when one is missing, or there is no test set and the target doesn't come in splits.
     """
-    open_it = partial(
-        open_target,
-        "pretrain",
-        limit=None,
-        seed=0,
-        strict=strict,
-        image_column=image_column,
-        label_column=label_column,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        with_test=True,
-    )
-    train_set = open_it(target, split=split)
+    reading = Reading(strict, split, image_column, label_column, text_column, text_pair_column)
+    train_set = open_examples("pretrain", target, reading, with_test=True)
     test_set = train_set.test
     if test is not None:
-        opened = open_it(test)
+        opened = open_examples("pretrain", test, replace(reading, split=None), with_test=True)
         test_set = opened.test or opened
     if test_set is None:
         raise InputError("pretrain: expected a test set, got none; pass one, or a folder with train and test splits.")

@@ -12,10 +12,10 @@ from leepjax.extraction.shared_pass import SharedPass, by_network
 from leepjax.extraction.table import Evidence, Storage, Table
 from leepjax.models.tapped import read_layers
 from leepjax.opening.sources import NOT_OF_A_SOURCE, AnySource, Failed, open_each, raise_for_all, reason_of
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.storage.files import check_writable
 from leepjax.storage.records import Failure
-from leepjax.types import NOUNS, DType, InputError, Pooling, SplitChoice, unknown_name
+from leepjax.types import NOUNS, DType, InputError, Pooling, SplitChoice, TaskReading, unknown_name
 
 
 class Extracted(NamedTuple):
@@ -102,19 +102,8 @@ def extract(
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; pass 1 or more.")
     layers = read_layers("extract", features, pooling)
     check_writable(Path(out))
-    examples = open_target(
-        "extract",
-        target,
-        limit,
-        seed,
-        strict,
-        split,
-        image_column=image_column,
-        label_column=label_column,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        task=None,
-    )
+    reading = TaskReading(strict, split, image_column, label_column, text_column, text_pair_column)
+    examples = open_examples("extract", target, reading, limit=limit, seed=seed)
     opened = open_each("extract", sources, dtype, layers)
     extracted, failed, done = Extractions(), list(opened.failed), 0
     for network in by_network(opened.sources):

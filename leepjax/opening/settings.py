@@ -1,5 +1,6 @@
 """The settings that `rank` and `choose` share: their checks, and the target with the part to verify on."""
 
+from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from leepjax.data.target import Target, check_same_classes, with_labels_of
 from leepjax.data.text.target import report_duplicates
-from leepjax.opening.target import AnyTarget, open_target
+from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.tasks import check_metric
 from leepjax.types import NOUNS, DType, InputError, JudgingSettings, TaskReading, unknown_name
 
@@ -41,15 +42,13 @@ def open_with_test(
         own: whether the target's own test split is read where no test set is given.
 
     Raises:
-        InputError: as `open_target`, for a test set with other classes, and for a group in both parts.
+        InputError: as `open_examples`, for a test set with other classes, and for a group in both parts.
     """
-    columns = {"image_column": reading.image_column, "label_column": reading.label_column}
-    columns |= {"text_column": reading.text_column, "text_pair_column": reading.text_pair_column}
-    open_it = partial(open_target, caller, seed=settings.seed, strict=reading.strict, groups=settings.groups, **columns)
+    open_it = partial(open_examples, caller, seed=settings.seed, groups=settings.groups)
     given = settings.test is not None
-    opened = open_it(target, limit=settings.limit, split=reading.split, with_test=own and not given, task=reading.task)
+    opened = open_it(target, reading, limit=settings.limit, with_test=own and not given)
     if given:
-        held = open_it(settings.test, limit=None, with_test=True, task=opened.task)
+        held = open_it(settings.test, replace(reading, split=None, task=opened.task), with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
         held = with_labels_of(opened, held)
         check_same_classes(caller, opened, held)

@@ -15,7 +15,7 @@ from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.in_memory import are_texts, from_texts
 from leepjax.opening.tables import LabelsFile, LabelsOfTables
 from leepjax.tasks import WORDS
-from leepjax.types import NOUNS, InputError, SplitChoice, Task, TaskReading
+from leepjax.types import NOUNS, InputError, Reading, SplitChoice, Task, TaskReading
 
 AnyTarget = str | os.PathLike | Target | tuple[Any, Any] | Iterable[tuple[Any, Any]]
 """An argument of `leepjax.read_target`, an opened target, images or texts and their labels, or an iterable of pairs of
@@ -38,27 +38,37 @@ def open_target(
     with_test: bool = False,
     groups: str | None = None,
 ) -> Target:
+    """Open a target as `open_examples` does, with the fields of a `TaskReading` one by one."""
+    columns = (image_column, label_column, text_column, text_pair_column)
+    reading = TaskReading(strict, split, *columns, task=task)
+    return open_examples(caller, target, reading, limit=limit, seed=seed, with_test=with_test, groups=groups)
+
+
+def open_examples(
+    caller: str,
+    target: AnyTarget,
+    reading: Reading,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    with_test: bool = False,
+    groups: str | None = None,
+) -> Target:
     """Open a target, draw at most `limit` of its examples, and replace or leave out those that can't be decoded.
 
     The fingerprint covers the names of all examples and the contents of the drawn ones; no other file is read. With
     `with_test`, the test split of the target is kept; the two splits then have `limit` examples together, in
-    proportion to their sizes.
+    proportion to their sizes. Labels are classes unless `reading` is a `TaskReading`.
 
     Raises:
-        InputError: when the target doesn't exist, has only one class or lacks the split, or, if `strict`, an image
-            can't be decoded or a file of the folder isn't used.
+        InputError: when the target doesn't exist, has only one class or lacks the split, or, if strict, an image can't
+            be decoded or a file of the folder isn't used.
     """
     if limit is not None and limit < 2:
         raise InputError(f"{caller}: limit must be at least 2, got {limit}; pass 2 or more.")
-    reading = TaskReading(
-        strict,
-        split,
-        image_column,
-        label_column,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        task=task,
-    )
+    if not isinstance(reading, TaskReading):
+        reading = TaskReading(**vars(reading), task="classes")
+    task, strict = reading.task, reading.strict
     opened = _opened(caller, target, reading, groups)
     if task == "classes" and opened.task != "classes":
         raise InputError(
