@@ -1,38 +1,17 @@
-"""What the examples of a target are labelled with: classes, numbers or several labels, by one rule for every reader.
+"""Labels of any form become those of a task: classes, numbers or several labels, by one rule for every reader."""
 
-Without a task it is guessed (`guessed_task`), in this order:
-
-- a list, tuple or set for each example, several columns of 0 and 1, rows of 0 and 1 that aren't one-hot, or names
-  joined by ``;`` or ``|`` of which one occurs in different combinations: **several labels**;
-- several columns of other numbers, or rows of them with a fraction: **numbers**, one per column;
-- numbers with a fraction that take `MANY_FRACTIONS` values or more: **numbers**;
-- whole numbers without class names that take `MANY_WHOLE` values or more, more than one for every two examples, and
-  spread over twice as many: **numbers**;
-- everything else: **classes**, as `leepjax.data.labels.class_numbers` has them.
-
-What isn't classes is logged in one line, since a guess may be wrong.
-"""
-
-import json
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from leepjax.data.guessed_task import guessed_task
+from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, yes_no
 from leepjax.data.labels import class_name, class_numbers, plain_scalar
 from leepjax.types import InputError, Task
 
-MANY_FRACTIONS = 10
-"""Numbers with a fraction that take this many values are measurements; fewer may be damaged class numbers."""
-MANY_WHOLE = 20
-"""Fewer whole numbers than this are always classes."""
-_SEPARATORS = ";|"
-_SETS = (list, tuple, set, frozenset)
 _LARGEST = float(np.finfo(np.float32).max)
-_YES_NO = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
-
-Column = Sequence[Any] | np.ndarray
 
 
 class Answers(NamedTuple):
@@ -58,7 +37,7 @@ def labels_of(
     Args:
         where: prefix of messages.
         labels: one for each example, [n] or rows [n k]; or several columns by name.
-        task: what they are; by default as the module describes.
+        task: what they are; by default as `leepjax.data.guessed_task` describes.
         classes: the names of the classes, numbers or labels in order; by default those that occur.
         name: of the column, for the name of a single number or label.
 
@@ -95,24 +74,6 @@ def labels_of(
     return answers
 
 
-def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None = None) -> Task:
-    """The task of labels, by the rule that the module describes."""
-    if isinstance(labels, Mapping):
-        return "multilabel" if all(map(_is_yes_no, labels.values())) else "regression"
-    if isinstance(labels, np.ndarray) and labels.ndim == 2:
-        return _task_of_rows(labels)
-    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iuf":
-        return "regression" if _are_measurements(labels, classes is not None) else "classes"
-    plain = [plain_scalar(label) for label in labels]
-    if any(isinstance(label, _SETS) or np.ndim(label) == 1 for label in plain):
-        rows = _rectangle(plain)
-        return "multilabel" if rows is None else _task_of_rows(rows)
-    if all(isinstance(label, str) for label in plain):
-        return "multilabel" if _are_joined(plain) or _are_json_lists(plain) else "classes"
-    numeric = all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in plain)
-    return "regression" if numeric and _are_measurements(np.array(plain), classes is not None) else "classes"
-
-
 def typed(cells: Sequence[str]) -> Sequence[Any]:
     """The cells of a column of a text file as whole numbers, else as numbers, where all of them are; else as they are.
 
@@ -127,82 +88,6 @@ def typed(cells: Sequence[str]) -> Sequence[Any]:
     return cells
 
 
-def _task_of_rows(rows: np.ndarray) -> Task:
-    """Of rows [n k]: 0 and 1 are several labels, unless one-hot, which are classes badly written."""
-    if rows.dtype.kind not in "biuf":
-        return "classes"
-    if np.isin(rows, (0, 1)).all():
-        return "classes" if (rows.sum(axis=1) == 1).all() else "multilabel"
-    return "regression" if rows.dtype.kind == "f" and (rows != np.rint(rows)).any() else "classes"
-
-
-def _rectangle(plain: Sequence[Any]) -> np.ndarray | None:
-    """Lists of equally many numbers, of which one repeats a number or has a fraction, are rows, not lists of labels."""
-    if (
-        any(label is None or isinstance(label, (set, frozenset)) for label in plain)
-        or len(set(map(np.size, plain))) > 1
-    ):
-        return None
-    try:
-        rows = np.array([np.asarray(label) for label in plain])
-    except ValueError:
-        return None
-    if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind not in "biuf":
-        return None
-    repeats = (np.diff(np.sort(rows, axis=1), axis=1) == 0).any()
-    binary = bool(np.isin(rows, (0, 1)).all()) and rows.shape[1] > 1
-    fractions = rows.dtype.kind == "f" and bool((rows != np.rint(rows)).any())
-    return rows if (repeats and binary) or fractions or (binary and (rows.sum(axis=1) == 1).all()) else None
-
-
-def _are_measurements(numbers: np.ndarray, have_names: bool) -> bool:
-    values = numbers.astype(np.float64)
-    if not np.isfinite(values).all():
-        return False
-    present = np.unique(values)
-    if (present != np.rint(present)).any():
-        return len(present) >= MANY_FRACTIONS
-    many = len(present) >= MANY_WHOLE and 2 * len(present) > len(values)
-    return bool(many and not have_names and present[-1] - present[0] >= 2 * len(present))
-
-
-def _are_joined(cells: Collection[str]) -> bool:
-    """Whether cells are names joined by a separator: one name must occur in different combinations."""
-    distinct = set(cells)
-    parts = [set(_split(cell)) for cell in distinct]
-    return any(len(each) > 1 for each in parts) and sum(map(len, parts)) > len(set().union(*parts))
-
-
-def _split(cell: str) -> list[str]:
-    for separator in _SEPARATORS[1:]:
-        cell = cell.replace(separator, _SEPARATORS[0])
-    return [part.strip() for part in cell.split(_SEPARATORS[0]) if part.strip()]
-
-
-def _are_json_lists(cells: Sequence[str]) -> bool:
-    return any(cell.strip() for cell in cells) and all(_json_list(cell) is not None for cell in cells if cell.strip())
-
-
-def _json_list(cell: str) -> list[Any] | None:
-    if not cell.lstrip().startswith("["):
-        return None
-    try:
-        found = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, list) else None
-
-
-def _is_yes_no(column: Column) -> bool:
-    return all(_yes_no(plain_scalar(cell)) is not None for cell in column)
-
-
-def _yes_no(cell: Any) -> int | None:
-    if isinstance(cell, (str, bytes)):
-        return _YES_NO.get(class_name(cell).strip().lower())
-    return int(cell) if isinstance(cell, (bool, int, float)) and cell in (0, 1) else None
-
-
 def _numbers(where: str, labels: Column | Mapping[str, Column], names: Column | None, name: str | None) -> Answers:
     """Numbers [n k]."""
     if isinstance(labels, Mapping):
@@ -210,7 +95,7 @@ def _numbers(where: str, labels: Column | Mapping[str, Column], names: Column | 
         values = np.stack(columns, axis=1)
     else:
         rows = [plain_scalar(label) for label in labels]
-        width = np.size(rows[0]) if isinstance(rows[0], _SETS) or np.ndim(rows[0]) else 0
+        width = np.size(rows[0]) if isinstance(rows[0], SETS) or np.ndim(rows[0]) else 0
         if any((np.size(row) if np.ndim(row) else 0) != width for row in rows):
             raise InputError(f"{where}: expected equally many numbers for each example, got others; complete them.")
         flat = [value for row in rows for value in np.asarray(row, object).ravel()]
@@ -225,7 +110,7 @@ def _floats(where: str, column: Column, name: str | None, width: int = 0) -> np.
     for row, cell in enumerate(column):
         cell = plain_scalar(cell)
         try:
-            if cell is None or isinstance(cell, _SETS):
+            if cell is None or isinstance(cell, SETS):
                 raise ValueError
             found[row] = float(cell)
         except (TypeError, ValueError):
@@ -253,9 +138,9 @@ def _several(where: str, labels: Column | Mapping[str, Column], names: Column | 
     if isinstance(labels, np.ndarray) and labels.ndim == 2:
         return _of_rows(where, labels, names)
     plain = [plain_scalar(label) for label in labels]
-    if (rows := _rectangle(plain)) is not None:
+    if (rows := rectangle(plain)) is not None:
         return _of_rows(where, rows, names)
-    if all(_yes_no(label) is not None for label in plain):
+    if all(yes_no(label) is not None for label in plain):
         column = _zeros_and_ones(where, plain, name)
         return Answers("multilabel", column[:, None], _names(where, names, 1, name, "label"))
     return _of_sets(where, [_set_of(where, row, label) for row, label in enumerate(plain)], names)
@@ -273,7 +158,7 @@ def _of_rows(where: str, rows: np.ndarray, names: Column | None) -> Answers:
 def _zeros_and_ones(where: str, column: Column, name: str | None) -> np.ndarray:
     found = np.empty(len(column), np.uint8)
     for row, cell in enumerate(column):
-        value = _yes_no(plain_scalar(cell))
+        value = yes_no(plain_scalar(cell))
         if value is None:
             raise InputError(
                 f"{where}: expected 0 or 1 in the column {name!r}, got {plain_scalar(cell)!r} for example {row}; "
@@ -287,9 +172,9 @@ def _set_of(where: str, row: int, label: Any) -> list[Any]:
     """The labels of an example: of a list, or of a text with separators or a JSON list."""
     if isinstance(label, (str, bytes)):
         text = class_name(label)
-        found = _json_list(text)
-        return _split(text) if found is None else found
-    if isinstance(label, _SETS) or np.ndim(label) == 1:
+        found = json_list(text)
+        return split_names(text) if found is None else found
+    if isinstance(label, SETS) or np.ndim(label) == 1:
         return [plain_scalar(each) for each in label]
     got = "none" if label is None or label != label else repr(label)
     raise InputError(

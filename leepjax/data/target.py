@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
-from leepjax.data.answers import guessed_task, labels_of
+from leepjax.data.answers import labels_of
+from leepjax.data.guessed_task import guessed_task
 from leepjax.data.pixels import to_pixels
 from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.selection import Selected, DrawnFrom, Joined, Whole
 from leepjax.data.strata import strata_of_labels, strata_of_numbers
 from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, Kind, Task, unknown_name
@@ -24,62 +26,6 @@ class Pixels:
 
     def __call__(self, i: int) -> Image.Image:
         return Image.fromarray(self.images[i]).convert("RGB")
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """A function of an example's index, for a subset of the examples."""
-
-    of: Callable[[int], Any]
-    indices: np.ndarray
-
-    def __call__(self, i: int) -> Any:
-        return self.of(int(self.indices[i]))
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """A function of an example's index, for two joined targets; `start` is the first index of the second."""
-
-    first: Callable[[int], Any]
-    second: Callable[[int], Any]
-    start: int
-
-    def __call__(self, i: int) -> Any:
-        return self.first(i) if i < self.start else self.second(i - self.start)
-
-
-class Whole(NamedTuple):
-    """The target that another one is a part of."""
-
-    fingerprint: str
-    rows: np.ndarray
-    """[n] the place there of each example of the part"""
-
-    def subset(self, indices: np.ndarray) -> "Whole":
-        """What a part of the part is a part of."""
-        return Whole(self.fingerprint, self.rows[indices])
-
-
-class DrawnFrom(NamedTuple):
-    """The set that a target's examples were drawn from, in whose order embeddings without ids have their rows."""
-
-    key: str
-    """Tells it from other sets: its fingerprint where that is of the examples."""
-    size: int
-    places: np.ndarray
-    """[n] the place in it of each example of the target"""
-
-    def subset(self, indices: np.ndarray) -> "DrawnFrom":
-        """For some of the target's examples."""
-        return self._replace(places=self.places[indices])
-
-    def joined(self, other: "DrawnFrom") -> "DrawnFrom":
-        """For examples of two targets; where they come from different sets, they have no place in either."""
-        places = np.concatenate([self.places, other.places])
-        if self.key != other.key:
-            return DrawnFrom("", 0, np.full_like(places, -1))
-        return self._replace(places=places)
 
 
 @dataclass(frozen=True)
@@ -138,7 +84,7 @@ class Target:
         if self.kind != "images":
             return True
         read = self.read
-        while isinstance(read, _Chosen):
+        while isinstance(read, Selected):
             read = read.of
         return isinstance(read, Pixels)
 
@@ -155,9 +101,9 @@ class Target:
             function = functions.pop()
             if function is str:
                 return False
-            if isinstance(function, _Chosen):
+            if isinstance(function, Selected):
                 functions.append(function.of)
-            elif isinstance(function, _Joined):
+            elif isinstance(function, Joined):
                 functions += [function.first, function.second]
         return True
 
@@ -186,9 +132,9 @@ class Target:
             groups=None if self.groups is None else self.groups[indices],
             fingerprint=digest(self.fingerprint.encode(), indices.astype(np.int64).tobytes()),
             drawn_from=self.origin.subset(indices),
-            read=_Chosen(self.read, indices),
-            id=_Chosen(self.id, indices),
-            contents=self.contents and _Chosen(self.contents, indices),
+            read=Selected(self.read, indices),
+            id=Selected(self.id, indices),
+            contents=self.contents and Selected(self.contents, indices),
             wholes=wholes,
         )
 
@@ -231,8 +177,8 @@ class Target:
             wholes=(),
             drawn_from=self.origin.joined(other.origin),
             groups=_both(self.groups, other.groups),
-            read=_Joined(self.read, other.read, len(self)),
-            id=_Joined(self.id, other.id, len(self)),
+            read=Joined(self.read, other.read, len(self)),
+            id=Joined(self.id, other.id, len(self)),
             test=None,
         )
 

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
+from leepjax.types import InputError
+
 
 def compute() -> Any:
     """Pyarrow's functions of columns, which are made when they are loaded and so have no types."""
@@ -38,3 +42,41 @@ def whole(column: Any) -> Any:
     if isinstance(column, pa.ChunkedArray):
         return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     return column
+
+
+def strings(where: str, column: Any) -> Any:
+    """A column, or a list of texts, as one array of large strings; missing ones are empty."""
+    import pyarrow as pa
+
+    try:
+        array = column if isinstance(column, (pa.Array, pa.ChunkedArray)) else pa.array(column, pa.large_string())
+        array = array.cast(pa.large_string())
+    except (pa.ArrowException, TypeError, UnicodeEncodeError):
+        row, found = next((i, each) for i, each in enumerate(column) if not _is_text(each))
+        raise InputError(
+            f"{where}: expected a text in each row, got {type(found).__name__} in row {row}; convert it to a string."
+        ) from None
+    return whole(array).fill_null("")
+
+
+def _is_text(text: Any) -> bool:
+    try:
+        return text is None or (isinstance(text, str) and bool(text.encode() or True))
+    except UnicodeEncodeError:
+        return False
+
+
+def not_blank(texts: Any) -> np.ndarray:
+    """Which texts [n] hold more than whitespace."""
+    pc = compute()
+
+    return np.asarray(pc.not_equal(pc.utf8_trim_whitespace(texts), "")).astype(bool)
+
+
+def bytes_of(texts: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of texts in their bytes, and the bytes: the same whatever the texts were read from."""
+    _, of_ends, characters = texts.buffers()
+    ends: np.ndarray = np.frombuffer(of_ends, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    first, last = int(ends[0]), int(ends[-1])
+    found: np.ndarray = np.frombuffer(characters or b"", np.uint8)
+    return ends - first, found[first:last]

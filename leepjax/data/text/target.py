@@ -1,17 +1,18 @@
 """Make targets of texts in memory, as columns of pyarrow: one text, a pair, or each word of a sentence."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from leepjax.data.answers import Answers, guessed_task, labels_of
+from leepjax.data.answers import Answers, labels_of
 from leepjax.data.columns import check_guess
 from leepjax.data.groups import group_numbers
+from leepjax.data.guessed_task import guessed_task
 from leepjax.data.target import Target
-from leepjax.data.text.arrow import compute, whole
+from leepjax.data.text.arrow import bytes_of, compute, not_blank, strings, whole
 from leepjax.data.text.example import Text
 from leepjax.storage.files import digest
 from leepjax.types import InputError, Task
@@ -26,7 +27,8 @@ class TextRows:
 
     texts: Any
     """Texts; or lists of words, where `labels` are lists, too."""
-    labels: Sequence[Any]
+    labels: Sequence[Any] | Mapping[str, Sequence[Any]]
+    """One for each row, or several columns of numbers, or of 0 and 1, by name."""
     pairs: Any = None
     groups: Sequence[Any] | None = None
     ids: Sequence[str] | None = None
@@ -95,7 +97,7 @@ def text_target(
 
     Args:
         name: of the target.
-        rows: texts [n] and labels [n] (see `labels_of`).
+        rows: texts [n] and labels [n], or columns of them (see `labels_of`).
         where: begins messages; by default the name.
         task: what the labels are; by default it is guessed.
         classes: names of the classes in order; by default those that occur.
@@ -106,13 +108,13 @@ def text_target(
         InputError: when there are no texts, a label is missing or invalid, or the guessed column differs in every row.
     """
     where = where or name
-    texts = _strings(where, rows.texts)
-    pairs = None if rows.pairs is None else _strings(where, rows.pairs)
+    texts = strings(where, rows.texts)
+    pairs = None if rows.pairs is None else strings(where, rows.pairs)
     kept = _with_text(where, [texts] if pairs is None else [texts, pairs], rows.ids, strict)
     texts, pairs = texts.take(kept), None if pairs is None else pairs.take(kept)
     labels = _of_rows(rows.labels, kept)
     answers = _answers(where, labels, task, classes, guessed)
-    content = [*_content(texts), *(() if pairs is None else _content(pairs))]
+    content = [*bytes_of(texts), *(() if pairs is None else bytes_of(pairs))]
     return Target(
         name=name,
         labels=answers.labels,
@@ -157,13 +159,13 @@ def word_target(
             f"{np.diff(label_starts)[row]}; give each word its label."
         )
     labelled = np.array([label is not None and label != _UNLABELLED for label in labels], bool)
-    kept = np.flatnonzero(labelled & _not_blank(words))
+    kept = np.flatnonzero(labelled & not_blank(words))
     _report(where, "word", "empty or unlabelled", len(words) - len(kept), strict)
     _, numbers, names = _answers(where, _of_rows(labels, kept), "classes", classes)
     sentences = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[kept]
     places = kept - starts[sentences]
     fingerprint = digest(
-        b"words", *_content(words), starts.tobytes(), kept.astype(np.int64).tobytes(), numbers.tobytes()
+        b"words", *bytes_of(words), starts.tobytes(), kept.astype(np.int64).tobytes(), numbers.tobytes()
     )
     groups = rows.groups or [f"{fingerprint}:{sentence}" for sentence in range(len(starts) - 1)]
     return Target(
@@ -179,11 +181,15 @@ def word_target(
 
 
 def _answers(
-    where: str, labels: Sequence[Any], task: Task | None, classes: Sequence[str] | None, guessed: str | None = None
+    where: str,
+    labels: Sequence[Any] | Mapping[str, Sequence[Any]],
+    task: Task | None,
+    classes: Sequence[str] | None,
+    guessed: str | None = None,
 ) -> Answers:
     """Labels of a task; for classes, an empty one is missing."""
     task = task or guessed_task(labels, classes)
-    if task == "classes":
+    if task == "classes" and not isinstance(labels, Mapping):
         labels = [None if isinstance(label, str) and not label.strip() else label for label in labels]
         if guessed is not None:
             check_guess(where, guessed, labels)
@@ -211,28 +217,6 @@ def _without_word(text: Text) -> Text:
     return text._replace(word=None)
 
 
-def _strings(where: str, column: Any) -> Any:
-    """A column, or a list of texts, as one array of large strings; missing ones are empty."""
-    import pyarrow as pa
-
-    try:
-        array = column if isinstance(column, (pa.Array, pa.ChunkedArray)) else pa.array(column, pa.large_string())
-        array = array.cast(pa.large_string())
-    except (pa.ArrowException, TypeError, UnicodeEncodeError):
-        row, found = next((i, each) for i, each in enumerate(column) if not _is_text(each))
-        raise InputError(
-            f"{where}: expected a text in each row, got {type(found).__name__} in row {row}; convert it to a string."
-        ) from None
-    return whole(array).fill_null("")
-
-
-def _is_text(text: Any) -> bool:
-    try:
-        return text is None or (isinstance(text, str) and bool(text.encode() or True))
-    except UnicodeEncodeError:
-        return False
-
-
 def _flattened(where: str, column: Any) -> tuple[Any, np.ndarray]:
     """Lists of words as one array of words, and the number of the first one of each list and of the end."""
     import pyarrow as pa
@@ -241,9 +225,9 @@ def _flattened(where: str, column: Any) -> tuple[Any, np.ndarray]:
 
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         words, starts = _flat(column)
-        return _strings(where, words), starts
+        return strings(where, words), starts
     lengths = pc.fill_null(pc.list_value_length(column), 0)
-    words = _strings(where, pc.list_flatten(whole(column)))
+    words = strings(where, pc.list_flatten(whole(column)))
     return words, np.concatenate([[0], np.cumsum(np.asarray(whole(lengths)))]).astype(np.int64)
 
 
@@ -259,19 +243,13 @@ def _flat(lists: Iterable[Any]) -> tuple[list[Any], np.ndarray]:
 
 def _with_text(where: str, columns: Sequence[Any], ids: Sequence[str] | None, strict: bool) -> np.ndarray:
     """The rows whose texts aren't blank."""
-    has_text = np.logical_and.reduce([_not_blank(column) for column in columns])
+    has_text = np.logical_and.reduce([not_blank(column) for column in columns])
     kept = np.flatnonzero(has_text)
     if len(has_text) and not len(kept):
         raise InputError(f"{where}: expected texts, got {len(has_text):,} empty ones; name the column of texts.")
     empty = [f"row {row}" if ids is None else str(ids[row]) for row in np.flatnonzero(~has_text)[:1].tolist()]
     _report(where, "text", "empty", len(has_text) - len(kept), strict, *empty)
     return kept
-
-
-def _not_blank(texts: Any) -> np.ndarray:
-    pc = compute()
-
-    return np.asarray(pc.not_equal(pc.utf8_trim_whitespace(texts), "")).astype(bool)
 
 
 def _report(where: str, noun: str, what: str, count: int, strict: bool, *first: str) -> None:
@@ -285,17 +263,10 @@ def _report(where: str, noun: str, what: str, count: int, strict: bool, *first: 
 
 
 def _of_rows(values: Any, kept: np.ndarray) -> Any:
+    if isinstance(values, Mapping):
+        return {name: _of_rows(column, kept) for name, column in values.items()}
     if len(kept) == len(values):
         return values
     if isinstance(values, np.ndarray):
         return values.take(kept, axis=0)
     return [values[i] for i in kept.tolist()]
-
-
-def _content(texts: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of texts in their bytes, and the bytes: the same whatever the texts were read from."""
-    _, of_ends, characters = texts.buffers()
-    ends: np.ndarray = np.frombuffer(of_ends, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    first, last = int(ends[0]), int(ends[-1])
-    found: np.ndarray = np.frombuffer(characters or b"", np.uint8)
-    return ends - first, found[first:last]
