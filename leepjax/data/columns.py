@@ -73,11 +73,20 @@ def choose_labels(
     Raises:
         InputError: as `choose_label`, for each of the columns.
     """
-    names = [asked] if asked is None or asked in columns else [part.strip() for part in asked.split(",")]
+    names: Sequence[str | None] = [None] if asked is None else split_columns(asked, columns)
     found = [choose_label(where, columns, declared=declared, possible=possible, asked=name) for name in names]
     if len(set(found)) < len(found):
         raise InputError(f"{where}: expected distinct label columns, got {', '.join(found)}; name each once.")
     return found
+
+
+def split_columns(asked: str, columns: Collection[str]) -> list[str]:
+    """The names of several columns, joined by commas; a column of the whole name is one.
+
+    >>> split_columns("a, b", ["a", "b"]), split_columns("a,b", ["a,b"])
+    (['a', 'b'], ['a,b'])
+    """
+    return [asked] if asked in columns else [part.strip() for part in asked.split(",")]
 
 
 def labels_in(row: Mapping[str, Any], columns: Sequence[str]) -> Any:

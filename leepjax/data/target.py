@@ -12,7 +12,7 @@ from leepjax.data.answers import labels_of
 from leepjax.data.guessed_task import guessed_task
 from leepjax.data.pixels import to_pixels
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.data.selection import Selected, DrawnFrom, Joined, Whole
+from leepjax.data.selection import DrawnFrom, Joined, Selected, Whole
 from leepjax.data.strata import strata_of_labels, strata_of_numbers
 from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, Kind, Task, unknown_name

@@ -74,6 +74,17 @@ def test_groups_are_those_of_a_column(tmp_path):
         read_labels("labels", tmp_path / "y.csv", groups="doctor")
 
 
+def test_several_columns_are_labels_or_numbers(tmp_path):
+    csv(tmp_path / "y.csv", ["id", *IDS], ["cat", *"1010"], ["dog", *"1100"])
+    target = read_labels("labels", tmp_path / "y.csv", label="cat,dog")
+    assert (target.task, target.classes, target.labels.tolist()) == (
+        "multilabel",
+        ("cat", "dog"),
+        [[1, 1], [0, 1], [1, 0], [0, 0]],
+    )
+    assert target.ids == tuple(IDS)
+
+
 BAD = {
     "twice.csv": (lambda path: csv(path, ["id", "a", "a"], ["label", "x", "y"]), "'a' twice"),
     "missing.csv": (lambda path: csv(path, ["id", "a", "b"], ["label", "x", ""]), "expected a label for every"),

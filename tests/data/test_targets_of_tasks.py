@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -50,6 +51,35 @@ def test_columns_of_parquet(columns, label, task, names, labels, tmp_path):
     assert (target.task, target.classes) == (task, names)
     np.testing.assert_array_equal(target.labels, labels)
     assert len(target.subset(np.arange(5)).strata) == 5
+
+
+TEXT_COLUMNS = {
+    "labels": ({"a": [1, 0, 1] * 4, "b": ["no", "no", "yes"] * 4}, "multilabel", MATRIX),
+    "numbers": ({"a": NUMBERS, "b": range(N)}, "regression", [[x, i] for i, x in enumerate(NUMBERS)]),
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("name", TEXT_COLUMNS)
+def test_several_columns_of_files_of_texts(name, suffix, tmp_path):
+    columns, task, labels = TEXT_COLUMNS[name]
+    table = pa.table({"text": [f"text {i}" for i in range(N)], **{key: list(each) for key, each in columns.items()}})
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "csv":
+        pa.csv.write_csv(table, path)
+    elif suffix == "parquet":
+        pq.write_table(table, path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    target = lj.read_target(str(path), label_column="a, b")
+    assert (target.task, target.classes, target.kind) == (task, ("a", "b"), "text")
+    np.testing.assert_allclose(target.labels, labels, rtol=1e-6)
+    with pytest.raises(InputError, match="expected different columns of texts and labels, got 'a' twice; name another"):
+        lj.read_target(str(path), label_column="a,a")
+    with pytest.raises(InputError, match="expected labels in the column 'c', got the columns text, a, b"):
+        lj.read_target(str(path), label_column="a,c")
+    with pytest.raises(InputError, match="expected one column of classes, got a, b; name one"):
+        lj.read_target(str(path), label_column="a,b", task="classes")
 
 
 def test_the_names_that_hugging_face_declares_for_lists(tmp_path):

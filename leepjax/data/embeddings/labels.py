@@ -11,12 +11,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from leepjax.data.answers import Answers, labels_of, typed
-from leepjax.data.columns import LABELS, choose_label
+from leepjax.data.columns import LABELS, choose_labels, split_columns
 from leepjax.data.embeddings.contents import IDS, SPLIT, Contents, named
 from leepjax.data.embeddings.embeddings import Embeddings, ids_of, read_contents
 from leepjax.data.groups import group_numbers
+from leepjax.data.selection import DrawnFrom
 from leepjax.data.split import SPLITS, split_called
-from leepjax.data.target import DrawnFrom, Target
+from leepjax.data.target import Target
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.types import InputError, SplitChoice, Task
@@ -50,7 +51,8 @@ def read_labels(
         caller: begins messages.
         path: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` with a column of labels and, optionally, columns of ids,
             groups and splits; an ``.npz`` of such arrays; or an ``.npy`` of labels [n].
-        label: the column of labels; by default the one with a usual name, or the only one that may be.
+        label: the column of labels, or several joined by commas; by default the one with a usual name, or the only one
+            that may be.
         groups: the column of groups; by default there are none.
         split: of a file with a column called split, the split to read, or ``all`` as one set; by default the training
             part, with the part to verify on as the target's `test`.
@@ -59,7 +61,8 @@ def read_labels(
     Raises:
         InputError: for a file that can't be read, and for labels, ids or groups that are missing.
     """
-    contents = read_contents(caller, Path(path), (label, groups), features=False)
+    columns = () if label is None else (label, *split_columns(label, ()))
+    contents = read_contents(caller, Path(path), (*columns, groups), features=False)
     return _in_splits(_of_contents(contents, valid_unicode(Path(path).stem), label, groups, task), contents, split)
 
 
@@ -105,15 +108,13 @@ def labels_of_array(caller: str, labels: Sequence[Any] | np.ndarray, task: Task 
 
 def _of_contents(contents: Contents, name: str, label: str | None, groups: str | None, task: Task | None) -> Target:
     where = contents.where
-    ids, column = named(list(contents.scalars), IDS), _label_column(contents, label)
-    if column is None:  # an .npy of rows
+    ids, columns = named(list(contents.scalars), IDS), _label_columns(contents, label)
+    if not columns:  # an .npy of rows
         rows = next(iter(contents.vectors.values()))
-        values: Any = rows.read(np.arange(rows.shape[0]))
+        found = labels_of(where, rows.read(np.arange(rows.shape[0])), task)
     else:
-        values = contents.scalars[column]()
-    if isinstance(values, list) and all(isinstance(value, str) for value in values):
-        values = typed(values)  # the cells of a CSV
-    found = labels_of(where, values, task, contents.classes.get(column or ""), name=column)
+        values = {column: _plain(contents.scalars[column]()) for column in columns}
+        found = labels_of(where, values, task, contents.classes.get(columns[0]))
     count = len(found.labels)
     numbers = None
     if groups is not None:
@@ -124,19 +125,26 @@ def _of_contents(contents: Contents, name: str, label: str | None, groups: str |
     return _target(name, found, None if ids is None else ids_of(where, contents.scalars[ids](), count), numbers)
 
 
-def _label_column(contents: Contents, asked: str | None) -> str | None:
-    """The column of labels; None where the file is one array of them."""
+def _plain(values: Any) -> Any:
+    """The values of a column; the cells of a CSV as numbers where all are."""
+    return typed(values) if isinstance(values, list) and all(isinstance(value, str) for value in values) else values
+
+
+def _label_columns(contents: Contents, asked: str | None) -> list[str]:
+    """The columns of labels; none where the file is one array of them."""
     columns = list(contents.scalars)
     if not columns and len(contents.vectors) == 1 and asked is None:
-        return None
+        return []
     possible = [name for name in columns if name.lower() not in (*IDS, SPLIT)]
     if asked is None and len(possible) == 1:
-        return possible[0]
-    return choose_label(contents.where, columns, declared=list(contents.classes), possible=possible, asked=asked)
+        return possible
+    return choose_labels(contents.where, columns, declared=list(contents.classes), possible=possible, asked=asked)
 
 
 def _has_labels(contents: Contents, asked: str | None) -> bool:
-    return (asked in contents.scalars) if asked else named(list(contents.scalars), LABELS) is not None
+    if asked is None:
+        return named(list(contents.scalars), LABELS) is not None
+    return set(split_columns(asked, contents.scalars)) <= contents.scalars.keys()
 
 
 def _target(name: str, answers: Answers, ids: tuple[str, ...] | None, groups: np.ndarray | None) -> Target:

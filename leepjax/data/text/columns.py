@@ -4,7 +4,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from leepjax.data.columns import LABELS, choose, choose_label
+from leepjax.data.columns import LABELS, choose, choose_labels, split_columns
 from leepjax.printable import printable
 from leepjax.types import InputError
 
@@ -29,6 +29,7 @@ class Asked:
     text: str | None = None
     pair: str | None = None
     label: str | None = None
+    """Of several label columns, the names joined by commas."""
     groups: str | None = None
 
     @property
@@ -38,7 +39,9 @@ class Asked:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.text, self.pair, self.label, self.groups) if name is not None)
+        """All names; of several label columns also each one."""
+        labels = () if self.label is None else (self.label, *split_columns(self.label, ()))
+        return tuple(dict.fromkeys(name for name in (self.text, self.pair, *labels, self.groups) if name is not None))
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,17 @@ class TextColumns:
     """The columns that are read."""
 
     text: str
-    label: str
+    labels: tuple[str, ...]
     pair: str | None = None
     groups: str | None = None
     of_tokens: bool = False
-    """Whether `text` holds lists of words, and `label` a list of as many labels."""
+    """Whether `text` holds lists of words, and the only one of `labels` a list of as many labels."""
     guessed: str | None = None
     """The label column, if neither the caller named it nor the file declares it."""
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = (self.text, self.label, self.pair, self.groups)
+        found = (self.text, *self.labels, self.pair, self.groups)
         object.__setattr__(self, "names", tuple(dict.fromkeys(name for name in found if name is not None)))
 
 
@@ -85,7 +88,7 @@ def choose_columns(where: str, available: Available, asked: Asked) -> TextColumn
     Raises:
         InputError: where a column isn't there, has another type, or none or several equally good ones are found.
     """
-    _check_distinct(where, asked)
+    _check_distinct(where, available, asked)
     if asked.groups is not None and asked.groups not in available.names:
         raise InputError(
             f"{where}: expected groups in the column {asked.groups!r}, got the columns {', '.join(available.names)}; "
@@ -97,14 +100,16 @@ def choose_columns(where: str, available: Available, asked: Asked) -> TextColumn
         name for name in (*available.labels, *available.tags) if name not in (asked.text, asked.pair, asked.groups)
     ]
     declared = [name for name in available.declared if name in others]
-    label = choose_label(where, available.names, declared=declared, possible=others, asked=asked.label)
-    candidates = [name for name in available.texts if name not in (label, asked.groups)]
-    text, pair = _texts(where, candidates, asked)
-    return TextColumns(text, label, pair, asked.groups, guessed=None if asked.label or label in declared else label)
+    labels = choose_labels(where, available.names, declared=declared, possible=others, asked=asked.label)
+    candidates = [name for name in available.texts if name not in (*labels, asked.groups)]
+    text, pair = choose_texts(where, candidates, asked)
+    guessed = None if asked.label or labels[0] in declared else labels[0]
+    return TextColumns(text, tuple(labels), pair, asked.groups, guessed=guessed)
 
 
-def _check_distinct(where: str, asked: Asked) -> None:
-    columns = [name for name in (asked.text, asked.pair, asked.label) if name is not None]
+def _check_distinct(where: str, available: Available, asked: Asked) -> None:
+    labels = [] if asked.label is None else split_columns(asked.label, available.names)
+    columns = [name for name in (asked.text, asked.pair, *labels) if name is not None]
     for name in columns:
         if columns.count(name) > 1:
             raise InputError(
@@ -135,11 +140,15 @@ def _of_tokens(where: str, available: Available, asked: Asked) -> TextColumns:
         label = choose(where, "column of labels of words", tags, None, among, "name it with --label-column")
     else:
         label = choose(where, "column of labels of words", tags, asked.label, (), "name a list of labels, one per word")
-    return TextColumns(text, label, None, asked.groups, of_tokens=True)
+    return TextColumns(text, (label,), None, asked.groups, of_tokens=True)
 
 
-def _texts(where: str, candidates: Sequence[str], asked: Asked) -> tuple[str, str | None]:
-    """The column of texts and that of second texts."""
+def choose_texts(where: str, candidates: Sequence[str], asked: Asked) -> tuple[str, str | None]:
+    """The column of texts and that of second texts.
+
+    Raises:
+        InputError: as `choose_columns`.
+    """
     usual = usual_columns(candidates, TEXTS)
     if asked.text is None and asked.pair is None and not usual:
         for first, second in PAIRS:

@@ -118,19 +118,17 @@ def _of_files(
                 f"{path}: expected the columns {', '.join(columns.names)}, got no {min(missing)!r}; leave the file out."
             )
     tables = [sheet.read(columns.names) for sheet in sheets]
-    declared = [sheet.classes(columns.label) for sheet in sheets]
-    types = [_element(table.schema.field(columns.label).type) for table in tables]
-    classes, numbering = unified(paths, declared, types, classes)
+    if len(columns.labels) == 1:
+        labels, classes = _labels(paths, sheets, tables, columns.labels[0], classes)
+    else:  # each is a label of 0 and 1, or a number: they have no names for their values
+        labels = {
+            name: [each for table in tables for each in scalars_of(table.column(name))] for name in columns.labels
+        }
 
     def joined(column: str) -> Any:
         parts = [table.column(column).cast(_widest(table.column(column).type)) for table in tables]
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
-    labels = [
-        _numbered(label, numbering[path])
-        for path, table in zip(paths, tables, strict=True)
-        for label in scalars_of(table.column(columns.label))
-    ]
     rows = TextRows(
         joined(columns.text),
         labels,
@@ -140,6 +138,21 @@ def _of_files(
     if columns.of_tokens:
         return word_target(name, rows, where=where, classes=classes, strict=strict)
     return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
+
+
+def _labels(
+    paths: Sequence[Path], sheets: Sequence[Sheet], tables: Sequence[Any], column: str, classes: Sequence[str] | None
+) -> tuple[Sequence[Any], Sequence[str] | None]:
+    """The labels of all files by one numbering, and the names of the classes."""
+    declared = [sheet.classes(column) for sheet in sheets]
+    types = [_element(table.schema.field(column).type) for table in tables]
+    classes, numbering = unified(paths, declared, types, classes)
+    labels = [
+        _numbered(label, numbering[path])
+        for path, table in zip(paths, tables, strict=True)
+        for label in scalars_of(table.column(column))
+    ]
+    return labels, classes
 
 
 def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
@@ -156,7 +169,7 @@ def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
         text,
         label,
     )
-    return TextColumns(text, label, guessed=label)
+    return TextColumns(text, (label,), guessed=label)
 
 
 def _numbered(label: Any, numbering: Any) -> Any:

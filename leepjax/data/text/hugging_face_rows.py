@@ -21,13 +21,14 @@ def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | 
     available = replace(available_in(features.arrow_schema, {}), declared=declared)
     columns = choose_columns(where, available, asked)
     found = table.select_columns(list(columns.names)).with_format("arrow")[:]
+    labels = {label: scalars_of(found.column(label)) for label in columns.labels}
     rows = TextRows(
         found.column(columns.text),
-        scalars_of(found.column(columns.label)),
+        labels[columns.labels[0]] if len(labels) == 1 else labels,
         None if columns.pair is None else found.column(columns.pair),
         None if columns.groups is None else found.column(columns.groups).to_pylist(),
     )
-    classes = _names(features[columns.label])
+    classes = _names(features[columns.labels[0]]) if len(labels) == 1 else None
     if columns.of_tokens:
         return word_target(name, rows, where=where, classes=classes, strict=strict)
     return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
