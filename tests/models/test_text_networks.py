@@ -44,7 +44,11 @@ def computed(network, at=None):
 
     def forward(leaves, tokens):
         merged = nnx.merge(graphdef, leaves)
-        return dict(merged.trunk(tokens)), merged(tokens)
+        blocks = dict(merged.trunk(tokens))
+        if hasattr(merged, "final_norm"):  # transformers' last states are those after it
+            *_, last = blocks
+            blocks[last] = merged.final_norm(blocks[last])
+        return blocks, merged(tokens)
 
     options = {"xla_backend_optimization_level": 0}
     return jax.jit(forward, compiler_options=options)(leaves, Tokens(np.where(MASK, IDS, 0), TYPES, MASK, at))
@@ -68,6 +72,21 @@ def test_features_of_words_are_the_states_of_their_tokens():
     at = np.array([0, 12 + 6, 3, 12, 24], np.int32)
     _, outputs = computed(network_of("bert", state_of("bert")), at)
     assert close(outputs.features, RECORD["bert.2"].reshape(-1, 24)[at])
+
+
+def test_the_newer_form_of_modernberts_configuration_is_the_same():
+    fields = fields_of(CASES["modernbert"])
+    del fields["global_attn_every_n_layers"]
+    fields["layer_types"] = ["full_attention", "sliding_attention"]
+    default = {"rope_type": "default"}
+    fields["rope_parameters"] = {
+        "full_attention": default | {"rope_theta": 160000.0},
+        "sliding_attention": default | {"rope_theta": 10000},
+    }
+    same = read_text_config(fields_of(CASES["modernbert"]), "mean", "x")
+    assert read_text_config(fields, "mean", "x") == same
+    fields["rope_parameters"]["full_attention"]["rope_theta"] = 500.0
+    assert '"global_rope_theta":500.0' in read_text_config(fields, "mean", "x").model
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "distilbert"])

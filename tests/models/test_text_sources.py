@@ -134,6 +134,26 @@ def test_static_embeddings_are_the_mean_over_known_tokens(tmp_path):
             "expected an encoder with absolute positions, got position_embedding_type 'relative_key'",
         ),
         (
+            lambda folder: text_folder(folder, "modernbert", layer_types=["sliding_attention", "full_attention"]),
+            "expected layer_types that repeat one full_attention and a number of sliding_attention, got",
+        ),
+        (
+            lambda folder: text_folder(folder, "modernbert", rope_parameters={"full_attention": {"rope_type": "yarn"}}),
+            "expected rope_parameters of the type default for full_attention, got .*yarn.*; open it as transformers",
+        ),
+        (
+            lambda folder: text_folder(folder, "modernbert", rope_parameters=[1]),
+            "expected rope_parameters for each kind of layers, got",
+        ),
+        (
+            lambda folder: text_folder(folder, "modernbert", rope_scaling={"type": "linear"}),
+            "expected no rope_scaling, got one",
+        ),
+        (
+            lambda folder: text_folder(folder, "modernbert", classifier_pooling="max"),
+            "expected classifier_pooling cls or mean, got 'max'",
+        ),
+        (
             lambda folder: (folder / "tokenizer_config.json").write_text('{"model_max_length": "long"}'),
             "expected settings in tokenizer_config.json, got ",
         ),

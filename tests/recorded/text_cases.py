@@ -10,6 +10,8 @@ LABELS = {"0": "bad", "1": "good", "2": "neither"}
 _SIZES = {"vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
 _SIZES |= {"intermediate_size": 40, "max_position_embeddings": 20}
 _DISTIL = {"vocab_size": 60, "dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 40, "max_position_embeddings": 20}
+_MODERN = {"model_type": "modernbert", **_SIZES, "global_attn_every_n_layers": 2, "local_attention": 6}
+_MODERN |= dict.fromkeys(("pad_token_id", "cls_token_id", "sep_token_id", "bos_token_id", "eos_token_id"), 1)
 
 
 class Case(NamedTuple):
@@ -38,6 +40,13 @@ CASES = {
     "distilbert-classifier": Case(
         "DistilBertForSequenceClassification",
         {"model_type": "distilbert", **_DISTIL, "activation": "relu", "id2label": LABELS},
+    ),
+    "modernbert": Case("ModernBertModel", _MODERN),
+    "modernbert-classifier": Case(
+        "ModernBertForSequenceClassification",
+        _MODERN
+        | {"id2label": LABELS, "classifier_pooling": "mean", "classifier_activation": "silu", "norm_eps": 1e-3}
+        | {"norm_bias": True, "attention_bias": True, "mlp_bias": True, "classifier_bias": True},
     ),
 }
 

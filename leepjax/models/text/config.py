@@ -1,7 +1,7 @@
 """Read transformers' and model2vec's ``config.json``: the architecture of a network of texts, and its classes."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from leepjax.models.architectures import arguments_of, with_arguments
 from leepjax.models.card import MOST_CLASSES
 from leepjax.models.files.json_files import JsonError, convert, read_json
+from leepjax.models.text.modernbert_fields import modernbert_fields
 from leepjax.types import InputError, Pooling
 
 _CLASSIFIER = "ForSequenceClassification"
@@ -35,19 +36,28 @@ class _Family(NamedTuple):
     architecture: str
     width: str
     heads: str
-    activation: str
+    activations: tuple[str, ...]
     defaults: Mapping[str, Any] = {}
     """Of transformers, where they aren't those of the architecture's class."""
+    read: Callable[[Mapping[str, Any], str], Mapping[str, Any]] = lambda fields, origin: fields
+    """The fields by the names of the architecture's arguments; the second argument begins messages."""
 
 
-_BERT = _Family("bert", "hidden_size", "num_attention_heads", "hidden_act")
+_BERT = _Family("bert", "hidden_size", "num_attention_heads", ("hidden_act",))
 _ROBERTA = _BERT._replace(architecture="roberta", defaults={"pad_token_id": 1})
 FAMILIES: Mapping[str, _Family] = {
     "bert": _BERT,
     "roberta": _ROBERTA,
     "xlm-roberta": _ROBERTA,
     "camembert": _ROBERTA,
-    "distilbert": _Family("distilbert", "dim", "n_heads", "activation"),
+    "distilbert": _Family("distilbert", "dim", "n_heads", ("activation",)),
+    "modernbert": _Family(
+        "modernbert",
+        "hidden_size",
+        "num_attention_heads",
+        ("hidden_activation", "classifier_activation"),
+        read=modernbert_fields,
+    ),
 }
 """transformers' ``model_type`` → how it is read."""
 STATIC = ("model2vec", "static-embeddings")
@@ -133,19 +143,21 @@ def _arguments(family: _Family, fields: Mapping[str, Any], origin: str) -> dict[
         name: value for name, value in arguments_of(family.architecture).items() if name not in ("pool", "head")
     }
     found = {**defaults, **family.defaults}
+    fields = family.read(fields, origin)
     for name, default in defaults.items():
         if fields.get(name) is None:
             continue
-        kind: Any = _Size if isinstance(default, int) and name != "pad_token_id" else type(default)
+        kind: Any = _Size if type(default) is int and name != "pad_token_id" else type(default)
         try:
             found[name] = convert(fields[name], kind)
         except JsonError as error:
             raise InputError(f"{origin}: expected {name} as transformers has it, got {error}; save it again.") from None
-    if (act := found[family.activation]) not in _ACTIVATIONS:
-        raise InputError(
-            f"{origin}: expected {family.activation} {', '.join(_ACTIVATIONS)}, got {act[:80]!r}; choose another model."
-        )
-    found[family.activation] = _ACTIVATIONS[act]
+    for name in family.activations:
+        if (act := found[name]) not in _ACTIVATIONS:
+            raise InputError(
+                f"{origin}: expected {name} {', '.join(_ACTIVATIONS)}, got {act[:80]!r}; choose another model."
+            )
+        found[name] = _ACTIVATIONS[act]
     width, heads = found[family.width], found[family.heads]
     if width % heads:
         raise InputError(

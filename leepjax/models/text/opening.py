@@ -71,8 +71,7 @@ def describe_text(fields: Mapping[str, Any], find: Find, name: str) -> Card:
 def _of_config(config: TextConfig, tokenization: Tokenization, name: str) -> dict[str, Any]:
     """The fields of a card that depend on the network."""
     network = architectures.abstract(config.model, config.num_classes)
-    size = network.embeddings.word_embeddings.num_embeddings
-    _check_vocabulary(size, tokenization, name)
+    _check_vocabulary(network.num_tokens, tokenization, name)
     return {
         "model": config.model,
         "num_classes": config.num_classes,

@@ -35,6 +35,10 @@ class StaticEmbeddings(TextNetwork):
         self.normalize = normalize
 
     @property
+    def num_tokens(self) -> int:
+        return self.embeddings.num_embeddings
+
+    @property
     def has_class_token(self) -> bool:
         return False
 

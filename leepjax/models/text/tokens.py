@@ -40,7 +40,13 @@ class TextNetwork(BlockNetwork):
     POOLINGS: ClassVar[tuple[Pooling, ...]] = ("mean", "cls", "max")
     IGNORED = ("position_ids", "token_type_ids")
 
+    embeddings: Any
     pool: Pooling
+
+    @property
+    def num_tokens(self) -> int:
+        """The size of the vocabulary."""
+        return self.embeddings.word_embeddings.num_embeddings
 
     @property
     def has_class_token(self) -> bool:
