@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from leepjax.choosing.write_chosen import MADE_BY, check_out
 from leepjax.data.split import stratified_order
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.models.tapped import read_layers
+from leepjax.opening.inputs import inputs_of
 from leepjax.opening.matching import match_tables
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
@@ -53,9 +55,11 @@ class ChoiceInterrupt(KeyboardInterrupt):
 
 
 def choose(
-    target: AnyTarget,
+    target: AnyTarget | None = None,
     sources: Sequence[AnySource] | AnySource | None = None,
     *,
+    tables: Sequence[str | os.PathLike] | str | os.PathLike = (),
+    labels: Any = None,
     features: str | Sequence[str] | None = None,
     pooling: Pooling | Sequence[Pooling] | None = None,
     budget: float | str | None = None,
@@ -97,6 +101,8 @@ def choose(
     Args:
         target: as in `leepjax.rank`; of a target that comes in splits, the race sees the training part.
         sources: as in `leepjax.rank`.
+        tables: as in `leepjax.rank`.
+        labels: as in `leepjax.rank`.
         features: as in `leepjax.rank`: layers of each source race as candidates, by one pass through each source.
         pooling: as in `leepjax.rank`.
         budget: seconds of work, or ``30s``, ``10m``, ``2h``: they pay for passes, compilation, probes, heads and
@@ -146,9 +152,10 @@ def choose(
     if finetune < 0:
         raise InputError(f"choose: expected finetune >= 0, got {finetune}; pass how many sources to fine-tune.")
     rules = rules or Rules(confidence=confidence)
+    inputs = inputs_of("choose", target, sources, tables, labels, test, (label_column, groups))
     settings = JudgingSettings(
         metric=metric,
-        test=test,
+        test=inputs.test,
         test_fraction=test_fraction,
         groups=groups,
         limit=limit,
@@ -161,18 +168,10 @@ def choose(
     layers = read_layers("choose", features, pooling)
     run_units = open_engine("choose", engine, workers, cpus_per_task=cpus_per_task, gpus_per_task=gpus_per_task)
     path = check_out(Path(out)) if out is not None else None
-    reading = TaskReading(
-        strict,
-        split,
-        image_column,
-        label_column,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        task=task,
-    )
+    reading = TaskReading(strict, split, image_column, label_column, text_column, text_pair_column, task)
     if task is not None:
         metric_for("choose", task, metric)  # refused before the target is read
-    opened_target = open_with_test("choose", target, settings, reading)
+    opened_target = open_with_test("choose", inputs.target, settings, reading)
     measured = metric_for("choose", opened_target.task, metric)
     settings = replace(settings, metric=measured)
     if finetune and opened_target.task != "classes":
@@ -187,7 +186,7 @@ def choose(
     else:
         folds_for(train, settings)  # wrong settings are refused before the race
     ordered = train.subset(stratified_order(train.strata, seed))
-    opened = match_tables(open_each("choose", sources, dtype, layers), opened_target)
+    opened = match_tables(open_each("choose", inputs.sources, dtype, layers), opened_target)
     if not opened.sources:
         raise_for_all("choose", opened.failed)
     for name, error in opened.failed:

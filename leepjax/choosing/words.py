@@ -18,7 +18,7 @@ _ENDS = {
 }
 
 
-_NO_PASS = 0.01
+NO_PASS = 0.01
 """Seconds below which all sources are embeddings, whose rows cost a billionth of a second each."""
 
 
@@ -111,7 +111,7 @@ def _cost(choice: "Choice") -> str:
     training = "compilation, probes, heads and fine-tuning" if choice.tuned else "compilation, probes and heads"
     end = _ENDS[race.ended].format(noun=choice.noun.many) if sources > 1 else "there was one source"
     ended = f"In addition, {others} for {training}. The race ended after {looks}: {end}."
-    if 0 < choice.full_cost < _NO_PASS:
+    if 0 < choice.full_cost < NO_PASS:
         read = 100 * choice.passed / choice.full_cost
         return f"Nothing had to pass through a network; {read:.0f} % of the rows of all tables were read. {ended}"
     return (

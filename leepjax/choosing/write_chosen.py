@@ -10,6 +10,7 @@ import safetensors.numpy
 from leepjax.adapting.parts import Parts, card
 from leepjax.adapting.retrain import linear_of, set_head
 from leepjax.adapting.write_source import finished, identity_of, write_source
+from leepjax.models.architectures import with_arguments
 from leepjax.models.card import read_card, save_card
 from leepjax.models.ready import ready
 from leepjax.models.source import Source
@@ -79,9 +80,14 @@ def _write_linear(
     weight, bias = (np.ascontiguousarray(array, np.float32) for array in linear_of(head))
     content = safetensors.numpy.save({"weight": np.ascontiguousarray(weight.T), "bias": bias})
     made = card(path.stem, source, parts, [], seed, command)
-    numbers = {"num_parameters": weight.size + bias.size, "weights_hash": digest(content)}
     write_atomically(path, content)
-    made = msgspec.structs.replace(made, accuracy=accuracy and round(accuracy, 6), **numbers)
+    made = msgspec.structs.replace(
+        made,
+        model=with_arguments("linear", {"width": len(weight)}),
+        num_parameters=weight.size + bias.size,
+        weights_hash=digest(content),
+        accuracy=accuracy and round(accuracy, 6),
+    )
     save_card(made, path.with_suffix(".json"))
     return path
 

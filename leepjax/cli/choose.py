@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from leepjax.cli.options import ReadTask, SourceOptions, cache_compilations, command_line, names_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures
-from leepjax.cli.tables import Inputs, TableOptions, Tables, inputs_of
+from leepjax.cli.tables import TableOptions, Tables, inputs_of
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from leepjax.choosing.choice import Choice
+    from leepjax.opening.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _write_page(choice: "Choice", out: Path, seconds: float) -> None:
     print(f"leepjax: wrote the page {printable(str(page))}", file=sys.stderr)  # noqa: T201
 
 
-def _estimate(inputs: Inputs, options: ChoosingOptions, reading: TaskReading, format: Format) -> None:
+def _estimate(inputs: "Inputs", options: ChoosingOptions, reading: TaskReading, format: Format) -> None:
     from leepjax.choosing.estimate import estimate_race
     from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers

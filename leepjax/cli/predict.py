@@ -1,4 +1,4 @@
-"""``leepjax predict``: the classes of images without labels."""
+"""``leepjax predict``: the classes of images, texts or embeddings without labels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,30 +10,37 @@ from leepjax.tables import Format
 
 
 def predict(
-    images: list[str],
+    examples: list[Path],
     /,
     *,
     model: str,
     top: int = 1,
     batch_size: int = 256,
     strict: Annotated[bool, Parameter(negative=())] = False,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
     out: Path | None = None,
     format: Format | None = None,
 ) -> None:
-    """Predict the classes of images with a network that choose, retrain or finetune wrote.
+    """Predict the classes of images, texts or embeddings with what choose, retrain or finetune wrote.
 
     Parameters
     ----------
-    images
-        A folder of images, at any depth, or image files.
+    examples
+        A folder of images, at any depth, or image files; a .csv, .tsv, .jsonl, .parquet or .txt of texts, or a folder
+        of these; or a file of embeddings: what the source reads.
     model
         The folder that choose wrote, or the path of a .safetensors with its card, or any other source.
     top
-        How many classes to show for each image, the most probable first.
+        How many classes to show for each example, the most probable first.
     batch_size
-        Largest number of images per batch.
+        Largest number of examples per batch.
     strict
-        Stop at an image that can't be decoded; by default they are left out and counted.
+        Stop at an image that can't be decoded or an empty text; by default they are left out and counted.
+    text_column
+        Column of texts; by default the only one, or the one called text or similar.
+    text_pair_column
+        Column of second texts, of a source that was trained on pairs.
     out
         File to write instead of printing; its suffix (.csv, .json, .md) is the format unless --format is given.
     format
@@ -52,10 +59,18 @@ def predict(
             raise InputError(f"predict: expected --out with .csv, .json or .md, got {out.name!r}; or pass --format.")
         format = suffix  # type: ignore[assignment]
     if top < 1:
-        raise InputError(f"predict: expected top >= 1, got {top}; pass how many classes to show for each image.")
+        raise InputError(f"predict: expected top >= 1, got {top}; pass how many classes to show for each example.")
     cache_compilations(cache_folder())
     with progress() as on_progress:
-        predictions = run_predict(images, model, batch_size=batch_size, strict=strict, on_progress=on_progress)
+        predictions = run_predict(
+            examples,
+            model,
+            batch_size=batch_size,
+            strict=strict,
+            text_column=text_column,
+            text_pair_column=text_pair_column,
+            on_progress=on_progress,
+        )
     text = render(predictions.rows(top), format or "table")
     if out is None:
         print(text)  # noqa: T201

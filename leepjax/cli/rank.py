@@ -2,16 +2,19 @@
 
 import time
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from leepjax.cli.options import RankingOptions, ReadTask, cache_compilations, names_of
 from leepjax.cli.output import exit_for_failed, exit_for_failures, print_rankings, printed_at_interrupt, write_page
-from leepjax.cli.tables import Inputs, TableOptions, Tables, inputs_of
+from leepjax.cli.tables import TableOptions, Tables, inputs_of
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import NOUNS, TaskReading
+
+if TYPE_CHECKING:
+    from leepjax.opening.inputs import Inputs
 
 
 def rank(
@@ -55,7 +58,7 @@ def rank(
     exit_for_failures("rank", ranking.failures)
 
 
-def _estimate(inputs: Inputs, options: RankingOptions, reading: TaskReading, format: Format) -> None:
+def _estimate(inputs: "Inputs", options: RankingOptions, reading: TaskReading, format: Format) -> None:
     from leepjax.cli.progress import progress
     from leepjax.models.tapped import read_layers
     from leepjax.opening.settings import open_with_test

@@ -8,6 +8,7 @@ from typing import Any
 
 from flax import nnx
 
+from leepjax.models import linear
 from leepjax.models.families import (
     beit,
     byobnet_table,
@@ -131,8 +132,8 @@ def builder(model: str) -> Callable[..., Any]:
 
 
 def _in_a_table(name: str) -> Callable[..., Any] | None:
-    """The row of an architecture, of images or of texts; None for any other name."""
-    return ARCHITECTURES.get(name) or TEXT_ARCHITECTURES.get(name)
+    """The row of an architecture, of images, texts or embeddings; None for any other name."""
+    return ARCHITECTURES.get(name) or TEXT_ARCHITECTURES.get(name) or linear.ARCHITECTURES.get(name)
 
 
 def _tapped(build: Callable[..., Any], tap: Tap, num_classes: int, *, rngs: nnx.Rngs) -> TappedNetwork:

@@ -17,7 +17,7 @@ from leepjax.printable import printable
 from leepjax.types import InputError, Outputs
 
 MODEL = "embeddings"
-"""The model of a card of embeddings, and of a head that is trained on them."""
+"""The model of a card of embeddings."""
 
 
 @dataclass(frozen=True, eq=False)

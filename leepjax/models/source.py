@@ -14,6 +14,7 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from leepjax.data.preparation import Preparation
+from leepjax.data.vectors import Vectors
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.files.shards import read_weights
@@ -159,6 +160,8 @@ class Source:
     @property
     def preparation(self) -> Preparation:
         """What it does to examples before its network computes."""
+        if self.reads == "embeddings":
+            return Vectors(weights.num_features(architectures.abstract(self.card.model, self.card.num_classes)))
         return self.card.tokenization or self.card.pixels
 
     @property

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from leepjax.callbacks import OnProgress
 from leepjax.engines.serial import serial
 from leepjax.models.tapped import read_layers
+from leepjax.opening.inputs import inputs_of
 from leepjax.opening.matching import match_tables
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
@@ -17,10 +19,12 @@ from leepjax.types import DType, Metric, Pooling, SplitChoice, Task, Verify
 
 
 def rank(
-    target: AnyTarget,
+    target: AnyTarget | None = None,
     sources: Sequence[AnySource] | AnySource | None = None,
     measures: Sequence[str] | None = None,
     *,
+    tables: Sequence[str | os.PathLike] | str | os.PathLike = (),
+    labels: Any = None,
     features: str | Sequence[str] | None = None,
     pooling: Pooling | Sequence[Pooling] | None = None,
     verify: Verify = "head",
@@ -56,13 +60,18 @@ def rank(
     Args:
         target: ``digits``; a folder ``class/image.png``; an ``.npz`` with `images` and `labels`; a ``.parquet``;
             ``tfds:NAME[:SPLIT]``; ``hf:NAME_OR_PATH[:SPLIT]``; a tuple of arrays (uint8 [n h w 3] or [n h w], integers
-            [n]); an iterable of images (arrays, Pillow's, or encoded) with their labels; or a `Target`.
+            [n]); an iterable of images (arrays, Pillow's, or encoded) with their labels; or a `Target`. None with
+            `tables`, whose labels are those in the files or `labels`.
         sources: what `leepjax.load_source` takes, names of sets (``paper9``, ``shipped``), or `Source`s; all that are
             shipped by default.
         measures: names from `leepjax.MEASURES`, the leading one first, or ``all``; those in `leepjax.DEFAULT_MEASURES`
             by default. For numbers and several labels, those of `leepjax.FURTHER` that fit the task, by default all.
             ``source_accuracy`` and ``num_parameters`` are rivals that need no look at the target: what the
             source reaches on its own test set, and how large it is.
+        tables: paths of files of embeddings, each of them a source, or of folders of tables that ``leepjax extract``
+            wrote (see `leepjax.as_table`). No shipped sources are added to them.
+        labels: of the examples of tables, in place of a target: the path of a ``.csv``, ``.tsv``, ``.jsonl``,
+            ``.parquet``, ``.npz`` or ``.npy``, or labels [n] themselves.
         features: layers of each source as candidates: names of blocks (``leepjax ls blocks SOURCE``), globs such as
             ``blocks.*``, ``all-blocks``, or ``last``, the source as it is. The layers of a source share one pass.
         pooling: how a layer's output becomes a vector: ``mean``, ``max``, ``gem`` (p = 3) or ``cls``, or ``head``, as
@@ -103,7 +112,7 @@ def rank(
             ``text`` or the like.
         text_pair_column: of second texts, where labels are of pairs of texts.
         task: what the labels are: ``classes``, ``regression`` (numbers) or ``multilabel`` (several labels or none for
-            each example). By default guessed by the rule of `leepjax.data.answers`, and logged if it isn't classes.
+            each example). By default guessed by the rule of `leepjax.data.guessed_task`, and logged unless classes.
         out: folder for ``results.jsonl``; what it already holds isn't measured again. It needn't be writable if it
             holds all that is asked for.
         cache: folder for extracted features; nothing is cached when left out.
@@ -125,13 +134,14 @@ def rank(
     if out is not None:
         check_out(Path(out))
     layers = read_layers("rank", features, pooling)
+    inputs = inputs_of("rank", target, sources, tables, labels, test, (label_column, groups))
     plan = make_plan(
         "rank",
-        target,
+        inputs.target,
         measures,
         verify=verify,
         metric=metric,
-        test=test,
+        test=inputs.test,
         test_fraction=test_fraction,
         groups=groups,
         limit=limit,
@@ -148,7 +158,7 @@ def rank(
         text_pair_column=text_pair_column,
         task=task,
     )
-    opened = match_tables(open_each("rank", sources, dtype, layers), plan.target)
+    opened = match_tables(open_each("rank", inputs.sources, dtype, layers), plan.target)
     (ranking,) = carry_out(
         "rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress, on_record=on_record
     )

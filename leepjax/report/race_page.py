@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.steps import STEPS
-from leepjax.choosing.words import duration, sentences
+from leepjax.choosing.words import NO_PASS, duration, sentences
 from leepjax.ranking.examples import Thumbnails
 from leepjax.report.galleries import example_sections
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
@@ -31,8 +31,9 @@ def race_report(
         ("Target", f"{choice.target}: {choice.num_examples:,} {choice.noun.many}, {_labelled(choice)}"),
         ("Sources", f"{len(standings):,}"),
         ("Spent", duration(choice.spent)),
-        ("Passes", f"{duration(choice.passed)} of {duration(race.full_cost)}: {share} saved"),
     ]
+    if choice.full_cost >= NO_PASS:  # the rows of tables cost next to nothing
+        facts.append(("Passes", f"{duration(choice.passed)} of {duration(race.full_cost)}: {share} saved"))
     order = {row["source"]: place for place, row in enumerate(choice.to_records())}
     standings.sort(key=lambda last: order[last.source])
     return Report(

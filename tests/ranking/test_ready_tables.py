@@ -136,10 +136,36 @@ def test_choose_reads_the_rows_of_a_look_and_writes_the_head(tmp_path, monkeypat
     assert "of the rows of all tables were read" in str(choice)
     assert min(read) == choice.race.looks[0].num_examples
     head = safetensors.numpy.load_file(choice.path)
-    logits = good.network.embeddings.read(np.arange(216))[0] @ head["weight"].T + head["bias"]
+    features = good.network.embeddings.read(np.arange(216))[0]
+    logits = features @ head["weight"].T + head["bias"]
     assert (logits.argmax(axis=1) == labels).mean() > 0.95
     card = json.loads(choice.path.with_suffix(".json").read_text())
     assert (card["reads"], card["num_classes"], card["num_parameters"]) == ("embeddings", 3, 12)
+    _check_predictions(tmp_path, choice.path, features[:5], logits[:5])
+
+
+def _check_predictions(folder, path, rows, logits):
+    """The written head opens as a source, and predicts the classes of files and arrays of embeddings."""
+    head = lj.load_source(path)
+    assert (head.reads, head.card.num_classes) == ("embeddings", 3)
+    np.testing.assert_allclose(head(rows).logits, logits, atol=1e-5)
+    np.savez(folder / "new.npz", features=rows, ids=IDS[:5])
+    predictions = lj.predict(folder / "new.npz", folder, batch_size=2)
+    np.testing.assert_array_equal(predictions.probabilities.argmax(axis=1), logits.argmax(axis=1))
+    np.testing.assert_allclose(lj.predict(rows, path).probabilities, predictions.probabilities, atol=1e-6)
+    assert predictions.rows()[0] == {
+        "example": "e0",
+        "class": str(logits[0].argmax()),
+        "probability": round(float(predictions.probabilities[0].max()), 6),
+    }
+    with pytest.raises(InputError, match=r"expected embeddings of width 3, got shape \[2\]; pass those that the head"):
+        lj.predict(rows[:, :2], path)
+    with pytest.raises(InputError, match="expected a source that computes, got the embeddings good; train a head"):
+        lj.predict(rows, tables()[0])
+    with pytest.raises(InputError, match="expected one table of embeddings, got 2; name one file"):
+        lj.predict([folder / "new.npz"] * 2, path)
+    with pytest.raises(InputError, match="expected no column of texts for chosen, which reads examples, got 'review'"):
+        lj.predict(rows, path, text_column="review")
 
 
 def test_a_command_names_a_target_or_tables_with_labels():
@@ -155,6 +181,22 @@ def test_a_command_names_a_target_or_tables_with_labels():
         of(None, "y.csv")
     with pytest.raises(InputError, match="expected a target, or --tables"):
         of()
+
+
+def test_paths_of_tables_and_labels_are_ranked_from_python(tmp_path):
+    np.save(tmp_path / "good.npy", GOOD)
+    np.save(tmp_path / "poor.npy", POOR)
+    (tmp_path / "y.csv").write_text("label\n" + "\n".join(map(str, Y)))
+    paths = [tmp_path / "good.npy", str(tmp_path / "poor.npy")]
+    expected = lj.rank(Y, tables(), **FAST)
+    for options in ({"labels": tmp_path / "y.csv"}, {"labels": Y}, {"target": Y}):
+        ranking = lj.rank(tables=paths, **options, **FAST)
+        assert ranking.sources == expected.sources
+        assert ranking.scores("logme") == pytest.approx(expected.scores("logme"), abs=1e-6)
+    with pytest.raises(InputError, match=r"rank: expected a target or labels, got both, ndarray and '.*y\.csv'; leave"):
+        lj.rank(Y, tables=paths, labels=tmp_path / "y.csv")
+    with pytest.raises(InputError, match="choose: expected a target, or tables and their labels, got none; name one"):
+        lj.choose()
 
 
 def test_arrays_need_a_name_and_files_no_arrays(tmp_path):

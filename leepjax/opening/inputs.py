@@ -1,0 +1,66 @@
+"""What a caller names to be compared: a target, or labels alone, with sources and tables of embeddings."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from leepjax.data.columns import split_columns
+from leepjax.opening.sources import AnySource, several
+from leepjax.opening.tables import LabelsFile, LabelsOfTables, TableFile
+from leepjax.types import InputError
+
+
+class Inputs(NamedTuple):
+    """The target, the sources, and the test set."""
+
+    target: Any
+    sources: Sequence[Any] | None
+    test: Any
+
+
+def inputs_of(
+    caller: str,
+    target: Any,
+    sources: Sequence[AnySource] | AnySource | None,
+    tables: Sequence[str | os.PathLike] | str | os.PathLike,
+    labels: Any,
+    test: Any,
+    columns: tuple[str | None, ...] = (),
+) -> Inputs:
+    """Put tables among the sources, and labels in place of a target.
+
+    Args:
+        caller: begins messages.
+        target: as in `rank`; None where labels are given, or are in the tables.
+        sources: as in `rank`; none are added to tables.
+        tables: paths of files or folders of embeddings.
+        labels: the path of a file of labels, or labels themselves; None.
+        test: a test set, which of labels is a file of them.
+        columns: the columns that the caller named for labels and groups, which aren't features.
+
+    Raises:
+        InputError: without a target, or with two.
+    """
+    if target is not None and labels is not None:
+        raise InputError(
+            f"{caller}: expected a target or labels, got both, {_shown(target)} and {_shown(labels)}; leave one out."
+        )
+    names = [part for each in columns if each is not None for part in (each, *split_columns(each, ()))]
+    files = tuple(TableFile(Path(each), tuple(dict.fromkeys(names))) for each in dict.fromkeys(several(tables)))
+    if files:
+        sources = [*(() if sources is None else several(sources)), *files]
+    if target is not None:
+        return Inputs(target, sources, test)
+    if labels is None and not files:
+        raise InputError(f"{caller}: expected a target, or tables and their labels, got none; name one.")
+    return Inputs(_labels(LabelsOfTables(files) if labels is None else labels), sources, _labels(test))
+
+
+def _labels(given: Any) -> Any:
+    """Labels as a target: a path is that of a file of them."""
+    return LabelsFile(Path(given)) if isinstance(given, (str, os.PathLike)) else given
+
+
+def _shown(given: Any) -> str:
+    return repr(os.fspath(given)) if isinstance(given, (str, os.PathLike)) else type(given).__name__
