@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from leepjax.data.embeddings.embeddings import Embeddings
 from leepjax.data.target import Target
 from leepjax.models.ready import matched, ready
-from leepjax.opening.sources import Failed, Opened
+from leepjax.opening.sources import Failed, Opened, twice
 from leepjax.printable import printable
 from leepjax.tables import some
 from leepjax.types import InputError
@@ -46,6 +46,11 @@ def match_tables(opened: Opened, target: Target) -> Opened:
 def _check_ids(table: Embeddings, parts: Sequence[Target]) -> None:
     ids = set(table.ids() or ())
     wanted = [name for part in parts for name in part.ids]
+    if again := twice(wanted):
+        raise InputError(
+            f"{table.where}: expected ids that occur once in {parts[0].name}, got {printable(again)!r} twice, as where "
+            "its parts are numbered each from zero; read it as one set, with --split all."
+        )
     if missing := [name for name in wanted if name not in ids]:
         raise InputError(
             f"{table.where}: expected a row for each of the {len(wanted):,} examples of {parts[0].name}, got none for "

@@ -162,7 +162,9 @@ def test_files_named_after_splits(tmp_path, caplog):
         assert target.test.classes == ("x", "y")
     assert "train is scored and trained on, test is kept to verify on" in caplog.text
     assert len(from_text_files(str(tmp_path), Asked(), split="all")) == 6
-    assert texts_of(from_text_files(str(tmp_path), Asked(), split="test")) == ["e", "f"]
+    test = from_text_files(str(tmp_path), Asked(), split="test")
+    assert texts_of(test) == ["e", "f"]
+    assert test.ids == ("mood_test.csv:0", "mood_test.csv:1")
     (tmp_path / "taste_test.csv").write_text("text,label\nz,x\n")
     with pytest.raises(InputError, match="expected the splits of one set, got those of mood, taste"):
         from_text_files(str(tmp_path), Asked())

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import leepjax as lj
 from leepjax.cli.options import RankingOptions
 from leepjax.cli.tables import TableOptions, inputs_of
 from leepjax.data.embeddings.rows import HeldRows
+from leepjax.data.text.in_memory import from_texts
 from leepjax.opening.tables import LabelsFile
 from leepjax.types import InputError, Reading
 
@@ -47,6 +49,15 @@ def test_rows_are_found_by_id_in_any_order_and_by_order_without_ids(tmp_path, ca
     scores = ranking.scores("logme")
     assert scores["by id"] == pytest.approx(scores["by order"], abs=1e-6)
     assert "Rows of tables belong to the examples of y by id: by id; by order: by order." in caplog.text
+
+
+def test_ids_that_occur_in_both_parts_of_a_target_are_refused():
+    """Rows of a part would otherwise be taken for those of the other."""
+    texts = [f"text {i}" for i in range(36)]
+    part = from_texts(texts, Y)
+    target = replace(part, test=from_texts(texts[::-1], Y))
+    with pytest.raises(InputError, match=r"expected ids that occur once in texts, got '0' twice, .*--split all"):
+        lj.rank(target, lj.as_table(GOOD, name="good", ids=list(range(36))), **FAST)
 
 
 def test_logits_give_leep_and_features_alone_do_not():

@@ -43,7 +43,8 @@ def from_text_files(
     own = paths[0].stem if len(paths) == 1 else _folder_name(name, paths[0])
     train, held = in_splits(name, paths, split)
     columns = _columns(name, open_sheet(train[0], asked), asked)
-    make = partial(_of_files, name, valid_unicode(own), columns=columns, asked=asked, strict=strict)
+    named = len(paths) > 1
+    make = partial(_of_files, name, valid_unicode(own), columns=columns, asked=asked, strict=strict, named=named)
     target = make(train, task=task)
     return target if held is None else replace(target, test=make(held, task=target.task, classes=target.classes))
 
@@ -105,10 +106,14 @@ def _of_files(
     columns: TextColumns,
     asked: Asked,
     strict: bool,
+    named: bool,
     task: Task | None,
     classes: Sequence[str] | None = None,
 ) -> Target:
-    """Make a target of these files; `classes` are those of another part that it must share."""
+    """Make a target of these files; `classes` are those of another part that it must share.
+
+    Ids are the numbers of rows; if `named`, after the name of their file, so that those of two parts differ.
+    """
     import pyarrow as pa
 
     sheets = [open_sheet(path, asked) for path in paths]
@@ -134,6 +139,13 @@ def _of_files(
         labels,
         None if columns.pair is None else joined(columns.pair),
         None if columns.groups is None else [each for table in tables for each in table[columns.groups].to_pylist()],
+        [
+            valid_unicode(f"{path.name}:{row}")
+            for path, table in zip(paths, tables, strict=True)
+            for row in range(len(table))
+        ]
+        if named
+        else None,
     )
     if columns.of_tokens:
         return word_target(name, rows, where=where, classes=classes, strict=strict)

@@ -74,13 +74,15 @@ class _Numbers:
 
 @dataclass(frozen=True)
 class _Places:
-    """Index → number of a sentence and of a word in it, as an id."""
+    """Index → number or own id of a sentence, and number of a word in it, as an id."""
 
     sentences: np.ndarray
     places: np.ndarray
+    ids: Sequence[str] | None
 
     def __call__(self, i: int) -> str:
-        return f"{self.sentences[i]}:{self.places[i]}"
+        sentence = int(self.sentences[i])
+        return f"{sentence if self.ids is None else self.ids[sentence]}:{self.places[i]}"
 
 
 def text_target(
@@ -174,7 +176,7 @@ def word_target(
         classes=names,
         fingerprint=fingerprint,
         read=_Words(words, starts, sentences, places),
-        id=_Places(sentences, places),
+        id=_Places(sentences, places, rows.ids),
         groups=group_numbers(where, groups)[sentences],
         kind="text",
     )
