@@ -1,8 +1,7 @@
 """Small members of families learn as timm's do in float64: the losses of a few steps of SGD (tests/recorded).
 
-Three kinds of networks by default, and one of every family under the long profile, but for three: RepViT's head is
-folded when its weights are loaded, VGG without norms diverges in these steps, and Next-ViT's small member differs
-once its loss has collapsed.
+Three kinds of networks by default, and one of every family under the long profile, but for two: VGG diverges in
+these steps, and Next-ViT's small member differs once its loss has collapsed.
 """
 
 import importlib

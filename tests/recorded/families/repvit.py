@@ -10,6 +10,9 @@ CASES = {
 }
 
 
+TRAINED = ("m1",)
+
+
 def timm_network(case: Case) -> Any:
     """The network of a case in timm, with one linear head, as after its ``fuse``."""
     from timm import create_model
