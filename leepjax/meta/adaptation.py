@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.meta.film import Film, FilmLayer
+from leepjax.models.layers.convolution import Conv
 
 WIDTH = 64
 """Channels of the set encoder, and so numbers in the representation of a task, as in CNAPs."""
@@ -28,7 +29,7 @@ class SetEncoder(nnx.Module):
         depth = min(_MOST_CONVOLUTIONS, max(1, int(math.log2(image_size)) - 1))
         inputs = [3, *[width] * (depth - 1)]
         self.convs = nnx.List(
-            [nnx.Conv(n, width, (3, 3), 2, padding=1, use_bias=False, kernel_init=_init, rngs=rngs) for n in inputs]
+            [Conv(n, width, (3, 3), 2, padding=1, use_bias=False, kernel_init=_init, rngs=rngs) for n in inputs]
         )
         self.norms = nnx.List([nnx.GroupNorm(width, num_groups=_GROUPS, rngs=rngs) for _ in inputs])
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from leepjax.models.layers.convolution import global_pool
+from leepjax.models.layers.convolution import Conv, global_pool
 from leepjax.models.network import VisionNetwork
 
 WIDTHS = (16, 32, 64)
@@ -19,7 +19,7 @@ _batch_norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5)
 
 
 def _conv(inputs: int, outputs: int, stride: int, rngs: nnx.Rngs) -> nnx.Conv:
-    return nnx.Conv(inputs, outputs, (3, 3), stride, padding=1, use_bias=False, kernel_init=_conv_init, rngs=rngs)
+    return Conv(inputs, outputs, (3, 3), stride, padding=1, use_bias=False, kernel_init=_conv_init, rngs=rngs)
 
 
 class Block(nnx.Module):

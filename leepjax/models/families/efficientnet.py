@@ -10,7 +10,7 @@ from leepjax.models.families import block_strings
 from leepjax.models.families.mobile_blocks import KINDS, Parts
 from leepjax.models.families.mobile_layers import GlobalContext, SqueezeExcite
 from leepjax.models.layers.activations import activation
-from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.convolution import Conv, conv, global_pool
 from leepjax.models.layers.norm_act import NORM_ACTS
 from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
@@ -155,7 +155,7 @@ class MobileNetV3(EfficientNet):
 
     def _make_head(self, parts: Parts, features: int, bias: bool, norm: bool) -> None:
         bias = bias and not norm
-        self.conv_head = nnx.Conv(self.num_features, features, (1, 1), use_bias=bias, rngs=parts.rngs)
+        self.conv_head = Conv(self.num_features, features, (1, 1), use_bias=bias, rngs=parts.rngs)
         self.norm_head = parts.normed(features, self.act_layer) if norm else None
 
     def features(self, x: jax.Array) -> jax.Array:

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from leepjax.models.layers.attention import Attention
-from leepjax.models.layers.convolution import conv, global_pool
+from leepjax.models.layers.convolution import Conv, conv, global_pool
 from leepjax.models.layers.mlp import Mlp
 from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.layers.widths import divisible
@@ -121,8 +121,8 @@ class LinearAttention(nnx.Module):
     """
 
     def __init__(self, width: int, *, rngs: nnx.Rngs):
-        self.qkv_proj = nnx.Conv(width, 1 + 2 * width, (1, 1), rngs=rngs)
-        self.out_proj = nnx.Conv(width, width, (1, 1), rngs=rngs)
+        self.qkv_proj = Conv(width, 1 + 2 * width, (1, 1), rngs=rngs)
+        self.out_proj = Conv(width, width, (1, 1), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         scores, keys, values = jnp.split(self.qkv_proj(x), [1, 1 + x.shape[-1]], axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from leepjax.models.families.regnet import Head
-from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool
 from leepjax.models.network import VisionNetwork
 
 
@@ -21,8 +21,8 @@ class PreLogits(nnx.Module):
     """
 
     def __init__(self, inputs: int, hidden: int, outputs: int, *, rngs: nnx.Rngs):
-        self.fc1 = nnx.Conv(inputs, hidden, (7, 7), padding="VALID", rngs=rngs)
-        self.fc2 = nnx.Conv(hidden, outputs, (1, 1), rngs=rngs)
+        self.fc1 = Conv(inputs, hidden, (7, 7), padding="VALID", rngs=rngs)
+        self.fc2 = Conv(hidden, outputs, (1, 1), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for axis in (1, 2):

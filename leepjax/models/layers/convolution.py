@@ -14,6 +14,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from leepjax.models.layers.convolve import convolve
+
+Conv = partial(nnx.Conv, conv_general_dilated=convolve)
+"""A convolution layer that is fast on CPUs; `conv` is one with PyTorch's or TensorFlow's padding, and with groups."""
+
 # PyTorch's BatchNorm keeps 0.9 of the old statistics.
 batch_norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5)
 
@@ -37,11 +42,11 @@ def conv(
     """
     padding = size // 2 if padding is None else padding
     if groups == inputs and outputs % inputs == 0:
-        convolve = depthwise
+        function = depthwise
     elif groups == 1 and size == stride and padding == 0 and not same:
-        convolve = _disjoint
+        function = _disjoint
     else:
-        convolve = lax.conv_general_dilated if groups == 1 else _grouped
+        function = convolve if groups == 1 else _grouped
     return nnx.Conv(
         inputs,
         outputs,
@@ -51,7 +56,7 @@ def conv(
         feature_group_count=groups,
         use_bias=bias,
         kernel_init=nnx.initializers.he_normal(),
-        conv_general_dilated=convolve,
+        conv_general_dilated=function,
         rngs=rngs,
     )
 
@@ -74,11 +79,43 @@ def max_pool(x: jax.Array, stride: int = 2, *, ceil: bool = False) -> jax.Array:
     The map is padded by 1 on every side or, with `ceil`, only below and right, where the last window needs it.
     """
     for axis in (2, 1):
-        window, strides, padding = [1] * 4, [1] * 4, [(0, 0)] * 4
-        padding[axis] = (0, (x.shape[axis] - 3) % stride) if ceil else (1, 1)
-        window[axis], strides[axis] = 3, stride
-        x = lax.reduce_window(x, -jnp.inf, lax.max, window, strides, padding)
+        x = _max_along(x, axis, stride, (0, (x.shape[axis] - 3) % stride) if ceil else (1, 1))
     return x
+
+
+def _windows_max(x: jax.Array, axis: int, stride: int, padding: tuple[int, int]) -> jax.Array:
+    """The maximum of windows of three places along an axis."""
+    window, strides, paddings = [1] * 4, [1] * 4, [(0, 0)] * 4
+    window[axis], strides[axis], paddings[axis] = 3, stride, padding
+    return lax.reduce_window(x, -jnp.inf, lax.max, window, strides, paddings)
+
+
+_max_along = jax.custom_jvp(_windows_max, nondiff_argnums=(1, 2, 3))
+
+
+@_max_along.defjvp
+def _max_derivative(axis: int, stride: int, padding: tuple[int, int], primals: Any, tangents: Any):
+    """On a CPU without the search for the largest place of each window, which is slow there."""
+    (x,), (along,) = primals, tangents
+    y = _max_along(x, axis, stride, padding)
+
+    def library(x, y, along):
+        return jax.jvp(lambda x: _windows_max(x, axis, stride, padding), (x,), (along,))[1]
+
+    def first_largest(x, y, along):
+        width = [(0, 0, 0)] * 4
+        width[axis] = (*padding, 0)
+        end = (y.shape[axis] - 1) * stride + 1
+        (first, second, _), moves = (
+            [lax.slice_in_dim(padded, i, i + end, stride, axis) for i in range(3)]
+            for padded in (
+                lax.pad(x, jnp.array(-jnp.inf, x.dtype), width),
+                lax.pad(along, jnp.zeros((), x.dtype), width),
+            )
+        )
+        return jnp.where(first == y, moves[0], jnp.where(second == y, moves[1], moves[2]))
+
+    return y, lax.platform_dependent(x, y, along, cpu=first_largest, default=library)
 
 
 def avg_pool(x: jax.Array, *, ceil: bool = False) -> jax.Array:
@@ -116,11 +153,13 @@ def _grouped(x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: A
     """
     library = partial(lax.conv_general_dilated, window_strides=strides, padding=padding, **options)
     groups = options.pop("feature_group_count")
-    parts = partial(_parts, groups=groups, window_strides=strides, padding=padding, **options)
+    parts = partial(_parts, groups=groups, strides=strides, padding=padding, **options)
     return lax.platform_dependent(x, kernel, cpu=parts, default=library)
 
 
-def _parts(x: jax.Array, kernel: jax.Array, *, groups: int, **options: Any) -> jax.Array:
+def _parts(
+    x: jax.Array, kernel: jax.Array, *, groups: int, strides: Sequence[int], padding: Any, **options: Any
+) -> jax.Array:
     """One convolution per group or, if groups have less than 16 channels, per few groups with zeros between them."""
     rows, columns, inputs, outputs = kernel.shape
     merged = math.gcd(groups, max(1, 16 // inputs))
@@ -131,7 +170,7 @@ def _parts(x: jax.Array, kernel: jax.Array, *, groups: int, **options: Any) -> j
     kernels = kernels.reshape(parts, rows, columns, merged * inputs, merged * width)
     return jnp.concatenate(
         [
-            lax.conv_general_dilated(part, each, **options)
+            convolve(part, each, strides, padding, **options)
             for part, each in zip(jnp.split(x, parts, axis=-1), kernels, strict=True)
         ],
         axis=-1,

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from leepjax.models.layers.convolution import POOLS, global_pool
+from leepjax.models.layers.convolution import POOLS, Conv, global_pool
 from leepjax.models.layers.mlp import Norm
 from leepjax.types import InputError
 
@@ -31,7 +31,7 @@ class PatchEmbed(nnx.Module):
         rngs: nnx.Rngs,
     ):
         size = pair(patch_size)
-        self.proj = nnx.Conv(3, width, size, size, padding="VALID", use_bias=bias, rngs=rngs)
+        self.proj = Conv(3, width, size, size, padding="VALID", use_bias=bias, rngs=rngs)
         self.norm = None if norm is None else norm(width, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> jax.Array:
