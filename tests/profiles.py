@@ -36,6 +36,16 @@ def only_long(*cases):
     return [pytest.param(*arguments, marks=pytest.mark.long) for arguments in cases]
 
 
+def some_of(chosen, cases):
+    """The chosen cases of a test of one parameter; all of them in the long profile."""
+    return [*chosen, *only_long(*((case,) for case in cases if case not in chosen))]
+
+
+def one_in(number, cases):
+    """The first of so many cases, the first of the next so many, and so on; all of them in the long profile."""
+    return some_of(list(cases)[::number], cases)
+
+
 def by_turns(*parameters, of=2):
     """Every combination of the parameters' values; by default one in two, or in as many as `of` says.
 

@@ -84,6 +84,12 @@ ORACLES = {
 }
 
 
+# A gradient is the dearest program of a measure. By default one smooth measure in two has one in test_laws.py, in
+# float64, and the others have one in test_degenerate.py, in float32.
+SMOOTH = [name for name, row in MEASURES.items() if row.smooth and row.reads != "source_labels"]
+IN_FLOAT64, IN_FLOAT32 = SMOOTH[::2], SMOOTH[1::2]
+
+
 # How exact float32 can be where that is less than a few roundings of the score.
 ABSOLUTE = {"transrate": 2e-4}  # a difference of rates ten times as large, of Grams that few rows leave nearly singular
 

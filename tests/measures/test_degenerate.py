@@ -9,7 +9,20 @@ import numpy as np
 import profiles
 import pytest
 import reference
-from cases import ABSOLUTE, MEASURES, ORACLES, PLACES, PROBS, TALL, WIDE, evidence, problem, score
+from cases import (
+    ABSOLUTE,
+    IN_FLOAT32,
+    MEASURES,
+    ORACLES,
+    PLACES,
+    PROBS,
+    SMOOTH,
+    TALL,
+    WIDE,
+    evidence,
+    problem,
+    score,
+)
 
 from leepjax import (
     DEFAULT_MEASURES,
@@ -60,7 +73,7 @@ PROBLEMS = {
 }
 every_problem = pytest.mark.parametrize("case", PROBLEMS)
 every_measure = pytest.mark.parametrize("name", MEASURES)
-SMOOTH = [name for name, row in MEASURES.items() if row.smooth and row.reads != "source_labels"]
+DIFFERENTIATED = SMOOTH if profiles.is_long() else IN_FLOAT32
 
 
 @functools.cache
@@ -89,7 +102,7 @@ def skip_what_others_hold(name, case, *, gradient=False):
 
 def value(name, p):
     """From the program that makes the gradient as well, where there is one that many cases share."""
-    shared = name in SMOOTH and p.features.shape == base.features.shape
+    shared = name in DIFFERENTIATED and p.features.shape == base.features.shape
     return value_and_gradient(name, p)[0] if shared else score(name, p)
 
 
@@ -104,7 +117,7 @@ def test_the_answer_is_the_oracles(name, case):
 
 
 @every_problem
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", profiles.some_of(IN_FLOAT32, SMOOTH))
 def test_the_gradient_is_finite(name, case):
     skip_what_others_hold(name, case, gradient=True)
     value, gradient = value_and_gradient(name, PROBLEMS[case].astype(np.float32))

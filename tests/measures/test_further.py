@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cases import problem
 from further_cases import CASES
-from profiles import by_turns, is_long, only_long
+from profiles import by_turns, is_long, one_in, some_of
 
 import leepjax
 from leepjax.measures import DEFAULT_MEASURES, FURTHER, MEASURES
@@ -21,8 +21,10 @@ from leepjax.measures import DEFAULT_MEASURES, FURTHER, MEASURES
 every_measure = pytest.mark.parametrize("name", CASES)
 # Each calls checks and kernel in its own way, which is a program more; by default of three.
 SOME = ("ms_leep", "linear_mse", "multilabel_h_score")
-some_measures = pytest.mark.parametrize("name", [*SOME, *only_long(*((name,) for name in CASES if name not in SOME))])
-every_smooth_measure = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.smooth])
+some_measures = pytest.mark.parametrize("name", some_of(SOME, CASES))
+SMOOTH = [name for name, case in CASES.items() if case.smooth]
+# Each is one program more, in float64; by default of one in two.
+some_smooth_measures = pytest.mark.parametrize("name", one_in(2, SMOOTH))
 
 
 @functools.cache
@@ -70,10 +72,9 @@ def test_oracle_float32(name, where):
         agree(score(name, asked), CASES[name].oracle(*asked.astype(np.float64)), rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("where", ["weights"])
-@every_measure
-def test_oracle_float64(name, where):
-    asked = CASES[name].ask(3, where=where).astype(np.float64)
+@pytest.mark.parametrize("name", some_of(SMOOTH[::2], CASES))
+def test_oracle_float64(name):
+    asked = CASES[name].ask(3, where="weights").astype(np.float64)
     with jax.enable_x64(True):
         agree(score(name, asked), CASES[name].oracle(*asked), rtol=1e-10, atol=1e-12)
 
@@ -141,7 +142,7 @@ def test_half_precision_gives_a_float32_answer(name):
     agree(value, score(name, rounded), rtol=1e-5)
 
 
-@every_smooth_measure
+@some_smooth_measures
 def test_gradient_is_the_finite_difference(name):
     step, asked = 1e-5, CASES[name].ask(3).astype(np.float64)
     draw, where = np.random.default_rng(3), np.linspace(0.5, 1.5, len(asked.labels))
@@ -185,7 +186,7 @@ OF_FEATURES = {
 }
 
 
-@pytest.mark.parametrize("name", [*CASES, *OF_FEATURES])
+@pytest.mark.parametrize("name", one_in(2, [*CASES, *OF_FEATURES]))
 def test_it_is_a_program_for_accelerators(name):
     if name in OF_FEATURES:
         function, arguments = OF_FEATURES[name], (problem(0).features, problem(0).labels)
