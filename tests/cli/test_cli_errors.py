@@ -272,7 +272,7 @@ def test_a_folder_that_cannot_be_written_ends_a_command_before_it_opens_a_target
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
-@pytest.mark.parametrize("arguments", [["ls", "measures"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], *only_long((["ls", "measures"],))])
 def test_a_full_stdout_ends_in_one_sentence(arguments):
     with open("/dev/full", "wb") as full:
         done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -282,10 +282,13 @@ def test_a_full_stdout_ends_in_one_sentence(arguments):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("descriptor", [1, 2])
-def test_a_stream_that_is_closed_gets_nothing(descriptor):
+@pytest.mark.parametrize(
+    ("descriptor", "arguments"),
+    [(1, ["ls", "measures"]), (2, ["--help"]), *only_long((1, ["--help"]), (2, ["ls", "measures"]))],
+)
+def test_a_stream_that_is_closed_gets_nothing(descriptor, arguments):
     closing = ["sh", "-c", f'exec "$@" {descriptor}>&-', "sh"]
-    done = subprocess.run([*closing, *COMMAND, "ls", "measures"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*closing, *COMMAND, *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert ("leep" in done.stdout) == (descriptor == 2)
 

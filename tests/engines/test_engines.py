@@ -81,19 +81,17 @@ def test_a_unit_gives_its_results_and_reports_its_end(engine, name):
 def test_an_exception_ends_its_unit_alone(engine, name):
     error = InputError("3.png: expected an image, got one that was just overwritten; replace the file.")
     failing, other = Small("failing", own=(error,)), Small("other", own=(FloatingPointError("diverged"),))
-    outcomes = list(engine(name)(small_units.fail, [failing, other], no_progress))
+    unsendable = Small("unsendable", own=(None,))
+    outcomes = list(engine(name)(small_units.fail, [failing, other, unsendable], no_progress))
     errors = {outcome.unit: outcome.error for outcome in outcomes if outcome.error}
+    told = errors.pop(unsendable)
+    assert isinstance(told, small_units.UnsendableError if name == "serial" else RuntimeError)
+    assert str(told) == ("boom" if name == "serial" else "UnsendableError: boom")
     assert {unit: (type(each), str(each)) for unit, each in errors.items()} == {
         unit: (type(unit.own[0]), str(unit.own[0])) for unit in (failing, other)
     }
     if name != "serial":
         assert all("in fail\n" in each.__notes__[0] for each in errors.values())
-
-
-@pytest.mark.parametrize("name", ELSEWHERE)
-def test_an_exception_that_cannot_be_sent_is_told_by_its_text(engine, name):
-    (outcome,) = engine(name)(small_units.fail_unsendably, [Small("failing")], no_progress)
-    assert (type(outcome.error), str(outcome.error)) == (RuntimeError, "UnsendableError: boom")
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

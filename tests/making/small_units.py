@@ -54,15 +54,9 @@ def where(on_progress):
 
 
 def fail(error, on_progress):
-    """One result, then an exception."""
+    """One result, then the exception; without one, an exception that can't be sent to another process."""
     yield 1
-    raise error
-
-
-def fail_unsendably(on_progress):
-    """An exception that can't be sent to another process."""
-    raise UnsendableError("boom", 2)
-    yield
+    raise error or UnsendableError("boom", 2)
 
 
 def die(marker, deaths, on_progress):
