@@ -30,6 +30,6 @@ def test_the_page_counts_them():
     assert timm_coverage.page() == timm_coverage.PAGE.read_text("utf-8"), "run python docs/timm_coverage.py"
 
 
-@pytest.mark.parametrize("record", ONE_OF_EACH if is_long() else list(SMALLEST)[::2], ids=lambda record: record["name"])
+@pytest.mark.parametrize("record", ONE_OF_EACH if is_long() else list(SMALLEST)[::4], ids=lambda record: record["name"])
 def test_tensors_have_timms_names_and_shapes(record):
     assert misfit(record) is None

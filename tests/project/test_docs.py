@@ -11,6 +11,7 @@ import sys
 import jax.numpy as jnp
 import pytest
 from places import ROOT
+from profiles import one_in
 
 import leepjax
 
@@ -56,7 +57,12 @@ def test_readme_is_short_and_its_links_lead_somewhere():
 NEEDS = {"leepjax.measures.of_more.jc_nce": "ot", "leepjax.measures.of_more.otce": "ot"}
 
 
-@pytest.mark.parametrize("module", MODULES)
+# An example of a measure is a program to compile: by default of one in three, and of all other modules.
+OF_MEASURES = [name for name in MODULES if name.startswith("leepjax.measures.of_")]
+OTHERS = [name for name in MODULES if name not in OF_MEASURES]
+
+
+@pytest.mark.parametrize("module", [*OTHERS, *one_in(3, OF_MEASURES)])
 def test_docstring_examples(module):
     if module in NEEDS:
         pytest.importorskip(NEEDS[module])
@@ -86,6 +92,7 @@ def test_example_runs(example, monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_the_example_of_processes_runs_alone():
     """JAX finds its peers before anything is computed, so it has a process of its own."""
     command = [sys.executable, "-W", "error::DeprecationWarning:leepjax", EXAMPLES["score_processes"]]

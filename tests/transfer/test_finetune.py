@@ -23,6 +23,8 @@ FIFTY = digits().subset(np.arange(50))
 RECIPE = FineTuning(epochs=12, batch_size=25, learning_rate=0.1, weight_decay=0, crop=False, seed=1)
 
 
+# test_train.py has a small network that learns, test_adaptation.py two epochs of this one.
+@pytest.mark.long
 def test_fifty_images_are_learned_by_heart():
     trained = fine_tune(load_source("cifar10"), FIFTY, FIFTY, recipe=RECIPE, per_epoch=False)
     np.testing.assert_array_equal(trained.logits.argmax(axis=1), FIFTY.labels)
