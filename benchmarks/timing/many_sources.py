@@ -41,10 +41,10 @@ PASSES = {
 }
 # n, d, c of heads and of measures.
 HEADS = {
-    "small": [(200, 64, 10)],
+    "small": [(100, 16, 5)],
     "full": [(2_000, 512, 10), (2_000, 2_048, 10), (5_000, 512, 100)],
 }
-UNITS = {"small": 20, "full": 200}
+UNITS = {"small": 4, "full": 200}
 MEASURED = ("logme", "h_score")
 
 # What is modelled. Operations and parameters in 1e9 and 1e6 per image and network; d the width of its features.

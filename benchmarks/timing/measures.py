@@ -2,7 +2,8 @@
 
 python benchmarks --size full measures
 
-Every row of `leepjax.MEASURES` on one set of features and probabilities. The published algorithms get the same float32
+Every row of `leepjax.MEASURES` on one set of features and probabilities; `small`, those that have a rival, since the
+tests compare all of them with their oracles. The published algorithms get the same float32
 arrays (`as_published.py`); where their score isn't ours, the difference stands in the results.
 """
 
@@ -79,6 +80,8 @@ def compare(name: str, shape: Shape, repeats: int) -> None:
 def main() -> None:
     chosen = size()
     for name in lj.MEASURES:
+        if chosen == "small" and not hasattr(as_published, name):
+            continue
         assert_right(name)
         compare(name, SHAPES[chosen], REPEATS[chosen])
 

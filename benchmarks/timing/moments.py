@@ -21,12 +21,12 @@ from leepjax.measures import MEASURES, scores_from_moments
 
 # n examples, d features, c classes.
 SHAPES = {
-    "small": [(3_000, 64, 5)],
+    "small": [(3_000, 16, 5)],
     "full": [(10_000, 512, 10), (10_000, 512, 100), (50_000, 512, 100), (10_000, 2048, 100)],
 }
-REPEATS = {"small": 5, "full": 7}
+REPEATS = {"small": 2, "full": 7}
 # Examples that the oracles see: their decompositions of [n d] in float64 take minutes otherwise.
-CHECKED = {"small": 500, "full": 4_000}
+CHECKED = {"small": 200, "full": 4_000}
 
 NAMES = [name for name, row in MEASURES.items() if row.from_moments is not None]
 

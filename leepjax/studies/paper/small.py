@@ -28,7 +28,7 @@ SCALES: dict[Scale, Config] = {
         sources=("fashion-mnist", "random"),
         targets=(DIGITS,),
         profiles=(Profile(num_classes=(4, 4), sizes=Each(10)),),
-        num_tasks=12,
+        num_tasks=8,
         num_trained=1,
         tests_per_class=10,
         recipe=FineTuning(epochs=1, batch_size=16),
