@@ -32,9 +32,9 @@ def label_bars(examples: Thumbnails) -> Figure:
 
 
 def _histogram(it: Histogram) -> Figure:
-    bottom = _TOP + _HEIGHT
     high = it.high if it.high > it.low else it.low + 1
-    x, y = Scale(it.low, high, _LEFT, _RIGHT), Scale(0, max(it.counts), bottom, _TOP)
+    x, y = Scale(it.low, high, _LEFT, _RIGHT), Scale(0, max(it.counts), _TOP + _HEIGHT, _TOP)
+    bottom = y(0)  # a scale has a margin below its lowest value, in which an empty interval would have a bar
     parts = [part for value, label in y.ticks for part in _tick(y(value), label)]
     edges = [it.low + (high - it.low) * at / len(it.counts) for at in range(len(it.counts) + 1)]
     parts += [_bar(x(a), x(b), y(count), bottom) for a, b, count in zip(edges, edges[1:], it.counts, strict=False)]

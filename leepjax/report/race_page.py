@@ -166,7 +166,7 @@ def _looks_section(choice, origins) -> Section:
         ]
         for look in choice.race.looks
     ]
-    names = ["Look", "Images", "Sources", "Beaten", "For the budget", "Leader", "Seconds so far"]
+    names = ["Look", choice.noun.many.capitalize(), "Sources", "Beaten", "For the budget", "Leader", "Seconds so far"]
     columns = [Column(name, numeric=place in (1, 2, 3, 4, 6)) for place, name in enumerate(names)]
     return Section("Looks", tables=[Table("What each look cost and decided", columns, rows)], origins=origins)
 

@@ -1,5 +1,6 @@
 """The answer: judging from draws, words, and the page of a race."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -109,6 +110,12 @@ def test_the_page_has_the_answer_first_and_escapes_names():
     assert page.index("Take a") < page.index("The race") < page.index("New heads") < page.index("Looks")
     assert "no weights" in page
     assert "<script>" not in page.replace("<script>'use strict'", "").split("</main>")[0].split("<body>")[1]
+    assert ">Passes<" in page
+    chart_of_tables = made(examples="embeddings", race=msgspec.structs.replace(choice.race, full_cost=1e-6))
+    page = render_page(race_report(chart_of_tables, [Origin("leepjax choose")]))
+    assert ">Passes<" not in page
+    assert "Examples" in page.split("What each look cost and decided")[-1]
+    assert "Images" not in page
     standings = last_standings(choice.race)
     chart = race_chart(choice, standings)
     assert chart.count("<text") >= 2 * len(standings)

@@ -7,8 +7,9 @@ import pytest
 from ranking_demo import ranking_of
 from report_pages import HOSTILE, ORIGIN
 
-from leepjax.ranking.examples import ClassImages, Disputed, Thumbnails
+from leepjax.ranking.examples import ClassImages, Disputed, Histogram, Thumbnails
 from leepjax.report.galleries import example_sections
+from leepjax.report.label_counts import histograms
 from leepjax.report.label_places import label_places
 from leepjax.report.page import render_page
 from leepjax.report.ranking_forest import forest
@@ -16,7 +17,7 @@ from leepjax.report.ranking_page import ranking_report
 from leepjax.report.ranking_panels import NUM_OPEN, score_panels
 from leepjax.report.ranking_pareto import pareto
 from leepjax.report.ranking_tables import lead_table
-from leepjax.report.svg import Scale, shortened
+from leepjax.report.svg import ACCENT, Scale, shortened
 
 FOUR = {"slow": 0.9, "near": 0.899, "fast": 0.8, "bad": 0.7}
 TIMES = {"slow": 40.0, "near": 39.0, "fast": 5.0, "bad": 20.0}
@@ -25,6 +26,22 @@ TIMES = {"slow": 40.0, "near": 39.0, "fast": 5.0, "bad": 20.0}
 def texts(svg: str) -> list[str]:
     """The words of a drawing, in order; it must be well-formed."""
     return [each.text or "" for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_an_interval_without_examples_has_a_bar_without_height():
+    drawn = Thumbnails(
+        key="k",
+        made_of="m",
+        num_classes=1,
+        classes=(),
+        task="regression",
+        histograms=(Histogram(name="age", low=0.0, high=3.0, counts=(4, 0, 2)),),
+    )
+    (figure,) = histograms(drawn)
+    bars = [each.attrib for each in ElementTree.fromstring(figure.svg).iter() if each.get("stroke") == ACCENT]
+    heights = [float(bar["y1"]) - float(bar["y2"]) for bar in bars]
+    assert heights[1] == 0
+    assert heights[0] == pytest.approx(2 * heights[2], rel=1e-3)
 
 
 def test_the_forest_has_the_sources_best_first_and_marks_the_leaders():
