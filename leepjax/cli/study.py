@@ -1,5 +1,6 @@
 """``leepjax study``: the experiments of the LEEP paper, also with your own sources and targets."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,6 +31,7 @@ def study(
     engine: EngineName = "serial",
     workers: int | None = None,
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Repeat an experiment of the LEEP paper: sample tasks, score sources on them, transfer, and record the results.
 
@@ -73,10 +75,13 @@ def study(
         How many processes; one per core by default.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
+    dry_run
+        Print what is still to be computed, in FLOPs and in hours on this machine, and end.
     """
     from dataclasses import replace
 
     from leepjax.cli.progress import progress
+    from leepjax.studies.cost import cost_of_study
     from leepjax.studies.paper.catalogue import STUDIES
     from leepjax.studies.run import run_study
 
@@ -100,11 +105,15 @@ def study(
     given = {
         key: tuple(value) if isinstance(value, list) else value for key, value in chosen.items() if value is not None
     }
+    config = replace(config, **given)
     folder = cache_folder() if cache else None
     cache_compilations(folder)
+    if dry_run:
+        print(f"To compute: {cost_of_study(config, out, folder)}.")  # noqa: T201
+        return
     with progress() as on_progress:
         outcomes = run_study(
-            replace(config, **given),
+            config,
             scale=scale,
             out=out,
             engine=engine,
@@ -112,5 +121,6 @@ def study(
             cache=folder,
             command=command_line(),
             on_progress=on_progress,
+            on_cost=lambda cost: print(f"To compute: {cost}.", file=sys.stderr),  # noqa: T201
         )
     print(f"{len(outcomes)} outcomes in {printable(str(out / name))}")  # noqa: T201

@@ -2,30 +2,27 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from leepjax.callbacks import OnProgress
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.engines.units import Engine, no_progress
-from leepjax.meta.learner import MetaLearner
-from leepjax.meta.learner_files import learner_for
-from leepjax.models.source import Source
-from leepjax.opening.sources import open_sources, twice
 from leepjax.storage.files import check_writable
 from leepjax.studies.config import Config, Scale
-from leepjax.studies.datasets import Pair, SourceOutputs, at_size, open_pair, outputs_of
+from leepjax.studies.cost import StudyCost, study_cost
+from leepjax.studies.datasets import SourceOutputs, outputs_of
 from leepjax.studies.ledger import Ledger, Scores
-from leepjax.studies.outcome import TASKS, Method, Outcome
+from leepjax.studies.outcome import TASKS, Outcome
+from leepjax.studies.plan import plan_study
 from leepjax.studies.provenance import write_provenance
 from leepjax.studies.scoring import scores
-from leepjax.studies.tasks import Profile, Task, keep_tasks, sample
+from leepjax.studies.tasks import Task, keep_tasks
 from leepjax.studies.transfers import Transfer, train, transfer_heads, transfer_meta
 from leepjax.transfer.recipe import Recipe
-from leepjax.types import EngineName, InputError
+from leepjax.types import EngineName
 
 log = logging.getLogger("leepjax")
 
@@ -43,6 +40,7 @@ def run_study(
     cache: Path | None = None,
     command: str = "",
     on_progress: OnProgress = lambda what, done, total: None,
+    on_cost: Callable[[StudyCost], None] | None = None,
 ) -> list[Outcome]:
     """Run a study, or go on with it: transfers whose outcomes `out` holds, in whatever study, aren't made again.
 
@@ -55,6 +53,7 @@ def run_study(
         cache: folder for what the sources say of the sets; nothing is kept when left out.
         command: what to run to have the same again, for ``study.json``.
         on_progress: called with what is under way, and how many transfers of one kind are done, of how many.
+        on_cost: called with what is still to be computed, before it begins; it takes a batch per source to know.
 
     Returns:
         The outcomes: of a target, a profile and a source, task by task.
@@ -66,27 +65,16 @@ def run_study(
     run_units = open_engine("study", engine, workers)
     folder = out / config.study
     check_writable(folder)
-    sources = open_sources("study", config.sources)
-    pairs = [open_pair(train, test) for train, test in config.targets]
-    if name := twice([pair.name for pair in pairs]):
-        raise InputError(f"study: expected targets of different names, got {name!r} twice; drop or rename one.")
-    sampled = {(pair.name, profile): _sample(config, profile, pair) for pair in pairs for profile in config.profiles}
+    plan = plan_study(config)
     started = time.monotonic()
-    keep_tasks(folder / TASKS, (task for tasks in sampled.values() for task in tasks))
-    # One object for all trainings of a source: an engine sends each object once.
-    by_method = [_by_method(config, source) for source in sources]
-    groups = [
-        _group(config, profile, each, pair, sampled[pair.name, profile], method)
-        for pair in pairs
-        for profile in config.profiles
-        for methods in by_method
-        for method, each in methods.items()
-    ]
+    keep_tasks(folder / TASKS, plan.tasks)
     # A report may be drawn before all is done.
     write_provenance(folder, config, scale, command, 0)
-    ledger = Ledger(folder, config, [transfer for group in groups for transfer in group], on_progress)
+    ledger = Ledger(folder, config, plan.transfers, on_progress)
+    if on_cost is not None:
+        on_cost(study_cost(ledger, config.recipe, cache))
     try:
-        scored = _score_and_retrain(ledger, groups, config.l2, cache, on_progress)
+        scored = _score_and_retrain(ledger, plan.transfers, config.l2, cache, on_progress)
         _meta_transfer(ledger, scored)
         _train(ledger, scored, config.recipe, run_units)
     finally:
@@ -96,42 +84,14 @@ def run_study(
     return ledger.outcomes
 
 
-def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
-    """A profile's tasks in one set; where it has few classes, tasks of a fixed number have fewer."""
-    least, most = profile.num_classes
-    if len(pair.train.classes) <= 10:
-        most = min(most, len(pair.train.classes) if least < most else config.few_classes)
-    profile = replace(profile, num_classes=(min(least, most), most))
-    draw = {"num_tasks": config.num_tasks, "tests_per_class": config.tests_per_class, "seed": config.seed}
-    return sample(profile, pair.train, pair.test, **draw)
-
-
-def _by_method(config: Config, source: Source) -> dict[Method, Source | MetaLearner]:
-    """What each method transfers: the source, with smaller images, or a meta-learner of it."""
-    smaller = at_size(source, config.image_size)
-    learner = learner_for(source, config.learners) if "meta" in config.methods else source
-    of: dict[Method, Source | MetaLearner] = {"head": source, "meta": learner}
-    return {method: of.get(method, smaller) for method in config.methods}
-
-
-def _group(
-    config: Config, profile: Profile, each: Source | MetaLearner, pair: Pair, tasks: Sequence[Task], method: Method
-) -> list[Transfer]:
-    """A source's transfers to a profile's tasks by one method."""
-    if method not in ("head", "meta"):
-        tasks = tasks[: config.num_trained * profile.trained]
-    source, learner = (each.source, each) if isinstance(each, MetaLearner) else (each, None)
-    return [Transfer(source, pair, task, method, learner) for task in tasks]
-
-
 def _score_key(transfer: Transfer) -> tuple[str, Task]:
     """What scores depend on: how a source sees a task, however it is transferred then."""
     return transfer.source.identity, transfer.task
 
 
-def _score_and_retrain(ledger, groups, l2, cache, on_progress) -> dict[tuple[str, Task], Scores]:
+def _score_and_retrain(ledger, transfers, l2, cache, on_progress) -> dict[tuple[str, Task], Scores]:
     """Score all that isn't scored, and re-train all heads, one source on one target at a time."""
-    places = {(each.source.identity, each.pair.name): (each.source, each.pair) for group in groups for each in group}
+    places = {(each.source.identity, each.pair.name): (each.source, each.pair) for each in transfers}
     unscored, heads = ledger.unscored(), set(ledger.missing("head"))
     scored: dict[tuple[str, Task], Scores] = {}
     for place, (source, pair) in places.items():

@@ -12,8 +12,9 @@ from small_source import coloured, small_source
 
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
-from leepjax.studies import ledger, run
+from leepjax.studies import datasets, ledger, plan, run
 from leepjax.studies.config import Config
+from leepjax.studies.cost import cost_of_study
 from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes
 from leepjax.studies.paper.catalogue import STUDIES
 from leepjax.studies.run import run_study
@@ -26,6 +27,7 @@ from leepjax.transfer.recipe import FineTuning
 from leepjax.types import InputError
 
 TRAIN, TEST = coloured(20, 1), coloured(10, 2, name="coloured-test")
+PARTS = ("train_rows", "test_rows")
 RECIPE = FineTuning(epochs=2, batch_size=8, learning_rate=0.05)
 CONFIG = Config(
     study="small-balanced",
@@ -211,31 +213,31 @@ def test_larger_sources_are_fine_tuned_at_the_size_asked_for(tmp_path):
 
 
 def test_tasks_of_a_fixed_number_of_classes_are_smaller_in_small_sets():
-    few = run._sample(replace(CONFIG, profiles=(), few_classes=2), Profile(num_classes=(5, 5), sizes=Each(3)), pair())
+    few = plan._sample(replace(CONFIG, profiles=(), few_classes=2), Profile(num_classes=(5, 5), sizes=Each(3)), pair())
     assert {len(task.classes) for task in few} == {2}
-    wide = run._sample(CONFIG, Profile(num_classes=(2, 100), sizes=Each(3)), pair())
+    wide = plan._sample(CONFIG, Profile(num_classes=(2, 100), sizes=Each(3)), pair())
     assert max(len(task.classes) for task in wide) <= 6
 
 
 def pair():
-    return run.open_pair(TRAIN, TEST)
+    return datasets.open_pair(TRAIN, TEST)
 
 
 def test_halves_of_one_set_are_disjoint():
-    both = run.open_pair(TRAIN, TRAIN)
+    both = datasets.open_pair(TRAIN, TRAIN)
     assert (both.name, len(both.train), len(both.test)) == ("coloured", 60, 60)
     pixels = [np.asarray(part.read(i)).tobytes() for part in (both.train, both.test) for i in range(60)]
     assert len(set(pixels)) == 120
 
 
 def test_a_set_that_comes_in_splits_keeps_them():
-    both = run.open_pair(*[replace(TRAIN, test=TEST)] * 2)
+    both = datasets.open_pair(*[replace(TRAIN, test=TEST)] * 2)
     assert (len(both.train), len(both.test)) == (len(TRAIN), len(TEST))
 
 
 def test_sets_of_other_classes_are_told(tmp_path):
     with pytest.raises(InputError, match="study: expected the same classes in both sets"):
-        run.open_pair(TRAIN, coloured(5, 0, num_classes=5))
+        datasets.open_pair(TRAIN, coloured(5, 0, num_classes=5))
     with pytest.raises(InputError, match="study: expected workers >= 1, got 0"):
         run_study(CONFIG, scale="smoke", out=tmp_path, workers=0)
     with pytest.raises(InputError, match="engine: expected one of 3 known names, got 'ry'; did you mean ray"):
@@ -276,3 +278,27 @@ def test_every_study_has_every_scale_and_tells_itself():
         assert all(isinstance(target, str | Target) for pair in scales["paper"].targets for target in pair)
     assert PROVENANCE == "study.json"
     assert ledger.OUTCOMES == OUTCOMES
+
+
+def test_the_cost_is_stated_before_anything_is_computed(tmp_path, monkeypatch):
+    config = replace(CONFIG, sources=CONFIG.sources[:1])
+    stated = []
+    monkeypatch.setattr("leepjax.studies.run._score_and_retrain", lambda *_: pytest.fail("began") if not stated else {})
+    monkeypatch.setattr("leepjax.studies.run._train", lambda *_: None)
+    run_study(config, scale="smoke", out=tmp_path, on_cost=stated.append)
+    (cost,) = stated
+    assert (cost.heads, cost.trainings) == (3, 2)
+    tasks = list(read_tasks(tmp_path / "small-balanced" / "tasks.jsonl.gz"))
+    extracted = sum(len(set(np.concatenate([getattr(task, part) for task in tasks]))) for part in PARTS)
+    first = tasks[0]
+    stepped = 2 * RECIPE.epochs * (3 * len(first.train_rows) + len(first.test_rows))
+    assert cost.passes == extracted + stepped
+    assert cost.flops > 0
+    assert cost.seconds > 0
+
+
+def test_a_finished_study_costs_nothing(made):
+    outcomes, out = made
+    cost = cost_of_study(CONFIG, out, None)
+    assert outcomes
+    assert (cost.heads, cost.trainings, cost.passes, cost.flops, cost.seconds) == (0, 0, 0, 0, 0)
