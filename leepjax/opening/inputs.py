@@ -15,7 +15,7 @@ class Inputs(NamedTuple):
     """The target, the sources, and the test set."""
 
     target: Any
-    sources: Sequence[Any] | None
+    sources: Sequence[AnySource] | AnySource | None
     test: Any
 
 
