@@ -96,8 +96,9 @@ def test_a_source_goes_to_another_process(tmp_path):
     np.testing.assert_array_equal(features(pickle.loads(sent)), expected)
 
 
-def test_static_embeddings_are_the_mean_over_known_tokens(tmp_path):
-    table = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float16)
+@pytest.mark.parametrize("dtype", [np.float16, np.int8])
+def test_static_embeddings_are_the_mean_over_known_tokens(tmp_path, dtype):
+    table = (20 * np.random.default_rng(0).normal(size=(9, 3))).astype(dtype)
     mapping = (np.arange(len(WORDS)) % 9).astype(np.int64)
     weights = np.linspace(0.5, 2, len(WORDS)).astype(np.float32)
     source = opened(static_folder(tmp_path / "static", table, mapping=mapping, weights=weights))

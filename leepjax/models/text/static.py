@@ -54,6 +54,8 @@ class StaticEmbeddings(TextNetwork):
         table = next((tensors.pop(name) for name in NAMES if name in tensors), None)
         mapping, weights = tensors.pop("mapping", None), tensors.pop("weights", None)
         if table is not None:
+            # model2vec's tables of int8 have one scale for all vectors, which it leaves out, too.
+            table = table.astype(np.float32) if table.dtype == np.int8 else table
             table = table if mapping is None else table[np.asarray(mapping, np.int64)]
             tensors["embeddings.weight"] = table if weights is None else table * weights[:, None].astype(np.float32)
         return tensors
