@@ -14,6 +14,7 @@ from leepjax.extraction.extract import extract, table_key, table_path
 from leepjax.extraction.shared_pass import SharedPass, by_network
 from leepjax.models import architectures
 from leepjax.models.tapped import Together, candidates_of, forward_together, read_layers
+from leepjax.types import Outputs
 
 TARGET = from_arrays(
     np.random.default_rng(0).integers(0, 256, (23, SIZE, SIZE, 3)).astype(np.uint8), np.arange(23) % 3, name="noise"
@@ -119,6 +120,14 @@ def test_a_killed_pass_goes_on_where_all_tables_have_the_same_parts(layers, tmp_
     assert sorted(read) == list(range(done, 23))
     for layer, table in zip(layers, found, strict=True):
         np.testing.assert_allclose(table.features, extract(layer, TARGET).features, atol=1e-6)
+
+
+def test_parts_from_a_row_on_are_removed_and_those_before_it_kept(tmp_path):
+    shards, five = shared_pass.Shards(tmp_path), Outputs(np.ones((5, 2), np.float32), np.ones((5, 3), np.float32))
+    for row in (0, 5, 10):
+        shards.write([five], row)
+    shards.cut(5)
+    assert [path.name for path in tmp_path.iterdir()] == ["0-5.safetensors"]
 
 
 def test_layers_that_remain_are_computed_by_the_program_of_all_that_were_named(layers, tmp_path):

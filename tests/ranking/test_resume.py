@@ -12,6 +12,7 @@ from leepjax.extraction import shared_pass
 from leepjax.models.card import save_card
 from leepjax.models.opening import load_source
 from leepjax.ranking import measure_source as measuring
+from leepjax.ranking.plan import make_plan
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
@@ -73,6 +74,16 @@ def test_another_seed_or_number_of_resamples_is_measured(folder, monkeypatch):
     for change in ({"seed": 1}, {"resamples": 21}, {"confidence": 0.9}, {"limit": 50}, {"test_fraction": 0.5}):
         with pytest.raises(InputError, match="AssertionError: measured again"):
             lj.rank("digits", SOURCES, MEASURES, out=folder, cache=folder / "cache", **SMALL | change)
+
+
+def test_all_examples_resampled_by_another_seed_are_another_record():
+    """Where nothing else depends on the seed: no example is left out, and none held out."""
+    source, options = load_source("random"), {"verify": "none", "resamples": 20}
+    first, again, other = (
+        measuring.keys(make_plan("rank", "digits", ["leep"], **options, seed=seed), source) for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert not first.keys() & other.keys()
 
 
 @pytest.mark.parametrize("stop", [1, 4])

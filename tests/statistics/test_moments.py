@@ -56,6 +56,20 @@ def test_blocks_sum_up_to_the_whole(n, weighted):
         np.testing.assert_allclose(leaf, truth, rtol=1e-5, atol=1e-6 * np.abs(truth).max())
 
 
+def test_sums_about_another_anchor_are_those_of_the_moved_features():
+    """Moved twice: about the first anchor, near the mean, the features sum up to about zero."""
+    features, labels = drawn(24, 3, 3)
+    moved = Moments.of(jnp.asarray(features), jnp.asarray(labels), 3)
+    for anchor in ([1.0, -2.0, 0.5], [-1.0, 3.0, 2.0]):
+        moved = moved.anchored_at(jnp.asarray(anchor))
+        x = (features.astype(np.float64) - anchor) / float(moved.unit)
+        norm = (x * x).sum(axis=1)
+        np.testing.assert_allclose(moved.sums.sum(axis=0), x.sum(axis=0), rtol=1e-4)
+        np.testing.assert_allclose(moved.gram, x.T @ x, rtol=1e-4)
+        np.testing.assert_allclose(moved.cubic, norm @ x, rtol=1e-4)
+        np.testing.assert_allclose(moved.quartic, norm @ norm, rtol=1e-4)
+
+
 @pytest.mark.parametrize("d", [1, 3, 511, 1030])
 def test_a_mirrored_gram_is_the_gram(d):
     x = np.random.default_rng(d).normal(size=(40, d)).astype(np.float32)
