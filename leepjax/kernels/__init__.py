@@ -7,6 +7,7 @@ that also runs on rows sharded over devices.
 
 from leepjax.kernels.axes import in_auto_axes, with_sharding_in_type
 from leepjax.kernels.class_sums import class_sums
+from leepjax.kernels.largest import first_largest
 from leepjax.kernels.likelihood import own_likelihood
 from leepjax.kernels.logits import log_normalizer
 from leepjax.kernels.precision import (
@@ -27,6 +28,7 @@ __all__ = [
     "TOLERANCE",
     "accumulator",
     "class_sums",
+    "first_largest",
     "in_auto_axes",
     "log_normalizer",
     "nonzero_or_one",

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.kernels import first_largest
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
@@ -58,7 +59,7 @@ class Measure(NamedTuple):
         """The score [] of one source with these features [n d] and probs [n z]; pass None for what isn't read."""
         if self.reads == "source_labels":
             probs = jnp.asarray(probs)
-            predicted, z = jnp.argmax(probs, axis=1), probs.shape[1]
+            predicted, z = first_largest(probs), probs.shape[1]
             return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
         evidence = features if self.reads == "features" else probs
         return self.function(evidence, labels, num_classes=num_classes, where=where)
@@ -113,7 +114,7 @@ class FurtherMeasure(NamedTuple):
         """
         if self.evidence == "source_labels":
             outputs = jnp.asarray(probs)
-            predicted = jnp.argmax(outputs, axis=1)
+            predicted = first_largest(outputs)
             return self.function(predicted, labels, num_source_classes=outputs.shape[1], where=where)
         return self.function(features if self.evidence == "features" else probs, labels, where=where)
 

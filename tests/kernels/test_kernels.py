@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from profiles import by_turns
 
-from leepjax.kernels import class_sums, log_normalizer, own_likelihood
+from leepjax.kernels import class_sums, first_largest, log_normalizer, own_likelihood
 from leepjax.kernels.class_sums import _by_matmul, _row_by_row
 
 pytestmark = pytest.mark.usefixtures("optimised")
@@ -122,3 +122,11 @@ def test_totals_tell_what_is_no_distribution():
     np.testing.assert_allclose(total[3], 2, rtol=1e-5)
     assert np.isnan(total[4:6]).all()
     np.testing.assert_allclose(np.delete(total, [3, 4, 5]), 1, rtol=1e-5)
+
+
+def test_the_first_of_the_largest():
+    rows = np.random.default_rng(0).integers(4, size=(50, 7)).astype(np.float32)
+    rows[3, 2:4], rows[4], rows[5, 5], rows[6] = np.nan, -np.inf, np.inf, np.nan
+    for each in (rows, rows[:, :1], np.round(rows).astype("float16")):
+        np.testing.assert_array_equal(jax.jit(first_largest)(each), np.argmax(each, axis=1))
+    assert jnp.issubdtype(first_largest(jnp.asarray(rows)).dtype, jnp.integer)
