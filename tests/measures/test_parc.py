@@ -10,6 +10,7 @@ from cases import TALL, WIDE, problem
 from profiles import only_long
 
 from leepjax import parc
+from leepjax.measures.of_features import parc as module
 from leepjax.types import InputError
 
 
@@ -66,6 +67,18 @@ def test_it_is_unchanged_by_scale_place_and_other_names_of_classes():
     close(parc(p.features, np.array([4, 0, 7])[p.labels], num_classes=9), expected)
     with jax.enable_x64(False):
         assert abs(float(parc(p.features.astype(np.float32), p.labels)) - expected) < 0.5
+
+
+@pytest.mark.parametrize("where", ["all", "weights"])
+def test_pairs_counted_by_value_are_pairs_sorted(where, monkeypatch):
+    p = problem(3, (40, *TALL[1:]), where=where)
+    with jax.enable_x64(False):
+        counted = float(parc(p.features, p.labels, where=p.where))
+        jax.clear_caches()
+        monkeypatch.setattr(module, "MOST_RUNS", 0)
+        in_order = float(parc(p.features, p.labels, where=p.where))
+        jax.clear_caches()
+    assert counted == pytest.approx(in_order, abs=1e-3)
 
 
 UNDEFINED = {

@@ -15,6 +15,8 @@ from leepjax.types import InputError
 
 # More examples have more pairs than float32 counts exactly.
 MOST = 4096
+# Most values that pairs are counted by, as in float32; with more of them, as in float64, pairs are sorted.
+MOST_RUNS = 2**19
 _matmul = partial(jnp.matmul, precision=HIGHEST)
 
 
@@ -132,24 +134,40 @@ def _row_correlations(components, varies):
     norm = jnp.sqrt((x**2).sum(axis=1))
     x = x / nonzero_or_one(norm)[:, None]
     # Correlations that differ by rounding alone must tie: with two components all of them are ±1.
-    grid = float(jnp.finfo(x.dtype).eps) ** 0.75
-    return jnp.round(_matmul(x, x.T) / grid) * grid
+    return jnp.round(_matmul(x, x.T) * _steps(x.dtype))
+
+
+def _steps(dtype):
+    """How many steps there are between correlations of 0 and 1."""
+    return float(jnp.finfo(dtype).eps) ** -0.75
 
 
 def _spearman(values, binary, weights):
-    """Spearman's ρ of values [n n] and a binary variable by weighted average ranks; NaN where either is constant."""
-    arrays = values.ravel(), binary.ravel(), weights.ravel()
-    values, binary, weights = jax.lax.sort(arrays, num_keys=1)
+    """Spearman's ρ of values [n n] and a binary variable by weighted average ranks; NaN where either is constant.
+
+    The values are whole numbers, of magnitude `_steps` at most.
+    """
+    values, binary, weights = values.ravel(), binary.ravel(), weights.ravel()
     vary = _varies(values, weights > 0) & _varies(binary.astype(values.dtype), weights > 0)
     weights = weights / jnp.where(vary, weights.sum(), 1)
 
     # Equal values form a run, whose rank is its middle. The ranks of a binary variable are a linear function of it.
-    run = _cumulated(jnp.r_[False, values[1:] != values[:-1]].astype(values.dtype)).astype(jnp.int32)
-    weight, ones = jax.ops.segment_sum(jnp.stack([weights, weights * binary], axis=1), run, len(run)).T
+    run, runs = _runs(values)
+    weight, ones = jax.ops.segment_sum(jnp.stack([weights, weights * binary], axis=1), run, runs).T
     rank = _cumulated(weight) - weight / 2 - 0.5
     share = ones.sum()
     scale = (weight * rank**2).sum() * share * (1 - share)
     return jnp.where(vary, (ones * rank).sum() / jnp.sqrt(jnp.where(vary, scale, 1)), jnp.nan)
+
+
+def _runs(values):
+    """[n²] numbers in the order of the values, equal where these are, and how many numbers there may be, a square."""
+    highest = round(_steps(values.dtype)) + 1
+    if (side := math.isqrt(2 * highest) + 1) ** 2 <= MOST_RUNS:
+        return jnp.clip(values + highest, 0, 2 * highest).astype(jnp.int32), side**2
+    ordered, place = jax.lax.sort((values, jnp.arange(len(values))), num_keys=1)
+    run = _cumulated(jnp.r_[False, ordered[1:] != ordered[:-1]].astype(values.dtype)).astype(jnp.int32)
+    return jnp.zeros_like(run).at[place].set(run, unique_indices=True), len(run)
 
 
 def _varies(values, counting):
