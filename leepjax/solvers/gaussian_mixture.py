@@ -1,14 +1,20 @@
 """Gaussian mixtures fitted by expectation–maximisation, with static shapes."""
 
+import math
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
 
 from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 
+_matmul = partial(jnp.matmul, precision=HIGHEST)
 Covariance = Literal["diagonal", "spherical", "full"]
+# (x − μ)² / σ² is computed as x²/σ² − 2xμ/σ² + μ²/σ², by matrix products, for components whose μ²/σ² is at most this on
+# average over columns. That of others, which are narrow and far from the mean, would be lost to rounding.
+WIDE_ENOUGH = 32
 
 
 class GaussianMixture(NamedTuple):
@@ -20,6 +26,19 @@ class GaussianMixture(NamedTuple):
     """[k d] μ"""
     covariances: jax.Array
     """[k d] variances if diagonal or spherical, [k d d] if full; one for a column that isn't kept"""
+
+
+class Rows(NamedTuple):
+    """The rows to which a mixture is fitted, in the forms that the steps need."""
+
+    x: jax.Array
+    """[n d] zero in rows that don't count and columns that aren't kept"""
+    columns: jax.Array
+    """[d n] the transpose of x"""
+    squares: jax.Array
+    """[n d] x²"""
+    kept: jax.Array
+    """[] number of leading columns used"""
 
 
 class Fit(NamedTuple):
@@ -71,27 +90,33 @@ def fit_gaussian_mixture(
 
     Returns:
         The fit, a local maximum. Apart from `floor`, EM never lowers the likelihood. Steps and stopping rule are those
-        of scikit-learn, the start isn't. A step takes n·k·kept operations (n·k·d² if full); memory is n·k numbers.
+        of scikit-learn, the start isn't. A step takes n·k·d operations (n·k·d² if full); memory is n·(k + 2d) numbers.
 
     Reference:
         Dempster, Laird, Rubin, JRSS B 1977; Arthur, Vassilvitskii, *k-means++*, SODA 2007.
     """
     n, d = x.shape
-    weights = weights_of(where, n, x.dtype)
-    kept = jnp.asarray(d if kept is None else kept)
+    active, kept = jnp.asarray(num_components if active is None else active), jnp.asarray(d if kept is None else kept)
+    # Under `jax.vmap` one after another: batched, a component that is narrow in one mixture would be replaced in all.
+    fit = sequential_vmap(partial(_fit, num_components=num_components, covariance=covariance))
+    return fit(key, x, weights_of(where, n, x.dtype), active, kept, start, tolerance, max_steps, floor)
+
+
+def _fit(key, x, weights, active, kept, start, tolerance, max_steps, floor, *, num_components, covariance):
+    d = x.shape[1]
     x = jnp.where((weights > 0)[:, None] & (jnp.arange(d) < kept), x, 0)
-    density = partial(_log_densities, x, kept)
-    maximise = partial(_maximise, x, kept, covariance=covariance, floor=floor)
+    rows = Rows(x, x.T, x * x, kept)
+    maximise = partial(_maximise, rows, covariance=covariance, floor=floor)
 
     def expect(mixture):
-        joint = density(mixture)
-        evidence = jax.nn.logsumexp(joint, axis=1)
+        joint = _log_densities(rows, mixture)
+        evidence = jax.nn.logsumexp(joint, axis=0)
         # A softmax: for a row far from all components, exp(joint − evidence) wouldn't sum to one in float32.
-        return jax.nn.softmax(joint, axis=1), (weights * evidence).sum() / weights.sum()
+        return jax.nn.softmax(joint, axis=0), (weights * evidence).sum() / weights.sum()
 
     def step(state):
         _, posterior, before, change, _, steps = state
-        mixture = maximise(weights[:, None] * posterior)
+        mixture = maximise(weights * posterior)
         posterior, likelihood = expect(mixture)
         return mixture, posterior, likelihood, likelihood - before, change, steps + 1
 
@@ -101,21 +126,24 @@ def fit_gaussian_mixture(
 
     infinity = jnp.asarray(jnp.inf, x.dtype)
     if start is None:
-        nearest = _nearest_centres(key, x, weights, num_components if active is None else active)
+        nearest = _nearest_centres(key, rows.columns, weights, active)
         shape = (num_components, d, d) if covariance == "full" else (num_components, d)
         nothing = GaussianMixture(*(jnp.zeros(shape, x.dtype) for shape in (shape[:1], shape[:2], shape)))
         # The first M step computes the start.
-        first = nothing, jax.nn.one_hot(nearest, num_components, dtype=x.dtype), -infinity, infinity, infinity, -1
+        shares = jax.nn.one_hot(nearest, num_components, axis=0, dtype=x.dtype)
+        first = nothing, shares, -infinity, infinity, infinity, -1
     else:
         first = start, *expect(start), infinity, infinity, 0
-    mixture, posterior, likelihood, _, change, steps = jax.lax.while_loop(
-        goes_on, step, (*first[:5], jnp.asarray(first[5]))
-    )
-    return Fit(mixture, posterior, likelihood, steps, change)
+    state: Any = (*first[:5], jnp.asarray(first[5]))
+    mixture, posterior, likelihood, _, change, steps = jax.lax.while_loop(goes_on, step, state)
+    return Fit(mixture, posterior.T, likelihood, steps, change)
 
 
-def _nearest_centres(key, x, weights, active):
-    """[n] the nearest centre of each row; k-means++ draws centres in proportion to the squared distance from others."""
+def _nearest_centres(key, columns, weights, active):
+    """[n] the nearest centre of each row; k-means++ draws centres in proportion to the squared distance from others.
+
+    The rows are given as `columns` [d n], over which sums are faster.
+    """
 
     def draw(k, state):
         nearest, distance = state
@@ -124,59 +152,82 @@ def _nearest_centres(key, x, weights, active):
         reached = jnp.cumsum(mass)
         # Always in float32, so that the start doesn't depend on the dtype of the rows.
         drawn = jax.random.uniform(jax.random.fold_in(key, k), dtype=jnp.float32) * reached[-1]
-        from_centre = ((x - x[(reached > drawn).argmax()]) ** 2).sum(axis=1)
+        from_centre = ((columns - columns[:, (reached > drawn).argmax()][:, None]) ** 2).sum(axis=0)
         closer = (from_centre < distance) | (k == 0)
         return jnp.where(closer, k, nearest), jnp.where(closer, from_centre, distance)
 
-    start = jnp.zeros(len(x), jnp.int32), jnp.ones(len(x), x.dtype)
-    return jax.lax.fori_loop(0, jnp.asarray(active, jnp.int32), draw, start)[0]
+    n, dtype = columns.shape[1], columns.dtype
+    return jax.lax.fori_loop(0, active, draw, (jnp.zeros(n, jnp.int32), jnp.ones(n, dtype)))[0]
 
 
-def _maximise(x, kept, shares, *, covariance, floor):
-    """The M step: the most likely mixture given each row's shares [n k] of the components."""
-    totals = shares.sum(axis=0)
+def _maximise(rows, shares, *, covariance, floor):
+    """The M step: the most likely mixture given each row's shares [k n] of the components."""
+    totals = shares.sum(axis=1)
     some = nonzero_or_one(totals)
-    means = jnp.matmul(shares.T, x, precision=HIGHEST) / some[:, None]
-    looked_at = jnp.arange(x.shape[1]) < kept
+    means = _matmul(shares, rows.x) / some[:, None]
+    looked_at = jnp.arange(rows.x.shape[1]) < rows.kept
 
     def covariance_of(component):
         mean, share, total = component
-        apart = x - mean
-        return jnp.matmul(apart.T, share[:, None] * apart, precision=HIGHEST) / total
+        apart = rows.x - mean
+        return _matmul(apart.T, share[:, None] * apart) / total
 
-    def put_variances(j, variances):
-        # From differences: in float32, E[x²] − μ² would lose the variance of a narrow component.
-        apart = x[:, j, None] - means[:, j]
-        return variances.at[j].set((shares * apart**2).sum(axis=0) / some)
+    def variances_of(k):
+        return (shares[k] * (rows.columns - means[k][:, None]) ** 2).sum(axis=1) / some[k]
 
     if covariance == "full":
-        found = jax.lax.map(covariance_of, (means, shares.T, some))
-        found += jnp.diag(jnp.where(looked_at, jnp.asarray(floor, x.dtype), 1))
+        found = jax.lax.map(covariance_of, (means, shares, some))
+        found += jnp.diag(jnp.where(looked_at, jnp.asarray(floor, means.dtype), 1))
     else:
-        found = jax.lax.fori_loop(0, kept, put_variances, jnp.zeros(means.T.shape, x.dtype)).T
+        found = jnp.maximum(_matmul(shares, rows.squares) / some[:, None] - means**2, 0)
+        found = _replaced(_are_narrow(means, found + floor, rows.kept), found, variances_of)
         if covariance == "spherical":
-            found = jnp.broadcast_to(found.sum(axis=1, keepdims=True) / kept, found.shape)
+            found = jnp.broadcast_to(found.sum(axis=1, keepdims=True) / rows.kept, found.shape)
         found = jnp.where(looked_at, found + floor, 1)
     return GaussianMixture(totals / totals.sum(), means, found)
 
 
-def _log_densities(x, kept, mixture):
-    """[n k] log π_k N(x|μ_k, Σ_k)."""
+def _log_densities(rows, mixture):
+    """[k n] log π_k N(x|μ_k, Σ_k)."""
     weights, means, covariances = mixture
+    if covariances.ndim == 3:
+        exponents, log_determinants = _exponents_of_full(rows, means, covariances)
+    else:
+        inverse, log_determinants = 1 / covariances, jnp.log(covariances).sum(axis=1)
+        products = _matmul(inverse, rows.squares.T) - 2 * _matmul(means * inverse, rows.x.T)
+        narrow = (weights > 0) & _are_narrow(means, covariances, rows.kept)
 
-    def add_direction(j, exponents):
-        variances = covariances[:, j]
-        return exponents + ((x[:, j, None] - means[:, j]) ** 2 / variances + jnp.log(variances))
+        def exponents_of(k):
+            return ((rows.columns - means[k][:, None]) ** 2 * inverse[k][:, None]).sum(axis=0)
 
-    def exponent_of(component):
+        exponents = _replaced(narrow, products + (means**2 * inverse).sum(axis=1)[:, None], exponents_of)
+    constants = jnp.log(nonzero_or_one(weights)) - (log_determinants + rows.kept * math.log(2 * math.pi)) / 2
+    return jnp.where(weights[:, None] == 0, -jnp.inf, constants[:, None] - exponents / 2)
+
+
+def _exponents_of_full(rows, means, covariances):
+    """[k n] squared Mahalanobis distances, and [k] log det Σ_k."""
+
+    def of_component(component):
         mean, covariance = component
         lower = jnp.linalg.cholesky(covariance)
-        whitened = jax.lax.linalg.triangular_solve(lower, (x - mean).T, left_side=True, lower=True)
-        return (whitened**2).sum(axis=0) + 2 * jnp.log(jnp.diagonal(lower)).sum()
+        whitened = jax.lax.linalg.triangular_solve(lower, rows.columns - mean[:, None], left_side=True, lower=True)
+        return (whitened**2).sum(axis=0), 2 * jnp.log(jnp.diagonal(lower)).sum()
 
-    if covariances.ndim == 3:
-        exponents = jax.lax.map(exponent_of, (means, covariances)).T
-    else:
-        exponents = jax.lax.fori_loop(0, kept, add_direction, jnp.zeros((len(x), len(means)), x.dtype))
-    log_weights = jnp.where(weights > 0, jnp.log(nonzero_or_one(weights)), -jnp.inf)
-    return log_weights - (exponents + kept * jnp.log(2 * jnp.pi).astype(x.dtype)) / 2
+    return jax.lax.map(of_component, (means, covariances))
+
+
+def _are_narrow(means, variances, kept):
+    """[k] which components need differences, as said at `WIDE_ENOUGH`; also those whose ratios overflow."""
+    return ~((means**2 / variances).sum(axis=1) <= WIDE_ENOUGH * kept)
+
+
+def _replaced(chosen, values, value_of):
+    """The values [k …], with ``value_of(k)`` in place of the chosen ones [k]."""
+
+    def replace(state):
+        left, values = state
+        k = left.argmax()
+        return left.at[k].set(False), values.at[k].set(value_of(k))
+
+    return jax.lax.while_loop(lambda state: state[0].any(), replace, (chosen, values))[1]

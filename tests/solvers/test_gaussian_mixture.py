@@ -10,6 +10,7 @@ from profiles import only_long
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture as Theirs
 
+from leepjax.solvers import gaussian_mixture as module
 from leepjax.solvers.gaussian_mixture import GaussianMixture, fit_gaussian_mixture
 
 COVARIANCES = {"diagonal": "diag", "spherical": "spherical", "full": "full"}
@@ -106,6 +107,33 @@ def test_masked_components_and_columns_are_absent(covariance):
     np.testing.assert_allclose(masked.posterior[:, :3], fewer.posterior, atol=1e-4)
     np.testing.assert_array_equal(masked.posterior[:, 3:], 0)
     np.testing.assert_array_equal(masked.mixture.weights[3:], 0)
+
+
+@pytest.mark.parametrize("most", [-1, np.inf])
+def test_products_and_differences_give_the_same_steps(most, monkeypatch):
+    x = digits()[:400]
+    jax.clear_caches()
+    with jax.enable_x64(True):
+        expected = fitted(KEY, jnp.asarray(x), 6, tolerance=0.0, max_steps=5)
+        monkeypatch.setattr(module, "WIDE_ENOUGH", most)
+        jax.clear_caches()
+        found = fitted(KEY, jnp.asarray(x), 6, tolerance=0.0, max_steps=5)
+    jax.clear_caches()
+    np.testing.assert_allclose(found.log_likelihood, expected.log_likelihood, rtol=1e-10)
+    np.testing.assert_allclose(found.posterior, expected.posterior, atol=1e-8)
+    np.testing.assert_allclose(found.mixture.covariances, expected.mixture.covariances, rtol=1e-8)
+
+
+def test_narrow_components_far_from_the_mean_keep_their_variances():
+    """Of products alone, float32 would leave of the variance 1e-4 at a distance of 10 little but rounding."""
+    rng = np.random.default_rng(0)
+    centres = np.array([[10.0, 0], [-10, 0], [0, 10]])
+    x = centres[np.arange(300) % 3] + 0.01 * rng.normal(size=(300, 2))
+    fit = fitted(KEY, x.astype(np.float32), 3)
+    for k, centre in enumerate(centres):
+        own = x.astype(np.float32)[k::3].astype(np.float64)
+        nearest = np.abs(fit.mixture.means - centre).sum(axis=1).argmin()
+        np.testing.assert_allclose(fit.mixture.covariances[nearest], own.var(axis=0) + 1e-6, rtol=1e-3)
 
 
 DEGENERATE = {
