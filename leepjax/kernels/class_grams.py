@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from leepjax.kernels.grouped import blocks_of_classes
-from leepjax.kernels.rows import Arrays, one_by_one, row_kernel, varying
+from leepjax.kernels.rows import Arrays, one_by_one, row_kernel, rows_at, varying
+from leepjax.kernels.symmetric import mirrored, upper_product
 
 # Rows per block. Each block adds d² numbers, so small blocks are slow; large blocks stay half empty for small classes.
-_FEWEST, _MOST = 8, 256
+_FEWEST, _MOST = 8, 128
 
 
 def class_grams(
@@ -43,26 +44,56 @@ def _kernel(num_classes: int):
     def vmapped(_, in_batched, operands):
         return one_by_one(_kernel(num_classes), in_batched, operands)
 
-    local, plain = (functools.partial(_by_blocks, num_classes, copy) for copy in (False, True))
+    local, plain = functools.partial(_by_classes, num_classes), functools.partial(_by_blocks, num_classes)
     return row_kernel("n d, n, n, d, d -> c, c e, c e f", local, plain=plain, vmapped=vmapped)
 
 
-def _by_blocks(num_classes, copy, features, labels, weights, anchor, scale):
-    """Add up block by block. With `copy` all rows are gathered first, otherwise each block's rows within the loop.
+def _by_classes(num_classes, features, labels, weights, anchor, scale):
+    """Add up class by class, in blocks of its rows; one class's sums stay in the cache, of its Gram the upper part."""
+    (n, d), dtype = features.shape, anchor.dtype
+    size = min(_size(n, num_classes), n)
+    order = jnp.argsort(jnp.where(weights > 0, labels, num_classes))
+    ends = jnp.cumsum(jnp.bincount(jnp.where(weights > 0, labels, num_classes), length=num_classes))
 
-    The derivative needs `copy`: the transpose of a gather in the loop adds an array of the features' size per block.
+    def sums_of(end, start):
+        def add(block, sums):
+            first = jnp.minimum(start + block * size, n - size)
+            place = first + jnp.arange(size)
+            rows = rows_at(order, first, size)
+            share = jnp.where((place >= start + block * size) & (place < end), weights[rows], 0).astype(dtype)
+            x = jnp.where((share > 0)[:, None], (features.at[rows].get(mode="promise_in_bounds") - anchor) * scale, 0)
+            weighted = x * share[:, None]
+            here = share.sum(), weighted.sum(axis=0), upper_product(x, weighted)
+            return jax.tree.map(jnp.add, sums, here)
+
+        no_rows = jnp.zeros((0, d), dtype)
+        nothing = varying((no_rows.sum(), no_rows.sum(axis=0), upper_product(no_rows, no_rows)), features)
+        count, sums, upper = lax.fori_loop(0, -(-(end - start) // size), add, nothing)
+        return count, sums, mirrored(upper)
+
+    return lax.map(lambda ends: sums_of(*ends), (ends, jnp.concatenate([jnp.zeros_like(ends[:1]), ends[:-1]])))
+
+
+def _by_blocks(num_classes, features, labels, weights, anchor, scale):
+    """Add up block by block of rows that are gathered first, for the derivative.
+
+    That of a gather within the loop would add an array of the features' size per block.
     """
     (n, d), dtype = features.shape, anchor.dtype
-    blocks = blocks_of_classes(labels, num_classes, min(max(n // (2 * num_classes), _FEWEST), _MOST))
+    blocks = blocks_of_classes(labels, num_classes, _size(n, num_classes))
     shares = jnp.where(blocks.real, weights[blocks.rows], 0).astype(dtype)
 
     def add(sums, block):
         label, share, rows = block
-        x = jnp.where((share > 0)[:, None], ((rows if copy else features[rows]) - anchor) * scale, 0)
+        x = jnp.where((share > 0)[:, None], (rows - anchor) * scale, 0)
         weighted = x * share[:, None]
         here = share.sum(), weighted.sum(axis=0), jnp.matmul(x.T, weighted, precision=lax.Precision.HIGHEST)
         return tuple(total.at[label].add(found) for total, found in zip(sums, here, strict=True)), None
 
     empty = tuple(jnp.zeros((num_classes, *(d,) * power), dtype) for power in range(3))
-    rows = features[blocks.rows] if copy else blocks.rows
-    return lax.scan(add, varying(empty, features), (blocks.classes, shares, rows))[0]
+    return lax.scan(add, varying(empty, features), (blocks.classes, shares, features[blocks.rows]))[0]
+
+
+def _size(n, num_classes):
+    """How many rows of one class are multiplied at a time."""
+    return min(max(n // (2 * num_classes), _FEWEST), _MOST)

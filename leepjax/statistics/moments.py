@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from leepjax.kernels import HIGHEST, nonzero_or_one, power_of_two
+from leepjax.kernels.symmetric import mirrored, upper_product
 
-# Rows per block on a CPU, and columns from which computing only the upper part of a Gram matrix is faster.
+# Rows per block on a CPU.
 BLOCK_ROWS = 2048
-BLOCK_COLUMNS = 128
 
 
 @partial(
@@ -168,7 +168,7 @@ def _sums(features, labels, weights, anchor, unit, num_classes):
     """The sums of a batch about an anchor, in a unit."""
     sum_up = partial(_upper_sums, anchor=anchor, unit=unit, num_classes=num_classes)
     upper = _over_rows(sum_up, features, labels, weights)
-    return replace(upper, gram=_mirror(upper.gram))
+    return replace(upper, gram=mirrored(upper.gram))
 
 
 @_sums.defjvp
@@ -177,13 +177,13 @@ def _sums_jvp(num_classes, primals, tangents):
 
     def at_once(*batch):
         upper = _upper_sums(*batch, num_classes=num_classes)
-        return replace(upper, gram=_mirror(upper.gram))
+        return replace(upper, gram=mirrored(upper.gram))
 
     return jax.jvp(at_once, primals, tangents)
 
 
 def _upper_sums(features, labels, weights, anchor, unit, num_classes):
-    """The sums of a batch, with the Gram matrix in the form of `_upper_gram`."""
+    """The sums of a batch, with the Gram matrix in the form of `upper_product`."""
     x = (features.astype(anchor.dtype) - anchor) * (1 / nonzero_or_one(unit))
     if weights is None:
         weighted, weights = x, jnp.ones(len(labels), x.dtype)
@@ -196,34 +196,11 @@ def _upper_sums(features, labels, weights, anchor, unit, num_classes):
         jax.ops.segment_sum(weights, labels, num_classes),
         (weights > 0).sum(dtype=x.dtype),
         jax.ops.segment_sum(weighted, labels, num_classes),
-        _upper_gram(x, weighted),
+        upper_product(x, weighted),
         jnp.matmul(squared_norm, weighted, precision=HIGHEST),
         (weights * squared_norm**2).sum(),
         jnp.zeros_like(unit),
     )
-
-
-def _upper_gram(x, weighted, halvings=2) -> Any:
-    """The symmetric product xᵀ·weighted without its lower-left quarter, and so on for the two quarters on the diagonal.
-
-    The result is a nested tuple: upper left, upper right, lower right. The tuples of blocks of rows are added;
-    `_mirror` then builds the matrix once.
-    """
-    half = x.shape[1] // 2
-    if halvings == 0 or half < BLOCK_COLUMNS:
-        return jnp.matmul(x.T, weighted, precision=HIGHEST)
-    return (
-        _upper_gram(x[:, :half], weighted[:, :half], halvings - 1),
-        jnp.matmul(x[:, :half].T, weighted[:, half:], precision=HIGHEST),
-        _upper_gram(x[:, half:], weighted[:, half:], halvings - 1),
-    )
-
-
-def _mirror(upper):
-    if not isinstance(upper, tuple):
-        return upper
-    left, across, right = upper
-    return jnp.block([[_mirror(left), across], [across.T, _mirror(right)]])
 
 
 def _over_rows(sum_up, *rows):

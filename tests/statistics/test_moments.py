@@ -11,6 +11,7 @@ from cases import MEASURES, ORACLES, Problem
 from profiles import only_long
 
 from leepjax import Moments, h_score
+from leepjax.kernels.symmetric import mirrored, upper_product
 from leepjax.measures import scores_from_moments
 from leepjax.statistics import moments
 
@@ -74,7 +75,7 @@ def test_sums_about_another_anchor_are_those_of_the_moved_features():
 def test_a_mirrored_gram_is_the_gram(d):
     x = np.random.default_rng(d).normal(size=(40, d)).astype(np.float32)
     w = np.arange(40, dtype=np.float32)[:, None]
-    gram = np.asarray(moments._mirror(moments._upper_gram(jnp.asarray(x), jnp.asarray(w * x))))
+    gram = np.asarray(mirrored(upper_product(jnp.asarray(x), jnp.asarray(w * x))))
     np.testing.assert_allclose(gram, x.T.astype(float) @ (w * x), atol=1e-3)
     np.testing.assert_allclose(gram, gram.T, atol=1e-3)
 
