@@ -13,6 +13,8 @@ from leepjax.kernels.rows import over_blocks, rows_at
 BLOCK_DISTANCES = 2**23
 # Fewest queries per block: with fewer, the product isn't compiled to a matmul.
 LEAST_QUERIES = 64
+# Rows per block of queries and of keys where only rows of one class are compared.
+CLASS_QUERIES, CLASS_KEYS = 128, 256
 
 
 def nearest(
@@ -22,7 +24,6 @@ def nearest(
     k: int,
     *,
     counting: jax.Array,
-    labels: tuple[jax.Array, jax.Array] | None = None,
     leave_one_out: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Find the k keys [n d] nearest to each query [m d] by ``offset − 2 query·key``; ties go to the first key.
@@ -37,7 +38,6 @@ def nearest(
         offsets: [n].
         k: at most n.
         counting: [n] which keys may be neighbours.
-        labels: [m] of queries and [n] of keys; if given, only keys with the query's label are its neighbours.
         leave_one_out: the queries are the keys, and no row is its own neighbour.
 
     Returns:
@@ -45,18 +45,37 @@ def nearest(
         fewer than k).
     """
     search = sequential_vmap(partial(_search, k=k, leave_one_out=leave_one_out))
-    return search(*lax.stop_gradient((queries, keys, offsets, counting, *(labels or ()))))
+    return search(*lax.stop_gradient((queries, keys, offsets, counting)))
 
 
-def _search(queries, keys, offsets, counting, *labels, k, leave_one_out):
+def nearest_in_class(
+    rows: jax.Array, offsets: jax.Array, labels: jax.Array, k: int, *, counting: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Find the k other rows of its class nearest to each row [n d], as `nearest` does among all.
+
+    Rows are sorted by class, and a block of them is compared only with rows of its classes: Σ n_y² distances, not n².
+
+    Args:
+        rows: [n d].
+        offsets: [n].
+        labels: [n] integers.
+        k: any number.
+        counting: [n] which rows are compared.
+
+    Returns:
+        As `nearest`: [n k] indices of the rows, and [n k] whether each is a neighbour.
+    """
+    search = sequential_vmap(partial(_search_in_class, k=k))
+    return search(*lax.stop_gradient((rows, offsets, labels, counting)))
+
+
+def _search(queries, keys, offsets, counting, *, k, leave_one_out):
     m, n = len(queries), len(keys)
     block = min(m, max(BLOCK_DISTANCES // n, LEAST_QUERIES))
 
     def search(start, _, found):
         distances = offsets - 2 * jnp.matmul(rows_at(queries, start, block), keys.T, precision=lax.Precision.HIGHEST)
         allowed = counting
-        if labels:
-            allowed = allowed & (rows_at(labels[0], start, block)[:, None] == labels[1])
         if leave_one_out:
             allowed = allowed & ((start + jnp.arange(block))[:, None] != jnp.arange(n))
         nearness, numbers = lax.top_k(jnp.where(allowed, -distances, -jnp.inf), k)
@@ -65,3 +84,38 @@ def _search(queries, keys, offsets, counting, *labels, k, leave_one_out):
 
     nothing = jnp.zeros((m, k), jnp.int32), jnp.zeros((m, k), bool)
     return over_blocks(m, block, search, nothing, like=queries)
+
+
+def _search_in_class(rows, offsets, labels, counting, *, k):
+    n = len(rows)
+    queries, keys = min(n, CLASS_QUERIES), min(n, CLASS_KEYS)
+    # Rows that don't count come last, as one more class without keys.
+    classes = jnp.where(counting, labels, jnp.iinfo(labels.dtype).max)
+    order = jnp.argsort(classes, stable=True)
+    rows, offsets, classes, counted = rows[order], offsets[order], classes[order], counting.sum()
+
+    def search(start, _, found):
+        own, here = rows_at(classes, start, queries), rows_at(rows, start, queries)
+        first = jnp.searchsorted(classes, own[0])
+        last = jnp.minimum(jnp.searchsorted(classes, own[-1], side="right"), counted)
+
+        def compare(j, best):
+            begin = jnp.minimum(first + j * keys, n - keys)
+            numbers = begin + jnp.arange(keys)
+            products = jnp.matmul(here, rows_at(rows, begin, keys).T, precision=lax.Precision.HIGHEST)
+            allowed = (own[:, None] == rows_at(classes, begin, keys)) & (numbers >= first + j * keys)
+            allowed = allowed & (numbers < last) & ((start + jnp.arange(queries))[:, None] != numbers)
+            nearness = jnp.where(allowed, 2 * products - rows_at(offsets, begin, keys), -jnp.inf)
+            # Of equally near ones, the best so far come first: they are the earlier rows.
+            nearness, place = lax.top_k(jnp.concatenate([best[0], nearness], axis=1), k)
+            earlier = jnp.take_along_axis(best[1], jnp.minimum(place, k - 1), axis=1)
+            return nearness, jnp.where(place < k, earlier, begin + place - k)
+
+        nothing = jnp.full((queries, k), -jnp.inf, rows.dtype), jnp.zeros((queries, k), order.dtype)
+        nearness, numbers = lax.fori_loop(0, -(-(last - first) // keys), compare, nothing)
+        new = order[numbers], nearness > -jnp.inf
+        return tuple(lax.dynamic_update_slice_in_dim(*pair, start, 0) for pair in zip(found, new, strict=True))
+
+    nothing = jnp.zeros((n, k), order.dtype), jnp.zeros((n, k), bool)
+    found = over_blocks(n, queries, search, nothing, like=rows)
+    return tuple(jnp.zeros_like(sorted_).at[order].set(sorted_, unique_indices=True) for sorted_ in found)

@@ -81,14 +81,14 @@ def of_features(
 
     def score(features, labels, where):
         result = compute(features, labels, where)
-        dwarfed = _dwarfed(features, where)
-        return jax.tree.map(lambda leaf: jnp.where(dwarfed, jnp.nan, leaf), result)
+        unresolved = dwarfed(features, where)
+        return jax.tree.map(lambda leaf: jnp.where(unresolved, jnp.nan, leaf), result)
 
     return resolved(score, features, labels, where, exact=exact)
 
 
 @jax.jit
-def _dwarfed(features, where):
+def dwarfed(features: jax.Array, where: jax.Array | None) -> jax.Array:
     """[] whether most rows [n d] lie `MOST_RATIO` times nearer to the mean than the farthest row.
 
     Sums of squares are then dominated by the farthest rows, and the others are lost to rounding.

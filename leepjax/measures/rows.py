@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.kernels import first_largest
@@ -46,6 +47,9 @@ class Measure(NamedTuple):
     """`ClassMoments` of the features → score, likewise"""
     from_joint: Callable[[Joint], jax.Array] | None = None
     """`Joint` of probs or of one-hot source labels → score, likewise"""
+    resampled: Callable[[Any, Any, int, np.ndarray], np.ndarray] | None = None
+    """(evidence, labels, num_classes, weights [r n]) → scores [r], for measures whose resamples share most of the work;
+    NaN for a resample that must be scored by itself"""
 
     def score(
         self,

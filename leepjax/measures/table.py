@@ -9,6 +9,7 @@ from leepjax.measures.of_features.gbc import gbc as gbc
 from leepjax.measures.of_features.h_score import h_score as h_score
 from leepjax.measures.of_features.h_score import h_score_from_moments as h_score_from_moments
 from leepjax.measures.of_features.knn import knn as knn
+from leepjax.measures.of_features.knn import knn_resampled
 from leepjax.measures.of_features.lda import lda as lda
 from leepjax.measures.of_features.lfc import lfc as lfc
 from leepjax.measures.of_features.lfc import lfc_from_moments as lfc_from_moments
@@ -22,6 +23,7 @@ from leepjax.measures.of_features.sfda import sfda as sfda
 from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score as shrunk_h_score
 from leepjax.measures.of_features.shrunk_h_score import shrunk_h_score_from_moments as shrunk_h_score_from_moments
 from leepjax.measures.of_features.tmi import tmi as tmi
+from leepjax.measures.of_features.tmi import tmi_resampled
 from leepjax.measures.of_features.transrate import transrate as transrate
 from leepjax.measures.of_features.transrate import transrate_from_class_moments as transrate_from_class_moments
 from leepjax.measures.of_probs.calibrated_leep import calibrated_leep as calibrated_leep
@@ -98,7 +100,7 @@ _TABLE = (
     Measure("parc", parc, "PARC", "features", "[−100, 100]", "rank correlation of feature and label distances",
             "Bolya et al. 2021", cost="n·log n + d", memory="d + min(n, 500)²", passes=1, streams=False, smooth=False),
     Measure("tmi", tmi, "TMI", "features", "(−∞, ∞)", "entropy of the features within classes", "Xu, Kang 2023",
-            cost="n²·d", memory="n·d", passes=3, streams=False),
+            cost="n²·d", memory="n·d", passes=3, streams=False, resampled=tmi_resampled),
     Measure("lda", lda, "LDA", "features", "(−∞, 0]",
             "log-likelihood of discriminant analysis", "Fisher 1936; Ledoit and Wolf 2004",
             cost="n·d² + d³", memory="n·(d + c) + d²", passes=1, streams=False),
@@ -108,7 +110,8 @@ _TABLE = (
             "bound on the marginal likelihood of a logistic head", "Ding et al. 2022",
             cost="steps·n·d·c + n·d² + d³", memory="n·(d + c) + d²", passes=400, streams=False, smooth=False),
     Measure("knn", knn, "k-NN accuracy", "features", "[0, 1]", "leave-one-out accuracy of 5 neighbours",
-            "Cover, Hart 1967", cost="n²·d", memory="n·d", passes=2, streams=False, smooth=False),
+            "Cover, Hart 1967", cost="n²·d", memory="n·d", passes=2, streams=False, smooth=False,
+            resampled=knn_resampled),
     Measure("linear_probe", linear_probe, "linear probe accuracy", "features", "[0, 1]",
             "leave-one-out accuracy of a ridge probe", "Allen 1974",
             cost="n·d·min(n, d)", memory="n·d", passes=3, streams=False, smooth=False),

@@ -44,8 +44,13 @@ def score_with_draws(
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
     held = _numbers_held(row, np.shape(probs if features is None else features), num_classes)
-    batch_size = int(np.clip(_BUDGET // held, 1, len(weights)))
-    values = np.array(_score_each(measure, num_classes, batch_size, features, probs, labels, weights))
+    if isinstance(row, Measure) and row.resampled is not None:
+        values = row.resampled(features if probs is None else probs, labels, num_classes, weights)
+    else:
+        values = np.full(len(weights), np.nan, np.float32)
+    if (missing := np.isnan(values)).any():
+        batch_size = int(np.clip(_BUDGET // held, 1, missing.sum()))
+        values[missing] = _score_each(measure, num_classes, batch_size, features, probs, labels, weights[missing])
     if (unresolved := np.isnan(values)).any():
         wide = (None if x is None else np.asarray(x, np.float64) for x in (features, probs))
         with jax.enable_x64(True):

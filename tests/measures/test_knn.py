@@ -84,9 +84,7 @@ def test_neighbours_are_sorted_and_equals_are_in_order():
     assert numbers[0].tolist() == [2, 3, 1, 4]
     assert numbers[1].tolist() == [2, 3, 0, 4]
     assert there.all()
-    labels = jnp.array([0, 0, 1, 0, 1])
-    _, there = nearest(rows, rows, offsets, 4, counting=everyone.at[3].set(False), labels=(labels, labels))
-    assert there.sum(axis=1).tolist() == [2, 2, 2, 2, 2]
+    assert nearest(rows, rows, offsets, 4, counting=everyone.at[3].set(False))[1].sum(axis=1).tolist() == [4] * 5
 
 
 def test_resamples_are_searched_one_after_the_other():

@@ -2,12 +2,15 @@
 
 import re
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
 from cases import WHERE, problem
 
 from leepjax import tmi
+from leepjax.kernels import nearest as module
 from leepjax.types import InputError
 
 
@@ -18,6 +21,27 @@ def test_k_is_the_oracles(k, where):
         p = problem(seed, where=where)
         expected = reference.tmi(p.features.astype(np.float64), p.labels, p.where, k)
         np.testing.assert_allclose(tmi(p.features, p.labels, k=k, num_classes=3, where=p.where), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("blocks", [(128, 256), (7, 5)])
+def test_neighbours_are_the_nearest_of_the_class(blocks, monkeypatch):
+    """Of a large class, small ones and one that counts nowhere, with rows that are equally far from several others."""
+    jax.clear_caches()
+    monkeypatch.setattr(module, "CLASS_QUERIES", blocks[0])
+    monkeypatch.setattr(module, "CLASS_KEYS", blocks[1])
+    rng = np.random.default_rng(0)
+    n, k = 60, 4
+    rows, labels = rng.integers(4, size=(n, 2)).astype(np.float32), rng.choice(6, n, p=[0.6, 0.2, 0.1, 0.05, 0.05, 0])
+    counting = (rng.random(n) < 0.8) & (labels != 3)
+    numbers, there = module.nearest_in_class(
+        *map(jnp.asarray, (rows, (rows**2).sum(axis=1), labels)), k, counting=jnp.asarray(counting)
+    )
+    distances = ((rows[:, None] - rows) ** 2).sum(axis=2)
+    allowed = (labels[:, None] == labels) & counting & ~np.eye(n, dtype=bool)
+    for i in np.flatnonzero(counting):
+        expected = [j for j in np.argsort(distances[i], kind="stable") if allowed[i, j]][:k]
+        assert numbers[i][there[i]].tolist() == expected
+    jax.clear_caches()
 
 
 def test_it_is_the_entropy_of_the_classes_density():

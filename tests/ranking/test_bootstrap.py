@@ -1,5 +1,7 @@
 """Bootstrap: weights stand for resampled examples, one program scores them all, intervals lie about the score."""
 
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def test_weights_are_fixed_by_the_seed():
 
 
 # One of each way of being drawn: by shared passes, by moments, by neighbours, by iteration.
-@pytest.mark.parametrize("measure", ["leep", "em_leep", "loo_leep", "nce", "logme", "knn", "lda", "n_leep"])
+@pytest.mark.parametrize("measure", ["leep", "em_leep", "loo_leep", "nce", "logme", "knn", "tmi", "lda", "n_leep"])
 def test_draws_are_the_scores_of_resampled_examples(measure):
     """The same weights as a plain loop over arrays of repeated rows; the first value is the score of the whole."""
     value, draws = draw(measure)
@@ -52,6 +54,24 @@ def test_draws_are_the_scores_of_resampled_examples(measure):
     loop = [float(row.score(FEATURES[i], PROBS[i], LABELS[i], num_classes=CLASSES)) for i in resampled]
     assert draws.shape == (RESAMPLES,)
     np.testing.assert_allclose(draws, loop, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("measure", ["knn", "tmi"])
+@pytest.mark.parametrize("searched", [39, 6])
+def test_neighbours_of_one_search_score_resamples_as_searches_do(measure, searched, monkeypatch):
+    """Where too few of those searched are drawn, as of 6 in many resamples, each is searched anew."""
+    module = sys.modules[f"leepjax.measures.of_features.{measure}"]
+    monkeypatch.setattr(module, "num_searched", lambda *_: searched)
+    weights = bootstrap_weights(N, 300, seed=1)
+    weights[0], weights[1, 1:] = 0, 0  # none, and one
+    shared = leepjax.MEASURES[measure].resampled(FEATURES, LABELS, CLASSES, weights)
+    values = score_with_draws(measure, FEATURES, None, LABELS, CLASSES, weights)[1]
+    expected = bootstrap._score_each(measure, CLASSES, 50, FEATURES, None, LABELS, weights)
+    assert np.isnan(shared[:2]).all()
+    assert np.isnan(shared[2:]).any() == (searched == 6)
+    known = np.isfinite(shared)
+    np.testing.assert_allclose(shared[known], expected[known], rtol=1e-5)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
 def test_batches_of_resamples_change_nothing(monkeypatch):

@@ -10,7 +10,9 @@ from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
 from leepjax.kernels import nonzero_or_one, of_features, resolved, unit_of, weights_of
+from leepjax.kernels.drawn import ROWS, drawn_places, num_searched, of_resamples
 from leepjax.kernels.nearest import nearest
+from leepjax.kernels.rows import over_blocks, rows_at
 from leepjax.types import InputError
 
 METRICS = ("euclidean", "cosine")
@@ -118,6 +120,15 @@ def knn_split(
     return resolved(partial(_knn_split, k=int(k), metric=metric), *train[:3], *test[:3])
 
 
+def knn_resampled(
+    features: ArrayLike, labels: ArrayLike, num_classes: int, weights: np.ndarray, k: int = 5
+) -> np.ndarray:
+    """The accuracies [r] of `knn` under each of the weightings [r n]; NaN where too few neighbours were searched."""
+    del num_classes
+    search = partial(_searched, count=num_searched(k, len(labels)))
+    return of_resamples(search, partial(_accuracies, k=k), features, labels, weights)
+
+
 def _check_options(function, k, metric):
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InputError(f"{function}: k must be an int >= 1, got {k!r}; pass the number of neighbours.")
@@ -149,6 +160,44 @@ def _knn_split(train_features, train_labels, train_where, features, labels, wher
     neighbours = nearest(queries, rows, offsets, min(k, len(rows)), counting=voting)
     accuracy = _accuracy(neighbours, train_labels, train_weights, labels, weights)
     return jnp.where(voting.any(), accuracy, jnp.nan)
+
+
+@partial(jax.jit, static_argnames="count")
+def _searched(features, labels, count):
+    """[n count] the nearest other rows of all, and whether each is there."""
+    weights = jnp.ones(len(labels), features.dtype)
+    features = features * (1 / unit_of(features, weights))
+    rows, offsets = placed(features, weights, centre_of(features, weights), "euclidean")
+    return nearest(rows, rows, offsets, count, counting=weights > 0, leave_one_out=True)
+
+
+@partial(jax.jit, static_argnames="k")
+def _accuracies(neighbours, labels, weights, k):
+    (numbers, there), by_row = neighbours, weights.T
+    (n, m), drawn = numbers.shape, by_row > 0
+
+    def add(start, fresh, sums):
+        near, own = (rows_at(array, start, len(fresh)) for array in (numbers, by_row))
+        places = drawn_places(near, rows_at(there, start, len(fresh)), drawn, range(k))
+        found = places < m
+        near = jnp.take_along_axis(near[None], jnp.minimum(places, m - 1), axis=2)
+        votes = jnp.where(found, by_row[near, jnp.arange(len(weights))], 0)
+        right = _elected(labels[near], votes) == rows_at(labels, start, len(fresh))[:, None]
+        known = found[-1] | (own == 0) | (m >= n - 1)
+        right = jnp.where(fresh[:, None], jnp.where(known, own * right, jnp.nan), 0)
+        return sums + right.sum(axis=0)
+
+    right = over_blocks(n, ROWS, add, jnp.zeros(len(weights), by_row.dtype), like=by_row)
+    return jnp.where(drawn.sum(axis=0) > 1, right / nonzero_or_one(weights.sum(axis=1)), jnp.nan)
+
+
+def _elected(classes, votes):
+    """[…] the class with most of the votes [k …] for neighbours of these classes [k …]; on a tie that of the first."""
+    elected, most = classes[0], jnp.full_like(votes[0], -jnp.inf)
+    for own in classes:
+        total = jnp.where(classes == own, votes, 0).sum(axis=0)
+        elected, most = jnp.where(total > most, own, elected), jnp.maximum(total, most)
+    return elected
 
 
 def centre_of(features, weights):

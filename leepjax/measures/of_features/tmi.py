@@ -9,7 +9,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.kernels import nonzero_or_one, unit_of, weights_of
-from leepjax.kernels.nearest import nearest
+from leepjax.kernels.drawn import ROWS, drawn_places, num_searched, of_resamples
+from leepjax.kernels.nearest import nearest_in_class
+from leepjax.kernels.rows import over_blocks, rows_at
 from leepjax.measures.of_features.knn import centre_of, placed
 from leepjax.measures.shell import score_features
 from leepjax.types import InputError
@@ -51,8 +53,8 @@ def tmi(
     Notes:
         Departs from published code (snudatalab/TMI), which uses the largest difference of any feature as a distance,
         raises distances below 1 to 1 (features of small scale then all score the same), and divides the sum over
-        classes once more by their number. O(n²·d) operations and the memory of `knn`. The gradient is that of the
-        distances, with the neighbours held fixed.
+        classes once more by their number. O(Σ n_y²·d) operations, as only examples of one class are compared, and
+        the memory of `knn`. The gradient is that of the distances, with the neighbours held fixed.
 
     >>> print(f"{tmi([[0.0], [1.0], [3.0], [10.0], [12.0], [13.0]], [0, 0, 0, 1, 1, 1], k=1):.4f}")
     2.4242
@@ -66,30 +68,76 @@ def tmi(
     return score_features("tmi", _tmi, features, labels, num_classes, where, k=int(k))
 
 
+def tmi_resampled(
+    features: ArrayLike, labels: ArrayLike, num_classes: int, weights: np.ndarray, k: int = 3
+) -> np.ndarray:
+    """The scores [r] of `tmi` under each of the weightings [r n]; NaN where too few neighbours were searched."""
+    search = partial(_searched, count=num_searched(k, len(labels)))
+    score = partial(_entropies, num_classes=num_classes, k=k, d=np.shape(features)[1])
+    return of_resamples(search, score, features, labels, weights)
+
+
 @partial(jax.jit, static_argnames=("num_classes", "k"))
 def _tmi(features, labels, where, num_classes, k):
     n, d = features.shape
     weights = weights_of(where, n, features.dtype)
     unit = unit_of(features, weights)
     features = jnp.where(weights[:, None] > 0, features * (1 / unit), 0)
-    neighbour, kept = _kth_in_class(features, labels, weights, k)
+    numbers, there = _nearest_in_class(features, labels, weights, k)
+    neighbour, kept = numbers[:, -1], there[:, -1] & (weights > 0)
 
-    # From the difference itself, because `nearest` loses small distances to rounding.
+    # From the difference itself, because `nearest_in_class` loses small distances to rounding.
     squared = ((features - features[neighbour]) ** 2).sum(axis=1)
     log_distance = jnp.log(nonzero_or_one(squared)) / 2 + jnp.log(unit)
-    members = jax.ops.segment_sum((weights > 0).astype(features.dtype), labels, num_classes)[labels]
-    log_ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
-    digamma = jax.scipy.special.digamma
-    entropy = digamma(jnp.maximum(members, 1)) - digamma(jnp.asarray(k, features.dtype)) + log_ball + d * log_distance
+    members = jax.ops.segment_sum((weights > 0).astype(features.dtype), labels, num_classes)
+    entropy = _offsets(members, k, d)[labels] + d * log_distance
 
     weights = jnp.where(kept, weights, 0)
     finite = kept.any() & ~(kept & (squared == 0)).any()
     return jnp.where(finite, (weights * entropy).sum() / jnp.where(finite, weights.sum(), 1), jnp.nan)
 
 
-def _kth_in_class(features, labels, weights, k):
-    """[n] each example's k-th nearest other of its class, and whether there is one."""
+def _nearest_in_class(features, labels, weights, k):
     rows, offsets = placed(features, weights, centre_of(features, weights), "euclidean")
-    options = {"counting": weights > 0, "labels": (labels, labels), "leave_one_out": True}
-    numbers, there = nearest(rows, rows, offsets, min(k, len(labels)), **options)
-    return numbers[:, -1], there[:, -1] & (weights > 0)
+    return nearest_in_class(rows, offsets, labels, k, counting=weights > 0)
+
+
+def _offsets(members, k, d):
+    """What a class's entropy is, by its number of members, beyond d times the mean of log r."""
+    digamma, log_ball = jax.scipy.special.digamma, d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
+    return digamma(jnp.maximum(members, 1)) - digamma(jnp.asarray(k, members.dtype)) + log_ball
+
+
+@partial(jax.jit, static_argnames="count")
+def _searched(features, labels, count):
+    """[n count] the nearest others of each row's class, whether each is there, and d times the logarithms of r."""
+    n, d = features.shape
+    weights = jnp.ones(n, features.dtype)
+    unit = unit_of(features, weights)
+    features = features * (1 / unit)
+    numbers, there = _nearest_in_class(features, labels, weights, count)
+    squared = jax.lax.map(lambda near: ((features - features[near]) ** 2).sum(axis=1), numbers.T).T
+    return numbers, there, d * (jnp.log(squared) / 2 + jnp.log(unit))
+
+
+@partial(jax.jit, static_argnames=("num_classes", "k", "d"))
+def _entropies(found, labels, weights, num_classes, k, d):
+    (numbers, there, log_volumes), by_row = found, weights.T
+    (n, m), drawn = numbers.shape, by_row > 0
+    offsets = _offsets(jax.ops.segment_sum(drawn.astype(by_row.dtype), labels, num_classes), k, d)
+
+    def add(start, fresh, sums):
+        near, here, own, classes, log_volume = (
+            rows_at(array, start, len(fresh)) for array in (numbers, there, by_row, labels, log_volumes)
+        )
+        place = drawn_places(near, here, drawn, range(k - 1, k))[0]
+        entropy = offsets[classes] + jnp.take_along_axis(log_volume, jnp.minimum(place, m - 1), axis=1)
+        own = jnp.where(fresh[:, None], own, 0)
+        unknown = here[:, -1:] & (m < n - 1)
+        missing = jnp.where(unknown & (own > 0), jnp.nan, 0)
+        kept = place < m
+        terms = jnp.stack([jnp.where(kept & (own > 0), own * entropy, missing), jnp.where(kept, own, 0)])
+        return sums + terms.sum(axis=1)
+
+    total, size = over_blocks(n, ROWS, add, jnp.zeros((2, len(weights)), by_row.dtype), like=by_row)
+    return jnp.where((size > 0) & jnp.isfinite(total), total / nonzero_or_one(size), jnp.nan)
