@@ -13,8 +13,8 @@ from leepjax.kernels.rows import over_blocks, rows_at
 BLOCK_DISTANCES = 2**23
 # Fewest queries per block: with fewer, the product isn't compiled to a matmul.
 LEAST_QUERIES = 64
-# Rows per block of queries and of keys where only rows of one class are compared.
-CLASS_QUERIES, CLASS_KEYS = 128, 256
+# Rows per block, of queries and of keys, where only rows of one class are compared.
+CLASS_ROWS = 128
 
 
 def nearest(
@@ -88,34 +88,34 @@ def _search(queries, keys, offsets, counting, *, k, leave_one_out):
 
 def _search_in_class(rows, offsets, labels, counting, *, k):
     n = len(rows)
-    queries, keys = min(n, CLASS_QUERIES), min(n, CLASS_KEYS)
+    block = min(n, CLASS_ROWS)
     # Rows that don't count come last, as one more class without keys.
     classes = jnp.where(counting, labels, jnp.iinfo(labels.dtype).max)
     order = jnp.argsort(classes, stable=True)
     rows, offsets, classes, counted = rows[order], offsets[order], classes[order], counting.sum()
 
     def search(start, _, found):
-        own, here = rows_at(classes, start, queries), rows_at(rows, start, queries)
+        own, here = rows_at(classes, start, block), rows_at(rows, start, block)
         first = jnp.searchsorted(classes, own[0])
         last = jnp.minimum(jnp.searchsorted(classes, own[-1], side="right"), counted)
 
         def compare(j, best):
-            begin = jnp.minimum(first + j * keys, n - keys)
-            numbers = begin + jnp.arange(keys)
-            products = jnp.matmul(here, rows_at(rows, begin, keys).T, precision=lax.Precision.HIGHEST)
-            allowed = (own[:, None] == rows_at(classes, begin, keys)) & (numbers >= first + j * keys)
-            allowed = allowed & (numbers < last) & ((start + jnp.arange(queries))[:, None] != numbers)
-            nearness = jnp.where(allowed, 2 * products - rows_at(offsets, begin, keys), -jnp.inf)
+            begin = jnp.minimum(first + j * block, n - block)
+            numbers = begin + jnp.arange(block)
+            products = jnp.matmul(here, rows_at(rows, begin, block).T, precision=lax.Precision.HIGHEST)
+            allowed = (own[:, None] == rows_at(classes, begin, block)) & (numbers >= first + j * block)
+            allowed = allowed & (numbers < last) & ((start + jnp.arange(block))[:, None] != numbers)
+            nearness = jnp.where(allowed, 2 * products - rows_at(offsets, begin, block), -jnp.inf)
             # Of equally near ones, the best so far come first: they are the earlier rows.
             nearness, place = lax.top_k(jnp.concatenate([best[0], nearness], axis=1), k)
             earlier = jnp.take_along_axis(best[1], jnp.minimum(place, k - 1), axis=1)
             return nearness, jnp.where(place < k, earlier, begin + place - k)
 
-        nothing = jnp.full((queries, k), -jnp.inf, rows.dtype), jnp.zeros((queries, k), order.dtype)
-        nearness, numbers = lax.fori_loop(0, -(-(last - first) // keys), compare, nothing)
+        nothing = jnp.full((block, k), -jnp.inf, rows.dtype), jnp.zeros((block, k), order.dtype)
+        nearness, numbers = lax.fori_loop(0, -(-(last - first) // block), compare, nothing)
         new = order[numbers], nearness > -jnp.inf
         return tuple(lax.dynamic_update_slice_in_dim(*pair, start, 0) for pair in zip(found, new, strict=True))
 
     nothing = jnp.zeros((n, k), order.dtype), jnp.zeros((n, k), bool)
-    found = over_blocks(n, queries, search, nothing, like=rows)
+    found = over_blocks(n, block, search, nothing, like=rows)
     return tuple(jnp.zeros_like(sorted_).at[order].set(sorted_, unique_indices=True) for sorted_ in found)

@@ -28,7 +28,7 @@ class GaussianMixture(NamedTuple):
     """[k d] variances if diagonal or spherical, [k d d] if full; one for a column that isn't kept"""
 
 
-class Rows(NamedTuple):
+class _Rows(NamedTuple):
     """The rows to which a mixture is fitted, in the forms that the steps need."""
 
     x: jax.Array
@@ -105,7 +105,7 @@ def fit_gaussian_mixture(
 def _fit(key, x, weights, active, kept, start, tolerance, max_steps, floor, *, num_components, covariance):
     d = x.shape[1]
     x = jnp.where((weights > 0)[:, None] & (jnp.arange(d) < kept), x, 0)
-    rows = Rows(x, x.T, x * x, kept)
+    rows = _Rows(x, x.T, x * x, kept)
     maximise = partial(_maximise, rows, covariance=covariance, floor=floor)
 
     def expect(mixture):
