@@ -77,5 +77,5 @@ def of_resamples(
         for start in range(0, len(weights), RESAMPLES):
             some = weights[start : start + RESAMPLES].astype(rows.dtype)
             padded = np.pad(some, [(0, RESAMPLES - len(some)), (0, 0)])  # one program for all
-            scores.append(np.asarray(score(found, labels, padded))[: len(some)])
+            scores.append(np.asarray(score(found, labels, jnp.asarray(padded)))[: len(some)])
     return np.concatenate(scores).astype(features.dtype)

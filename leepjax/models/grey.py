@@ -1,6 +1,7 @@
 """Networks of one input channel, for grey images."""
 
 from collections.abc import Callable
+from typing import Any
 
 from flax import nnx
 
@@ -10,7 +11,8 @@ from leepjax.models.network import VisionNetwork
 def grey(build: Callable[..., VisionNetwork], num_classes: int, *, rngs: nnx.Rngs) -> VisionNetwork:
     """Build a freshly initialised network whose first convolutions take one channel in place of three."""
     network = build(num_classes, rngs=rngs)
-    for _, layer in list(nnx.iter_modules(network)):
+    layers: list[Any] = [layer for _, layer in nnx.iter_modules(network)]
+    for layer in layers:
         kernel = getattr(layer, "kernel", None)
         if isinstance(kernel, nnx.Param) and kernel.ndim == 4 and kernel.shape[2] == 3:
             # √3 times as large, so that the outputs vary as those of three channels.

@@ -125,7 +125,7 @@ def knn_resampled(
 ) -> np.ndarray:
     """The accuracies [r] of `knn` under each of the weightings [r n]; NaN where too few neighbours were searched."""
     del num_classes
-    search = partial(_searched, count=num_searched(k, len(labels)))
+    search = partial(_searched, count=num_searched(k, np.size(labels)))
     return of_resamples(search, partial(_accuracies, k=k), features, labels, weights)
 
 

@@ -72,7 +72,7 @@ def tmi_resampled(
     features: ArrayLike, labels: ArrayLike, num_classes: int, weights: np.ndarray, k: int = 3
 ) -> np.ndarray:
     """The scores [r] of `tmi` under each of the weightings [r n]; NaN where too few neighbours were searched."""
-    search = partial(_searched, count=num_searched(k, len(labels)))
+    search = partial(_searched, count=num_searched(k, np.size(labels)))
     score = partial(_entropies, num_classes=num_classes, k=k, d=np.shape(features)[1])
     return of_resamples(search, score, features, labels, weights)
 
