@@ -98,9 +98,15 @@ TABLES: dict[str, Table] = {
     ),
     "transfer_images": (
         "transfer_images",
-        {"architecture": number("architecture", ""), "images in a batch": number("batch_size")}
+        {
+            "architecture": number("architecture", ""),
+            "pixels": number("pixels"),
+            "images in a batch": number("batch_size"),
+        }
         | {f"images/s, {name}": ratio("images_a_second", name) for name in ("leepjax", "pytorch")}
         | {"leepjax / PyTorch": ratio("over_pytorch")}
+        | {f"processor ms a step, {name}": ms("processor_seconds_a_step", name) for name in ("leepjax", "pytorch")}
+        | {"processor time, PyTorch / leepjax": ratio("processor_time_of_pytorch_over_ours")}
         | {"losses differ by": number("largest_difference_of_losses", ".1e")},
     ),
     "transfer_side_by_side": (

@@ -1,6 +1,11 @@
-"""The second half of `transfer.py`: images a second of fine-tuning, and of a plain PyTorch loop of the same network.
+"""How many images a second does fine-tuning learn from, compared with a plain PyTorch loop of the same network?
 
-With PyTorch, both begin from the same weights and must have the same losses over some steps before anything is timed.
+TORCH_PYTHON=… python benchmarks --size full fine_tuning
+
+`$TORCH_PYTHON` names an interpreter with PyTorch and timm; without one, PyTorch isn't timed. Both begin from the same
+weights and must have the same losses over some steps before anything is timed. Where other work runs, `taskset -c 0`
+in front gives both one core, and processor time says more than images a second: threads of PyTorch that wait for each
+other spin.
 """
 
 import json
@@ -10,39 +15,57 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from measuring import all_quartiles, quartiles, report, timings
+from measuring import all_quartiles, quartiles, report, size, timings
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.architectures import build
+from leepjax.models.network import head_paths
 from leepjax.transfer.loop import Images
 from leepjax.transfer.optimizer import learning_rates
 from leepjax.transfer.recipe import Recipe
 from leepjax.transfer.step import StepConfig, TrainingBatch, TrainState, initial_state, step
 from leepjax.transfer.train import train
 
-PREPROCESSING = Preprocessing(image_size=32, mean=(0.5,) * 3, std=(0.25,) * 3)
 NUM_CLASSES = 10
 CHECKED_STEPS = 5
-SIZES = {"small": ([16], 2, 2), "full": ([32, 64, 128], 12, 9)}
-"""Batch sizes, steps that are timed at once, and how often."""
 
 
-def problem(batch_size: int) -> Images:
+class Case(NamedTuple):
+    """What is trained, and how many steps are timed at once."""
+
+    architecture: str
+    pixels: int
+    batch_size: int
+    steps: int
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing(image_size=self.pixels, mean=(0.5,) * 3, std=(0.25,) * 3)
+
+
+SMALL = [Case("resnet20", 32, 16, 2)]
+FULL = [*(Case("resnet20", 32, batch_size, 4) for batch_size in (32, 64, 128)), Case("resnet18", 64, 32, 3)]
+REPEATS = {"small": 2, "full": 9}
+
+
+def problem(case: Case) -> Images:
     rng = np.random.default_rng(0)
-    n = CHECKED_STEPS * batch_size
-    return Images(rng.integers(0, 256, (n, 32, 32, 3), np.uint8), rng.integers(0, NUM_CLASSES, n).astype(np.int32))
+    n = CHECKED_STEPS * case.batch_size
+    images = rng.integers(0, 256, (n, case.pixels, case.pixels, 3), np.uint8)
+    return Images(images, rng.integers(0, NUM_CLASSES, n).astype(np.int32))
 
 
 class PyTorch:
     """The other loop, in a process of its own; it learns when it is asked to."""
 
-    def __init__(self, data: Images, batches: np.ndarray, recipe: Recipe, rates: np.ndarray, folder: str):
-        state = nnx.to_flat_state(nnx.state(build("resnet20", NUM_CLASSES), (nnx.Param, nnx.BatchStat)))
+    def __init__(self, case: Case, data: Images, batches: np.ndarray, recipe: Recipe, rates: np.ndarray, folder: str):
+        state = nnx.to_flat_state(nnx.state(build(case.architecture, NUM_CLASSES), (nnx.Param, nnx.BatchStat)))
         weights = {f"weights.{'.'.join(map(str, path))}": np.asarray(leaf[...]) for path, leaf in state}
         path = Path(folder) / "problem.npz"
         np.savez(
@@ -55,15 +78,17 @@ class PyTorch:
             weight_decay=recipe.weight_decay,
             momentum=recipe.momentum,
         )
-        command = [os.environ["TORCH_PYTHON"], str(Path(__file__).parent / "torch_resnet20.py"), str(path)]
+        program = str(Path(__file__).parent / "torch_training.py")
+        command = [os.environ["TORCH_PYTHON"], program, case.architecture, str(path)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.losses = json.loads(self._answer())
 
-    def learn(self, steps: int) -> None:
+    def learn(self, steps: int) -> float:
+        """Take so many steps; the seconds of processor time that they took."""
         assert self.process.stdin
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        self._answer()
+        return float(self._answer())
 
     def close(self) -> None:
         self.process.communicate()
@@ -75,43 +100,46 @@ class PyTorch:
         raise ChildProcessError("PyTorch's process ended; see its message above.")
 
 
-def plain_losses(data: Images, recipe: Recipe) -> list[float]:
+def plain_losses(case: Case, data: Images, recipe: Recipe) -> list[float]:
     """Of our own training without augmentation."""
     losses = []
-    model = build("resnet20", NUM_CLASSES)
-    train(model, data, PREPROCESSING, recipe, on_step=lambda at: losses.append(at.loss))
+    model = build(case.architecture, NUM_CLASSES)
+    train(model, data, case.preprocessing, recipe, on_step=lambda at: losses.append(at.loss))
     return losses
 
 
-def measure(batch_size: int, steps: int, repeats: int) -> None:
-    data = problem(batch_size)
+def measure(case: Case, repeats: int) -> None:
+    data, batch_size, steps = problem(case), case.batch_size, case.steps
     recipe = Recipe(epochs=1, batch_size=batch_size, crop=False, flip=False)
     order = np.random.default_rng((recipe.seed, 0)).permutation(len(data.images)).reshape(CHECKED_STEPS, batch_size)
     rates = learning_rates(recipe, CHECKED_STEPS)[:, 0]
     rival, difference = None, None
     with tempfile.TemporaryDirectory() as folder:
         if os.environ.get("TORCH_PYTHON"):
-            rival = PyTorch(data, order, recipe, rates, folder)
+            rival = PyTorch(case, data, order, recipe, rates, folder)
     if rival:
-        ours = plain_losses(data, recipe)
+        ours = plain_losses(case, data, recipe)
         difference = float(np.abs(np.subtract(ours, rival.losses)).max())
         assert difference < 1e-2 * max(ours), (ours, rival.losses)
-    learn = our_steps(data, batch_size)
+    learn = our_steps(case, data)
     functions = {"leepjax": learn} | ({"pytorch": rival.learn} if rival else {})
-    rate = {name: np.empty(repeats) for name in functions}
+    rate, busy = ({name: np.empty(repeats) for name in functions} for _ in range(2))
     for function in functions.values():
         function(2)
     for repeat in range(repeats):
         for name, function in functions.items():
             started = time.perf_counter()
-            function(steps)
+            busy[name][repeat] = function(steps) / steps
             rate[name][repeat] = steps * batch_size / (time.perf_counter() - started)
     report(
         benchmark="transfer_images",
-        architecture="resnet20",
+        architecture=case.architecture,
+        pixels=case.pixels,
         batch_size=batch_size,
         images_a_second={name: quartiles(values) for name, values in rate.items()},
         over_pytorch=quartiles(rate["leepjax"] / rate["pytorch"]) if rival else None,
+        processor_seconds_a_step=all_quartiles(busy),
+        processor_time_of_pytorch_over_ours=quartiles(busy["pytorch"] / busy["leepjax"]) if rival else None,
         largest_difference_of_losses=difference,
         steps=steps,
     )
@@ -119,25 +147,28 @@ def measure(batch_size: int, steps: int, repeats: int) -> None:
         rival.close()
 
 
-def our_steps(data: Images, batch_size: int):
-    """A function that takes augmented steps, as `train` takes them."""
-    state, config = begun(batch_size)
-    batches = [batch_of(data, batch_size, number) for number in range(CHECKED_STEPS)]
+def our_steps(case: Case, data: Images):
+    """A function that takes augmented steps, as `train` takes them; it returns their seconds of processor time."""
+    state, config = begun(case)
+    batches = [batch_of(data, case.batch_size, number) for number in range(CHECKED_STEPS)]
 
-    def learn(steps: int) -> None:
+    def learn(steps: int) -> float:
         nonlocal state
+        started = time.process_time()
         for number in range(steps):
             state, seen = step(state, batches[number % CHECKED_STEPS], config=config)
         seen.loss.block_until_ready()
+        return time.process_time() - started
 
     return learn
 
 
-def begun(batch_size: int) -> tuple[TrainState, StepConfig]:
-    model = build("resnet20", NUM_CLASSES)
+def begun(case: Case) -> tuple[TrainState, StepConfig]:
+    model = build(case.architecture, NUM_CLASSES)
     model.train()
     graphdef, params, statistics = nnx.split(model, nnx.Param, ...)
-    config = StepConfig(graphdef, model.HEAD, Recipe(epochs=0, batch_size=batch_size), PREPROCESSING, "float32")
+    recipe = Recipe(epochs=0, batch_size=case.batch_size)
+    config = StepConfig(graphdef, head_paths(model), recipe, case.preprocessing, "float32")
     return initial_state(config, params, statistics), config
 
 
@@ -146,11 +177,10 @@ def batch_of(data: Images, batch_size: int, number: int) -> TrainingBatch:
     return TrainingBatch(data.images[chosen], data.labels[chosen], np.float32([0.01, 0.01]), jax.random.key(0), number)
 
 
-def side_by_side(tasks: int, batch_size: int, repeats: int) -> None:
+def side_by_side(tasks: int, case: Case, repeats: int) -> None:
     """A step of several tasks at once by `vmap`, and one task after the other."""
-    data = problem(batch_size)
-    state, config = begun(batch_size)
-    batch = batch_of(data, batch_size, 0)
+    state, config = begun(case)
+    batch = batch_of(problem(case), case.batch_size, 0)
     stacked_batch = TrainingBatch(*(jnp.stack([jnp.asarray(leaf)] * tasks) for leaf in batch))
     together = jax.jit(jax.vmap(partial(step, config=config)))
     states = [jax.tree.map(jnp.copy, state) for _ in range(tasks)]
@@ -166,17 +196,21 @@ def side_by_side(tasks: int, batch_size: int, repeats: int) -> None:
     seconds = timings({"in_turn": in_turn, "vmapped": lambda: together(stacked, stacked_batch)}, repeats)
     report(
         benchmark="transfer_side_by_side",
-        architecture="resnet20",
+        architecture=case.architecture,
         tasks=tasks,
-        batch_size=batch_size,
+        batch_size=case.batch_size,
         vmapped_over_in_turn=quartiles(seconds["vmapped"] / seconds["in_turn"]),
         seconds=all_quartiles(seconds),
     )
 
 
-def images_a_second(chosen: str) -> None:
-    """Report each batch size of that size of the benchmark, and what several tasks at once cost."""
-    batch_sizes, steps, repeats = SIZES[chosen]
-    for batch_size in batch_sizes:
-        measure(batch_size, steps, repeats)
-    side_by_side(2 if chosen == "small" else 8, batch_sizes[0], repeats)
+def main() -> None:
+    chosen = size()
+    cases = FULL if chosen == "full" else SMALL
+    for case in cases:
+        measure(case, REPEATS[chosen])
+    side_by_side(2 if chosen == "small" else 8, cases[0], REPEATS[chosen])
+
+
+if __name__ == "__main__":
+    main()

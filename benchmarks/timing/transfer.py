@@ -1,9 +1,6 @@
-"""How many heads a second are re-trained for many tasks, and how many images a second does fine-tuning learn from?
+"""How many heads a second are re-trained for many tasks, compared with scikit-learn's loop and with ours?
 
-TORCH_PYTHON=… python benchmarks --size full transfer
-
-Heads are compared with scikit-learn's loop and with ours, fine-tuning with PyTorch's loop, where `$TORCH_PYTHON` names
-an interpreter that has it.
+python benchmarks --size full transfer
 
 Features are those of a CIFAR-10 ResNet-20 for CIFAR-100's test images where the shared data is, and the pixels of
 scikit-learn's digits elsewhere; the wide ones are random projections of them, cut at zero.
@@ -14,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import shared_sources as shared
-from fine_tuning import images_a_second
 from measuring import all_quartiles, quartiles, report, size, timings
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -159,12 +155,10 @@ def compare(tasks: list[Task], found) -> dict[str, float]:
 
 
 def main() -> None:
-    chosen = size()
-    full = chosen == "full"
+    full = size() == "full"
     of, features, labels = table(full)
     for width, *case in FULL if full else SMALL:
         heads(of, features if width is None else widened(features, width), labels, *case)
-    images_a_second(chosen)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def test_all_of_them_run_small_unless_asked_otherwise(arguments):
     size, paths, _ = arguments([])
     assert size == "small"
     assert {TIMING / "limit.py", TIMING / "memory.py"} < set(paths)
-    assert not {HERE / "measuring.py", TIMING / "torch_resnet20.py"} & set(paths)
+    assert not {HERE / "measuring.py", TIMING / "torch_training.py"} & set(paths)
 
 
 def test_a_name_is_one_benchmark():

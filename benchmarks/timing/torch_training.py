@@ -1,14 +1,15 @@
-"""The rival of `fine_tuning.py`, which starts it: ResNet-20 in a plain loop, for an interpreter that has PyTorch.
+"""The rival of `fine_tuning.py`, which starts it: a network in a plain loop, for an interpreter that has PyTorch.
 
-python benchmarks/timing/torch_resnet20.py problem.npz
+python benchmarks/timing/torch_training.py resnet20 problem.npz
 
-The problem holds images, labels, the batches' indices and learning rates, and the weights by our names. It prints the
-losses of those batches without augmentation, to compare; then, for each number on standard input, it takes so many
-augmented steps and prints ``done``.
+Other networks than ResNet-20 are timm's. The problem holds images, labels, the batches' indices and learning rates, and
+the weights by our names. It prints the losses of those batches without augmentation, to compare; then, for each number
+on standard input, it takes so many augmented steps and prints the seconds of processor time that they took.
 """
 
 import json
 import sys
+import time
 
 import numpy as np
 import torch
@@ -51,12 +52,13 @@ class ResNet20(nn.Module):
 
 
 def augmented(images):
-    """Each image mirrored or not, and shifted by up to four pixels."""
-    n = len(images)
+    """Each image mirrored or not, and shifted by up to an eighth of its side."""
+    n, _, side, _ = images.shape
+    most = side // 8
     images = torch.where(torch.rand(n, 1, 1, 1) < 0.5, images.flip(3), images)
-    padded = F.pad(images, (4, 4, 4, 4))
-    shifts = torch.randint(0, 9, (n, 2)).tolist()
-    return torch.stack([padded[i, :, a : a + 32, b : b + 32] for i, (a, b) in enumerate(shifts)])
+    padded = F.pad(images, (most,) * 4)
+    shifts = torch.randint(0, 2 * most + 1, (n, 2)).tolist()
+    return torch.stack([padded[i, :, a : a + side, b : b + side] for i, (a, b) in enumerate(shifts)])
 
 
 def named(problem):
@@ -69,11 +71,20 @@ def named(problem):
             yield f"{path}.{leaf[last]}", torch.from_numpy(np.ascontiguousarray(value))
 
 
+def built(architecture, num_classes):
+    if architecture == "resnet20":
+        return ResNet20(num_classes)
+    import timm
+
+    return timm.create_model(architecture, num_classes=num_classes)
+
+
 def main():
-    problem = dict(np.load(sys.argv[1]))
+    architecture, path = sys.argv[1:]
+    problem = dict(np.load(path))
     images = torch.from_numpy(problem["images"]).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(problem["labels"]).long()
-    model = ResNet20(int(problem["num_classes"]))
+    model = built(architecture, int(problem["num_classes"]))
     model.load_state_dict(dict(named(problem)), strict=False)
     model.train()
     kernels = [p for p in model.parameters() if p.ndim > 1]
@@ -94,9 +105,10 @@ def main():
     batches = list(zip(torch.from_numpy(problem["batches"]), problem["rates"].tolist(), strict=True))
     print(json.dumps([step(*batch, augment=False) for batch in batches]), flush=True)
     for line in sys.stdin:
+        started = time.process_time()
         for i in range(int(line)):
             step(batches[i % len(batches)][0], 0.01, augment=True)
-        print("done", flush=True)
+        print(time.process_time() - started, flush=True)
 
 
 main()
