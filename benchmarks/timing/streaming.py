@@ -21,7 +21,7 @@ from problems import assert_leep_is_right, probs_of
 import leepjax as lj
 
 # n, z, c, rows of a batch, repeats
-SIZES = {"small": (5_000, 100, 10, 512, 1), "full": (1_280_000, 1000, 1000, 4096, 4)}
+SIZES = {"small": (5_000, 100, 10, 512, 1), "full": (1_280_000, 1000, 1000, 16_384, 4)}
 _PART = 40_000
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 

@@ -1,7 +1,6 @@
 """Evidence in batches, which can be read as many times as a measure needs."""
 
 import json
-import mmap
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -14,6 +13,7 @@ from jax.typing import ArrayLike
 
 from leepjax.storage.files import digest
 from leepjax.storage.sealed import check_seal
+from leepjax.streaming.file_rows import rows_of
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -91,8 +91,8 @@ class Batches:
         """Batches from number `batch` on; earlier ones aren't read."""
         for start in range(batch * self._batch_size, len(self._labels), self._batch_size):
             rows = slice(start, start + self._batch_size)
-            where = None if self._where is None else _read(self._where, rows)
-            yield Batch(_read(self._evidence, rows), _read(self._labels, rows), where)
+            where = None if self._where is None else rows_of(self._where, rows)
+            yield Batch(rows_of(self._evidence, rows), rows_of(self._labels, rows), where)
 
 
 def fingerprint(source: BatchSource) -> tuple:
@@ -158,33 +158,6 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)
             yield batch
-
-
-def _read(array: np.ndarray, rows: slice) -> np.ndarray:
-    """Rows of an array. A memory-mapped array is read from its file: mapped pages would stay in memory."""
-    if not (isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous):
-        return array[rows]
-    start, stop, _ = rows.indices(len(array))
-    row = array.nbytes // len(array)
-    out = _aligned((stop - start) * row)
-    with open(str(array.filename), "rb", buffering=0) as file:
-        file.seek(array.offset + start * row)
-        view = memoryview(out)
-        while len(view):
-            got = file.readinto(view)
-            if not got:
-                raise InputError(
-                    f"batches: expected {len(array)} rows in {array.filename}, got fewer; write the file again."
-                )
-            view = view[got:]
-    return out.view(array.dtype).reshape(stop - start, *array.shape[1:])
-
-
-def _aligned(size: int, to: int = 64) -> np.ndarray:
-    """Allocate bytes at an aligned address, from which JAX makes an array without a copy."""
-    raw = np.empty(size + to, np.uint8)
-    start = -raw.ctypes.data % to
-    return raw[start : start + size]
 
 
 def _mapped_tensors(path: str | PathLike) -> dict[str, np.memmap]:

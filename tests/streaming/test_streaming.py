@@ -190,3 +190,24 @@ def test_what_else_is_refused(tmp_path):
         lj.Batches.of_table(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"^accumulate, batch 0: expected evidence of 4 columns, got 5; make the stat"):
         lj.accumulate(lj.Joint.init(C, 4), [(PROBS, LABELS)])
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["aligned", "not aligned"])
+def test_a_large_batch_of_a_file_is_its_rows_and_the_callers_own(tmp_path, first):
+    """Rows that are mapped, and rows that are read because JAX would copy them for their address."""
+    array = np.arange(3000 * 103, dtype=np.float32).reshape(3000, 103)
+    np.save(tmp_path / "rows.npy", array)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    batches = list(lj.Batches(mapped, np.zeros(3000, int), batch_size=1000 + first))
+    assert np.concatenate([batch.evidence for batch in batches]).tobytes() == array.tobytes()
+    batches[0].evidence[:] = 0
+    np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), array)
+
+
+def test_a_file_that_became_shorter_is_refused(tmp_path):
+    np.save(tmp_path / "rows.npy", np.ones((3000, 100), np.float32))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    with (tmp_path / "rows.npy").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(InputError, match=r"^batches: expected 3000 rows in .*rows.npy, got fewer; write"):
+        next(iter(lj.Batches(mapped, np.zeros(3000, int), batch_size=1000)))
