@@ -117,7 +117,7 @@ def cache_compilations(folder: Path | None) -> None:
     with unkept_if(True, folder):
         check_writable(folder / "xla")
         jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)  # a ranking has dozens of small ones
         # JAX would warn about each program that it can't cache, as on a full disk.
         warnings.filterwarnings("ignore", "Error (writing|reading) persistent compilation cache", UserWarning)
 

@@ -1,6 +1,7 @@
 """Open targets by name or path. Folders, ``.npz`` files and the embedded digits are read here."""
 
 import glob
+import importlib.util
 import json
 import re
 from collections.abc import Sequence
@@ -275,11 +276,16 @@ class Files:
 
 def digits() -> Target:
     """Open scikit-learn's 1,797 handwritten digits (8 × 8, 10 classes): real data without a download."""
-    from sklearn.datasets import load_digits  # here, because `import leepjax` doesn't load scikit-learn
+    rows = np.loadtxt(_digits_file(), delimiter=",")
+    images = np.rint(rows[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    return from_arrays(images, rows[:, -1].astype(np.int64), name="digits")
 
-    pixels, labels = load_digits(return_X_y=True)
-    images = np.rint(np.asarray(pixels).reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-    return from_arrays(images, np.asarray(labels), name="digits")
+
+def _digits_file() -> Path:
+    """The file of scikit-learn's digits, found without importing scikit-learn, which takes longer than a pass."""
+    spec = importlib.util.find_spec("sklearn")
+    (folder,) = spec.submodule_search_locations if spec and spec.submodule_search_locations else ("",)
+    return Path(folder, "datasets", "data", "digits.csv.gz")
 
 
 EMBEDDED = {"digits": digits}

@@ -39,7 +39,7 @@ class Table:
     @property
     def probs(self) -> np.ndarray:
         """[n z] the softmax of the logits: θ(x) of the LEEP paper."""
-        return np.asarray(jax.nn.softmax(self.logits, axis=-1))
+        return np.asarray(_softmax(self.logits))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -108,6 +108,11 @@ def cached_table(path: Path) -> Table | None:
             with contextlib.suppress(OSError):
                 path.unlink()
     return None
+
+
+@jax.jit
+def _softmax(logits):
+    return jax.nn.softmax(logits, axis=-1)
 
 
 def _to_bytes(ids: tuple[str, ...]) -> np.ndarray:

@@ -159,8 +159,9 @@ HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
         ("; lj.leep([[0.9, 0.1], [0.2, 0.8]], [0, 1])", HEAVY),
         ("; import leepjax.cli.commands", (*HEAVY, "jax", "numpy", "scipy")),
         ("; import leepjax.report.make", HEAVY),
+        ("; lj.rank; lj.read_target('digits')", ("sklearn", "pandas", "orbax", "pyarrow", "tensorflow", "matplotlib")),
     ],
-    ids=["import", "names", "leep", "cli", "page of a ranking"],
+    ids=["import", "names", "leep", "cli", "page of a ranking", "rank"],
 )
 def test_importing_loads_nothing_heavy(use, unwanted):
     loaded = run(f"import sys, leepjax as lj{use}; print(*sys.modules)").split()
