@@ -48,7 +48,7 @@ def extract(
     Args:
         source: the network to run.
         target: n labelled images.
-        batch_size: largest number of images per batch.
+        batch_size: largest number of images per batch; on a CPU at most 64 per device, which is faster there.
         cache: folder for the table, ``<key>.safetensors``; by default nothing is stored.
         evidence: what the file stores for the source's classes; the returned table always has logits.
         storage: dtype of features and evidence in the file; ``float16`` halves the size, with a relative error of 1e-3,

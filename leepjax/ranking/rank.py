@@ -97,7 +97,7 @@ def rank(
             slow. Each resample is scored anew: little work for LEEP and what shares its joint, while ``knn`` and
             ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and ``calibrated_leep`` iterate.
         confidence: of the intervals, in (0, 1).
-        batch_size: largest number of images that pass through a source at once.
+        batch_size: largest number of images that pass through a source at once; on a CPU they are at most 64.
         dtype: of the sources' computation, ``float32`` or ``bfloat16``; by default that of each source.
         strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
             left out and counted in a warning otherwise.
