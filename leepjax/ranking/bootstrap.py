@@ -14,6 +14,10 @@ from leepjax.measures.by_task import evidence_of, measure_of
 _BUDGET = 2**26
 # Arrays that XLA keeps at a time, of the size that a measure's row has for memory.
 _ARRAYS = 6
+# Resamples that are scored again in float64 in one program, which thus serves any number of them.
+_AGAIN = 8
+# Probs of few columns get columns of zeros up to a multiple of this width, so that sources share programs.
+_WIDTH, _WIDEST = 16, 64
 
 
 def bootstrap_weights(num_examples: int, resamples: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
@@ -40,22 +44,65 @@ def score_with_draws(
     """
     row = measure_of(measure)
     # What isn't read is left out, or its shape would have the program compiled anew for each source.
-    features, probs = (features, None) if evidence_of(row) == "features" else (None, probs)
+    features, probs = (features, None) if evidence_of(row) == "features" else (None, _padded(row, probs))
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
-    held = _numbers_held(row, np.shape(probs if features is None else features), num_classes)
     if isinstance(row, Measure) and row.resampled is not None:
         values = row.resampled(features if probs is None else probs, labels, num_classes, weights)
     else:
         values = np.full(len(weights), np.nan, np.float32)
-    if (missing := np.isnan(values)).any():
-        batch_size = int(np.clip(_BUDGET // held, 1, missing.sum()))
-        values[missing] = _score_each(measure, num_classes, batch_size, features, probs, labels, weights[missing])
-    if (unresolved := np.isnan(values)).any():
-        wide = (None if x is None else np.asarray(x, np.float64) for x in (features, probs))
+    if (missing := np.flatnonzero(np.isnan(values))).size:
+        size = batch_of(row, np.shape(probs if features is None else features), num_classes, len(missing))
+        values[missing] = _scored(measure, num_classes, size, features, probs, labels, weights[missing])
+    if (unresolved := np.flatnonzero(np.isnan(values))).size:
+        wide = [None if x is None else np.asarray(x, np.float64) for x in (features, probs)]
         with jax.enable_x64(True):
-            values[unresolved] = _score_each(measure, num_classes, 1, *wide, labels, weights[unresolved])
+            for few in np.split(unresolved, range(_AGAIN, len(unresolved), _AGAIN)):
+                again = weights[np.resize(few, _AGAIN)]
+                values[few] = _score_each(measure, num_classes, 1, *wide, labels, again)[: len(few)]
     return float(values[0]), values[1:]
+
+
+def _scored(measure, num_classes, batch_size, features, probs, labels, weights) -> np.ndarray:
+    """The score for each of the weights, padded to whole batches: a part of one would be compiled as well."""
+    missing = -len(weights) % batch_size
+    whole = np.concatenate([weights, weights[:missing]]) if missing else weights
+    found = _score_each(measure, num_classes, batch_size, features, probs, labels, whole)
+    return np.array(found)[: len(weights)]
+
+
+def compile_scores(
+    measure: str, shape: tuple[int, int], labels: jax.ShapeDtypeStruct, num_classes: int, resamples: int
+) -> None:
+    """Compile what `score_with_draws` runs for a measure's evidence [n width] in float32, without the evidence."""
+    row, (n, width) = measure_of(measure), shape
+    if not width or (isinstance(row, Measure) and row.resampled is not None):
+        return
+    width += _missing_columns(row, width)
+    size = batch_of(row, (n, width), num_classes, resamples + 1)
+    evidence, weights = (
+        jax.ShapeDtypeStruct(each, np.float32) for each in ((n, width), (resamples + 1 + -(resamples + 1) % size, n))
+    )
+    features, probs = (evidence, None) if evidence_of(row) == "features" else (None, evidence)
+    _score_each.lower(measure, num_classes, size, features, probs, labels, weights).compile()
+
+
+def _padded(row: Measure | FurtherMeasure, probs: Any) -> Any:
+    """Probs [n z] of few classes with columns of zeros, so that sources of few classes share programs."""
+    missing = 0 if probs is None else _missing_columns(row, probs.shape[1])
+    return np.pad(np.asarray(probs), ((0, 0), (0, missing))) if missing else probs
+
+
+def _missing_columns(row: Measure | FurtherMeasure, width: int) -> int:
+    """How many columns of zeros evidence of this width gets: a source class without mass changes no score of probs."""
+    is_padded = isinstance(row, Measure) and row.reads != "features" and width <= _WIDEST
+    return -width % _WIDTH if is_padded else 0
+
+
+def batch_of(row: Measure | FurtherMeasure, shape: tuple[int, ...], num_classes: int, resamples: int) -> int:
+    """How many resamples of evidence [n width] are scored at once: as many as fit, in batches of equal size."""
+    most = int(np.clip(_BUDGET // _numbers_held(row, shape, num_classes), 1, resamples))
+    return -(-resamples // -(-resamples // most))
 
 
 def _numbers_held(row: Measure | FurtherMeasure, shape: tuple[int, ...], num_classes: int) -> int:

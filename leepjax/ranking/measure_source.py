@@ -25,6 +25,7 @@ from leepjax.measures.by_task import evidence_of, measure_of
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed
 from leepjax.printable import valid_unicode
+from leepjax.ranking.ahead import Wait, compiled_ahead
 from leepjax.ranking.bootstrap import ends_of_range, interval, score_with_draws
 from leepjax.ranking.plan import CARD_MEASURES, Plan
 from leepjax.ranking.verify_source import verify_source
@@ -101,14 +102,18 @@ def measure_network(
     candidates, one that fails doesn't end the others.
     """
     unknown = [source for source in sources if not keys(plan, source).keys() <= known.keys()]
+    names = {name for key, (_, name) in keys(plan, sources[0]).items() if key not in known}
     on_batch = counted(f"{label}: {NOUNS[plan.target.kind].many}", len(plan.target), on_progress)
     options = {"batch_size": plan.settings.batch_size, "cache": cache, "on_batch": on_batch}
-    with SharedPass(unknown, plan.target, **options) as shared:
+    with (
+        compiled_ahead(plan, sources[0], names, cache) as wait,
+        SharedPass(unknown, plan.target, **options) as shared,
+    ):
         for source in sources:
             of_source = label if len(sources) == 1 else label.removesuffix(sources.name) + source.name
             try:
                 table = functools.cache(partial(shared.table, source))
-                yield from _measure_source(plan, source, table, known, of_source, on_progress)
+                yield from _measure_source(plan, source, table, known, wait, of_source, on_progress)
             except NOT_OF_A_SOURCE:
                 raise
             except Exception as error:
@@ -122,6 +127,7 @@ def _measure_source(
     source: Source,
     table: Callable[[], Table],
     known: Mapping[str, Record],
+    wait: Wait,
     label: str,
     on_progress: OnProgress,
 ) -> Iterator[Record]:
@@ -133,6 +139,9 @@ def _measure_source(
             yield msgspec.structs.replace(known[key], **_described(plan, source))
             continue
         with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and workers have fewer of them
+            if name not in CARD_MEASURES:
+                table()
+                wait(name)
             record = _measure(plan, source, table, kind, name, key, label, on_progress)
         yield record
     on_progress(f"{label}: done", len(to_do), len(to_do))

@@ -12,8 +12,7 @@ from leepjax.ranking.bootstrap import interval
 from leepjax.ranking.examples import right_bits
 from leepjax.ranking.plan import Plan
 from leepjax.tasks import ENDS
-from leepjax.transfer.cross_fitting import cross_fit
-from leepjax.transfer.finetune import fine_tune
+from leepjax.transfer.cross_fitting import cross_fit, cross_fit_heads
 from leepjax.transfer.fit_by_task import fit_of
 from leepjax.transfer.head import Head
 from leepjax.transfer.metric_draws import metric_draws, metric_value
@@ -40,6 +39,10 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
     settings = plan.settings
     if plan.verify == "finetune":
         logits = _fine_tuned(plan, source, label, on_progress)[None]
+    elif is_by_core(plan):
+        logits = cross_fit_heads(
+            table.features, table.labels, len(plan.target.classes), plan.folds, seed=settings.seed
+        )[:, plan.test]
     else:
         train = fit_of(plan.target.task, plan.verify)
 
@@ -53,6 +56,11 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
     groups = None if plan.target.groups is None else plan.target.groups[plan.test]
     low, high = metric_interval(plan.metric, settings.confidence, value, draws, len(labels), groups)
     return Verified(value, low, high, draws.tolist(), right_bits(logits, labels))
+
+
+def is_by_core(plan: Plan) -> bool:
+    """Whether heads are trained side by side, one per core."""
+    return plan.is_cross_fitted and plan.verify == "head" and plan.target.task == "classes"
 
 
 def metric_interval(
@@ -85,6 +93,8 @@ def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
 
 
 def _fine_tuned(plan: Plan, source: Source, label: str, on_progress: OnProgress) -> np.ndarray:
+    from leepjax.transfer.finetune import fine_tune  # here: heads need no Orbax, which takes long to import
+
     def on_step(progress):
         on_progress(f"{label}: fine-tuning", progress.step + 1, progress.num_steps)
 

@@ -109,6 +109,35 @@ def test_how_many_resamples_are_held_at_once_follows_from_the_row(monkeypatch):
     assert sizes == [RESAMPLES + 1, 1]
 
 
+@pytest.mark.parametrize("measure", [row.name for row in leepjax.MEASURES.values() if row.reads != "features"])
+def test_a_source_class_without_mass_changes_no_score(measure):
+    row = leepjax.MEASURES[measure]
+    wide = np.pad(PROBS, ((0, 0), (0, 10)))
+    scores = [float(row.score(None, probs, LABELS, num_classes=CLASSES)) for probs in (PROBS, wide)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-5)
+
+
+def test_sources_of_few_classes_share_a_program(monkeypatch):
+    shapes = []
+    plain = bootstrap._score_each
+    monkeypatch.setattr(bootstrap, "_score_each", lambda *args: shapes.append(args[4].shape) or plain(*args))
+    for width in (WIDTH, WIDTH - 1, 65):
+        logits = RNG.normal(size=(N, width))
+        probs = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+        score_with_draws("nce", None, probs, LABELS, CLASSES, WEIGHTS[:1])
+    assert shapes == [(N, 16), (N, 16), (N, 65)]
+
+
+def test_resamples_are_scored_in_whole_batches(monkeypatch):
+    sizes = []
+    plain = bootstrap._score_each
+    monkeypatch.setattr(bootstrap, "_BUDGET", 5 * bootstrap._numbers_held(leepjax.MEASURES["nce"], (N, 16), CLASSES))
+    whole = draw("nce")[1]
+    monkeypatch.setattr(bootstrap, "_score_each", lambda *args: sizes.append((args[2], len(args[-1]))) or plain(*args))
+    np.testing.assert_allclose(draw("nce")[1], whole, rtol=1e-6)
+    assert sizes == [(5, 15)]
+
+
 def test_no_resamples_leave_the_score():
     value, draws = draw("leep", bootstrap_weights(N, 0, seed=0))
     assert np.isfinite(value)

@@ -1,12 +1,13 @@
 """Out-of-fold logits come from heads that were trained without the example."""
 
+import jax.monitoring
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from leepjax.data.split import folds_of
-from leepjax.transfer.cross_fitting import cross_fit
-from leepjax.transfer.head import Head
+from leepjax.transfer.cross_fitting import compile_heads, cross_fit, cross_fit_heads
+from leepjax.transfer.head import Head, retrain_head
 from leepjax.transfer.ridge import fit_ridge
 from leepjax.types import InputError
 
@@ -61,3 +62,32 @@ def test_examples_outside_the_folds_are_in_every_training_part():
 def test_folds_that_leave_nothing_or_do_not_fit_are_refused(folds, match):
     with pytest.raises(InputError, match=match):
         cross_fit(FEATURES, LABELS, 2, folds, fit_means)
+
+
+def test_heads_side_by_side_are_those_of_one_after_the_other():
+    """In folds of different sizes, with an example that is never held out; they are compiled once, and beforehand."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(43) % 3
+    features = (rng.normal(size=(43, 4)) + labels[:, None]).astype(np.float32)
+    folds = folds_of(labels, 4, 2, seed=0)
+    folds[:, 7] = -1
+
+    def retrained(features, labels, num_classes):
+        return retrain_head(features, labels, num_classes, seed=3).head
+
+    one_by_one = cross_fit(features, labels, 3, folds, retrained)
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, _, **about: "backend_compile" in event and compiled.append(about["fun_name"])
+    )
+    compile_heads(4, 3, folds)
+    side_by_side = cross_fit_heads(features, labels, 3, folds, seed=3)
+    assert sum("_fit_and_predict" in name for name in compiled) == 1
+    assert np.isnan(side_by_side[:, 7]).all()
+    np.testing.assert_allclose(side_by_side, one_by_one, rtol=2e-2, atol=2e-2)
+    np.testing.assert_array_equal(side_by_side.argmax(axis=2), one_by_one.argmax(axis=2))
+
+
+def test_heads_need_another_fold_to_be_trained_on():
+    with pytest.raises(InputError, match=r"^cross_fit_heads: expected at least two folds, got one; no example is left"):
+        cross_fit_heads(FEATURES, LABELS, 2, np.zeros((1, 20), int))
