@@ -60,7 +60,7 @@ def _mapped(descriptor: int, begin: int, size: int) -> np.ndarray | None:
     return None
 
 
-def _fill(out: np.ndarray, file: io.RawIOBase) -> None:
+def _fill(out: np.ndarray, file: io.FileIO) -> None:
     view = memoryview(out)
     while len(view):
         got = file.readinto(view)
