@@ -25,7 +25,6 @@ from leepjax.extraction import shared_pass
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.ranking import plan as planning
-from leepjax.ranking import verify_source as verifying
 from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.ranking.plan import make_plan
 from leepjax.ranking.verify_source import wilson
@@ -209,7 +208,7 @@ def test_fine_tuning_sees_the_training_part_and_predicts_the_test_part(ran, monk
         right = np.arange(len(test_set)) < 9
         return Trained(None, np.eye(10)[np.where(right, test_set.labels, (test_set.labels + 1) % 10)], [])
 
-    monkeypatch.setattr(verifying, "fine_tune", fake)
+    monkeypatch.setattr("leepjax.transfer.finetune.fine_tune", fake)
     ranking = lj.rank("digits", "random", "leep", verify="finetune", cache=ran[1] / "cache", **SMALL)
     assert sizes == [(48, 12, 0)]
     assert ranking.accuracies == {"random": 9 / 12}
