@@ -99,6 +99,27 @@ def in_fresh_process(file: str, *arguments: str, command: tuple[str, ...] = (), 
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def run_command(*arguments: str, **environment: str) -> dict[str, float]:
+    """What one command of leepjax takes in a process of its own: its time, that of all its threads, and its memory."""
+    without_caches = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "leepjax", *arguments],
+        env=without_caches | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        raise RuntimeError(f"leepjax {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
+    return {
+        "seconds": seconds,
+        "processor_seconds": used.ru_utime + used.ru_stime,
+        "peak_bytes": 1024 * used.ru_maxrss,
+    }
+
+
 def child_arguments() -> list[str] | None:
     """What `in_fresh_process` passed; None in a benchmark that a user started."""
     passed = os.environ.get("BENCHMARK_CHILD")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cells import Table, megabytes, ms, number, ratio
+from cells import Table, megabytes, ms, number, ratio, three
 from results import two_reads_from_disk
 
 NZC = {name: number(name) for name in "nzc"}
@@ -126,6 +126,16 @@ TABLES: dict[str, Table] = {
         | {"theirs, ms": ms("seconds", "theirs"), "speed-up": ratio("speedup")}
         | {"with checks": ratio("speedup_with_checks"), "our score": number("score", ".5f")}
         | {"their score": number("their_score", ".5f")},
+    ),
+    "rank_command": (
+        "rank_command",
+        {"run": number("case", ""), "processor seconds": ratio("processor_seconds"), "seconds": ratio("seconds")}
+        | {"peak, MB": lambda line: three(line["peak_bytes"], 1e-6), "processes that waited": number("load", ".0f")},
+    ),
+    "rank_memory": (
+        "rank_memory",
+        {"images": number("images"), "form": number("form", ""), "peak, MB": megabytes("peak_bytes")}
+        | {"processor seconds": number("processor_seconds", ".0f")},
     ),
     "streaming": (
         "streaming",

@@ -1,13 +1,19 @@
-"""Where does the time of `leepjax rank digits` go, and what do intervals cost?
+"""How long does `leepjax rank digits` take from nothing and again, and where does its time go?
 
 python benchmarks --size full rank
+
+The command runs in a process of its own. *from nothing*: its cache is empty, as after the installation; *again*: with
+the programs and the features that the first run has left there. Its processor time, of all threads, depends less on
+what else the machine does than the time that passes. The stages are timed in this process.
 """
 
+import os
+import tempfile
 import time
 from collections import defaultdict
 
 import numpy as np
-from measuring import report, size
+from measuring import quartiles, report, run_command, size
 from problems import reference
 
 import leepjax as lj
@@ -15,6 +21,8 @@ from leepjax.data.readers import digits
 from leepjax.extraction.extract import extract
 
 OPTIONS = {"small": {"sources": ["random"], "limit": 100, "resamples": 10}, "full": {}}
+COMMAND = {"small": ["--sources", "random", "--limit", "100", "--resamples", "10"], "full": []}
+REPEATS = {"small": 1, "full": 3}
 
 
 def assert_right(source: str) -> None:
@@ -29,8 +37,20 @@ def assert_right(source: str) -> None:
     )
 
 
+def time_command(chosen: str) -> None:
+    runs: dict[str, list[dict[str, float]]] = {"from nothing": [], "again": []}
+    for _ in range(REPEATS[chosen]):
+        with tempfile.TemporaryDirectory() as cache:
+            for case in runs:
+                runs[case].append(run_command("rank", "digits", *COMMAND[chosen], LEEPJAX_CACHE=cache))
+    for case, found in runs.items():
+        fields = {name: quartiles(np.array([run[name] for run in found])) for name in found[0]}
+        report(benchmark="rank_command", case=case, **fields, load=os.getloadavg()[0])
+
+
 def main() -> None:
     options = OPTIONS[size()]
+    time_command(size())
     assert_right("random")
     started = time.perf_counter()
     ranking = lj.rank("digits", **options)
