@@ -11,7 +11,7 @@ from leepjax.ranking.bootstrap import score_with_draws
 from leepjax.ranking.plan import make_plan
 
 SOURCE = leepjax.load_source("random")
-MEASURES = ["knn", "nce", "pactran_gamma", "source_accuracy"]
+MEASURES = ["lfc", "nce", "pactran_gamma", "source_accuracy"]
 
 
 def test_what_a_thread_has_compiled_is_not_compiled_again(tmp_path):
