@@ -80,7 +80,7 @@ def forward_batches(
 
 
 def first_batch_size(target: Target, most: int) -> int:
-    """The number of examples with which a pass begins, of at most so many, in batches on all devices of this process.
+    """The number of examples in the first batch, over all devices of this process: `most`, or fewer.
 
     Texts are put together by length, for which many at a time are better.
     """

@@ -112,7 +112,7 @@ def run_sweeps(
 def _padded(arguments: Arguments, size: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     evidence, labels, where, _ = arguments
     missing = max(size - len(labels), 0)
-    weights = np.ones(len(labels), jnp.result_type(float)) if where is None else where
+    weights: Any = np.ones(len(labels), jnp.result_type(float)) if where is None else where
     if missing:
         evidence = jnp.pad(evidence, ((0, missing), (0, 0)))
         labels, weights = jnp.pad(labels, (0, missing)), jnp.pad(weights, (0, missing))
