@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cheap_heads import least_squares
+from cheap_heads import least_squares, use_heads
 from test_choose import GOOD, LABELS, OTHER, PIXELS, RULES, SOURCES, steady
 
 from leepjax.choosing.choose import choose
@@ -25,7 +25,7 @@ TEST = from_arrays(PIXELS[90:], LABELS[90:])
 @pytest.fixture(autouse=True, scope="module")
 def fast_heads():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+        use_heads(patch, least_squares)
         yield
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cheap_heads import use_heads
 
 from leepjax.choosing import stages
 from leepjax.choosing.choose import ChoiceInterrupt, choose
@@ -34,8 +35,8 @@ def blind_head(features, labels, num_classes, *, seed=0, l2=None):
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
-    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", blind_head)
-    monkeypatch.setattr(stages, "FineTuning", partial(FineTuning, epochs=2, batch_size=16))
+    use_heads(monkeypatch, blind_head)
+    monkeypatch.setattr(stages, "FineTuning", partial(FineTuning, epochs=2, batch_size=16, learning_rate=0.1))
 
 
 class Watch:

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 import pytest
-from cheap_heads import least_squares
+from cheap_heads import least_squares, use_heads
 from PIL import Image
 from profiles import only_long
 
@@ -426,7 +426,7 @@ def test_sets_stand_for_their_members_and_licences_for_their_weights(run):
 
 def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+    use_heads(monkeypatch, least_squares)
     code, out, err = run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")
     assert code == 0, err
     assert out.startswith("Take random: it is the only source that could be looked at.")

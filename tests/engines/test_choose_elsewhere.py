@@ -4,7 +4,7 @@ import os
 
 import pytest
 import ray
-from cheap_heads import least_squares
+from cheap_heads import least_squares, use_heads
 
 from leepjax.choosing.choose import choose
 from leepjax.choosing.rules import Rules
@@ -20,7 +20,7 @@ SOURCES = ["random", "fashion-mnist"]
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+    use_heads(monkeypatch, least_squares)
     monkeypatch.setattr(processes, "available_cores", lambda: [min(os.sched_getaffinity(0))] * 2)
     monkeypatch.setattr(opening, "available_cores", processes.available_cores)
 
@@ -37,7 +37,7 @@ def workers():
 @pytest.fixture(scope="module")
 def here():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+        use_heads(patch, least_squares)
         return chosen()
 
 

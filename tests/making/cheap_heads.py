@@ -1,9 +1,23 @@
 """Heads by least squares in place of logistic regression, of which each number of examples is compiled for seconds."""
 
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 
+from leepjax.transfer.cross_fitting import cross_fit
 from leepjax.transfer.head import Head, Retrained
+
+
+def use_heads(patch, retrain):
+    """Train all heads of classes by a function in place of `retrain_head`, those of the folds one by one."""
+    patch.setattr("leepjax.transfer.fit_by_task.retrain_head", retrain)
+    patch.setattr("leepjax.ranking.verify_source.cross_fit_heads", partial(_cross_fit, retrain))
+    patch.setattr("leepjax.ranking.ahead.compile_heads", lambda *arguments: None)
+
+
+def _cross_fit(retrain, features, labels, num_classes, folds, *, seed=0):
+    return cross_fit(features, labels, num_classes, folds, lambda *data: retrain(*data, seed=seed).head)
 
 
 def least_squares(features, labels, num_classes, *, seed=0, l2=None):

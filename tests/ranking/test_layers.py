@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cheap_heads import least_squares
+from cheap_heads import least_squares, use_heads
 from layered import NETWORKS, SIZE, layered_source
 
 import leepjax as lj
@@ -31,7 +31,7 @@ def networks(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def fast_heads(monkeypatch):
-    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+    use_heads(monkeypatch, least_squares)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors.numpy
-from cheap_heads import least_squares
+from cheap_heads import least_squares, use_heads
 
 import leepjax as lj
 from leepjax.cli.options import RankingOptions
@@ -135,7 +135,7 @@ def test_fine_tuning_and_layers_of_embeddings_are_refused():
 
 
 def test_choose_reads_the_rows_of_a_look_and_writes_the_head(tmp_path, monkeypatch):
-    monkeypatch.setattr("leepjax.transfer.fit_by_task.retrain_head", least_squares)
+    use_heads(monkeypatch, least_squares)
     read = []
     monkeypatch.setattr(
         HeldRows, "read", lambda rows, places, old=HeldRows.read: read.append(len(places)) or old(rows, places)
