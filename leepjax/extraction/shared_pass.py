@@ -69,11 +69,13 @@ class SharedPass:
         storage: Storage = "float32",
         required: bool = False,
         on_batch: Callable[[int], None] = lambda examples: None,
+        before_timing: Callable[[], None] = lambda: None,
     ):
-        """As `extract`, for several sources."""
+        """As `extract`, for several sources. `before_timing` is called after the pass, before one batch is timed."""
         self._sources, self._target, self._batch_size = sources, target, batch_size
         self._kept: _Kept = {"evidence": evidence, "storage": storage}
         self._cache, self._required, self._on_batch = cache, required, on_batch
+        self._before_timing = before_timing
         self._together: Together | None = None
         self._whole: Cost | None = None
         self._is_alone = len(sources) == 1 and len(named_together(sources[0])) < 2
@@ -144,6 +146,7 @@ class SharedPass:
         self._batch_size = max(sizes[-2:], default=self._batch_size)  # it may have been halved
 
     def _cost(self, source: Source, batch_size: int) -> Cost:
+        self._before_timing()
         if self._together is None or source not in self._together.sources:
             return measure_cost(source, batch_size)
         self._whole = self._whole or measure_together(self._together, batch_size)

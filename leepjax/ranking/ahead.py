@@ -40,6 +40,12 @@ def compiled_ahead(plan: Plan, source: Source, names: Collection[str], cache: Pa
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def wait_for_all(wait: Wait, plan: Plan) -> None:
+    """Wait until no thread compiles a program of a plan."""
+    for name in (*plan.measures, plan.verify):
+        wait(name)
+
+
 def _is_passed(plan: Plan, source: Source, cache: Path | None) -> bool:
     """Whether images pass through one of leepjax's own networks, whose outputs have shapes that are known."""
     if not isinstance(source.network, WeightsFile) or {plan.target.kind, source.reads} != {"images"}:

@@ -25,7 +25,7 @@ from leepjax.measures.by_task import evidence_of, measure_of
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, Failed
 from leepjax.printable import valid_unicode
-from leepjax.ranking.ahead import Wait, compiled_ahead
+from leepjax.ranking.ahead import Wait, compiled_ahead, wait_for_all
 from leepjax.ranking.bootstrap import ends_of_range, interval, score_with_draws
 from leepjax.ranking.plan import CARD_MEASURES, Plan
 from leepjax.ranking.verify_source import verify_source
@@ -107,7 +107,8 @@ def measure_network(
     options = {"batch_size": plan.settings.batch_size, "cache": cache, "on_batch": on_batch}
     with (
         compiled_ahead(plan, sources[0], names, cache) as wait,
-        SharedPass(unknown, plan.target, **options) as shared,
+        # Threads that compile would slow down the batch that is timed.
+        SharedPass(unknown, plan.target, before_timing=partial(wait_for_all, wait, plan), **options) as shared,
     ):
         for source in sources:
             of_source = label if len(sources) == 1 else label.removesuffix(sources.name) + source.name
