@@ -13,42 +13,8 @@ import time
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional as F  # noqa: N812
-
-
-class Block(nn.Module):
-    """Two convolutions and the parameter-free shortcut."""
-
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.stride, self.padding = stride, (outputs - inputs) // 2
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        shortcut = x[:, :, :: self.stride, :: self.stride]
-        return F.relu(y + F.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding)))
-
-
-class ResNet20(nn.Module):
-    """As in `leepjax.models.families.cifar_resnet`."""
-
-    def __init__(self, num_classes):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        for i, (inputs, outputs) in enumerate(((16, 16), (16, 32), (32, 64)), start=1):
-            blocks = [Block(inputs, outputs, outputs // inputs), Block(outputs, outputs, 1), Block(outputs, outputs, 1)]
-            setattr(self, f"layer{i}", nn.Sequential(*blocks))
-        self.linear = nn.Linear(64, num_classes)
-
-    def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.linear(x.mean((2, 3)))
+from torch_networks import CifarResNet
 
 
 def augmented(images):
@@ -73,7 +39,7 @@ def named(problem):
 
 def built(architecture, num_classes):
     if architecture == "resnet20":
-        return ResNet20(num_classes)
+        return CifarResNet(3, num_classes)
     import timm
 
     return timm.create_model(architecture, num_classes=num_classes)

@@ -46,7 +46,7 @@ class StudyCost(NamedTuple):
 
 
 def cost_of_study(config: Config, out: Path, cache: Path | None) -> StudyCost:
-    """What `run_study` would compute for a study whose outcomes are in `out`; sources are opened, nothing is written.
+    """What `run_study` would compute for a study whose outcomes are in `out`; sources are opened, nothing is computed.
 
     Raises:
         InputError: for sources, targets or numbers that don't fit.

@@ -1,6 +1,6 @@
 """Fine-tune the sources of 32 × 32 images on the drawn tasks, in PyTorch, which trains them four times as fast.
 
-TORCH_PYTHON benchmarks/decisions/prepare/torch_finetuned.py FOLDER
+PYTHONPATH=benchmarks TORCH_PYTHON benchmarks/decisions/prepare/torch_finetuned.py FOLDER
 
 reads what `finetuning.py` wrote to FOLDER/finetuned: networks/SOURCE.npz, tasks/NUMBER.npz and recipe.json, and adds
 to NUMBER.json one run after the other, task by task. A run that is there isn't made again; stop it at any time.

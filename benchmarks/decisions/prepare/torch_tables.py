@@ -1,6 +1,6 @@
 """Features and logits of the real sources, for an interpreter that has PyTorch, whose convolutions are fast on a CPU.
 
-TORCH_PYTHON benchmarks/decisions/prepare/torch_tables.py SHARED_DATA FOLDER
+PYTHONPATH=benchmarks TORCH_PYTHON benchmarks/decisions/prepare/torch_tables.py SHARED_DATA FOLDER
 
 reads FOLDER/images/*.npz (`image_sets.py`) and writes FOLDER/tables/SET/SOURCE.npz with float32 `features` [n d] and
 `logits` [n z], and `seconds` of one core per image. The networks compute in bfloat16. Sources trained at 224 pixels
