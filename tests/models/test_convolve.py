@@ -1,6 +1,8 @@
 """Convolutions and pools have the values and derivatives of XLA's own in float64, on CPUs by other programs."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,11 @@ import numpy as np
 import pytest
 from jax import lax
 
+import leepjax
 from leepjax.models.layers.convolution import max_pool
 from leepjax.models.layers.convolve import NUMBERS, convolve
 
+PACKAGE = Path(leepjax.__file__).parent
 SAME = ((1, 1), (1, 1))
 WINDOWS = {
     "plain": ((5, 6), (3, 3), (1, 1), SAME, (1, 1)),
@@ -127,3 +131,13 @@ def test_programs_of_cpus_have_no_convolution_that_is_slow_there(stride, side, c
 @pytest.mark.parametrize("argument", [0, 1])
 def test_an_argument_that_does_not_vary_costs_nothing(argument):
     assert lowered("cpu", arguments=argument).count("stablehlo.convolution") == 2
+
+
+def test_networks_make_their_convolutions_in_one_place():
+    """A plain `nnx.Conv` has XLA's own gradients, which are slow on CPUs."""
+    made = [
+        path
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"(partial\(nnx\.Conv|nnx\.Conv(Transpose)?\()", path.read_text("utf-8"))
+    ]
+    assert made == [PACKAGE / "models/layers/convolution.py"]

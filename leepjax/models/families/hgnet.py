@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from leepjax.models.layers.convolution import batch_norm, conv, global_pool, max_pool
+from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool, max_pool
 from leepjax.models.network import NamedParam, VisionNetwork
 
 
@@ -82,7 +82,7 @@ class Gate(nnx.Module):
     """Scale channels by a gate computed from their global means by one 1 × 1 convolution."""
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
-        self.conv = nnx.Conv(channels, channels, (1, 1), rngs=rngs)
+        self.conv = Conv(channels, channels, (1, 1), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x * nnx.sigmoid(self.conv(x.mean(axis=(1, 2), keepdims=True)))
@@ -187,7 +187,7 @@ class HGNet(VisionNetwork):
         rows = [Stage(*stage) for stage in stages]
         self.stages = nnx.List(_stage(row, gated=first, affine=use_lab, rngs=rngs) for row in rows)
         self.num_features = rows[-1].outputs
-        convolution = nnx.Conv(self.num_features, head_hidden_size, (1, 1), use_bias=False, rngs=rngs)
+        convolution = Conv(self.num_features, head_hidden_size, (1, 1), use_bias=False, rngs=rngs)
         self.head: Any = nnx.Dict(
             last_conv=nnx.List([convolution, None, *([Affine()] if use_lab else [])]),
             fc=nnx.Linear(head_hidden_size, num_classes, rngs=rngs),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.layers.activations import activation
-from leepjax.models.layers.convolution import batch_norm, conv, depthwise, global_pool
+from leepjax.models.layers.convolution import Conv, batch_norm, conv, depthwise, global_pool
 from leepjax.models.layers.mlp import Mlp, linear, norm_layer
 from leepjax.models.network import VisionNetwork
 
@@ -30,7 +30,7 @@ class InceptionConv(nnx.Module):
 
 def _band(width: int, size: tuple[int, int], rngs: nnx.Rngs) -> nnx.Conv:
     padding = tuple((side // 2, side // 2) for side in size)
-    return nnx.Conv(
+    return Conv(
         width, width, size, padding=padding, feature_group_count=width, conv_general_dilated=depthwise, rngs=rngs
     )
 

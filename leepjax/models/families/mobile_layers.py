@@ -10,12 +10,12 @@ from flax import nnx
 from jax import lax
 
 from leepjax.models.layers.activations import activation
-from leepjax.models.layers.convolution import conv, depthwise_taps
+from leepjax.models.layers.convolution import Conv, conv, depthwise_taps
 from leepjax.models.layers.widths import divisible
 
 Layer = Callable[[jax.Array], jax.Array]
 
-_pointwise = partial(nnx.Conv, kernel_size=(1, 1))
+_pointwise = partial(Conv, kernel_size=(1, 1))
 
 
 class SqueezeExcite(nnx.Module):

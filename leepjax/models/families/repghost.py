@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from leepjax.models.families.mobile_layers import SqueezeExcite
-from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool
 from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
@@ -126,7 +126,7 @@ class RepGhostNet(VisionNetwork):
             conv=conv(inputs, self.num_features, 1, rngs=rngs), bn1=BatchNormAct(self.num_features, "relu", rngs=rngs)
         )
         self.blocks.append(nnx.List([last]))
-        self.conv_head = nnx.Conv(self.num_features, 1280, (1, 1), rngs=rngs)
+        self.conv_head = Conv(self.num_features, 1280, (1, 1), rngs=rngs)
         self.classifier = nnx.Linear(1280, num_classes, rngs=rngs)
         self.pool = pool
 

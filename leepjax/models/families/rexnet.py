@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.layers.activations import activation
-from leepjax.models.layers.convolution import batch_norm, conv, global_pool
+from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool
 from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.layers.widths import divisible
 from leepjax.models.network import VisionNetwork
@@ -53,9 +53,9 @@ class Gate(nnx.Module):
     """Squeeze-and-excitation with BatchNorm between its two convolutions."""
 
     def __init__(self, channels: int, reduced: int, *, rngs: nnx.Rngs):
-        self.fc1 = nnx.Conv(channels, reduced, (1, 1), rngs=rngs)
+        self.fc1 = Conv(channels, reduced, (1, 1), rngs=rngs)
         self.bn = batch_norm(reduced, rngs=rngs)
-        self.fc2 = nnx.Conv(reduced, channels, (1, 1), rngs=rngs)
+        self.fc2 = Conv(reduced, channels, (1, 1), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         hidden = self.bn(self.fc1(x.mean(axis=(1, 2), keepdims=True)))

@@ -12,6 +12,7 @@ import jax
 from flax import nnx
 
 from leepjax.models.families.resnetv2 import standardised
+from leepjax.models.layers.convolution import Conv
 from leepjax.models.layers.norm_act import GroupNormAct
 
 _CHANNELS = (256, 512, 1024, 2048)
@@ -98,7 +99,7 @@ class HybridEmbed(nnx.Module):
     ):
         self.backbone: Callable[[jax.Array], jax.Array] = Backbone(layers, rngs=rngs) if layers else Stem(rngs=rngs)
         inputs = _CHANNELS[len(layers) - 1] if layers else 64
-        self.proj = nnx.Conv(inputs, width, patch_size, patch_size, padding="VALID", use_bias=bias, rngs=rngs)
+        self.proj = Conv(inputs, width, patch_size, patch_size, padding="VALID", use_bias=bias, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> jax.Array:
         return self.proj(self.backbone(images))

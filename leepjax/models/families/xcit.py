@@ -11,7 +11,7 @@ from flax import nnx
 
 from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import ClassAttention
-from leepjax.models.layers.convolution import batch_norm, conv
+from leepjax.models.layers.convolution import Conv, batch_norm, conv
 from leepjax.models.layers.mlp import Mlp, linear, norm_layer
 from leepjax.models.layers.tokens import pool_tokens
 from leepjax.models.network import VisionNetwork
@@ -42,7 +42,7 @@ class FourierPositions(nnx.Module):
     """Positions as a linear map of sines and cosines: rows and columns → [rows columns width]."""
 
     def __init__(self, width: int, *, waves: int = 32, rngs: nnx.Rngs):
-        self.token_projection = nnx.Conv(2 * waves, width, (1, 1), rngs=rngs)
+        self.token_projection = Conv(2 * waves, width, (1, 1), rngs=rngs)
         self.waves = waves
 
     def __call__(self, rows: int, columns: int) -> jax.Array:

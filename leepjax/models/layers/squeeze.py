@@ -8,6 +8,7 @@ import jax
 from flax import nnx
 
 from leepjax.models.layers.activations import activation
+from leepjax.models.layers.convolution import Conv
 from leepjax.models.layers.widths import divisible
 from leepjax.types import unknown_name
 
@@ -34,8 +35,8 @@ class SqueezeExcite(nnx.Module):
         rngs: nnx.Rngs,
     ):
         hidden = rd_channels or divisible(channels * rd_ratio, rd_divisor, 0.0)
-        self.fc1 = nnx.Conv(channels, hidden, (1, 1), rngs=rngs)
-        self.fc2 = nnx.Conv(hidden, channels, (1, 1), rngs=rngs)
+        self.fc1 = Conv(channels, hidden, (1, 1), rngs=rngs)
+        self.fc2 = Conv(hidden, channels, (1, 1), rngs=rngs)
         self.act, self.gate = activation(act_layer), activation(gate_layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -53,7 +54,7 @@ class EfficientAttention(nnx.Module):
 
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         size = int((math.log2(channels) + 1) / 2)
-        self.conv = nnx.Conv(1, 1, (max(3, size + 1 - size % 2),), use_bias=False, rngs=rngs)
+        self.conv = Conv(1, 1, (max(3, size + 1 - size % 2),), use_bias=False, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         means = x.mean(axis=(1, 2))
@@ -68,7 +69,7 @@ class EffectiveSqueezeExcite(nnx.Module):
     """
 
     def __init__(self, channels: int, *, gate_layer: str = "hard_sigmoid", rngs: nnx.Rngs):
-        self.fc = nnx.Conv(channels, channels, (1, 1), rngs=rngs)
+        self.fc = Conv(channels, channels, (1, 1), rngs=rngs)
         self.gate = activation(gate_layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -83,7 +84,7 @@ class GlobalContext(nnx.Module):
     """
 
     def __init__(self, channels: int, *, rd_ratio: float = 1 / 8, rngs: nnx.Rngs):
-        self.conv_attn = nnx.Conv(channels, 1, (1, 1), rngs=rngs)
+        self.conv_attn = Conv(channels, 1, (1, 1), rngs=rngs)
         self.mlp_add = ConvMlp(channels, divisible(channels * rd_ratio, 1, limit=0), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -95,9 +96,9 @@ class ConvMlp(nnx.Module):
     """Two 1 × 1 convolutions, with a norm of channels and a ReLU between them."""
 
     def __init__(self, channels: int, hidden: int, *, rngs: nnx.Rngs):
-        self.fc1 = nnx.Conv(channels, hidden, (1, 1), rngs=rngs)
+        self.fc1 = Conv(channels, hidden, (1, 1), rngs=rngs)
         self.norm = nnx.LayerNorm(hidden, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
-        self.fc2 = nnx.Conv(hidden, channels, (1, 1), rngs=rngs)
+        self.fc2 = Conv(hidden, channels, (1, 1), rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self.fc2(nnx.relu(self.norm(self.fc1(x))))
