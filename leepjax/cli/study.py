@@ -24,6 +24,7 @@ def study(
     tasks: int | None = None,
     trained: int | None = None,
     methods: str | None = None,
+    measures: str | None = None,
     learners: str | None = None,
     epochs: int | None = None,
     image_size: int | None = None,
@@ -60,6 +61,9 @@ def study(
         Number of tasks (the first ones) that are also fine-tuned or learned from scratch.
     methods
         head, finetune, meta, scratch, separated by commas.
+    measures
+        Names separated by commas, or all (leepjax ls measures); by default the measures of the LEEP paper and related
+        ones. The trivial baselines are scored, too. Scores that are recorded already are kept.
     learners
         Meta-learners for the method meta, one per source, separated by commas: .safetensors of leepjax metatrain.
     epochs
@@ -97,6 +101,7 @@ def study(
         "num_tasks": tasks,
         "num_trained": trained,
         "methods": names_of(methods),
+        "measures": names_of(measures),
         "learners": names_of(learners),
         "recipe": None if epochs is None else replace(config.recipe, epochs=epochs),
         "image_size": image_size,

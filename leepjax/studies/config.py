@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from leepjax.data.target import Target
+from leepjax.measures import DEFAULT_MEASURES
+from leepjax.measures.by_task import chosen_for
 from leepjax.opening.sources import AnySource
-from leepjax.studies.outcome import Method
+from leepjax.studies.outcome import BASELINES, Method
 from leepjax.studies.tasks import Profile
 from leepjax.transfer.recipe import FineTuning
 from leepjax.types import InputError, unknown_name
@@ -22,7 +24,7 @@ class Config:
     """What a study transfers to what, and how. All that the paper doesn't say is our choice.
 
     Raises:
-        InputError: without a target or a method, for a method that isn't there, and numbers that are too small.
+        InputError: without a target, method or measure, for those that aren't there, and numbers that are too small.
     """
 
     study: str
@@ -38,6 +40,11 @@ class Config:
     num_trained: int = 200
     """How many tasks are also fine-tuned: the first ones."""
     methods: tuple[Method, ...] = ("head", "finetune")
+    measures: tuple[str, ...] = DEFAULT_MEASURES
+    """What sources are scored by, besides the trivial baselines; ``("all",)`` for all that rank sources by classes.
+
+    A baseline may be named, as it is scored anyway: that of the name ``knn`` stands for the measure, too.
+    """
     learners: tuple[str, ...] = ()
     """Meta-learners for the method ``meta``, one per source: the ``.safetensors`` that ``leepjax metatrain`` wrote."""
     tests_per_class: int | None = None
@@ -57,6 +64,7 @@ class Config:
         for method in self.methods:
             if method not in get_args(Method):
                 raise unknown_name("study: methods", method, get_args(Method))
+        object.__setattr__(self, "measures", chosen_for("study", "classes", self.measures, BASELINES))
         if ("meta" in self.methods) != bool(self.learners):
             raise InputError(
                 f"study: expected meta-learners exactly for the method meta, got methods {', '.join(self.methods)} and "

@@ -10,7 +10,7 @@ from leepjax.callbacks import OnProgress
 from leepjax.storage.locks import locked
 from leepjax.studies.config import Config
 from leepjax.studies.outcome import OUTCOMES, Method, Outcome, read_outcomes, write_outcomes
-from leepjax.studies.scoring import SCORES
+from leepjax.studies.scoring import score_names
 from leepjax.studies.transfers import Transfer, Transferred
 
 Scores = Mapping[str, float | None]
@@ -46,19 +46,19 @@ class Ledger:
         return list(missing.values())
 
     def unscored(self) -> list[Transfer]:
-        """The transfers that lack a score, be it that a measure is new."""
+        """The transfers that lack a score by a measure of the study's choices, be it that the measure is new."""
+        wanted = {*score_names(self._config.measures)}
         return [
             each
             for key, each in self._transfers
-            if each.method != "scratch"
-            and not (key in self._outcomes and set(SCORES) <= self._outcomes[key].scores.keys())
+            if each.method != "scratch" and not (key in self._outcomes and wanted <= self._outcomes[key].scores.keys())
         ]
 
     def rescore(self, scores: Mapping[Transfer, Scores]) -> None:
-        """Take over the scores of transfers that have an outcome."""
+        """Take over the scores of transfers that have an outcome, beside those by other measures."""
         for transfer, values in scores.items():
             if (outcome := self._outcomes.get(key := transfer.key(self._config))) is not None:
-                self._outcomes[key] = msgspec.structs.replace(outcome, scores=_shortened(values))
+                self._outcomes[key] = msgspec.structs.replace(outcome, scores=outcome.scores | _shortened(values))
                 self._unwritten.add(key)
         self.write()
 

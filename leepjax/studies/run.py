@@ -27,7 +27,7 @@ from leepjax.types import EngineName
 log = logging.getLogger("leepjax")
 
 TOGETHER = 25
-"""Heads that are solved by one program, and written at once."""
+"""Heads that are solved by one program; so many of them, or scores of so many transfers, are written at once."""
 
 
 def run_study(
@@ -74,7 +74,7 @@ def run_study(
     if on_cost is not None:
         on_cost(study_cost(ledger, config.recipe, cache))
     try:
-        scored = _score_and_retrain(ledger, plan.transfers, config.l2, cache, on_progress)
+        scored = _score_and_retrain(ledger, plan.transfers, config, cache, on_progress)
         _meta_transfer(ledger, scored)
         _train(ledger, scored, config.recipe, run_units)
     finally:
@@ -89,7 +89,7 @@ def _score_key(transfer: Transfer) -> tuple[str, Task]:
     return transfer.source.identity, transfer.task
 
 
-def _score_and_retrain(ledger, transfers, l2, cache, on_progress) -> dict[tuple[str, Task], Scores]:
+def _score_and_retrain(ledger, transfers, config: Config, cache, on_progress) -> dict[tuple[str, Task], Scores]:
     """Score all that isn't scored, and re-train all heads, one source on one target at a time."""
     places = {(each.source.identity, each.pair.name): (each.source, each.pair) for each in transfers}
     unscored, heads = ledger.unscored(), set(ledger.missing("head"))
@@ -102,11 +102,13 @@ def _score_and_retrain(ledger, transfers, l2, cache, on_progress) -> dict[tuple[
         most_classes = max(len(each.task.classes) for each in here)
         for number, each in enumerate(here):
             on_progress(f"{source.name} on {pair.name}: scores", number, len(here))
-            if _score_key(each) not in scored:
-                scored[_score_key(each)] = scores(source.card, train_outputs, each.task, most_classes)
-        ledger.rescore({each: scored[_score_key(each)] for each in here})
+            if (key := _score_key(each)) not in scored:
+                scored[key] = scores(source.card, train_outputs, each.task, most_classes, config.measures)
+            if (number + 1) % TOGETHER == 0 or number + 1 == len(here):
+                together = here[number - number % TOGETHER : number + 1]
+                ledger.rescore({each: scored[_score_key(each)] for each in together})
         missing = [each for each in here if each.method == "head" and each in heads]
-        _retrain(ledger, train_outputs, missing, scored, l2, cache, on_progress)
+        _retrain(ledger, train_outputs, missing, scored, config.l2, cache, on_progress)
     return scored
 
 

@@ -1,7 +1,7 @@
 """The scores of one source on tasks, by every measure and trivial baseline."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from leepjax.data.split import stratified_limit
 from leepjax.measures import (
-    DEFAULT_MEASURES,
     MEASURES,
     knn,
     neg_label_entropy,
@@ -25,14 +24,16 @@ from leepjax.studies.tasks import Task
 
 NEIGHBOURS = 5
 SHORTEST = 256
-MOST_NEIGHBOURHOODS = 2000
-"""k-NN reads a stratified sample of at most this many training examples: its cost grows with their square."""
+MOST_EXAMPLES = 2000
+"""k-NN and the measures that aren't scored by default read a stratified sample of at most this many training examples:
+their cost grows with the square of the number, or is that of hundreds of passes."""
 
 
 class PaddedTask(NamedTuple):
-    """A source's features of a task's training examples, padded to a common length, and the source's card."""
+    """A source's outputs for a task's training examples, padded to a common length, and the source's card."""
 
     features: np.ndarray
+    probs: np.ndarray
     labels: np.ndarray
     """In [0, num_classes)."""
     where: np.ndarray
@@ -44,13 +45,19 @@ class PaddedTask(NamedTuple):
         """What a measure is given beside the labels."""
         return {"num_classes": self.num_classes, "where": self.where}
 
+    def limited(self) -> "PaddedTask":
+        """The task with a stratified sample of at most `MOST_EXAMPLES` of its examples."""
+        examples = self.labels[self.where]
+        rows = stratified_limit(examples, MOST_EXAMPLES, seed=0)
+        if len(rows) == len(examples):
+            return self
+        arrays = {name: getattr(self, name)[rows] for name in ("features", "probs", "labels", "where")}
+        return self._replace(**arrays)
+
 
 def neighbours_accuracy(padded: PaddedTask) -> float:
     """Leave-one-out accuracy of the nearest five neighbours among the training features."""
-    examples = padded.labels[padded.where]
-    rows = stratified_limit(examples, MOST_NEIGHBOURHOODS, seed=0)
-    if len(rows) < len(examples):
-        padded = padded._replace(features=padded.features[rows], labels=padded.labels[rows], where=padded.where[rows])
+    padded = padded.limited()
     return float(knn(padded.features, padded.labels, k=NEIGHBOURS, **padded.label_options()))
 
 
@@ -63,17 +70,23 @@ _BASELINES: Mapping[str, Callable[[PaddedTask], float]] = {
 }
 """By the names of `BASELINES`."""
 
-SCORES = (*DEFAULT_MEASURES, *BASELINES)
+
+def score_names(measures: Sequence[str]) -> tuple[str, ...]:
+    """What an outcome holds a score by: the measures and baselines; a baseline stands for the measure of its name."""
+    return (*(name for name in measures if name not in BASELINES), *BASELINES)
 
 
-def scores(card: Card, outputs: SourceOutputs, task: Task, most_classes: int) -> dict[str, float | None]:
-    """Score a source on a task's training examples by every measure and baseline; None where undefined.
+def scores(
+    card: Card, outputs: SourceOutputs, task: Task, most_classes: int, measures: Sequence[str]
+) -> dict[str, float | None]:
+    """Score a source on a task's training examples by measures and every baseline; None where undefined.
 
     Args:
         card: the source's.
         outputs: its outputs for the set that the task is drawn from.
         task: the task.
         most_classes: the largest number of classes of any scored task: tasks share compiled programs.
+        measures: names from `leepjax.MEASURES`.
     """
     rows = outputs.positions(task.train_rows)
     labels = np.searchsorted(task.classes, outputs.labels[rows]).astype(np.int32)
@@ -83,12 +96,14 @@ def scores(card: Card, outputs: SourceOutputs, task: Task, most_classes: int) ->
     # Padding repeats the last row: it must hold valid distributions, which `where` leaves out.
     features, probs = (np.pad(array, ((0, pad), (0, 0)), mode="edge") for array in (features, probs))
     labels, where = np.pad(labels, (0, pad)), np.arange(len(labels) + pad) < len(labels)
-    padded = PaddedTask(features, labels, where, most_classes, card)
+    padded = PaddedTask(features, probs, labels, where, most_classes, card)
     values = {name: baseline(padded) for name, baseline in _BASELINES.items()}
-    for name in DEFAULT_MEASURES:
-        evidence = (features, None) if MEASURES[name].reads == "features" else (None, probs)
-        values[name] = float(_score(name, most_classes, *evidence, labels, where))
-    return {name: values[name] if math.isfinite(values[name]) else None for name in SCORES}
+    for name in score_names(measures):
+        if name not in values:
+            seen = padded if MEASURES[name].default else padded.limited()
+            evidence = (seen.features, None) if MEASURES[name].reads == "features" else (None, seen.probs)
+            values[name] = float(_score(name, most_classes, *evidence, seen.labels, seen.where))
+    return {name: values[name] if math.isfinite(values[name]) else None for name in score_names(measures)}
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -12,13 +12,14 @@ from small_source import coloured, small_source
 
 from leepjax.data.target import Target
 from leepjax.extraction.extract import extract
+from leepjax.measures import DEFAULT_MEASURES, MEASURES
 from leepjax.studies import datasets, ledger, plan, run
 from leepjax.studies.config import Config
 from leepjax.studies.cost import cost_of_study
 from leepjax.studies.outcome import OUTCOMES, PROVENANCE, TASKS, read_outcomes, read_studies, write_outcomes
 from leepjax.studies.paper.catalogue import STUDIES
 from leepjax.studies.run import run_study
-from leepjax.studies.scoring import SCORES
+from leepjax.studies.scoring import score_names
 from leepjax.studies.tasks import Each, Profile, read_tasks
 from leepjax.transfer.finetune import fine_tune, from_scratch
 from leepjax.transfer.head import retrain_head
@@ -69,7 +70,7 @@ def test_every_transfer_has_an_outcome_that_a_file_keeps(made):
     )
     for outcome in outcomes:
         assert (outcome.num_classes, outcome.num_train, outcome.num_test) == (3, 24, 30)
-        assert set(outcome.scores) == (set() if outcome.method == "scratch" else set(SCORES))
+        assert set(outcome.scores) == (set() if outcome.method == "scratch" else set(score_names(CONFIG.measures)))
 
 
 def test_heads_are_those_of_each_task(made):
@@ -160,6 +161,23 @@ def test_a_new_measure_is_scored_without_another_transfer(made, tmp_path, monkey
     (folder / OUTCOMES).write_text("".join(json.dumps(outcome) + "\n" for outcome in without))
     monkeypatch.setattr(run, "transfer_heads", None)
     assert run_study(CONFIG, scale="smoke", out=tmp_path) == outcomes
+
+
+def test_further_measures_join_the_scores_that_there_are(made, tmp_path, monkeypatch):
+    outcomes, _ = made
+    path = tmp_path / "small-balanced" / OUTCOMES
+    path.parent.mkdir()
+    write_outcomes(path, outcomes)
+    monkeypatch.setattr(run, "transfer_heads", None)
+    further = replace(CONFIG, measures=("leep", "lfc"), methods=("head",), sources=CONFIG.sources[:1])
+    grown = run_study(further, scale="smoke", out=tmp_path)
+    assert {len(outcome.scores) for outcome in grown} == {len(score_names(CONFIG.measures)) + 1}
+    for before, after in zip(of(outcomes, "head"), grown, strict=False):
+        assert after.scores == pytest.approx(before.scores | {"lfc": after.scores["lfc"]})
+    # By the measures that the others have, nothing is missing, and nothing that was scored is lost.
+    monkeypatch.setattr(run, "outputs_of", None)
+    assert run_study(replace(further, measures=("lfc",)), scale="smoke", out=tmp_path) == grown
+    assert len(read_outcomes(path)) == len(outcomes)
 
 
 def test_less_of_a_study_loses_nothing_and_other_choices_replace_what_they_make_anew(made, tmp_path):
@@ -258,6 +276,8 @@ def test_ray_is_missed_before_anything_is_made(monkeypatch):
         ({"methods": ("head", "fine-tune")}, "study: methods: expected one of 4 known names, got 'fine-tune'; did you"),
         ({"methods": ()}, "study: expected at least one method, got none; name one or leave the choice out."),
         ({"targets": ()}, "study: expected at least one target, got none"),
+        ({"measures": ()}, "study: expected distinct measures, got []; name each once."),
+        ({"measures": ("leap",)}, "measures: expected one of 28 known names, got 'leap'; did you mean leep"),
         ({"num_tasks": 0}, "study: expected num_tasks >= 1, got 0; raise it."),
         ({"num_trained": -1}, "study: expected num_trained >= 0, got -1; raise it."),
         ({"tests_per_class": 0}, "study: expected tests_per_class >= 1, got 0; raise it."),
@@ -269,6 +289,11 @@ def test_ray_is_missed_before_anything_is_made(monkeypatch):
 def test_choices_that_make_no_study_are_told(choice, message):
     with pytest.raises(InputError, match=re.escape(message)):
         replace(CONFIG, **choice)
+
+
+def test_all_measures_are_those_that_rank_sources_by_classes():
+    assert replace(CONFIG, measures=("all",)).measures == tuple(MEASURES)
+    assert CONFIG.measures == DEFAULT_MEASURES
 
 
 def test_every_study_has_every_scale_and_tells_itself():

@@ -13,7 +13,7 @@ from leepjax.models.card import Card
 from leepjax.studies import scoring
 from leepjax.studies.datasets import SourceOutputs
 from leepjax.studies.outcome import BASELINES
-from leepjax.studies.scoring import _BASELINES, SCORES, PaddedTask, neighbours_accuracy, scores
+from leepjax.studies.scoring import _BASELINES, PaddedTask, neighbours_accuracy, score_names, scores
 from leepjax.studies.tasks import Task, runs
 
 RNG = np.random.default_rng(0)
@@ -43,16 +43,33 @@ def task(rows=KEPT):
 
 
 def test_measures_are_those_of_the_tasks_rows():
-    found = scores(CARD, OUTPUTS, task(), 9)
-    assert tuple(found) == SCORES
+    found = scores(CARD, OUTPUTS, task(), 9, DEFAULT_MEASURES)
+    assert tuple(found) == (*DEFAULT_MEASURES, *BASELINES)
     local = (LABELS[KEPT] == 7).astype(int)
     for name in DEFAULT_MEASURES:
         expected = float(MEASURES[name].score(FEATURES[KEPT], PROBS[KEPT], local, num_classes=2))
         assert found[name] == pytest.approx(expected, rel=2e-5, abs=2e-6), name
 
 
+@pytest.mark.parametrize("name", ["lfc", "calibrated_leep"])
+def test_further_measures_read_a_stratified_part_of_many_rows(name, monkeypatch):
+    monkeypatch.setattr(scoring, "MOST_EXAMPLES", 8)
+    rows = KEPT[stratified_limit((LABELS[KEPT] == 7).astype(int), 8, seed=0)]
+    local = (LABELS[rows] == 7).astype(int)
+    expected = float(MEASURES[name].score(FEATURES[rows], PROBS[rows], local, num_classes=2))
+    found = scores(CARD, OUTPUTS, task(), 2, (name,))
+    assert tuple(found) == (name, *BASELINES)
+    assert found[name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_a_baseline_stands_for_the_measure_of_its_name():
+    assert score_names(("knn", "leep", "knn")) == ("leep", *BASELINES)
+    names = score_names(tuple(MEASURES))
+    assert len(names) == len(set(names)) == len({*MEASURES, *BASELINES})
+
+
 def test_baselines_by_hand():
-    found = scores(CARD, OUTPUTS, task(), 9)
+    found = scores(CARD, OUTPUTS, task(), 9, ())
     share = np.mean(LABELS[KEPT] == 7)
     assert found["neg_log_classes"] == pytest.approx(-math.log(2))
     assert found["neg_entropy"] == pytest.approx(share * math.log(share) + (1 - share) * math.log(1 - share))
@@ -63,7 +80,7 @@ def test_a_card_that_says_nothing_is_undefined():
     silent = Card(
         name="a", model="a", num_classes=4, preprocessing=CARD.preprocessing, num_parameters=0, weights_hash=""
     )
-    found = scores(silent, OUTPUTS, task(), 2)
+    found = scores(silent, OUTPUTS, task(), 2, ())
     assert (found["source_accuracy"], found["neg_num_parameters"]) == (None, None)
 
 
@@ -71,7 +88,8 @@ def seen(features, labels, padding=0):
     """Examples and rows that are none of them."""
     features = np.concatenate([features, np.full((padding, features.shape[1]), features[-1])])
     labels = np.concatenate([labels, np.zeros(padding, int)])
-    return PaddedTask(features, labels, np.arange(len(labels)) < len(labels) - padding, 3, CARD)
+    probs = np.zeros((len(labels), 1), np.float32)
+    return PaddedTask(features, probs, labels, np.arange(len(labels)) < len(labels) - padding, 3, CARD)
 
 
 @pytest.mark.parametrize("padding", [0, 7])
@@ -91,11 +109,11 @@ def test_few_examples_have_fewer_neighbours():
 
 
 def test_neighbours_are_looked_for_among_a_stratified_part_of_many(monkeypatch):
-    monkeypatch.setattr(scoring, "MOST_NEIGHBOURHOODS", 12)
+    monkeypatch.setattr(scoring, "MOST_EXAMPLES", 12)
     rows = stratified_limit(LABELS // 3, 12, seed=0)
     expected = neighbours_accuracy(seen(FEATURES[rows], LABELS[rows] // 3))
     assert neighbours_accuracy(seen(FEATURES, LABELS // 3, 7)) == expected
 
 
 def test_baselines_have_the_names_that_tables_know_them_by():
-    assert tuple(_BASELINES) == BASELINES == SCORES[-len(BASELINES) :]
+    assert tuple(_BASELINES) == BASELINES == score_names(())
