@@ -27,7 +27,7 @@ from leepjax.types import EngineName
 log = logging.getLogger("leepjax")
 
 TOGETHER = 25
-"""Heads that are solved by one program; so many of them, or scores of so many transfers, are written at once."""
+"""Heads that are solved by one program. Heads, and scores of transfers, are written in this number."""
 
 
 def run_study(
