@@ -17,7 +17,8 @@ from leepjax.data.folder_tree import is_hidden
 from leepjax.data.groups import FOLDER, folder_groups, group_numbers
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.image_formats import is_image
-from leepjax.data.parquet import from_parquet, parquet_files
+from leepjax.data.parquet import from_parquet
+from leepjax.data.parquet_files import parquet_files
 from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.columns import Asked
 from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, text_files

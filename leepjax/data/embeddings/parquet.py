@@ -11,7 +11,7 @@ import numpy as np
 from leepjax.data.columns import LABELS, one_line
 from leepjax.data.embeddings.contents import FEATURES, Column, Contents, is_reserved
 from leepjax.data.embeddings.rows import Rows, to_float32
-from leepjax.data.parquet import check_sizes, declared_features, open_parquet
+from leepjax.data.parquet_files import check_sizes, declared_features, open_parquet
 from leepjax.printable import printable
 from leepjax.storage.files import digest, sha256_of
 from leepjax.types import InputError

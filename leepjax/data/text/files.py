@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leepjax.data.folder_tree import is_hidden
-from leepjax.data.parquet import declared_features, has_images, open_parquet, parquet_files
+from leepjax.data.parquet_files import declared_features, has_images, open_parquet, parquet_files
 from leepjax.data.parquet_parts import in_splits, unified
 from leepjax.data.target import Target
 from leepjax.data.text.arrow import is_list

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from leepjax.data.columns import one_line
-from leepjax.data.parquet import check_sizes, declared_features, is_label, open_parquet
+from leepjax.data.parquet_files import check_sizes, declared_features, is_label, open_parquet
 from leepjax.data.text.arrow import compute, is_list, is_string, plain_type
 from leepjax.data.text.columns import Asked, Available
 from leepjax.data.text.delimited import Delimited

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from leepjax.models.families.maxxvit import Conv, MaxxVit, Transformer
+from leepjax.models.families.maxxvit import MaxxVit
+from leepjax.models.families.maxxvit_blocks import Conv, Transformer
 
 # timm's own variants expand the input's width rather than the output's, in convolutional blocks and in attention.
 _early = Conv(expand_output=False, output_bias=False, act_layer="silu")

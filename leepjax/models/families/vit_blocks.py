@@ -6,7 +6,7 @@ References:
     Touvron et al., *Three things everyone should know about Vision Transformers*, ECCV 2022: ``ParallelThingsBlock``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from flax import nnx
 from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import Attention, attend, split_heads
 from leepjax.models.layers.differential import DiffAttention, Difference
-from leepjax.models.layers.mlp import PERCEPTRONS, LayerScale, Norm, linear
+from leepjax.models.layers.mlp import PERCEPTRONS, LayerScale, Norm, if_any, linear
 from leepjax.types import InputError, unknown_name
 
 
@@ -91,8 +91,8 @@ class Block(nnx.Module):
         self.ls2 = settings.layer_scale()
 
     def __call__(self, x: jax.Array, *bias: jax.Array) -> jax.Array:
-        x = x + _if_any(self.ls1, self.attn(self.norm1(x), *bias))
-        return x + _if_any(self.ls2, self.mlp(self.norm2(x)))
+        x = x + if_any(self.ls1, self.attn(self.norm1(x), *bias))
+        return x + if_any(self.ls2, self.mlp(self.norm2(x)))
 
 
 class ResPostBlock(nnx.Module):
@@ -137,11 +137,11 @@ class ParallelScalingBlock(nnx.Module):
             self.in_proj(self.in_norm(x)), [self.hidden, self.hidden + width, self.hidden + 2 * width], axis=-1
         )
         inner = self.activation(inner if self.mlp_bias is None else inner + self.mlp_bias[...])
-        return x + _if_any(self.ls, self._outputs(inner, *qkv))
+        return x + if_any(self.ls, self._outputs(inner, *qkv))
 
     def _outputs(self, inner: jax.Array, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
         q, k = (split_heads(each, self.heads) for each in (q, k))
-        q, k, v = _if_any(self.q_norm, q), _if_any(self.k_norm, k), split_heads(v, self.heads)
+        q, k, v = if_any(self.q_norm, q), if_any(self.k_norm, k), split_heads(v, self.heads)
         return self.attn_out_proj(attend(q, k, v).reshape(*inner.shape[:2], -1)) + self.mlp_out_proj(inner)
 
 
@@ -157,7 +157,7 @@ class DiffParallelScalingBlock(Difference, ParallelScalingBlock):
 
     def _outputs(self, inner: jax.Array, q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
         q, k = (split_heads(each, 2 * self.heads) for each in (q, k))
-        attended = self.difference(_if_any(self.q_norm, q), _if_any(self.k_norm, k), split_heads(v, self.heads))
+        attended = self.difference(if_any(self.q_norm, q), if_any(self.k_norm, k), split_heads(v, self.heads))
         return self.out_proj(jnp.concatenate([attended, inner], axis=-1))
 
 
@@ -184,7 +184,7 @@ class Branch(nnx.Module):
         self.ls = settings.layer_scale()
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return _if_any(self.ls, getattr(self, self.name)(self.norm(x)))
+        return if_any(self.ls, getattr(self, self.name)(self.norm(x)))
 
 
 BLOCKS = {
@@ -192,7 +192,3 @@ BLOCKS = {
     for block in (Block, ResPostBlock, ParallelScalingBlock, DiffParallelScalingBlock, ParallelThingsBlock)
 }
 """timm's name of a block → its class"""
-
-
-def _if_any(layer: Callable[[jax.Array], jax.Array] | None, x: jax.Array) -> jax.Array:
-    return x if layer is None else layer(x)

@@ -79,7 +79,7 @@ class Mlp(nnx.Module):
         self.activation = activation(act_layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.fc2(_if_any(self.norm, self.activation(self.fc1(x))))
+        return self.fc2(if_any(self.norm, self.activation(self.fc1(x))))
 
 
 class GluMlp(nnx.Module):
@@ -108,7 +108,7 @@ class GluMlp(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         first, second = jnp.split(self.fc1(x), 2, axis=-1)
         gate, gated = (second, first) if self.gate_last else (first, second)
-        return self.fc2(_if_any(self.norm, self.activation(gate) * gated))
+        return self.fc2(if_any(self.norm, self.activation(gate) * gated))
 
 
 class SwiGLU(nnx.Module):
@@ -131,7 +131,7 @@ class SwiGLU(nnx.Module):
         self.activation = activation(act_layer)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.fc2(_if_any(self.norm, self.activation(self.fc1_g(x)) * self.fc1_x(x)))
+        return self.fc2(if_any(self.norm, self.activation(self.fc1_g(x)) * self.fc1_x(x)))
 
 
 PERCEPTRONS: Mapping[str, Callable[..., Any]] = {
@@ -153,5 +153,6 @@ class LayerScale(nnx.Module):
         return x * self.gamma[...]
 
 
-def _if_any(layer: Callable[[jax.Array], jax.Array] | None, x: jax.Array) -> jax.Array:
+def if_any(layer: Callable[[jax.Array], jax.Array] | None, x: jax.Array) -> jax.Array:
+    """The layer's output, or its input where there is no layer."""
     return x if layer is None else layer(x)
