@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from leepjax.storage.files import digest
 from leepjax.storage.sealed import check_seal
-from leepjax.streaming.file_rows import rows_of
+from leepjax.streaming.file_rows import check_whole, rows_of
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -94,6 +94,19 @@ class Batches:
             where = None if self._where is None else rows_of(self._where, rows)
             yield Batch(rows_of(self._evidence, rows), rows_of(self._labels, rows), where)
 
+    def checked(self, batch: Batch) -> Batch:
+        """A batch that was read ahead, if no file has become shorter since.
+
+        A file that another program shortens while the batch is in use still ends the process.
+
+        Raises:
+            InputError: for such a file.
+        """
+        for array in (self._evidence, self._labels, self._where):
+            if array is not None:
+                check_whole(array)
+        return batch
+
 
 def fingerprint(source: BatchSource) -> tuple:
     """Identify batches without reading them all, to recognise them when a checkpoint resumes."""
@@ -109,7 +122,7 @@ def starting_at(source: BatchSource, batch: int) -> Iterator[Batch]:
         InputError: for an iterator, which would be empty in a second pass, or batches that aren't tuples or dicts.
     """
     if isinstance(source, Batches):
-        return _ahead(map(_on_device, source.starting_at(batch)))
+        return map(source.checked, _ahead(map(_on_device, source.starting_at(batch))))
     iterable = source() if callable(source) else source
     if not callable(source) and iter(iterable) is iterable:
         raise InputError(

@@ -5,6 +5,7 @@ import mmap
 import os
 import sys
 from contextlib import suppress
+from typing import TypeGuard
 
 import numpy as np
 
@@ -27,22 +28,43 @@ def rows_of(array: np.ndarray, rows: slice) -> np.ndarray:
     Raises:
         InputError: for a file that has become shorter.
     """
-    if not (isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous):
+    if not _is_file(array):
         return array[rows]
     start, stop, _ = rows.indices(len(array))
     row = array.nbytes // len(array)
     begin, size = array.offset + start * row, (stop - start) * row
     with open(str(array.filename), "rb", buffering=0) as file:
         if os.fstat(file.fileno()).st_size < begin + size:
-            raise InputError(
-                f"batches: expected {len(array)} rows in {array.filename}, got fewer; write the file again."
-            )
+            raise _too_short(array)
         found = _mapped(file.fileno(), begin, size)
         if found is None:
             found = _aligned(size)
             file.seek(begin)
             _fill(found, file)
     return found.view(array.dtype).reshape(stop - start, *array.shape[1:])
+
+
+def check_whole(array: np.ndarray) -> None:
+    """Check that the file of a memory-mapped array is as long as it was; of another array nothing is checked.
+
+    Reading a map behind the end of its file ends the process (SIGBUS).
+
+    Raises:
+        InputError: for a file that has become shorter.
+    """
+    if _is_file(array):
+        with suppress(FileNotFoundError):  # maps keep the content of a file without a name
+            if os.stat(str(array.filename)).st_size < array.offset + array.nbytes:
+                raise _too_short(array)
+
+
+def _is_file(array: np.ndarray) -> TypeGuard[np.memmap]:
+    """Whether an array is a part of a file as it stands there."""
+    return isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous
+
+
+def _too_short(array: np.memmap) -> InputError:
+    return InputError(f"batches: expected {len(array)} rows in {array.filename}, got fewer; write the file again.")
 
 
 def _mapped(descriptor: int, begin: int, size: int) -> np.ndarray | None:

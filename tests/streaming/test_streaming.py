@@ -1,5 +1,6 @@
 """Batches score as the whole does: from memory, from disk, from any loader, and after a kill in the middle."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from places import environment
 
 import leepjax as lj
 from leepjax.measures import h_score_from_moments
+from leepjax.streaming import batches as batches_module
+from leepjax.streaming.batches import starting_at
 from leepjax.types import InputError
 
 N, Z, D, C = 103, 5, 4, 3
@@ -211,3 +214,17 @@ def test_a_file_that_became_shorter_is_refused(tmp_path):
         file.truncate(1000)
     with pytest.raises(InputError, match=r"^batches: expected 3000 rows in .*rows.npy, got fewer; write"):
         next(iter(lj.Batches(mapped, np.zeros(3000, int), batch_size=1000)))
+
+
+def test_a_file_that_becomes_shorter_after_a_batch_was_read_ahead_is_refused(tmp_path, monkeypatch):
+    """Reading such a batch would end the process."""
+    np.save(tmp_path / "rows.npy", np.ones((3000, 100), np.float32))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+
+    def then_shortened(batch):
+        os.truncate(tmp_path / "rows.npy", 1000)
+        return batch
+
+    monkeypatch.setattr(batches_module, "_on_device", then_shortened)
+    with pytest.raises(InputError, match=r"^batches: expected 3000 rows in .*rows.npy, got fewer; write"):
+        next(starting_at(lj.Batches(mapped, np.zeros(3000, int), batch_size=1000), 0))
