@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -109,7 +110,8 @@ def extract(
     for network in by_network(opened.sources):
         on_batch = counted(f"{network.name}: {NOUNS[examples.kind].many}", len(examples), on_progress)
         kept = {"cache": Path(out), "evidence": evidence, "storage": storage, "required": True}
-        with SharedPass(network, examples, batch_size=batch_size, on_batch=on_batch, **kept) as shared:
+        passing = SharedPass(network, examples, batch_size=batch_size, on_batch=on_batch, **kept)
+        with closing(network), passing as shared:
             for source in network:
                 started = time.monotonic()
                 try:

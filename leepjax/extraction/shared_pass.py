@@ -39,6 +39,12 @@ class OfOneNetwork(tuple[Source, ...]):
         """The source's, of which they are layers."""
         return self[0].name if len(self) == 1 else base_of(self[0]).name
 
+    def close(self) -> None:
+        """Let go of the network's parameters: a ranking of many sources holds those of one at a time."""
+        for source in self:
+            source.close()
+            base_of(source).close()
+
 
 def by_network(sources: Iterable[Source]) -> list[OfOneNetwork]:
     """Put together the candidates that are layers of the same network, in the order of the first of each."""

@@ -172,8 +172,12 @@ class Source:
 
     @cached_property
     def opened(self) -> tuple[Apply, Any]:
-        """The pure function and its parameters, loaded at the first use."""
+        """The pure function and its parameters, loaded at the first use and kept until `close`."""
         return self.network.open()
+
+    def close(self) -> None:
+        """Let go of the parameters; the next use loads them again."""
+        vars(self).pop("opened", None)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"card": self.card, "network": self.network, "dtype": self.dtype}

@@ -5,6 +5,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -106,6 +107,7 @@ def measure_network(
     on_batch = counted(f"{label}: {NOUNS[plan.target.kind].many}", len(plan.target), on_progress)
     options = {"batch_size": plan.settings.batch_size, "cache": cache, "on_batch": on_batch}
     with (
+        closing(sources),
         compiled_ahead(plan, sources[0], names, cache) as wait,
         # Threads that compile would slow down the batch that is timed.
         SharedPass(unknown, plan.target, before_timing=partial(wait_for_all, wait, plan), **options) as shared,

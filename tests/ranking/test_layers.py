@@ -1,5 +1,9 @@
 """Layers of sources are candidates of a ranking and of a choice: rows, costs, remarks and the written network."""
 
+import gc
+import weakref
+
+import jax
 import numpy as np
 import pytest
 from cheap_heads import least_squares, use_heads
@@ -11,6 +15,7 @@ from leepjax.data.target import from_arrays
 from leepjax.engines.serial import serial
 from leepjax.extraction import forward, shared_pass
 from leepjax.models import architectures
+from leepjax.models.source import WeightsFile
 from leepjax.models.tap_names import selection
 from leepjax.models.tapped import candidates_of, read_layers
 from leepjax.ranking.estimate import estimate
@@ -70,6 +75,36 @@ def test_every_layer_is_a_row_and_each_source_makes_one_pass(sources, passes, tm
     assert "undefined for sources without a head, as layers are" in shown
     assert lj.rank(TARGET, sources, ["logme", "leep"], **options).to_records() == ranking.to_records()
     assert len(passes) == 2
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """A function that counts the networks whose parameters are in memory."""
+    parameters = []
+    plain = WeightsFile.open
+
+    def opened(network):
+        apply, params = plain(network)
+        parameters.append(weakref.ref(jax.tree.leaves(params)[0]))
+        return apply, params
+
+    def count():
+        gc.collect()
+        return sum(each() is not None for each in parameters)
+
+    monkeypatch.setattr(WeightsFile, "open", opened)
+    return count
+
+
+def test_one_network_at_a_time_is_in_memory(sources, held, tmp_path):
+    seen = []
+    options = {"features": ["all-blocks", "last"], "verify": "none", "resamples": 0}
+    lj.rank(TARGET, sources, "logme", on_record=lambda record: seen.append(held()), **options)
+    assert seen == [1] * 8
+    assert held() == 0
+    lj.extract(TARGET, sources, out=tmp_path / "tables", features="last")
+    assert held() == 0
+    assert sources[0](IMAGES[:2]).features.shape == (2, 6), "a source that was let go is read again"
 
 
 def test_a_layer_scores_in_a_ranking_as_it_does_alone(sources):
