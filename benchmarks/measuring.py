@@ -100,8 +100,12 @@ def in_fresh_process(file: str, *arguments: str, command: tuple[str, ...] = (), 
 
 
 def run_command(*arguments: str, **environment: str) -> dict[str, float]:
-    """What one command of leepjax takes in a process of its own: its time, that of all its threads, and its memory."""
-    without_caches = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    """What one command of leepjax takes in a process of its own: its time, that of all its threads, and its memory.
+
+    Modules are read as bytecode where an earlier process has left it, as `pip install` does.
+    """
+    left_out = "JAX_", "PYTHONDONTWRITEBYTECODE"
+    without_caches = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "leepjax", *arguments],
