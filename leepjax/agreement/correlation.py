@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from leepjax.agreement.few_sources import difference_interval, few_sources_interval
 from leepjax.agreement.resampling import Resampled, Resamples, of_resamples, resample
@@ -161,7 +161,7 @@ def critical_r(n: int, alpha: float = 0.05) -> float:
     """The |r| of n items beyond which a two-sided t test gives p < α; NaN when n < 3, where none does."""
     if n < 3:
         return math.nan
-    t = scipy.stats.t.ppf(1 - alpha / 2, n - 2)
+    t = scipy.special.stdtrit(n - 2, 1 - alpha / 2)
     return float(t / math.sqrt(t * t + n - 2))
 
 
@@ -172,7 +172,7 @@ def minimum_detectable(n: int, power: float = 0.8, alpha: float = 0.05) -> float
     """
     if n < 4:
         return math.nan
-    quantiles = scipy.stats.norm.ppf([1 - alpha / 2, power])
+    quantiles = scipy.special.ndtri([1 - alpha / 2, power])
     return float(np.tanh(quantiles.sum() / math.sqrt(n - 3)))
 
 

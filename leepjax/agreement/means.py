@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from leepjax.agreement.correlation import Interval
 
@@ -14,5 +14,5 @@ def mean_interval(values: np.ndarray) -> Interval:
     if n < 2:
         return Interval(float(values[0]) if n else math.nan, math.nan, math.nan)
     mean = float(np.mean(values))
-    half = float(scipy.stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    half = float(scipy.special.stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(n))
     return Interval(mean, mean - half, mean + half)

@@ -7,45 +7,44 @@ good as chance and not as the order of a file. They are NaN where x or y holds a
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import scipy.stats
 
+from leepjax.agreement import rows
 from leepjax.agreement.choices import recall_of_rows, regret_of_rows, rel_of_rows
 from leepjax.types import InputError
+
+MOST_IN_PAIRS = 100
+"""Items of which all pairs are compared; of more, SciPy's sorting is faster."""
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Pearson's r; NaN when either is constant or infinite."""
-    finite = np.isfinite(np.asarray(x, float)).all() and np.isfinite(np.asarray(y, float)).all()
-    return _correlate(scipy.stats.pearsonr, x, y) if finite else math.nan
+    return math.nan if _undefined(x, y) else float(rows.pearson(*_row(x, y))[0])
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's ρ: Pearson's r of the ranks, tied values sharing the mean of theirs."""
-    return math.nan if _undefined(x, y) else pearson(scipy.stats.rankdata(x), scipy.stats.rankdata(y))
+    return math.nan if _undefined(x, y) else pearson(*_ranks(x, y))
 
 
 def kendall(x: np.ndarray, y: np.ndarray) -> float:
     """Kendall's τ-b, in which ties count for neither side."""
-    return _correlate(scipy.stats.kendalltau, x, y)
+    return _tau("kendalltau", 0, x, y)
 
 
 def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
     """Weighted τ (Vigna, 2015) with hyperbolic weights, by rank in both: mistakes among the best count more."""
-    return _correlate(scipy.stats.weightedtau, x, y)
+    return _tau("weightedtau", 1, x, y)
 
 
 def p_value(x: np.ndarray, y: np.ndarray) -> float:
     """Of Pearson's r being zero, two-sided; NaN when r is, or n < 3."""
-    defined = len(x) > 2 and not math.isnan(pearson(x, y))
-    return _correlate(scipy.stats.pearsonr, x, y, "pvalue") if defined else math.nan
+    return float(rows.pearson_p_values(np.array(pearson(x, y)), len(x))) if len(x) > 2 else math.nan
 
 
 def rel_at_k(x: np.ndarray, y: np.ndarray, k: int = 1) -> float:
@@ -87,13 +86,20 @@ def is_choice(statistic: Statistic) -> bool:
     return getattr(statistic, "func", statistic) in (rel_at_k, recall_at_k, regret)
 
 
-def _correlate(correlate: Callable[..., Any], x: np.ndarray, y: np.ndarray, attribute: str = "statistic") -> float:
+def _tau(name: str, place: int, x: np.ndarray, y: np.ndarray) -> float:
+    """A τ by SciPy's name, and by its place in what `rows.taus` computes of all pairs."""
     if _undefined(x, y):
         return math.nan
-    with warnings.catch_warnings():
-        # Nearly constant input is what a bootstrap of few sources meets all the time.
-        warnings.simplefilter("ignore", scipy.stats.NearConstantInputWarning)
-        return float(getattr(correlate(x, y), attribute))
+    if len(x) <= MOST_IN_PAIRS:
+        return float(next(rows.taus(*(each[None] for each in _ranks(x, y))))[place][0])
+    import scipy.stats  # here: it takes long to import (`leepjax.agreement.rows`)
+
+    return float(getattr(scipy.stats, name)(x, y).statistic)
+
+
+def _ranks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x, y = _row(x, y)
+    return rows.ranks(x)[0], rows.ranks(y)[0]
 
 
 def _undefined(x: np.ndarray, y: np.ndarray) -> bool:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from leepjax.callbacks import OnProgress
 from leepjax.extraction.table import Table
@@ -86,7 +86,7 @@ def metric_interval(
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
     """Wilson's interval of a share of n examples; the share times n needn't be whole."""
-    z = scipy.stats.norm.isf((1 - confidence) / 2)
+    z = -scipy.special.ndtri((1 - confidence) / 2)
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))

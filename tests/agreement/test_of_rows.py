@@ -34,6 +34,6 @@ def test_rows_have_the_statistics_of_each_alone(rows):
 
 def test_blocks_of_rows_are_the_rows(rows, monkeypatch):
     whole = statistics_of_rows(*rows)
-    monkeypatch.setattr("leepjax.agreement.of_rows._MOST_PAIRS", 5 * rows[0].shape[1] ** 2)
+    monkeypatch.setattr("leepjax.agreement.rows._MOST_PAIRS", 5 * rows[0].shape[1] ** 2)
     for name, values in statistics_of_rows(*rows).values.items():
         np.testing.assert_array_equal(values, whole.values[name])

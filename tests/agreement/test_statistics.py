@@ -49,7 +49,7 @@ def related(n, r, rng=RNG):
     return x, r * x + math.sqrt(1 - r * r) * noise
 
 
-@pytest.mark.parametrize("n", [3, 10, 60])
+@pytest.mark.parametrize("n", [3, 10, 60, 150])  # of more than 100 items, taus are SciPy's
 @pytest.mark.parametrize("digits", [0, 1, 9])
 def test_correlations_are_those_of_scipy(n, digits):
     x, y = (column.round(digits) for column in related(n, 0.5))

@@ -149,6 +149,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 HEAVY = ("flax", "optax", "tensorflow", "matplotlib", "sklearn", "ray")
 HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
+AGREE = "from leepjax.agreement import kendall; kendall([1, 2], [1, 3])"
+OF_A_RANKING = ("sklearn", "pandas", "orbax", "pyarrow", "tensorflow", "matplotlib", "scipy.stats")
 
 
 @pytest.mark.parametrize(
@@ -159,14 +161,17 @@ HEAVY += ("tensorflow_datasets", "array_record", "datasets", "pyarrow", "PIL")
         ("; lj.leep([[0.9, 0.1], [0.2, 0.8]], [0, 1])", HEAVY),
         ("; import leepjax.cli.commands", (*HEAVY, "jax", "numpy", "scipy")),
         ("; import leepjax.report.make", HEAVY),
-        ("; lj.rank; lj.read_target('digits')", ("sklearn", "pandas", "orbax", "pyarrow", "tensorflow", "matplotlib")),
+        (
+            "; lj.rank; lj.read_target('digits'); from leepjax import agreement; agreement.kendall([1, 2], [1, 3])",
+            OF_A_RANKING,
+        ),
     ],
     ids=["import", "names", "leep", "cli", "page of a ranking", "rank"],
 )
 def test_importing_loads_nothing_heavy(use, unwanted):
     loaded = run(f"import sys, leepjax as lj{use}; print(*sys.modules)").split()
     assert "leepjax" in loaded
-    assert not {name.partition(".")[0] for name in loaded} & set(unwanted)
+    assert not {*loaded, *(name.partition(".")[0] for name in loaded)} & set(unwanted)
 
 
 def test_a_sweep_loads_ray_only_when_it_is_the_engine():

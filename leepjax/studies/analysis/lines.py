@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 _NUM_POINTS = 100
 
@@ -35,5 +35,5 @@ def band(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.n
     slope = np.sum(centred * y) / spread
     residuals = y - y.mean() - slope * centred
     deviation = math.sqrt(np.sum(residuals**2) / (n - 2))
-    half = scipy.stats.t.ppf(0.975, n - 2) * deviation * np.sqrt(1 / n + (at - x.mean()) ** 2 / spread)
+    half = scipy.special.stdtrit(n - 2, 0.975) * deviation * np.sqrt(1 / n + (at - x.mean()) ** 2 / spread)
     return y.mean() + slope * (at - x.mean()), half
