@@ -9,15 +9,20 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from places import environment
+from tiny_learner import tiny_source
 from tiny_tfds import CLASSES, IMAGES
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import list_target, read_target
+from leepjax.data.target import from_arrays
 from leepjax.data.tfds import _check_dtype, from_tfds
+from leepjax.meta.metatrain import metatrain
+from leepjax.meta.recipe import MetaTraining
 from leepjax.types import InputError
 
 SIX = Preprocessing(image_size=6)
@@ -72,6 +77,20 @@ def test_another_label(data_dir):
     assert read_target("tfds:tiny_shapes:test").fingerprint != target.fingerprint
 
 
+@pytest.mark.long
+def test_a_meta_learner_is_trained_on_some_of_its_classes(data_dir, tmp_path):
+    target = read_target("tfds:tiny_shapes:train:fifth")
+    order = np.array(numbers(target))
+    arrays = from_arrays(IMAGES[order], order % 5)
+    recipe = MetaTraining(min_ways=2, max_ways=2, max_shots=2, max_support=4, queries=1, episodes=4, validate_every=4)
+    parts = {"classes": ["0", "1", "2"], "validation_classes": ["3", "4"]}
+    learners = [
+        metatrain(tiny_source(), data, out=tmp_path, name=name, recipe=recipe, **parts)[0]
+        for name, data in (("of-tfds", "tfds:tiny_shapes:train:fifth"), ("of-arrays", arrays))
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *(learner.params for learner in learners))
+
+
 def test_groups_are_a_feature(data_dir):
     target = list_target("tfds:tiny_shapes", None, False, None, None, groups="half")
     halves = np.array(numbers(target)) % 2
@@ -113,7 +132,10 @@ def test_tensorflow_is_not_loaded(data_dir):
             "tiny_shapes:unlabelled",
             r"tfds:tiny_shapes: expected class numbers from zero, got -1 for example 0; label",
         ),
-        ("tiny_shapes:train:size", r"tfds:tiny_shapes: expected the label feature 'size', got half, shape; name it"),
+        (
+            "tiny_shapes:train:size",
+            r"tfds:tiny_shapes: expected the label feature 'size', got fifth, half, shape; name it",
+        ),
         ("tiny_shapes/x", r"tfds:tiny_shapes/x: expected .*; correct the name"),
         ("", r"tfds:: expected tfds:NAME\[:SPLIT\[:LABEL\]\], got "),
         ("a:b:c:d", r"tfds:a:b:c:d: expected tfds:NAME\[:SPLIT\[:LABEL\]\], got "),

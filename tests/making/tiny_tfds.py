@@ -17,7 +17,7 @@ def png(image):
 
 
 class TinyShapes(tfds.core.GeneratorBasedBuilder):
-    """Two labels, a text and splits of which one is without labels."""
+    """Three labels, a text and splits of which one is without labels."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -26,6 +26,7 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
             "image": tfds.features.Image(shape=(6, 8, 3)),
             "shape": tfds.features.ClassLabel(names=CLASSES),
             "half": tfds.features.ClassLabel(num_classes=2),
+            "fifth": tfds.features.ClassLabel(num_classes=5),
             "caption": tfds.features.Text(),
         }
         features = tfds.features.FeaturesDict(features)
@@ -40,4 +41,5 @@ class TinyShapes(tfds.core.GeneratorBasedBuilder):
     def _rows(self, start, end, label=None):
         for i in range(start, end):
             shape = i % 3 if label is None else label
-            yield i, {"image": io.BytesIO(png(IMAGES[i])), "shape": shape, "half": i % 2, "caption": str(i)}
+            labels = {"shape": shape, "half": i % 2, "fifth": i % 5}
+            yield i, {"image": io.BytesIO(png(IMAGES[i])), **labels, "caption": str(i)}

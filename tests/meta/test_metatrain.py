@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,9 +33,9 @@ CLASSES = [f"colour {i}" for i in range(9)]
 DATA = coloured(10, seed=4, num_classes=9)
 
 
-def run(folder, source=None, on_step=lambda at: None, **options):
+def run(folder, data=DATA, on_step=lambda at: None, **options):
     options = {"classes": CLASSES[:3], "validation_classes": CLASSES[3:6], "name": "m", "recipe": RECIPE} | options
-    return metatrain(source or tiny_source(), DATA, out=folder, on_step=on_step, **options)
+    return metatrain(tiny_source(), data, out=folder, on_step=on_step, **options)
 
 
 def leaves(learner):
@@ -71,6 +72,23 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     assert [row["classifier"] for row in rows] == ["Simple CNAPs", "its classifier, unadapted", "nearest class mean"]
     assert {row["classes"] for row in rows} == {3}  # those that were held out
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
+
+
+def test_a_folder_of_images_trains_as_its_arrays_do(tmp_path):
+    for i, label in enumerate(DATA.labels):
+        folder = tmp_path / "images" / CLASSES[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        DATA.read(i).save(folder / f"{i:02}.png")
+    recipe = replace(RECIPE, episodes=6)
+    of_folder, card = run(tmp_path, tmp_path / "images", recipe=recipe, name="of-folder")
+    of_arrays, _ = run(tmp_path, recipe=recipe, name="of-arrays")
+    assert (card.data, card.test_classes) == ("images", tuple(CLASSES[6:]))
+    for path, leaf in leaves(of_arrays).items():
+        np.testing.assert_array_equal(leaves(of_folder)[path], leaf)
+    (row, *_) = metatest(
+        tmp_path / "of-folder.safetensors", tmp_path / "images", source=tiny_source(), episodes=2, sizes=RECIPE
+    )
+    assert (row["target"], row["classes"]) == ("images", 3)
 
 
 def test_classes_are_split_once_each():
