@@ -24,6 +24,8 @@ from leepjax.kernels.rows import (
 _BLOCK = 4096
 # Above this, a scatter on a GPU is faster than the matmul, whose flops grow with the number of classes.
 _MAX_MATMUL_CLASSES = 256
+# Below this many numbers a row is narrow, on a CPU.
+_NARROW = 64
 
 
 def class_sums(
@@ -77,22 +79,32 @@ def _row_by_row(num_classes, probs, labels, weights, *log_norm):
     Adding many thousand float32 rows in sequence loses digits. So the rows are split into `blocks` with a table of
     sums each. There are about as many blocks as rows of a class per block; the tables take at most 1/64 of the
     evidence's memory.
+
+    Narrow rows have their weight as a last column: LLVM unrolls a loop over a few numbers, which then stays scalar, but
+    it uses vectors for a row made of two parts.
     """
     (n, z), dtype = probs.shape, accumulator(probs)
     blocks = max(1, min(math.isqrt(n // num_classes), n // (64 * num_classes)))
-    rows = -(-n // blocks)
+    places = labels + num_classes * (jnp.arange(n, dtype=labels.dtype) // -(-n // blocks))
+    counts_inside = z < _NARROW
 
     def add(i, sums):
-        tables, counts = sums
-        weight, at = weights[i].astype(dtype), (i // rows) * num_classes + labels[i]
+        weight, at = weights[i].astype(dtype), places[i]
         row = theta(rows_at(probs, i, 1), *(rows_at(array, i, 1) for array in log_norm))
-        return (
-            _add_at(tables, at, jnp.where(weight > 0, row * weight, 0)),
-            _add_at(counts, at, weight[None]),
-        )
+        row = jnp.where(weight > 0, row * weight, 0)
+        if counts_inside:
+            return (_add_at(sums[0], at, jnp.concatenate([row, weight.reshape(1, 1)], axis=1)),)
+        return _add_at(sums[0], at, row), _add_at(sums[1], at, weight[None])
 
-    empty = jnp.zeros((blocks * num_classes, z), dtype), jnp.zeros(blocks * num_classes, dtype)
+    slots = blocks * num_classes
+    empty = (
+        (jnp.zeros((slots, z + 1), dtype),)
+        if counts_inside
+        else (jnp.zeros((slots, z), dtype), jnp.zeros(slots, dtype))
+    )
     sums = lax.fori_loop(0, n, add, varying(empty, probs))
+    if counts_inside:
+        sums = sums[0][:, :z], sums[0][:, z]
     return tuple(array.reshape(blocks, num_classes, *array.shape[1:]).sum(axis=0) for array in sums)
 
 

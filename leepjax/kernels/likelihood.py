@@ -7,9 +7,12 @@ from jax import lax
 from leepjax.kernels.grouped import many_own_likelihoods
 from leepjax.kernels.rows import Arrays, accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta
 
-# Rows per block on a CPU: the block stays in the cache between the product and the sum. With wide rows, large blocks
-# leave XLA's fast path for matrix–vector products.
-_BLOCK, _WIDE_BLOCK, _WIDE = 128, 16, 4096
+# Numbers in a narrow and in a wide row on a CPU. A product of a vector and a matrix wider than `_WIDE` leaves the fast
+# path of XLA, so such a row is summed in parts of `_PART`.
+_UNROLLED, _NARROW, _WIDE, _PART = 16, 64, 4096, 1024
+# Rows per block on a CPU: so few that both sums find the block in the first caches, but of narrow rows more, for which
+# the steps of the loop cost most.
+_BLOCK, _NARROW_BLOCK = 16, 128
 # Rows per block of one-hot labels, on a TPU.
 _MATMUL_BLOCK = 4096
 
@@ -22,6 +25,8 @@ def own_likelihood(
     log_norm: jax.Array | None = None,
 ) -> Arrays:
     """Σ_z P̂(y_i|z) θ_iz [n], and the totals Σ_z θ_iz [n], NaN where a θ_iz is negative, to check the rows.
+
+    Where the total is NaN, the likelihood means nothing, and may be NaN.
 
     Args:
         conditional: [c z] P̂(y|z), or any other table.
@@ -55,20 +60,37 @@ def _local(*operands):
 def _in_cache(conditional, probs, labels, weights, *log_norm):
     """Per block: gather the labels' rows of the table, multiply, and sum by a product with a vector of ones.
 
-    On XLA's CPU backend that product takes half as long as a reduction.
+    On XLA's CPU backend that product takes half as long as a reduction. A copy of the block with NaN for negative
+    numbers would take as long as the sums: the product holds the NaN instead, and the block is summed as it is. Narrow
+    rows and 16 bits are slower that way.
     """
     (n, z), dtype = probs.shape, accumulator(probs)
-    block = min(_BLOCK if z <= _WIDE else _WIDE_BLOCK, n)
-    ones = jnp.ones((1, z), dtype)
+    copied = z < _NARROW or probs.dtype != dtype
+    block = min(1 if z > _WIDE else _NARROW_BLOCK if copied else _BLOCK, n)
 
     def read(start, _, state):
         p, y, *norm = (rows_at(array, start, block) for array in (probs, labels, *log_norm))
         p = theta(p, *norm)
-        own = p * conditional.at[y].get(mode="promise_in_bounds")
-        return _write(state, (ones @ own.T, ones @ _poisoned(p).T), (0, start))
+        table = rows_at(conditional, y[0], 1) if block == 1 else conditional.at[y].get(mode="promise_in_bounds")
+        own = p * table
+        found = (own, _poisoned(p)) if copied else (jnp.where(p >= 0, own, jnp.nan), p)
+        return _write(state, tuple(map(_sums_of_rows, found)), (0, start))
 
     likelihood, total = over_blocks(n, block, read, (jnp.zeros((1, n), dtype),) * 2, like=probs)
+    total = total if copied else jnp.where(jnp.isnan(likelihood), jnp.nan, total)
     return _shown(weights, likelihood[0], total[0])
+
+
+def _sums_of_rows(rows):
+    """[1 b] the sums of rows [b z]; of one row, if they are wide."""
+    (b, z), dtype = rows.shape, rows.dtype
+    if _UNROLLED <= z < _NARROW:  # as in `class_sums`, LLVM uses vectors for a row made of two parts
+        rows, z = jnp.concatenate([rows, jnp.zeros((b, 1), dtype)], axis=1), z + 1
+    if z <= _WIDE:
+        return jnp.ones((1, z), dtype) @ rows.T
+    whole = z - z % _PART
+    parts = jnp.ones((1, _PART), dtype) @ rows[:, :whole].reshape(-1, _PART).T
+    return parts.reshape(b, -1).sum(axis=1)[None] + jnp.ones((1, z - whole), dtype) @ rows[:, whole:].T
 
 
 def _by_matmul(conditional, probs, labels, weights, *log_norm):
