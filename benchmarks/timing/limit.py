@@ -1,11 +1,27 @@
 """How close is `leep` to the time that reading its input twice takes, by n, z, c and dtype?
 
 python benchmarks --size full limit
+
+XLA's CPU backend runs the loops of `leep` on one core of a device, and a read on all of them. So `limit_devices` is the
+same question where each core is a device of its own and holds a part of the rows.
 """
+
+import json
+import math
+import os
 
 import jax
 import jax.numpy as jnp
-from measuring import all_quartiles, compiled, quartiles, report, size, timings
+from measuring import (
+    all_quartiles,
+    child_arguments,
+    compiled,
+    in_fresh_process,
+    quartiles,
+    report,
+    size,
+    timings,
+)
 from problems import assert_leep_is_right, leep_of, logits_of, probs_of
 
 import leepjax as lj
@@ -14,6 +30,7 @@ CASES = {
     "small": {
         "probs": [(2_000, 50, 10, "float32"), (2_000, 50, 10, "bfloat16"), (2_000, 50, 10, "float64")],
         "logits": [(2_000, 50, 10)],
+        "devices": [(2_000, 50, 10, "float32")],
     },
     "full": {
         "probs": [
@@ -27,17 +44,25 @@ CASES = {
             *((50_000, 1000, 100, dtype) for dtype in ("float16", "bfloat16", "float64")),
         ],
         "logits": [(50_000, 1000, c) for c in (10, 100, 1000)],
+        "devices": [
+            *((50_000, 1000, c, "float32") for c in (10, 30, 100, 300, 1000)),
+            (200_000, 1000, 100, "float32"),
+            *((50_000_000 // z, z, 100, "float32") for z in (10, 30, 100, 10_000)),
+            *((50_000, 1000, 100, dtype) for dtype in ("float16", "bfloat16", "float64")),
+        ],
     },
 }
 REPEATS = {"small": 3, "full": 15}
 
 
-def probs_case(n: int, z: int, c: int, dtype: str, repeats: int) -> None:
+def probs_case(n: int, z: int, c: int, dtype: str, repeats: int, devices: int = 1) -> None:
     probs, labels = probs_of(n, z, c)
     with jax.enable_x64(dtype == "float64"):
         evidence, labels = jnp.asarray(probs, dtype), jnp.asarray(labels)
         # One read is a plain sum; of 16-bit numbers, which XLA's CPU backend is slow to add up, that of as many bytes.
         same_bytes = jnp.asarray(probs[:, : z // 2]) if evidence.dtype.itemsize == 2 else evidence
+        if devices > 1:
+            (same_bytes, _, _), (evidence, labels, _) = (lj.shard_rows(rows, labels) for rows in (same_bytes, evidence))
         leep, read = compiled(leep_of(c), evidence, labels), compiled(jnp.sum, same_bytes)
         seconds = timings(
             {
@@ -49,7 +74,8 @@ def probs_case(n: int, z: int, c: int, dtype: str, repeats: int) -> None:
         )
     limit = 2 * seconds["read"]
     report(
-        benchmark="limit",
+        benchmark="limit" if devices == 1 else "limit_devices",
+        devices=devices,
         n=n,
         z=z,
         c=c,
@@ -83,6 +109,15 @@ def logits_case(n: int, z: int, c: int, repeats: int) -> None:
     )
 
 
+def child(*case: str) -> None:
+    """Measure one case with a device for each core, or for as many as divide the rows evenly."""
+    *sizes, dtype, repeats = case
+    n, z, c = map(int, sizes)
+    devices = math.gcd(n, len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", devices)
+    probs_case(n, z, c, dtype, int(repeats), devices)
+
+
 def main() -> None:
     chosen = size()
     assert_leep_is_right()
@@ -90,7 +125,9 @@ def main() -> None:
         probs_case(*case, REPEATS[chosen])
     for case in CASES[chosen]["logits"]:
         logits_case(*case, REPEATS[chosen])
+    for case in CASES[chosen]["devices"]:
+        print(json.dumps(in_fresh_process(__file__, *map(str, (*case, REPEATS[chosen])))), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    child(*arguments) if (arguments := child_arguments()) else main()
