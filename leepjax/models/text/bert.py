@@ -16,7 +16,7 @@ from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import attend, split_heads
 from leepjax.models.network import linear_head
 from leepjax.models.text.state import bare_tensors
-from leepjax.models.text.tokens import TextNetwork, Tokens, check_pool, embed, hidden
+from leepjax.models.text.tokens import EncoderLayers, TextNetwork, Tokens, check_pool, embed
 
 _norm = partial(nnx.LayerNorm, use_fast_variance=False)
 
@@ -93,11 +93,6 @@ class _Layer(nnx.Module):
         return self.output(self.intermediate(x), x)
 
 
-class _Encoder(nnx.Module):
-    def __init__(self, layers: list[_Layer]):
-        self.layer = nnx.List(layers)
-
-
 class Bert(TextNetwork):
     """BERT: `Tokens` → ``Outputs``. Arguments are those of transformers' configuration.
 
@@ -135,11 +130,9 @@ class Bert(TextNetwork):
         self.embeddings = _Embeddings(
             vocab_size, max_position_embeddings, type_vocab_size, hidden_size, layer_norm_eps, rngs
         )
-        self.encoder = _Encoder(
-            [
-                _Layer(hidden_size, num_attention_heads, intermediate_size, hidden_act, layer_norm_eps, rngs)
-                for _ in range(num_hidden_layers)
-            ]
+        self.encoder = EncoderLayers(
+            _Layer(hidden_size, num_attention_heads, intermediate_size, hidden_act, layer_norm_eps, rngs)
+            for _ in range(num_hidden_layers)
         )
         self.has_head = head
         self.pool = "cls" if head else check_pool(pool)
@@ -157,12 +150,7 @@ class Bert(TextNetwork):
         return self.pooler(x)
 
     def trunk(self, inputs: Tokens) -> Iterator[tuple[str, jax.Array]]:
-        x = self.embeddings(inputs, self.first_position)
-        yield "embeddings", x
-        bias = hidden(inputs.mask)
-        for index, layer in enumerate(self.encoder.layer):
-            x = layer(x, bias)
-            yield f"encoder.layer.{index}", x
+        return self.encoder.trunk("encoder", self.embeddings(inputs, self.first_position), inputs.mask)
 
     def features(self, x: jax.Array, inputs: Tokens) -> jax.Array:
         x = super().features(x, inputs)

@@ -12,7 +12,7 @@ from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import attend, split_heads
 from leepjax.models.network import linear_head
 from leepjax.models.text.state import bare_tensors
-from leepjax.models.text.tokens import TextNetwork, Tokens, check_pool, embed, hidden
+from leepjax.models.text.tokens import EncoderLayers, TextNetwork, Tokens, check_pool, embed
 
 _norm = partial(nnx.LayerNorm, epsilon=1e-12, use_fast_variance=False)
 
@@ -67,11 +67,6 @@ class _Layer(nnx.Module):
         return self.output_layer_norm(self.ffn(x) + x)
 
 
-class _Transformer(nnx.Module):
-    def __init__(self, layers: list[_Layer]):
-        self.layer = nnx.List(layers)
-
-
 class DistilBert(TextNetwork):
     """DistilBERT: `Tokens` → ``Outputs``. Arguments are those of transformers' configuration.
 
@@ -101,18 +96,13 @@ class DistilBert(TextNetwork):
         rngs: nnx.Rngs,
     ):
         self.embeddings = _Embeddings(vocab_size, max_position_embeddings, dim, rngs)
-        self.transformer = _Transformer([_Layer(dim, n_heads, hidden_dim, activation, rngs) for _ in range(n_layers)])
+        self.transformer = EncoderLayers(_Layer(dim, n_heads, hidden_dim, activation, rngs) for _ in range(n_layers))
         self.pool = "cls" if head else check_pool(pool)
         self.pre_classifier = nnx.Linear(dim, dim, rngs=rngs) if head else None
         self.classifier = linear_head(dim, num_classes, rngs)
 
     def trunk(self, inputs: Tokens) -> Iterator[tuple[str, jax.Array]]:
-        x = self.embeddings(inputs)
-        yield "embeddings", x
-        bias = hidden(inputs.mask)
-        for index, layer in enumerate(self.transformer.layer):
-            x = layer(x, bias)
-            yield f"transformer.layer.{index}", x
+        return self.transformer.trunk("transformer", self.embeddings(inputs), inputs.mask)
 
     def features(self, x: jax.Array, inputs: Tokens) -> jax.Array:
         x = super().features(x, inputs)

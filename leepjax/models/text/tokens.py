@@ -1,5 +1,6 @@
 """Texts as networks take them, and what all networks of texts share."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -72,6 +73,21 @@ class TextNetwork(BlockNetwork):
         *_, (_, x) = self.trunk(inputs)
         features = self.features(x, inputs)
         return Outputs(features, head_of(self)(features))
+
+
+class EncoderLayers(nnx.Module):
+    """Blocks of attention in a row, under the name ``layer``."""
+
+    def __init__(self, layers: Iterable[nnx.Module]):
+        self.layer = nnx.List(layers)
+
+    def trunk(self, name: str, x: jax.Array, mask: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """The embeddings [n t d] and the output of each block, by their paths in a network that has this as `name`."""
+        yield "embeddings", x
+        bias = hidden(mask)
+        for index, layer in enumerate(self.layer):
+            x = layer(x, bias)
+            yield f"{name}.layer.{index}", x
 
 
 def check_pool(pool: str) -> Pooling:
