@@ -9,6 +9,7 @@ from jax import lax
 
 from leepjax.kernels.grouped import many_class_sums
 from leepjax.kernels.rows import (
+    NARROW,
     Arrays,
     accumulator,
     broadcast,
@@ -24,8 +25,6 @@ from leepjax.kernels.rows import (
 _BLOCK = 4096
 # Above this, a scatter on a GPU is faster than the matmul, whose flops grow with the number of classes.
 _MAX_MATMUL_CLASSES = 256
-# Below this many numbers a row is narrow, on a CPU.
-_NARROW = 64
 
 
 def class_sums(
@@ -86,7 +85,7 @@ def _row_by_row(num_classes, probs, labels, weights, *log_norm):
     (n, z), dtype = probs.shape, accumulator(probs)
     blocks = max(1, min(math.isqrt(n // num_classes), n // (64 * num_classes)))
     places = labels + num_classes * (jnp.arange(n, dtype=labels.dtype) // -(-n // blocks))
-    counts_inside = z < _NARROW
+    counts_inside = z < NARROW
 
     def add(i, sums):
         weight, at = weights[i].astype(dtype), places[i]

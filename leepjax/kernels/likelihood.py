@@ -5,11 +5,21 @@ import jax.numpy as jnp
 from jax import lax
 
 from leepjax.kernels.grouped import many_own_likelihoods
-from leepjax.kernels.rows import Arrays, accumulator, broadcast, one_by_one, over_blocks, row_kernel, rows_at, theta
+from leepjax.kernels.rows import (
+    NARROW,
+    Arrays,
+    accumulator,
+    broadcast,
+    one_by_one,
+    over_blocks,
+    row_kernel,
+    rows_at,
+    theta,
+)
 
-# Numbers in a narrow and in a wide row on a CPU. A product of a vector and a matrix wider than `_WIDE` leaves the fast
-# path of XLA, so such a row is summed in parts of `_PART`.
-_UNROLLED, _NARROW, _WIDE, _PART = 16, 64, 4096, 1024
+# Numbers in a row that LLVM leaves scalar in any case, and in a wide row, on a CPU. A product of a vector and a matrix
+# wider than `_WIDE` leaves the fast path of XLA, so such a row is summed in parts of `_PART`.
+_SHORT, _WIDE, _PART = 16, 4096, 1024
 # Rows per block on a CPU: so few that both sums find the block in the first caches, but of narrow rows more, for which
 # the steps of the loop cost most.
 _BLOCK, _NARROW_BLOCK = 16, 128
@@ -65,7 +75,7 @@ def _in_cache(conditional, probs, labels, weights, *log_norm):
     rows and 16 bits are slower that way.
     """
     (n, z), dtype = probs.shape, accumulator(probs)
-    copied = z < _NARROW or probs.dtype != dtype
+    copied = z < NARROW or probs.dtype != dtype
     block = min(1 if z > _WIDE else _NARROW_BLOCK if copied else _BLOCK, n)
 
     def read(start, _, state):
@@ -84,7 +94,7 @@ def _in_cache(conditional, probs, labels, weights, *log_norm):
 def _sums_of_rows(rows):
     """[1 b] the sums of rows [b z]; of one row, if they are wide."""
     (b, z), dtype = rows.shape, rows.dtype
-    if _UNROLLED <= z < _NARROW:  # as in `class_sums`, LLVM uses vectors for a row made of two parts
+    if _SHORT <= z < NARROW:  # as in `class_sums`, LLVM uses vectors for a row made of two parts
         rows, z = jnp.concatenate([rows, jnp.zeros((b, 1), dtype)], axis=1), z + 1
     if z <= _WIDE:
         return jnp.ones((1, z), dtype) @ rows.T

@@ -16,6 +16,8 @@ from jax.typing import DTypeLike
 from leepjax.kernels.axes import explicit_mesh
 
 Arrays = tuple[jax.Array, ...]
+# On a CPU, rows of fewer numbers than this need loops of their own.
+NARROW = 64
 VmapRule = Callable[[int, list[bool], Arrays], Arrays]
 
 
