@@ -1,6 +1,6 @@
 """Correlations of many rows of items at once, each row on its own.
 
-Without `scipy.stats`, which takes 0.8 s of processor to import, a third of all that `leepjax rank` imports.
+Without `scipy.stats`: a ranking that doesn't import it imports everything in 2.0 processor seconds in place of 2.5.
 """
 
 from collections.abc import Iterator
