@@ -103,6 +103,9 @@ def scores(
             seen = padded if MEASURES[name].default else padded.limited()
             evidence = (seen.features, None) if MEASURES[name].reads == "features" else (None, seen.probs)
             values[name] = float(_score(name, most_classes, *evidence, seen.labels, seen.where))
+            if math.isnan(values[name]):
+                # Float32 may not resolve it; outside of a compiled program it is then computed again in float64.
+                values[name] = float(MEASURES[name].score(*evidence, seen.labels, **seen.label_options()))
     return {name: values[name] if math.isfinite(values[name]) else None for name in score_names(measures)}
 
 

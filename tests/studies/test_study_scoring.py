@@ -1,6 +1,7 @@
 """What is scored in studies: measures of padded tasks, and the baselines that they have to beat."""
 
 import math
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -60,6 +61,13 @@ def test_further_measures_read_a_stratified_part_of_many_rows(name, monkeypatch)
     found = scores(CARD, OUTPUTS, task(), 2, (name,))
     assert tuple(found) == (name, *BASELINES)
     assert found[name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_a_score_that_float32_doesnt_resolve_is_computed_again():
+    far = FEATURES + np.float32(1e7)
+    found = scores(CARD, replace(OUTPUTS, features=far), task(), 2, ("logme",))
+    local = (LABELS[KEPT] == 7).astype(int)
+    assert found["logme"] == pytest.approx(float(MEASURES["logme"].score(far[KEPT], None, local, num_classes=2)))
 
 
 def test_a_baseline_stands_for_the_measure_of_its_name():
