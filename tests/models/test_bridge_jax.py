@@ -126,8 +126,18 @@ def test_features_and_logits_are_those_around_the_head(name):
         source.network.model()
 
 
-@pytest.mark.parametrize("model", [linen_parts(3.0), (Nnx(3.0),), (Equinox(3.0),), (keras_model("relu"),)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: linen_parts(3.0),
+        lambda: (Nnx(3.0),),
+        lambda: (Equinox(3.0),),
+        lambda: (keras_model("relu"),),
+    ],
+    ids=KINDS,
+)
 def test_another_output_than_the_head_s_is_refused(model):
+    model = model()
     with pytest.raises(InputError, match=r"as_source: expected the output of .* to be that of its linear layer 'fc'"):
         as_source(*model, preprocessing=PIXELS)
 
