@@ -14,7 +14,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 # XLA spends no time on making programs fast, of which most run once, here and in the processes that tests start.
-# The files that use `optimised` compile as users do, as do the notebooks and benchmarks that `.ci/run` runs.
+# The files that use `optimised` compile as users do, as do the notebooks that `.ci/run` runs.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jax.config.update("jax_disable_most_optimizations", True)
 

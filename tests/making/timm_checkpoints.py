@@ -22,8 +22,13 @@ def checkpoints():
 
 def refusal(record):
     """Why a checkpoint doesn't open: by its configuration alone, None if nothing in it speaks against it."""
+    return _refusal(record["name"], json.dumps(record["config"]))
+
+
+@cache
+def _refusal(name, config):
     try:
-        read_config(json.dumps(record["config"]).encode(), record["name"])
+        read_config(config.encode(), name)
     except InputError as error:
         return str(error)
     return None
