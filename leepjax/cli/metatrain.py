@@ -70,6 +70,4 @@ def metatrain(
 
 def _status(at) -> str:
     """Status of a run. The text changes with each validation, so that a log has one line for each."""
-    if at.validation_accuracy is None:
-        return "meta-training, before the first validation:"
     return f"meta-training, validation accuracy {at.validation_accuracy:.3f}:"

@@ -19,7 +19,7 @@ from leepjax.meta.gaussians import RIDGE
 from leepjax.meta.learner import MetaLearner, new_learner
 from leepjax.meta.learner_files import LearnerCard, prepared_as, read_learner_card, save_learner
 from leepjax.meta.recipe import MetaTraining
-from leepjax.meta.training import EpisodeProgress, meta_train
+from leepjax.meta.training import EpisodeProgress, Validation, meta_train
 from leepjax.models import weights
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
@@ -146,6 +146,7 @@ def metatrain(
             on_step=on_step,
         )
         write_lines(path.with_suffix(".curve.jsonl"), curve)
+        _warn_of_no_gain(path.stem, curve)
         card = LearnerCard(
             name=path.stem,
             source=text,
@@ -159,7 +160,7 @@ def metatrain(
             validation_classes=split.validation,
             test_classes=split.test,
             recipe=asdict(recipe),
-            validation_accuracy=max((each.validation_accuracy for each in curve), default=None),
+            validation_accuracy=max(each.validation_accuracy for each in curve),
             command=command,
             versions=_versions() | {"python": platform.python_version()},
             identity=identity,
@@ -167,6 +168,18 @@ def metatrain(
         card = save_learner(learner, path, card)
         remove_folder(path.with_suffix(".checkpoints"))
     return learner, card
+
+
+def _warn_of_no_gain(name: str, curve: Sequence[Validation]) -> None:
+    unadapted, *trained = (each.validation_accuracy for each in curve)
+    if trained and max(trained) < unadapted:
+        log.warning(
+            "%s: expected a validation better than %.3f, that of the source without adaptation, got at most %.3f; the "
+            "meta-learner leaves the source as it is. Lower the learning rate.",
+            name,
+            unadapted,
+            max(trained),
+        )
 
 
 def smaller(source: Source, image_size: int | None) -> Source:

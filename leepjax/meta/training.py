@@ -35,10 +35,10 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
     """What is known after a number of training episodes."""
 
     episodes: int
-    """Training episodes so far."""
-    loss: float
-    """Mean cross-entropy in nats of the queries of the training episodes since the last validation."""
-    train_accuracy: float
+    """Training episodes so far: none for the source as it is, unadapted."""
+    loss: float | None
+    """Mean cross-entropy in nats of the queries of the training episodes since the last validation, if any."""
+    train_accuracy: float | None
     """Accuracy of the same predictions."""
     validation_accuracy: float
     """Mean accuracy on the validation episodes."""
@@ -67,8 +67,8 @@ class EpisodeProgress(NamedTuple):
     num_episodes: int
     loss: float
     """Mean loss of the step's episodes before the update."""
-    validation_accuracy: float | None
-    """At the last validation; None before the first."""
+    validation_accuracy: float
+    """At the last validation."""
 
 
 class MetaState(NamedTuple):
@@ -117,6 +117,8 @@ class MetaLoop:
             position = msgspec.convert(progress["position"], EpisodePosition)
         state = jax.tree.map(jnp.asarray, state)
         with postponed(saved is not None) as request, threadpool_limits(1, "blas"):
+            if not position.curve:  # adaptation starts from none, so that the best is never worse than the source
+                state = self._validate(state, position)
             while position.episode < self.recipe.episodes:
                 state = self._step(state, position)
                 if position.episode % self.recipe.validate_every == 0 or position.episode == self.recipe.episodes:
@@ -155,7 +157,7 @@ class MetaLoop:
         position.episode += len(measured)
         position.loss, position.accuracy = position.loss + float(losses.sum()), position.accuracy + float(rights.sum())
         position.seconds += time.perf_counter() - started
-        known = position.curve[-1].validation_accuracy if position.curve else None
+        known = position.curve[-1].validation_accuracy
         self.on_step(EpisodeProgress(position.episode, recipe.episodes, float(losses.mean()), known))
         return state._replace(params=params, optimizer=optimizer)
 
@@ -166,8 +168,8 @@ class MetaLoop:
         position.curve.append(
             Validation(
                 episodes=position.episode,
-                loss=position.loss / count,
-                train_accuracy=position.accuracy / count,
+                loss=position.loss / count if count else None,
+                train_accuracy=position.accuracy / count if count else None,
                 validation_accuracy=accuracy,
                 seconds=round(position.seconds, 2),
             )

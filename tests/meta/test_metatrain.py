@@ -1,5 +1,6 @@
 """Meta-training: what it learns, that it goes on after an interrupt, and its files."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -11,6 +12,7 @@ from small_source import coloured
 from tiny_learner import tiny_source
 
 from leepjax.interrupts import Interrupted
+from leepjax.meta.learner import new_learner
 from leepjax.meta.learner_files import load_learner
 from leepjax.meta.metatest import metatest
 from leepjax.meta.metatrain import metatrain, split_classes
@@ -72,6 +74,17 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     assert [row["classifier"] for row in rows] == ["Simple CNAPs", "its classifier, unadapted", "nearest class mean"]
     assert {row["classes"] for row in rows} == {3}  # those that were held out
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
+
+
+def test_a_learner_that_only_gets_worse_stays_at_its_unadapted_source(tmp_path, caplog):
+    learner, card = run(tmp_path, recipe=replace(RECIPE, learning_rate=3.0))
+    first, *others = map(json.loads, (tmp_path / "m.curve.jsonl").read_text().splitlines())
+    assert (first["episodes"], first["loss"], len(others)) == (0, None, 2)
+    assert max(each["validation_accuracy"] for each in others) < first["validation_accuracy"]
+    assert card.validation_accuracy == first["validation_accuracy"]
+    for path, leaf in leaves(new_learner(tiny_source(), RECIPE.seed)).items():
+        np.testing.assert_array_equal(leaves(learner)[path], leaf)
+    assert "m: expected a validation better than" in caplog.text
 
 
 def test_a_folder_of_images_trains_as_its_arrays_do(tmp_path):
