@@ -7,9 +7,9 @@ from typing import Any
 HERE = Path(__file__).parents[1]
 
 
-def lines(benchmark: str, **fields: Any) -> list[dict[str, Any]]:
+def lines(benchmark: str, *, folder: str = "results", **fields: Any) -> list[dict[str, Any]]:
     """The lines of `results/*.jsonl` of one benchmark in which these fields have these values."""
-    files = sorted((HERE / "results").glob("*.jsonl"))
+    files = sorted((HERE / folder).glob("*.jsonl"))
     found = (json.loads(line) for file in files for line in file.read_text().splitlines())
     return [
         line

@@ -25,7 +25,7 @@ ROWS = study_tables.TABLES | agreement_tables.TABLES | decision_tables.TABLES
 
 def markdown(name: str) -> str:
     if name == "targets":
-        head, rows = ("what", "target", "reached (medians)", ""), list(targets.rows())
+        head, rows = ("what", "target", "before", "reached (medians)", ""), list(targets.rows())
     elif name in ROWS:
         found = list(ROWS[name]())
         head, rows = (list(found[0]) if found else []), [row.values() for row in found]
