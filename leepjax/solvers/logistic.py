@@ -123,7 +123,7 @@ class _Objective(NamedTuple):
 
     def state(self, params):
         logits = logits_of(self.x, params)
-        value, probs, gradient = self.evaluate(params, logits)
+        value, _, probs, gradient = self.evaluate(params, logits)
         zero = jnp.zeros_like(value)
         return _State(
             params, logits, probs, value, gradient, gradient, zero, 0 * params, zero, zero > 0, jnp.zeros((), int)
@@ -136,11 +136,13 @@ class _Objective(NamedTuple):
         sums = powers.sum(axis=1, keepdims=True)
         probs = powers / sums
         linear = self.penalty / 2 * params - self.class_sums
-        value = (self.weights * (jnp.log(sums) + highest)[:, 0]).sum(axis=1) + _dot(linear, params)
+        norms, product = (jnp.log(sums) + highest)[:, 0], _dot(linear, params)
+        value = (self.weights * norms).sum(axis=1) + product
+        rounding = jnp.finfo(value.dtype).eps * ((self.weights * jnp.abs(norms)).sum(axis=1) + jnp.abs(product))
         # 1 − p of the own class is summed from the other classes: near p = 1 a subtraction would cancel to zero.
         missing = jnp.where(self.own, 0, powers).sum(axis=1, keepdims=True) / sums
         errors = self.weights[:, None] * jnp.where(self.own, -missing, probs)
-        return value, probs, jnp.einsum("nf,kcn->kcf", self.x, errors) + self.penalty * params
+        return value, rounding, probs, jnp.einsum("nf,kcn->kcf", self.x, errors) + self.penalty * params
 
     def preconditioner(self, probs):
         """A function that multiplies gradients [k c f] by the inverse of the Hessian averaged over fits and classes."""
@@ -170,9 +172,10 @@ class _Objective(NamedTuple):
         newton, safe = (-slope / jnp.where(c > 0, c, jnp.inf) for c in (curvature, bound))
         length = jnp.where(back, s.retreat, jnp.where(done, 0, newton))
         params, logits = s.params + _each(length) * direction, s.logits + _each(length) * change
-        value, probs, gradient = self.evaluate(params, logits)
-        # The objective is convex: if it still falls at the end of a step, it fell along the whole step.
-        rose = ~back & (value > s.value) & (_dot(gradient, direction) > 0)
+        value, rounding, probs, gradient = self.evaluate(params, logits)
+        # The objective is convex: if it still falls at the end of a step, it fell along the whole step. Near the
+        # minimum it changes by less than it is rounded.
+        rose = ~back & (value > s.value + rounding) & (_dot(gradient, direction) > 0)
         retreat = jnp.where(rose, safe - newton, 0)
         before, norm = jnp.where(_each(back), s.before, s.gradient), jnp.where(back, s.norm, norm)
         return _State(params, logits, probs, value, gradient, before, norm, direction, retreat, done, s.steps + 1)
