@@ -93,8 +93,9 @@ class Stages:
             judged=tuple(each.judged for each in self.heads.values()),
             tuned=tuple(self.tuned),
             failures=tuple(failures),
-            spent=self._spent(),
-            passed=self._passed(),
+            # As the folder keeps them: a choice that is read says the same.
+            spent=round(self._spent(), 6),
+            passed=round(self._passed(), 6),
             budget=self.budget,
             finished=finished,
             path=path,

@@ -119,6 +119,7 @@ def test_the_choice_can_be_read_from_its_steps(choice, folder, tmp_path):
     read = read_choice(steps)
     assert str(read) == str(choice)
     assert (read.race, read.judged, read.leaders) == (choice.race, choice.judged, choice.leaders)
+    assert (read.spent, read.passed) == (choice.spent, choice.passed)
     path = make_report(folder / "out", tmp_path)
     page = path.read_text("utf-8")
     assert f"Take {choice.source}" in page
