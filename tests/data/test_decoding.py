@@ -40,12 +40,13 @@ def test_small_images_are_decoded_by_one_thread_and_large_ones_by_several(monkey
 
 @pytest.mark.parametrize("threads", [None, 1, 3])
 def test_no_more_images_are_decoded_than_are_asked_for(threads):
-    decoded = []
+    decoded, before = [], set(threading.enumerate())
     with closing(decode_ahead(lambda i: decoded.append(i) or i, range(1000), 64, threads)) as images:
         assert [next(images) for _ in range(40)] == list(range(40))
         time.sleep(0.1)
         assert 64 <= len(decoded) <= 40 + 64 + 16
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("leepjax-decode")]
+    begun = set(threading.enumerate()) - before
+    assert not [thread for thread in begun if thread.name.startswith("leepjax-decode")]
 
 
 def test_an_error_ends_it_where_it_stands():
