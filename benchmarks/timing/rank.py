@@ -3,9 +3,9 @@
 python benchmarks --size full rank
 
 The command runs in a process of its own. *from nothing*: its cache is empty, as after the installation, which leaves
-bytecode: a small ranking writes it first. *again*: with the programs and the features that the first run has left
-there. Its processor time, of all threads, depends less on what else the machine does than the time that passes. The
-stages are timed in this process.
+bytecode: at full size a small ranking writes it first. *again*: with the programs and the features that the first run
+has left there. Its processor time, of all threads, depends less on what else the machine does than the time that
+passes. The stages are timed in this process.
 """
 
 import os
@@ -21,8 +21,9 @@ import leepjax as lj
 from leepjax.data.readers import digits
 from leepjax.extraction.extract import extract
 
-OPTIONS = {"small": {"sources": ["random"], "limit": 100, "resamples": 10}, "full": {}}
-COMMAND = {"small": ["--sources", "random", "--limit", "100", "--resamples", "10"], "full": []}
+SMALL = {"sources": "random", "measures": "leep", "limit": 100, "resamples": 10, "verify": "none"}
+OPTIONS = {"small": SMALL, "full": {}}
+COMMAND = {"small": [word for name, value in SMALL.items() for word in (f"--{name}", str(value))], "full": []}
 REPEATS = {"small": 1, "full": 3}
 
 
@@ -39,8 +40,9 @@ def assert_right(source: str) -> None:
 
 
 def time_command(chosen: str) -> None:
-    with tempfile.TemporaryDirectory() as cache:
-        run_command("rank", "digits", *COMMAND["small"], LEEPJAX_CACHE=cache)
+    if chosen == "full":
+        with tempfile.TemporaryDirectory() as cache:
+            run_command("rank", "digits", *COMMAND["small"], LEEPJAX_CACHE=cache)
     runs: dict[str, list[dict[str, float]]] = {"from nothing": [], "again": []}
     for _ in range(REPEATS[chosen]):
         with tempfile.TemporaryDirectory() as cache:
