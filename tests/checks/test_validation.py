@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import MEASURES, evidence, problem, score
+from profiles import by_turns
 
 from leepjax import eep, em_leep, h_score, leep, logme, loo_leep, nce
 from leepjax.types import InputError
@@ -212,9 +213,9 @@ def test_smoothing_of_loo_leep(smoothing):
     rejects(message, loo_leep, THETA, LABELS, smoothing=smoothing)
 
 
-@pytest.mark.parametrize(("hidden", "hidden_label"), [(np.nan, -7), (np.inf, 99), (-5.0, 0)])
-@pytest.mark.parametrize("name", MEASURES)
-def test_hidden_rows_may_hold_anything(name, hidden, hidden_label):
+@pytest.mark.parametrize(("hidden", "name"), by_turns([(np.nan, -7), (np.inf, 99), (-5.0, 0)], MEASURES, of=3))
+def test_hidden_rows_may_hold_anything(name, hidden):
+    hidden, hidden_label = hidden
     p = problem(0, where="mask")
     q = p._replace(
         features=np.where(p.where[:, None], p.features, np.float32(hidden)),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from places import RECORDED, SHARED_DATA
+from profiles import by_turns
 
 from leepjax.data.preprocessing import Interpolation, Mode, Preprocessing
 from leepjax.types import InputError
@@ -38,8 +39,7 @@ def smooth(height, width):
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BILINEAR))
 
 
-@pytest.mark.parametrize("interpolation", get_args(Interpolation))
-@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize(("interpolation", "mode"), by_turns(get_args(Interpolation), get_args(Mode)))
 def test_host_and_device_agree_on_every_pixel(interpolation, mode):
     cases = ((SIZES[1], 24, 0.875), (SIZES[3], (32, 20), 1.0), (SIZES[5], (24, 49), 0.9), (SIZES[1], (25, 32), 1.4))
     for (height, width), size, crop in cases:

@@ -93,7 +93,7 @@ def test_without_peers_a_program_runs_alone(environment, alone, tmp_path):
     assert float((tmp_path / "out").read_text()) == alone
 
 
-@pytest.mark.parametrize("me", [0, 1])
+@pytest.mark.parametrize("me", [1, *only_long((0,))])
 def test_a_missing_peer(me, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ def test_an_interrupt_stops_all(sent, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("ignored", [False, True])
+@pytest.mark.parametrize("ignored", [False, *only_long((True,))])
 def test_processes_have_time_to_save_their_work_after_a_signal(ignored, tmp_path):
     handler = "signal.SIG_IGN" if ignored else "save"
     program = tmp_path / "program.py"
@@ -240,6 +240,7 @@ def test_slurm_tasks_find_each_other(alone, tmp_path):
     assert float((tmp_path / "out").read_text()) == alone
 
 
+@pytest.mark.long
 def test_a_launcher_elsewhere_hears_of_a_death_by_the_heartbeat(tmp_path):
     first, second = slurm(tmp_path / "out", "die")
     assert first[:2] == second[:2] == (1, "")

@@ -5,6 +5,7 @@ import os
 import pytest
 import ray
 from cheap_heads import least_squares, use_heads
+from profiles import only_long
 
 from leepjax.choosing.choose import choose
 from leepjax.choosing.rules import Rules
@@ -52,7 +53,7 @@ def course(choice):
     return (looks, choice.leaders, choice.race.ended), (choice.value, *losses)
 
 
-@pytest.mark.parametrize("engine", ["processes", "ray"])
+@pytest.mark.parametrize("engine", ["processes", *only_long(("ray",))])
 def test_a_race_elsewhere_has_the_answer_of_one_here(here, engine, request, tmp_path, monkeypatch):
     if engine == "ray":
         request.getfixturevalue("workers")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from profiles import by_turns
+from profiles import by_turns, one_in
 
 from leepjax.kernels import class_sums, first_largest, log_normalizer, own_likelihood
 from leepjax.kernels.class_sums import _by_matmul, _row_by_row
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("optimised")
 # n, z, c: several tables of partial sums, blocks that overlap, one row, rows too wide for the fast path, and others.
 SHAPES = [(5000, 20, 3), (131, 7, 5), (1, 3, 2), (40, 5000, 3), (16, 1, 1), (50, 100, 3)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+one_shape_in_two = pytest.mark.parametrize("shape", one_in(2, SHAPES), ids=str)
 T = 3
 # Which of the evidence, the labels and the weights have an axis of problems.
 BATCHED = [(0, 0, 0), (0, None, None), (None, 0, None), (None, 0, 0), (0, None, 0)]
@@ -57,7 +58,7 @@ def test_many_rows_of_a_class_lose_no_digits():
     np.testing.assert_allclose(table[0], probs.sum(axis=0, dtype=np.float64), rtol=1e-6)
 
 
-@every_shape
+@one_shape_in_two
 def test_logits(shape):
     probs, labels, weights, c = problem(shape)
     logits = np.log(probs) + np.random.default_rng(1).normal(size=(len(probs), 1)).astype(np.float32)
@@ -68,7 +69,7 @@ def test_logits(shape):
     same(own_likelihood(table, logits, labels, weights, log_norm)[0], likelihoods(table, probs, labels, weights))
 
 
-@every_shape
+@one_shape_in_two
 def test_many_weightings_of_the_same_rows(shape):
     probs, labels, _, c = problem(shape)
     weights = stacked(shape)[2]
@@ -80,7 +81,7 @@ def test_many_weightings_of_the_same_rows(shape):
     same(totals, np.ones_like(totals))
 
 
-@pytest.mark.parametrize(("shape", "batched"), by_turns(SHAPES, BATCHED), ids=str)
+@pytest.mark.parametrize(("shape", "batched"), by_turns(SHAPES, BATCHED, of=3), ids=str)
 def test_stacked_problems(shape, batched):
     one, many = problem(shape), stacked(shape)
     arrays = [one[i] if axis is None else many[i] for i, axis in enumerate(batched)]

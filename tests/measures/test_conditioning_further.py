@@ -77,7 +77,7 @@ def assert_all_close_or_nan(name, got, expected):
 WIDE = ("ncti_terms", "logme_regression")
 
 
-@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, KINDS, of=6))
+@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, KINDS, of=9))
 def test_close_to_float64_or_nan(name, kind):
     measure, oracle = MEASURES[name]
     for n, d in ((N, D), (FEW, MANY)) if name in WIDE or is_long() else ((N, D),):

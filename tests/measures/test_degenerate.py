@@ -106,7 +106,7 @@ def value(name, p):
     return value_and_gradient(name, p)[0] if shared else score(name, p)
 
 
-@pytest.mark.parametrize(("case", "name"), profiles.by_turns(PROBLEMS, MEASURES, of=4))
+@pytest.mark.parametrize(("case", "name"), profiles.by_turns(PROBLEMS, MEASURES, of=8))
 def test_the_answer_is_the_oracles(name, case):
     skip_what_others_hold(name, case)
     p = PROBLEMS[case].astype(np.float32)
@@ -142,8 +142,7 @@ def test_one_class_by_hand():
     np.testing.assert_allclose(shrunk_h_score(p.features, p.labels, num_classes=8), 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("where", [None, "mask", "weights"])
-@pytest.mark.parametrize("level", [1, 3.3, 1e4, 1e-4])
+@pytest.mark.parametrize(("where", "level"), profiles.by_turns([None, "mask", "weights"], [1, 3.3, 1e4, 1e-4], of=3))
 def test_constant_features_by_hand(level, where):
     features, weights = np.full((24, 3), level, np.float32), None if where is None else problem(5, where=where).where
     assert jnp.isnan(shrunk_h_score(features, base.labels, where=weights))
@@ -196,8 +195,7 @@ WITHOUT_MAXIMUM = {
 }
 
 
-@pytest.mark.parametrize("case", WITHOUT_MAXIMUM)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("case", "dtype"), profiles.by_turns(WITHOUT_MAXIMUM, ["float32", "float64"]))
 def test_logme_without_a_maximum_is_nan(case, dtype):
     features, labels, weights = WITHOUT_MAXIMUM[case]
     with jax.enable_x64(dtype == "float64"):

@@ -55,6 +55,7 @@ def test_the_score_is_the_oracles(steps, weighted):
         same(emms(FEATURES, embeddings, steps=steps, where=where), oracle)
 
 
+@pytest.mark.long
 def test_order_units_and_kinds_change_nothing():
     expected = emms(FEATURES, EMBEDDINGS)
     order = rng.permutation(24)

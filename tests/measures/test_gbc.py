@@ -22,7 +22,7 @@ every_covariance = pytest.mark.parametrize("covariance", COVARIANCES)
 
 @pytest.mark.parametrize(
     ("covariance", "options", "where"),
-    by_turns(COVARIANCES, [{}, {"num_components": 2}, {"floor": 0.3}], ["all", "weights"]),
+    by_turns(COVARIANCES, [{}, {"num_components": 2}, {"floor": 0.3}], ["all", "weights"], of=3),
     ids=str,
 )
 def test_covariances_and_options_are_the_oracles(covariance, options, where):

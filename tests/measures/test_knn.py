@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WHERE, problem
+from profiles import by_turns
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -29,9 +30,12 @@ def small_blocks(monkeypatch):
     jax.clear_caches()
 
 
-@pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize(("k", "metric"), OPTIONS)
-def test_options_are_the_oracles(k, metric, where):
+every_option = pytest.mark.parametrize(("option", "where"), by_turns(OPTIONS, WHERE))
+
+
+@every_option
+def test_options_are_the_oracles(option, where):
+    k, metric = option
     for seed in range(3):
         p = problem(seed, where=where)
         value = knn(p.features, p.labels, k=k, metric=metric, num_classes=3, where=p.where)
@@ -39,9 +43,9 @@ def test_options_are_the_oracles(k, metric, where):
         np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize(("k", "metric"), OPTIONS)
-def test_a_second_set_is_the_oracles(k, metric, where):
+@every_option
+def test_a_second_set_is_the_oracles(option, where):
+    k, metric = option
     for seed in range(3):
         train, test = problem(seed, where=where), problem(seed + 9, (15, *TALL[1:]), where=where)
         arguments = train.features, train.labels, test.features, test.labels

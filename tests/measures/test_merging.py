@@ -20,7 +20,7 @@ def same(actual, expected, atol=5e-6):
     np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=atol)
 
 
-@pytest.mark.parametrize(("name", "bounds"), by_turns(STREAMS, [(8, 16), (1, 2, 23)]), ids=str)
+@pytest.mark.parametrize(("name", "bounds"), by_turns(STREAMS, [(8, 16), (1, 2, 23)], of=4), ids=str)
 def test_chunked_is_whole(name, bounds):
     start, read, finish = STREAMS[name]
 

@@ -43,6 +43,7 @@ def test_the_key_changes_the_start():
     assert float(n_leep(jax.random.PRNGKey(0), p.features, p.labels)) == scores[0]
 
 
+@pytest.mark.long
 def test_it_lies_between_no_and_all_knowledge():
     for shape, several in ((TALL, 3), (WIDE, 50)):
         p = problem(3, shape)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import reference
 from cases import TALL, WHERE, WIDE, problem
+from profiles import by_turns
 
 from leepjax import sfda
 
@@ -24,8 +25,7 @@ def test_rotations_and_shifts_leave_it_and_scales_do_not():
     assert abs(sfda(p.features / 4, p.labels) - sfda(p.features, p.labels)) > 0.01
 
 
-@pytest.mark.parametrize("scale", [0.2, 1, 30])
-@pytest.mark.parametrize("shape", [TALL, WIDE])
+@pytest.mark.parametrize(("scale", "shape"), by_turns([0.2, 1, 30], [TALL, WIDE]))
 def test_any_scale_in_float32(scale, shape):
     """Large features have a ridge of 1e-10, which float32 can't tell from a singular matrix where n < d."""
     p = problem(2, shape, features="normal")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import reference
 from cases import WHERE, problem
+from profiles import by_turns
 
 from leepjax import tmi
 from leepjax.kernels import nearest as module
 from leepjax.types import InputError
 
 
-@pytest.mark.parametrize("where", WHERE)
-@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize(("where", "k"), by_turns(WHERE, [1, 2]))
 def test_k_is_the_oracles(k, where):
     for seed in range(3):
         p = problem(seed, where=where)

@@ -40,6 +40,7 @@ def test_by_frequency_it_is_never_negative(seed, shape, features):
     assert transrate(p.features, p.labels, weighting="frequency") >= -1e-4
 
 
+@pytest.mark.long
 def test_uniform_weights_can_make_it_negative():
     """A rare class may spread more than all examples do."""
     features = np.r_[np.linspace(-1e-4, 1e-4, 98), [-0.1, 0.1]][:, None]
@@ -55,8 +56,7 @@ def test_classes_that_part_raise_it():
     assert all(np.diff(scores) > 0.2), scores
 
 
-@pytest.mark.parametrize("size", [1e-3, 1, 30, 1e3])
-@pytest.mark.parametrize("shape", [TALL, WIDE, (60, 48, 4, 3)], ids=str)
+@pytest.mark.parametrize(("size", "shape"), by_turns([1e-3, 1, 30, 1e3], [TALL, WIDE, (60, 48, 4, 3)]), ids=str)
 def test_any_scale_of_features(shape, size):
     """A float32 Cholesky factor of a class with few examples and large features is NaN, or worse, a wrong number."""
     p = problem(3, shape)
@@ -86,6 +86,7 @@ def test_class_grams_are_the_sums(n, c):
         np.testing.assert_allclose(actual, truth, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.long
 def test_class_moments_accumulate_over_batches():
     p = problem(5, TALL, where="weights")
     batches = Batches(p.features, p.labels, p.where.astype(np.float32), batch_size=7)

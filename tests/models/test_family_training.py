@@ -28,7 +28,7 @@ FAMILIES = {
     path.stem: importlib.import_module(f"recorded.families.{path.stem}")
     for path in sorted((RECORDED / "families").glob("[a-z]*.py"))
 }
-QUICK = ("convnext", "resnet", "vit")
+QUICK = ("resnet", "vit")
 CASES = [
     pytest.param(family, name, marks=() if family in QUICK else pytest.mark.long)
     for family, module in FAMILIES.items()

@@ -9,7 +9,7 @@ from profiles import is_long
 from leepjax.models.architectures import ARCHITECTURES, abstract, build, family_of, with_arguments
 
 MEMBERS = {family_of(name): name for name in reversed(ARCHITECTURES)}
-QUICK = ("resnet", "vit", "efficientnet", "nfnet", "xcit")
+QUICK = ("resnet", "vit", "nfnet")
 
 
 @pytest.mark.parametrize("family", MEMBERS if is_long() else QUICK)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from flax import nnx
+from profiles import only_long
 from timm_layout import CONFIG, torch_layout
 
 from leepjax.data.preprocessing import Preprocessing
@@ -169,7 +170,7 @@ def test_the_pool_beside_model_args_is_carried_out_as_well():
     assert "'avg' in model_args and 'max' beside them" in refused(global_pool="max", model_args={"global_pool": "avg"})
 
 
-@pytest.mark.parametrize("name", ["resnet20", "darknet53", "mobilenetv2_100", "senet154"])
+@pytest.mark.parametrize("name", ["resnet20", "mobilenetv2_100", *only_long(("darknet53",), ("senet154",))])
 def test_every_convolutional_network_has_the_other_pools(name):
     for pool in ("max", "avgmax"):
         assert abstract(f"{name}:{pool}", 3).pool == pool

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from places import ROOT
+from profiles import only_long
 
 import leepjax as lj
 
@@ -36,7 +37,7 @@ def test_every_beginning_of_a_task_holds_its_classes_equally_often_and_its_pool_
         assert sorted(whole) == list(np.flatnonzero(np.isin(labels, task.classes)))
 
 
-@pytest.mark.parametrize("d", [12, 60])
+@pytest.mark.parametrize("d", [12, *only_long((60,))])
 def test_closed_forms_equal_those_of_the_package(d):
     features, labels = problem(d=d)
     right, errors = truth.left_out(features, labels, 4)
@@ -53,6 +54,7 @@ def test_closed_forms_equal_those_of_the_package(d):
         assert float(lj.MEASURES[name].score(rotated, None, labels)) == pytest.approx(plain, rel=1e-3)
 
 
+@pytest.mark.long
 def test_source_classes_of_probability_zero_change_no_score():
     rng = np.random.default_rng(0)
     probs, labels = rng.dirichlet(np.ones(6), size=30).astype(np.float32), np.arange(30) % 3

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from profiles import by_turns
 
 import leepjax as lj
 from leepjax.data.preprocessing import Preprocessing
@@ -86,9 +87,13 @@ def test_what_does_not_fit_the_task_is_refused_in_a_sentence(labels, options, me
         lj.rank((IMAGES, labels), SOURCES, **options)
 
 
-@pytest.mark.parametrize(("labels", "metric"), [(NUMBER, "r2"), (LABELS, "map")], ids=["numbers", "labels"])
-@pytest.mark.parametrize("groups", [None, np.arange(N) // 3], ids=["alone", "groups"])
-def test_a_choice_for_each_task_races_and_trains_heads(labels, metric, groups, tmp_path):
+@pytest.mark.parametrize(
+    ("task", "groups"),
+    by_turns([(NUMBER, "r2"), (LABELS, "map")], [None, np.arange(N) // 3]),
+    ids=["numbers, alone", "labels, groups", "numbers, groups", "labels, alone"],
+)
+def test_a_choice_for_each_task_races_and_trains_heads(task, groups, tmp_path):
+    labels, metric = task
     target = from_arrays(IMAGES, labels, task=None)
     choice = lj.choose(replace(target, groups=groups), SOURCES, out=tmp_path)
     assert (choice.source, choice.metric) == ("all", metric)

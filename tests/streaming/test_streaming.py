@@ -12,6 +12,7 @@ import pytest
 import reference
 import safetensors.numpy
 from places import environment
+from profiles import only_long
 
 import leepjax as lj
 from leepjax.measures import h_score_from_moments
@@ -121,7 +122,7 @@ lj.leep(lj.Batches(t.PROBS, t.LABELS, batch_size=10), num_classes=t.C, checkpoin
 """
 
 
-@pytest.mark.parametrize("examples", [30, 133], ids=["first sweep", "second sweep"])
+@pytest.mark.parametrize("examples", [133, *only_long((30,))])
 def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
     checkpoint = tmp_path / "leep.checkpoint"
     command = [sys.executable, "-c", INTERRUPTED, str(checkpoint), str(examples)]

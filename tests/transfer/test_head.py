@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from profiles import only_long
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
@@ -80,7 +81,7 @@ def real():
     return table.features, table.labels
 
 
-@pytest.mark.parametrize("l2", [1e-3, 0.1])
+@pytest.mark.parametrize("l2", [1e-3, *only_long((0.1,))])
 def test_on_real_features_a_head_is_scikit_learns(real, l2):
     features, labels = real
     head = retrain_head(features, labels, 10, l2=l2).head
@@ -172,7 +173,7 @@ def test_validation_accuracy_tells_signal_from_noise():
     assert retrain_head(noise, labels, 4).validation_accuracy < 0.6
 
 
-@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("n", [3, *only_long((1,))])
 def test_fewer_examples_than_folds(n):
     features, labels = blobs(n)
     retrained = retrain_head(features, labels, 4)

@@ -58,7 +58,9 @@ def test_each_task_chooses_its_own_l2_as_it_does_alone():
         assert heads.validation_accuracy[task] == pytest.approx(found.validation_accuracy)
 
 
-@pytest.mark.parametrize("options", [{"num_shapes": 2}, {"batch_size": 3}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"num_shapes": 2, "batch_size": 3}, *only_long(({"num_shapes": 2},), ({"batch_size": 3},))], ids=str
+)
 def test_shapes_and_batches_change_nothing(heads, options):
     others = retrain_heads(FEATURES, LABELS, TASKS, TRAIN, ~TRAIN, l2=0.01, **options)
     np.testing.assert_array_equal(others.classes, heads.classes)
