@@ -87,7 +87,8 @@ def transrate_from_class_moments(
 ) -> jax.Array:
     """TransRate of features that were summed up in `ClassMoments`."""
     _check(eps, weighting)
-    central, n = moments.central(), moments.size
+    # XLA would compute what the loop reads again in each of its turns.
+    central, n = jax.lax.optimization_barrier(moments.central()), moments.size
     present = central.counts > 0
     share = present / present.sum() if weighting == "uniform" else central.counts / n
     whole, c = central.grams.sum(axis=0), len(present)
