@@ -7,7 +7,7 @@ import pytest
 from profiles import by_turns, one_in
 
 from leepjax.kernels import class_sums, first_largest, log_normalizer, own_likelihood
-from leepjax.kernels.class_sums import _by_matmul, _row_by_row
+from leepjax.kernels.class_sums import _at_once, _by_matmul, _row_by_row
 
 pytestmark = pytest.mark.usefixtures("optimised")
 # n, z, c: several tables of partial sums, blocks that overlap, one row, rows too wide for the fast path, and others.
@@ -43,7 +43,8 @@ def stacked(shape):
 
 
 @every_shape
-@pytest.mark.parametrize("form", [_row_by_row, _by_matmul])
+# The first is the derivative's as well.
+@pytest.mark.parametrize("form", [_at_once, _row_by_row, _by_matmul])
 def test_the_forms_of_the_first_pass(shape, form):
     *arrays, c = problem(shape)
     table, counts = jax.jit(form, static_argnums=0)(c, *arrays)

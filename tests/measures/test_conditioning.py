@@ -120,7 +120,7 @@ def test_transrate_of_wide_features_is_scored(kind):
 
 
 # Traced values can't be looked at: NaN is then the answer where the call goes over to float64.
-TRACED = ("h_score", "logme", "lda")
+TRACED = ("h_score", "logme", "lda", "sfda")
 
 
 @pytest.mark.parametrize("name", some_of(TRACED, OF_FEATURES))
