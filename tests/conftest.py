@@ -28,7 +28,7 @@ PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 
 def pytest_collection_finish():
-    """Look for garbage less often, and never among modules, which stay: it would take a tenth of all time."""
+    """Collect garbage less often, and never among modules, which stay: it took a tenth of the time of all tests."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

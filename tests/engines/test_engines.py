@@ -223,7 +223,7 @@ def test_the_engine_starts_ray_and_ends_it_at_a_signal(sent, tmp_path):
         lines = iter(process.stdout.readline, "")
         ended = next((line for line in lines if line.startswith("ended ")), "")
         if ended:
-            # A terminal interrupts Ray's processes as well, which ignore it; one that is asked to end alone ends them.
+            # A terminal sends Ctrl-C to Ray's processes as well, which ignore it; SIGTERM here to the program alone.
             (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
         out, err = process.communicate(timeout=60)
     # Ray's core may log that it can't report a task any more, which isn't ours to silence.

@@ -43,7 +43,7 @@ def stacked(shape):
 
 
 @every_shape
-# The first is the derivative's as well.
+# Derivatives take the first form.
 @pytest.mark.parametrize("form", [_at_once, _row_by_row, _by_matmul])
 def test_the_forms_of_the_first_pass(shape, form):
     *arrays, c = problem(shape)

@@ -87,7 +87,7 @@ def transrate_from_class_moments(
 ) -> jax.Array:
     """TransRate of features that were summed up in `ClassMoments`."""
     _check(eps, weighting)
-    # XLA would compute what the loop reads again in each of its turns.
+    # Without the barrier XLA repeats this computation in each turn of the loop.
     central, n = jax.lax.optimization_barrier(moments.central()), moments.size
     present = central.counts > 0
     share = present / present.sum() if weighting == "uniform" else central.counts / n
