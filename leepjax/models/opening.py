@@ -97,7 +97,24 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
         return functools.partial(open_card, Path(text))
     if text in (others := plugins()):
         return functools.partial(_open_plugin, others[text])
-    raise unknown_name("source", text, named_sources())
+    raise _unknown(text)
+
+
+def _unknown(text: str) -> InputError:
+    """The error for what is neither a name nor in one of the forms. For a path, it gives the form of what is there."""
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return InputError(f"source: expected a name, got the folder {text!r}; write local-dir:{text} to open it.")
+    for prefix, suffixes in {"onnx": (".onnx",), "keras": (".keras", ".h5", ".hdf5")}.items():
+        if suffix in suffixes:
+            return InputError(f"source: expected a name, got the file {text!r}; write {prefix}:{text} to open it.")
+    if suffix in SUFFIXES:
+        return InputError(
+            f"source: expected a name, got the weights {text!r}; put them in a folder with their config.json and write "
+            "local-dir:FOLDER."
+        )
+    return unknown_name("source", text, named_sources())
 
 
 def describe(name: str | os.PathLike) -> tuple[Card, int | None]:

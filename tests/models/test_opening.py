@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -91,6 +92,22 @@ def test_a_folder_without_weights(tmp_path, inside, got):
             (path / name).write_text("{}")
     with pytest.raises(InputError, match=rf"source: expected config\.json and one file of weights in .*, got {got}; c"):
         load_source(f"local-dir:{path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [
+        ("model", "the folder '{path}'; write local-dir:{path} to open it"),
+        ("model.onnx", "the file '{path}'; write onnx:{path} to open it"),
+        ("model.keras", "the file '{path}'; write keras:{path} to open it"),
+        ("model.pth", "the weights '{path}'; put them in a folder with their config.json and write local-dir:FOLDER"),
+    ],
+)
+def test_a_path_without_its_form(tmp_path, name, got):
+    (tmp_path / "model").mkdir()
+    path = str(tmp_path / name)
+    with pytest.raises(InputError, match=re.escape(f"source: expected a name, got {got.format(path=path)}.")):
+        load_source(path)
 
 
 @pytest.mark.parametrize(
