@@ -11,8 +11,8 @@ from leepjax.measures import DEFAULT_MEASURES, Measure
 
 SHAPES = {"probs": "`probs` [n z]", "features": "`features` [n d]", "source_labels": "`source_labels` [n]"}
 PASSES = {None: "", 1: "reads the evidence once", 2: "reads the evidence twice"}
-STREAMS = {None: "", True: "yes: batches do", False: "no: it needs all examples at once"}
-GRADIENT = {None: "", True: "in the evidence", False: "none: it is not smooth"}
+STREAMS = {None: "", True: "yes, batch by batch", False: "no: it needs all examples at once"}
+GRADIENT = {None: "", True: "with respect to the evidence", False: "none: it is not smooth"}
 ROW = "| {} | {} | {} | {} | {} | {} | {} |\n"
 
 

@@ -90,7 +90,7 @@ class TaskReading(Reading):
     """How to read a target whose labels may be of any task."""
 
     task: Task | None = None
-    """What labels are: classes, regression (numbers) or multilabel; by default guessed, and said if not classes."""
+    """What the labels are: classes, regression (numbers) or multilabel; default: guessed, and logged if not classes."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class JudgingSettings:
     """How sources are judged on held-out images; `rank` and `choose` describe each field."""
 
     metric: Metric | None = None
-    """What to measure on test images (lower log_loss and mae are better); default accuracy, r2 of numbers, or map."""
+    """What to measure on test images (lower log_loss and mae are better); default: accuracy, r2 or map, by --task."""
     test: Any = None
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     test_fraction: float = 0.2
@@ -108,7 +108,7 @@ class JudgingSettings:
     limit: int | None = None
     """Use at most this many images of a target, stratified by class."""
     seed: int = 0
-    """Seed of the limit, the order of the images, the split, the bootstrap and the training."""
+    """Seed for drawing the examples (limit), their order, the split, the bootstrap and the training."""
     confidence: float = 0.95
     """Confidence of the intervals and of the leaders, in (0, 1)."""
     batch_size: int = 256

@@ -59,8 +59,8 @@ def end(process):
 
 
 ADVICE = {
-    "rank": "with --out, the same command goes on from what is already measured.",
-    "pretrain": "the same command goes on from the last checkpoint.",
+    "rank": "with --out, the same command resumes from what is already measured.",
+    "pretrain": "the same command resumes from the last checkpoint.",
     "score": "run the same command again.",
 }
 # Each command is a process to start, and each signal is handled alike in all of them.

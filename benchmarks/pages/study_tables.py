@@ -121,8 +121,8 @@ def choice_rows() -> Rows:
             if choices:
                 takes = {each.names[first] for each, first in choices}
                 cells = found.setdefault(name, {"strategy": _worded(name)})
-                cells[f"takes of {title}"] = takes.pop() if len(takes) == 1 else f"one of {len(takes)}"
-                cells[f"loses of {title}"] = f"{np.mean([each.regrets[first] for each, first in choices]):.1f}"
+                cells[f"choice among {title}"] = takes.pop() if len(takes) == 1 else f"one of {len(takes)}"
+                cells[f"points lost among {title}"] = f"{np.mean([each.regrets[first] for each, first in choices]):.1f}"
     yield from found.values()
 
 

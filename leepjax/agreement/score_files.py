@@ -133,7 +133,7 @@ def _recorded_scores(path: Path, records: Sequence[Record], metric: Metric) -> l
     of_taken = set(map(id, taken))
     if left := [group for group in found if id(group) not in of_taken]:
         logging.getLogger("leepjax").warning(
-            "verify: %s holds records that don't compare. Taken: %s. Left out: %s.",
+            "verify: %s holds records that can't be compared with each other. Used: %s. Left out: %s.",
             path,
             some([str(group) for group in taken]),
             some([str(group) for group in reversed(left)]),

@@ -98,7 +98,7 @@ class Verification:
         for group, of_group in itertools.groupby(self._shown(), lambda comparison: comparison.group):
             rows = list(of_group)
             agreement = f"agreement with {METRICS[self.metric]}"
-            for title, row in ((agreement, _agreement_row), ("what choosing by it gives", _choice_row)):
+            for title, row in ((agreement, _agreement_row), ("result of choosing by each measure", _choice_row)):
                 parts.append(render([row(c) for c in rows], format, f"{group or 'Scores'}: {title}"))
         if (more := len(self.comparisons) - _MOST_SHOWN) > 0:
             parts.append(f"{more:,} more comparisons aren't shown; JSON and CSV hold all of them.")
@@ -127,7 +127,7 @@ class Verification:
             remarks.append(f"Each interval is of {self.resamples} resamples, as there are many comparisons.")
         for what, names in ((METRICS[self.metric], self.without_accuracy), ("score", self.without_score)):
             if names:
-                remarks.append(f"Left out for want of {'an' if what[0] in 'aA' else 'a'} {what}: {some(names)}.")
+                remarks.append(f"Left out for lack of {'an' if what[0] in 'aA' else 'a'} {what}: {some(names)}.")
         return remarks
 
     def __str__(self) -> str:
@@ -144,8 +144,9 @@ def verify(
 ) -> Verification:
     """Compare every measure's scores with accuracies, or another metric, with intervals over the sources (or targets).
 
-    Correlations of fewer than 30 items have the intervals of `leepjax.agreement.few_sources`, all others a bootstrap's.
-    Of a metric of which lower is better, the negative is compared: a positive correlation always means agreement.
+    Correlations over fewer than 30 items have the intervals of `leepjax.agreement.few_sources`, others a bootstrap's;
+    Rel@k, Recall@k and regret have none. Of a metric of which lower is better, the negative is compared: a positive
+    correlation always means agreement.
 
     Scores and accuracies are joined by source and target; where one side names no target, the other must be of one.
 

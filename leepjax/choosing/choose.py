@@ -132,7 +132,7 @@ def choose(
         workers: of ``processes``.
         cpus_per_task: as in `leepjax.sweep`.
         gpus_per_task: as in `leepjax.sweep`.
-        out: folder for ``race.jsonl``, from which the same command goes on, and for the trained network, the source
+        out: folder for ``race.jsonl``, from which the same command resumes, and for the trained network, the source
             ``chosen.safetensors``.
         cache: folder for the features of the parts, so that nothing is computed twice; nothing is kept when left out.
         rules: of the race, by default those with this confidence.

@@ -119,7 +119,7 @@ class Passes:
         engine: where the passes run.
         cache: folder for the tables; None for none.
         batch_size: of all passes, so that each network is compiled once.
-        known: passes of an earlier run; what they cost then counts, so that a race that goes on decides the same.
+        known: passes of an earlier run; what they cost then counts, so that a resumed race decides the same.
         known_looks: likewise.
         on_passed: called after each pass.
         overheads: whether compilation and probes count in what a look costs.

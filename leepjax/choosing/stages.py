@@ -218,7 +218,7 @@ class Stages:
         if self.budget.fraction is None:
             return self.num_seen
         more = (everything - self.num_seen) * max(seconds, 0) / missing
-        # Whole batches, so that a run that goes on passes the same images even where its sums are rounded differently.
+        # Whole batches, so that a resumed run passes the same images even where its sums are rounded differently.
         return self.num_seen + int(more) // self.passes.batch_size * self.passes.batch_size
 
     def _finalists(self) -> Iterator[list[int]]:

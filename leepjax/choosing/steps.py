@@ -1,4 +1,4 @@
-"""The steps of a choice as JSON lines: ``race.jsonl``, from which a killed run goes on."""
+"""The steps of a choice as JSON lines: ``race.jsonl``, from which a killed run resumes."""
 
 import os
 from pathlib import Path

@@ -80,7 +80,7 @@ def halve(
                         value=metric_value(metric, trained.logits, test_set.labels),
                         head=metric_value(metric, heads[source.name], test_set.labels),
                         num_examples=len(test_set),
-                        # A run that goes on from a checkpoint counts what it spent before.
+                        # A run resumed from a checkpoint counts what it spent before.
                         seconds=round(max(time.perf_counter() - started, _seconds_of(trained)), 6),
                     )
                 except NOT_OF_A_SOURCE:

@@ -132,7 +132,7 @@ def _change(choice: "Choice") -> str:
     if budgeted:
         parts.append(f"a larger budget would look longer at {some(budgeted, 3)}")
     if not choice.finished:
-        parts.append("the same command goes on from here")
+        parts.append("running the same command again resumes the choice")
     if not parts:
         return f"More {choice.noun.many} or a larger budget are unlikely to change this answer; better sources may."
     return f"What could change this: {'; '.join(parts)}."

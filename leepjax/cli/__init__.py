@@ -19,13 +19,13 @@ from leepjax.storage.files import WriteError
 from leepjax.types import InputError
 
 _ADVICE = {
-    "rank": "with --out, the same command goes on from what is already measured.",
-    "sweep": "with --out, the same command goes on from what is already measured.",
-    "choose": "with --out, the same command goes on from what is already known.",
-    "extract": "the same command goes on from what is already extracted.",
-    "finetune": "with --out, the same command goes on from the last checkpoint.",
-    "pretrain": "the same command goes on from the last checkpoint.",
-    "study": "the same command goes on from what is already recorded.",
+    "rank": "with --out, the same command resumes from what is already measured.",
+    "sweep": "with --out, the same command resumes from what is already measured.",
+    "choose": "with --out, the same command resumes from what is already known.",
+    "extract": "the same command resumes from what is already extracted.",
+    "finetune": "with --out, the same command resumes from the last checkpoint.",
+    "pretrain": "the same command resumes from the last checkpoint.",
+    "study": "the same command resumes from what is already recorded.",
 }
 """Command → advice after an interrupt; other commands start again."""
 

@@ -88,7 +88,7 @@ def measures() -> list[Row]:
     asked_by |= {row.name: f"rank of {WORDS[row.fits]}" if row.fits else "Python" for row in FURTHER.values()}
     return [
         {"measure": m.name, "reads": m.reads, "range": m.range, "what": m.summary, "cost": m.cost, "paper": m.paper}
-        | {"asked by": asked_by[m.name]}
+        | {"used by": asked_by[m.name]}
         for m in (*MEASURES.values(), *FURTHER.values())
     ]
 
@@ -98,18 +98,19 @@ def targets() -> list[Row]:
     embedded = [{"target": name, "what": " ".join((opener.__doc__ or "").split())} for name, opener in EMBEDDED.items()]
     return [
         *embedded,
-        {"target": "FOLDER", "what": "Images at FOLDER/<class>/<image>.png, .jpg or .webp."},
+        {"target": "FOLDER", "what": "Images, or texts as .txt, at <class>/<file> or <split>/<class>/<file>."},
         {
             "target": "FILE.npz",
-            "what": "Arrays images (uint8 [n h w] or [n h w 3]), labels [n] or [n k] and, optional, classes.",
+            "what": "Arrays images (uint8 [n h w] or [n h w 3]), labels [n] or [n k] and, optionally, classes.",
         },
-        {"target": "FILE.parquet", "what": "Image and label columns; a folder or a glob of files too."},
+        {"target": "FILE.parquet", "what": "Columns of images or texts, and of labels; also a folder or a glob."},
+        {"target": "FILE.csv", "what": "Columns of texts and labels; also .tsv, .jsonl, .json, a folder or a glob."},
         {
             "target": "tfds:NAME[:SPLIT[:LABEL]]",
             "what": "A set of TensorFlow Datasets; once prepared it is read without TensorFlow ($TFDS_DATA_DIR).",
         },
         {
             "target": "hf:NAME_OR_PATH[:SPLIT[:LABEL]]",
-            "what": "A set of Hugging Face: on its hub, saved to disk, or a folder of images.",
+            "what": "A Hugging Face data set, on the hub or saved to disk, or a folder that load_dataset reads.",
         },
     ]

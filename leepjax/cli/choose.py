@@ -41,7 +41,7 @@ class ChoosingOptions(SourceOptions):
     gpus_per_task: float | None = None
     """GPUs that each of Ray's workers reserves, or a part of one; by default one where the cluster has any."""
     out: Path | None = None
-    """Folder for race.jsonl, report.html and the trained network; running again goes on from what is there."""
+    """Folder for race.jsonl, report.html and the trained network; running again resumes from what is there."""
 
 
 def choose(
@@ -54,7 +54,7 @@ def choose(
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     format: Format = "table",
 ) -> None:
-    """Choose the source to take for a target: race, heads, an answer, and with --out the trained network.
+    """Choose a source for a target by a race, train heads on the last ones, and with --out write the network.
 
     Parameters
     ----------

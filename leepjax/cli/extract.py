@@ -38,7 +38,7 @@ def extract(
     features
         Layers of each source, a table each: blocks or globs (leepjax ls blocks SOURCE), all-blocks, last; default last.
     pooling
-        How a layer becomes a vector: mean, max, gem, cls, head, or several; default mean, for last the network's own.
+        How layers become vectors: mean, max, gem, cls, layers, head, or several; by default mean, and head for last.
     out
         Folder for the tables; existing tables aren't computed again, and a killed run resumes.
     evidence
@@ -52,7 +52,7 @@ def extract(
     limit
         Use at most this many examples, stratified by class.
     seed
-        Seed of the limit.
+        Seed for drawing the examples of --limit.
     format
         Output format.
     """

@@ -29,7 +29,7 @@ def launch(
     script
         The Python program.
     arguments
-        Its arguments; put -- before SCRIPT if it has options of the names below.
+        Its arguments; put -- before SCRIPT if any of them has the same name as an option below.
     processes
         Total number of processes; without --coordinator all of them start here.
     devices_per_process

@@ -23,7 +23,7 @@ def list_(
         Sources with their model cards, sets of sources, models of the hub whose architecture leepjax has, blocks of a
         source as rank --features takes them, measures, or kinds of targets.
     source
-        Of blocks: the source, as for rank.
+        For blocks: the source whose blocks are listed, as for rank.
     filter
         Conditions separated by commas: parameters<5e6, licence=Apache*, name~vit, task!=..., or text within any column.
     format

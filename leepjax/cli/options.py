@@ -45,7 +45,7 @@ class SourceOptions(JudgingSettings):
     features: str | None = None
     """Layers of each source as candidates: blocks or globs (leepjax ls blocks SOURCE), all-blocks, last (default)."""
     pooling: str | None = None
-    """How a layer becomes a vector: mean, max, gem, cls, head, or several; default mean, for last the network's own."""
+    """How layers become vectors: mean, max, gem, cls, layers, head, or several; by default mean, and head for last."""
     test: str | None = None
     """A test set with the same classes; by default the target's test split, or else parts of the target itself."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True
@@ -63,7 +63,7 @@ class RankingOptions(RankingSettings, SourceOptions):
     """How sources are ranked, and how the ranking is verified: options of rank and sweep."""
 
     measures: str | None = None
-    """Comma-separated names, or all (leepjax ls measures; source_accuracy, num_parameters); the first one leads."""
+    """Comma-separated names, the leading one first: leepjax ls measures, source_accuracy, num_parameters; or all."""
     out: Path | None = None
     """Folder for results.jsonl and report.html; running again doesn't repeat recorded measurements."""
 

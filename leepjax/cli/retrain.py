@@ -32,7 +32,7 @@ def retrain(
     source
         A name (leepjax ls sources), timm/<id>, local-dir:PATH, or the path of a .safetensors.
     seed
-        Seed of the limit, the split and the folds.
+        Seed for drawing the examples of --limit, the split and the folds.
     out
         Folder for the network with its new head: a source, NAME.safetensors and NAME.json.
     name

@@ -23,7 +23,8 @@ def verify(
 ) -> None:
     """Compare scores with accuracies that you measured: correlations, regret and more, with intervals.
 
-    Below 30 items, correlations have Fisher's interval (Pearson) or that of an inverted test; all others a bootstrap's.
+    Over fewer than 30 items, correlations have Fisher's interval (Pearson) or that of an inverted test, otherwise a
+    bootstrap's. Rel@k, Recall@k and regret have no intervals.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def verify(
         A CSV, or JSON lines of objects, with the columns source (or model), target (or dataset) if there are several,
         and accuracy or another metric; - for stdin, here or for the records.
     metric
-        What the truth states; lower log_loss is better. By default accuracy, or the metric that --accuracy names.
+        What the truth states (lower log_loss and mae are better). By default accuracy, or the metric in --accuracy.
     accuracy
         The column of the truth that holds it; by default the one with the metric's name.
     measures

@@ -80,7 +80,7 @@ _TABLE = (
             "variance between classes, whitened", "Bao et al. 2019",
             cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, ends=_ends_of_h_scores,
             from_moments=h_score_from_moments),
-    Measure("shrunk_h_score", shrunk_h_score, "shrunk H-score", "features", "[0, min(d, c−1)]",
+    Measure("shrunk_h_score", shrunk_h_score, "shrunk H-score", "features", "[0, min(d, c−1)·n/(n−1)]",
             "H-score, Ledoit–Wolf covariance", "Ibrahim et al. 2022",
             cost="n·d² + d³", memory="d²", passes=1, streams=True, default=True, ends=_ends_of_h_scores,
             from_moments=shrunk_h_score_from_moments),

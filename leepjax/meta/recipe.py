@@ -15,7 +15,7 @@ class MetaTraining(EpisodeSizes):
     """
 
     episodes: int = 4000
-    """Training episodes; none leaves the source unadapted."""
+    """Training episodes; 0 leaves the source unadapted."""
     episodes_per_step: int = 4
     """Episodes whose mean gradient makes a step."""
     learning_rate: float = 1e-3

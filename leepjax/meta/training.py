@@ -130,7 +130,7 @@ class MetaLoop:
                     raise Interrupted(
                         request.number,
                         f"interrupted after {position.episode} of {self.recipe.episodes} episodes; the same command "
-                        "goes on from there.",
+                        "resumes from there.",
                     )
         return self.learner.with_params(state.best), position.curve
 

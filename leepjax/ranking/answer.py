@@ -125,8 +125,8 @@ def per_cent(share: float) -> str:
 
 def _calibration(ranking: "Ranking") -> str:
     if ranking.metric == "accuracy" and ranking.verified_by != "finetune":
-        return "Of 300 benchmark tasks, sets that should hold the best with 95 % held it in 96 %."
-    return "How often the source of a given P(best) is the best was measured for accuracies of heads only."
+        return "In 300 benchmark tasks, the sources marked with 95 % confidence included the best one in 96 %."
+    return "How well P(best) is calibrated was measured only for accuracies of heads."
 
 
 def _lacks_some(ranking: "Ranking", measure: str) -> bool:
@@ -165,11 +165,11 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     if undefined:
         found.append(
             f"– stands where a measure is undefined for a source ({some(undefined)}); those that read class "
-            "probabilities are undefined for sources without a head, as layers are."
+            "probabilities are undefined for sources without a head, such as layers."
         )
     if ranking.dominated_by:
         found.append(
-            "Dominated by: another source is at least as good and as fast, and better in one of both; times per "
+            "Dominated by: another source is at least as good and as fast, and better in at least one; times per "
             f"{noun.one} are of this run's machine, and count as equal within 10 %."
         )
     if ranking.verified_by and len(ranking.accuracies) > 1:

@@ -74,8 +74,9 @@ def rank(
             ``.parquet``, ``.npz`` or ``.npy``, or labels [n] themselves.
         features: layers of each source as candidates: names of blocks (``leepjax ls blocks SOURCE``), globs such as
             ``blocks.*``, ``all-blocks``, or ``last``, the source as it is. The layers of a source share one pass.
-        pooling: how a layer's output becomes a vector: ``mean``, ``max``, ``gem`` (p = 3) or ``cls``, or ``head``, as
-            the network's own head pools the last layer; one or several. By default ``mean``, and ``head`` for ``last``.
+        pooling: how a layer's output becomes a vector: ``mean``, ``max``, ``gem`` (p = 3), ``cls``, ``layers`` (the
+            mean over this and all earlier layers) or ``head`` (as the network's own head pools the last layer); one or
+            several. By default ``mean``, and ``head`` for ``last``.
         verify: ``head`` re-trains a linear head, ``ridge`` fits one by least squares in closed form, which is cheapest,
             ``finetune`` trains everything (only for classes), ``none`` verifies nothing. Heads of numbers are ridge
             probes, those of several labels a logistic regression of each label.

@@ -164,7 +164,7 @@ class Ranking:
 
     @cached_property
     def dominated_by(self) -> dict[str, str]:
-        """Verified source → one that is at least as accurate and as fast, and better in one of both.
+        """Verified source → one that is at least as accurate and as fast, and better in at least one.
 
         Times per image that differ by less than 10 % count as equal: two passes differ by as much. Sources without an
         entry are the Pareto front of accuracy against time per image. Of several, the most accurate one is named.

@@ -30,7 +30,7 @@ def example_sections(
             f"On {examples.num_disputed:,} of {examples.num_judged:,} test {noun.many}, some sources are right and "
             "others wrong. Shown are first those on which leaders disagree, then those that divide the sources most "
             "evenly. "
-            f"Where a label looks wrong, mend the label before you compare sources; where the {noun.many} are hard in "
+            f"Where a label looks wrong, fix the label before you compare sources; where the {noun.many} are hard in "
             "the same way, more of these would tell the sources apart."
         ]
         pictures = [_disputed_picture(each, leaders, examples.kind) for each in examples.disputed]

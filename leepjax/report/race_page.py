@@ -108,10 +108,11 @@ def _probe(choice: Choice) -> str:
 def _heads_section(choice, origins) -> Section:
     name = _metric(choice)
     text = [
-        f"The sources that were left got a new linear head each. The {name} is that of heads trained on the other "
-        f"folds, on {choice.judged[0].num_examples:,} {choice.noun.many}. P(best): the probability that a source has "
-        f"the best head, by resamples of the {choice.noun.many}, the same for all sources. Of sources that heads don't "
-        "distinguish, the one with the smallest errors in the race is taken."
+        f"Each source that was left got a new linear head. The {name} is measured on {choice.judged[0].num_examples:,} "
+        f"{choice.noun.many}, {'the test set' if choice.num_test else 'each by a head trained on the other folds'}. "
+        f"P(best) is the probability that a source has the best head, by resamples of these {choice.noun.many}, the "
+        "same for all sources. Among sources whose heads can't be distinguished, the one with the smallest errors "
+        "in the race is taken."
     ]
     rows = [
         [

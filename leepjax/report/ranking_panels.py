@@ -37,8 +37,8 @@ def score_panels(ranking: Ranking, agreements: Sequence[Agreement], share: float
     more = f" {left:,} more measures are in the tables." if left else ""
     caption = (
         f"A measure is right where its points rise from left to right{_falls(ranking)}. r is Pearson's correlation "
-        f"over the sources, in brackets its interval: where that holds 0, this ranking doesn't show that the measure "
-        f"works. ◆ is the best source.{more}"
+        f"over the sources, with its interval in brackets: if the interval contains 0, this ranking doesn't show that "
+        f"the measure works. ◆ is the best source.{more}"
     )
     hidden = len(panels) - NUM_OPEN
     return Panels(caption, panels, NUM_OPEN, f"{hidden:,} more measures" if hidden > 1 else "1 more measure")

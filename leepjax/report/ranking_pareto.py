@@ -110,7 +110,7 @@ def _caption(ranking: Ranking, num_front: int, num_shown: int) -> str:
     found = (
         f"{of_metric(ranking.metric)} against time per {ranking.noun.one} on this run's machine; {upwards} and farther "
         f"left is better. Filled, bold and joined: the Pareto front, {num_front:,} of {num_shown:,} sources. For each "
-        "other source, another is at least as good and as fast, and better in one of both. Times within 10 % count as "
+        "other source, another is at least as good and as fast, and better in at least one. Times within 10 % count as "
         "equal."
     )
     rest = len(ranking.accuracies) - num_shown

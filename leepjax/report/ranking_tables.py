@@ -139,7 +139,7 @@ def agreement_table(ranking: Ranking, agreements: Sequence[Agreement]) -> Table:
         for it in agreements
     ]
     name = METRICS[ranking.metric]
-    note = f"Ties are pairs of sources with equal score or equal {name}. – is undefined: one of both is constant."
+    note = f"Ties are pairs of sources with equal score or equal {name}. – is undefined: scores or {name} are constant."
     rest = _rest(len(rows), len(ranking.measures), "measures")
     return Table(f"Correlation of scores with test {name} over the sources", columns, rows, [note], rest=rest)
 

@@ -72,8 +72,8 @@ def retrain_heads(
         l2: strength of the penalty in all tasks; None chooses one per task by cross-validation.
         num_shapes: number of padded shapes; tasks of similar size share one. More shapes waste less on padding, but
             each is compiled, once for all tables of the same width and length.
-        batch_size: number of tasks solved at once, until the slowest of them converges; None means one on a CPU, whose
-            cores one task keeps busy, and 32 elsewhere. Memory grows with it, but not with the number of tasks.
+        batch_size: number of tasks solved at once, on a CPU by each core, until the slowest of them converges; None
+            means one on a CPU and 32 elsewhere. Memory grows with it, but not with the number of tasks.
 
     Raises:
         InputError: for tasks that aren't booleans [t c] or have no training example, training or test examples that

@@ -123,7 +123,7 @@ class Loop:
                 if stop is not None and not position.finished:
                     at = f"step {position.step} of {self.num_steps}"
                     there = "there" if kept else "the checkpoint before, if there is one"
-                    raise Interrupted(stop, f"interrupted at {at}; the same command goes on from {there}.")
+                    raise Interrupted(stop, f"interrupted at {at}; the same command resumes from {there}.")
         return best or state, position.curve
 
     def _steps(self, state: TrainState, position: Position, pause: Callable[[], bool]) -> TrainState:

@@ -19,7 +19,7 @@ class Recipe:
     """
 
     epochs: int = 20
-    """Passes over the images; none leaves the weights as they are."""
+    """Passes over the images; 0 leaves the weights as they are."""
     batch_size: int = 128
     """Images in a step, over all devices."""
     optimizer: Optimizer = "sgd"
@@ -82,7 +82,7 @@ class FineTuning(Recipe):
     """The default recipe of fine-tuning."""
 
     epochs: int = 10
-    """Passes over the images; none leaves the weights as they are."""
+    """Passes over the images; 0 leaves the weights as they are."""
     batch_size: int = 64
     """Images in a step, over all devices."""
     learning_rate: float = 0.02

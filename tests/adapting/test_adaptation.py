@@ -159,7 +159,7 @@ def test_ctrl_c_saves_says_how_to_resume_and_the_same_command_goes_on(tmp_path):
     assert (process.returncode, out) == (130, "")
     last = err.splitlines()[-1]
     assert last.startswith("leepjax: interrupted at step ")
-    assert last.endswith(" of 6; the same command goes on from there.")
+    assert last.endswith(" of 6; the same command resumes from there.")
     step = int(last.split()[4])
     ended = subprocess.run(command, capture_output=True, check=True, **options)
     assert f": {step + 1}/6 (" in ended.stderr.splitlines(keepends=True)[0]

@@ -100,7 +100,7 @@ def test_tables_for_people_end_in_remarks(run, format, sign):
     assert sign in shown
     assert "Rel@3" in shown
     assert "With 5 sources |r| must exceed 0.88 for p < 0.05. That is too few to tell measures apart." in shown
-    assert shown.endswith("Left out for want of an accuracy: f.\n\nLeft out for want of a score: g.\n")
+    assert shown.endswith("Left out for lack of an accuracy: f.\n\nLeft out for lack of a score: g.\n")
 
 
 def test_json_and_csv_are_alone_on_stdout(run):
@@ -157,7 +157,7 @@ def test_a_metric_is_printed_under_its_name(run):
     shown = run("scores.csv --truth truth.csv --metric log_loss", truth=BY_LOSS.replace("f,", "g,"))
     assert "agreement with log-loss" in shown
     assert "Lower log-loss is better: correlations are with its negative" in shown
-    assert "Left out for want of a log-loss: f." in shown
+    assert "Left out for lack of a log-loss: f." in shown
     assert "accuracy" not in shown
     plain = run("scores.csv --truth truth.csv")
     assert "agreement with accuracy" in plain
@@ -271,7 +271,7 @@ def test_targets_are_kept_apart():
         verify(scores, truth, over="targets")
 
 
-def test_a_score_may_be_told_twice_but_not_with_two_values():
+def test_a_score_may_be_given_twice_but_not_with_two_values():
     scores = [Score(s, "", "leep", x) for s, x in zip("abcd", (1, 2, 3, math.nan), strict=True)]
     truth = [Accuracy(s, "", y) for s, y in zip("abcd", (0.1, 0.2, 0.4, 0.5), strict=True)]
     assert verify(scores * 2, truth).comparisons[0].n == 3
@@ -440,10 +440,10 @@ def test_of_very_many_comparisons_tables_show_the_first_and_json_holds_all():
     truth += [Accuracy("unknown", t, 0.5) for t in targets]
     verification = verify(scores, truth)
     shown = str(verification)
-    assert "t99: what choosing by it gives" in shown
+    assert "t99: result of choosing by each measure" in shown
     assert "t100" not in shown
     assert "100 more comparisons aren't shown; JSON and CSV hold all of them." in shown
-    assert "Left out for want of a score: unknown on t0" in shown
+    assert "Left out for lack of a score: unknown on t0" in shown
     assert "and 140 more." in shown
     assert len(json.loads(verification.render("json"))) == 300
 

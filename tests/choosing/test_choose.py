@@ -164,7 +164,7 @@ def test_an_interrupt_answers_with_what_is_known_and_the_same_command_goes_on(tm
     assert not known.finished
     assert known.race.ended == "stopped"
     assert known.value is None
-    assert "the same command goes on" in str(known)
+    assert "running the same command again resumes the choice" in str(known)
     assert "isn't known" in str(known)
     assert str(read_choice(tmp_path / "out" / STEPS)) == str(known)
     finished = chosen(tmp_path / "out", tmp_path / "cache")

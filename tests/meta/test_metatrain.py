@@ -1,4 +1,4 @@
-"""Meta-training: what it learns, that it goes on after an interrupt, and its files."""
+"""Meta-training: what it learns, that it resumes after an interrupt, and its files."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
         if at.episode == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Interrupted, match="interrupted after 4 of 12 episodes; the same command goes on from there"):
+    with pytest.raises(Interrupted, match="interrupted after 4 of 12 episodes; the same command resumes from there"):
         run(tmp_path / "two", on_step=interrupt)
     seen = []
     resumed, _ = run(tmp_path / "two", on_step=lambda at: seen.append(at.episode))

@@ -1,4 +1,4 @@
-"""A ranking that is killed at a random moment goes on to the scores of one that wasn't."""
+"""A ranking that is killed at a random moment resumes and ends with the scores of an uninterrupted one."""
 
 import os
 import signal

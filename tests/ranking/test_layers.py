@@ -72,7 +72,7 @@ def test_every_layer_is_a_row_and_each_source_makes_one_pass(sources, passes, tm
     assert seconds["maps@stages.0:mean"] < seconds["maps@stages.1:mean"] < seconds["maps@stages.2:mean"]
     shown = str(ranking)
     assert "Selected among 8 candidates, among them layers of 2 sources: the best of many owes part" in shown
-    assert "undefined for sources without a head, as layers are" in shown
+    assert "undefined for sources without a head, such as layers" in shown
     assert lj.rank(TARGET, sources, ["logme", "leep"], **options).to_records() == ranking.to_records()
     assert len(passes) == 2
 

@@ -1,4 +1,4 @@
-"""A killed training goes on to the very weights of one that wasn't; a damaged checkpoint is passed over, and told."""
+"""A killed training resumes and ends with the weights of an uninterrupted one; damaged checkpoints are passed over."""
 
 import logging
 import shutil
@@ -236,7 +236,7 @@ def step_of(process):
 
 
 def gone_on(folder):
-    """The first step of the training that goes on here, and its network."""
+    """The first step of the training that is resumed here, and its network."""
     model, steps = Small(), []
     train(model, DATA, EXPECTED, RECIPE, checkpoints=folder, on_step=lambda at: steps.append(at.step))
     return steps[0], model
@@ -244,7 +244,7 @@ def gone_on(folder):
 
 @pytest.mark.parametrize("times", [1, *only_long((2,))])
 def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path, times):
-    """Wherever it happens to be, in the middle of writing perhaps; another process, this one, goes on."""
+    """Wherever it happens to be, in the middle of writing perhaps; this process resumes it."""
     for reached in (4, 8)[:times]:
         process = started(tmp_path, seconds="0", pause="0.01")
         while step_of(process) < reached:
@@ -265,7 +265,7 @@ def test_a_signal_saves_a_checkpoint_and_says_where_the_training_stopped(sent, t
     process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     stopped = int(errors.rpartition("interrupted at step ")[2].partition(" ")[0])
-    message = f"{sent.value}: interrupted at step {stopped} of 12; the same command goes on from there."
+    message = f"{sent.value}: interrupted at step {stopped} of 12; the same command resumes from there."
     assert errors.strip().endswith(message)
     first, model = gone_on(tmp_path)
     assert first == stopped

@@ -2,7 +2,8 @@
 
 Nine networks trained on ImageNet are candidates for CIFAR-100; their test accuracy with a re-trained head and after
 fine-tuning is compared with LEEP, NCE, H-score and their accuracy on ImageNet (section 5.5 and the supplement's
-figure 4). How many images the paper learned from isn't known: ours are twenty of each of the hundred classes.
+figure 4). How many training images the paper used isn't known: we use twenty of each of the hundred classes, and ten
+at the scale ``desk``.
 
 leepjax study source-selection --scale desk
 """
