@@ -144,7 +144,7 @@ def test_num_classes_is_needed_under_jit():
 
 
 @pytest.mark.parametrize("where", [[1, -1, 1, 1], [1, np.nan, 1, 1], [1, np.inf, 1, 1]], ids=str)
-def test_where_that_is_no_weight(where):
+def test_where_with_invalid_weights(where):
     message = (
         "where must be a mask or finite weights >= 0, got a negative or non-finite weight; "
         "set it to zero to hide the example."

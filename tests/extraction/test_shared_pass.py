@@ -99,7 +99,7 @@ def test_features_in_memory_are_bounded_by_what_waits_to_be_written(layers, tmp_
 
 
 @pytest.mark.parametrize("damage", [None, "one table is ahead"])
-def test_a_killed_pass_goes_on_where_all_tables_have_the_same_parts(layers, tmp_path, monkeypatch, damage):
+def test_a_killed_pass_resumes_where_all_tables_have_the_same_parts(layers, tmp_path, monkeypatch, damage):
     monkeypatch.setattr(shared_pass, "SECONDS", 0.0)
 
     def breaks(index):

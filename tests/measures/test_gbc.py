@@ -99,6 +99,6 @@ def test_components_are_those_of_most_variance():
     ],
     ids=str,
 )
-def test_options_that_are_none(options, message):
+def test_invalid_options(options, message):
     with pytest.raises(InputError, match=f"^gbc: {message}"):
         gbc(jnp.ones((2, 1)), [0, 1], **options)

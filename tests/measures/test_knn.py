@@ -34,7 +34,7 @@ every_option = pytest.mark.parametrize(("option", "where"), by_turns(OPTIONS, WH
 
 
 @every_option
-def test_options_are_the_oracles(option, where):
+def test_options_match_the_oracle(option, where):
     k, metric = option
     for seed in range(3):
         p = problem(seed, where=where)

@@ -22,7 +22,7 @@ KEY = jax.random.key(0)
     ),
     ids=str,
 )
-def test_options_are_the_oracles(options, where):
+def test_options_match_the_oracle(options, where):
     p = problem(0, where=where)
     expected = reference.n_leep(p.features, p.labels, uniforms(), p.where, **options)
     found = n_leep(KEY, p.features, p.labels, where=p.where, **options)
@@ -44,7 +44,7 @@ def test_the_key_changes_the_start():
 
 
 @pytest.mark.long
-def test_it_lies_between_no_and_all_knowledge():
+def test_it_lies_between_minus_label_entropy_and_zero():
     for shape, several in ((TALL, 3), (WIDE, 50)):
         p = problem(3, shape)
         one, score = (n_leep(KEY, p.features, p.labels, num_components=k) for k in (1, several))
@@ -85,12 +85,12 @@ def test_digits_are_told_apart():
     ],
     ids=str,
 )
-def test_options_that_are_none(options, message):
+def test_invalid_options(options, message):
     with pytest.raises(InputError, match=f"^n_leep: {message}"):
         n_leep(KEY, [[1.0], [2.0]], [0, 1], **options)
 
 
 @pytest.mark.parametrize("key", [0, None, "0", np.ones((2, 2))])
-def test_a_key_that_is_none(key):
+def test_an_invalid_key(key):
     with pytest.raises(InputError, match=r"^n_leep: expected a key first, got \w+; pass jax\.random\.key\(0\)\.$"):
         n_leep(key, [[1.0], [2.0]], [0, 1])

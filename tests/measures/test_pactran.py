@@ -86,7 +86,7 @@ def test_an_option_that_is_not_positive(option, value):
 
 @on_probs
 @pytest.mark.parametrize("steps", [-1, 2.5, None, True])
-def test_steps_that_are_no_number_of_steps(measure, steps):
+def test_an_invalid_number_of_steps(measure, steps):
     p = problem(5)
     with pytest.raises(ValueError, match=rf"^{measure.__name__}: num_steps must be an int >= 0, got {steps}; "):
         measure(p.probs, p.labels, num_steps=steps)

@@ -37,7 +37,7 @@ def random(n, shape=TALL, where="all"):
         *only_long((32, 3, "all", [TALL])),
     ],
 )
-def test_options_are_the_oracles(num_components, probe, where, shapes):
+def test_options_match_the_oracle(num_components, probe, where, shapes):
     for p in (random(31 if shape is TALL else 26, shape, where) for shape in shapes):
         value = parc(p.features, p.labels, num_components=num_components, probe=probe, num_classes=5, where=p.where)
         close(value, reference.parc(p.features, p.labels, p.where, num_components, probe))

@@ -11,7 +11,7 @@ from leepjax import sfda
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_its_logarithm(where):
+def test_the_log_option_matches_the_oracle(where):
     p = problem(0, where=where)
     expected = reference.sfda(p.features.astype(np.float64), p.labels, p.where, log=True)
     np.testing.assert_allclose(sfda(p.features, p.labels, log=True, where=p.where), expected, rtol=1e-5)

@@ -17,7 +17,7 @@ def test_each_row_has_a_title_of_its_own_which_captions_use():
     assert measure_name("of_a_plugin") == "of a plugin"
 
 
-def test_the_default_measures_are_the_papers_and_their_kin():
+def test_the_default_measures_are_the_papers_and_related_ones():
     names = ["logme", "leep", "em_leep", "loo_leep", "leep_lift", "soft_nce", "nce", "h_score", "shrunk_h_score"]
     assert list(DEFAULT_MEASURES) == names
 

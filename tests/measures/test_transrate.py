@@ -24,7 +24,7 @@ def close(actual, expected, rtol=1e-5):
 @pytest.mark.parametrize(
     ("weighting", "eps", "where"), by_turns(["uniform", "frequency"], [1e-4, 0.5], ["all", "weights"])
 )
-def test_options_are_the_oracles(weighting, eps, where):
+def test_options_match_the_oracle(weighting, eps, where):
     p = problem(0, TALL, where=where)
     p = p._replace(labels=np.where(np.arange(24) < 14, 0, p.labels))
     expected = reference.transrate(p.features, p.labels, eps=eps, weighting=weighting, where=p.where)

@@ -118,7 +118,7 @@ def test_what_a_file_lacks_is_one_sentence(tmp_path, options, message):
         load_source(name)
 
 
-def test_a_file_that_is_none_is_one_sentence(tmp_path):
+def test_a_file_that_is_not_onnx_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"onnx:nowhere\.onnx: expected a file at nowhere\.onnx, got none; check the"):
         load_source("onnx:nowhere.onnx")
     (tmp_path / "text.onnx").write_text("no graph")

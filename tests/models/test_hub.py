@@ -183,7 +183,7 @@ FETCH = "import sys; from pathlib import Path; from leepjax.models.urls import u
 FETCH += "url_file(sys.argv[1], cache=Path(sys.argv[2]))"
 
 
-def test_a_killed_process_is_gone_on_with(server, site, tmp_path):
+def test_the_download_of_a_killed_process_is_resumed(server, site, tmp_path):
     url, released = f"{server.url}/model.pth", threading.Event()
     site.stall = (200_000, released)
     process = subprocess.Popen([sys.executable, "-c", FETCH, url, str(tmp_path)])
@@ -224,7 +224,7 @@ def test_a_server_without_ranges_sends_it_from_the_start(server, site, tmp_path)
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_strong_etag_nothing_is_gone_on_with(server, site, tmp_path, etag):
+def test_without_a_strong_etag_nothing_is_resumed(server, site, tmp_path, etag):
     site.etags["/model.pth"] = etag
     site.cuts = [1000]
     assert url_file(f"{server.url}/model.pth", cache=tmp_path).read_bytes() == CONTENT

@@ -160,7 +160,7 @@ def test_efficientnet_pytorch_lite(depths):
     same(to_timm(renamed(state, names)), state)
 
 
-def test_names_of_anyone_else_stay():
+def test_names_of_other_publishers_are_unchanged():
     state = {"layer1.0.conv1.weight": np.ones(3), "fc.bias": np.ones(2)}
     same(to_timm(state), state)
 

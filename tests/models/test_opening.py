@@ -137,7 +137,7 @@ def test_a_configuration_that_cannot_be_followed(change, message):
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'"text"', b"{}"])
-def test_a_configuration_that_is_none(content):
+def test_a_file_that_is_not_a_configuration(content):
     with pytest.raises(InputError, match=r"x: expected timm's config\.json"):
         read_config(content, "x")
 

@@ -18,17 +18,17 @@ from leepjax.types import InputError
 NAMES = shipped_sources()
 
 
-def test_there_are_at_least_five_different_ones():
+def test_at_least_five_different_sources_are_shipped():
     assert len(NAMES) >= 5
     assert len({load_source(name).card.weights_hash for name in NAMES}) == len(NAMES)
     assert len({load_source(name).card.training.command for name in NAMES}) == len(NAMES)
 
 
-def test_every_file_has_its_fellow():
+def test_every_card_has_a_weights_file():
     assert {path.stem for path in SHIPPED.glob("*.safetensors")} == set(NAMES)
 
 
-def test_all_are_small():
+def test_shipped_sources_are_small():
     sizes = {name: load_source(name).network.path.stat().st_size for name in NAMES}
     assert max(sizes.values()) < 1_000_000
     assert sum(sizes.values()) < 6_000_000
@@ -83,7 +83,7 @@ def test_weights_without_a_card(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff"])
-def test_a_card_that_is_none(tmp_path, content):
+def test_a_file_that_is_not_a_card(tmp_path, content):
     (tmp_path / "mine.json").write_bytes(content)
     with pytest.raises(InputError, match=r"source: expected a model card in .*mine\.json, got .*; train it again\."):
         load_source(tmp_path / "mine.safetensors")

@@ -47,7 +47,7 @@ def test_bits_come_back(n):
 
 
 @pytest.mark.parametrize(("bits", "n"), [("", 0), ("", 9), ("AAAA", 9), ("no base64!", 60)])
-def test_bits_of_something_else_are_none(bits, n):
+def test_bits_of_another_length_give_none(bits, n):
     assert right_of(bits, n) is None
 
 

@@ -168,7 +168,7 @@ def test_names_of_points_overlap_neither_each_other_nor_the_panels_edge():
         assert all(panel.x0 <= box.x0 and box.x1 <= panel.x1 for box in boxes)
 
 
-def test_the_looks_are_the_houses_whatever_the_users_are(varied):
+def test_figures_have_our_style_whatever_the_users_rcparams(varied):
     import matplotlib as mpl
 
     expected = encode(scatter_of(varied), "svg")
@@ -185,7 +185,7 @@ def test_files_are_whole_and_the_same_every_time(tmp_path, varied):
     assert [encode(again, format) for format in FORMATS] == contents
 
 
-def test_a_format_that_isnt_known_is_told_and_nothing_written(tmp_path, varied):
+def test_an_unknown_format_is_refused_and_nothing_is_written(tmp_path, varied):
     with pytest.raises(InputError, match="expected a format among png, svg, pdf, got 'gif'; choose one of them"):
         save(scatter_of(varied), tmp_path / "figure", ("gif", "svg"))
     assert not list(tmp_path.iterdir())

@@ -143,7 +143,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
     assert not checkpoint.exists()
 
 
-def test_a_checkpoint_that_is_none(tmp_path):
+def test_a_file_that_is_not_a_checkpoint(tmp_path):
     (tmp_path / "file").write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match=r"^checkpoint: expected a checkpoint in .*file, got .*; delete it\.$"):
         lj.leep(lj.Batches(PROBS, LABELS), num_classes=C, checkpoint=tmp_path / "file")

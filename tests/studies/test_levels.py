@@ -62,7 +62,7 @@ def test_quantile_levels_of_distinct_scores_are_equally_full(num_levels, each):
     assert np.bincount(found).tolist() == [each] * num_levels
 
 
-def test_what_makes_no_levels_is_told():
+def test_invalid_arguments_of_levels_are_refused():
     with pytest.raises(InputError, match="levels: kind: expected one of 2 known names, got 'quantiles'; did you mean"):
         levels([0.0], 5, "quantiles")
     with pytest.raises(InputError, match="levels: expected num_levels >= 1, got 0; ask for one level or more"):

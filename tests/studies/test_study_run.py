@@ -286,7 +286,7 @@ def test_ray_is_missed_before_anything_is_made(monkeypatch):
     ],
     ids=str,
 )
-def test_choices_that_make_no_study_are_told(choice, message):
+def test_invalid_choices_of_a_study_are_refused(choice, message):
     with pytest.raises(InputError, match=re.escape(message)):
         replace(CONFIG, **choice)
 
@@ -296,7 +296,7 @@ def test_all_measures_are_those_that_rank_sources_by_classes():
     assert CONFIG.measures == DEFAULT_MEASURES
 
 
-def test_every_study_has_every_scale_and_tells_itself():
+def test_every_study_has_every_scale_and_its_own_name():
     for name, scales in STUDIES.items():
         assert set(scales) == {"paper", "desk", "smoke"}
         assert {config.study for config in scales.values()} == {name}

@@ -31,12 +31,12 @@ def sizes(task):
 
 
 @given(st.sets(st.integers(0, 60), min_size=1))
-def test_indices_survive_being_told(numbers):
+def test_indices_round_trip_as_text(numbers):
     told = runs(np.array(list(numbers)))
     np.testing.assert_array_equal(indices(told), sorted(numbers))
 
 
-def test_neighbours_are_told_as_ranges():
+def test_consecutive_indices_are_written_as_ranges():
     assert runs(np.array([9, 3, 4, 5])) == "3-5,9"
     for text in ("", "3-", "a", "1,,2"):
         with pytest.raises(InputError, match="study: expected indices such as 0-499,712"):
@@ -111,6 +111,6 @@ def test_tasks_are_read_as_they_were_written(tmp_path):
         ),
     ],
 )
-def test_sets_that_are_too_small_are_told(profile, message):
+def test_sets_that_are_too_small_are_refused(profile, message):
     with pytest.raises(InputError, match=message):
         drawn(profile)

@@ -213,12 +213,12 @@ def test_features_that_are_not_finite(value):
 
 
 @pytest.mark.parametrize("l2", [0, -1.0, np.nan, np.inf])
-def test_an_l2_that_is_none(l2):
+def test_an_invalid_l2(l2):
     with pytest.raises(InputError, match=rf"^retrain_head: expected l2 > 0, got {l2}; pass a positive number or leave"):
         retrain_head(*blobs(), 4, l2=l2)
 
 
-def test_minibatches_that_are_none():
+def test_invalid_minibatches():
     message = r"^Minibatches: expected optimizer sgd or adam, got 'adamw'; choose one\.$"
     with pytest.raises(InputError, match=message):
         Minibatches("adamw")
