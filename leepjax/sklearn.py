@@ -4,8 +4,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from leepjax.checks.arrays import check_probs
 from leepjax.measures import MEASURES
 from leepjax.types import InputError, unknown_name
 
@@ -34,7 +36,7 @@ class TransferabilityScorer(BaseEstimator):
         self.measure = measure
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Score X [n d] on labels y [n] of any type; `sample_weight` [n] is how often each example counts.
+        """Score X [n d] on classes y [n] of any type; `sample_weight` [n] is how often each example counts.
 
         Raises:
             ValueError: for an unknown measure, or arrays that scikit-learn or the measure rejects.
@@ -56,9 +58,12 @@ class TransferabilityScorer(BaseEstimator):
             raise unknown_name("TransferabilityScorer: measure", self.measure, MEASURES)
         checked: Any = validate_data(self, X, y, reset=reset, dtype=(np.float32, np.float64))
         X, y = checked
+        check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if sample_weight is not None and not np.asarray(sample_weight).any():
             raise InputError("TransferabilityScorer: expected a weight above zero, got none; leave out sample_weight.")
+        if MEASURES[self.measure].reads == "source_labels":  # it takes the largest of a row, whatever the others are
+            check_probs("TransferabilityScorer", X, labels, len(classes), sample_weight)
         score = MEASURES[self.measure].score(X, X, labels, num_classes=len(classes), where=sample_weight)
         return float(score), classes
 

@@ -1,6 +1,7 @@
 """Types shared by all modules."""
 
 import difflib
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
@@ -166,9 +167,23 @@ class Outputs(NamedTuple):
     """[n z] scores of the source's own classes; softmax of a row is θ(x) in the LEEP paper."""
 
 
-def unknown_name(kind: str, name: str, names: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: Any, names: Iterable[str]) -> InputError:
     """The error for a name that isn't in a list, with the nearest name in the list."""
     names = list(names)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else ()
     advice = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}."
     return InputError(f"{kind}: expected one of {len(names)} known names, got {name!r}; {advice}")
+
+
+def check_whole(caller: str, name: str, value: Any, least: int) -> None:
+    """Check that an argument is a whole number, and not too small.
+
+    Raises:
+        InputError: for anything else.
+    """
+    try:
+        whole = operator.index(value)
+    except TypeError:
+        raise InputError(f"{caller}: {name} must be a whole number, got {value!r}; pass an int.") from None
+    if whole < least:
+        raise InputError(f"{caller}: {name} must be at least {least}, got {whole}; pass {least} or more.")

@@ -46,3 +46,10 @@ def test_a_search_chooses_the_step_before_it_without_training():
 def test_a_measure_that_is_not_there():
     with pytest.raises(ValueError, match=r"TransferabilityScorer: measure: .*got 'lepp'; did you mean leep"):
         TransferabilityScorer("lepp").fit(X, Y)
+
+
+def test_what_is_not_evidence_or_classes_is_refused():
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        TransferabilityScorer("logme").fit(X, np.linspace(0, 1, len(X)) + 0.01)
+    with pytest.raises(ValueError, match="TransferabilityScorer: each row of probs must be"):
+        TransferabilityScorer("nce").fit(X, Y)

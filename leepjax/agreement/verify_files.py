@@ -9,7 +9,7 @@ from leepjax.agreement.score_files import read_scores, read_truth
 from leepjax.agreement.truth import Over, Verification
 from leepjax.agreement.truth import verify as verify_scores
 from leepjax.storage.sheets import STDIN
-from leepjax.types import InputError, Metric, unknown_name
+from leepjax.types import InputError, Metric, check_whole, unknown_name
 
 
 def verify(
@@ -44,6 +44,7 @@ def verify(
         InputError: for files, columns and cells that can't be read, two different values for one place, and fewer than
             three sources (or targets) with both numbers.
     """
+    check_whole("verify", "seed", seed, 0)
     stated_metric = _metric(metric, accuracy)
     column = stated_metric if accuracy is None else accuracy
     scored, stated = Path(records), Path(truth)

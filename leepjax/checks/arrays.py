@@ -21,6 +21,9 @@ _DLPACK_CPU = 1
 # Largest deviation of a row's sum from one; larger for a softmax computed in 16 bits.
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_16_BITS = 2e-2
+# Statistics have a row for each class up to the largest label: more of them are rather codes than class numbers.
+_MOST_CLASSES = 1_000_000
+_INT32 = 2**31 - 1
 
 
 class Arguments(NamedTuple):
@@ -102,7 +105,7 @@ def check_source_labels(
     where: ArrayLike | None,
 ) -> tuple[Arguments, int]:
     """Check source labels [n] and target labels [n]; also return the number of source classes."""
-    n = len(_array(function, "source_labels", source_labels, ndim=1))
+    n = len(_label_array(function, "source_labels", source_labels))
     if n == 0:
         raise InputError(f"{function}: expected at least one example, got none; pass source_labels of n >= 1 entries.")
     weights = _check_where(function, where, n)
@@ -128,7 +131,7 @@ def check_labels(
     function: str, labels: ArrayLike, num_classes: int | None, where: ArrayLike | None
 ) -> tuple[jax.Array, jax.Array | None, int]:
     """Check labels [n] without evidence; return them with the weights and the number of classes."""
-    n = len(_array(function, "labels", labels, ndim=1))
+    n = len(_label_array(function, "labels", labels))
     if n == 0:
         raise InputError(f"{function}: expected at least one example, got none; pass labels of n >= 1 entries.")
     weights = _check_where(function, where, n)
@@ -181,13 +184,15 @@ def _check_where(function, where, n):
 
 
 def _check_labels(function, name, labels, count_name, count, weights, n):
-    array = _array(function, name, labels, ndim=1)
+    array = _label_array(function, name, labels)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise InputError(f"{function}: {name} must be integers, got {array.dtype}; pass class numbers.")
     if len(array) != n:
         raise InputError(f"{function}: expected {n} {name}, one per example, got {len(array)}; pass one per example.")
     if count is not None and (isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1):
         raise InputError(f"{function}: {count_name} must be an int >= 1, got {count!r}; pass the number of classes.")
+    if count is not None and count > _INT32:
+        raise InputError(f"{function}: {count_name} must be below 2^31, got {count}; remap the {name}.")
     if _is_traced(array) or _is_traced(weights):
         if count is None:
             raise InputError(
@@ -197,7 +202,13 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
         values = on_host(labels)
         if weights is not None:
             values = np.where(on_host(weights) > 0, values, 0)
-        count = int(values.max()) + 1 if count is None else count
+        if count is None:
+            count = int(values.max()) + 1
+            if count > _MOST_CLASSES:
+                raise InputError(
+                    f"{function}: expected {name} below {_MOST_CLASSES}, got {count - 1}; pass "
+                    f"numpy.unique({name}, return_inverse=True)[1], or {count_name} if there are as many classes."
+                )
         for i in np.flatnonzero((values < 0) | (values >= count))[:1]:
             advice = f"pass {count_name} >= {values[i] + 1} or remap" if values[i] >= 0 else "remap"
             raise InputError(
@@ -207,6 +218,25 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
     # resamples of a bootstrap: the clipped labels are then the same in all resamples, and are computed once.
     array = array.astype(jnp.int32)
     return array if weights is None else jnp.clip(array, 0, count - 1), int(count)
+
+
+def _label_array(function, name, labels):
+    try:
+        return _array(function, name, labels, ndim=1)
+    except InputError:
+        if _are_names(labels):
+            raise InputError(
+                f"{function}: {name} must be class numbers, got names; pass numpy.unique({name}, "
+                "return_inverse=True)[1]."
+            ) from None
+        raise
+
+
+def _are_names(labels):
+    with suppress(TypeError, ValueError):  # of what is no array
+        array = np.asarray(labels)
+        return array.ndim == 1 and len(array) > 0 and isinstance(array[0], str)
+    return False
 
 
 def _array(function, name, value, ndim):

@@ -80,6 +80,11 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
     Raises:
         InputError: when `name` is neither a known name nor in a form that `load_source` accepts.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        raise InputError(
+            f"source: expected a name or a path, got {type(name).__name__}; make a source of a model by "
+            "leepjax.as_source."
+        )
     text = os.fspath(name)
     bare, tap = split_tap(text)
     if tap is not None:

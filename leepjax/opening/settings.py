@@ -10,7 +10,7 @@ from leepjax.data.target import Target, check_same_classes, with_labels_of
 from leepjax.data.text.target import report_duplicates
 from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.tasks import check_metric
-from leepjax.types import NOUNS, DType, InputError, JudgingSettings, TaskReading, unknown_name
+from leepjax.types import NOUNS, DType, InputError, JudgingSettings, TaskReading, check_whole, unknown_name
 
 
 def check_settings(caller: str, settings: JudgingSettings) -> None:
@@ -22,8 +22,7 @@ def check_settings(caller: str, settings: JudgingSettings) -> None:
     check_metric(settings.metric)
     if settings.dtype is not None and settings.dtype not in get_args(DType):
         raise unknown_name("dtype", settings.dtype, get_args(DType))
-    if settings.batch_size < 1:
-        raise InputError(f"{caller}: batch_size must be at least 1, got {settings.batch_size}; pass 1 or more.")
+    check_whole(caller, "batch_size", settings.batch_size, 1)
     for name in ("confidence", "test_fraction"):
         if not 0 < (value := getattr(settings, name)) < 1:
             raise InputError(f"{caller}: {name} must lie between 0 and 1, got {value}; pass a fraction.")

@@ -15,7 +15,7 @@ from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.in_memory import are_texts, from_texts
 from leepjax.opening.tables import LabelsFile, LabelsOfTables
 from leepjax.tasks import WORDS
-from leepjax.types import NOUNS, InputError, Reading, SplitChoice, Task, TaskReading
+from leepjax.types import NOUNS, InputError, Reading, SplitChoice, Task, TaskReading, check_whole
 
 AnyTarget = str | os.PathLike | Target | tuple[Any, Any] | Iterable[tuple[Any, Any]]
 """An argument of `leepjax.read_target`, an opened target, images or texts and their labels, or an iterable of pairs of
@@ -64,8 +64,9 @@ def open_examples(
         InputError: when the target doesn't exist, has only one class or lacks the split, or, if strict, an image can't
             be decoded or a file of the folder isn't used.
     """
-    if limit is not None and limit < 2:
-        raise InputError(f"{caller}: limit must be at least 2, got {limit}; pass 2 or more.")
+    check_whole(caller, "seed", seed, 0)
+    if limit is not None:
+        check_whole(caller, "limit", limit, 2)
     if not isinstance(reading, TaskReading):
         reading = TaskReading(**vars(reading), task="classes")
     task, strict = reading.task, reading.strict
@@ -104,6 +105,12 @@ def _check_varied(caller: str, target: Target) -> None:
 
 def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | None) -> Target:
     if isinstance(target, LabelsFile | LabelsOfTables):
+        columns = (reading.image_column, reading.text_column, reading.text_pair_column)
+        if column := next((name for name in columns if name), None):
+            raise InputError(
+                f"{caller}: expected tables of embeddings to have no column of images or texts, got {column!r}; leave "
+                "it out."
+            )
         return target.labelled(caller, reading, groups)
     if isinstance(target, (str, os.PathLike)):
         return list_target(os.fspath(target), **vars(reading), groups=groups)
@@ -143,6 +150,8 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
             "pass pairs of image and label in a list."
         )
     images, labels = target
+    if labels is None:
+        raise InputError(f"{caller}: expected a label for each example, got None; pass them.")
     if are_texts(images):
         return from_texts(images, labels, task=task, strict=strict)
     try:

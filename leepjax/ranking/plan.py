@@ -18,7 +18,16 @@ from leepjax.opening.target import AnyTarget
 from leepjax.ranking.bootstrap import bootstrap_weights
 from leepjax.storage.files import digest
 from leepjax.tasks import WORDS, metric_for
-from leepjax.types import InputError, Metric, RankingKeywords, RankingSettings, TaskReading, Verify, unknown_name
+from leepjax.types import (
+    InputError,
+    Metric,
+    RankingKeywords,
+    RankingSettings,
+    TaskReading,
+    Verify,
+    check_whole,
+    unknown_name,
+)
 
 CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
     "source_accuracy": source_accuracy,
@@ -135,8 +144,7 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
             f"{caller}: expected a metric other than log_loss for ridge probes, which give no probabilities; "
             "verify by head, or choose another metric."
         )
-    if settings.resamples < 0:
-        raise InputError(f"{caller}: resamples must be >= 0, got {settings.resamples}; 0 leaves intervals out.")
+    check_whole(caller, "resamples", settings.resamples, 0)
     if settings.test is not None and settings.verify == "none":
         raise InputError(f"{caller}: expected no test set without verification, got one; leave it out, or verify.")
 

@@ -14,7 +14,7 @@ from leepjax.measures.table import chosen
 from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 from leepjax.ranking.score_input import read_evidence_and_labels
 from leepjax.tables import Row
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError, check_whole, unknown_name
 
 
 def score_arrays(
@@ -35,8 +35,8 @@ def score_arrays(
             read another kind of evidence.
     """
     chosen = _choose(kind, measures)
-    if resamples < 0:
-        raise InputError(f"score: resamples must be >= 0, got {resamples}; 0 leaves intervals out.")
+    check_whole("score", "resamples", resamples, 0)
+    check_whole("score", "seed", seed, 0)
     array, found_labels = read_evidence_and_labels(evidence, labels, kind)
     label_array = _class_numbers(found_labels, labels, num_classes)
     found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)

@@ -124,6 +124,22 @@ def test_labels_that_are_no_integers(dtype):
     rejects(f"nce: source_{message}", nce, LABELS.astype(dtype), LABELS)
 
 
+def test_labels_that_are_names_or_codes():
+    message = "labels must be class numbers, got names; pass numpy.unique(labels, return_inverse=True)[1]."
+    rejects(f"leep: {message}", leep, THETA, ["cat", "dog", "cat", "cow"])
+    for code in (1_000_000, 2**31, 2**40):  # beyond 2³¹ XLA ended the process
+        message = f"expected labels below 1000000, got {code + LABELS.max()}; pass numpy.unique(labels, return_inverse"
+        with pytest.raises(InputError, match=re.escape(f"logme: {message}")):
+            logme(THETA, LABELS + code)
+    rejects(
+        f"logme: num_classes must be below 2^31, got {2**40}; remap the labels.",
+        logme,
+        THETA,
+        LABELS,
+        num_classes=2**40,
+    )
+
+
 @pytest.mark.parametrize("count", [0, -1, 2.0, True, "2"])
 def test_num_classes(count):
     message = f"num_classes must be an int >= 1, got {count!r}; pass the number of classes."

@@ -72,7 +72,8 @@ ONE_SENTENCE = {
     "rank digits --measures leep,leep": "rank: expected distinct measures",
     "rank digits --limit 1": "rank: limit must be at least 2, got 1",
     "rank digits --limit -5": "rank: limit must be at least 2, got -5",
-    "rank digits --resamples -1": "rank: resamples must be >= 0, got -1",
+    "rank digits --resamples -1": "rank: resamples must be at least 0, got -1; pass 0 or more.",
+    "choose digits --seed -1": "choose: seed must be at least 0, got -1; pass 0 or more.",
     "sweep digits,nowhere": "target: expected a folder, an .npz or one of digits, got 'nowhere', which isn't there",
     "sweep ,": "sweep: expected at least one target, got none; name one.",
     "sweep tiny.npz,tiny.npz": "sweep: expected targets of different names, got 'tiny' twice; drop or rename one.",
@@ -96,7 +97,7 @@ ONE_SENTENCE = {
     "score probs.npy labels.npy --measures leap": "got 'leap'; did you mean leep?",
     "score probs.npy labels.npy --measures h_score": "score: h_score reads features, got probs; pass --kind",
     "score probs.npy labels.npy --measures ,": "score: expected",
-    "score probs.npy labels.npy --resamples -1": "score: resamples must be >= 0, got -1",
+    "score probs.npy labels.npy --resamples -1": "score: resamples must be at least 0, got -1",
     "pretrain tiny.npz --name x": (
         "pretrain: expected a test set, got none; pass one, or a folder with train and test splits."
     ),

@@ -127,6 +127,12 @@ def test_records_resume_by_the_content_of_the_table(tmp_path):
     assert [record.seconds for record in again.records if record.key in keys] == [r.seconds for r in first.records]
 
 
+def test_a_column_of_images_or_texts_is_refused():
+    for column in ("image_column", "text_column"):
+        with pytest.raises(InputError, match="rank: expected tables of embeddings to have no column of"):
+            lj.rank(tables=["good.npy"], labels="labels.csv", **{column: "x"})
+
+
 def test_fine_tuning_and_layers_of_embeddings_are_refused():
     [failure] = lj.rank(Y, tables()[:1], ["logme"], verify="finetune", resamples=0).failures
     assert "expected a network that can be trained, got embeddings" in failure.reason
