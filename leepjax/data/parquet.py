@@ -3,17 +3,18 @@
 import bisect
 import glob
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from leepjax.data.columns import IMAGES, choose, choose_labels, one_line
+from leepjax.data.columns import IMAGES, choose, choose_labels, one_line, split_columns
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.parquet_files import candidates, check_sizes, declared_features, open_parquet, parquet_files
-from leepjax.data.parquet_parts import in_splits, unified
+from leepjax.data.parquet_parts import come_in_splits, in_splits, unified
 from leepjax.data.path_column import within
+from leepjax.data.split_column import RowSplits, split_column
 from leepjax.data.target import Target
 from leepjax.types import InputError, SplitChoice, Task
 
@@ -44,7 +45,8 @@ def from_parquet(
         label: the label column; by default the one declared as class labels, or else one with the name of a label
             column; or several, joined by commas.
         split: for files named after splits (``train-00000-of-00002.parquet``), the split to read, or ``all`` as one
-            set; by default the training part, with the part to verify on as the target's `test`.
+            set; by default the training part, with the part to verify on as the target's `test`. Other files may name
+            the split of each row in a column called split.
         groups: the column of groups; by default there are none.
         task: what the labels are; None guesses it.
 
@@ -55,11 +57,21 @@ def from_parquet(
     where = str(path)
     paths = _files(where)
     name = paths[0].stem if Path(where).is_file() else _folder_name(paths[0])
+    column = None if come_in_splits(paths) else _split_column(paths, (image, groups, *split_columns(label or "", ())))
+    if column is not None and split != "all":
+        whole = _of_files(where, name, paths, image, label, groups, None, task)
+        return RowSplits(where, column, list(RowGroups(paths, column).column(column)), split).part_of(whole)
     train, held = in_splits(where, paths, split)
     target = _of_files(where, name, train, image, label, groups, None, task)
     if held is None:
         return target
     return replace(target, test=_of_files(where, name, held, image, label, groups, target.classes, target.task))
+
+
+def _split_column(paths: Sequence[Path], taken: Collection[str | None]) -> str | None:
+    """The column that names the split of each row, where all files have it."""
+    found = {split_column(open_parquet(file).schema_arrow.names, taken) for file in paths}
+    return found.pop() if len(found) == 1 else None
 
 
 def _of_files(

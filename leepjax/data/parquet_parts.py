@@ -14,6 +14,11 @@ from leepjax.types import InputError, SplitChoice
 _WORDS = re.compile(r"[-_.]")
 
 
+def come_in_splits(paths: Sequence[Path]) -> bool:
+    """Whether files are named after two splits or more."""
+    return len({split for path in paths if (split := _split_of(path)[0])}) > 1
+
+
 def in_splits(
     where: str, paths: Sequence[Path], split: SplitChoice | None
 ) -> tuple[Sequence[Path], Sequence[Path] | None]:
@@ -33,7 +38,12 @@ def in_splits(
         return paths, None
     if split is not None:
         if split not in found:
-            listed = ", ".join(found) or "none"
+            if not found:
+                raise InputError(
+                    f"{where}: expected the split {split!r} in the names of files or in a column called split, got "
+                    "neither; leave the split out."
+                )
+            listed = ", ".join(found)
             raise InputError(f"{where}: expected files of the split {split!r}, got {listed}; choose one of these.")
         return [path for path in paths if of[path] == split], None
     sets = sorted({_split_of(path)[1] for path in paths})

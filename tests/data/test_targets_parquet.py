@@ -266,6 +266,18 @@ def test_a_cloned_repository_of_the_hub_comes_in_splits(tmp_path, caplog):
         from_parquet(data, split="val")
 
 
+def test_a_column_of_splits_parts_the_images(tmp_path):
+    splits = ["train"] * 6 + ["test"] * 4
+    path = write(tmp_path / "pets.parquet", {"image": STRUCTS, "label": LABELS, "split": splits})
+    target = from_parquet(path)
+    assert (len(target), len(target.test)) == (6, 4)
+    np.testing.assert_array_equal(np.asarray(target.test.read(0)), IMAGES[6])
+    assert from_parquet(path, split="test").fingerprint == target.test.fingerprint
+    whole = from_parquet(path, split="all")
+    assert_holds_all(whole)
+    assert whole.fingerprint == from_parquet(path, label="label", groups="split").fingerprint
+
+
 def test_a_suffix_in_capitals(tmp_path):
     path = write(tmp_path / "X.PARQUET", {"image": STRUCTS, "label": LABELS})
     assert_holds_all(read_target(str(path)))

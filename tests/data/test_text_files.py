@@ -1,5 +1,7 @@
 """Targets of texts from CSV, TSV, JSON lines and Parquet: columns, headers, encodings, splits, and what is refused."""
 
+import datetime
+import decimal
 import json
 import pickle
 
@@ -8,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from leepjax.data.readers import read_target
 from leepjax.data.text.columns import Asked
 from leepjax.data.text.example import Text
 from leepjax.data.text.files import from_text_files
@@ -170,6 +173,31 @@ def test_files_named_after_splits(tmp_path, caplog):
         from_text_files(str(tmp_path), Asked())
 
 
+def test_a_column_of_splits_parts_the_texts(tmp_path, caplog):
+    rows = [("a", "x", "train"), ("", "y", "train"), ("b", "y", "Training"), ("c", "x", "test"), ("d", "y", "test")]
+    columns = dict(zip(("text", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
+    (tmp_path / "x.csv").write_text("text,label,split\n" + "".join(",".join(row) + "\n" for row in rows))
+    for path in (tmp_path / "x.csv", as_parquet(tmp_path / "x.parquet", columns)):
+        target = read(path)
+        assert texts_of(target) == ["a", "b"]
+        assert texts_of(target.test) == ["c", "d"]
+        assert target.test.ids == ("3", "4")
+        assert texts_of(from_text_files(str(path), Asked(), split="test")) == ["c", "d"]
+        assert len(from_text_files(str(path), Asked(), split="all")) == 4
+        with pytest.raises(InputError, match="expected rows of the split 'val', got train, test; choose one"):
+            from_text_files(str(path), Asked(), split="val")
+    assert "train is scored and trained on, test is kept to verify on" in caplog.text
+    words = lines({"tokens": [text, "z"], "tags": [0, 1], "split": each} for text, _, each in rows if text)
+    assert read(tmp_path / "x.jsonl", words).test.ids == ("2:0", "2:1", "3:0", "3:1")
+    other = read(tmp_path / "y.csv", "review,label,split\na,x,1\nb,y,2\nc,x,3\n")
+    assert (len(other), other.test) == (3, None)
+    with pytest.raises(InputError, match="expected train, val or test in the column 'split', got another value in row"):
+        read(tmp_path / "y.csv", "text,label,split\na,x,train\nb,y,tets\n")
+    (tmp_path / "y.csv").write_text("text,label\na,x\nb,y\n")
+    with pytest.raises(InputError, match="expected the split 'test' in the names of files or in a column called split"):
+        from_text_files(str(tmp_path / "y.csv"), Asked(), split="test")
+
+
 def test_what_is_missing(tmp_path, caplog):
     target = read(tmp_path / "x.csv", "text,label\na,1\n ,0\nb,0\n,1\n")
     assert texts_of(target) == ["a", "b"]
@@ -185,12 +213,26 @@ def test_what_is_missing(tmp_path, caplog):
         ("", "got an empty file"),
         ("text,label\na,1,2\n", "expected rows with equally many cells, got .*Expected 2 columns, got 3"),
         ("text,text,label\na,b,1\n", "expected distinct names of columns, got 'text' twice"),
+        (
+            "text|label\na|1\nb|0\n",
+            r"expected columns of texts and of labels, got one, 'text\|label'; separate the cells",
+        ),
     ]:
         with pytest.raises(InputError, match=said):
             read(tmp_path / "y.csv", content)
     for content in ("{\n", "[1, 2]", '{"text": "a", "label": 1}\n{"text": 3}\n', "[[1]]"):
         with pytest.raises(InputError, match="expected one JSON object per line"):
             read(tmp_path / "y.json", content)
+    for columns in ({"text": {"0": "a", "1": "b"}, "label": {"0": 0, "1": 1}}, {"text": ["a", "b"], "label": [0, 1]}):
+        with pytest.raises(InputError, match=r"got one object of columns; write one for each row"):
+            read(tmp_path / "y.json", json.dumps(columns))
+
+
+@pytest.mark.parametrize("label", [datetime.date(2020, 1, 1), decimal.Decimal("1.5")])
+def test_the_type_of_labels_that_cannot_be_read_is_named(tmp_path, label):
+    path = as_parquet(tmp_path / "x.parquet", {"text": ["a", "b"], "label": [label, label]})
+    with pytest.raises(InputError, match=r"in the column 'label', got (date32|decimal128).*; convert the column"):
+        read_target(str(path))
 
 
 def test_numbers_and_several_labels(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 
 from leepjax.data.columns import LABELS
 from leepjax.data.embeddings.rows import Rows
+from leepjax.data.split_column import SPLIT
 
 Column = Callable[[], Sequence[Any] | np.ndarray]
 """Reads the values [n] of a column, when they are needed."""
@@ -18,8 +19,6 @@ LOGITS = ("logits", "probs")
 """Names of the outputs of a source's own classifier."""
 IDS = ("id", "ids", "example_id", "image_id", "file_name", "filename", "path")
 """Names, in any case, of the column of ids; the first one found counts."""
-SPLIT = "split"
-"""Name, in any case, of the column that names the split of each example."""
 
 
 @dataclass(frozen=True)

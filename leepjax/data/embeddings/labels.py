@@ -1,10 +1,9 @@
 """Targets of labels alone, whose examples are the rows of embeddings."""
 
 import json
-import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,11 +11,11 @@ import numpy as np
 
 from leepjax.data.answers import Answers, labels_of, typed
 from leepjax.data.columns import LABELS, choose_labels, split_columns
-from leepjax.data.embeddings.contents import IDS, SPLIT, Contents, named
+from leepjax.data.embeddings.contents import IDS, Contents, named
 from leepjax.data.embeddings.embeddings import Embeddings, ids_of, read_contents
 from leepjax.data.groups import group_numbers
 from leepjax.data.selection import DrawnFrom
-from leepjax.data.split import SPLITS, split_called
+from leepjax.data.split_column import SPLIT, RowSplits, split_column
 from leepjax.data.target import Target
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
@@ -166,37 +165,14 @@ def _target(name: str, answers: Answers, ids: tuple[str, ...] | None, groups: np
 
 def _in_splits(target: Target, contents: Contents, split: SplitChoice | None) -> Target:
     """The part of the target that is to be used, where a column names the splits."""
-    column = named(list(contents.scalars), [SPLIT])
-    if column is None:
-        if split in (None, "all"):
-            return target
-        raise InputError(
-            f"{contents.where}: expected a column called {SPLIT} for the split {split!r}, got none; leave it out."
-        )
-    of = np.array([split_called(str(value)) or "" for value in contents.scalars[column]()])
-    if (of == "").any():
-        raise InputError(
-            f"{contents.where}: expected train, val or test in the column {column!r}, got another value in row "
-            f"{np.flatnonzero(of == '')[0]}; rename it, or the column."
-        )
-    found = [each for each in SPLITS if (of == each).any()]
-    if split == "all" or (split is None and len(found) < 2):
+    column = split_column(contents.scalars)
+    if column is not None:
+        return RowSplits(contents.where, column, contents.scalars[column](), split).part_of(target)
+    if split in (None, "all"):
         return target
-    if split is not None:
-        if split not in found:
-            raise InputError(
-                f"{contents.where}: expected rows of the split {split!r}, got {', '.join(found)}; choose one."
-            )
-        return target.subset(np.flatnonzero(of == split))
-    train, test = found[0], found[-1]
-    logging.getLogger("leepjax").warning(
-        "%s: %s is scored and trained on, %s is kept to verify on (choose another with --split).",
-        contents.where,
-        train,
-        test,
+    raise InputError(
+        f"{contents.where}: expected a column called {SPLIT} for the split {split!r}, got none; leave it out."
     )
-    parts = (target.subset(np.flatnonzero(of == each)) for each in (train, test))
-    return replace(next(parts), test=next(parts))
 
 
 def _agree(first: Target, second: Target) -> bool:

@@ -1,10 +1,11 @@
 """Choose the columns of a table of texts: the text, a second text, the label; or the tokens and their tags."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from leepjax.data.columns import LABELS, choose, choose_labels, split_columns
+from leepjax.data.split_column import split_column
 from leepjax.printable import printable
 from leepjax.types import InputError
 
@@ -59,6 +60,8 @@ class Available:
     """Columns of lists of scalars."""
     declared: Collection[str] = ()
     """Columns that the file declares as class labels, or as lists of them."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """The columns of values that are none of these → their type."""
     is_named: bool = True
     """Whether the names are those in the file; they are numbers otherwise."""
 
@@ -71,6 +74,8 @@ class TextColumns:
     labels: tuple[str, ...]
     pair: str | None = None
     groups: str | None = None
+    splits: str | None = None
+    """The column that names the split of each row."""
     of_tokens: bool = False
     """Whether `text` holds lists of words, and the only one of `labels` a list of as many labels."""
     guessed: str | None = None
@@ -78,7 +83,7 @@ class TextColumns:
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = (self.text, *self.labels, self.pair, self.groups)
+        found = (self.text, *self.labels, self.pair, self.groups, self.splits)
         object.__setattr__(self, "names", tuple(dict.fromkeys(name for name in found if name is not None)))
 
 
@@ -94,17 +99,21 @@ def choose_columns(where: str, available: Available, asked: Asked) -> TextColumn
             f"{where}: expected groups in the column {asked.groups!r}, got the columns {', '.join(available.names)}; "
             "name one."
         )
+    splits = split_column(available.names, asked.names)
     if _is_of_tokens(available, asked):
-        return _of_tokens(where, available, asked)
+        return _of_tokens(where, available, asked, splits)
     others = [
-        name for name in (*available.labels, *available.tags) if name not in (asked.text, asked.pair, asked.groups)
+        name
+        for name in (*available.labels, *available.tags)
+        if name not in (asked.text, asked.pair, asked.groups, splits)
     ]
     declared = [name for name in available.declared if name in others]
+    _check_type(where, available, asked, others)
     labels = choose_labels(where, available.names, declared=declared, possible=others, asked=asked.label)
-    candidates = [name for name in available.texts if name not in (*labels, asked.groups)]
+    candidates = [name for name in available.texts if name not in (*labels, asked.groups, splits)]
     text, pair = choose_texts(where, candidates, asked)
     guessed = None if asked.label or labels[0] in declared else labels[0]
-    return TextColumns(text, tuple(labels), pair, asked.groups, guessed=guessed)
+    return TextColumns(text, tuple(labels), pair, asked.groups, splits, guessed=guessed)
 
 
 def _check_distinct(where: str, available: Available, asked: Asked) -> None:
@@ -117,6 +126,23 @@ def _check_distinct(where: str, available: Available, asked: Asked) -> None:
             )
 
 
+def _check_type(where: str, available: Available, asked: Asked, possible: Collection[str]) -> None:
+    """Name the type of a label column that can't be read, where the caller names it, or no other one has a usual name.
+
+    Raises:
+        InputError: for such a column.
+    """
+    if asked.label is None:
+        found = [] if usual_columns(possible, LABELS) else usual_columns(available.others, LABELS)
+    else:
+        found = [name for name in split_columns(asked.label, available.names) if name in available.others]
+    for name in found[:1]:
+        raise InputError(
+            f"{where}: expected labels that are texts, numbers or booleans in the column {printable(name)!r}, got "
+            f"{available.others[name]}; convert the column, or name another with --label-column."
+        )
+
+
 def _is_of_tokens(available: Available, asked: Asked) -> bool:
     if asked.text is not None:
         return asked.text in available.lists
@@ -127,7 +153,7 @@ def _is_of_tokens(available: Available, asked: Asked) -> bool:
     return bool(words and set(available.tags) - set(words[:1])) and not (has_label and available.texts)
 
 
-def _of_tokens(where: str, available: Available, asked: Asked) -> TextColumns:
+def _of_tokens(where: str, available: Available, asked: Asked, splits: str | None) -> TextColumns:
     if asked.pair is not None:
         raise InputError(f"{where}: expected no second text of labelled words, got {asked.pair!r}; leave it out.")
     usual = usual_columns(available.lists, TOKENS)
@@ -140,7 +166,7 @@ def _of_tokens(where: str, available: Available, asked: Asked) -> TextColumns:
         label = choose(where, "column of labels of words", tags, None, among, "name it with --label-column")
     else:
         label = choose(where, "column of labels of words", tags, asked.label, (), "name a list of labels, one per word")
-    return TextColumns(text, (label,), None, asked.groups, of_tokens=True)
+    return TextColumns(text, (label,), None, asked.groups, splits, of_tokens=True)
 
 
 def choose_texts(where: str, candidates: Sequence[str], asked: Asked) -> tuple[str, str | None]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from leepjax.data.folder_tree import is_hidden
 from leepjax.data.parquet_files import declared_features, has_images, open_parquet, parquet_files
-from leepjax.data.parquet_parts import in_splits, unified
+from leepjax.data.parquet_parts import come_in_splits, in_splits, unified
+from leepjax.data.split_column import RowSplits
 from leepjax.data.target import Target
 from leepjax.data.text.arrow import is_list
 from leepjax.data.text.columns import Asked, TextColumns, choose_columns
@@ -27,7 +28,8 @@ def from_text_files(
 
     Files named after splits (``train.csv``, ``reviews_test.tsv``, ``train-00000-of-00002.parquet``) are these splits:
     the training part is the target, and the part to verify on its `test`. Other files are one set, in the order of
-    their names. `leepjax.data.text.columns` has the rules by which columns are chosen.
+    their names, which a column called split may part likewise. `leepjax.data.text.columns` has the rules by which
+    columns are chosen.
 
     Args:
         name: a path or a glob.
@@ -39,13 +41,18 @@ def from_text_files(
     Raises:
         InputError: for files that can't be read, contradict each other or hold no labelled texts.
     """
-    paths = _files(name)
+    paths = table_files(name)
     own = paths[0].stem if len(paths) == 1 else _folder_name(name, paths[0])
-    train, held = in_splits(name, paths, split)
+    by_file = come_in_splits(paths)
+    train, held = in_splits(name, paths, split) if by_file else (paths, None)
     columns = _columns(name, open_sheet(train[0], asked), asked)
+    if by_file or split == "all":
+        columns = replace(columns, splits=None)
+    elif columns.splits is None:
+        train, held = in_splits(name, paths, split)
     named = len(paths) > 1
     make = partial(_of_files, name, valid_unicode(own), columns=columns, asked=asked, strict=strict, named=named)
-    target = make(train, task=task)
+    target = make(train, task=task, split=split)
     return target if held is None else replace(target, test=make(held, task=target.task, classes=target.classes))
 
 
@@ -66,7 +73,7 @@ def holds_texts(name: str) -> bool:
     first = min([path] if path.is_file() else parquet_files(path) or map(Path, glob.glob(name)))
     schema = open_parquet(first).schema_arrow
     available = available_in(schema, declared_features(schema))
-    has_label = len(available.texts) > 1 or len(available.labels) > len(available.texts)
+    has_label = len(available.texts) > 1 or len(available.labels) > len(available.texts) or bool(available.others)
     has_texts = bool(available.texts) and has_label
     return not has_images(schema) and (has_texts or len({*available.lists, *available.tags}) > 1)
 
@@ -77,7 +84,12 @@ def _in(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in LISTED and not is_hidden(file.name))
 
 
-def _files(name: str) -> list[Path]:
+def table_files(name: str) -> list[Path]:
+    """The files of a path, a folder or a glob, absolute and sorted.
+
+    Raises:
+        InputError: when there are none.
+    """
     path = Path(name)
     if path.is_file():
         found = [path]
@@ -108,6 +120,7 @@ def _of_files(
     strict: bool,
     named: bool,
     task: Task | None,
+    split: SplitChoice | None = None,
     classes: Sequence[str] | None = None,
 ) -> Target:
     """Make a target of these files; `classes` are those of another part that it must share.
@@ -134,11 +147,14 @@ def _of_files(
         parts = [table.column(column).cast(_widest(table.column(column).type)) for table in tables]
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
 
+    def values(column: str) -> list[Any]:
+        return [each for table in tables for each in table.column(column).to_pylist()]
+
     rows = TextRows(
         joined(columns.text),
         labels,
         None if columns.pair is None else joined(columns.pair),
-        None if columns.groups is None else [each for table in tables for each in table[columns.groups].to_pylist()],
+        None if columns.groups is None else values(columns.groups),
         [
             valid_unicode(f"{path.name}:{row}")
             for path, table in zip(paths, tables, strict=True)
@@ -146,6 +162,7 @@ def _of_files(
         ]
         if named
         else None,
+        None if columns.splits is None else RowSplits(where, columns.splits, values(columns.splits), split),
     )
     if columns.of_tokens:
         return word_target(name, rows, where=where, classes=classes, strict=strict)
@@ -170,6 +187,11 @@ def _labels(
 def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
     """The columns to read; in a file of two without a header, the one with fewer different values has the labels."""
     available = sheet.available
+    if len(available.names) == 1:
+        raise InputError(
+            f"{printable(where)}: expected columns of texts and of labels, got one, {printable(available.names[0])!r}; "
+            "separate the cells of a CSV by commas, semicolons or tabs."
+        )
     if available.is_named or asked.names or len(available.names) != 2:
         return choose_columns(where, available, asked)
     table = sheet.read(available.names)

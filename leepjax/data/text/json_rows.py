@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leepjax.data.columns import one_line
+from leepjax.data.text.arrow import is_list
 from leepjax.data.text.utf8 import not_utf8, open_utf8
 from leepjax.printable import printable
 from leepjax.types import InputError
@@ -41,6 +42,11 @@ class JsonRows:
                 schema = pa.schema([(name, pa.string()) for name in times])
                 found = self._parsed(arrow_json.ParseOptions(explicit_schema=schema))
             found.validate(full=True)
+            if self._is_of_columns(found):
+                raise InputError(
+                    f"{printable(str(self.path))}: expected a JSON object for each row, one per line or in a list, got "
+                    "one object of columns; write one for each row (in pandas, with orient='records')."
+                )
             return found
         except (pa.ArrowException, ValueError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error):
@@ -51,6 +57,17 @@ class JsonRows:
                 f"{printable(str(self.path))}: expected one JSON object per line, with the same types in each, got "
                 f"{one_line(error)[:200]}; correct that line."
             ) from None
+
+    def _is_of_columns(self, table: Any) -> bool:
+        """Whether a table has one row, in which each column holds all values: by number, or in a ``.json`` as a list.
+
+        In JSON lines a row of lists is a sentence with the labels of its words.
+        """
+        from pyarrow import types
+
+        kinds = [field.type for field in table.schema]
+        lists = self.path.suffix.lower() == ".json" and all(map(is_list, kinds))
+        return len(table) == 1 and bool(kinds) and (all(map(types.is_struct, kinds)) or lists)
 
     @property
     def _is_list(self) -> bool:

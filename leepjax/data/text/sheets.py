@@ -137,6 +137,7 @@ def available_in(schema: Any, features: Mapping[str, Any]) -> Available:
         lists=[name for name, kind in elements.items() if is_string(kind)],
         tags=[name for name, kind in elements.items() if is_label(kind)],
         declared=[name for name, feature in features.items() if names_in(feature) is not None],
+        others={name: str(kind) for name, kind in scalars.items() if not is_label(kind)},
     )
 
 

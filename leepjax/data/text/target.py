@@ -11,6 +11,7 @@ from leepjax.data.answers import Answers, labels_of
 from leepjax.data.columns import check_guess
 from leepjax.data.groups import group_numbers
 from leepjax.data.guessed_task import guessed_task
+from leepjax.data.split_column import RowSplits
 from leepjax.data.target import Target
 from leepjax.data.text.arrow import bytes_of, compute, not_blank, strings, whole
 from leepjax.data.text.example import Text
@@ -33,6 +34,8 @@ class TextRows:
     groups: Sequence[Any] | None = None
     ids: Sequence[str] | None = None
     """By default the numbers of the rows."""
+    splits: RowSplits | None = None
+    """The column by which the rows are parted."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def text_target(
     labels = _of_rows(rows.labels, kept)
     answers = _answers(where, labels, task, classes, guessed)
     content = [*bytes_of(texts), *(() if pairs is None else bytes_of(pairs))]
-    return Target(
+    target = Target(
         name=name,
         labels=answers.labels,
         classes=answers.names,
@@ -128,6 +131,7 @@ def text_target(
         groups=None if rows.groups is None else group_numbers(where, _of_rows(rows.groups, kept)),
         kind="text",
     )
+    return target if rows.splits is None else rows.splits.part_of(target, kept)
 
 
 def word_target(
@@ -170,7 +174,7 @@ def word_target(
         b"words", *bytes_of(words), starts.tobytes(), kept.astype(np.int64).tobytes(), numbers.tobytes()
     )
     groups = rows.groups or [f"{fingerprint}:{sentence}" for sentence in range(len(starts) - 1)]
-    return Target(
+    target = Target(
         name=name,
         labels=numbers,
         classes=names,
@@ -180,6 +184,7 @@ def word_target(
         groups=group_numbers(where, groups)[sentences],
         kind="text",
     )
+    return target if rows.splits is None else rows.splits.part_of(target, sentences)
 
 
 def _answers(

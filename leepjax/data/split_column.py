@@ -1,0 +1,74 @@
+"""The column of a table that names the split of each row: one rule for labels of embeddings, texts and images."""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from leepjax.data.split import SPLITS, split_called
+from leepjax.data.target import Target
+from leepjax.types import InputError, SplitChoice
+
+SPLIT = "split"
+"""Name, in any case, of the column that names the split of each row."""
+
+
+def split_column(columns: Iterable[str], taken: Collection[str | None] = ()) -> str | None:
+    """The column that names the splits, unless it is read as something else."""
+    return next((name for name in columns if name.lower() == SPLIT and name not in taken), None)
+
+
+@dataclass(frozen=True)
+class RowSplits:
+    """A column of splits, and the split that is asked for."""
+
+    where: str
+    """Begins messages."""
+    column: str
+    values: Sequence[Any] | np.ndarray
+    """[n] one for each row"""
+    asked: SplitChoice | None
+
+    def part_of(self, target: Target, rows: np.ndarray | None = None) -> Target:
+        """The part of a target that is to be used; the training part has the part to verify on as its `test`.
+
+        A column without the name of any split is another one, and so ignored unless a split is asked for.
+
+        Args:
+            target: examples.
+            rows: their rows in the table; by default they are all rows.
+
+        Raises:
+            InputError: for a value that isn't the name of a split, and for a split that no row belongs to.
+        """
+        if self.asked == "all":
+            return target
+        splits = np.array([split_called(str(value).strip()) or "" for value in self.values])
+        if self.asked is None and not splits.astype(bool).any():
+            return target
+        for row in np.flatnonzero(splits == "")[:1]:
+            raise InputError(
+                f"{self.where}: expected train, val or test in the column {self.column!r}, got another value in row "
+                f"{row}; rename it, or the column."
+            )
+        of = splits if rows is None else splits[rows]
+        found = [each for each in SPLITS if (of == each).any()]
+        if self.asked is not None:
+            if self.asked not in found:
+                raise InputError(
+                    f"{self.where}: expected rows of the split {self.asked!r}, got {', '.join(found)}; choose one."
+                )
+            return target.subset(np.flatnonzero(of == self.asked))
+        if len(found) < 2:
+            return target
+        train, test = found[0], found[-1]
+        logging.getLogger("leepjax").warning(
+            "%s: %s is scored and trained on, %s is kept to verify on (choose another with --split).",
+            self.where,
+            train,
+            test,
+        )
+        parts = (target.subset(np.flatnonzero(of == each)) for each in (train, test))
+        return replace(next(parts), test=next(parts))
