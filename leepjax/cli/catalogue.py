@@ -104,7 +104,10 @@ def targets() -> list[Row]:
             "what": "Arrays images (uint8 [n h w] or [n h w 3]), labels [n] or [n k] and, optionally, classes.",
         },
         {"target": "FILE.parquet", "what": "Columns of images or texts, and of labels; also a folder or a glob."},
-        {"target": "FILE.csv", "what": "Columns of texts and labels; also .tsv, .jsonl, .json, a folder or a glob."},
+        {
+            "target": "FILE.csv",
+            "what": "Columns of texts, or paths of images, and of labels; also .tsv, .jsonl, .json, a folder, a glob.",
+        },
         {
             "target": "tfds:NAME[:SPLIT[:LABEL]]",
             "what": "A set of TensorFlow Datasets; once prepared it is read without TensorFlow ($TFDS_DATA_DIR).",

@@ -17,14 +17,15 @@ from leepjax.data.folder_tree import is_hidden
 from leepjax.data.groups import FOLDER, folder_groups, group_numbers
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.image_formats import is_image
+from leepjax.data.image_paths import holds_paths, images_at
 from leepjax.data.parquet import from_parquet
 from leepjax.data.parquet_files import parquet_files
 from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.columns import Asked
-from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, text_files
+from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, table_files, text_files
 from leepjax.data.text.folders import from_part
 from leepjax.data.tfds import from_tfds
-from leepjax.printable import valid_unicode
+from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.storage.npy import read_npz
 from leepjax.types import InputError, SplitChoice, Task
@@ -52,13 +53,14 @@ def read_target(
 
     Args:
         name: ``digits``; a folder ``class/image.png`` or ``class/text.txt``; an ``.npz``; a ``.parquet`` of images or
-            texts, a ``.csv``, ``.tsv``, ``.jsonl`` or ``.json`` of texts, a folder or a glob of such files;
+            texts, a ``.csv``, ``.tsv``, ``.jsonl`` or ``.json`` of texts or of paths of images, a folder or a glob of
+            such files;
             ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
             Hugging Face, where the name may be a path.
         split: the split to read of a set that comes in splits, or ``all`` as one set; by default the training part,
             with (for folders and files) the part to verify on as the target's `test`.
         strict: whether files of a folder that aren't used are an error; otherwise a warning counts them.
-        image_column: the image column of a ``.parquet`` or a hub's set.
+        image_column: the image column of a ``.parquet`` or a hub's set, or the column of paths of images.
         label_column: the label column of a ``.parquet``, a file of texts or a hub's set; or several, joined by commas.
         text_column: the column of texts, or of lists of words, each with a label.
         text_pair_column: the column of second texts, where the labels are of pairs.
@@ -103,17 +105,13 @@ def list_target(
             f"target: expected a column of images or of texts, got {image_column!r} and {text_column!r}; name one."
         )
     if (path.suffix.lower() == ".parquet" and (path.is_file() or any(glob.iglob(name)))) or _has_parquet(path):
-        if asked.is_text or (image_column is None and holds_texts(name)):
-            return from_text_files(name, asked, split=split, strict=strict, task=task)
+        if asked.is_text or holds_texts(name):
+            return _of_rows(name, image_column, asked, split, strict, task)
         return from_parquet(name, split=split, image=image_column, label=label_column, groups=groups, task=task)
     if kind in _HUBS and not path.exists():
         return _from_hub(kind, rest, split, image_column, asked, strict, task)
     if is_text_file(name) or _has_text_files(path):
-        if image_column:
-            raise InputError(
-                f"target: expected texts in {name}, got a column of images, {image_column!r}; leave it out."
-            )
-        return from_text_files(name, asked, split=split, strict=strict, task=task)
+        return _of_rows(name, image_column, asked, split, strict, task)
     if column := image_column or label_column or text_column or text_pair_column:
         raise InputError(
             f"target: expected a .parquet, hf: or tfds: set, or a file of texts, for the column {column!r}, got "
@@ -140,6 +138,17 @@ def list_target(
         f"target: expected a folder, an .npz or one of {', '.join(EMBEDDED)}, got {name!r}, which isn't there; "
         "correct the path, or name a .parquet, .csv, .jsonl, tfds:NAME[:SPLIT] or hf:NAME[:SPLIT]."
     )
+
+
+def _of_rows(
+    name: str, image: str | None, asked: Asked, split: SplitChoice | None, strict: bool, task: Task | None
+) -> Target:
+    """The target of files of texts, or of images at the paths that such files hold."""
+    columns = asked if image is None else replace(asked, text=image)
+    target = from_text_files(name, columns, split=split, strict=strict, task=task)
+    if asked.is_text or not (image or holds_paths(target)):
+        return target
+    return images_at(printable(name), target, image, table_files(name)[0].parent)
 
 
 def _from_hub(

@@ -1,7 +1,12 @@
 """Targets of texts from folders, from Python's objects and from Hugging Face `datasets`, and how they are named."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readers import list_target, read_target
@@ -70,7 +75,10 @@ def test_files_are_targets_of_every_command(tmp_path):
     assert texts_of(read_target(name, label_column="mood")) == TEXTS
     assert texts_of(opened(name, label_column="mood", text_column="review")) == TEXTS
     for options, said in [
-        ({"image_column": "review"}, "expected texts in .*, got a column of images, 'review'"),
+        (
+            {"image_column": "review", "label_column": "mood"},
+            "expected paths of images in the column 'review', got 'good'",
+        ),
         ({"image_column": "a", "text_column": "b"}, "expected a column of images or of texts, got 'a' and 'b'"),
     ]:
         with pytest.raises(InputError, match=said):
@@ -127,6 +135,50 @@ def test_what_is_wrong_in_memory_is_one_sentence(texts, labels, said):
 def test_paths_of_images_are_no_texts():
     with pytest.raises(InputError, match=r"got the path 'cat/1\.png'; open it"):
         from_iterable([("cat/1.png", 0), ("dog/2.png", 1)])
+
+
+def test_tables_of_paths_are_targets_of_their_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [(f"{name}/a {i}.png", name, "test" if i == 2 else "train") for name in ("cat", "dog") for i in range(3)]
+    for at, (path, _, _) in enumerate(rows):
+        (tmp_path / "pets" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (at, 0, 0)).save(tmp_path / "pets" / path)
+    columns = dict(zip(("filename", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
+    pq.write_table(pa.table(columns), "pets/x.parquet")
+    csv = ["filename,label,split", *(",".join(row) for row in rows)]
+    Path("pets/x.csv").write_text("\n".join(csv))
+    Path("y.csv").write_text("\n".join(["filename,label,split", *("pets/" + ",".join(row) for row in rows)]))
+    for name in ("pets/x.csv", "pets/x.parquet", "y.csv"):
+        for options in ({}, {"image_column": "filename"}):
+            target = read_target(name, **options)
+            assert (target.kind, target.labels.tolist(), target.test.labels.tolist()) == (
+                "images",
+                [0, 0, 1, 1],
+                [0, 1],
+            )
+            assert [target.read(i).getpixel((0, 0))[0] for i in range(4)] == [0, 1, 3, 4]
+            assert target.test.id(0).endswith("cat/a 2.png")
+    before = read_target("pets/x.csv").fingerprint
+    Image.new("RGB", (4, 4), (9, 9, 9)).save("pets/cat/a 0.png")
+    assert read_target("pets/x.csv").fingerprint != before
+    assert read_target("pets/x.csv", text_column="filename").kind == "text"
+
+
+def test_paths_in_tables_that_lead_nowhere_or_outside(tmp_path, monkeypatch, caplog):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in ("a.png", "set/b.png", "set/c.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    Path("x.csv").write_text(f"image,label\nb.png,0\nc.png,1\n{tmp_path / 'a.png'},0\nnone.png,1\n")
+    assert opened("x.csv").ids == ("b.png", "c.png")
+    assert "2 of 4 images can't be decoded and are left out" in caplog.text
+    Path("y.csv").write_text("image,label\nnone.png,0\nnor.png,1\n")
+    with pytest.raises(InputError, match=r"got no file at 'none\.png'; correct the paths"):
+        opened("y.csv")
+    Path("z.csv").write_text(f"image,label\n{tmp_path / 'a.png'},0\n../a.png,1\n")
+    with pytest.raises(InputError, match=r"expected images in the table's own folder or below the working folder"):
+        opened("z.csv")
 
 
 def test_texts_of_the_training_part_in_the_test_part_are_counted(caplog):

@@ -1,0 +1,104 @@
+"""Tables of paths of images and their labels: targets of texts whose texts are paths, opened as the images."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from leepjax.data.encoded import Content, Decoder, digest_contents
+from leepjax.data.image_formats import image_suffixes
+from leepjax.data.path_column import Outside, within
+from leepjax.data.target import Target
+from leepjax.printable import printable, valid_unicode
+from leepjax.storage.files import digest
+from leepjax.types import InputError
+
+_EXAMINED = 100
+"""Rows by which a column of paths is distinguished from one of texts."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Index → image at a path relative to the first of the folders; it is opened only if it is in one of them."""
+
+    paths: Sequence[str]
+    folders: Sequence[Path]
+
+    def __call__(self, i: int) -> Content:
+        return within(self.folders, self.paths[i])
+
+    def digest(self, i: int) -> str:
+        return digest_contents([self(i)])
+
+
+def holds_paths(target: Target) -> bool:
+    """Whether a target's examples are single texts, most of which are paths of images, by the first of them."""
+    if target.kind != "text" or not len(target):
+        return False
+    first = [target.read(i) for i in range(min(len(target), _EXAMINED))]
+    found = [text.pair is None and isinstance(text.text, str) and is_image_path(text.text) for text in first]
+    return sum(found) > len(found) / 2
+
+
+def is_image_path(text: str) -> bool:
+    """Whether a text, apart from spaces in names, reads as the path of an image."""
+    return "\n" not in text and PurePath(text.strip()).suffix.lower() in image_suffixes()
+
+
+def images_at(where: str, target: Target, column: str | None, folder: Path) -> Target:
+    """Make a target of images of one whose texts are their paths, with these as ids.
+
+    Paths are relative to the folder of the table, or else to the working folder, whichever has the first images. What
+    is in neither isn't opened. An image that isn't there is one that can't be decoded.
+
+    Args:
+        where: begins messages.
+        target: of texts, also its `test`.
+        column: the column of paths, if the caller named it.
+        folder: of the table.
+
+    Raises:
+        InputError: for another text, and when the first images aren't there.
+    """
+    paths = [target.read(i).text.strip() for i in range(len(target))]
+    named = "" if column is None else f" in the column {column!r}"
+    if not any(map(is_image_path, paths)):
+        raise InputError(
+            f"{where}: expected paths of images{named}, got {printable(paths[0][:60])!r}; name a column of paths."
+        )
+    own, here = folder.absolute(), Path.cwd()
+    folders = next((each for each in ([own, here], [here, own]) if _exist(each, paths)), None)
+    if folders is None:
+        raise _not_there(where, paths[0], [own, here])
+    found = Paths(paths, folders)
+    ids = [valid_unicode(path) for path in paths]
+    return replace(
+        target,
+        kind="images",
+        read=Decoder(where, found),
+        id=ids.__getitem__,
+        contents=found.digest,
+        fingerprint=digest(b"paths", json.dumps([target.classes, ids]).encode(), np.ascontiguousarray(target.labels)),
+        wholes=(),
+        test=None if target.test is None else images_at(where, target.test, column, folder),
+    )
+
+
+def _exist(folders: Sequence[Path], paths: Iterable[str]) -> bool:
+    found = (within(folders, path) for path in islice(paths, _EXAMINED))
+    return any(isinstance(path, Path) and path.is_file() for path in found)
+
+
+def _not_there(where: str, path: str, folders: Sequence[Path]) -> InputError:
+    if isinstance(within(folders, path), Outside) and Path(path).is_file():
+        return InputError(
+            f"{where}: expected images in the table's own folder or below the working folder, got the path "
+            f"{printable(path)!r}; run leepjax in a folder above them, or move the table there."
+        )
+    return InputError(
+        f"{where}: expected the images at the paths in the table, relative to its folder or to the working folder, got "
+        f"no file at {printable(path)!r}; correct the paths (--text-column reads them as texts)."
+    )
