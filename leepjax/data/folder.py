@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leepjax.data.folder_layout import Classes, Layout, lay_out
-from leepjax.data.folder_tree import Folder, read_tree
+from leepjax.data.folder_tree import Folder, is_saved_to_disk, read_tree
 from leepjax.data.split import SPLITS
 from leepjax.printable import valid_unicode
 from leepjax.types import NOUNS, InputError, Kind, Noun, SplitChoice
@@ -51,6 +51,11 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
     again = [path for folder in tree.walk() for path in folder.again]
     _report(root, list(_unused(root, layout, others, again, noun)), noun, strict=strict)
     if not any(images for classes in layout.parts.values() for images in classes.values()):
+        if is_saved_to_disk(root):
+            raise InputError(
+                f"{_shown(root)}: expected {noun.many} at <class>/<{noun.one}>, got a set that Hugging Face datasets "
+                f"saved to disk; name it hf:{_shown(root)}."
+            )
         raise InputError(
             f"{_shown(root)}: expected {noun.many} at <class>/<{noun.one}>, got none; "
             f"make one folder per class and put its {noun.many} there."

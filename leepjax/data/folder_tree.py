@@ -92,6 +92,11 @@ def _entries(path: Path) -> list[os.DirEntry[str]]:
     return sorted(shown, key=lambda entry: entry.name)
 
 
+def is_saved_to_disk(path: Path) -> bool:
+    """Whether a folder is one that ``save_to_disk`` of Hugging Face's `datasets` wrote."""
+    return any((path / file).is_file() for file in ("dataset_dict.json", "state.json"))
+
+
 def is_hidden(name: str) -> bool:
     """Whether an entry is hidden, or created by an operating system."""
     return name.startswith(".") or name.casefold() in _SYSTEM

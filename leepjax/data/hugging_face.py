@@ -8,6 +8,7 @@ from typing import Any
 
 from leepjax.data.columns import IMAGES, choose, choose_labels, labels_in, one_line
 from leepjax.data.encoded import Content, from_rows
+from leepjax.data.folder_tree import is_saved_to_disk
 from leepjax.data.path_column import within
 from leepjax.data.split import SPLITS, own_name
 from leepjax.data.target import Target
@@ -111,7 +112,7 @@ def _load(where: str, datasets: Any, name: str, split: str | None) -> Any:
     """Load the rows of a split."""
     path = Path(name).absolute()  # absolute, because a worker process may have another working directory
     cache = str(datasets.config.HF_DATASETS_CACHE), "HF_HOME"
-    saved = any((path / file).is_file() for file in ("dataset_dict.json", "state.json"))
+    saved = is_saved_to_disk(path)
     name = str(path) if path.exists() else name
     try:
         if split in SPLITS and not saved:

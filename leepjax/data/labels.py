@@ -101,7 +101,7 @@ def _whole(where: str, numbers: np.ndarray) -> np.ndarray:
     )[:1]:
         raise InputError(
             f"{where}: expected class numbers that are whole and below 2^31, got {numbers[row]} for example {row}; "
-            "remap them."
+            "remap them, or rank by them as numbers with --task regression."
         )
     return numbers.astype(np.int64)
 
@@ -123,7 +123,7 @@ def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> 
     if labels[lowest] < 0:
         raise InputError(
             f"{where}: expected class numbers from zero, got {labels[lowest]} for example {lowest}; "
-            "label it, or choose a labelled split."
+            "label it, choose a labelled split, remap the numbers, or rank by them with --task regression."
         )
     if names is not None:
         if labels[highest] >= len(names):

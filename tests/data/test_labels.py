@@ -74,14 +74,18 @@ def test_small_gaps_stay(caplog):
         ([0, None], None, "expected a label for every example, got none for example 1"),
         (["a", float("nan")], None, "expected a label for every example, got none for example 1"),
         (np.array([0, np.nan]), None, "expected a label for every example, got none for example 1"),
-        (np.array([0, np.inf]), None, "expected class numbers .* got inf for example 1; remap them"),
+        (
+            np.array([0, np.inf]),
+            None,
+            "expected class numbers .* got inf for example 1; remap them, or .*--task regression",
+        ),
         ([[0, 1], [1, 0]], None, "expected one label per example, got list for example 0; pass class numbers"),
         (np.eye(2), None, "expected one label per example, got ndarray for example 0"),
         ([object()], None, "expected labels that are all integers or all strings, got object"),
         ([True, 2], None, "expected labels that are all integers or all strings, got bool, int"),
         ([0], "ab", "expected a list of class names, got 'ab'"),
         ([0], ["a", "a"], "expected distinct class names, got 'a' twice"),
-        ([-1, 0], ["a"], "expected class numbers from zero, got -1 for example 0"),
+        ([-1, 0], ["a"], "expected class numbers from zero, got -1 for example 0; .*--task regression"),
     ],
 )
 def test_what_is_refused(labels, classes, message):

@@ -116,7 +116,7 @@ def test_neither_pytorch_nor_tensorflow_is_loaded():
         ("two", r"hf:two: expected one split, got a, b; name it"),
         ("one:test", r"hf:one: expected the split 'test', got None; leave the split out"),
         ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name a col"),
-        ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for example 1; label it, or choose a"),
+        ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for example 1; label it, choose a"),
         ("text", r"hf:text: expected one text column, got none; name it with --text-column"),
         ("nowhere", r"hf:nowhere: expected a data set, got .*nowhere.*; correct its name or split"),
         (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write, say"),
@@ -130,6 +130,8 @@ def test_what_is_not_there_is_named(name, message):
     datasets.Dataset.from_dict({"size": [0.5], "label": [0]}).save_to_disk("text")
     with pytest.raises(InputError, match=message):
         read_target(f"hf:{name}")
+    with pytest.raises(InputError, match="got a set that Hugging Face datasets saved to disk; name it hf:pets"):
+        read_target("pets")
 
 
 def test_without_the_library(monkeypatch):
