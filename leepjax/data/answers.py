@@ -31,6 +31,7 @@ def labels_of(
     classes: Column | None = None,
     *,
     name: str | None = None,
+    known: Sequence[str] | None = None,
 ) -> Answers:
     """Convert labels of any form to those of a task, which is guessed where it is None.
 
@@ -40,6 +41,8 @@ def labels_of(
         task: what they are; by default as `leepjax.data.guessed_task` describes.
         classes: the names of the classes, numbers or labels in order; by default those that occur.
         name: of the column, for the name of a single number or label.
+        known: names of the training part's classes or labels, of whose task these are; where no `classes` are given,
+            labels are found among them by name.
 
     Raises:
         InputError: when there are no labels, one is missing, or they don't fit the task.
@@ -66,26 +69,14 @@ def labels_of(
                 f"{where}: expected one column of classes, got {', '.join(columns)}; name one, or pass the task "
                 "multilabel (columns of 0 and 1) or regression."
             )
-        return Answers(task, *class_numbers(where, columns, classes))
-    convert = _numbers if task == "regression" else _several
-    answers = convert(where, columns, classes, name)
+        return Answers(task, *class_numbers(where, columns, classes, known=known))
+    if task == "regression":
+        answers = _numbers(where, columns, known if classes is None else classes, name)
+    else:
+        answers = _several(where, columns, classes, name, known)
     if asked is None:
         _log(where, answers)
     return answers
-
-
-def typed(cells: Sequence[str]) -> Sequence[Any]:
-    """The cells of a column of a text file as whole numbers, else as numbers, where all of them are; else as they are.
-
-    >>> typed(["1", "2"]), typed(["1", "2.5"]), typed(["1", "cat"])
-    ([1, 2], [1.0, 2.5], ['1', 'cat'])
-    """
-    for kind in (int, float):
-        try:
-            return [kind(cell) for cell in cells]
-        except ValueError:
-            continue
-    return cells
 
 
 def _numbers(where: str, labels: Column | Mapping[str, Column], names: Column | None, name: str | None) -> Answers:
@@ -128,22 +119,29 @@ def _floats(where: str, column: Column, name: str | None, width: int = 0) -> np.
     return found.astype(np.float32)
 
 
-def _several(where: str, labels: Column | Mapping[str, Column], names: Column | None, name: str | None) -> Answers:
+def _several(
+    where: str,
+    labels: Column | Mapping[str, Column],
+    names: Column | None,
+    name: str | None,
+    known: Sequence[str] | None,
+) -> Answers:
     """Several labels [n k]."""
     if isinstance(labels, Mapping):
         columns = [_zeros_and_ones(where, column, each) for each, column in labels.items()]
         return Answers(
             "multilabel", np.stack(columns, axis=1), _names(where, list(labels), len(columns), None, "label")
         )
+    given = known if names is None else names
     if isinstance(labels, np.ndarray) and labels.ndim == 2:
-        return _of_rows(where, labels, names)
+        return _of_rows(where, labels, given)
     plain = [plain_scalar(label) for label in labels]
     if (rows := rectangle(plain)) is not None:
-        return _of_rows(where, rows, names)
-    if all(yes_no(label) is not None for label in plain):
+        return _of_rows(where, rows, given)
+    if (given is None or len(given) == 1) and all(yes_no(label) is not None for label in plain):
         column = _zeros_and_ones(where, plain, name)
-        return Answers("multilabel", column[:, None], _names(where, names, 1, name, "label"))
-    return _of_sets(where, [_set_of(where, row, label) for row, label in enumerate(plain)], names)
+        return Answers("multilabel", column[:, None], _names(where, given, 1, name, "label"))
+    return _of_sets(where, [_set_of(where, row, label) for row, label in enumerate(plain)], names, known)
 
 
 def _of_rows(where: str, rows: np.ndarray, names: Column | None) -> Answers:
@@ -183,24 +181,24 @@ def _set_of(where: str, row: int, label: Any) -> list[Any]:
     )
 
 
-def _of_sets(where: str, sets: Sequence[Sequence[Any]], names: Column | None) -> Answers:
+def _of_sets(where: str, sets: Sequence[Sequence[Any]], names: Column | None, known: Sequence[str] | None) -> Answers:
     present = {each for labels in sets for each in labels if isinstance(each, int) and not isinstance(each, bool)}
     whole = all(isinstance(each, int) and not isinstance(each, bool) for labels in sets for each in labels)
-    if whole and present:
+    if whole and present and (names is not None or known is None):
         if min(present) < 0 or (names is not None and max(present) >= len(names)):
             bad = min(present) if min(present) < 0 else max(present)
             raise InputError(
                 f"{where}: expected label numbers from zero, each with a name, got {bad}; "
                 "remap them or name every label."
             )
-        known = list(range(len(names))) if names is not None else sorted(present)
-        shown = tuple(map(class_name, known if names is None else names))
-        places: dict[Any, int] = {number: place for place, number in enumerate(known)}
+        numbers = list(range(len(names))) if names is not None else sorted(present)
+        shown = tuple(map(class_name, numbers if names is None else names))
+        places: dict[Any, int] = {number: place for place, number in enumerate(numbers)}
         rows: Sequence[Sequence[Any]] = sets
     else:
         rows = [[class_name(each) for each in labels] for labels in sets]
-        shown = tuple(sorted({each for labels in rows for each in labels})) if names is None else None
-        shown = tuple(map(class_name, names)) if shown is None else shown  # pyright: ignore[reportArgumentType]
+        given = known if names is None else names
+        shown = tuple(sorted({each for labels in rows for each in labels}) if given is None else map(class_name, given))
         places = {each: place for place, each in enumerate(shown)}
     if not places:
         raise InputError(f"{where}: expected an example with a label, got none; label the examples.")

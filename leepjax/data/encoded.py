@@ -126,13 +126,14 @@ def from_rows(
     groups: Iterable[Any] | None = None,
     task: Task | None = "classes",
     columns: Sequence[str] = (),
+    known: Sequence[str] | None = None,
 ) -> Target:
     """Make a target of (content, label) rows, which are iterated over once; images are decoded later, from `content`.
 
     The fingerprint is a digest of contents and labels: equal for the same encoded bytes in the same order, whatever the
     type of their file. Error messages begin with `where`, by default the name. `guessed` is the label column if neither
     the caller named it nor the file declared it. `groups` are those of the rows, in their order. Of several
-    `columns` of labels, the label of a row is a tuple.
+    `columns` of labels, the label of a row is a tuple. `known` are the classes of the training part (see `labels_of`).
 
     Raises:
         InputError: when there are no rows, a label is invalid, or the guessed column differs in every row.
@@ -149,12 +150,12 @@ def from_rows(
     named = columns[0] if len(columns) == 1 else None
     if len(columns) > 1:
         by_column = dict(zip(columns, zip(*labels, strict=True), strict=True))
-        answers = labels_of(where, by_column if labels else labels, task, classes)
+        answers = labels_of(where, by_column if labels else labels, task, classes, known=known)
     else:
         # Of numbers with a fraction and of lists, each example may have its own.
         if guessed is not None and task in (None, "classes") and not any(map(_is_measured, labels)):
             check_guess(where, guessed, labels)
-        answers = labels_of(where, labels, task, classes, name=named)
+        answers = labels_of(where, labels, task, classes, name=named, known=known)
     return Target(
         name=name,
         labels=answers.labels,

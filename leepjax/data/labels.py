@@ -10,7 +10,7 @@ import numpy as np
 from leepjax.printable import valid_unicode
 from leepjax.types import InputError
 
-_MOST = np.iinfo(np.int32).max
+LARGEST_CLASS_NUMBER = int(np.iinfo(np.int32).max)
 _SPARSE = 100
 """Number of unused class numbers allowed in labels without names, in addition to the number of classes."""
 
@@ -22,7 +22,11 @@ def class_name(name: Any) -> str:
 
 
 def class_numbers(
-    where: str, labels: Sequence[Any] | np.ndarray, classes: Sequence[Any] | np.ndarray | None = None
+    where: str,
+    labels: Sequence[Any] | np.ndarray,
+    classes: Sequence[Any] | np.ndarray | None = None,
+    *,
+    known: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Convert labels [n] to int32 class numbers and the names of the classes.
 
@@ -33,6 +37,7 @@ def class_numbers(
         where: prefix of error messages.
         labels: one per example; None or NaN if missing.
         classes: the names in order; by default those that occur.
+        known: without `classes`, those of the training part, among which labels are found by name.
 
     Raises:
         InputError: when there are no labels, one is missing, negative, a vector or of another type, or they don't match
@@ -42,6 +47,8 @@ def class_numbers(
         raise InputError(f"{where}: expected at least one example, got none; pass a set that isn't empty.")
     names = None if classes is None else _checked_names(where, classes)
     values = _values(where, labels)
+    if names is None and known is not None:
+        return _of_known(where, values, known), tuple(known)
     if isinstance(values, list):
         return _of_names(where, values, sorted(set(values)) if names is None else names)
     if values.dtype == bool and names is None:
@@ -97,7 +104,7 @@ def _whole(where: str, numbers: np.ndarray) -> np.ndarray:
     for row in np.flatnonzero(np.isnan(numbers))[:1]:
         raise _missing(where, row)
     for row in np.flatnonzero(
-        ~np.isfinite(numbers) | (numbers != np.rint(numbers)) | (abs(numbers.astype(float)) > _MOST)
+        ~np.isfinite(numbers) | (numbers != np.rint(numbers)) | (abs(numbers.astype(float)) > LARGEST_CLASS_NUMBER)
     )[:1]:
         raise InputError(
             f"{where}: expected class numbers that are whole and below 2^31, got {numbers[row]} for example {row}; "
@@ -118,13 +125,44 @@ def _of_names(where: str, labels: Sequence[str], classes: Sequence[str]) -> tupl
     return np.array([numbers[label] for label in labels], np.int32), tuple(classes)
 
 
-def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    lowest, highest = int(labels.argmin()), int(labels.argmax())
+def _of_known(where: str, values: np.ndarray | Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """Class numbers by the names of the training part; a number is its text, wherever the part has it."""
+    if isinstance(values, np.ndarray):
+        if values.dtype != bool:
+            _check_from_zero(where, values)
+        found, labels = np.unique(values, return_inverse=True)
+        return numbers_among(where, labels, list(map(class_name, found.tolist())), known)
+    return numbers_among(where, *_of_names(where, values, sorted(set(values))), known)
+
+
+def numbers_among(where: str, labels: np.ndarray, names: Sequence[str], known: Sequence[str]) -> np.ndarray:
+    """Numbers [n] of the classes `names` as those of `known`, the classes of the training part, by name.
+
+    Raises:
+        InputError: for a class that occurs and isn't among them.
+    """
+    numbers = {name: number for number, name in enumerate(known)}
+    for label in np.unique(labels):
+        if names[label] not in numbers:
+            raise InputError(
+                f"{where}: expected the same classes in both sets, got {names[label]!r} in the test set alone; "
+                "leave its examples out, or add some to the training set."
+            )
+    return np.array([numbers.get(name, -1) for name in names], np.int32)[labels]
+
+
+def _check_from_zero(where: str, labels: np.ndarray) -> None:
+    lowest = int(labels.argmin())
     if labels[lowest] < 0:
         raise InputError(
             f"{where}: expected class numbers from zero, got {labels[lowest]} for example {lowest}; "
             "label it, choose a labelled split, remap the numbers, or rank by them with --task regression."
         )
+
+
+def _of_numbers(where: str, labels: np.ndarray, names: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    _check_from_zero(where, labels)
+    highest = int(labels.argmax())
     if names is not None:
         if labels[highest] >= len(names):
             raise InputError(

@@ -81,10 +81,10 @@ def _of_files(
     image: str | None,
     label: str | None,
     group: str | None,
-    classes: Sequence[str] | None,
+    known: Sequence[str] | None,
     task: Task | None,
 ) -> Target:
-    """Make a target of these files; `classes` are those of another part that it must share."""
+    """Make a target of these files; `known` are the classes of the training part, of which it has no others."""
     schemas = [open_parquet(file).schema_arrow for file in paths]
     declared = [declared_features(schema) for schema in schemas]
     images, labels, class_labels = candidates(schemas[0], declared[0])
@@ -102,7 +102,7 @@ def _of_files(
     of_classes = label_columns[0] if len(label_columns) == 1 else ""
     names = [_names_of(features.get(of_classes, {})) for features in declared]
     types = [schema.field(label_columns[0]).type for schema in schemas]
-    classes, numbering = unified(paths, names, types, classes)
+    classes, numbering = unified(paths, names, types, known)
     groups = RowGroups(paths, image_column)
     return from_rows(
         name=name,
@@ -114,6 +114,7 @@ def _of_files(
         groups=None if group is None else groups.column(group),
         task=task,
         columns=label_columns,
+        known=known,
     )
 
 

@@ -76,25 +76,27 @@ def unified(
     paths: Sequence[Path],
     names: Sequence[Sequence[str] | None],
     types: Sequence[Any],
-    classes: Sequence[str] | None = None,
+    known: Sequence[str] | None = None,
 ) -> tuple[Sequence[str] | None, Mapping[Path, Callable[[Any], Any]]]:
-    """The classes of all files, and for each file the function that maps its labels to the set's.
+    """The classes that the files declare, and for each file the function that maps its labels to the set's.
+
+    If no file declares any, they are None.
 
     Args:
         paths: paths of the files.
         names: the class names that each file declares, None for a file that declares none.
         types: Arrow types of the label columns.
-        classes: the classes of the training part, when these files are the part to verify on.
+        known: the classes of the training part, when these files are the part to verify on.
 
     Raises:
         InputError: when only some of the files name their class numbers, or a file names a class that isn't in
-            `classes`.
+            `known`.
     """
     named = [path for path, declared in zip(paths, names, strict=True) if declared is not None]
     if not named:
-        return classes, dict.fromkeys(paths, _unchanged)
+        return None, dict.fromkeys(paths, _unchanged)
     union = list(dict.fromkeys(class_name(name) for declared in names for name in declared or ()))
-    classes = union if classes is None else classes
+    classes = union if known is None else known
     if unknown := [name for name in union if name not in classes]:
         raise InputError(
             f"{named[0]}: expected the classes of the training part, got {unknown[0]!r} as well; "

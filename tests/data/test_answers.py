@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from leepjax.data.answers import labels_of, typed
+from leepjax.data.answers import labels_of
+from leepjax.data.cells import typed, typed_together
 from leepjax.types import InputError
 
 AGES = [23.5, 61.2, 47.9, 30.1, 55.5, 70.2, 18.4, 39.9, 44.4, 66.6, 12.5]
@@ -80,8 +81,50 @@ def test_label_numbers_take_the_names_given():
 
 
 def test_cells_of_text_files_are_typed_only_where_all_are_numbers():
-    assert typed(["1", "2"]) == [1, 2]
-    assert typed(["1", "", "2"]) == ["1", "", "2"]
+    assert typed(["1", " 2 "]) == [1, 2]
+    assert typed(["1", "", "2"]) == [1, None, 2]
+    assert typed(["a", "", None]) == ["a", "", None]
+    assert typed(["1.0", "2", ".5", "-2.5e3", "1e-05"]) == [1, 2, 0.5, -2500, 1e-05]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1", "01", "2"],
+        ["1_11", "11_1", "2_3"],
+        ["1e5", "100000"],
+        ["2e5", "3e7"],
+        ["2.5", "2.50"],
+        ["01.5", "2.5"],
+        ["٣", "4"],
+        ["20000000001", "20000000002"],
+        ["9" * 5000, "8" * 5000],
+    ],
+)
+def test_names_that_resemble_numbers_stay_as_they_are_written(cells):
+    assert typed(cells) == cells
+    assert len(labels_of("x", typed(cells)).names) == len(cells)
+
+
+def test_large_numbers_are_measurements_or_names():
+    amounts = [10**10 + 10**8 * i * i for i in range(30)]
+    assert typed(list(map(str, amounts))) == amounts
+    assert typed(list(map(str, amounts)), "classes") == list(map(str, amounts))
+
+
+def test_columns_of_one_target_are_typed_alike():
+    assert typed_together([["1", "N"], ["1"], [2, 3.0, None]]) == [["1", "N"], ["1"], ["2", "3", None]]
+    assert typed_together([["1.0"], ["1"]]) == [[1.0], [1.0]]
+    assert typed_together([[1], [2]]) == [[1], [2]]
+
+
+def test_labels_of_a_test_part_are_found_among_the_training_part_s_by_name():
+    assert labels_of("x", [5, 1], "classes", known=["1", "3", "5"]).labels.tolist() == [2, 0]
+    assert labels_of("x", [True], "classes", known=["False", "True"]).labels.tolist() == [1]
+    assert labels_of("x", ["1", "0"], "multilabel", known=["0", "1"]).labels.tolist() == [[0, 1], [1, 0]]
+    assert labels_of("x", [[5], []], "multilabel", known=["3", "5"]).labels.tolist() == [[0, 1], [0, 0]]
+    with pytest.raises(InputError, match=r"x: expected the same classes in both sets, got '2' in the test set alone; "):
+        labels_of("x", [2], "classes", known=["1", "3"])
 
 
 @pytest.mark.parametrize(

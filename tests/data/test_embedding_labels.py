@@ -56,6 +56,12 @@ def test_numbers_and_several_labels_are_known_by_the_rule_of_labels(tmp_path):
     assert read_labels("labels", tmp_path / "y.npy").task == "multilabel"
 
 
+def test_names_that_resemble_numbers_are_names(tmp_path):
+    csv(tmp_path / "y.csv", ["id", *IDS], ["label", "1_11", "11_1", "03", "1_11"])
+    target = read_labels("labels", tmp_path / "y.csv")
+    assert (target.classes, target.labels.tolist()) == (("03", "11_1", "1_11"), [2, 1, 0, 2])
+
+
 def test_a_column_of_splits_parts_the_labels(tmp_path):
     csv(tmp_path / "y.csv", ["label", *NAMES], ["split", "test", "train", "train", "train"])
     target = read_labels("labels", tmp_path / "y.csv")

@@ -278,6 +278,14 @@ def test_a_column_of_splits_parts_the_images(tmp_path):
     assert whole.fingerprint == from_parquet(path, label="label", groups="split").fingerprint
 
 
+def test_numbers_of_the_test_part_are_found_among_the_training_part_s(tmp_path):
+    write(tmp_path / "train.parquet", {"image": STRUCTS, "label": LABELS * 2000})
+    write(tmp_path / "test.parquet", {"image": STRUCTS[:3], "label": [4000, 2000, 4000]})
+    test = read_target(str(tmp_path)).test
+    assert test is not None
+    assert (test.classes, test.labels.tolist()) == (("0", "2000", "4000"), [2, 1, 2])
+
+
 def test_a_suffix_in_capitals(tmp_path):
     path = write(tmp_path / "X.PARQUET", {"image": STRUCTS, "label": LABELS})
     assert_holds_all(read_target(str(path)))

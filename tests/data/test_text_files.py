@@ -198,6 +198,35 @@ def test_a_column_of_splits_parts_the_texts(tmp_path, caplog):
         from_text_files(str(tmp_path / "y.csv"), Asked(), split="test")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_labels_of_all_files_are_typed_together_and_those_of_parts_matched_by_name(suffix, tmp_path):
+    def written(folder, **files):
+        folder.mkdir()
+        for stem, labels in files.items():
+            path, texts = folder / f"{stem}.{suffix}", [f"{stem} {i}" for i in range(len(labels))]
+            mark = "\t" if suffix == "tsv" else ","
+            if suffix == "parquet":
+                as_parquet(path, {"text": texts, "label": labels})
+            elif suffix == "jsonl":
+                path.write_text(lines({"text": t, "label": y} for t, y in zip(texts, labels, strict=True)))
+            else:
+                path.write_text(
+                    "\n".join(map(mark.join, zip(["text", *texts], ["label", *labels], strict=True))) + "\n"
+                )
+        return from_text_files(str(folder), Asked())
+
+    one_name = written(tmp_path / "a", train=["1", "2", "N", "1"], test=["1", "2", "1"])
+    assert one_name.classes == one_name.test.classes == ("1", "2", "N")
+    assert one_name.test.labels.tolist() == [0, 1, 0]
+    assert written(tmp_path / "b", x=["1", "2", "1"], y=["N", "2", "N"]).labels.tolist() == [0, 1, 0, 2, 1, 2]
+    gaps = written(tmp_path / "c", train=["1000", "5000", "5000"], test=["5000", "1000", "5000"])
+    assert (gaps.test.classes, gaps.test.labels.tolist()) == (("1000", "5000"), [1, 0, 1])
+    several = written(tmp_path / "d", train=["1;2", "1", "1;3"], test=["3", "1", "3"])
+    assert several.test.labels.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
+    with pytest.raises(InputError, match="expected the same classes in both sets, got '3' in the test set alone"):
+        written(tmp_path / "e", train=["1", "2", "2"], test=["1", "3", "3"])
+
+
 def test_what_is_missing(tmp_path, caplog):
     target = read(tmp_path / "x.csv", "text,label\na,1\n ,0\nb,0\n,1\n")
     assert texts_of(target) == ["a", "b"]

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from leepjax.data.answers import Answers, labels_of, typed
+from leepjax.data.answers import Answers, labels_of
+from leepjax.data.cells import typed
 from leepjax.data.columns import LABELS, choose_labels, split_columns
 from leepjax.data.embeddings.contents import IDS, Contents, named
 from leepjax.data.embeddings.embeddings import Embeddings, ids_of, read_contents
@@ -112,7 +113,7 @@ def _of_contents(contents: Contents, name: str, label: str | None, groups: str |
         rows = next(iter(contents.vectors.values()))
         found = labels_of(where, rows.read(np.arange(rows.shape[0])), task)
     else:
-        values = {column: _plain(contents.scalars[column]()) for column in columns}
+        values = {column: _plain(contents.scalars[column](), task) for column in columns}
         found = labels_of(where, values, task, contents.classes.get(columns[0]))
     count = len(found.labels)
     numbers = None
@@ -124,9 +125,9 @@ def _of_contents(contents: Contents, name: str, label: str | None, groups: str |
     return _target(name, found, None if ids is None else ids_of(where, contents.scalars[ids](), count), numbers)
 
 
-def _plain(values: Any) -> Any:
+def _plain(values: Any, task: Task | None) -> Any:
     """The values of a column; the cells of a CSV as numbers where all are."""
-    return typed(values) if isinstance(values, list) and all(isinstance(value, str) for value in values) else values
+    return typed(values, task) if isinstance(values, list) else values
 
 
 def _label_columns(contents: Contents, asked: str | None) -> list[str]:

@@ -2,12 +2,14 @@
 
 import glob
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from leepjax.data.cells import typed_together
 from leepjax.data.folder_tree import is_hidden
 from leepjax.data.parquet_files import declared_features, has_images, open_parquet, parquet_files
 from leepjax.data.parquet_parts import come_in_splits, in_splits, unified
@@ -15,7 +17,7 @@ from leepjax.data.split_column import RowSplits
 from leepjax.data.target import Target
 from leepjax.data.text.arrow import is_list
 from leepjax.data.text.columns import Asked, TextColumns, choose_columns
-from leepjax.data.text.sheets import LISTED, SUFFIXES, Sheet, available_in, open_sheet, scalars_of
+from leepjax.data.text.sheets import LISTED, SUFFIXES, Sheet, available_in, cells_of, open_sheet
 from leepjax.data.text.target import TextRows, text_target, word_target
 from leepjax.printable import printable, valid_unicode
 from leepjax.types import InputError, SplitChoice, Task
@@ -29,7 +31,8 @@ def from_text_files(
     Files named after splits (``train.csv``, ``reviews_test.tsv``, ``train-00000-of-00002.parquet``) are these splits:
     the training part is the target, and the part to verify on its `test`. Other files are one set, in the order of
     their names, which a column called split may part likewise. `leepjax.data.text.columns` has the rules by which
-    columns are chosen.
+    columns are chosen. Whether labels are numbers or names is decided once for all files, and those of the part to
+    verify on are matched by name.
 
     Args:
         name: a path or a glob.
@@ -51,9 +54,14 @@ def from_text_files(
     elif columns.splits is None:
         train, held = in_splits(name, paths, split)
     named = len(paths) > 1
-    make = partial(_of_files, name, valid_unicode(own), columns=columns, asked=asked, strict=strict, named=named)
-    target = make(train, task=task, split=split)
-    return target if held is None else replace(target, test=make(held, task=target.task, classes=target.classes))
+    parts = [_opened(paths, columns, asked) for paths in (train, held) if paths is not None]
+    labels = {label: _cells_of_parts(parts, label, task) for label in columns.labels}
+    make = partial(_of_files, name, valid_unicode(own), columns=columns, strict=strict, named=named)
+    of_part = [{label: cells[number] for label, cells in labels.items()} for number in range(len(parts))]
+    target = make(parts[0], of_part[0], task=task, split=split)
+    if held is None:
+        return target
+    return replace(target, test=make(parts[1], of_part[1], task=target.task, known=target.classes))
 
 
 def is_text_file(name: str) -> bool:
@@ -110,38 +118,71 @@ def _folder_name(name: str, first: Path) -> str:
     return (first.parent.parent if first.parent.name == "data" else first.parent).absolute().name
 
 
-def _of_files(
-    where: str,
-    name: str,
-    paths: Sequence[Path],
-    *,
-    columns: TextColumns,
-    asked: Asked,
-    strict: bool,
-    named: bool,
-    task: Task | None,
-    split: SplitChoice | None = None,
-    classes: Sequence[str] | None = None,
-) -> Target:
-    """Make a target of these files; `classes` are those of another part that it must share.
+@dataclass(frozen=True)
+class _Part:
+    """The files of a split."""
 
-    Ids are the numbers of rows; if `named`, after the name of their file, so that those of two parts differ.
-    """
-    import pyarrow as pa
+    paths: Sequence[Path]
+    sheets: Sequence[Sheet]
+    tables: Sequence[Any]
 
+
+_Cells = Sequence[Sequence[Any]]
+"""The labels in a column of each file of a part."""
+
+
+def _opened(paths: Sequence[Path], columns: TextColumns, asked: Asked) -> _Part:
     sheets = [open_sheet(path, asked) for path in paths]
     for path, sheet in zip(paths, sheets, strict=True):
         if missing := set(columns.names) - set(sheet.available.names):
             raise InputError(
                 f"{path}: expected the columns {', '.join(columns.names)}, got no {min(missing)!r}; leave the file out."
             )
-    tables = [sheet.read(columns.names) for sheet in sheets]
+    return _Part(paths, sheets, [sheet.read(columns.names) for sheet in sheets])
+
+
+def _cells_of_parts(parts: Sequence[_Part], column: str, task: Task | None) -> Sequence[_Cells]:
+    """The labels in a column for each part and file, as numbers or names by one decision.
+
+    The numbers of a file that declares their names stay numbers.
+    """
+    cells: list[list[Sequence[Any]]] = [[cells_of(table.column(column)) for table in part.tables] for part in parts]
+    undeclared = [
+        (part, file)
+        for part in range(len(parts))
+        for file, sheet in enumerate(parts[part].sheets)
+        if sheet.classes(column) is None
+    ]
+    decided = typed_together([cells[part][file] for part, file in undeclared], task)
+    for (part, file), labels in zip(undeclared, decided, strict=True):
+        cells[part][file] = labels
+    return cells
+
+
+def _of_files(
+    where: str,
+    name: str,
+    part: _Part,
+    cells: Mapping[str, _Cells],
+    *,
+    columns: TextColumns,
+    strict: bool,
+    named: bool,
+    task: Task | None,
+    split: SplitChoice | None = None,
+    known: Sequence[str] | None = None,
+) -> Target:
+    """Make a target of these files; `known` are the classes of the training part, of which it has no others.
+
+    Ids are the numbers of rows; if `named`, after the name of their file, so that those of two parts differ.
+    """
+    import pyarrow as pa
+
+    tables, classes = part.tables, None
     if len(columns.labels) == 1:
-        labels, classes = _labels(paths, sheets, tables, columns.labels[0], classes)
+        labels, classes = _labels(part, columns.labels[0], cells[columns.labels[0]], known)
     else:  # each is a label of 0 and 1, or a number: they have no names for their values
-        labels = {
-            name: [each for table in tables for each in scalars_of(table.column(name))] for name in columns.labels
-        }
+        labels = {label: list(chain.from_iterable(files)) for label, files in cells.items()}
 
     def joined(column: str) -> Any:
         parts = [table.column(column).cast(_widest(table.column(column).type)) for table in tables]
@@ -157,7 +198,7 @@ def _of_files(
         None if columns.groups is None else values(columns.groups),
         [
             valid_unicode(f"{path.name}:{row}")
-            for path, table in zip(paths, tables, strict=True)
+            for path, table in zip(part.paths, tables, strict=True)
             for row in range(len(table))
         ]
         if named
@@ -165,22 +206,20 @@ def _of_files(
         None if columns.splits is None else RowSplits(where, columns.splits, values(columns.splits), split),
     )
     if columns.of_tokens:
-        return word_target(name, rows, where=where, classes=classes, strict=strict)
-    return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
+        return word_target(name, rows, where=where, classes=classes, known=known, strict=strict)
+    return text_target(
+        name, rows, where=where, task=task, classes=classes, known=known, guessed=columns.guessed, strict=strict
+    )
 
 
 def _labels(
-    paths: Sequence[Path], sheets: Sequence[Sheet], tables: Sequence[Any], column: str, classes: Sequence[str] | None
+    part: _Part, column: str, cells: _Cells, known: Sequence[str] | None
 ) -> tuple[Sequence[Any], Sequence[str] | None]:
-    """The labels of all files by one numbering, and the names of the classes."""
-    declared = [sheet.classes(column) for sheet in sheets]
-    types = [_element(table.schema.field(column).type) for table in tables]
-    classes, numbering = unified(paths, declared, types, classes)
-    labels = [
-        _numbered(label, numbering[path])
-        for path, table in zip(paths, tables, strict=True)
-        for label in scalars_of(table.column(column))
-    ]
+    """The labels of all files by one numbering, and the names of the classes where a file declares them."""
+    declared = [sheet.classes(column) for sheet in part.sheets]
+    types = [_element(table.schema.field(column).type) for table in part.tables]
+    classes, numbering = unified(part.paths, declared, types, known)
+    labels = [_numbered(label, numbering[path]) for path, file in zip(part.paths, cells, strict=True) for label in file]
     return labels, classes
 
 

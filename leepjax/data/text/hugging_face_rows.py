@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from leepjax.data.cells import typed
 from leepjax.data.target import Target
 from leepjax.data.text.columns import Asked, choose_columns
-from leepjax.data.text.sheets import available_in, scalars_of
+from leepjax.data.text.sheets import available_in, cells_of
 from leepjax.data.text.target import TextRows, text_target, word_target
 from leepjax.types import Task
 
@@ -21,7 +22,7 @@ def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | 
     available = replace(available_in(features.arrow_schema, {}), declared=declared)
     columns = choose_columns(where, available, asked)
     found = table.select_columns(list(columns.names)).with_format("arrow")[:]
-    labels = {label: scalars_of(found.column(label)) for label in columns.labels}
+    labels = {label: typed(cells_of(found.column(label)), task) for label in columns.labels}
     rows = TextRows(
         found.column(columns.text),
         labels[columns.labels[0]] if len(labels) == 1 else labels,

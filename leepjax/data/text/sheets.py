@@ -53,7 +53,7 @@ def open_sheet(path: Path, asked: Asked) -> Sheet:
 
 @dataclass(frozen=True)
 class _Cells:
-    """A CSV or TSV: labels that are all numbers are read as such."""
+    """A CSV or TSV."""
 
     file: Delimited
 
@@ -141,22 +141,10 @@ def available_in(schema: Any, features: Mapping[str, Any]) -> Available:
     )
 
 
-def scalars_of(column: Any) -> list[Any]:
-    """The labels in a column of pyarrow as Python's values; texts that are all numbers become numbers.
-
-    A CSV has no types. Among numbers an empty cell is a missing one.
-    """
+def cells_of(column: Any) -> list[Any]:
+    """The labels in a column of pyarrow as Python's values; texts are without the whitespace around them."""
     import pyarrow as pa
-
-    pc = compute()
 
     if not is_string(plain_type(column.type)):
         return column.to_pylist()
-    texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
-    filled = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-    for kind in (pa.int64(), pa.float64()) if filled.null_count < len(filled) else ():
-        try:
-            return filled.cast(kind).to_pylist()
-        except pa.ArrowInvalid:
-            continue
-    return texts.to_pylist()
+    return compute().utf8_trim_whitespace(column.cast(pa.string())).to_pylist()

@@ -95,6 +95,7 @@ def text_target(
     where: str | None = None,
     task: Task | None = None,
     classes: Sequence[str] | None = None,
+    known: Sequence[str] | None = None,
     guessed: str | None = None,
     strict: bool = False,
 ) -> Target:
@@ -106,6 +107,7 @@ def text_target(
         where: begins messages; by default the name.
         task: what the labels are; by default it is guessed.
         classes: names of the classes in order; by default those that occur.
+        known: the classes of the training part (see `labels_of`).
         guessed: the label column, if neither the caller named it nor the file declares it.
         strict: whether a row without a text is an error.
 
@@ -118,7 +120,7 @@ def text_target(
     kept = _with_text(where, [texts] if pairs is None else [texts, pairs], rows.ids, strict)
     texts, pairs = texts.take(kept), None if pairs is None else pairs.take(kept)
     labels = _of_rows(rows.labels, kept)
-    answers = _answers(where, labels, task, classes, guessed)
+    answers = _answers(where, labels, task, classes, known, guessed)
     content = [*bytes_of(texts), *(() if pairs is None else bytes_of(pairs))]
     target = Target(
         name=name,
@@ -140,6 +142,7 @@ def word_target(
     *,
     where: str | None = None,
     classes: Sequence[str] | None = None,
+    known: Sequence[str] | None = None,
     strict: bool = False,
 ) -> Target:
     """Make a target of labelled words; each is an example, and those of a sentence are a group.
@@ -151,6 +154,7 @@ def word_target(
         rows: lists of words and, for each, a list of as many labels.
         where: begins messages; by default the name.
         classes: names of the classes in order; by default those that occur.
+        known: the classes of the training part (see `labels_of`).
         strict: whether a word that is left out is an error.
 
     Raises:
@@ -167,7 +171,7 @@ def word_target(
     labelled = np.array([label is not None and label != _UNLABELLED for label in labels], bool)
     kept = np.flatnonzero(labelled & not_blank(words))
     _report(where, "word", "empty or unlabelled", len(words) - len(kept), strict)
-    _, numbers, names = _answers(where, _of_rows(labels, kept), "classes", classes)
+    _, numbers, names = _answers(where, _of_rows(labels, kept), "classes", classes, known)
     sentences = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[kept]
     places = kept - starts[sentences]
     fingerprint = digest(
@@ -192,6 +196,7 @@ def _answers(
     labels: Sequence[Any] | Mapping[str, Sequence[Any]],
     task: Task | None,
     classes: Sequence[str] | None,
+    known: Sequence[str] | None,
     guessed: str | None = None,
 ) -> Answers:
     """Labels of a task; for classes, an empty one is missing."""
@@ -200,7 +205,7 @@ def _answers(
         labels = [None if isinstance(label, str) and not label.strip() else label for label in labels]
         if guessed is not None:
             check_guess(where, guessed, labels)
-    return labels_of(where, labels, task, classes)
+    return labels_of(where, labels, task, classes, known=known)
 
 
 def report_duplicates(caller: str, train: Target, test: Target) -> None:
