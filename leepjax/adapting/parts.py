@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from leepjax.adapting.write_source import training
 from leepjax.data.split import train_test_split
-from leepjax.data.target import Target, check_same_classes
+from leepjax.data.target import Target, with_classes_of
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
 from leepjax.opening.target import AnyTarget, open_examples
@@ -54,15 +54,14 @@ def parts(
     """Open a target in two parts: the second is `test`, or else the target's own test split, or else split off.
 
     Raises:
-        InputError: for a missing target, a part without examples, or different classes in the test set.
+        InputError: for a missing target, a part without examples, or other classes in the test set.
     """
     reading = Reading(strict, split, image_column, label_column, text_column, text_pair_column)
     examples = open_examples(caller, target, reading, limit=limit, seed=seed, with_test=test is None)
     if test is not None:
         held = open_examples(caller, test, replace(reading, split=None), seed=seed, with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
-        check_same_classes(caller, examples, held)
-        return Parts(examples, held)
+        return Parts(examples, with_classes_of(caller, examples, held))
     if examples.test is not None:
         return Parts(replace(examples, test=None), examples.test)
     if not 0 < test_fraction < 1:

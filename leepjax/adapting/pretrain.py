@@ -8,7 +8,7 @@ import numpy as np
 
 from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, training, write_source
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.data.target import Target, check_same_classes
+from leepjax.data.target import Target, with_classes_of
 from leepjax.models import architectures
 from leepjax.models.card import Card
 from leepjax.models.source import Source
@@ -79,11 +79,11 @@ def pretrain(
     random initialisation, the control that every comparison of sources needs.
 
     Raises:
-        InputError: when the two sets have different classes.
+        InputError: when the test set has a class that the training set lacks.
         OSError: when `out` isn't writable.
         FloatingPointError: when the loss is no longer finite.
     """
-    check_same_classes("pretrain", train_set, test_set)
+    test_set = with_classes_of("pretrain", train_set, test_set)
     images = train_set.images(range(len(train_set)), Preprocessing(image_size=IMAGE_SIZE))
     mean, std = (moment(images, axis=(0, 1, 2)) / 255 for moment in (np.mean, np.std))
     preprocessing = Preprocessing(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from leepjax.data.answers import labels_of
 from leepjax.data.guessed_task import guessed_task
+from leepjax.data.labels import numbers_among
 from leepjax.data.pixels import to_pixels
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.selection import DrawnFrom, Joined, Selected, Whole
@@ -187,17 +188,26 @@ def _both(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | N
     return None if first is None or second is None else np.concatenate([first, second])
 
 
-def with_labels_of(train_set: Target, test_set: Target) -> Target:
-    """The test set with the several labels of the training set in their order, where it has no others.
+def with_classes_of(caller: str, train_set: Target, test_set: Target) -> Target:
+    """The test set with the classes, or the several labels, of the training set, found by name.
 
-    Sets that list the labels of each example differ in those that occur.
+    Its own may be in another order, or lack some: a small set doesn't have every class.
+
+    Raises:
+        InputError: for examples of a class or label that the training set doesn't have, and for numbers of other names.
     """
-    known = train_set.classes
-    if train_set.task != "multilabel" or test_set.task != "multilabel" or not set(test_set.classes) <= set(known):
+    known, own = train_set.classes, test_set.classes
+    if own == known or train_set.task == "regression" or train_set.task != test_set.task:
+        check_same_classes(caller, train_set, test_set)
         return test_set
-    labels = np.zeros((len(test_set), len(known)), np.uint8)
-    labels[:, [known.index(name) for name in test_set.classes]] = test_set.labels
-    return replace(test_set, labels=labels, classes=known)
+    if train_set.task == "classes":
+        labels = numbers_among(caller, test_set.labels, own, known)
+    else:
+        present = np.flatnonzero(test_set.labels.any(axis=0))
+        labels = np.zeros((len(test_set), len(known)), np.uint8)
+        labels[:, numbers_among(caller, present, own, known)] = test_set.labels[:, present]
+    fingerprint = digest(test_set.fingerprint.encode(), np.ascontiguousarray(labels).tobytes())
+    return replace(test_set, labels=labels, classes=known, fingerprint=fingerprint, wholes=())
 
 
 def check_same_classes(caller: str, train_set: Target, test_set: Target) -> None:
@@ -257,8 +267,10 @@ def _are_lists(labels: Any) -> bool:
     return len({len(each) if isinstance(each, (list, tuple, set, frozenset)) else -1 for each in labels}) > 1
 
 
-def recast(target: Target, task: Task | None) -> Target:
+def recast(target: Target, task: Task | None, known: Sequence[str] | None = None) -> Target:
     """The target with the labels of another task, read from the names of its classes; itself for its own task or None.
+
+    `known` are the labels of the training part, of which a test part has no others.
 
     Raises:
         InputError: when the names of the classes aren't numbers, or the labels aren't classes.
@@ -269,7 +281,7 @@ def recast(target: Target, task: Task | None) -> Target:
         raise InputError(
             f"{target.name}: expected labels for the task {task}, got those of {target.task}; pass that task."
         )
-    answers = labels_of(target.name, [target.classes[label] for label in target.labels], task)
+    answers = labels_of(target.name, [target.classes[label] for label in target.labels], task, known=known)
     return replace(
         target,
         task=answers.task,
@@ -277,5 +289,5 @@ def recast(target: Target, task: Task | None) -> Target:
         classes=answers.names,
         fingerprint=digest(target.fingerprint.encode(), answers.task.encode()),
         wholes=(),
-        test=target.test and recast(target.test, task),
+        test=target.test and recast(target.test, task, answers.names),
     )

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-from leepjax.data.target import Target, check_same_classes, with_labels_of
+from leepjax.data.target import Target, with_classes_of
 from leepjax.data.text.target import report_duplicates
 from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.tasks import check_metric
@@ -49,9 +49,7 @@ def open_with_test(
     if given:
         held = open_it(settings.test, replace(reading, split=None, task=opened.task), with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
-        held = with_labels_of(opened, held)
-        check_same_classes(caller, opened, held)
-        opened = opened.with_test(held)
+        opened = opened.with_test(with_classes_of(caller, opened, held))
     if opened.test is not None:
         report_duplicates(caller, opened, opened.test)
         _check_apart(caller, opened, opened.test)

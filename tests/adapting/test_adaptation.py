@@ -201,10 +201,13 @@ def test_a_user_s_function_keeps_its_head_and_is_measured():
     assert retrain(function, chosen).rows == retrain(source, chosen).rows
 
 
-def test_other_classes_in_the_test_set_are_an_input_error():
+def test_classes_of_the_test_set_are_found_by_name_and_others_refused():
     train_set, test_set = halves()
-    with pytest.raises(InputError, match="retrain: expected the same classes in both sets"):
-        parts("retrain", train_set, test_set.of_classes(["1", "0"]))
+    found = parts("retrain", train_set, test_set.of_classes(["1", "0"]))
+    assert found.test.classes == train_set.classes
+    assert found.test.labels.tolist() == [label for label in test_set.labels if label < 2]
+    with pytest.raises(InputError, match="retrain: expected the same classes in both sets, got '2' in the test set"):
+        parts("retrain", train_set.of_classes(["0", "1"]), test_set.of_classes(["1", "2"]))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -1])

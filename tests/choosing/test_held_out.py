@@ -160,7 +160,7 @@ def test_groups_are_held_out_whole(monkeypatch):
         (TRAIN, {"dtype": "float16"}, r"dtype: .*'float16'"),
         (grouped(TRAIN, np.zeros(90, int)), {}, r"choose: expected at least two groups, got one"),
         (grouped(TRAIN, np.arange(90)), {"test": grouped(TEST, np.arange(30))}, r"choose: expected each group in one"),
-        (TRAIN, {"test": (PIXELS[:4], LABELS[:4] // 2)}, r"choose: expected the same classes in both sets"),
+        (TRAIN, {"test": (PIXELS[:4], LABELS[:4] + 3)}, r"choose: expected the same classes in both sets"),
     ],
 )
 def test_wrong_settings_are_refused_before_the_race(target, options, message):

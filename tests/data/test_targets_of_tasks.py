@@ -12,7 +12,7 @@ from PIL import Image
 
 import leepjax as lj
 from leepjax.data.iterable import from_iterable
-from leepjax.data.target import from_arrays, with_labels_of
+from leepjax.data.target import from_arrays, recast, with_classes_of
 from leepjax.opening.target import open_target
 from leepjax.types import InputError
 
@@ -121,6 +121,27 @@ def test_commands_that_train_for_classes_refuse_others():
 def test_a_test_set_may_lack_a_label():
     train = from_arrays(PIXELS, TAGS, task=None)
     test = from_arrays(PIXELS[:4] + 100, [["dog"], [], ["dog"], []], task=None)
-    found = with_labels_of(train, test)
+    found = with_classes_of("rank", train, test)
     assert found.classes == train.classes
     assert found.labels.tolist() == [[0, 1], [0, 0], [0, 1], [0, 0]]
+
+
+def test_a_test_set_may_lack_classes_and_have_them_in_another_order():
+    train = from_arrays(PIXELS[:3], ["1", "2", "3"])
+    known = with_classes_of("rank", train, from_arrays(PIXELS[:2] + 100, [2, 1]))
+    assert (known.classes, known.labels.tolist()) == (train.classes, [1, 0])
+    reversed_ = from_arrays(PIXELS[:2] + 100, [0, 1], ["3", "1"])
+    found = with_classes_of("rank", train, reversed_)
+    assert found.labels.tolist() == [2, 0]
+    assert found.fingerprint != reversed_.fingerprint
+    assert with_classes_of("rank", train, train) is train
+    with pytest.raises(InputError, match=r"rank: expected the same classes in both sets, got '4' in the test set"):
+        with_classes_of("rank", train, from_arrays(PIXELS[:2], ["1", "4"]))
+
+
+def test_several_labels_in_the_names_of_folders_are_those_of_the_training_part():
+    train = from_arrays(PIXELS[:3], ["a;b", "b;c", "c"])
+    test = from_arrays(PIXELS[:2], ["c", "b"])
+    several = recast(train.with_test(test), "multilabel")
+    assert several.test is not None
+    assert (several.test.classes, several.test.labels.tolist()) == (("a", "b", "c"), [[0, 0, 1], [0, 1, 0]])
