@@ -34,6 +34,9 @@ _DAMAGED = (
 )
 """What NumPy and zipfile raise for damaged files."""
 
+_OBJECTS = "an array of Python objects"
+_CONVERT = "convert texts with array.astype(str), numbers with array.astype(float)"
+
 _MOST_COMPRESSED = 200
 """Compression ratio above which a large array isn't read."""
 _LARGE = 1 << 28
@@ -83,7 +86,7 @@ def _check(file: IO[bytes], size: int) -> None:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
     if dtype.hasobject:
-        raise ValueError("an array of Python objects")
+        raise ValueError(_OBJECTS)
     if any(not isinstance(length, int) or length < 0 for length in shape):
         raise ValueError(f"the shape {shape}")
     declared, there = math.prod(shape) * dtype.itemsize, size - file.tell()
@@ -102,6 +105,7 @@ def _refusing(caller: str, path: Path, what: str, writer: str) -> Iterator[None]
         raise InputError(f"{caller}: expected {what} at {shown}, got a folder; name the file.") from None
     except _DAMAGED as error:
         reason = printable(str(error).strip().partition("\n")[0].rstrip(".: ")) or type(error).__name__
-        # NumPy advises to allow pickles, which run code.
-        reason = "an array of Python objects" if "pickle" in reason else reason[:200]
-        raise InputError(f"{caller}: expected {what} in {shown}, got {reason}; write it with {writer}.") from None
+        advice = f"write it with {writer}"
+        if reason == _OBJECTS or "pickle" in reason:  # NumPy advises to allow pickles, which run code
+            reason, advice = _OBJECTS, f"{_CONVERT}, and {advice}"
+        raise InputError(f"{caller}: expected {what} in {shown}, got {reason[:200]}; {advice}.") from None

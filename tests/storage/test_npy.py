@@ -61,6 +61,12 @@ def test_damaged_npy(tmp_path, content, mapped):
     assert "\n" not in str(raised.value)
 
 
+def test_objects_are_to_be_converted(tmp_path):
+    (tmp_path / "x.npy").write_bytes(DAMAGED["objects"])
+    with pytest.raises(InputError, match=r"Python objects; convert texts with array\.astype\(str\).* numpy\.save"):
+        read_npy("score", tmp_path / "x.npy")
+
+
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_npz(tmp_path, content):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
