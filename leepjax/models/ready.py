@@ -68,13 +68,21 @@ class ReadyTable(Foreign):
         )
 
 
-def as_table(features: Any, logits: Any = None, *, name: str | None = None, ids: Sequence[Any] | None = None) -> Source:
+def as_table(
+    features: Any,
+    logits: Any = None,
+    *,
+    probs: Any = None,
+    name: str | None = None,
+    ids: Sequence[Any] | None = None,
+) -> Source:
     """Make a source of embeddings that exist already.
 
     Args:
         features: [n d] real numbers, an array of any library or a NumPy memory map, of which only the rows that are
             needed are read; or the path of a file as ``leepjax rank --tables`` takes it.
         logits: [n z] of the source's own classifier, which LEEP and NCE need.
+        probs: [n z] the probabilities of the classifier, in place of its logits.
         name: name in tables; by default that of the file.
         ids: [n] ids of the rows, by which they are matched with those of the target; by default, and where the target
             has no ids, rows are in the order of the target.
@@ -83,14 +91,15 @@ def as_table(features: Any, logits: Any = None, *, name: str | None = None, ids:
         A `Source` for `leepjax.rank` and `leepjax.choose`, whose target may be of any kind, or labels alone.
 
     Raises:
-        InputError: for arrays of other axes, integers or strings, no name, or ids that aren't distinct.
+        InputError: for arrays of other axes, integers or strings, no name, logits beside probs, or ids that aren't
+            distinct.
 
     >>> as_table([[0.5, 1.0], [2.0, 0.1]], name="clip").name
     'clip'
     """
     if isinstance(features, (str, os.PathLike)):
-        if logits is not None or ids is not None:
-            raise InputError("as_table: expected logits and ids in the file, got arrays; pass arrays alone.")
+        if logits is not None or probs is not None or ids is not None:
+            raise InputError("as_table: expected logits, probs and ids in the file, got arrays; pass arrays alone.")
         tables = open_embeddings("as_table", Path(features))
         if len(tables) > 1:
             raise InputError(
@@ -99,7 +108,8 @@ def as_table(features: Any, logits: Any = None, *, name: str | None = None, ids:
         return source_of_embeddings(tables[0], name)
     if name is None:
         raise InputError("as_table: expected a name for arrays, got none; pass name=.")
-    return source_of_embeddings(of_features(features, logits, name=name, ids=ids, caller="as_table"), None)
+    found = of_features(features, logits, probs=probs, name=name, ids=ids, caller="as_table")
+    return source_of_embeddings(found, None)
 
 
 def source_of_embeddings(embeddings: Embeddings, name: str | None = None) -> Source:

@@ -54,12 +54,12 @@ def inputs_of(
         return Inputs(target, sources, test)
     if labels is None and not files:
         raise InputError(f"{caller}: expected a target, or tables and their labels, got none; name one.")
-    return Inputs(_labels(LabelsOfTables(files) if labels is None else labels), sources, _labels(test))
+    return Inputs(_labels(LabelsOfTables(files) if labels is None else labels, files), sources, _labels(test))
 
 
-def _labels(given: Any) -> Any:
-    """Labels as a target: a path is that of a file of them."""
-    return LabelsFile(Path(given)) if isinstance(given, (str, os.PathLike)) else given
+def _labels(given: Any, beside: tuple[TableFile, ...] = ()) -> Any:
+    """Labels as a target: a path is that of a file of them, `beside` tables."""
+    return LabelsFile(Path(given), beside) if isinstance(given, (str, os.PathLike)) else given
 
 
 def _shown(given: Any) -> str:

@@ -3,9 +3,13 @@
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from leepjax.data.embeddings.embeddings import Embeddings
+from leepjax.data.embeddings.feature_columns import check_no_labels
 from leepjax.data.target import Target
 from leepjax.models.ready import matched, ready
+from leepjax.models.source import Source
 from leepjax.opening.sources import Failed, Opened, twice
 from leepjax.printable import printable
 from leepjax.tables import some
@@ -32,11 +36,13 @@ def match_tables(opened: Opened, target: Target) -> Opened:
             how = "id" if table.embeddings.read_ids and target.has_ids else "order"
             check = _check_ids if how == "id" else _check_order
             check(table.embeddings, parts)
+            fitting = matched(source, how)
+            _check_no_labels(fitting, target)
         except InputError as error:
             failed.append(Failed(source.name, error))
             continue
         by[how].append(source.name)
-        sources.append(matched(source, how))
+        sources.append(fitting)
     found = "; ".join(f"by {how}: {some(names)}" for how, names in by.items() if names)
     if found:
         logging.getLogger("leepjax").warning("Rows of tables belong to the examples of %s %s.", target.name, found)
@@ -74,7 +80,16 @@ def _check_order(table: Embeddings, parts: Sequence[Target]) -> None:
             "that can only be matched by order; add a column of ids to both."
         )
     if origins[0].size != len(table):
+        of_header = abs(origins[0].size - len(table)) == 1
+        advice = "check that no header was read as a row or a row as a header" if of_header else "add the missing ones"
         raise InputError(
             f"{table.where}: expected {origins[0].size:,} rows, one for each example of {parts[0].name} in its order, "
-            f"got {len(table):,}; add the missing ones, or ids to both."
+            f"got {len(table):,}; {advice}, or add ids to both."
         )
+
+
+def _check_no_labels(source: Source, target: Target) -> None:
+    """Refuse a table of columns among which the labels are; arrays and vectors have no such columns."""
+    table = ready(source)
+    if table is not None and table.embeddings.contents and (columns := table.embeddings.contents.columns):
+        check_no_labels(table.embeddings.where, columns, np.asarray(table.rows(target).features), target.labels)

@@ -1,5 +1,6 @@
 """Tables of embeddings and their labels, as a command names them: files that are opened when they are needed."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,11 +44,19 @@ class LabelsFile:
     """A file of labels as a target."""
 
     path: Path
+    beside: tuple[TableFile, ...] = ()
+    """The tables that it labels, whose numbers of rows tell a header 0 from a label."""
 
     def labelled(self, caller: str, reading: TaskReading, groups: str | None) -> Target:
         """The target of these labels."""
         return read_labels(
-            caller, self.path, label=reading.label_column, groups=groups, split=reading.split, task=reading.task
+            caller,
+            self.path,
+            label=reading.label_column,
+            groups=groups,
+            split=reading.split,
+            task=reading.task,
+            counts=lambda: {len(table) for table in _opened(self.beside)},
         )
 
 
@@ -59,12 +68,20 @@ class LabelsOfTables:
 
     def labelled(self, caller: str, reading: TaskReading, groups: str | None) -> Target:
         """The target of these labels."""
-        tables = []
-        for file in self.files:
-            try:
-                tables += file.tables
-            except InputError:  # it is reported among the sources that fail
-                continue
         return labels_of_tables(
-            caller, tables, label=reading.label_column, groups=groups, split=reading.split, task=reading.task
+            caller,
+            _opened(self.files),
+            label=reading.label_column,
+            groups=groups,
+            split=reading.split,
+            task=reading.task,
         )
+
+
+def _opened(files: tuple[TableFile, ...]) -> list[Embeddings]:
+    """The tables that can be opened; the others are reported among the sources that fail."""
+    tables = []
+    for file in files:
+        with suppress(InputError):
+            tables += file.tables
+    return tables

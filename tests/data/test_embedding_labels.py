@@ -46,6 +46,24 @@ def test_every_form_of_a_file_of_labels(tmp_path, name):
         target.read(0)
 
 
+HEADERS = {
+    "0\n0\n1\n1\n": [0, 1, 1],  # pandas calls a column without a name 0
+    "0\na\nb\nb\n": [0, 1, 1],
+    ",0\n0,0\n1,1\n2,1\n": [0, 1, 1],
+    ",mood\n0,0\n1,1\n2,1\n": [0, 1, 1],
+    "mood\n0\n1\n1\n": [0, 1, 1],
+    "mood\na\nb\nb\n": [0, 1, 1],
+    "0\n1\n1\n": [0, 1, 1],
+    "a\nb\nb\n": [0, 1, 1],
+}
+
+
+@pytest.mark.parametrize("text", HEADERS)
+def test_a_header_of_labels_is_known_by_the_number_of_rows(tmp_path, text):
+    (tmp_path / "y.csv").write_text(text)
+    assert read_labels("labels", tmp_path / "y.csv", counts=lambda: {3}).labels.tolist() == HEADERS[text]
+
+
 def test_numbers_and_several_labels_are_known_by_the_rule_of_labels(tmp_path):
     csv(tmp_path / "y.csv", ["id", *map(str, range(12))], ["label", *(str(i / 7) for i in range(12))])
     assert read_labels("labels", tmp_path / "y.csv").task == "regression"

@@ -117,6 +117,14 @@ BAD = {
     "nothing.csv": (lambda path: path.write_text(" \n"), "got an empty file"),
     "header.csv": (lambda path: path.write_text("id,a,b\n"), "got a header alone"),
     "ragged.csv": (lambda path: path.write_text("1,2\n1\n"), "expected 2 cells in row 2"),
+    "decimal.csv": (
+        lambda path: path.write_text("a;age\n0,5;3\n-1,5e-3;4\n2,25;3\n"),
+        "a decimal point in the column 'a'",
+    ),
+    "thousands.csv": (
+        lambda path: path.write_text('a,b\n0.1,"1,234.5"\n0.2,12.5\n'),
+        "got '1,234.5'; write them with a point and without separators of thousands",
+    ),
     "words.csv": (lambda path: path.write_text("id,a,b\nx,1,2\ny,1,two\n"), "expected a number in line 3"),
     "ragged.jsonl": (lambda path: path.write_text("[1, 2]\n[1]\n"), "expected 2 numbers in line 2"),
     "fields.jsonl": (
@@ -149,6 +157,62 @@ def test_what_is_no_table_of_real_numbers_is_refused(tmp_path, name):
     assert reason in str(refused.value)
     assert name in str(refused.value)
     assert str(refused.value).count("\n") == 0
+
+
+SHEETS = {
+    "pandas writes its index without a name": (
+        ",a,b\n7,.5,.1\n3,.6,.2\n",
+        "2 columns are features, a, b; left out: Unnamed: 0",
+    ),
+    "an index that was read as a column": ("Unnamed: 0,a,b\n0,.5,.1\n1,.6,.2\n", "left out: Unnamed: 0 (an index)."),
+    "row numbers of any name": ("nr,a,b\n1,.5,.1\n2,.6,.2\n3,.7,.3\n", "left out: nr (it numbers the rows)."),
+    "row numbers without a header": ("0,.5,.1\n1,.6,.2\n2,.7,.3\n", "features, column 2, column 3; left out: column 1"),
+    "ids, labels and words": (
+        "user_id,a,label,b,city\n9,.5,1,.1,x\n4,.6,0,.2,y\n",
+        "label (labels, groups or splits), city (no",
+    ),
+    "labels alone are no news": ("a,label,b\n.5,1,.1\n.6,0,.2\n", ""),
+    "numbers as header": ("0,1\n.5,.1\n.6,.2\n", ""),
+    "numbers as header after an index": (",0,1\n0,.5,.1\n1,.6,.2\n", "features, 0, 1; left out: Unnamed: 0"),
+    "numbers and a name as header": ("0,1,mood\n.5,.1,x\n.6,.2,x\n", "features, 0, 1; left out: mood (no numbers)."),
+}
+
+
+@pytest.mark.parametrize("form", SHEETS)
+def test_columns_that_are_no_features_are_left_out_and_named(tmp_path, caplog, form):
+    text, said = SHEETS[form]
+    (tmp_path / "a.csv").write_text(text)
+    [found] = open_embeddings("tables", tmp_path / "a.csv")
+    assert found.read(np.arange(2))[0].ravel().tolist() == pytest.approx([0.5, 0.1, 0.6, 0.2])
+    assert said in caplog.text if said else not caplog.records
+
+
+def test_rows_of_zeros_and_ones_are_no_header(tmp_path):
+    (tmp_path / "a.csv").write_text("0,1\n1,0\n0,1\n1,0\n")
+    assert len(open_embeddings("tables", tmp_path / "a.csv")[0]) == 4
+
+
+def test_indices_and_row_numbers_in_parquet_are_left_out_and_named(tmp_path, caplog):
+    columns = {"a": X[:, 0], "__index_level_0__": X[:, 1], "row": np.arange(7.0), "age": np.arange(7) % 3, "b": X[:, 2]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    [found] = open_embeddings("tables", tmp_path / "a.parquet")
+    np.testing.assert_array_equal(found.read(PLACES)[0], X[PLACES][:, [0, 2]])
+    assert "2 columns are features, a, b; left out: __index_level_0__ (an index), row (it numbers the" in caplog.text
+
+
+def test_probabilities_beside_features(tmp_path):
+    probs = of_features(X, probs=PROBS, name="a", caller="as_table")
+    np.testing.assert_allclose(np.exp(probs.read(PLACES)[1]), PROBS[PLACES], rtol=1e-5)
+    assert probs.digest() != of_features(X, PROBS, name="a", caller="as_table").digest()
+    with pytest.raises(InputError, match="expected logits or probs, got both"):
+        of_features(X, Z, probs=PROBS, name="a", caller="as_table")
+    np.savez(tmp_path / "a.npz", features=X, logits=PROBS)
+    for mistaken in (
+        of_features(X, PROBS, name="a", caller="as_table"),
+        *open_embeddings("tables", tmp_path / "a.npz"),
+    ):
+        with pytest.raises(InputError, match="expected logits, got probabilities"):
+            mistaken.read(PLACES)
 
 
 def test_rows_that_are_not_finite_are_counted_and_the_first_named(tmp_path):

@@ -62,8 +62,11 @@ def test_ids_that_occur_in_both_parts_of_a_target_are_refused():
 
 def test_logits_give_leep_and_features_alone_do_not():
     logits = lj.as_table(POOR, 4 * np.eye(3)[Y], name="with logits")
-    ranking = lj.rank(Y, [logits, *tables()], measures=["leep"], verify="none", resamples=0)
+    odds = np.exp(4 * np.eye(3)[Y])
+    probs = lj.as_table(POOR, probs=odds / odds.sum(axis=1, keepdims=True), name="with probs")
+    ranking = lj.rank(Y, [logits, probs, *tables()], measures=["leep"], verify="none", resamples=0)
     scores = ranking.scores("leep")
+    assert scores["with probs"] == pytest.approx(scores["with logits"], abs=1e-5)
     assert scores["with logits"] > -0.1
     assert np.isnan(scores["good"])
 
@@ -82,6 +85,24 @@ def test_a_table_that_does_not_fit_fails_and_the_others_are_ranked(name):
     [failure] = ranking.failures
     assert failure.source == name
     assert reason in failure.reason
+
+
+@pytest.mark.parametrize("copy", [Y, 7 - Y], ids=["equal", "in other numbers"])
+def test_a_table_with_a_copy_of_the_labels_fails(tmp_path, copy):
+    rows = np.column_stack([GOOD, copy])
+    (tmp_path / "leak.csv").write_text("a,b,c,mood\n" + "\n".join(",".join(map(str, row)) for row in rows))
+    ranking = lj.rank(Y, tables(), tables=[tmp_path / "leak.csv"], **FAST)
+    assert ranking.sources == ("good", "poor")
+    assert "expected features, got a copy of the labels in the column 'mood'; take" in ranking.failures[0].reason
+
+
+def test_a_header_0_of_labels_is_told_by_the_rows_of_the_tables(tmp_path):
+    np.save(tmp_path / "good.npy", GOOD)
+    (tmp_path / "y.csv").write_text("0\n" + "\n".join(map(str, Y)))
+    ranking = lj.rank(tables=[tmp_path / "good.npy"], labels=tmp_path / "y.csv", **FAST)
+    assert ranking.scores("logme")["good"] == pytest.approx(float(lj.logme(GOOD, Y)), abs=1e-5)
+    [failure] = lj.rank(Y, [lj.as_table(GOOD[1:], name="few"), *tables()], **FAST).failures
+    assert "got 35; check that no header was read as a row" in failure.reason
 
 
 def test_an_example_without_a_row_and_rows_without_an_example(tmp_path, caplog):
@@ -221,5 +242,6 @@ def test_arrays_need_a_name_and_files_no_arrays(tmp_path):
         lj.as_table(GOOD)
     np.save(tmp_path / "good.npy", GOOD)
     assert lj.as_table(tmp_path / "good.npy").name == "good"
-    with pytest.raises(InputError, match="got arrays"):
-        lj.as_table(tmp_path / "good.npy", GOOD)
+    for outputs in ({"logits": GOOD}, {"probs": GOOD}):
+        with pytest.raises(InputError, match="got arrays"):
+            lj.as_table(tmp_path / "good.npy", **outputs)

@@ -33,6 +33,8 @@ class Contents:
     """Column of labels → the names of the classes, where the file states them."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """What `leepjax extract` wrote about a table; empty for other files."""
+    columns: Sequence[str] = ()
+    """The columns of numbers that together are the features; empty for an array, or a column of vectors."""
 
 
 def named(columns: Sequence[str], names: Sequence[str]) -> str | None:

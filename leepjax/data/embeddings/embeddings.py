@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from leepjax.data.embeddings.arrays import of_npy, of_npz, of_safetensors
+from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
+from leepjax.data.embeddings.distributions import are_distributions
 from leepjax.data.embeddings.parquet import of_parquet
 from leepjax.data.embeddings.rows import Rows, rows_of
 from leepjax.data.embeddings.sheets import of_sheet
@@ -66,7 +68,8 @@ class Embeddings:
         """Features [m d] and logits [m z] of the rows at these places, float32.
 
         Raises:
-            InputError: for numbers that aren't finite (except logits of −∞), or a negative probability.
+            InputError: for numbers that aren't finite (except logits of −∞), negative probabilities, or logits that are
+                probabilities.
         """
         features = self.features.read(places)
         self._check("features", features, ~np.isfinite(features).all(axis=1), places)
@@ -77,6 +80,11 @@ class Embeddings:
             self._check("probs", logits, ~(logits >= 0).all(axis=1), places)
             with np.errstate(divide="ignore"):
                 logits = np.log(logits)
+        elif are_distributions(logits, self.logits.dtype):
+            raise InputError(
+                f"{self.where}: expected logits, got probabilities, which are >= 0 and sum to 1 in each row; call them "
+                "probs, or take their logarithm."
+            )
         self._check("logits", logits, np.isnan(logits).any(axis=1) | np.isposinf(logits).any(axis=1), places)
         return features, logits
 
@@ -112,8 +120,10 @@ def open_embeddings(caller: str, path: str | Path, asked: tuple[str | None, ...]
     return [of_contents(valid_unicode(path.stem), read_contents(caller, path, asked))]
 
 
-def read_contents(caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True) -> Contents:
-    """The columns of a file of embeddings or labels.
+def read_contents(
+    caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True, counts: Counts = tuple
+) -> Contents:
+    """The columns of a file of embeddings or labels, of which a sheet with doubtful header fits one of the `counts`.
 
     Raises:
         InputError: for a file that is missing, or of another format.
@@ -125,7 +135,7 @@ def read_contents(caller: str, path: Path, asked: tuple[str | None, ...] = (), *
         ".safetensors": partial(of_safetensors, caller),
         ".parquet": partial(of_parquet, asked=asked),
     }
-    readers |= dict.fromkeys(_SHEETS, partial(of_sheet, caller, asked=asked, features=features))
+    readers |= dict.fromkeys(_SHEETS, partial(of_sheet, caller, asked=asked, features=features, counts=counts))
     shown = printable(str(path))
     if not path.exists():
         raise InputError(f"{caller}: expected a file at {shown}, got none; check the path.")
@@ -165,23 +175,32 @@ def of_contents(name: str, contents: Contents) -> Embeddings:
 
 
 def of_features(
-    features: Any, logits: Any = None, *, name: str, ids: Sequence[Any] | None = None, caller: str
+    features: Any,
+    logits: Any = None,
+    *,
+    probs: Any = None,
+    name: str,
+    ids: Sequence[Any] | None = None,
+    caller: str,
 ) -> Embeddings:
-    """Embeddings of arrays: features [n d], logits [n z] and ids [n].
+    """Embeddings of arrays: features [n d], logits or probs [n z], and ids [n].
 
     Raises:
-        InputError: for arrays of other axes, integers or strings, or of other lengths.
+        InputError: for arrays of other axes, integers or strings, or of other lengths, and for logits beside probs.
     """
     where = f"{caller}: {printable(name)}"
+    if logits is not None and probs is not None:
+        raise InputError(f"{where}: expected logits or probs, got both; pass one of them.")
+    outputs = logits if probs is None else probs
     try:
         rows = rows_of(features)
-        own = None if logits is None else rows_of(logits)
+        own = None if outputs is None else rows_of(outputs)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{where}: expected arrays of numbers, got {printable(str(error))[:100]}; use numpy.asarray."
         ) from None
     read_ids = None if ids is None else partial(_itself, list(ids))
-    found = Embeddings(name, where, rows, own, read_ids=read_ids)
+    found = Embeddings(name, where, rows, own, are_probs=probs is not None, read_ids=read_ids)
     _check_rows(found)
     found.ids()
     return found

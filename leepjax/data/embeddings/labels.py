@@ -12,8 +12,10 @@ import numpy as np
 from leepjax.data.answers import Answers, labels_of
 from leepjax.data.cells import typed
 from leepjax.data.columns import LABELS, choose_labels, split_columns
+from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import IDS, Contents, named
 from leepjax.data.embeddings.embeddings import Embeddings, ids_of, read_contents
+from leepjax.data.embeddings.feature_columns import is_index
 from leepjax.data.groups import group_numbers
 from leepjax.data.selection import DrawnFrom
 from leepjax.data.split_column import SPLIT, RowSplits, split_column
@@ -44,6 +46,7 @@ def read_labels(
     groups: str | None = None,
     split: SplitChoice | None = None,
     task: Task | None = None,
+    counts: Counts = tuple,
 ) -> Target:
     """Read labels from a file, as a target without examples.
 
@@ -57,12 +60,13 @@ def read_labels(
         split: of a file with a column called split, the split to read, or ``all`` as one set; by default the training
             part, with the part to verify on as the target's `test`.
         task: what the labels are; by default guessed.
+        counts: the numbers of rows of the tables, by which a header 0 differs from a label.
 
     Raises:
         InputError: for a file that can't be read, and for labels, ids or groups that are missing.
     """
     columns = () if label is None else (label, *split_columns(label, ()))
-    contents = read_contents(caller, Path(path), (*columns, groups), features=False)
+    contents = read_contents(caller, Path(path), (*columns, groups), features=False, counts=counts)
     return _in_splits(_of_contents(contents, valid_unicode(Path(path).stem), label, groups, task), contents, split)
 
 
@@ -135,7 +139,7 @@ def _label_columns(contents: Contents, asked: str | None) -> list[str]:
     columns = list(contents.scalars)
     if not columns and len(contents.vectors) == 1 and asked is None:
         return []
-    possible = [name for name in columns if name.lower() not in (*IDS, SPLIT)]
+    possible = [name for name in columns if name.lower() not in (*IDS, SPLIT) and not is_index(name)]
     if asked is None and len(possible) == 1:
         return possible
     return choose_labels(contents.where, columns, declared=list(contents.classes), possible=possible, asked=asked)

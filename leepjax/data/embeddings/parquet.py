@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from leepjax.data.columns import LABELS, one_line
-from leepjax.data.embeddings.contents import FEATURES, Column, Contents, is_reserved
+from leepjax.data.embeddings.contents import FEATURES, Column, Contents
+from leepjax.data.embeddings.feature_columns import numbers_rows, reason_by_name, report_columns
 from leepjax.data.embeddings.rows import Rows, to_float32
 from leepjax.data.parquet_files import check_sizes, declared_features, open_parquet
 from leepjax.printable import printable
@@ -40,10 +41,9 @@ def of_parquet(path: Path, asked: tuple[str | None, ...] = ()) -> Contents:
     vectors: dict[str, Rows] = {
         name: _rows(path, (name,), num_rows, schema.field(name).type.value_type) for name in lists
     }
-    real = [field for field in schema if types.is_floating(field.type) and not is_reserved(field.name, asked)]
-    if not lists and real:
-        vectors = {FEATURES[0]: _rows(path, tuple(field.name for field in real), num_rows, real[0].type)}
-    features = () if lists else [field.name for field in real]
+    features = () if lists else _feature_columns(path, where, schema, asked)
+    if features:
+        vectors = {FEATURES[0]: _rows(path, features, num_rows, schema.field(features[0]).type)}
     scalars: dict[str, Column] = {
         name: partial(_values, path, name) for name in schema.names if name not in (*lists, *features)
     }
@@ -52,7 +52,7 @@ def of_parquet(path: Path, asked: tuple[str | None, ...] = ()) -> Contents:
         for name, feature in declared_features(schema).items()
         if feature.get("_type") == "ClassLabel" and feature.get("names")
     }
-    return Contents(where, vectors, scalars, declared)
+    return Contents(where, vectors, scalars, declared, columns=features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,24 @@ class ParquetRows:
 
     def digest(self) -> str:
         return digest(sha256_of(self.path).encode(), repr(self.columns).encode())
+
+
+def _feature_columns(path: Path, where: str, schema: Any, asked: tuple[str | None, ...]) -> tuple[str, ...]:
+    """The columns of real numbers, except those of ids, labels, splits and numbers of the rows."""
+    from pyarrow import types
+
+    reasons = {
+        field.name: reason_by_name(field.name, asked) or (None if types.is_floating(field.type) else "no real numbers")
+        for field in schema
+    }
+    real = tuple(name for name, reason in reasons.items() if reason is None)
+    if real and (first := next(_blocks(path, real), None)) is not None:  # enough to know row numbers by
+        reasons |= {
+            name: "it numbers the rows" for name, values in zip(real, first.T, strict=True) if numbers_rows(values)
+        }
+    found = tuple(name for name in real if reasons[name] is None)
+    report_columns(where, found, {name: reason for name, reason in reasons.items() if reason is not None})
+    return found
 
 
 def _is_vector(types: Any, field: Any) -> bool:

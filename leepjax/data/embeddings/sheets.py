@@ -7,23 +7,27 @@ from typing import Any
 import numpy as np
 
 from leepjax.data.columns import LABELS
-from leepjax.data.embeddings.contents import FEATURES, Column, Contents, is_reserved
+from leepjax.data.embeddings.cells import Counts, numbers_of, read_cells
+from leepjax.data.embeddings.contents import FEATURES, Column, Contents
 from leepjax.data.embeddings.rows import HeldRows, Rows
 from leepjax.printable import printable
-from leepjax.storage.sheets import csv_rows, holds_json, is_number, json_rows, number_in, read_text
+from leepjax.storage.sheets import holds_json, json_rows, number_in, read_text
 from leepjax.types import InputError
 
 
-def of_sheet(caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True) -> Contents:
+def of_sheet(
+    caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True, counts: Counts = tuple
+) -> Contents:
     """The columns of a CSV with or without a header, or the fields of JSON lines.
 
-    The columns of a CSV that hold numbers, and no ids, labels or splits, are its features.
+    The columns of a CSV that hold numbers, and no ids, labels, splits or numbers of the rows, are its features.
 
     Args:
         caller: begins the messages.
         path: of the file.
         asked: the columns that the caller named for labels and groups.
         features: whether to read the features.
+        counts: the numbers of rows that fit, where that is known.
 
     Raises:
         InputError: for a file that is missing, empty or no UTF-8, cells that aren't numbers, rows of unequal length.
@@ -34,33 +38,12 @@ def of_sheet(caller: str, path: Path, asked: tuple[str | None, ...] = (), *, fea
         raise InputError(f"{where}: expected a row per example, got an empty file; write the rows.")
     if holds_json(text):
         return _of_json(caller, path, text)
-    header, rows = _with_header(caller, path, text, asked)
-    cells = dict(zip(header, zip(*(row for _, row in rows), strict=True), strict=True))
-    scalars: dict[str, Column] = {name: partial(_plain, values) for name, values in cells.items()}
-    numbers = [name for name in header if not is_reserved(name, asked) and any(map(is_number, cells[name]))]
-    if not features or not numbers:
+    cells = read_cells(caller, path, text, asked, counts=counts)
+    scalars: dict[str, Column] = {name: partial(_plain, values) for name, values in cells.columns.items()}
+    numbers = numbers_of(caller, path, cells, asked) if features else None
+    if numbers is None:
         return Contents(where, {}, scalars)
-    array = np.empty((len(rows), len(numbers)), np.float32)
-    lines = [line for line, _ in rows]
-    for column, name in enumerate(numbers):
-        array[:, column] = [number_in(caller, path, *each) for each in zip(lines, cells[name], strict=True)]
-    return Contents(where, {FEATURES[0]: HeldRows(array)}, scalars)
-
-
-def _with_header(
-    caller: str, path: Path, text: str, asked: tuple[str | None, ...]
-) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    where, rows = printable(str(path)), csv_rows(caller, path, text)
-    header = rows[0][1]
-    if any(is_reserved(cell, asked) for cell in header) or (len(header) > 1 and not any(map(is_number, header))):
-        rows = rows[1:]
-    else:  # without a header: one column of labels, or columns of features
-        header = ["label"] if len(header) == 1 else [f"column {number}" for number in range(1, len(header) + 1)]
-    if not rows:
-        raise InputError(f"{where}: expected a row per example, got a header alone; write the rows.")
-    if len(set(header)) < len(header):
-        raise InputError(f"{where}: expected columns of different names, got {_again(header)!r} twice; rename one.")
-    return header, rows
+    return Contents(where, {FEATURES[0]: HeldRows(numbers.array)}, scalars, columns=numbers.names)
 
 
 def _plain(values: tuple[str, ...]) -> list[str | None]:
@@ -105,7 +88,3 @@ def _array(caller: str, path: Path, lines: list[int], values: list[Any]) -> np.n
             )
     numbers = [[number_in(caller, path, line, each) for each in row] for line, row in zip(lines, values, strict=True)]
     return np.array(numbers, np.float32).reshape(len(values), -1)
-
-
-def _again(names: list[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)
