@@ -24,9 +24,10 @@ def score(
     ----------
     evidence
         Source probabilities, logits or features, one row per example: .npy, CSV (with or without a header), JSON lines
-        (lists, or objects with probs, logits or features and label), or - for stdin.
+        (lists, or objects with probs, logits or features and label), or - for stdin. Columns of ids, of row numbers
+        and without numbers are left out.
     labels
-        Integer target classes in the same formats; the same file again if it has a column label.
+        Target classes as integers or names in the same formats; the same file again if it has a column label.
     kind
         Kind of evidence.
     measures

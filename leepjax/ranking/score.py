@@ -1,5 +1,6 @@
 """Scores of evidence and labels in files."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from leepjax.checks.arrays import check_features, check_labels, check_probs
+from leepjax.data.embeddings.distributions import are_distributions
 from leepjax.data.labels import class_numbers
 from leepjax.measures import MEASURES, Measure
 from leepjax.measures.streamed import softmax_of, streamed_scores
@@ -38,6 +40,10 @@ def score_arrays(
     check_whole("score", "resamples", resamples, 0)
     check_whole("score", "seed", seed, 0)
     array, found_labels = read_evidence_and_labels(evidence, labels, kind)
+    if kind == "logits" and are_distributions(array, array.dtype):
+        raise InputError(
+            "score: expected logits, got probabilities, which are >= 0 and sum to 1 in each row; pass --kind probs."
+        )
     label_array = _class_numbers(found_labels, labels, num_classes)
     found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)
     if rest := [measure for measure in chosen if measure.name not in found]:
@@ -108,14 +114,22 @@ def _choose(kind: str, measures: Sequence[str] | None) -> list[Measure]:
 
 
 def _class_numbers(labels: np.ndarray, path: Path, num_classes: int | None) -> np.ndarray:
-    """Integer labels; without a number of classes, numbers with wide gaps are renumbered."""
+    """Integer labels: names are numbered in sorted order, and, without a number of classes, numbers with wide gaps."""
     if labels.ndim == 2:
         raise InputError(
             f"score: expected one label per example, got shape {labels.shape} in {path}; "
             "pass class numbers; for one-hot rows, their argmax."
         )
     if labels.dtype.kind in "US":
-        raise InputError(f"score: labels must be integers, got {labels.dtype} in {path}; pass class numbers.")
+        numbers, names = class_numbers("score", labels)
+        logging.getLogger("leepjax").warning(
+            "%s: labels are names; they count as the integers from 0 (%s) to %d (%s), in sorted order.",
+            path,
+            names[0],
+            len(names) - 1,
+            names[-1],
+        )
+        return numbers
     if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.rint(labels)).all()):
         labels = labels.astype(np.int64)
     sized = num_classes is None and labels.ndim == 1 and labels.dtype.kind in "iu" and len(labels) > 0

@@ -1,40 +1,63 @@
 """Read evidence and labels from NumPy, CSV and JSON Lines files."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from leepjax.data.columns import LABELS
+from leepjax.data.embeddings.cells import numbers_of, read_cells
+from leepjax.data.embeddings.contents import named
+from leepjax.data.embeddings.feature_columns import check_no_labels, reason_by_name
 from leepjax.printable import printable
 from leepjax.storage.npy import read_npy
-from leepjax.storage.sheets import STDIN, csv_rows, holds_json, is_number, json_rows, number_in, read_text
+from leepjax.storage.sheets import STDIN, holds_json, is_number, json_rows, number_in, read_text
 from leepjax.types import InputError
 
-_LABEL = ("label", "labels", "class", "target")
 _TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 
 
 def read_evidence_and_labels(evidence: Path, labels: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Evidence [n z] or [n d] and labels [n]; one file holds both if the two paths are the same.
 
-    A CSV has a row per example, with or without a header; a column called label holds the labels. A line of JSON Lines
-    is a list of numbers, a label, or an object with the list under `kind` and the `label`.
+    A CSV has a row per example, with or without a header; a column called label holds the labels, and what isn't
+    evidence (`numbers_of`) is left out. A line of JSON Lines is a list of numbers, a label, or an object with the list
+    under `kind` and the `label`. Labels in text are numbers or names.
 
     Raises:
-        InputError: for missing files and other formats, cells that aren't numbers, and rows of unequal length; it
-            names the line.
+        InputError: for missing files and other formats, cells that aren't numbers, rows of unequal length, and features
+            among which the labels are; it names the line or the column.
     """
     if evidence == labels and _is_text(evidence):
-        rows, found = _columns(evidence, kind)
-        if rows is None or found is None:
+        found = _columns(evidence, kind)
+        if found.evidence is None or found.labels is None:
             raise InputError(
                 f"score: expected {kind} and a column label in {_shown(evidence)}, got one; add the other."
             )
-        return rows, found
-    array = _columns(evidence, kind)[0] if _is_text(evidence) else read_npy("score", evidence, mapped=True)
-    if array is None:
+        return _checked(evidence, kind, found, found.labels)
+    found = _columns(evidence, kind) if _is_text(evidence) else _Columns(read_npy("score", evidence, mapped=True))
+    if found.evidence is None:
         raise InputError(f"score: expected {kind} in {_shown(evidence)}, got labels alone; name the file of {kind}.")
-    return array, _labels(labels, kind) if _is_text(labels) else read_npy("score", labels)
+    counts = found.evidence.shape[:1]
+    found_labels = _labels(labels, kind, counts) if _is_text(labels) else read_npy("score", labels)
+    return _checked(evidence, kind, found, found_labels)
+
+
+class _Columns(NamedTuple):
+    """What a file holds; None for either that it lacks."""
+
+    evidence: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    names: Sequence[str] = ()
+    """Of the columns of evidence in a CSV."""
+
+
+def _checked(path: Path, kind: str, found: _Columns, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    assert found.evidence is not None
+    if kind == "features" and found.names and labels.shape == found.evidence.shape[:1]:
+        check_no_labels(f"score: {_shown(path)}", found.names, found.evidence, labels)
+    return found.evidence, labels
 
 
 def _is_text(path: Path) -> bool:
@@ -45,77 +68,90 @@ def _shown(path: Path) -> str:
     return printable(str(path))
 
 
-def _labels(path: Path, kind: str) -> np.ndarray:
-    rows, labels = _columns(path, kind)
-    if labels is None and rows is not None and rows.shape[1] == 1:
-        labels = rows[:, 0]
+def _labels(path: Path, kind: str, counts: tuple[int, ...]) -> np.ndarray:
+    """The labels in a text file; the number of rows of evidence decides where its header is in doubt."""
+    text = _text(path)
+    if holds_json(text):
+        rows, labels, _ = _of_json(path, text, kind)
+        labels = rows[:, 0] if labels is None and rows is not None and rows.shape[1] == 1 else labels
+    else:
+        cells = read_cells("score", path, text, counts=lambda: counts)
+        possible = [name for name in cells.columns if reason_by_name(name, ()) is None] or list(cells.columns)
+        column = named(list(cells.columns), LABELS) or (possible[0] if len(possible) == 1 else None)
+        labels = None if column is None else _classes(path, cells.lines, cells.columns[column])
     if labels is None:
         raise InputError(f"score: expected one column, or one called label, in {_shown(path)}, got others; name it.")
     return labels
 
 
-def _columns(path: Path, kind: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Evidence and labels of a file; None for either that it lacks."""
+def _text(path: Path) -> str:
     text = read_text("score", path)
     if not text.strip():
         raise InputError(f"score: expected at least one example in {_shown(path)}, got none; write a row per example.")
-    pairs = _of_json(path, text, kind) if holds_json(text) else _of_csv(path, text)
-    rows = [(line, numbers) for line, (numbers, _) in pairs if numbers is not None]
-    labels = [label for _, (_, label) in pairs if label is not None]
-    missing = [line for line, pair in pairs if (pair[0] is None) != (not rows) or (pair[1] is None) != (not labels)]
-    if missing:
-        raise InputError(
-            f"score: expected {kind}, label or both on every line of {_shown(path)}, got others in line {missing[0]}; "
-            "give each line the same fields."
-        )
-    for line, row in rows:
-        if len(row) != len(rows[0][1]):
+    return text
+
+
+def _columns(path: Path, kind: str) -> _Columns:
+    text = _text(path)
+    return _of_json(path, text, kind) if holds_json(text) else _of_csv(path, text, kind)
+
+
+def _of_csv(path: Path, text: str, kind: str) -> _Columns:
+    cells = read_cells("score", path, text, single=kind)
+    label = named(list(cells.columns), LABELS) if len(cells.columns) > 1 else None
+    numbers = numbers_of("score", path, cells, what=kind)
+    return _Columns(
+        None if numbers is None else numbers.array,
+        None if label is None else _classes(path, cells.lines, cells.columns[label]),
+        () if numbers is None else numbers.names,
+    )
+
+
+def _of_json(path: Path, text: str, kind: str) -> _Columns:
+    rows, labels, lines = [], [], []
+    for line, value in json_rows("score", path, text):
+        numbers, label = _fields(path, line, value, kind)
+        if lines and ((numbers is None) != (not rows) or (label is None) != (not labels)):
             raise InputError(
-                f"score: expected {len(rows[0][1])} numbers in line {line} of {_shown(path)}, got {len(row)}; "
+                f"score: expected {kind}, label or both on every line of {_shown(path)}, got others in line {line}; "
+                "give each line the same fields."
+            )
+        if rows and numbers is not None and len(numbers) != len(rows[0]):
+            raise InputError(
+                f"score: expected {len(rows[0])} numbers in line {line} of {_shown(path)}, got {len(numbers)}; "
                 "make all rows equally long."
             )
-    array = np.array([row for _, row in rows], np.float32) if rows else None
-    return array, np.array(labels) if labels else None
+        lines.append(line)
+        rows += [] if numbers is None else [numbers]
+        labels += [] if label is None else [label]
+    return _Columns(
+        np.array(rows, np.float32) if rows else None,
+        _classes(path, lines, labels) if labels else None,
+    )
 
 
-def _of_csv(path: Path, text: str) -> list[tuple[int, tuple[list[float] | None, float | None]]]:
-    rows = csv_rows("score", path, text)
-    header = [cell.lower() for cell in rows[0][1]]
-    named = not any(map(is_number, header))
-    rows = rows[1:] if named else rows
-    at = next((header.index(name) for name in _LABEL if name in header), None) if named else None
-    found = []
-    for line, cells in rows:
-        label = None if at is None else _label(path, line, cells.pop(at))
-        numbers = [number_in("score", path, line, cell) for cell in cells]
-        found.append((line, (numbers or None, label)))
-    if not found:
+def _fields(path: Path, line: int, value: Any, kind: str) -> tuple[list[float] | None, Any]:
+    """The numbers and the label in a line of JSON; None for either that it lacks."""
+    numbers, label = (value.get(kind), value.get("label")) if isinstance(value, dict) else (value, None)
+    if isinstance(numbers, (int, float)):
+        numbers = [numbers]
+    if (numbers is not None and not isinstance(numbers, list)) or (numbers is None and label is None):
         raise InputError(
-            f"score: expected at least one example in {_shown(path)}, got a header; add a row per example."
+            f"score: expected a list of numbers, or an object with {kind} and label, in line {line} of "
+            f"{_shown(path)}, got {printable(str(value)[:40])!r}; write that line in one of these forms."
         )
-    return found
+    return None if numbers is None else [number_in("score", path, line, each) for each in numbers], label
 
 
-def _of_json(path: Path, text: str, kind: str) -> list[tuple[int, tuple[list[float] | None, float | None]]]:
-    found = []
-    for line, value in json_rows("score", path, text):
-        numbers, label = (value.get(kind), value.get("label")) if isinstance(value, dict) else (value, None)
-        if isinstance(numbers, (int, float)):
-            numbers = [numbers]
-        if (numbers is not None and not isinstance(numbers, list)) or (numbers is None and label is None):
+def _classes(path: Path, lines: Sequence[int], labels: Sequence[Any]) -> np.ndarray:
+    """Labels as numbers, or as names where none is a number."""
+    are_numbers = [isinstance(label, (int, float)) or (isinstance(label, str) and is_number(label)) for label in labels]
+    if not any(are_numbers) and all(isinstance(label, str) and label for label in labels):
+        return np.array(labels)
+    for line, label, is_one in zip(lines, labels, are_numbers, strict=True):
+        if not is_one:
             raise InputError(
-                f"score: expected a list of numbers, or an object with {kind} and label, in line {line} of "
-                f"{_shown(path)}, got {printable(str(value)[:40])!r}; write that line in one of these forms."
+                f"score: expected a class number as label in line {line} of {_shown(path)}, got "
+                f"{printable(str(label)[:40])!r}; number the classes from 0, or name them all."
             )
-        numbers = None if numbers is None else [number_in("score", path, line, each) for each in numbers]
-        found.append((line, (numbers, None if label is None else _label(path, line, label))))
-    return found
-
-
-def _label(path: Path, line: int, cell: Any) -> float:
-    if isinstance(cell, str) and not is_number(cell):
-        raise InputError(
-            f"score: expected a class number as label in line {line} of {_shown(path)}, got {printable(cell[:40])!r}; "
-            "number the classes from 0."
-        )
-    return number_in("score", path, line, cell)
+    return np.array([float(label) for label in labels])

@@ -90,7 +90,6 @@ ONE_SENTENCE = {
     "score probs.npy labels.npy --num-classes 1": "score: labels must lie in [0, 1), got 1 at index 1; pass num_",
     "score labels.npy labels.npy": "score: probs must have 2 axes, got shape (4,)",
     "score empty.npy short.npy": "score: expected at least one example and column",
-    "score probs.npy words.npy": "score: labels must be integers, got <U1 in words.npy; pass class numbers",
     "score words.npy labels.npy": "score: probs must be an array",
     "score objects.npy labels.npy": "score: expected an .npy array in objects.npy, got an array of Python objects",
     "score text.npz labels.npy": "score: expected an .npy array in text.npz",

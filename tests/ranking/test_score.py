@@ -62,6 +62,9 @@ FORMS = {
     "b.csv": ("\ufeffcat;dog\n0.9;0.1\n\n0.2;0.8\n", "label\n0\n1\n"),
     "c.tsv": ("0.9\t0.1\r\n0.2\t0.8\r\n", "id\tlabel\n7\t0\n8\t1\n"),
     "d.jsonl": ("[0.9, 0.1]\n\n[0.2, 0.8]\n", '{"label": 0}\n{"label": 1}\n'),
+    "named.csv": ("cat,dog\n0.9,0.1\n0.2,0.8\n", "cat\ndog\n"),
+    "f.csv": (",0,1\n5,0.9,0.1\n6,0.2,0.8\n", "0\n0\n1\n"),
+    "g.csv": ("id,0,1,mood\n5,0.9,0.1,x\n6,0.2,0.8,x\n", ",0\n5,0\n6,1\n"),
     "e.jsonl": ('{"probs": [0.9, 0.1], "id": 1}\n{"probs": [0.2, 0.8]}\n', "[0]\n[1]\n"),
 }
 EXPECTED = -0.2911
@@ -77,7 +80,12 @@ def test_text_is_scored_as_arrays_are(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["a,label,b\n0.9,0,0.1\n0.2,1,0.8\n", '{"probs":[0.9,0.1],"label":0}\n{"probs":[0.2,0.8],"label":1}']
+    "text",
+    [
+        "a,label,b\n0.9,0,0.1\n0.2,1,0.8\n",
+        "0,1,label\n0.9,0.1,cat\n0.2,0.8,dog\n",
+        '{"probs":[0.9,0.1],"label":0}\n{"probs":[0.2,0.8],"label":1}',
+    ],
 )
 def test_one_file_or_stdin_may_hold_both(text, tmp_path, monkeypatch):
     path = tmp_path / "both.csv"
@@ -98,8 +106,9 @@ def test_one_file_or_stdin_may_hold_both(text, tmp_path, monkeypatch):
         ("[0.9, 0.1]\n[0.2]\n", "2 numbers in line 2"),
         ("[0.9, 0.1]\n[0.2,\n", "JSON in line 2"),
         ('[0.9, null]\n"x"\n', "a number in line 1"),
-        ("p,q,label\n0.9,0.1,cat\n", "a class number as label in line 2 .* got 'cat'; number the classes"),
-        ('{"probs": [0.9, 0.1], "label": "cat"}\n', "a class number as label in line 1"),
+        ("p,q,label\n0.9,0.1,0\n0.9,0.1,cat\n", "a class number as label in line 3 .* got 'cat'; number the classes"),
+        ('{"probs": [0.9, 0.1], "label": "cat"}\n[0.9, 0.1]\n', "probs, label or both on every line"),
+        ('{"probs": [0.9, 0.1], "label": ""}\n', "a class number as label in line 1"),
     ],
 )
 def test_text_that_is_no_table_of_numbers_is_refused_by_line(text, line, arrays):
@@ -108,10 +117,35 @@ def test_text_that_is_no_table_of_numbers_is_refused_by_line(text, line, arrays)
         score_arrays(arrays / "bad.csv", arrays / "labels.npy", "probs", ["leep"])
 
 
+def test_columns_of_features_are_those_of_tables(arrays, caplog):
+    features, labels = np.load(arrays / "features.npy"), np.load(arrays / "labels.npy")
+    rows = [",".join(map(str, row)) for row in features]
+    (arrays / "features.csv").write_text("id,a,b,c,d\n" + "\n".join(f"{9 * i},{row}" for i, row in enumerate(rows)))
+    both = (
+        scored(arrays, "features", ["h_score"]),
+        score_arrays(arrays / "features.csv", arrays / "labels.npy", "features", ["h_score"], resamples=0),
+    )
+    assert both[1][0]["score"] == pytest.approx(both[0]["h_score"], rel=1e-5)
+    assert "features.csv: 4 columns are features, a … d; left out: id (ids)." in caplog.text
+    copied = "\n".join(f"{row},{5 - label}" for row, label in zip(rows, labels, strict=True))
+    (arrays / "features.csv").write_text(f"a,b,c,d,mood\n{copied}")
+    with pytest.raises(
+        InputError, match=r"features\.csv: expected features, got a copy of the labels in the column 'mo"
+    ):
+        score_arrays(arrays / "features.csv", arrays / "labels.npy", "features", ["h_score"])
+
+
+@pytest.mark.parametrize("resamples", [0, 5])
+def test_probabilities_are_no_logits(arrays, resamples):
+    np.save(arrays / "logits.npy", np.load(arrays / "probs.npy"))
+    with pytest.raises(InputError, match=r"score: expected logits, got probabilities, .*; pass --kind probs"):
+        scored(arrays, "logits", ["leep"], resamples=resamples)
+
+
 def test_labels_of_any_type_that_can_be_classes(arrays):
     labels = np.load(arrays / "labels.npy")
     expected = scored(arrays, "probs", ["leep"])
-    for other in (labels.astype(float), labels.astype(np.uint8), labels * 500_000):
+    for other in (labels.astype(float), labels.astype(np.uint8), labels * 500_000, np.array(["a", "b", "c"])[labels]):
         np.save(arrays / "other.npy", other)
         assert scored(arrays, "probs", ["leep"], "other.npy") == pytest.approx(expected)
     np.save(arrays / "bool.npy", labels > 0)
