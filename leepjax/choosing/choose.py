@@ -24,7 +24,7 @@ from leepjax.data.split import stratified_order
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.models.tapped import read_layers
 from leepjax.opening.inputs import inputs_of
-from leepjax.opening.matching import match_tables
+from leepjax.opening.matching import match_tables, report_copied_rows
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget
@@ -190,6 +190,7 @@ def choose(
     opened = match_tables(open_each("choose", inputs.sources, dtype, layers), opened_target)
     if not opened.sources:
         raise_for_all("choose", opened.failed)
+    report_copied_rows(opened, opened_target)
     for name, error in opened.failed:
         logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(error))
     cache = Path(cache).absolute() if cache else None

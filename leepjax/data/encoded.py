@@ -1,5 +1,6 @@
 """Encoded images: decode them to RGB, digest them without decoding, and make a target of them."""
 
+import hashlib
 import io
 import os
 import stat
@@ -146,7 +147,8 @@ def from_rows(
             labels.append(label)
             yield each
 
-    images = digest_contents(contents())
+    keys: list[int] = []
+    images = digest_stream(_parts_and_keys(contents(), keys))
     named = columns[0] if len(columns) == 1 else None
     if len(columns) > 1:
         by_column = dict(zip(columns, zip(*labels, strict=True), strict=True))
@@ -164,6 +166,7 @@ def from_rows(
         fingerprint=digest(images.encode(), answers.labels.tobytes()),
         read=Decoder(where, content),
         groups=None if groups is None else group_numbers(where, groups),
+        keys=np.array(keys, np.uint64).view(np.int64),
     )
 
 
@@ -174,6 +177,16 @@ def _is_measured(label: Any) -> bool:
 def digest_contents(contents: Iterable[Content]) -> str:
     """Digest of encoded images, with one image in memory at a time."""
     return digest_stream(part for content in contents for part in _parts(content))
+
+
+def _parts_and_keys(contents: Iterable[Content], keys: list[int]) -> Iterator[bytes | np.ndarray]:
+    """The parts of all contents; the key of each, as of `Target.with_contents`, is appended to `keys`."""
+    for content in contents:
+        state = hashlib.blake2b(digest_size=16)
+        for part in _parts(content):
+            state.update(part)
+            yield part
+        keys.append(int(state.hexdigest()[:16], 16))
 
 
 def _parts(content: Content) -> Iterator[bytes | np.ndarray]:

@@ -60,6 +60,8 @@ class Target:
     """Index → digest of the encoded image, for a target whose `fingerprint` covers only names and labels so far."""
     wholes: tuple[Whole, ...] = ()
     """What it is a part of: features of a whole are those of its parts."""
+    keys: np.ndarray | None = None
+    """[n] 64 bits of the digest of each encoded image, equal for equal ones; None where they weren't digested."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,9 +115,10 @@ class Target:
         test = self.test and self.test.with_contents()
         if self.contents is None:
             return self if test is self.test else replace(self, test=test)
-        images = (self.contents(i).encode() for i in range(len(self)))
-        fingerprint = digest_stream(chain([self.fingerprint.encode()], images))
-        return replace(self, fingerprint=fingerprint, test=test, contents=None, wholes=())
+        images = [self.contents(i) for i in range(len(self))]
+        fingerprint = digest_stream(each.encode() for each in chain([self.fingerprint], images))
+        keys = np.array([int(each[:16], 16) for each in images], np.uint64).view(np.int64)
+        return replace(self, fingerprint=fingerprint, test=test, contents=None, wholes=(), keys=keys)
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
         """Read the images of `indices`, resized and cropped for a source: uint8 [b h w 3]."""
@@ -137,6 +140,7 @@ class Target:
             id=Selected(self.id, indices),
             contents=self.contents and Selected(self.contents, indices),
             wholes=wholes,
+            keys=None if self.keys is None else self.keys[indices],
         )
 
     def of_classes(self, names: Sequence[str]) -> Self:
@@ -178,6 +182,7 @@ class Target:
             wholes=(),
             drawn_from=self.origin.joined(other.origin),
             groups=_both(self.groups, other.groups),
+            keys=_both(self.keys, other.keys),
             read=Joined(self.read, other.read, len(self)),
             id=Joined(self.id, other.id, len(self)),
             test=None,

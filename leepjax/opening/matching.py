@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from leepjax.data.copies import parts_of, report_equal
 from leepjax.data.embeddings.embeddings import Embeddings
 from leepjax.data.embeddings.feature_columns import check_no_labels
 from leepjax.data.target import Target
@@ -47,6 +48,25 @@ def match_tables(opened: Opened, target: Target) -> Opened:
     if found:
         logging.getLogger("leepjax").warning("Rows of tables belong to the examples of %s %s.", target.name, found)
     return Opened(sources, failed)
+
+
+def report_copied_rows(opened: Opened, target: Target) -> None:
+    """Warn about equal rows of the first table, where the target has nothing but its labels (see `report_copies`).
+
+    Args:
+        opened: sources whose tables are matched.
+        target: with its `test`, or to be divided into training and test examples.
+    """
+    if target.kind != "embeddings":
+        return
+    table = next((found for source in opened.sources if (found := ready(source))), None)
+    if table is None:
+        return
+    try:
+        keys = [table.keys(part) for part in parts_of(target)]
+    except InputError:  # it is among the failed when it is measured
+        return
+    report_equal(table.embeddings.where, target, keys)
 
 
 def _check_ids(table: Embeddings, parts: Sequence[Target]) -> None:

@@ -6,8 +6,8 @@ from typing import get_args
 
 import numpy as np
 
+from leepjax.data.copies import report_copies
 from leepjax.data.target import Target, with_classes_of
-from leepjax.data.text.target import report_duplicates
 from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.tasks import check_metric
 from leepjax.types import NOUNS, DType, InputError, JudgingSettings, TaskReading, check_whole, unknown_name
@@ -50,8 +50,9 @@ def open_with_test(
         held = open_it(settings.test, replace(reading, split=None, task=opened.task), with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
         opened = opened.with_test(with_classes_of(caller, opened, held))
+    if own or opened.test is not None:  # otherwise nothing is held out
+        report_copies(caller, opened)
     if opened.test is not None:
-        report_duplicates(caller, opened, opened.test)
         _check_apart(caller, opened, opened.test)
     return opened
 

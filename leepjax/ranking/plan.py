@@ -82,6 +82,13 @@ class Plan:
         """[k] indices of the examples that are held out: with cross-fitting, all of them."""
         return np.flatnonzero(self.folds[0] >= 0)
 
+    @property
+    def parted(self) -> Target:
+        """The target, with the examples that are held out as its `test` unless they are held out in turn."""
+        if self.is_cross_fitted:
+            return self.target
+        return self.target.subset(self.train).with_test(self.target.subset(self.test))
+
     @functools.cached_property
     def split(self) -> str:
         """Digest of the split into examples for scoring and for verification, and of the groups."""

@@ -9,7 +9,7 @@ from leepjax.callbacks import OnProgress
 from leepjax.engines.serial import serial
 from leepjax.models.tapped import read_layers
 from leepjax.opening.inputs import inputs_of
-from leepjax.opening.matching import match_tables
+from leepjax.opening.matching import match_tables, report_copied_rows
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
@@ -160,6 +160,8 @@ def rank(
         task=task,
     )
     opened = match_tables(open_each("rank", inputs.sources, dtype, layers), plan.target)
+    if plan.verify != "none":
+        report_copied_rows(opened, plan.parted)
     (ranking,) = carry_out(
         "rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress, on_record=on_record
     )

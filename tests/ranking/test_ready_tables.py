@@ -132,6 +132,19 @@ def test_splits_of_the_labels_and_a_test_set_without_ids(tmp_path):
         lj.rank(Y, tables(), test=LabelsFile(tmp_path / "t.csv"), **FAST)
 
 
+def test_equal_rows_of_a_table_are_counted(tmp_path, caplog):
+    """Labels alone don't tell copies from other examples of their class."""
+    twice, labels = np.concatenate([GOOD, GOOD]), np.concatenate([Y, Y])
+    lj.rank(Y, tables(), **FAST)
+    assert "more than once" not in caplog.text
+    lj.rank(labels, lj.as_table(twice, name="twice"), **FAST)
+    assert "twice: 72 of 72 examples occur more than once, the first: 0; copies" in caplog.text
+    rows = (f"{y},{'train' if i % 36 % 3 or i < 36 else 'test'}" for i, y in enumerate(labels))
+    (tmp_path / "y.csv").write_text("label,split\n" + "\n".join(rows))
+    lj.rank(LabelsFile(tmp_path / "y.csv"), lj.as_table(twice, name="twice"), **FAST)
+    assert "twice: 12 of 12 test examples are in the training part, too, the first: 36;" in caplog.text
+
+
 def test_tables_and_sources_of_images_are_ranked_together():
     images = RNG.integers(0, 255, (36, 8, 8), np.uint8)
     ranking = lj.rank((images, Y), ["random", *tables()], **(FAST | {"verify": "none"}))

@@ -208,27 +208,6 @@ def _answers(
     return labels_of(where, labels, task, classes, known=known)
 
 
-def report_duplicates(caller: str, train: Target, test: Target) -> None:
-    """Warn about the texts of a test part that the training part holds, too: what was learned by heart isn't judged."""
-    if train.kind != "text" or test.kind != "text":
-        return
-    known = {_without_word(train.read(i)) for i in range(len(train))}
-    found = [i for i in range(len(test)) if _without_word(test.read(i)) in known]
-    if found:
-        logging.getLogger("leepjax").warning(
-            "%s: %s of %s test texts are in the training part, too, the first: %s; a source that only remembers them "
-            "is right on these.",
-            caller,
-            f"{len(found):,}",
-            f"{len(test):,}",
-            test.id(found[0]),
-        )
-
-
-def _without_word(text: Text) -> Text:
-    return text._replace(word=None)
-
-
 def _flattened(where: str, column: Any) -> tuple[Any, np.ndarray]:
     """Lists of words as one array of words, and the number of the first one of each list and of the end."""
     import pyarrow as pa
