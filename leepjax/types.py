@@ -101,7 +101,7 @@ class JudgingSettings:
     metric: Metric | None = None
     """What to measure on test images (lower log_loss and mae are better); default: accuracy, r2 or map, by --task."""
     test: Any = None
-    """A test set without other classes; by default the target's test split, or else parts of the target itself."""
+    """A test set with the target's classes; by default the target's test split, or else parts of the target itself."""
     test_fraction: float = 0.2
     """The fraction of a target without a test split that is held out at a time, in (0, 1)."""
     groups: str | None = None

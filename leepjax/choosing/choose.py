@@ -111,9 +111,8 @@ def choose(
         finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none. Only for classes.
         metric: what is compared, as in `leepjax.rank`: for classes ``accuracy``, ``balanced_accuracy``, ``macro_f1``,
             ``log_loss`` or ``auroc``, by default the first one.
-        test: a second target without other classes, on which heads and fine-tuned networks are measured; its classes
-            are found by name among the target's. By default the target's own test split. Only the sources that are
-            left see its images.
+        test: a second target, on which heads and fine-tuned networks are measured; its classes are found by name among
+            the target's. By default the target's own test split. Only the sources that are left see its images.
         test_fraction: without a test set, the share of the images that is held out at a time, in (0, 0.5].
         groups: as in `leepjax.rank`: images of a group are predicted only by those of other groups, and count as one in
             the comparison of sources.

@@ -29,7 +29,7 @@ class ExampleOptions(Reading):
     """The training and the test examples of a target to adapt to."""
 
     test: str | None = None
-    """A test set without other classes; by default the target's test split, or else a part is split off."""
+    """A test set with the target's classes; by default the target's test split, or else a part is split off."""
     test_fraction: float = 0.2
     """The fraction that is split off."""
     limit: int | None = None
@@ -47,7 +47,7 @@ class SourceOptions(JudgingSettings):
     pooling: str | None = None
     """How layers become vectors: mean, max, gem, cls, layers, head, or several; by default mean, and head for last."""
     test: str | None = None
-    """A test set without other classes; by default the target's test split, or else parts of the target itself."""
+    """A test set with the target's classes; by default the target's test split, or else parts of the target itself."""
     cache: Annotated[bool, Parameter(negative="--no-cache")] = True
     """Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set)."""
 

@@ -3,11 +3,12 @@
 All labels of a target are decided together, over its files and its splits:
 
 - **whole numbers** where each label is written as Python writes its number (``7``, not ``07`` or ``1_0``);
-- else **numbers with a fraction** where each is written as one (``1.0``, ``-2.5e-3``), and no two spellings mean the
-  same number, except a whole number's with and without ``.0``, as pandas writes labels beside missing ones;
+- else **numbers with a fraction** where each is written as one (``1.0``, ``-2.5e-3``);
 - else **names**, as they are written.
 
-Numbers too large for class numbers are names, unless they are measurements (`leepjax.data.guessed_task`).
+Numbers too large for class numbers are names, and so are those of which two spellings mean the same (other than a whole
+number's with and without ``.0``, as pandas writes labels beside missing ones), unless they are measurements
+(`leepjax.data.guessed_task`).
 """
 
 import re
@@ -68,13 +69,13 @@ def _numbers(texts: Collection[str], task: Task | None) -> Mapping[str | None, A
     distinct = set(texts)
     if all(map(_WHOLE.fullmatch, distinct)):
         numbers: dict[str | None, Any] = {text: int(text) for text in distinct}
-    elif all(map(_NUMBER.fullmatch, distinct)) and not _share_a_number(distinct):
+    elif all(map(_NUMBER.fullmatch, distinct)):
         numbers = {text: float(text) for text in distinct}
     else:
         return None
     if task == "multilabel":  # several labels may be one for all these examples; 0 and 1 are no and yes
         return numbers if set(numbers.values()) <= {0, 1} else None
-    if any(abs(number) > LARGEST_CLASS_NUMBER for number in numbers.values()):
+    if _share_a_number(distinct) or any(abs(number) > LARGEST_CLASS_NUMBER for number in numbers.values()):
         measured = task is None and guessed_task([numbers[text] for text in texts]) == "regression"
         return numbers if measured else None
     return numbers

@@ -85,8 +85,8 @@ def rank(
             ``auroc``, of each class against the rest, the mean over the classes. Of numbers ``r2``, ``mae`` (where
             lower is better) or ``spearman``; of several labels ``map``, ``macro_f1`` or ``auroc``, means over the
             labels. By default the first one of the task.
-        test: a second target without other classes to verify on, its test split if it comes in splits; its classes are
-            found by name among the target's. By default the target's own test split, or else parts of the target.
+        test: a second target to verify on, its test split if it comes in splits; its classes are found by name among
+            the target's. By default the target's own test split, or else parts of the target.
         test_fraction: of a target without a test part, the share that is held out at a time, in (0, 1). Heads are
             cross-fitted in 1 / test_fraction folds, twice, where this share is fewer than 1,000 examples.
         groups: of images that belong together, such as those of one patient: all of a group are held out together, and

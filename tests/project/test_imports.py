@@ -70,7 +70,7 @@ ALLOWED = {
         "studies",
         "report",
     },
-    "sklearn": {"types", "measures"},
+    "sklearn": {"types", "checks", "measures"},
     "cli": {
         "types",
         "tasks",
