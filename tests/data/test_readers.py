@@ -165,7 +165,7 @@ def test_a_corrupt_image_is_named_and_no_file_stays_open(folder, suffix, kept):
         ({"images": IMAGES, "labels": LABELS - 1}, r"x: expected class numbers from zero, got -1 for example 0"),
         ({"images": IMAGES, "labels": LABELS, "classes": ["a"]}, r"x: labels must lie in \[0, 1\), got 1 for example"),
         ({"images": IMAGES, "labels": LABELS, "classes": "ab"}, r"x: .*class"),
-        ({"images": np.array([None, 1]), "labels": LABELS}, r"x\.npz, got an array of Python objects; write it with"),
+        ({"images": np.array([None, 1]), "labels": LABELS}, r"x\.npz, got an array of Python objects; convert "),
     ],
     ids=["no labels", "no images", "float images", "float labels", "negative", "few names", "one name", "objects"],
 )
