@@ -110,9 +110,9 @@ def words_of_methods(panels: Sequence[Sequence[LevelMeans]]) -> Words:
     rising = [f"{each.setting.pairing}, {each.setting.how}" for panel in panels for each in panel if each.rising]
     caption = (
         f"{setting.kind_of_task}. Mean {metric_name(setting)} by {kind} level of {measure_name(panels[0][0].measure)} "
-        f"for each method, with 95 % t intervals; n counts a method's tasks, in the methods' order. A method's levels "
-        f"divide the scores of its own tasks. Means rise from each level to the next in {len(rising)} of "
-        f"{sum(map(len, panels))}{': ' if rising else ''}{'; '.join(rising)}."
+        f"for each method, with 95 % t intervals; the numbers below a level count its tasks, in the methods' order. "
+        "A method's levels divide the scores of its own tasks. Means rise from each level to the next in "
+        f"{len(rising)} of {sum(map(len, panels))}{': ' if rising else ''}{'; '.join(rising)}."
     )
     return Words("levels", caption, f"Bar charts of mean {metric_name(setting)} by level for each method.")
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from leepjax.report.captions import (
     Words,
@@ -20,6 +20,7 @@ from leepjax.report.scatter import scatter, selection
 from leepjax.studies.analysis.analyse import Analysis, SettingAnalysis
 from leepjax.studies.analysis.by_level import LevelMeans
 from leepjax.studies.analysis.settings import CONVERGENCE, slug
+from leepjax.studies.outcome import Method
 
 
 class Drawn(NamedTuple):
@@ -105,8 +106,13 @@ def _methods_of_figures(found: Sequence[SettingAnalysis]) -> list[list[list[Leve
         if each.levels:
             setting = each.setting
             figures.setdefault((setting.study, setting.profile), {}).setdefault(setting.pairing, []).append(each.levels)
+    order = get_args(Method)
     compared = [
-        [panel for panel in panels.values() if any(each.setting.method == "meta" for each in panel) and len(panel) > 1]
+        [
+            sorted(panel, key=lambda each: order.index(each.setting.method))
+            for panel in panels.values()
+            if any(each.setting.method == "meta" for each in panel) and len(panel) > 1
+        ]
         for panels in figures.values()
     ]
     return [panels for panels in compared if panels]

@@ -50,16 +50,17 @@ def method_bars(panels_of: Sequence[Sequence[LevelMeans]]) -> Figure:
                 axes.bar(places, heights, color=colour, width=0.9 * width, label=each.setting.how, zorder=1)
                 axes.errorbar(places, heights, yerr=halves, fmt="none", ecolor=INK, capsize=2, linewidth=1, zorder=3)
             first = panel[0]
-            sizes = [" · ".join(str(each.levels[at].n) for each in panel) for at in range(len(first.levels))]
-            axes.set_xticks(range(1, len(sizes) + 1), [f"{at}\nn = {n}" for at, n in enumerate(sizes, start=1)])
+            sizes = ["·".join(str(each.levels[at].n) for each in panel) for at in range(len(first.levels))]
+            axes.set_xticks(range(1, len(sizes) + 1), [f"{at}\n{n}" for at, n in enumerate(sizes, start=1)])
             axes.set_title(f"({letter}) {short(first.setting.pairing)}")
-            axes.set_ylim(0, 1.2)
-            axes.set_yticks(np.linspace(0, 1, 6))
+            axes.set_ylim(0, 1)
             axes.set_ylabel(f"mean {metric_name(first.setting)}")
-            axes.set_xlabel(f"level of {measure_name(first.measure)}, the lowest first")
+            axes.set_xlabel(f"level of {measure_name(first.measure)}, the lowest first, and its tasks by method")
             axes.grid(visible=False, axis="x")
-            axes.legend(loc="upper left", ncols=len(methods))
         figure.suptitle(short(panels_of[0][0].setting.kind_of_task), x=0.01, ha="left")
+        # Below the panels: beside or above the bars there is no room for three names.
+        bars = {how: bar for axes in all_axes for bar, how in zip(*axes.get_legend_handles_labels(), strict=True)}
+        figure.legend(bars.values(), bars.keys(), loc="outside lower center", ncols=len(bars))
     return figure
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,15 @@ from synthetic_outcomes import converging, outcome, outcomes, sources
 
 from leepjax.report import drawing
 from leepjax.report.drawing import FORMATS, encode, inline_svg, save
-from leepjax.report.figures import convergence_curves, draw_all, level_bars, scatter, selection
+from leepjax.report.figures import (
+    _methods_of_figures,
+    convergence_curves,
+    draw_all,
+    level_bars,
+    method_bars,
+    scatter,
+    selection,
+)
 from leepjax.studies.analysis.analyse import analyse, plot_of
 from leepjax.studies.analysis.by_level import convergence, level_means
 from leepjax.studies.analysis.lines import band
@@ -104,6 +113,26 @@ def test_level_bars_are_the_means_with_their_n():
         np.testing.assert_array_equal(np.sort(dots), np.sort(setting.accuracies))
         for place, level in enumerate(levels, start=1):
             assert f"{place} ≥ {level.low:.2f} n = {level.n}".replace("-", "−") in text
+
+
+def test_bars_of_three_methods_are_named_once_and_their_numbers_apart():
+    methods = {"meta": "meta-transferred", "finetune": "fine-tuned", "head": "re-trained head"}
+    made = [
+        each
+        for target in ("cifar100", "digits")
+        for how in methods
+        for each in outcomes(200, target=target, method=how)
+    ]
+    (panels,) = _methods_of_figures(analyse(made).settings)
+    figure = method_bars(panels)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*methods.values()][::-1]
+    assert figure.bbox.containsx(legend.get_window_extent().x0)
+    assert figure.bbox.containsx(legend.get_window_extent().x1)
+    for axes in figure.axes:
+        places = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert all(left.x1 < right.x0 for left, right in pairwise(places))
 
 
 def test_an_empty_level_is_an_empty_place():
