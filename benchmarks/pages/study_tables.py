@@ -57,12 +57,13 @@ def run_rows() -> Rows:
     """What was run, how long it took, and by which command."""
     for study in read_studies(FOLDER):
         told, done = study.provenance, study.outcomes
-        trained = sum(outcome.method != "head" for outcome in done)
+        heads, adapted = (sum(outcome.method == method for outcome in done) for method in ("head", "meta"))
         yield {
             "study": told.study,
             "tasks": str(len({(outcome.target, outcome.profile, outcome.task) for outcome in done})),
-            "heads": f"{len(done) - trained:,}",
-            "trainings": f"{trained:,}",
+            "heads": f"{heads:,}",
+            "meta-transfers": f"{adapted:,}",
+            "trainings": f"{len(done) - heads - adapted:,}",
             "hours": f"{told.seconds / 3600:.2f}",
             "commit": told.commit,
             "command": f"`{told.command}`",
