@@ -13,6 +13,9 @@ from leepjax.studies.analysis.analyse import Plot
 from leepjax.studies.analysis.lines import Line
 from leepjax.studies.analysis.settings import Setting
 
+_NAMES = 12
+"""How many names of sources have room in a panel; for more of them the panels are larger."""
+
 
 def scatter(setting: Setting, plot: Plot) -> Figure:
     """A measure's scores against the accuracies of a setting, with the regression line and its 95 % band.
@@ -31,7 +34,8 @@ def scatter(setting: Setting, plot: Plot) -> Figure:
 def selection(setting: Setting, plots: Sequence[Plot]) -> Figure:
     """`scatter` with one panel per measure and the name of the source at each point."""
     with style():
-        figure, all_axes = panels(len(plots), 5.0, 4.0)
+        larger = max(1, math.sqrt(len(setting.labels) / _NAMES))
+        figure, all_axes = panels(len(plots), 5.0 * larger, 4.0 * larger)
         for axes, plot in zip(all_axes, plots, strict=True):
             _points(axes, setting, plot)
             axes.margins(x=0.2, y=0.14)
