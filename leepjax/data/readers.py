@@ -54,9 +54,8 @@ def read_target(
     Args:
         name: ``digits``; a folder ``class/image.png`` or ``class/text.txt``; an ``.npz``; a ``.parquet`` of images or
             texts, a ``.csv``, ``.tsv``, ``.jsonl`` or ``.json`` of texts or of paths of images, a folder or a glob of
-            such files;
-            ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``, one of
-            Hugging Face, where the name may be a path.
+            such files; ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``,
+            one of Hugging Face, where the name may be a path.
         split: the split to read of a set that comes in splits, or ``all`` as one set; by default the training part,
             with (for folders and files) the part to verify on as the target's `test`.
         strict: whether files of a folder that aren't used are an error; otherwise a warning counts them.

@@ -25,8 +25,9 @@ from leepjax.models.text.config import text_fields
 from leepjax.models.text.opening import describe_text, open_text
 from leepjax.models.text.tokenizer_files import Find
 from leepjax.models.timm_config import TimmConfig, read_config
+from leepjax.models.unknown_source import unknown_source
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError
 
 SHIPPED = Path(__file__).parent / "shipped"
 ENTRY_POINTS = "leepjax.sources"
@@ -102,24 +103,7 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
         return functools.partial(open_card, Path(text))
     if text in (others := plugins()):
         return functools.partial(_open_plugin, others[text])
-    raise _unknown(text)
-
-
-def _unknown(text: str) -> InputError:
-    """The error for what is neither a name nor in one of the forms. For a path, it gives the form of what is there."""
-    path = Path(text)
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        return InputError(f"source: expected a name, got the folder {text!r}; write local-dir:{text} to open it.")
-    for prefix, suffixes in {"onnx": (".onnx",), "keras": (".keras", ".h5", ".hdf5")}.items():
-        if suffix in suffixes:
-            return InputError(f"source: expected a name, got the file {text!r}; write {prefix}:{text} to open it.")
-    if suffix in SUFFIXES:
-        return InputError(
-            f"source: expected a name, got the weights {text!r}; put them in a folder with their config.json and write "
-            "local-dir:FOLDER."
-        )
-    return unknown_name("source", text, named_sources())
+    raise unknown_source(text, named_sources())
 
 
 def describe(name: str | os.PathLike) -> tuple[Card, int | None]:
