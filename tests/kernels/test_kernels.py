@@ -8,6 +8,8 @@ from profiles import by_turns, one_in
 
 from leepjax.kernels import class_sums, first_largest, log_normalizer, own_likelihood
 from leepjax.kernels.class_sums import _at_once, _by_matmul, _row_by_row
+from leepjax.kernels.likelihood import _by_matmul as _likelihood_by_matmul
+from leepjax.kernels.likelihood import _plain as _plain_likelihood
 
 pytestmark = pytest.mark.usefixtures("optimised")
 # n, z, c: several tables of partial sums, blocks that overlap, one row, rows too wide for the fast path, and others.
@@ -50,6 +52,17 @@ def test_the_forms_of_the_first_pass(shape, form):
     table, counts = jax.jit(form, static_argnums=0)(c, *arrays)
     same(table, sums(*arrays, c))
     same(counts, np.bincount(arrays[1], arrays[2], c))
+
+
+@one_shape_in_two
+# Of a GPU and of a TPU; a CPU has a form of its own.
+@pytest.mark.parametrize("form", [_plain_likelihood, _likelihood_by_matmul])
+def test_the_forms_of_the_second_pass(shape, form):
+    probs, labels, weights, c = problem(shape)
+    table = np.random.default_rng(1).random((c, probs.shape[1]), np.float32)
+    found, totals = jax.jit(form)(table, probs, labels, weights)
+    same(found, likelihoods(table, probs, labels, weights))
+    same(totals, 1)
 
 
 def test_many_rows_of_a_class_lose_no_digits():
