@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leepjax.adapting.write_source import training
+from leepjax.data.copies import report_copies
 from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, with_classes_of
 from leepjax.models.card import Card, read_card
@@ -61,9 +62,16 @@ def parts(
     if test is not None:
         held = open_examples(caller, test, replace(reading, split=None), seed=seed, with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
-        return Parts(examples, with_classes_of(caller, examples, held))
-    if examples.test is not None:
-        return Parts(replace(examples, test=None), examples.test)
+        found = Parts(examples, with_classes_of(caller, examples, held))
+    elif examples.test is not None:
+        found = Parts(examples.with_test(None), examples.test)
+    else:
+        found = _split(caller, examples, test_fraction, seed)
+    report_copies(caller, found.train.with_test(found.test))
+    return found
+
+
+def _split(caller: str, examples: Target, test_fraction: float, seed: int) -> Parts:
     if not 0 < test_fraction < 1:
         raise InputError(f"{caller}: test_fraction must lie between 0 and 1, got {test_fraction}; pass a fraction.")
     chosen = train_test_split(examples.labels, test_fraction, seed)

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from leepjax.adapting.parts import parts
 from leepjax.opening.settings import open_with_test
 from leepjax.types import JudgingSettings, TaskReading
 
@@ -75,3 +76,8 @@ def test_copies_of_one_group_and_of_an_archive_s_two_forms(tmp_path, caplog):
     same = folder(tmp_path / "b", [4, 3])
     assert "1 of 2 test images are in the training part, too" in warned(caplog, grouped, test=same)
     assert not warned(caplog, npz(tmp_path / "c.npz", REPEATED), groups="who")
+
+
+def test_copies_are_counted_before_training_too(tmp_path, caplog):
+    parts("finetune", npz(tmp_path / "all.npz", [0, 0, 1, 1]), test_fraction=0.5)
+    assert "of 2 test images are in the training part, too" in caplog.text
