@@ -152,8 +152,12 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
             "verify by head, or choose another metric."
         )
     check_whole(caller, "resamples", settings.resamples, 0)
-    if settings.test is not None and settings.verify == "none":
-        raise InputError(f"{caller}: expected no test set without verification, got one; leave it out, or verify.")
+    if settings.verify == "none":
+        for given, name in ((settings.test, "test set"), (settings.metric, "metric")):
+            if given is not None:
+                raise InputError(
+                    f"{caller}: expected no {name} without verification, got one; leave it out, or verify."
+                )
 
 
 def _check_trainable(caller: str, target: Target, settings: RankingSettings) -> None:
