@@ -35,7 +35,9 @@ class JsonRows:
         try:
             if self._is_list:
                 with open_utf8(self.path) as stream:
-                    return pa.Table.from_pylist(json.loads(stream.read()))
+                    rows = json.loads(stream.read())
+                names = dict.fromkeys(name for row in rows for name in row)  # of all rows: the first may lack some
+                return pa.table({name: [row.get(name) for row in rows] for name in names})
             found = self._parsed(arrow_json.ParseOptions())
             times = [field.name for field in found.schema if pa.types.is_temporal(field.type)]
             if times:
