@@ -9,6 +9,7 @@ from typing import Any
 from leepjax.data.labels import class_name
 from leepjax.data.split import SPLITS, split_called
 from leepjax.printable import printable
+from leepjax.tables import some
 from leepjax.types import InputError, SplitChoice
 
 _WORDS = re.compile(r"[-_.]")
@@ -24,6 +25,8 @@ def in_splits(
 ) -> tuple[Sequence[Path], Sequence[Path] | None]:
     """Choose the files of the training part and, where files are named after splits, of the part to verify on.
 
+    Files of no split beside those of two or more are left out, which is logged.
+
     Args:
         where: prefix of messages.
         paths: paths of the files.
@@ -34,7 +37,7 @@ def in_splits(
     """
     of = {path: _split_of(path)[0] for path in paths}
     found = [each for each in SPLITS if each in of.values()]
-    if split == "all" or (split is None and (len(found) < 2 or None in of.values())):
+    if split == "all" or (split is None and len(found) < 2):
         return paths, None
     if split is not None:
         if split not in found:
@@ -46,7 +49,7 @@ def in_splits(
             listed = ", ".join(found)
             raise InputError(f"{where}: expected files of the split {split!r}, got {listed}; choose one of these.")
         return [path for path in paths if of[path] == split], None
-    sets = sorted({_split_of(path)[1] for path in paths})
+    sets = sorted({_split_of(path)[1] for path in paths if of[path]})
     if len(sets) > 1:
         raise InputError(
             f"{where}: expected the splits of one set, got those of {', '.join(map(printable, sets[:5]))}; name the "
@@ -61,6 +64,12 @@ def in_splits(
         train,
         test,
     )
+    if unused := [path.name for path in paths if not of[path]]:
+        logging.getLogger("leepjax").warning(
+            "%s: files of no split lie beside these and are left out: %s (read all with --split all).",
+            where,
+            some([printable(name) for name in unused]),
+        )
     return [path for path in paths if of[path] == train], [path for path in paths if of[path] == test]
 
 
