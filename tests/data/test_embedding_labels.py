@@ -116,6 +116,11 @@ BAD = {
         lambda path: csv(path, ["id", "a", ""], ["label", "x", "y"]),
         "an id for every row, got none in row 1",
     ),
+    "na.csv": (lambda path: csv(path, ["id", "a", "b"], ["label", "1", "NULL"]), "got 'NULL' for example 1"),
+    "joined.csv": (
+        lambda path: csv(path, ["id", "a", "id", "a"], ["label", "x", "label", "y"]),
+        "expected one header, got it again in line 3",
+    ),
     "which.csv": (lambda path: csv(path, ["a", "x"], ["b", "y"]), "expected one label column"),
     "empty.csv": (lambda path: path.write_text(""), "got an empty file"),
     "none.csv": (lambda path: None, "expected a file at"),

@@ -14,6 +14,7 @@ from leepjax.data.readers import read_target
 from leepjax.data.text.columns import Asked
 from leepjax.data.text.example import Text
 from leepjax.data.text.files import from_text_files
+from leepjax.data.text.unlabelled import open_texts
 from leepjax.types import InputError
 
 TEXTS = ["good", 'a "fine"\nfilm, truly', "né 悪い", "NA"]
@@ -94,6 +95,44 @@ def test_without_a_header_the_texts_are_the_column_of_more_values(tmp_path, capl
         read(tmp_path / "z.csv")
 
 
+def test_the_first_row_of_a_single_column_is_a_text_unless_it_is_a_usual_name(tmp_path, caplog):
+    path = tmp_path / "x.csv"
+    path.write_text("sms\na good film\na bad film\n")
+    assert texts_of(open_texts("predict", path)) == ["sms", "a good film", "a bad film"]
+    assert "x.csv: the first row, 'sms', is read as a text because it is no usual name of a column" in caplog.text
+    assert texts_of(open_texts("predict", path, Asked(text="sms"))) == ["a good film", "a bad film"]
+    path.write_text("Text\na good film\na bad film\n")
+    assert texts_of(open_texts("predict", path)) == ["a good film", "a bad film"]
+
+
+def test_blank_lines_before_a_header_are_no_rows(tmp_path):
+    for name, content in [
+        ("a.csv", "\n\ntext,label\na,x\nb,y\n"),
+        ("b.tsv", "\r\ntext\tlabel\r\na\tx\r\nb\ty\r\n"),
+        ("c.csv", "\ntext;label\na;x\nb;y\n"),
+        ("d.tsv", '\ntext\tlabel\n"a"\tx\n"b"\ty\n'),
+    ]:
+        assert texts_of(read(tmp_path / name, content)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_occurs_again_is_refused(tmp_path, mark):
+    joined = f"id,text,label\n0,text,x\n1,b,label\n{mark}id,text,label\n0,c,x\n"
+    for asked in ({}, {"text": "text", "label": "label"}):
+        with pytest.raises(InputError, match=r"expected one header, got it again as row 2 \(the first row is 0\)"):
+            read(tmp_path / "x.csv", joined, **asked)
+    with pytest.raises(InputError, match=r"expected one header, got it again as row 2"):
+        open_texts("predict", str(tmp_path / "x.csv"))
+    assert len(read(tmp_path / "x.csv", "id,text,label\n0,text,x\n1,b,label\n2,text,x\n3,c,label\n")) == 4
+
+
+def test_the_fields_of_a_json_list_are_those_of_all_its_objects(tmp_path):
+    rows = [{"text": "a", "category": "x"}, {"text": "b", "category": "x", "label": "y"}]
+    for name, content in (("x.json", json.dumps(rows)), ("x.jsonl", lines(rows))):
+        with pytest.raises(InputError, match="expected a label for every example, got none for example 0"):
+            read(tmp_path / name, content)
+
+
 def test_quotes_in_a_tsv_are_text_unless_they_enclose_cells(tmp_path):
     loose = read(tmp_path / "x.tsv", 'text\tlabel\n"a" and b\t1\nthe 19" tv\t0\n"open\t1\n')
     assert texts_of(loose) == ['"a" and b', 'the 19" tv', '"open']
@@ -168,6 +207,11 @@ def test_files_named_after_splits(tmp_path, caplog):
     test = from_text_files(str(tmp_path), Asked(), split="test")
     assert texts_of(test) == ["e", "f"]
     assert test.ids == ("mood_test.csv:0", "mood_test.csv:1")
+    (tmp_path / "extra.csv").write_text("text,label\ng,x\n")
+    beside = from_text_files(str(tmp_path), Asked())
+    assert (beside.fingerprint, len(beside.test)) == (target.fingerprint, 2)
+    assert "files of no split lie beside these and are left out: extra.csv (read all with --split all)" in caplog.text
+    assert len(from_text_files(str(tmp_path), Asked(), split="all")) == 7
     (tmp_path / "taste_test.csv").write_text("text,label\nz,x\n")
     with pytest.raises(InputError, match="expected the splits of one set, got those of mood, taste"):
         from_text_files(str(tmp_path), Asked())
@@ -237,15 +281,13 @@ def test_what_is_missing(tmp_path, caplog):
     for content, said in [
         ("text,label\na,1\nb,\n", "expected a label for every"),
         ("text,label\na,x\nb,\n", "expected a label for every"),
+        ("text,label\na,1\nb,NA\n", "expected a label for every example, got 'NA' for example 1"),
         ("text,label\n,1\n,0\n", "expected texts, got 2 empty ones"),
         ("text,label\n", "expected at least one"),
         ("", "got an empty file"),
         ("text,label\na,1,2\n", "expected rows with equally many cells, got .*Expected 2 columns, got 3"),
         ("text,text,label\na,b,1\n", "expected distinct names of columns, got 'text' twice"),
-        (
-            "text|label\na|1\nb|0\n",
-            r"expected columns of texts and of labels, got one, 'text\|label'; separate the cells",
-        ),
+        ("text|label\na|1\nb|0\n", "expected columns of texts and of labels, got one; separate the cells"),
     ]:
         with pytest.raises(InputError, match=said):
             read(tmp_path / "y.csv", content)
@@ -264,10 +306,11 @@ def test_the_type_of_labels_that_cannot_be_read_is_named(tmp_path, label):
         read_target(str(path))
 
 
-def test_numbers_and_several_labels(tmp_path):
+def test_numbers_and_several_labels(tmp_path, caplog):
     assert read(tmp_path / "x.csv", "text,label\na,0.0\nb,1.0\nc,1.0\n").labels.tolist() == [0, 1, 1]
     rows = "".join(f"t{i},{i / 7:.3f}\n" for i in range(12))
     assert read(tmp_path / "y.csv", f"text,label\n{rows}").task == "regression"
+    assert "y.csv: labels are numbers, from 0 to 1.571 (the task regression; pass --task classes" in caplog.text
     several = read(tmp_path / "z.jsonl", lines({"text": t, "labels": y} for t, y in [("a", ["x", "y"]), ("b", [])]))
     assert several.task == "multilabel"
     assert several.labels.tolist() == [[1, 1], [0, 0]]

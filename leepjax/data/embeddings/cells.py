@@ -57,12 +57,13 @@ def read_cells(
         single: the name of a single column without a header.
 
     Raises:
-        InputError: for a header alone, two columns of one name, and rows of unequal length.
+        InputError: for a header alone or a second one, two columns of one name, and rows of unequal length.
     """
     rows = csv_rows(caller, path, text)
     first = rows[0][1]
     if _has_header(rows, asked, counts):
         rows, names = rows[1:], [cell or f"Unnamed: {place}" for place, cell in enumerate(first)]
+        _check_one_header(path, first, rows)
     else:
         names = [single] if len(first) == 1 else [f"column {number}" for number in range(1, len(first) + 1)]
     shown = printable(str(path))
@@ -117,6 +118,16 @@ def _has_header(rows: Sequence[tuple[int, list[str]]], asked: Sequence[str | Non
     if len(first) == 1:
         return _is_name(first[0], [row[0] for row in below], counts)
     return not any(map(_is_numeric, first)) or _is_numbered(first, below)
+
+
+def _check_one_header(path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> None:
+    """Refuse a row that repeats the header, but not the numbers 0, 1, …, which may be data."""
+    for line, row in rows:
+        if [cell.lstrip("\ufeff") for cell in row] == header and not all(map(_is_numeric, header)):
+            raise InputError(
+                f"{printable(str(path))}: expected one header, got it again in line {line}, as in joined files; remove "
+                "this line."
+            )
 
 
 def _is_name(first: str, below: Sequence[str], counts: Counts) -> bool:

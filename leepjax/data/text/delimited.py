@@ -1,7 +1,9 @@
 """Read CSV and TSV files as tables of text, with a header or without."""
 
 import csv
+import functools
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +21,8 @@ _BLOCK = 1 << 24
 """Bytes that are parsed at once, and by which a header is distinguished from a row; no row is longer."""
 _LONGEST = 1 << 28
 """Longest first row in bytes."""
+_AROUND = '\ufeff" \t'
+"""What may be around a name in a header: where files are joined, the byte-order mark of the next one."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,16 @@ class Delimited:
         """Whether the first row names the columns.
 
         It does if it holds a usual name, one that the caller asks for, or the numbers from 0. Otherwise it does unless
-        one of its cells is a number or, as labels do, occurs again below.
+        it is a single cell, which may as well be a text, or one of its cells is a number or, as labels do, occurs again
+        below.
         """
         first = [cell.strip() for cell in self._first]
         usual = {*LABELS, *TEXTS, *TOKENS, *TAGS}
         asked = [name for name in self.asked if not name.isdigit()]
         if any(cell.lower() in usual or cell in asked for cell in first) or first == list(map(str, range(len(first)))):
             return True
+        if len(first) == 1:
+            return False
         below = [column.to_pylist()[1:] for column in self.head.columns]
         return not any(
             cell and (_is_number(cell) or cell in values) for cell, values in zip(self._first, below, strict=True)
@@ -68,22 +75,57 @@ class Delimited:
     @cached_property
     def head(self) -> Any:
         """The first rows, including a header, as a table of pyarrow."""
-        with self._opened(self._numbered, self._numbered, 0, self._quoted) as reader:
+        with self._opened(self._numbered, self._numbered, self._quoted) as reader:
             return _rows(self.path, reader, most=1)
 
     def read(self, columns: Sequence[str]) -> Any:
         """Read columns as a table of pyarrow; the others take no memory.
 
         Raises:
-            InputError: for rows of different lengths, and for bytes that aren't UTF-8.
+            InputError: for rows of different lengths, a header that occurs again, and for bytes that aren't UTF-8.
         """
-        with self._opened(self.names, columns, int(self.has_header), self._quoted) as reader:
-            return _rows(self.path, reader)
+        # One cell may equal its header by chance, two do where the header occurs again.
+        read = columns if len(columns) > 1 else list(dict.fromkeys((*columns, *self.names[:2])))
+        with self._opened(self.names, read, self._quoted) as reader:
+            table = _rows(self.path, reader)
+        if self.has_header:
+            # pyarrow could skip the header itself, but counts the blank lines before it as rows.
+            table = table.slice(1)
+            self._check_repeated(table)
+        elif len(self.names) == 1 and not self.asked:
+            logging.getLogger("leepjax").warning(
+                "%s: the first row, %r, is read as a text because it is no usual name of a column (if it is the name, "
+                "pass it with --text-column).",
+                self._shown,
+                printable(self._first[0].strip()[:60]),
+            )
+        return table.select(list(columns))
 
     def text_columns(self) -> list[str]:
         """The columns whose first values aren't all numbers."""
         rows = self.head.slice(int(self.has_header))
         return [name for name, column in zip(self.names, rows.columns, strict=True) if not is_numeric(column)]
+
+    def _check_repeated(self, table: Any) -> None:
+        """Refuse a row that repeats the header, as in files that were joined, with a byte-order mark or without.
+
+        Raises:
+            InputError: naming the row.
+        """
+        if table.num_columns < 2:
+            return
+        pc = compute()
+        cells = dict(zip(self.names, self._first, strict=True))
+        same = [
+            pc.equal(pc.utf8_trim(table.column(name), _AROUND), cells[name].strip(_AROUND))
+            for name in table.column_names
+        ]
+        row = pc.index(functools.reduce(pc.and_, same), True).as_py()
+        if row >= 0:
+            raise InputError(
+                f"{self._shown}: expected one header, got it again as row {row} (the first row is 0), as in joined "
+                "files; remove this row."
+            )
 
     @cached_property
     def _first(self) -> list[str]:
@@ -120,9 +162,13 @@ class Delimited:
         """A tab in a TSV; in a CSV a comma, unless the first line has only semicolons or tabs."""
         if self._is_tabbed:
             return "\t"
+        return next((mark for mark in ",;\t" if mark.encode() in self._first_line), ",")
+
+    @cached_property
+    def _first_line(self) -> bytes:
+        """The first line that isn't blank."""
         with open_utf8(self.path) as stream:
-            line = stream.read(_BLOCK).split(b"\n", 1)[0]
-        return next((mark for mark in ",;\t" if mark.encode() in line), ",")
+            return stream.read(_BLOCK).lstrip(b"\r\n").split(b"\n", 1)[0]
 
     @cached_property
     def _quoted(self) -> bool:
@@ -131,16 +177,14 @@ class Delimited:
         with open_utf8(self.path) as stream:
             if not any(b'"' in block for block in iter(lambda: stream.read(_BLOCK), b"")):
                 return False
-        with open_utf8(self.path) as stream:
-            width = stream.read(_BLOCK).split(b"\n", 1)[0].count(b"\t") + 1
-        names = tuple(map(str, range(width)))
+        names = tuple(map(str, range(self._first_line.count(b"\t") + 1)))
         try:
-            with self._opened(names, names, 0, quoted=False) as reader:
+            with self._opened(names, names, quoted=False) as reader:
                 return _quotes_enclose(_rows(self.path, reader))
         except InputError:
             return True
 
-    def _opened(self, names: Sequence[str], columns: Sequence[str], skipped: int, quoted: bool) -> Any:
+    def _opened(self, names: Sequence[str], columns: Sequence[str], quoted: bool) -> Any:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
@@ -151,7 +195,6 @@ class Delimited:
                     use_threads=False,  # so that an error names the row
                     block_size=_BLOCK,
                     column_names=list(names),
-                    skip_rows_after_names=skipped,
                 ),
                 arrow_csv.ParseOptions(
                     delimiter=self._delimiter,

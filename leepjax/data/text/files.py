@@ -228,8 +228,8 @@ def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
     available = sheet.available
     if len(available.names) == 1:
         raise InputError(
-            f"{printable(where)}: expected columns of texts and of labels, got one, {printable(available.names[0])!r}; "
-            "separate the cells of a CSV by commas, semicolons or tabs."
+            f"{printable(where)}: expected columns of texts and of labels, got one; separate the cells of a CSV by "
+            "commas, semicolons or tabs."
         )
     if available.is_named or asked.names or len(available.names) != 2:
         return choose_columns(where, available, asked)

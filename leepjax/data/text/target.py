@@ -200,8 +200,8 @@ def _answers(
     guessed: str | None = None,
 ) -> Answers:
     """Labels of a task; for classes, an empty one is missing."""
-    task = task or guessed_task(labels, classes)
-    if task == "classes" and not isinstance(labels, Mapping):
+    if (task or guessed_task(labels, classes)) == "classes" and not isinstance(labels, Mapping):
+        task = "classes"
         labels = [None if isinstance(label, str) and not label.strip() else label for label in labels]
         if guessed is not None:
             check_guess(where, guessed, labels)
