@@ -8,7 +8,7 @@ import numpy as np
 
 from leepjax.data.guessed_task import guessed_task
 from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, yes_no
-from leepjax.data.labels import class_name, class_numbers, plain_scalar
+from leepjax.data.labels import class_name, class_numbers, is_missing_word, plain_scalar
 from leepjax.types import InputError, Task
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -138,8 +138,10 @@ def _several(
     plain = [plain_scalar(label) for label in labels]
     if (rows := rectangle(plain)) is not None:
         return _of_rows(where, rows, given)
-    if (given is None or len(given) == 1) and all(yes_no(label) is not None for label in plain):
-        column = _zeros_and_ones(where, plain, name)
+    if (given is None or len(given) == 1) and all(
+        yes_no(label) is not None or is_missing_word(label) for label in plain
+    ):
+        column = _zeros_and_ones(where, plain, name or "label")
         return Answers("multilabel", column[:, None], _names(where, given, 1, name, "label"))
     return _of_sets(where, [_set_of(where, row, label) for row, label in enumerate(plain)], names, known)
 

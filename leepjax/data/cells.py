@@ -6,6 +6,7 @@ All labels of a target are decided together, over its files and its splits:
 - else **numbers with a fraction** where each is written as one (``1.0``, ``-2.5e-3``);
 - else **names**, as they are written.
 
+Among numbers a word such as ``NA`` or ``NULL`` isn't a name: it stays as it is, and is refused as a missing label.
 Numbers too large for class numbers are names, and so are those of which two spellings mean the same (other than a whole
 number's with and without ``.0``, as pandas writes labels beside missing ones), unless they are measurements
 (`leepjax.data.guessed_task`).
@@ -17,7 +18,7 @@ from typing import Any
 
 from leepjax.data.guessed_task import guessed_task
 from leepjax.data.label_forms import SETS
-from leepjax.data.labels import LARGEST_CLASS_NUMBER
+from leepjax.data.labels import LARGEST_CLASS_NUMBER, is_missing_word
 from leepjax.types import Task
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -50,8 +51,10 @@ def typed_together(columns: Sequence[Sequence[Any]], task: Task | None = None) -
     if not any(isinstance(cell, str) for cell in cells) or any(isinstance(cell, SETS) for cell in cells):
         return columns
     texts = [[_text(cell) for cell in column] for column in columns]
-    numbers = _numbers([text for column in texts for text in column if text], task)
-    return texts if numbers is None else [[numbers.get(text) for text in column] for column in texts]
+    numbers = _numbers([text for column in texts for text in column if text and not is_missing_word(text)], task)
+    if numbers is None:
+        return texts
+    return [[text if is_missing_word(text) else numbers.get(text) for text in column] for column in texts]
 
 
 def _text(cell: Any) -> str | None:

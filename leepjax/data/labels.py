@@ -15,10 +15,22 @@ _SPARSE = 100
 """Number of unused class numbers allowed in labels without names, in addition to the number of classes."""
 
 
+_MISSING = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NaT", "NULL", "null", "None", "<NA>", "\\N")
+"""How R, SQL, pandas and spreadsheets write that a value is missing."""
+
+
 def class_name(name: Any) -> str:
-    """A class name as text in Unicode's composed normal form (NFC), because equal names are stored in several forms."""
+    """A class name as text in Unicode's composed normal form (NFC), because equal names are stored in several forms.
+
+    Whitespace around it is no part of a name, as in the cells of a CSV.
+    """
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
-    return unicodedata.normalize("NFC", valid_unicode(text))
+    return unicodedata.normalize("NFC", valid_unicode(text)).strip()
+
+
+def is_missing_word(label: Any) -> bool:
+    """Whether a label is a word by which programs write that there is none."""
+    return isinstance(label, str) and label in _MISSING
 
 
 def class_numbers(
@@ -50,7 +62,10 @@ def class_numbers(
     if names is None and known is not None:
         return _of_known(where, values, known), tuple(known)
     if isinstance(values, list):
-        return _of_names(where, values, sorted(set(values)) if names is None else names)
+        if names is None:
+            names = sorted(set(values))
+            _warn_of_missing(where, values, names)
+        return _of_names(where, values, names)
     if values.dtype == bool and names is None:
         names = ["False", "True"]
     return _of_numbers(where, values.astype(np.int64), names)
@@ -82,8 +97,15 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
         if label is None or label != label:
             raise _missing(where, row)
     kinds = {type(label) for label in plain}
+    if str in kinds and not kinds <= {str, bytes}:
+        for row, label in enumerate(plain):
+            if is_missing_word(label):  # beside numbers, as `leepjax.data.cells` leaves it
+                raise _missing(where, row, repr(label))
     if kinds <= {str, bytes}:
-        return [class_name(label) for label in plain]
+        found = [class_name(label) for label in plain]
+        if "" in found:
+            raise _missing(where, found.index(""))
+        return found
     if kinds == {bool} or kinds <= {int, float}:
         return _whole(where, np.array(plain))
     found = ", ".join(sorted(kind.__name__ for kind in kinds))
@@ -113,8 +135,19 @@ def _whole(where: str, numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(np.int64)
 
 
-def _missing(where: str, row: int) -> InputError:
-    return InputError(f"{where}: expected a label for every example, got none for example {row}; label or remove it.")
+def _missing(where: str, row: int, got: str = "none") -> InputError:
+    return InputError(f"{where}: expected a label for every example, got {got} for example {row}; label or remove it.")
+
+
+def _warn_of_missing(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
+    """Report classes whose names may say that the label is missing."""
+    if found := [name for name in names if is_missing_word(name)]:
+        logging.getLogger("leepjax").warning(
+            "%s: %r is read as a class, of %s examples; remove them if it means that their labels are missing.",
+            where,
+            found[0],
+            f"{labels.count(found[0]):,}",
+        )
 
 
 def _of_names(where: str, labels: Sequence[str], classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:

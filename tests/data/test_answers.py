@@ -1,5 +1,7 @@
 """What labels are, guessed and converted by one rule."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,19 @@ def test_cells_of_text_files_are_typed_only_where_all_are_numbers():
 def test_names_that_resemble_numbers_stay_as_they_are_written(cells):
     assert typed(cells) == cells
     assert len(labels_of("x", typed(cells)).names) == len(cells)
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "#N/A", "nan", "NULL", "None", "<NA>", "\\N"])
+@pytest.mark.parametrize("task", [None, "classes", "multilabel", "regression"])
+def test_a_word_for_a_missing_label_among_numbers_is_no_class(word, task):
+    assert typed(["0", word, "1.0"]) == [0, word, 1]
+    with pytest.raises(InputError, match=rf"x: expected .*, got (none|{re.escape(repr(word))}) for example 1"):
+        labels_of("x", typed(["0", word, "1"], task), task)
+
+
+def test_a_word_for_a_missing_label_among_names_is_reported(caplog):
+    assert labels_of("x", ["a", "NaN", "b", "NaN"]).names == ("NaN", "a", "b")
+    assert "x: 'NaN' is read as a class, of 2 examples; remove them if" in caplog.text
 
 
 def test_large_numbers_are_measurements_or_names():

@@ -33,7 +33,7 @@ def test_whole_numbers_of_any_type(labels):
 
 @pytest.mark.parametrize(
     "labels",
-    [["b", "a", "é"], [b"b", b"a", "é".encode()], np.array(["b", "a", "é"]), [np.str_("b"), np.str_("a"), "é"]],
+    [["b", " a", "é\t"], [b"b", b"a", "é".encode()], np.array(["b", "a", "é"]), [np.str_("b"), np.str_("a"), "é"]],
     ids=["str", "bytes", "array", "numpy"],
 )
 def test_names_of_any_type_are_sorted(labels):
@@ -73,6 +73,7 @@ def test_small_gaps_stay(caplog):
     [
         ([0, None], None, "expected a label for every example, got none for example 1"),
         (["a", float("nan")], None, "expected a label for every example, got none for example 1"),
+        (["a", " "], None, "expected a label for every example, got none for example 1"),
         (np.array([0, np.nan]), None, "expected a label for every example, got none for example 1"),
         (
             np.array([0, np.inf]),
