@@ -1,10 +1,10 @@
 """Tables of paths of images and their labels: targets of texts whose texts are paths, opened as the images."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
@@ -22,13 +22,13 @@ _EXAMINED = 100
 
 @dataclass(frozen=True)
 class Paths:
-    """Index → image at a path relative to the first of the folders; it is opened only if it is in one of them."""
+    """Index → image at a path relative to the first of its folders; it is opened only if it is in one of them."""
 
     paths: Sequence[str]
-    folders: Sequence[Path]
+    folders: Sequence[Sequence[Path]]
 
     def __call__(self, i: int) -> Content:
-        return within(self.folders, self.paths[i])
+        return within(self.folders[i], self.paths[i])
 
     def digest(self, i: int) -> str:
         return digest_contents([self(i)])
@@ -48,17 +48,18 @@ def is_image_path(text: str) -> bool:
     return "\n" not in text and PurePath(text.strip()).suffix.lower() in image_suffixes()
 
 
-def images_at(where: str, target: Target, column: str | None, folder: Path) -> Target:
+def images_at(where: str, target: Target, column: str | None, tables: Mapping[str, Path]) -> Target:
     """Make a target of images of one whose texts are their paths, with these as ids.
 
-    Paths are relative to the folder of the table, or else to the working folder, whichever has the first images. What
-    is in neither isn't opened. An image that isn't there is one that can't be decoded.
+    Paths are relative to the folder of their table, or else to the working folder, whichever has the table's first
+    images. What is in neither isn't opened. An image that isn't there is one that can't be decoded. Of tables in
+    several folders, an id begins with the folder, so that those of equal paths differ.
 
     Args:
         where: begins messages.
         target: of texts, also its `test`.
         column: the column of paths, if the caller named it.
-        folder: of the table.
+        tables: the folder of each table, by its name in the ids of the texts.
 
     Raises:
         InputError: for another text, and when the first images aren't there.
@@ -69,12 +70,16 @@ def images_at(where: str, target: Target, column: str | None, folder: Path) -> T
         raise InputError(
             f"{where}: expected paths of images{named}, got {printable(paths[0][:60])!r}; name a column of paths."
         )
-    own, here = folder.absolute(), Path.cwd()
-    folders = next((each for each in ([own, here], [here, own]) if _exist(each, paths)), None)
-    if folders is None:
-        raise _not_there(where, paths[0], [own, here])
-    found = Paths(paths, folders)
-    ids = [valid_unicode(path) for path in paths]
+    table_of = [target.id(i).rpartition(":")[0] for i in range(len(target))]
+    of_table: dict[str, list[str]] = {}
+    for table, path in zip(table_of, paths, strict=True):
+        of_table.setdefault(table, []).append(path)
+    folders = {table: _folders(where, own, tables[table].absolute()) for table, own in of_table.items()}
+    found = Paths(paths, [folders[table] for table in table_of])
+    ids = [
+        valid_unicode(_id(table, path) if folders[table][0] == tables[table].absolute() else path)
+        for table, path in zip(table_of, paths, strict=True)
+    ]
     return replace(
         target,
         kind="images",
@@ -83,8 +88,22 @@ def images_at(where: str, target: Target, column: str | None, folder: Path) -> T
         contents=found.digest,
         fingerprint=digest(b"paths", json.dumps([target.classes, ids]).encode(), np.ascontiguousarray(target.labels)),
         wholes=(),
-        test=None if target.test is None else images_at(where, target.test, column, folder),
+        test=None if target.test is None else images_at(where, target.test, column, tables),
     )
+
+
+def _folders(where: str, paths: Sequence[str], own: Path) -> Sequence[Path]:
+    """The table's own folder and the working folder, first the one to which the paths are relative."""
+    here = Path.cwd()
+    for folders in ([own, here], [here, own]):
+        if _exist(folders, paths):
+            return folders
+    raise _not_there(where, paths[0], [own, here])
+
+
+def _id(table: str, path: str) -> str:
+    folder = PurePosixPath(table).parent
+    return path if folder == PurePosixPath() else str(folder / path)
 
 
 def _exist(folders: Sequence[Path], paths: Iterable[str]) -> bool:

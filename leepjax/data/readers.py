@@ -22,7 +22,7 @@ from leepjax.data.parquet import from_parquet
 from leepjax.data.parquet_files import parquet_files
 from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.columns import Asked
-from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, table_files, text_files
+from leepjax.data.text.files import from_text_files, holds_texts, is_text_file, table_folders, text_files
 from leepjax.data.text.folders import from_part
 from leepjax.data.tfds import from_tfds
 from leepjax.printable import printable, valid_unicode
@@ -120,7 +120,7 @@ def list_target(
         if groups not in (None, FOLDER):
             raise InputError(f"target: expected groups {FOLDER!r} of a folder, got {groups!r}; pass that.")
         return recast(_listed(path, split, strict=strict, groups=groups), task)
-    if path.is_file() and path.suffix == ".npz" and split is None:
+    if path.is_file() and path.suffix.lower() == ".npz" and split is None:
         return from_npz(path, groups, task)
     if groups is not None:
         raise InputError(f"target: expected a set with groups for {groups!r}, got {name!r}; leave the groups out.")
@@ -147,7 +147,7 @@ def _of_rows(
     target = from_text_files(name, columns, split=split, strict=strict, task=task)
     if asked.is_text or not (image or holds_paths(target)):
         return target
-    return images_at(printable(name), target, image, table_files(name)[0].parent)
+    return images_at(printable(name), target, image, table_folders(name))
 
 
 def _from_hub(

@@ -45,7 +45,8 @@ def test_a_folder_is_read_by_class_and_name(folder):
 
 def test_a_folder_and_an_npz_of_the_same_images_agree(folder, tmp_path):
     np.savez(tmp_path / "pets.npz", images=IMAGES, labels=LABELS, classes=["cat", "dog"])
-    one, other = read_target(str(folder)), read_target(str(tmp_path / "pets.npz"))
+    (tmp_path / "pets.npz").rename(tmp_path / "pets.NPZ")
+    one, other = read_target(str(folder)), read_target(str(tmp_path / "pets.NPZ"))
     assert (one.name, one.classes) == (other.name, other.classes)
     np.testing.assert_array_equal(one.labels, other.labels)
     np.testing.assert_array_equal(one.images(range(4), EIGHT), other.images(range(4), EIGHT))

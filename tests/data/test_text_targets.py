@@ -164,6 +164,25 @@ def test_tables_of_paths_are_targets_of_their_images(tmp_path, monkeypatch):
     assert read_target("pets/x.csv", text_column="filename").kind == "text"
 
 
+def test_paths_in_tables_of_several_folders_are_relative_to_their_own_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for red, (folder, table) in enumerate((("one", "train.csv"), ("two", "test.csv"), ("elsewhere", "dev.csv"))):
+        Path(folder).mkdir()
+        prefix = "elsewhere/" if folder == "elsewhere" else ""
+        for i in range(2):
+            Image.new("RGB", (4, 4), (red, i, 0)).save(f"{folder}/{i}.png")
+        rows = [f"{prefix}{i}.png,{label}" for i, label in enumerate(("cat", "dog"))]
+        Path(folder, table).write_text("\n".join(["image,label", *rows]))
+    target = read_target("*/*.csv")
+    assert (target.ids, target.test.ids) == (("one/0.png", "one/1.png"), ("two/0.png", "two/1.png"))
+    assert [target.read(i).getpixel((0, 0))[:2] for i in range(2)] == [(0, 0), (0, 1)]
+    assert [target.test.read(i).getpixel((0, 0))[:2] for i in range(2)] == [(1, 0), (1, 1)]
+    every = read_target("*/*.csv", "all")
+    assert [every.read(i).getpixel((0, 0))[0] for i in range(6)] == [2, 2, 0, 0, 1, 1]
+    texts = read_target("*/*.csv", "all", text_column="image")
+    assert texts.ids[::2] == ("elsewhere/dev.csv:0", "one/train.csv:0", "two/test.csv:0")
+
+
 def test_paths_in_tables_that_lead_nowhere_or_outside(tmp_path, monkeypatch, caplog):
     folder = tmp_path / "set"
     folder.mkdir()

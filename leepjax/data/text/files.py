@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -53,10 +54,9 @@ def from_text_files(
         columns = replace(columns, splits=None)
     elif columns.splits is None:
         train, held = in_splits(name, paths, split)
-    named = len(paths) > 1
     parts = [_opened(paths, columns, asked) for paths in (train, held) if paths is not None]
     labels = {label: _cells_of_parts(parts, label, task) for label in columns.labels}
-    make = partial(_of_files, name, valid_unicode(own), columns=columns, strict=strict, named=named)
+    make = partial(_of_files, name, valid_unicode(own), columns=columns, strict=strict, names=_names(paths))
     of_part = [{label: cells[number] for label, cells in labels.items()} for number in range(len(parts))]
     target = make(parts[0], of_part[0], task=task, split=split)
     if held is None:
@@ -109,6 +109,19 @@ def table_files(name: str) -> list[Path]:
     if not paths:
         raise InputError(f"{printable(name)}: expected at least one file of texts, got none; check the path.")
     return paths
+
+
+def table_folders(name: str) -> dict[str, Path]:
+    """The folder of each file of a path, a folder or a glob, by the name of the file in the ids of its rows."""
+    paths = table_files(name)
+    names = _names(paths)
+    return {names[path]: path.parent for path in paths}
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """The name of each file in ids, which differ in each row of all files; a single file needs none."""
+    root = os.path.commonpath([path.parent for path in paths])
+    return {path: valid_unicode(path.relative_to(root).as_posix()) if len(paths) > 1 else "" for path in paths}
 
 
 def _folder_name(name: str, first: Path) -> str:
@@ -167,14 +180,14 @@ def _of_files(
     *,
     columns: TextColumns,
     strict: bool,
-    named: bool,
+    names: Mapping[Path, str],
     task: Task | None,
     split: SplitChoice | None = None,
     known: Sequence[str] | None = None,
 ) -> Target:
     """Make a target of these files; `known` are the classes of the training part, of which it has no others.
 
-    Ids are the numbers of rows; if `named`, after the name of their file, so that those of two parts differ.
+    Ids are the numbers of rows, after the name of their file, if it has one.
     """
     import pyarrow as pa
 
@@ -196,12 +209,8 @@ def _of_files(
         labels,
         None if columns.pair is None else joined(columns.pair),
         None if columns.groups is None else values(columns.groups),
-        [
-            valid_unicode(f"{path.name}:{row}")
-            for path, table in zip(part.paths, tables, strict=True)
-            for row in range(len(table))
-        ]
-        if named
+        [f"{names[path]}:{row}" for path, table in zip(part.paths, tables, strict=True) for row in range(len(table))]
+        if all(names.values())
         else None,
         None if columns.splits is None else RowSplits(where, columns.splits, values(columns.splits), split),
     )
