@@ -14,6 +14,8 @@ from leepjax.types import NOUNS, InputError, Kind, Noun, SplitChoice
 
 _NOTES = ("readme", "license", "licence", "classes", "labels", "requirements")
 """Names of files ``.txt`` that are no examples."""
+_SHOWN = 3
+"""Names in a message."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,14 @@ def _readings(root: Path, layout: Layout, train: Part, noun: Noun) -> Iterator[s
         yield f"{_shown(root)}: {noun.many} in folders below a class folder belong to that class, for example {below}."
     for path in layout.called_like_splits:
         yield f"{_shown(root)}: {path.name} is read as a class, as the folders beside it are."
+    if layout.alike:
+        first, second, names = layout.alike
+        both = " and ".join(valid_unicode(folder.name) for folder in (first, second))
+        shown = _listed([*names[:_SHOWN], *(["others"] if len(names) > _SHOWN else [])])
+        yield (
+            f"{_shown(root)}: {both} are read as classes, though both hold folders called {shown}; if these are the "
+            "classes, merge the folders, or call them train and test."
+        )
     present = set(train.labels)
     if missing := [name for label, name in enumerate(train.classes) if label not in present]:
         yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no {noun.one}."

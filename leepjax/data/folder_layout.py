@@ -3,22 +3,28 @@
 The rules, in order:
 
 1. A folder whose only content with images is one folder, itself without images of its own, stands for that folder
-   (``photos/images/…``, an archive in a folder of its name).
+   (``photos/images/…``, an archive in a folder of its name). It doesn't if a folder beside that one may be a class
+   whose images can't be read, or if that one is a class of another split.
 2. Folders called train, training, val, valid, validation, dev, test or testing, in any case, are splits if they hold
    class folders and either no other folder beside them holds images, or two of them are different splits with a class
    in common. Otherwise they are classes like the folders beside them.
 3. Where every class folder holds nothing else than such folders (``photos/cat/train/…``), these are the splits.
-4. Every other folder is a class, with all images below it at any depth.
+4. Every other folder is a class, with all images below it at any depth; but folders that resemble different splits
+   (``train2017``, ``seg_test``) are refused where there are no others, or two have a class in common.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from leepjax.data.folder_tree import Folder
 from leepjax.data.labels import class_name
-from leepjax.data.split import SPLITS, split_called
+from leepjax.data.split import SPLITS, split_called, split_resembled
+from leepjax.printable import valid_unicode
 from leepjax.types import NOUNS, InputError, Noun
+
+_OF_NO_CLASS = {".csv", ".json", ".jsonl", ".mat", ".py", ".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
+"""Suffixes of files that lie in folders beside that of the images, such as annotations."""
 
 Classes = dict[str, list[Path]]
 """Class name → its images, classes in the order of their names."""
@@ -38,26 +44,31 @@ class Layout:
     """The first image that isn't directly in its class folder, if any."""
     called_like_splits: list[Path] = field(default_factory=list)
     """Folders that have the name of a split, but are read as classes."""
+    alike: tuple[Folder, Folder, list[str]] | None = None
+    """Two folders that are read as classes, and the names that two or more folders in both have."""
 
 
 def lay_out(root: Folder, noun: Noun = NOUNS["images"]) -> Layout:
     """Find the splits and classes of a folder.
 
     Raises:
-        InputError: for two folders of the same split, and for splits without class folders.
+        InputError: for two folders of the same split, for splits without class folders, and for folders that are no
+            splits by their names, but resemble them.
     """
     layout = Layout({})
     root = _unwrapped(root)
     splits = _split_folders(root, layout, noun)
     if splits:
-        for split, folder in splits.items():
-            layout.parts[split] = _classes(_unwrapped(folder), layout)
+        for split, folder in zip(splits, _holding_classes(list(splits.values())), strict=True):
+            layout.parts[split] = _classes(folder, layout)
         layout.without_class += root.images
     elif _holds_splits_in_classes(root):
         layout.parts = _splits_in_classes(root)
         layout.without_class += root.images
     else:
+        _check_resembling(root, noun)
         layout.called_like_splits = [folder.path for folder in root.folders if _split(folder) and folder.has_images()]
+        layout.alike = _alike([folder for folder in root.folders if folder.has_images()])
         layout.parts = {None: _classes(root, layout)}
     return layout
 
@@ -66,11 +77,35 @@ def _split(folder: Folder) -> str | None:
     return split_called(folder.name)
 
 
-def _unwrapped(folder: Folder) -> Folder:
+def _resembled(folder: Folder) -> str | None:
+    return split_resembled(folder.name)
+
+
+def _unwrapped(folder: Folder, classes: Collection[str] = ()) -> Folder:
+    """The folder that a folder stands for; `classes` are known to be classes."""
     inside = [each for each in folder.folders if each.has_images()]
     if folder.images or len(inside) != 1 or inside[0].images or _split(inside[0]):
         return folder
-    return _unwrapped(inside[0])
+    beside = [each for each in folder.folders if each is not inside[0]]
+    if class_name(inside[0].name) in classes or any(map(_may_be_class, beside)):
+        return folder
+    return _unwrapped(inside[0], classes)
+
+
+def _may_be_class(folder: Folder) -> bool:
+    """Whether a folder without an image may be a class: it is empty, or has files of types that aren't known here."""
+    others = [file for each in folder.walk() for file in each.others]
+    return not others or any(file.suffix.lower() not in _OF_NO_CLASS for file in others)
+
+
+def _class_names(folder: Folder) -> set[str]:
+    return {class_name(each.name) for each in folder.folders if each.has_images()}
+
+
+def _holding_classes(splits: Sequence[Folder]) -> list[Folder]:
+    """The folder with the class folders of each split; one that holds a single class isn't taken for this class."""
+    names = [_class_names(_unwrapped(folder)) for folder in splits]
+    return [_unwrapped(folder, set().union(*names[:i], *names[i + 1 :])) for i, folder in enumerate(splits)]
 
 
 def _split_folders(root: Folder, layout: Layout, noun: Noun) -> dict[str, Folder]:
@@ -78,7 +113,7 @@ def _split_folders(root: Folder, layout: Layout, noun: Noun) -> dict[str, Folder
     called = [folder for folder in root.folders if _split(folder) and folder.has_images()]
     holding_classes = [folder for folder in called if any(each.has_images() for each in folder.folders)]
     others = [folder for folder in root.folders if not _split(folder) and folder.has_images()]
-    if others and not _share_a_class(holding_classes):
+    if others and not _share_a_class(holding_classes, _split):
         return {}
     if called and not holding_classes:
         raise InputError(
@@ -101,15 +136,42 @@ def _split_folders(root: Folder, layout: Layout, noun: Noun) -> dict[str, Folder
     return splits
 
 
-def _share_a_class(folders: list[Folder]) -> bool:
+def _share_a_class(folders: Sequence[Folder], split_of: Callable[[Folder], str | None]) -> bool:
     """Whether two of the folders are different splits with a class in common."""
     classes: dict[str | None, set[str]] = {}
-    for folder in folders:
-        named = {class_name(each.name) for each in _unwrapped(folder).folders}
-        if any(named & those for split, those in classes.items() if split != _split(folder)):
+    for folder, holding in zip(folders, _holding_classes(folders), strict=True):
+        named = _class_names(holding)
+        if any(named & those for split, those in classes.items() if split != split_of(folder)):
             return True
-        classes.setdefault(_split(folder), set()).update(named)
+        classes.setdefault(split_of(folder), set()).update(named)
     return False
+
+
+def _check_resembling(root: Folder, noun: Noun) -> None:
+    """Reject folders that are splits by all appearances, except that their names aren't quite those of splits."""
+    holding = [folder for folder in root.folders if folder.has_images()]
+    resembling = [folder for folder in holding if _resembled(folder)]
+    names = {_resembled(folder): valid_unicode(folder.name) for folder in resembling}
+    if len(names) < 2 or (len(resembling) < len(holding) and not _share_a_class(resembling, _resembled)):
+        return
+    raise InputError(
+        f"{valid_unicode(str(root.path))}: expected class folders, or splits called train, val or test, got "
+        f"{' and '.join(names.values())}, which resemble splits; rename them to these, with class folders of "
+        f"{noun.many} inside, or to other names if they are classes."
+    )
+
+
+def _alike(classes: Sequence[Folder]) -> tuple[Folder, Folder, list[str]] | None:
+    """The first two folders that hold folders of the same names, two or more that are no splits, and these names."""
+    seen: dict[str, Folder] = {}
+    for folder in classes:
+        held = {name for name in _class_names(_unwrapped(folder)) if not split_called(name)}
+        first = next((seen[name] for name in sorted(held) if name in seen), None)
+        names = [] if first is None else sorted(held & _class_names(_unwrapped(first)))
+        if first is not None and len(names) > 1:
+            return first, folder, names
+        seen |= {name: folder for name in held if name not in seen}
+    return None
 
 
 def _holds_splits_in_classes(root: Folder) -> bool:

@@ -1,5 +1,6 @@
 """Names of splits, and stratified orders, subsets and splits of examples."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ _NAMES = {
 }
 _SPLITS = {name: split for split, names in _NAMES.items() for name in names}
 
+_WORDS = _SPLITS | {"eval": "val", "evaluation": "val", "holdout": "val"}
+"""Words that name a split beside others."""
+
 SPLITS: tuple[str, ...] = tuple(_NAMES)
 """In order of preference as the training part."""
 
@@ -20,6 +24,12 @@ SPLITS: tuple[str, ...] = tuple(_NAMES)
 def split_called(name: str) -> str | None:
     """The split that the name of a folder or file denotes, in any case; None if it isn't the name of a split."""
     return _SPLITS.get(name.casefold())
+
+
+def split_resembled(name: str) -> str | None:
+    """The split whose name is among the words of a name (``seg_train``, ``val2017``, ``TestSet``); None without one."""
+    words = (word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name))
+    return next((_WORDS[word] for each in words if (word := each.removesuffix("set")) in _WORDS), None)
 
 
 def own_name(split: str, names: Sequence[str]) -> str:

@@ -135,6 +135,41 @@ def test_splits_that_do_not_fit_are_refused(tmp_path):
     assert from_folder(root, "test").classes == ("cat", "cow", "dog")
 
 
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["images/train2017/1.png", "images/val2017/1.png"], "train2017 and val2017"),
+        (["train/a/1.png", "train/b/1.png", "TestSet/a/1.png"], "TestSet and train"),
+        (["seg_pred/1.png", *(f"seg_{split}/seg_{split}/{c}/1.png" for c in "ab" for split in ("train", "test"))],
+         "seg_test and seg_train"),
+        (["train/a/1.png", "eval/a/1.png", "notes/a/1.png"], "eval and train"),
+    ],
+)  # fmt: skip
+def test_folders_that_resemble_splits_are_refused(tmp_path, names, shown):
+    with pytest.raises(InputError, match=f"got {shown}, which resemble splits; rename them to these"):
+        from_folder(make(tmp_path / "x", *names))
+
+
+def test_classes_that_hold_equal_folders_or_words_of_splits_are_read_and_reported(tmp_path, warnings_of):
+    folds = [f"fold{number}/{name}/1.png" for number in (1, 2) for name in ("cat", "dog")]
+    target, warned = warnings_of(from_folder, make(tmp_path / "x", *folds))
+    assert target.classes == ("fold1", "fold2")
+    assert any("fold1 and fold2 are read as classes, though both hold folders called cat and dog" in s for s in warned)
+    trains = from_folder(make(tmp_path / "y", "bullet_train/1.png", "test_tube/1.png", "dog/1.png"))
+    assert trains.classes == ("bullet_train", "dog", "test_tube")
+
+
+def test_a_class_folder_is_not_taken_for_one_that_holds_all_classes(tmp_path):
+    places = [f"cat/{place}/1.png" for place in ("indoor", "outdoor")]
+    for name, beside in (("x", "dog/1.heic"), ("y", "dog/notes/1.jpg_large")):
+        assert from_folder(make(tmp_path / name, *places, beside)).classes == ("cat", "dog")
+    annotated = make(tmp_path / "z", "images/cat/1.png", "images/dog/1.png", "annotations/1.xml")
+    assert from_folder(annotated).classes == ("cat", "dog")
+    train = ["train/images/cat/a/1.png", "train/images/dog/1.png"]
+    target = from_folder(make(tmp_path / "w", *train, "test/images/cat/a/2.png", "test/images/cat/b/2.png"))
+    assert (target.classes, target.test.classes, len(target.test)) == (("cat", "dog"), ("cat", "dog"), 2)
+
+
 def test_labels_mean_the_same_in_each_split(tmp_path):
     root = make(in_splits(tmp_path / "x", "train", classes=("a", "b", "c")), "test/c/1.png")
     assert from_folder(root).test.labels.tolist() == [2]
