@@ -1,6 +1,5 @@
 """Targets from any iterable of labelled images: a generator, a PyTorch data set, a list."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -12,7 +11,7 @@ from PIL import Image
 from leepjax.data.columns import one_line
 from leepjax.data.encoded import Content, decoded, from_rows
 from leepjax.data.labels import plain_scalar
-from leepjax.data.pixels import to_pixels
+from leepjax.data.pixels import check_no_path, to_pixels, warn_if_nearly_black
 from leepjax.data.target import Pixels, Target
 from leepjax.data.text.in_memory import are_texts, from_texts
 from leepjax.types import InputError, Task
@@ -50,7 +49,10 @@ def from_iterable(
         labels.append(np.array(label) if isinstance(label, np.ndarray) and label.ndim else plain_scalar(label))
     target = from_rows(name, zip(contents, labels, strict=True), contents.__getitem__, classes, task=task)
     pixels = [content for content in contents if isinstance(content, np.ndarray)]
-    return replace(target, read=Pixels(pixels)) if len(pixels) == len(contents) else target
+    if len(pixels) < len(contents):
+        return target
+    warn_if_nearly_black(name, max(int(each.max()) for each in pixels))
+    return replace(target, read=Pixels(pixels))
 
 
 def _checked_pair(name: str, i: int, pair: Any) -> tuple[Any, Any]:
@@ -74,8 +76,7 @@ def _described(pair: Any) -> str:
 
 
 def _content(image: Any, where: str) -> bytes | np.ndarray:
-    if isinstance(image, (str, os.PathLike)):
-        raise InputError(f"{where}: expected an image, got the path {str(image)!r}; open it with PIL.Image.open.")
+    check_no_path(image, where)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, Image.Image):

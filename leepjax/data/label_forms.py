@@ -15,6 +15,22 @@ _SEPARATORS = ";|"
 _YES_NO = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 
 
+def without_axis(labels: Column) -> Column:
+    """Labels [n 1], or arrays [1] in a list, as [n]; lists of one are lists of labels, and stay as they are."""
+    if isinstance(labels, np.ndarray):
+        return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if len(labels) and all(getattr(label, "shape", None) == (1,) for label in labels):
+        return [label[0] for label in labels]
+    return labels
+
+
+def are_ragged(labels: Any) -> bool:
+    """Whether labels are lists of names or numbers, not all of them equally long."""
+    if isinstance(labels, np.ndarray) or not any(isinstance(each, SETS) for each in labels):
+        return False
+    return len({len(each) if isinstance(each, SETS) else -1 for each in labels}) > 1
+
+
 def rectangle(plain: Sequence[Any]) -> np.ndarray | None:
     """Lists of equally many numbers, of which one repeats a number or has a fraction, are rows, not lists of labels."""
     if (

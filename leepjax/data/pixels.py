@@ -1,9 +1,14 @@
 """Convert pixels of any type to 8-bit RGB, by the same rule for every reader.
 
 Numbers: uint8 is kept; uint16 is divided by 257; floats in [0, 1] are multiplied by 255; booleans become 0 and 255; any
-other number is rejected, because its range is unknown. Colours: transparency is composited over white; palettes,
-CMYK, YCbCr, HSV and Lab are converted without a colour profile.
+other number is rejected, because its range is unknown. Colours: transparency is composited over white (also a
+transparent colour, of 16 bits each by the upper 8, which are all that Pillow reads); palettes, CMYK, YCbCr, HSV and Lab
+are converted without a colour profile.
 """
+
+import logging
+import os
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,6 +18,15 @@ from leepjax.types import InputError
 _SIXTEEN_BITS = 65535
 _OF_SIXTEEN_BITS = ("PPM", "PNG")
 """Formats whose mode I always holds 16 bits: Pillow scales a PGM of any depth to 16, the most that PNG has."""
+_CHANNELS = (1, 3, 4)
+_NEARLY_BLACK = 16
+"""What the rule makes of the largest number of 12 bits, if it is stored in 16."""
+_TRANSPOSED = {
+    (2, 0): "image.transpose(1, 2, 0)",
+    (3, 1): "images.transpose(0, 2, 3, 1)",
+    (3, 2): "images.transpose(3, 0, 1, 2)",
+}
+"""Number of axes without channels, and the axis that has the channels → how to make it the last one."""
 
 
 def to_rgb(image: Image.Image, where: str) -> Image.Image:
@@ -22,14 +36,38 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
         InputError: for numbers that the rule rejects; the message begins with `where`.
         Exception: any exception that Pillow raises while decoding the file.
     """
+    _scale_transparent_colour(image)
     image.load()
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        return Image.fromarray(to_bytes(_numbers(image), where)).convert("RGB")
+        numbers = _numbers(image)
+        grey = to_bytes(numbers, where)
+        if isinstance(clear := image.info.get("transparency"), int):
+            grey = np.where(numbers == clear, np.uint8(255), grey)
+        return Image.fromarray(grey).convert("RGB")
     if image.mode == "LAB":
         return _lab_to_rgb(image)
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         return _over_white(image)
     return image.convert("RGB")
+
+
+def _scale_transparent_colour(image: Image.Image) -> None:
+    """Convert a PNG's transparent colour to 8 bits, as Pillow does to the pixels.
+
+    It is changed in the image, because its depth in the file is known only until the pixels are loaded.
+    """
+    clear, depth = image.info.get("transparency"), _raw_mode(image)
+    if depth in ("L;2", "L;4") and isinstance(clear, int):
+        largest = 2 ** int(depth[-1]) - 1
+        image.info["transparency"] = (clear & largest) * 255 // largest
+    elif depth == "RGB;16B" and isinstance(clear, tuple):
+        image.info["transparency"] = tuple(channel >> 8 for channel in clear)
+
+
+def _raw_mode(image: Image.Image) -> str | None:
+    """Pillow's name for the pixels in a PNG that isn't loaded yet."""
+    tiles = getattr(image, "tile", None)
+    return tiles[0][3] if image.format == "PNG" and tiles else None
 
 
 def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
@@ -41,12 +79,15 @@ def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
         one: whether the array is a single image, without the axis n.
 
     Raises:
-        InputError: for another shape, an empty array, or numbers that the rule rejects.
+        InputError: for another shape, an empty array, paths, or numbers that the rule rejects.
     """
     axes = 2 if one else 3
-    if array.ndim < axes or array.shape[axes:] not in ((), (1,), (3,), (4,)) or 0 in array.shape[axes - 2 : axes]:
+    if array.size and array.dtype.kind in "OU":
+        check_no_path(array.flat[0], where)
+    channels = array.shape[axes:] in ((), *((count,) for count in _CHANNELS))
+    if array.ndim < axes or not channels or 0 in array.shape[axes - 2 : axes]:
         forms = "an image [h w], [h w 3] or [h w 4]" if one else "images [n h w], [n h w 3] or [n h w 4]"
-        raise InputError(f"{where}: expected {forms}, got {array.dtype} {list(array.shape)}; reshape it.")
+        raise InputError(f"{where}: expected {forms}, got {array.dtype} {list(array.shape)}; {_advice(array, axes)}.")
     pixels = to_bytes(array, where)
     if pixels.shape[axes:] == (1,):
         return pixels[..., 0]
@@ -55,6 +96,40 @@ def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
         tall = Image.fromarray(np.ascontiguousarray(pixels).reshape(-1, *pixels.shape[-2:]), "RGBA")
         return np.asarray(_over_white(tall)).reshape(*pixels.shape[:-1], 3)
     return pixels
+
+
+def _advice(array: np.ndarray, axes: int) -> str:
+    """How to bring an array into a form that is expected: reshaping it would scramble channels that come first."""
+    for (known, channels), call in _TRANSPOSED.items():
+        if known == axes and array.ndim == axes + 1 and array.shape[channels] in _CHANNELS:
+            return f"transpose it: {call}"
+    return "reshape it"
+
+
+def check_no_path(image: Any, where: str) -> None:
+    """Reject the path of an image.
+
+    Raises:
+        InputError: for a path; the message begins with `where`.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        raise InputError(f"{where}: expected an image, got the path {str(image)!r}; open it with PIL.Image.open.")
+
+
+def is_nearly_black(brightest: int) -> bool:
+    """Whether the brightest pixel of all images shows that their numbers have another range than their type."""
+    return brightest <= _NEARLY_BLACK
+
+
+def warn_if_nearly_black(where: str, brightest: int) -> None:
+    """Warn of images that are all nearly black: masks of 0 and 1, or numbers of 8 or 12 bits stored in 16."""
+    if is_nearly_black(brightest):
+        logging.getLogger("leepjax").warning(
+            "%s: all images are nearly black: the brightest pixel is %d of 255; scale their pixels to the range of "
+            "their type (uint8 to 255, uint16 to 65535).",
+            where,
+            brightest,
+        )
 
 
 def to_bytes(numbers: np.ndarray, where: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from leepjax.data.decoding import decode_ahead
 from leepjax.data.encoded import ANIMATED
+from leepjax.data.pixels import is_nearly_black, warn_if_nearly_black
 from leepjax.data.split import stratified_limit, stratified_order
 from leepjax.data.target import Target
 from leepjax.types import InputError
@@ -26,6 +27,8 @@ class _Checked:
 
     failures: dict[int, InputError] = field(default_factory=dict)
     animated: list[int] = field(default_factory=list)
+    brightest: int = 0
+    """Of the pixels of all images, at least until one isn't nearly black."""
 
 
 def readable(
@@ -69,24 +72,32 @@ def readable(
 def _check(target: Target, indices: Sequence[int], threads: int | None, strict: bool, checked: _Checked) -> list[int]:
     """Decode these images, add the findings to `checked`, and return the indices of those that fail."""
     failed = []
-    with closing(decode_ahead(partial(_finding, target), indices, _AHEAD, threads)) as findings:
+    with closing(decode_ahead(partial(_finding, target, checked), indices, _AHEAD, threads)) as findings:
         for i, found in zip(indices, findings, strict=True):
             if isinstance(found, InputError):
                 if strict:
                     raise found
                 checked.failures[i] = found
                 failed.append(i)
-            elif found:
+                continue
+            animated, brightest = found
+            checked.brightest = max(checked.brightest, brightest)
+            if animated:
                 checked.animated.append(i)
     return failed
 
 
-def _finding(target: Target, i: int) -> InputError | bool:
-    """The error of an image that can't be decoded, or else whether it is animated."""
+def _finding(target: Target, checked: _Checked, i: int) -> InputError | tuple[bool, int]:
+    """The error of an image that can't be decoded, or else whether it is animated, and its brightest pixel.
+
+    The pixel is 0 if one that isn't nearly black is known already.
+    """
     try:
-        return ANIMATED in target.read(i).info
+        image = target.read(i)
     except InputError as error:
         return error
+    brightest = np.asarray(image).max() if is_nearly_black(checked.brightest) else 0
+    return ANIMATED in image.info, int(brightest)
 
 
 def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed: int) -> np.ndarray:
@@ -100,7 +111,7 @@ def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed
 
 
 def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
-    """Warn about images that can't be decoded, classes that lose all of their images, and animations.
+    """Warn about images that can't be decoded, classes that lose all of them, animations and nearly black images.
 
     Raises:
         InputError: when no image can be decoded.
@@ -109,6 +120,8 @@ def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
     if checked.animated:
         first = target.id(min(checked.animated))
         warn(f"{len(checked.animated):,} images have several frames, of which the first is used; the first: {first}.")
+    if len(checked.failures) < num_decoded:
+        warn_if_nearly_black(target.name, checked.brightest)
     if not checked.failures:
         return
     bad = sorted(checked.failures)

@@ -10,8 +10,9 @@ from PIL import Image
 
 from leepjax.data.answers import labels_of
 from leepjax.data.guessed_task import guessed_task
+from leepjax.data.label_forms import are_ragged, without_axis
 from leepjax.data.labels import numbers_among
-from leepjax.data.pixels import to_pixels
+from leepjax.data.pixels import to_pixels, warn_if_nearly_black
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.selection import DrawnFrom, Joined, Selected, Whole
 from leepjax.data.strata import strata_of_labels, strata_of_numbers
@@ -235,7 +236,7 @@ def from_arrays(
     name: str = "arrays",
     task: Task | None = "classes",
 ) -> Target:
-    """Make a target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n], or [n k] of other tasks.
+    """Make a target of images [n h w], [n h w 1], [n h w 3] or [n h w 4] and labels [n] or [n 1], or of rows [n k].
 
     Pixels are uint8, uint16, booleans or floats in [0, 1]; a fourth channel is alpha, composited over white.
 
@@ -244,8 +245,9 @@ def from_arrays(
     """
     images = to_pixels(np.asarray(images), name, one=False)
     shown, deep, one_hot = "lists", False, False
-    if not _are_lists(labels):
-        labels = rows = np.asarray(labels)
+    if not are_ragged(labels):
+        given = np.asarray(labels)
+        labels = rows = np.asarray(given if task == "multilabel" else without_axis(given))
         shown = f"{rows.dtype} {list(rows.shape)}"
         deep = rows.ndim != 1 and (task == "classes" or rows.ndim != 2)
         one_hot = rows.ndim == 2 and task is None and guessed_task(rows) == "classes"
@@ -255,6 +257,7 @@ def from_arrays(
             "pass class numbers (for one-hot rows, their argmax)."
         )
     answers = labels_of(name, labels, task, classes)
+    warn_if_nearly_black(name, int(images.max()))
     return Target(
         name=name,
         labels=answers.labels,
@@ -263,13 +266,6 @@ def from_arrays(
         read=Pixels(images),
         task=answers.task,
     )
-
-
-def _are_lists(labels: Any) -> bool:
-    """Whether labels are lists of names or numbers, not all of them equally long."""
-    if isinstance(labels, np.ndarray) or not any(isinstance(each, (list, tuple, set, frozenset)) for each in labels):
-        return False
-    return len({len(each) if isinstance(each, (list, tuple, set, frozenset)) else -1 for each in labels}) > 1
 
 
 def recast(target: Target, task: Task | None, known: Sequence[str] | None = None) -> Target:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from leepjax.data.embeddings.labels import labels_of_array
 from leepjax.data.iterable import from_iterable
@@ -142,6 +143,13 @@ def _is_labels(target: Any) -> bool:
     return hasattr(target, "__array__") and np.ndim(target) in (1, 2)
 
 
+def _are_pictures(images: Any) -> bool:
+    """Whether some are pictures of PIL, bytes or paths: an array of pictures loses their palettes and orientations."""
+    if getattr(getattr(images, "dtype", None), "kind", "O") in "biuf" or not isinstance(images, Iterable):
+        return False
+    return any(isinstance(each, (Image.Image, bytes, bytearray, str, os.PathLike)) for each in images)
+
+
 def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | None) -> Target:
     """The target of a tuple (images, labels) or (texts, labels); a tuple of (image, label) pairs is rejected."""
     if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
@@ -155,6 +163,9 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
     if are_texts(images):
         return from_texts(images, labels, task=task, strict=strict)
     try:
+        if _are_pictures(images):
+            each = np.asarray(labels) if hasattr(labels, "__array__") else labels
+            return from_iterable(zip(images, each, strict=True), name="arrays", task=task)
         return from_arrays(np.asarray(images), labels, task=task)
     except ValueError as error:
         if isinstance(error, InputError):

@@ -1,6 +1,8 @@
 """One rule of pixels for every reader: numbers of any type, colours of any mode, transparency."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from PIL import Image
 from leepjax.data.encoded import decode
 from leepjax.data.iterable import from_iterable
 from leepjax.data.pixels import to_bytes, to_pixels
+from leepjax.data.readable import readable
+from leepjax.data.readers import read_target
 from leepjax.data.target import from_arrays
 from leepjax.types import InputError
 
@@ -149,6 +153,47 @@ def test_a_transparent_colour_or_palette_entry_is_composited():
     is_composited(encoded(palette, transparency=b"\x00\xff"))
 
 
+def png(depth, colours, row, transparent, width=4):
+    """A PNG of one row; Pillow itself writes no transparent colour for these depths."""
+    header = struct.pack(">IIBBBBB", width, 1, depth, colours, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"tRNS", transparent), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+def test_a_transparent_colour_of_any_depth_is_composited():
+    assert grey(png(2, 0, bytes([0b00011011]), b"\0\1"))[0].tolist() == [0, 255, 170, 255]
+    assert grey(png(4, 0, bytes([0x0A, 0x5A]), b"\0\5"))[0].tolist() == [0, 170, 255, 170]
+    assert grey(png(16, 0, struct.pack(">4H", 0, 0x8000, 0x8001, 257), b"\x80\0"))[0].tolist() == [0, 255, 128, 1]
+    row, clear = (
+        struct.pack(">6H", 0x1234, 0x5678, 0x9ABC, 0x3456, 0x789A, 0xBCDE),
+        struct.pack(">3H", 0x1234, 0x5678, 0x9ABC),
+    )
+    pixels = np.asarray(decode(png(16, 2, row, clear, width=2), "x"))
+    assert pixels[0].tolist() == [[255] * 3, [0x34, 0x78, 0xBC]]
+
+
+def test_images_that_are_all_nearly_black_are_reported(tmp_path, caplog):
+    labels, dark = [0, 1], [EIGHT.astype(np.uint16), (EIGHT > 99).astype(np.uint8), EIGHT.astype(np.uint16) * 16]
+    for number, image in enumerate(dark):
+        for name in "ab":
+            (tmp_path / f"{number}/{name}").mkdir(parents=True)
+            Image.fromarray(image).save(tmp_path / f"{number}/{name}/1.png")
+        from_arrays(np.stack([image] * 2), labels)
+        from_iterable([(image, label) for label in labels])
+        readable(read_target(str(tmp_path / f"{number}")))
+    found = [record.getMessage() for record in caplog.records]
+    assert len(found) == 9
+    assert all("all images are nearly black: the brightest pixel is" in each for each in found)
+    caplog.clear()
+    Image.fromarray(EIGHT).save(tmp_path / "0/a/2.png")
+    readable(read_target(str(tmp_path / "0")))
+    from_arrays(np.stack([SIXTEEN, SIXTEEN // 257]), labels)
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "RGBa", "LA", "La", "PA"])
 def test_pictures_with_alpha_are_composited(mode):
     via = {"La": "LA", "RGBa": "RGBA"}.get(mode)
@@ -199,7 +244,13 @@ def test_an_image_of_more_pixels_than_the_limit_is_refused(monkeypatch):
 
 
 def test_shapes_that_are_no_image_are_named():
-    with pytest.raises(InputError, match=r"x: expected an image \[h w\], .* got float32 \[3, 8, 8\]; reshape it"):
-        to_pixels(np.zeros((3, 8, 8), np.float32), "x")
+    for shape, one, advice in (
+        ((3, 8, 8), True, r"transpose it: image\.transpose\(1, 2, 0\)"),
+        ((9, 3, 8, 8), False, r"transpose it: images\.transpose\(0, 2, 3, 1\)"),
+        ((8, 8, 3, 9), False, r"transpose it: images\.transpose\(3, 0, 1, 2\)"),
+        ((9, 64), False, "reshape it"),
+    ):
+        with pytest.raises(InputError, match=rf"x: expected (an image \[h w\]|images \[n h w\]), .*; {advice}"):
+            to_pixels(np.zeros(shape, np.float32), "x", one=one)
     with pytest.raises(InputError, match=r"x: expected images \[n h w\], .* got uint8 \[8, 8\]"):
         to_pixels(np.zeros((8, 8), np.uint8), "x", one=False)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readers import list_target, read_target
+from leepjax.data.target import from_arrays
 from leepjax.data.text.example import Text
 from leepjax.data.text.in_memory import from_texts
 from leepjax.opening.settings import open_with_test
@@ -135,6 +136,27 @@ def test_what_is_wrong_in_memory_is_one_sentence(texts, labels, said):
 def test_paths_of_images_are_no_texts():
     with pytest.raises(InputError, match=r"got the path 'cat/1\.png'; open it"):
         from_iterable([("cat/1.png", 0), ("dog/2.png", 1)])
+    for paths in (["a.png", "b.png"], [Path("a.png"), Path("b.png")], np.array(["a.png", "b.png"])):
+        with pytest.raises(InputError, match=r"arrays: image 0: expected an image, got the path 'a\.png'; open it"):
+            opened((paths, [0, 1]))
+    with pytest.raises(InputError, match=r"x: expected an image, got the path 'a\.png'; open it"):
+        from_arrays(np.array(["a.png", "b.png"]), [0, 1], name="x")
+
+
+def test_texts_that_pandas_marks_as_missing_are_empty(caplog):
+    for missing in (None, np.nan):
+        target = opened(([missing, "good", "bad"], [1, 0, 1]))
+        assert (texts_of(target), target.ids) == (["good", "bad"], ("1", "2"))
+        assert "one text is empty and left out; the first: row 0" in caplog.text
+        caplog.clear()
+
+
+def test_pictures_in_a_list_are_read_as_those_in_pairs():
+    picture = Image.new("P", (4, 4), 1)
+    picture.putpalette([0, 0, 0, 200, 10, 30])
+    target, pairs = opened(([picture] * 2, [0, 1])), from_iterable([(picture, 0), (picture, 1)])
+    assert target.read(0).getpixel((0, 0)) == (200, 10, 30)
+    assert target.fingerprint == pairs.fingerprint
 
 
 def test_tables_of_paths_are_targets_of_their_images(tmp_path, monkeypatch):

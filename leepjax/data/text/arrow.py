@@ -49,7 +49,7 @@ def strings(where: str, column: Any) -> Any:
     import pyarrow as pa
 
     try:
-        array = column if isinstance(column, (pa.Array, pa.ChunkedArray)) else pa.array(column, pa.large_string())
+        array = column if isinstance(column, (pa.Array, pa.ChunkedArray)) else _array(column)
         array = array.cast(pa.large_string())
     except (pa.ArrowException, TypeError, UnicodeEncodeError):
         row, found = next((i, each) for i, each in enumerate(column) if not _is_text(each))
@@ -57,6 +57,12 @@ def strings(where: str, column: Any) -> Any:
             f"{where}: expected a text in each row, got {type(found).__name__} in row {row}; convert it to a string."
         ) from None
     return whole(array).fill_null("")
+
+
+def _array(texts: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array(texts, pa.large_string(), from_pandas=True)  # pandas marks missing texts by NaN
 
 
 def _is_text(text: Any) -> bool:

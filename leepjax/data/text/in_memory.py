@@ -20,7 +20,7 @@ def are_texts(examples: Any) -> bool:
     dtype = getattr(examples, "dtype", None)
     if getattr(dtype, "kind", "O") not in "OUT":  # of NumPy: objects and two kinds of strings
         return False
-    first = next((each for each in examples if each is not None), None)
+    first = next((each for each in examples if not _is_missing(each)), None)
     if isinstance(first, str):
         return not _is_path(first)
     return isinstance(first, (list, tuple)) and bool(first) and all(isinstance(each, str) for each in first)
@@ -76,6 +76,11 @@ def from_texts(
 def _fits(words: Sequence[str], label: Any) -> bool:
     """Whether a label is a list with a label for each word."""
     return not isinstance(label, str) and hasattr(label, "__len__") and len(label) == len(words)
+
+
+def _is_missing(text: Any) -> bool:
+    """Whether a text is missing: None, or one of the marks of NumPy and pandas."""
+    return text is None or (isinstance(text, float) and text != text) or type(text).__name__ in ("NAType", "NaTType")
 
 
 def _is_path(text: str) -> bool:
