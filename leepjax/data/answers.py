@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from leepjax.data.guessed_task import guessed_task
-from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, yes_no
+from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, without_axis, yes_no
 from leepjax.data.labels import class_name, class_numbers, is_missing_word, plain_scalar
 from leepjax.types import InputError, Task
 
@@ -37,7 +37,7 @@ def labels_of(
 
     Args:
         where: prefix of messages.
-        labels: one for each example, [n] or rows [n k]; or several columns by name.
+        labels: one for each example, [n], [n 1] or rows [n k]; or several columns by name.
         task: what they are; by default as `leepjax.data.guessed_task` describes.
         classes: the names of the classes, numbers or labels in order; by default those that occur.
         name: of the column, for the name of a single number or label.
@@ -63,6 +63,8 @@ def labels_of(
     if not len(first):
         raise InputError(f"{where}: expected at least one example, got none; pass a set that isn't empty.")
     asked, task = task, task or guessed_task(columns, classes)
+    if task != "multilabel" and not isinstance(columns, Mapping):
+        columns = without_axis(columns)
     if task == "classes":
         if isinstance(columns, Mapping):
             raise InputError(

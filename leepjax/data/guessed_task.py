@@ -1,6 +1,6 @@
 """The task of labels that are given without one, by one rule for every reader.
 
-In this order:
+Labels [n 1] are those [n]. In this order:
 
 - a list, tuple or set for each example, several columns of 0 and 1, rows of 0 and 1 that aren't one-hot, or names
   joined by ``;`` or ``|`` of which one occurs in different combinations: **several labels**;
@@ -17,7 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, yes_no
+from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, without_axis, yes_no
 from leepjax.data.labels import plain_scalar
 from leepjax.types import Task
 
@@ -31,6 +31,7 @@ def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None =
     """The task of labels, by the rule that the module describes."""
     if isinstance(labels, Mapping):
         return "multilabel" if all(map(_is_yes_no, labels.values())) else "regression"
+    labels = without_axis(labels)
     if isinstance(labels, np.ndarray) and labels.ndim == 2:
         return _task_of_rows(labels)
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "iuf":

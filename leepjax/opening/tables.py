@@ -70,7 +70,7 @@ class LabelsOfTables:
         """The target of these labels."""
         return labels_of_tables(
             caller,
-            _opened(self.files),
+            _opened(self.files) or self.files[0].tables,  # which says what is wrong with it
             label=reading.label_column,
             groups=groups,
             split=reading.split,

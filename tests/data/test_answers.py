@@ -50,6 +50,18 @@ def test_the_task_is_guessed_and_said_unless_it_is_classes(labels, task, caplog)
     assert [f"the task {task}" in record.getMessage() for record in caplog.records] == [True] * (task != "classes")
 
 
+@pytest.mark.parametrize("task", [None, "classes"])
+def test_labels_in_one_column_are_labels(task):
+    for labels in (np.array([[0], [1], [1]]), [np.array([0]), np.array([1]), np.array([1])]):
+        assert labels_of("x", labels, task)[1].tolist() == [0, 1, 1]
+    for names in (np.array([["b"], ["a"], ["b"]]), np.array([["b"], ["a"], ["b"]], object)):
+        assert labels_of("x", names, task)[1:][1] == ("a", "b")
+    ages = labels_of("x", np.array(AGES)[:, None], None)
+    assert (ages.task, ages.labels.shape, ages.names) == ("regression", (len(AGES), 1), ("number",))
+    assert labels_of("x", np.array([[0], [1]]), "multilabel").labels.tolist() == [[0], [1]]
+    assert labels_of("x", [["a"], ["b"]]).task == "multilabel"
+
+
 def test_names_are_those_of_classes_or_of_numbers_with_a_fraction():
     assert labels_of("x", AGES, classes=["age"])[0::2] == ("regression", ("age",))
     assert labels_of("x", INCOMES, "regression", classes=["income"]).names == ("income",)

@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 from leepjax.data.embeddings.embeddings import open_embeddings
 from leepjax.data.embeddings.labels import labels_of_array, labels_of_tables, read_labels
-from leepjax.types import InputError
+from leepjax.opening.tables import LabelsOfTables, TableFile
+from leepjax.types import InputError, TaskReading
 
 IDS, NAMES = ["b", "a", "d", "c"], ["cat", "dog", "dog", "cat"]
 X = np.eye(4, 3, dtype=np.float32)
@@ -150,6 +152,25 @@ def test_labels_inside_tables_must_agree(tmp_path):
         labels_of_tables("rank", [a, c])
     with pytest.raises(InputError, match="expected labels in one of the tables, got none"):
         labels_of_tables("rank", [d])
+
+
+def test_labels_in_one_column_are_labels(tmp_path):
+    column = np.array([[0], [1], [1], [0]])
+    np.savez(tmp_path / "a.npz", features=X, labels=column)
+    np.savez(tmp_path / "b.npz", features=X, y=column.astype(str))
+    save_file({"features": X, "labels": column}, tmp_path / "c.safetensors")
+    np.save(tmp_path / "d.npy", column)
+    for name, label in (("a.npz", None), ("b.npz", "y"), ("c.safetensors", None)):
+        (table,) = open_embeddings("tables", tmp_path / name, (label,))
+        assert labels_of_tables("rank", [table], label=label).labels.tolist() == [0, 1, 1, 0]
+    for labels in (read_labels("rank", tmp_path / "d.npy"), labels_of_array("rank", column)):
+        assert (labels.task, labels.labels.tolist()) == ("classes", [0, 1, 1, 0])
+
+
+def test_tables_of_which_none_can_be_opened_say_why(tmp_path):
+    np.savez(tmp_path / "a.npz", features=X, labels=np.array(["a", "b", "b", "a"], object))
+    with pytest.raises(InputError, match=r"got an array of Python objects; convert texts with array\.astype\(str\)"):
+        LabelsOfTables((TableFile(tmp_path / "a.npz"),)).labelled("rank", TaskReading(), None)
 
 
 def test_an_array_or_a_list_of_labels_is_a_target():

@@ -102,6 +102,18 @@ def test_arrays_and_iterables():
         np.testing.assert_array_equal(target.labels, MATRIX)
 
 
+def test_labels_in_one_column_are_classes():
+    column = np.arange(len(PIXELS))[:, None] % 2
+    for task in (None, "classes"):
+        for target in (
+            from_arrays(PIXELS, column, task=task),
+            from_arrays(PIXELS, column.astype(str), task=task),
+            from_iterable(zip(PIXELS, column, strict=True), task=task),
+        ):
+            assert (target.task, target.classes) == ("classes", ("0", "1"))
+            np.testing.assert_array_equal(target.labels, column[:, 0])
+
+
 def test_class_folders_named_by_numbers(tmp_path):
     for i in range(4):
         (tmp_path / f"{i}.5").mkdir()

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from leepjax.data.columns import one_line
+from leepjax.data.columns import LABELS, one_line
 from leepjax.data.embeddings.contents import Column, Contents
 from leepjax.data.embeddings.rows import HeldRows, Mapped, Rows, rows_of
+from leepjax.data.label_forms import without_axis
 from leepjax.printable import printable
 from leepjax.storage.npy import read_npy, read_npz
 from leepjax.storage.sealed import check_seal
@@ -50,32 +51,36 @@ def of_npy(caller: str, path: Path) -> Contents:
     return Contents(where, {"features": Mapped(path, array.shape, array.dtype, array.offset)})
 
 
-def of_npz(caller: str, path: Path) -> Contents:
-    """Its arrays, which are read at once: they may be compressed."""
+def of_npz(caller: str, path: Path, asked: Sequence[str | None] = ()) -> Contents:
+    """Its arrays, which are read at once: they may be compressed; `asked` are columns that the caller named."""
     where = printable(str(path))
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
     except (OSError, zipfile.BadZipFile):
         names = ()  # `read_npz` says what is wrong
-    return of_arrays(where, read_npz(caller, path, names))
+    return of_arrays(where, read_npz(caller, path, names), asked)
 
 
-def of_arrays(where: str, arrays: dict[str, Any]) -> Contents:
+def of_arrays(where: str, arrays: dict[str, Any], asked: Sequence[str | None] = ()) -> Contents:
     """Arrays in memory: of one axis the columns of values, of others the vectors."""
     names = arrays.pop(CLASSES, None)
-    vectors: dict[str, Rows] = {name: rows_of(array) for name, array in arrays.items() if np.ndim(array) != 1}
-    scalars: dict[str, Column] = {
-        name: partial(_itself, array) for name, array in arrays.items() if np.ndim(array) == 1
-    }
+    values = {name: array for name, array in arrays.items() if _is_column(name, np.shape(array), asked)}
+    vectors: dict[str, Rows] = {name: rows_of(array) for name, array in arrays.items() if name not in values}
+    scalars: dict[str, Column] = {name: partial(_itself, without_axis(array)) for name, array in values.items()}
     return Contents(where, vectors, scalars, {} if names is None else {"labels": list(names)})
 
 
-def _itself(array: Sequence[Any]) -> Sequence[Any]:
+def _is_column(name: str, shape: tuple[int, ...], asked: Sequence[str | None]) -> bool:
+    """Whether an array is a column of values: one [n], or labels [n 1] by their name."""
+    return len(shape) == 1 or (len(shape) == 2 and shape[1] == 1 and (name in asked or name.lower() in LABELS))
+
+
+def _itself(array: Sequence[Any] | np.ndarray) -> Sequence[Any] | np.ndarray:
     return array
 
 
-def of_safetensors(caller: str, path: Path) -> Contents:
+def of_safetensors(caller: str, path: Path, asked: Sequence[str | None] = ()) -> Contents:
     """Its tensors; of a table that `leepjax extract` wrote also the ids and the names of the classes.
 
     Raises:
@@ -104,13 +109,13 @@ def of_safetensors(caller: str, path: Path) -> Contents:
     }
     own = {"key", "source", "card"} <= metadata.keys()
     classes = {"labels": tuple(json.loads(metadata["classes"]))} if own and "classes" in metadata else {}
-    vectors = {name: rows for name, rows in mapped.items() if len(rows.shape) != 1}
-    scalars = {name: partial(_values, rows) for name, rows in mapped.items() if len(rows.shape) == 1}
+    scalars = {name: partial(_values, rows) for name, rows in mapped.items() if _is_column(name, rows.shape, asked)}
+    vectors = {name: rows for name, rows in mapped.items() if name not in scalars}
     return Contents(where, vectors, scalars, classes, metadata if own else {})
 
 
 def _values(rows: Mapped) -> Sequence[str] | np.ndarray:
-    """The values of a tensor [n], or texts that are stored as UTF-8 with NUL after each."""
+    """The values of a tensor [n] or [n 1], or texts that are stored as UTF-8 with NUL after each."""
     array = np.fromfile(rows.path, rows.dtype, rows.shape[0], offset=rows.offset)
     if rows.dtype == np.uint8 and array.size and array[-1] == 0:
         return array.tobytes().decode("utf-8", "replace").split("\0")[:-1]

@@ -131,8 +131,8 @@ def read_contents(
     path, suffix = Path(path).absolute(), Path(path).suffix.lower()
     readers = {
         ".npy": partial(of_npy, caller),
-        ".npz": partial(of_npz, caller),
-        ".safetensors": partial(of_safetensors, caller),
+        ".npz": partial(of_npz, caller, asked=asked),
+        ".safetensors": partial(of_safetensors, caller, asked=asked),
         ".parquet": partial(of_parquet, asked=asked),
     }
     readers |= dict.fromkeys(_SHEETS, partial(of_sheet, caller, asked=asked, features=features, counts=counts))
