@@ -3,17 +3,21 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.storage.files import digest
+from leepjax.checks.arrays import on_host
 from leepjax.storage.sealed import check_seal
-from leepjax.streaming.file_rows import check_whole, rows_of
+from leepjax.streaming.file_rows import check_whole, fingerprint_of, rows_of
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -83,9 +87,9 @@ class Batches:
 
     @property
     def fingerprint(self) -> tuple:
-        """Shape of the evidence, batch size, and digest of the labels."""
-        labels = digest(np.ascontiguousarray(self._labels))
-        return self._evidence.shape, str(self._evidence.dtype), self._batch_size, labels
+        """Batch size, and digests of evidence, labels and `where`; of a file, of some rows and of when it changed."""
+        arrays = self._evidence, self._labels, self._where
+        return self._batch_size, *(None if array is None else fingerprint_of(array) for array in arrays)
 
     def starting_at(self, batch: int) -> Iterator[Batch]:
         """Batches from number `batch` on; earlier ones aren't read."""
@@ -109,14 +113,18 @@ class Batches:
 
 
 def fingerprint(source: BatchSource) -> tuple:
-    """Identify batches without reading them all, to recognise them when a checkpoint resumes."""
+    """Identify batches without reading a loader's, to recognise them when a checkpoint resumes."""
     if isinstance(source, Batches):
         return source.fingerprint
     return (len(source),) if isinstance(source, Sized) else ()
 
 
-def starting_at(source: BatchSource, batch: int) -> Iterator[Batch]:
+def starting_at(
+    source: BatchSource, batch: int, on_skipped: Callable[[Batch], None] = lambda _: None
+) -> Iterator[Batch]:
     """Batches from number `batch` on; a thread reads one batch ahead.
+
+    A loader must be read from its beginning: `on_skipped` is called with each of its earlier batches.
 
     Raises:
         InputError: for an iterator, which would be empty in a second pass, or batches that aren't tuples or dicts.
@@ -128,40 +136,79 @@ def starting_at(source: BatchSource, batch: int) -> Iterator[Batch]:
         raise InputError(
             "batches: expected batches that can be read twice, got an iterator; pass a function that makes it."
         )
-    iterator = iter(iterable)
-    for _ in range(batch):
-        next(iterator, None)
-    return _ahead(map(_on_device, map(_as_batch, iterator)))
+    batches = map(_as_batch, iterable)
+    for skipped in islice(batches, batch):
+        on_skipped(skipped)
+    return _ahead(map(_on_device, batches))
 
 
-def first_batch(source: BatchSource) -> Batch:
-    """The first batch, for shapes and dtypes.
+def has_examples(batch: Batch) -> bool:
+    """Whether a batch adds anything: False if it is empty, or if `where` hides all of it."""
+    with suppress(TypeError, ValueError):  # of what is no array, which a check then refuses
+        rows = np.shape(batch.labels)
+        if len(rows) != 1 or np.shape(batch.evidence)[:1] != rows:
+            return True  # which a check refuses, too
+        if rows == (0,):
+            return False
+        if batch.where is not None and not isinstance(batch.where, Tracer):
+            weights = on_host(batch.where)
+            return weights.shape != rows or bool(weights.any())
+    return True
+
+
+def first_with_examples(function: str, source: BatchSource) -> tuple[int, Batch]:
+    """The first batch that adds something, for shapes and dtypes, and its number.
 
     Raises:
-        InputError: as `starting_at`, and if there are no batches.
+        InputError: as `starting_at`, if there are no batches, and if none of them adds anything.
     """
-    for batch in starting_at(source, 0):
-        return batch
-    raise InputError("batches: expected at least one batch, got none; pass a loader with at least one example.")
+    number = -1
+    for number, batch in enumerate(starting_at(source, 0)):
+        if has_examples(batch):
+            return number, batch
+    if number < 0:
+        raise InputError("batches: expected at least one batch, got none; pass a loader with at least one example.")
+    raise none_counts(function)
+
+
+def none_counts(function: str) -> InputError:
+    """The error for batches none of which has an example that counts."""
+    return InputError(
+        f"{function}: expected at least one example that counts, got none; give one a weight > 0 in where."
+    )
 
 
 def _as_batch(item: Any) -> Batch:
     try:
         batch = Batch(**item) if isinstance(item, dict) else Batch(*item)
-        # Copy: a loader may refill the same array while this batch is still in use.
-        evidence = np.array(batch.evidence) if isinstance(batch.evidence, np.ndarray) else batch.evidence
-        return batch._replace(evidence=evidence, labels=np.array(batch.labels))
     except TypeError:
         got = f"a dict of {sorted(item)}" if isinstance(item, dict) else type(item).__name__
         raise InputError(
             f"batches: expected (evidence, labels) or (evidence, labels, where), got {got}; convert the loader's items."
         ) from None
+    return Batch(*map(_own, batch))
+
+
+def _own(array: Any) -> Any:
+    """A copy of an array, which a loader may refill while its batch is in use; those of JAX can't be refilled.
+
+    What can't be copied is returned as it is: a check refuses it.
+    """
+    if array is None or isinstance(array, jax.Array):
+        return array
+    with suppress(TypeError, ValueError, RuntimeError):
+        return np.array(array, subok=True)  # with the mask of a masked array
+    with suppress(TypeError, ValueError, RuntimeError, BufferError, AttributeError):
+        # What NumPy can't hold: bfloat16 of PyTorch, or an array on an accelerator.
+        return jax.block_until_ready(jnp.array(jnp.from_dlpack(array), copy=True))
+    return array
 
 
 def _on_device(batch: Batch) -> Batch:
-    """Put the evidence on the device; on a CPU, without a copy."""
-    if isinstance(batch.evidence, np.ndarray):
-        return batch._replace(evidence=jax.device_put(batch.evidence, may_alias=True))
+    """Put the evidence on the device, if it needs no conversion; on a CPU, without a copy."""
+    evidence = batch.evidence
+    if isinstance(evidence, np.ndarray) and not isinstance(evidence, np.ma.MaskedArray) and evidence.dtype in _AS_IT_IS:
+        return batch._replace(evidence=jax.device_put(evidence, may_alias=True))
     return batch
 
 
@@ -194,4 +241,5 @@ def _mapped_tensors(path: str | PathLike) -> dict[str, np.memmap]:
     }
 
 
+_AS_IT_IS = {np.dtype(kind) for kind in (np.float32, np.float16, jnp.bfloat16)}
 _DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8", "U8": "u1"}

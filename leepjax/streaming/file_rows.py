@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 import numpy as np
 
+from leepjax.streaming.identity import digest_of
 from leepjax.types import InputError
 
 # Linux's request to bring pages of a map in at once, which Python doesn't name. It fails for pages that can't be read.
@@ -17,6 +18,8 @@ _POPULATE_READ = 22
 _ALIGNMENT = 64
 # Bytes from which a map takes less time than a copy.
 _LARGE = 1 << 18
+# Rows by which a mapped array is recognised.
+_SOME_ROWS = 1024
 
 
 def rows_of(array: np.ndarray, rows: slice) -> np.ndarray:
@@ -56,6 +59,20 @@ def check_whole(array: np.ndarray) -> None:
         with suppress(FileNotFoundError):  # maps keep the content of a file without a name
             if os.stat(str(array.filename)).st_size < array.offset + array.nbytes:
                 raise _too_short(array)
+
+
+def fingerprint_of(array: np.ndarray) -> tuple:
+    """What tells an array from others: a digest of it.
+
+    A memory-mapped array may be larger than memory: evenly spaced rows of it are read, and the time of the file's last
+    change tells whether others may differ.
+    """
+    if not _is_file(array):
+        return (digest_of(array),)
+    check_whole(array)
+    status = os.stat(str(array.filename))
+    some = array[:: max(len(array) // _SOME_ROWS, 1)]
+    return array.shape, array.offset, status.st_size, status.st_mtime_ns, digest_of(some)
 
 
 def _is_file(array: np.ndarray) -> TypeGuard[np.memmap]:

@@ -1,7 +1,7 @@
 """Passes over batches ("sweeps") that add up statistics, report progress, and resume after a kill."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,16 @@ from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
 from leepjax.storage.files import write_atomically
-from leepjax.streaming.batches import Batch, BatchSource, fingerprint, starting_at
+from leepjax.streaming.batches import (
+    Batch,
+    Batches,
+    BatchSource,
+    fingerprint,
+    has_examples,
+    none_counts,
+    starting_at,
+)
+from leepjax.streaming.identity import digest_of
 from leepjax.types import InputError
 
 Statistic = TypeVar("Statistic", Joint, Moments, ClassMoments)
@@ -61,12 +70,7 @@ def accumulate(
 
     def fitting(function: str, batch: Batch) -> Arguments:
         arguments = check(function, batch.evidence, batch.labels, num_classes, batch.where)
-        if arguments.evidence.shape[1] != columns:
-            raise InputError(
-                f"{function}: expected evidence of {columns} columns, got {arguments.evidence.shape[1]}; "
-                "make the statistic of that many."
-            )
-        return arguments
+        return of_width(function, arguments, columns, "make the statistic of that many")
 
     identity = ("accumulate", type(statistic).__name__, num_classes, columns)
     return run_sweeps([lambda _: _update], statistic, batches, fitting, identity, on_batch, checkpoint)
@@ -75,6 +79,14 @@ def accumulate(
 @jax.jit
 def _update(statistic, evidence, labels, where):
     return statistic.update(evidence, labels, where=where)
+
+
+def of_width(function: str, arguments: Arguments, columns: int, advice: str) -> Arguments:
+    """The arguments, if their evidence has this many columns."""
+    found = arguments.evidence.shape[1]
+    if found != columns:
+        raise InputError(f"{function}: expected evidence of {columns} columns, got {found}; {advice}.")
+    return arguments
 
 
 def run_sweeps(
@@ -88,21 +100,26 @@ def run_sweeps(
 ) -> Any:
     """Fold over the batches once per entry of `sweeps`, which makes the sweep's step from the state before it.
 
-    `identity` identifies the call in a checkpoint; its first entry is the name of the calling function.
+    `identity` identifies the call in a checkpoint; its first entry is the name of the calling function. Batches without
+    an example that counts are left out, and refused if there are no others.
     """
-    kept = _Checkpoint(checkpoint, repr((identity, fingerprint(batches))), state)
+    kept = _Checkpoint(checkpoint, identity, batches, state)
     at_sweep, at_batch, state = kept.found
     for number in range(at_sweep, len(sweeps)):
-        step, size = sweeps[number](state), 0
-        for batch in starting_at(batches, at_batch):
-            size = size or len(np.asarray(batch.labels))
-            arguments = check(f"{identity[0]}, batch {at_batch}", batch)
-            previous, state = state, step(state, *_padded(arguments, size))
-            jax.block_until_ready(previous)  # read only one batch ahead
+        step, size, counted = sweeps[number](state), 0, at_batch > 0  # a checkpoint is saved after one that counts
+        for batch in kept.remaining(at_batch):
+            arguments = check(f"{identity[0]}, batch {at_batch}", batch) if has_examples(batch) else None
             at_batch += 1
-            kept.save(number, at_batch, state)
+            kept.note(batch)
+            if arguments:
+                size, counted = size or len(arguments.labels), True
+                previous, state = state, step(state, *_padded(arguments, size))
+                jax.block_until_ready(previous)  # read only one batch ahead
+                kept.save(number, at_batch, state)
             if on_batch:
-                on_batch(len(arguments.labels))
+                on_batch(np.shape(batch.labels)[0])
+        if at_batch and not counted:
+            raise none_counts(identity[0])
         at_batch = 0
     jax.block_until_ready(state)
     kept.remove()
@@ -120,20 +137,47 @@ def _padded(arguments: Arguments, size: int) -> tuple[jax.Array, jax.Array, jax.
 
 
 class _Checkpoint:
-    """A file with the state after a batch of a sweep, and the identity of its call."""
+    """A file with the state after a batch of a sweep, and what identifies its call and its batches.
 
-    def __init__(self, path: str | PathLike | None, identity: str, state: Any):
+    Of a loader, that includes a digest of the batches before, which are compared when it skips them.
+    """
+
+    def __init__(self, path: str | PathLike | None, identity: tuple, batches: BatchSource, state: Any):
         self._path = None if path is None else Path(path)
-        self._identity = identity
+        self._batches = batches
         self._saved_at = time.monotonic()
-        self.found = self._load(state) if self._path and self._path.exists() else (0, 0, state)
+        self._seen = self._expected = ""
+        self._identity = ""
+        self.found = (0, 0, state)
+        if self._path:
+            self._identity = repr((identity, fingerprint(batches), digest_of(*jax.tree.leaves(state))))
+            if self._path.exists():
+                self.found = self._load(state)
+
+    def remaining(self, batch: int) -> Iterator[Batch]:
+        """Batches from number `batch` on.
+
+        Raises:
+            InputError: if those before aren't the ones that the state is of.
+        """
+        self._seen = ""
+        batches = starting_at(self._batches, batch, self.note)
+        if self._seen != self._expected:
+            raise self._of_another_call()
+        self._expected = ""
+        return batches
+
+    def note(self, batch: Batch) -> None:
+        """Add a loader's batch to those that the state is of; `Batches` are recognised as a whole."""
+        if self._path and not isinstance(self._batches, Batches):
+            self._seen = digest_of(np.frombuffer(self._seen.encode(), np.uint8), *batch)
 
     def save(self, sweep: int, batch: int, state: Any) -> None:
         """Save the state, if there is a path and `SECONDS_BETWEEN_SAVES` have passed."""
         if self._path and time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
             leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
-            metadata = {"identity": self._identity, "sweep": str(sweep), "batch": str(batch)}
-            write_atomically(self._path, safetensors.numpy.save(leaves, metadata))
+            place = {"sweep": str(sweep), "batch": str(batch), "seen": self._seen}
+            write_atomically(self._path, safetensors.numpy.save(leaves, {"identity": self._identity} | place))
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
@@ -148,9 +192,13 @@ class _Checkpoint:
         except (safetensors.SafetensorError, OSError) as error:
             raise InputError(f"checkpoint: expected a checkpoint in {self._path}, got {error}; delete it.") from None
         if metadata.get("identity") != self._identity:
-            raise InputError(
-                f"checkpoint: expected one of this call and these batches in {self._path}, got one of a "
-                "different call; finish that call first, or delete the file."
-            )
+            raise self._of_another_call()
+        self._expected = metadata["seen"]
         found = jax.tree.unflatten(jax.tree.structure(state), leaves)
         return int(metadata["sweep"]), int(metadata["batch"]), found
+
+    def _of_another_call(self) -> InputError:
+        return InputError(
+            f"checkpoint: expected one of this call and these batches in {self._path}, got one of a "
+            "different call; finish that call first, or delete the file."
+        )

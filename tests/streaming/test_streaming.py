@@ -17,6 +17,7 @@ from profiles import only_long
 import leepjax as lj
 from leepjax.measures import h_score_from_moments
 from leepjax.streaming import batches as batches_module
+from leepjax.streaming import sweeps
 from leepjax.streaming.batches import starting_at
 from leepjax.types import InputError
 
@@ -27,6 +28,7 @@ LOGITS = (np.log(PROBS) + rng.normal(size=(N, 1))).astype(np.float32)
 LABELS = rng.integers(0, C, N)
 FEATURES = (rng.normal(size=(N, D)) + LABELS[:, None]).astype(np.float32)
 WHERE = rng.integers(0, 3, N).astype(np.float32)
+JOINT = lj.Joint.init(C, Z)
 
 
 def generator(evidence=PROBS, where=None):
@@ -65,13 +67,51 @@ def test_logits_and_weights_in_batches():
 
 def test_a_loader_may_fill_the_same_array_again():
     def loader():
-        buffer, labels = np.empty((10, Z), np.float32), np.empty(10, int)
+        buffer, labels, where = np.empty((10, Z), np.float32), np.empty(10, int), np.empty(10, np.float32)
         for start in range(0, 100, 10):
-            buffer[:], labels[:] = PROBS[start : start + 10], LABELS[start : start + 10]
-            yield buffer, labels
+            for array, whole in ((buffer, PROBS), (labels, LABELS), (where, WHERE)):
+                array[:] = whole[start : start + 10]
+            yield Refilled(buffer), labels, Refilled(where)
 
-    expected = reference.leep(PROBS[:100], LABELS[:100], C)
+    expected = reference.leep(PROBS[:100].astype(np.float64), LABELS[:100], C, WHERE[:100])
     np.testing.assert_allclose(lj.leep(loader, num_classes=C), expected, rtol=1e-6)
+
+
+class Refilled:
+    """An array of another library, which shares its memory with JAX."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._array, dtype)
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+@pytest.mark.parametrize("hidden", [slice(0, 10), slice(40, 60), slice(90, None)], ids=["first", "middle", "last"])
+def test_batches_without_an_example_that_counts_are_left_out(hidden):
+    where = WHERE.copy()
+    where[hidden] = 0
+    whole = reference.leep(PROBS.astype(np.float64), LABELS, C, where)
+    told = []
+    batches = lj.Batches(PROBS, LABELS, where, batch_size=10)
+    np.testing.assert_allclose(lj.leep(batches, num_classes=C, on_batch=told.append), whole, rtol=1e-6)
+    assert sum(told) == 2 * N
+    empty = (PROBS[:0], LABELS[:0], where[:0])
+    np.testing.assert_allclose(lj.leep([empty, *batches, empty], num_classes=C), whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pass_over", [lambda b: lj.leep(b, num_classes=C), lambda b: lj.accumulate(JOINT, b)])
+def test_batches_none_of_which_counts_are_refused(pass_over):
+    with pytest.raises(
+        InputError, match=r"^\w+: expected at least one example that counts, got none; give one a weight"
+    ):
+        pass_over(lj.Batches(PROBS, LABELS, 0 * WHERE, batch_size=10))
 
 
 def test_a_table_on_disk(tmp_path):
@@ -143,6 +183,61 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
     assert not checkpoint.exists()
 
 
+def same_batches(evidence=PROBS, where=None):
+    return lambda: generator(evidence, where)
+
+
+OTHER = np.concatenate([PROBS[:20], PROBS[:19:-1]])  # what a kill in the third batch has seen of it is the same
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (lj.Batches(PROBS, LABELS, batch_size=10), lj.Batches(OTHER, LABELS, batch_size=10)),
+        (lj.Batches(PROBS, LABELS, batch_size=10), lj.Batches(PROBS, LABELS, WHERE, batch_size=10)),
+        (same_batches(), same_batches(PROBS[::-1])),
+        (same_batches(), same_batches(PROBS, WHERE)),
+    ],
+    ids=["evidence", "where", "loader's evidence", "loader's where"],
+)
+def test_a_checkpoint_of_other_batches_is_refused_and_kept(tmp_path, monkeypatch, first, other):
+    checkpoint = interrupted(tmp_path, monkeypatch, JOINT, first)
+    with pytest.raises(InputError, match=r"^checkpoint: expected one of this call and these batches"):
+        lj.accumulate(JOINT, other, checkpoint=checkpoint)
+    joint = lj.accumulate(JOINT, first, checkpoint=checkpoint)
+    np.testing.assert_allclose(joint.table, JOINT.update(PROBS, LABELS).table, rtol=1e-6)
+
+
+def test_a_checkpoint_of_another_start_is_refused(tmp_path, monkeypatch):
+    start = JOINT.update(PROBS, LABELS)
+    checkpoint = interrupted(tmp_path, monkeypatch, start, list(generator()))
+    with pytest.raises(InputError, match=r"^checkpoint: expected one of this call and these batches"):
+        lj.accumulate(JOINT, list(generator()), checkpoint=checkpoint)
+
+
+def test_a_checkpoint_of_a_mapped_file_that_was_changed_is_refused(tmp_path, monkeypatch):
+    first = memory_mapped(tmp_path)
+    checkpoint = interrupted(tmp_path, monkeypatch, JOINT, first)
+    np.save(tmp_path / "probs.npy", OTHER)
+    with pytest.raises(InputError, match=r"^checkpoint: expected one of this call and these batches"):
+        lj.accumulate(JOINT, first, checkpoint=checkpoint)
+
+
+def interrupted(tmp_path, monkeypatch, statistic, batches):
+    """The checkpoint of a pass that ended after two batches."""
+    monkeypatch.setattr(sweeps, "SECONDS_BETWEEN_SAVES", 0)
+    told = []
+
+    def stop(examples):
+        told.append(examples)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lj.accumulate(statistic, batches, on_batch=stop, checkpoint=tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
 def test_a_file_that_is_not_a_checkpoint(tmp_path):
     (tmp_path / "file").write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match=r"^checkpoint: expected a checkpoint in .*file, got .*; delete it\.$"):
@@ -169,8 +264,13 @@ def test_a_file_that_is_not_a_checkpoint(tmp_path):
             "leep: expected each row of probs to be non-negative .*, got 103 that",
         ),
         ([(PROBS, LABELS), (PROBS, LABELS[1:])], "leep, batch 1: expected 103 labels, one per example, got 102"),
+        ([(PROBS, LABELS), (PROBS, LABELS[:0])], "leep, batch 1: expected 103 labels, one per example, got 0"),
+        (
+            [(PROBS, LABELS), (np.eye(3)[LABELS], LABELS)],
+            "leep, batch 1: expected evidence of 5 columns, got 3; pass batches of the same width",
+        ),
     ],
-    ids=["iterator", "nothing", "no tuple", "dict", "label", "first batch", "later batch", "length"],
+    ids=["iterator", "nothing", "no tuple", "dict", "label", "first batch", "later batch", "length", "empty", "width"],
 )
 def test_batches_that_cannot_be_scored(batches, message):
     with pytest.raises(InputError, match=f"^{message}"):

@@ -13,8 +13,8 @@ from leepjax.checks.arrays import check_probs, wrong_rows
 from leepjax.kernels import accumulator, log_normalizer
 from leepjax.measures.of_probs.eep import LogLikelihood, log_likelihood
 from leepjax.statistics.joint import Joint
-from leepjax.streaming.batches import BatchSource, first_batch
-from leepjax.streaming.sweeps import run_sweeps
+from leepjax.streaming.batches import BatchSource, first_with_examples
+from leepjax.streaming.sweeps import of_width, run_sweeps
 from leepjax.types import InputError
 
 
@@ -47,10 +47,17 @@ def leep_of_batches(
         conditional = state[0].conditional
         return lambda state, *batch: (state[0], *_add_to_likelihood(state[1:], conditional, *batch, from_logits))
 
-    evidence = check("leep, batch 0", first_batch(batches), read_rows=not from_logits).evidence
-    empty = Joint.init(num_classes, evidence.shape[1], accumulator(evidence)), LogLikelihood.init(), jnp.zeros((), int)
-    identity = ("leep", num_classes, evidence.shape[1], from_logits)
-    _, likelihood, wrong = run_sweeps([first_pass, second_pass], empty, batches, check, identity, on_batch, checkpoint)
+    number, first = first_with_examples("leep", batches)
+    evidence = check(f"leep, batch {number}", first, read_rows=not from_logits).evidence
+    columns = evidence.shape[1]
+
+    def fitting(function, batch):
+        return of_width(function, check(function, batch), columns, "pass batches of the same width")
+
+    empty = Joint.init(num_classes, columns, accumulator(evidence)), LogLikelihood.init(), jnp.zeros((), int)
+    identity = ("leep", num_classes, columns, from_logits)
+    passes = [first_pass, second_pass]
+    _, likelihood, wrong = run_sweeps(passes, empty, batches, fitting, identity, on_batch, checkpoint)
     if wrong:
         kind = "logits to be finite" if from_logits else "probs to be non-negative and sum to one"
         raise InputError(f"leep: expected each row of {kind}, got {wrong} that aren't; fix or hide them with where.")
