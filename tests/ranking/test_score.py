@@ -154,3 +154,34 @@ def test_labels_of_any_type_that_can_be_classes(arrays):
     np.save(arrays / "onehot.npy", np.eye(3)[labels])
     with pytest.raises(InputError, match="for one-hot rows, their argmax"):
         scored(arrays, "probs", ["leep"], "onehot.npy")
+
+
+def test_labels_are_matched_by_id_where_both_files_have_ids(arrays, caplog):
+    features, labels = np.load(arrays / "features.npy"), np.load(arrays / "labels.npy")
+    expected = scored(arrays, "features", ["h_score"])["h_score"]
+    rows = [f"u{i},{','.join(map(str, row))}" for i, row in enumerate(features)]
+    (arrays / "features.csv").write_text("id,a,b,c,d\n" + "\n".join([*rows, "none,1,2,3,4"]))
+    order = np.random.default_rng(1).permutation(50)
+    (arrays / "y.csv").write_text("label,file_name\n" + "\n".join(f"{labels[i]},u{i}" for i in order))
+    (arrays / "y.jsonl").write_text("\n".join(f'{{"id": "u{i}", "label": {labels[i]}}}' for i in order))
+    for name in ("y.csv", "y.jsonl"):
+        (row,) = score_arrays(arrays / "features.csv", arrays / name, "features", ["h_score"], resamples=0)
+        assert row["score"] == pytest.approx(expected, rel=1e-5)
+        assert f"features.csv belong to the labels in {arrays / name} by id." in caplog.text
+    assert "features.csv: 1 of 51 rows aren't used" in caplog.text
+    (arrays / "features.csv").write_text("id,a,b,c,d\n" + "\n".join(rows))
+    (row,) = score_arrays(arrays / "features.csv", arrays / "labels.npy", "features", ["h_score"], resamples=0)
+    assert row["score"] == pytest.approx(expected, rel=1e-5)
+    assert f"by order, because {arrays / 'labels.npy'} has no ids." in caplog.text
+    for last, message in (("x,1", "got none for 1, the first with the id 'x'"), ("u1,1", r"once, got 'u1' twice")):
+        (arrays / "y.csv").write_text(f"id,label\nu1,0\n{last}\n")
+        with pytest.raises(InputError, match=message):
+            score_arrays(arrays / "features.csv", arrays / "y.csv", "features", ["h_score"])
+
+
+@pytest.mark.parametrize("names", [("01", "1"), ("1_11", "111"), ("1e5", "100000")])
+def test_names_that_resemble_numbers_are_names(names, arrays):
+    two = np.load(arrays / "labels.npy") > 0
+    np.save(arrays / "two.npy", two)
+    (arrays / "y.csv").write_text("label\n" + "\n".join(names[int(each)] for each in two))
+    assert scored(arrays, "probs", ["leep"], "y.csv") == pytest.approx(scored(arrays, "probs", ["leep"], "two.npy"))
