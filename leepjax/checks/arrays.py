@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike, DTypeLike
 
+from leepjax.checks.native import native
 from leepjax.kernels import accumulator, own_likelihood, theta, with_sharding_in_type
 from leepjax.types import InputError
 
@@ -241,7 +242,7 @@ def _are_names(labels):
 
 def _array(function, name, value, ndim):
     try:
-        array = _borrowed(value) if ndim == 2 else jnp.asarray(value)
+        array = _borrowed(native(value)) if ndim == 2 else jnp.asarray(native(value))
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(

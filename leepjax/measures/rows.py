@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from leepjax.checks.native import native
 from leepjax.kernels import first_largest
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
@@ -62,7 +63,7 @@ class Measure(NamedTuple):
     ) -> jax.Array:
         """The score [] of one source with these features [n d] and probs [n z]; pass None for what isn't read."""
         if self.reads == "source_labels":
-            probs = jnp.asarray(probs)
+            probs = jnp.asarray(native(probs))
             predicted, z = first_largest(probs), probs.shape[1]
             return self.function(predicted, labels, num_source_classes=z, num_classes=num_classes, where=where)
         evidence = features if self.reads == "features" else probs
@@ -117,7 +118,7 @@ class FurtherMeasure(NamedTuple):
         For the evidence ``outputs``, logits are passed in place of probs.
         """
         if self.evidence == "source_labels":
-            outputs = jnp.asarray(probs)
+            outputs = jnp.asarray(native(probs))
             predicted = first_largest(outputs)
             return self.function(predicted, labels, num_source_classes=outputs.shape[1], where=where)
         return self.function(features if self.evidence == "features" else probs, labels, where=where)

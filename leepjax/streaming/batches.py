@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import on_host
+from leepjax.checks.native import native
 from leepjax.storage.sealed import check_seal
 from leepjax.streaming.file_rows import check_whole, fingerprint_of, rows_of
 from leepjax.types import InputError
@@ -95,8 +96,8 @@ class Batches:
         """Batches from number `batch` on; earlier ones aren't read."""
         for start in range(batch * self._batch_size, len(self._labels), self._batch_size):
             rows = slice(start, start + self._batch_size)
-            where = None if self._where is None else rows_of(self._where, rows)
-            yield Batch(rows_of(self._evidence, rows), rows_of(self._labels, rows), where)
+            where = None if self._where is None else native(rows_of(self._where, rows))
+            yield Batch(native(rows_of(self._evidence, rows)), native(rows_of(self._labels, rows)), where)
 
     def checked(self, batch: Batch) -> Batch:
         """A batch that was read ahead, if no file has become shorter since.
@@ -197,7 +198,7 @@ def _own(array: Any) -> Any:
     if array is None or isinstance(array, jax.Array):
         return array
     with suppress(TypeError, ValueError, RuntimeError):
-        return np.array(array, subok=True)  # with the mask of a masked array
+        return native(np.array(array, subok=True))  # with the mask of a masked array
     with suppress(TypeError, ValueError, RuntimeError, BufferError, AttributeError):
         # What NumPy can't hold: bfloat16 of PyTorch, or an array on an accelerator.
         return jax.block_until_ready(jnp.array(jnp.from_dlpack(array), copy=True))

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
+from leepjax.checks.native import native
 from leepjax.data.split import stratified_order
 from leepjax.solvers.logistic import NEVER, logits_of, minimise, with_ones
 from leepjax.transfer.minibatches import Minibatches, descend
@@ -38,7 +39,7 @@ class Head(NamedTuple):
 
     def logits(self, features: ArrayLike) -> jax.Array:
         """[n c] logits of features [n d]."""
-        return (jnp.asarray(features) - self.mean) / self.std @ self.kernel + self.bias
+        return (jnp.asarray(native(features)) - self.mean) / self.std @ self.kernel + self.bias
 
 
 class Retrained(NamedTuple):

@@ -10,6 +10,7 @@ from cases import MEASURES, evidence, problem, score
 from profiles import by_turns
 
 from leepjax import eep, em_leep, h_score, leep, logme, loo_leep, nce
+from leepjax.streaming.batches import Batches, starting_at
 from leepjax.types import InputError
 
 THETA = np.array([[0.7, 0.3], [0.6, 0.4], [0.2, 0.8], [0.1, 0.9]])
@@ -267,3 +268,15 @@ def test_a_function_under_jit_may_close_over_the_evidence(name):
     read = jnp.asarray(evidence(name, p)[0])
     measure = jax.jit(lambda where: MEASURES[name].function(read, p.labels, num_classes=3, where=where))
     np.testing.assert_allclose(measure(p.where.astype(np.float32)), score(name, p), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", np.longdouble])
+def test_another_byte_order_and_long_doubles_are_converted(dtype):
+    features, labels = THETA.astype(np.float32), LABELS
+    found = h_score(features.astype(dtype), labels.astype(">i8"))
+    assert float(found) == pytest.approx(float(h_score(features, labels)))
+    (batch,) = Batches(features.astype(dtype), labels.astype(">i8"))
+    assert batch.evidence.dtype.isnative
+    assert batch.labels.dtype.isnative
+    ((evidence, *_),) = starting_at([(features.astype(dtype), labels.astype(">i8"))], 0)
+    assert evidence.tolist() == features.tolist()
