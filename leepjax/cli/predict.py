@@ -36,7 +36,8 @@ def predict(
     batch_size
         Largest number of examples per batch.
     strict
-        Stop at an image that can't be decoded or an empty text; by default they are left out and counted.
+        Stop at an image or a text that can't be read, an empty text, or another file in a folder; by default they are
+        left out and counted.
     text_column
         Column of texts; by default the only one, or the one called text or similar.
     text_pair_column

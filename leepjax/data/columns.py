@@ -1,7 +1,7 @@
 """Choose the image column and the label column of a table."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from leepjax.printable import printable
@@ -13,6 +13,29 @@ LABELS = ("label", "labels", "class", "classes", "target", "targets", "category"
 """Names, in any case, of columns that are used as labels by default; the first one found counts."""
 
 _ADVICE = "name it with --label-column, or label_column= in Python"
+
+
+def is_table(data: Any) -> bool:
+    """Whether data is a mapping or a DataFrame (of pandas, polars or the like), whose elements are names of columns."""
+    return isinstance(data, Mapping) or (hasattr(data, "columns") and hasattr(data, "shape"))
+
+
+def in_rows(caller: str, examples: Any, noun: str) -> list[Any]:
+    """Examples in memory as a list.
+
+    Raises:
+        InputError: for a mapping or a DataFrame, and for what has no elements.
+    """
+    if is_table(examples):
+        raise InputError(
+            f"{caller}: expected {noun}, or their paths, in a list, got a {type(examples).__name__} of columns; pass "
+            f"the column of them, such as list(data[{noun!r}])."
+        )
+    if not isinstance(examples, Iterable):
+        raise InputError(
+            f"{caller}: expected {noun}, or their paths, got {type(examples).__name__}; pass a path or a list."
+        )
+    return list(examples)
 
 
 def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], advice: str) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,9 +49,8 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
     tree, kind = _tree(root)
     noun = NOUNS[kind]
     layout = lay_out(tree, noun)
-    others = [path for folder in tree.walk() for path in folder.others]
-    again = [path for folder in tree.walk() for path in folder.again]
-    _report(root, list(_unused(root, layout, others, again, noun)), noun, strict=strict)
+    in_classes = f"{noun.many} in class folders", f"{noun.one} of a class"
+    _report(root, [*_others(root, tree, noun), *_unused(root, layout, noun)], *in_classes, strict=strict)
     if not any(images for classes in layout.parts.values() for images in classes.values()):
         if is_saved_to_disk(root):
             raise InputError(
@@ -66,6 +65,23 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
     for each in _readings(root, layout, train, noun):
         logging.getLogger("leepjax").warning(each)
     return replace(train, kind=kind), test and replace(test, kind=kind)
+
+
+def unlabelled(root: Path, noun: Noun, is_example: Callable[[Path], bool], *, strict: bool) -> list[Path]:
+    """The examples in a folder without classes, at any depth; other files are counted in a warning.
+
+    Args:
+        root: the folder.
+        noun: of the examples.
+        is_example: whether a file is one of them.
+        strict: whether another file is an error.
+
+    Raises:
+        InputError: if `strict`, for a file that isn't used.
+    """
+    tree = read_tree(root, is_example)
+    _report(root, list(_others(root, tree, noun)), noun.many, noun.one, strict=strict)
+    return tree.all_images()
 
 
 def _tree(root: Path) -> tuple[Folder, Kind]:
@@ -161,19 +177,23 @@ def _readings(root: Path, layout: Layout, train: Part, noun: Noun) -> Iterator[s
         yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no {noun.one}."
 
 
-def _unused(root: Path, layout: Layout, others: Sequence[Path], again: Sequence[Path], noun: Noun) -> Iterator[str]:
-    """Describe the unused content of the folder, one sentence per kind."""
-    if others:
+def _others(root: Path, tree: Folder, noun: Noun) -> Iterator[str]:
+    """Describe the files that are no examples, and the links that aren't followed, one sentence per kind."""
+    if others := [path for folder in tree.walk() for path in folder.others]:
         by_suffix = Counter(path.suffix.lower() or "without a suffix" for path in others)
         heic = " (pip install pillow-heif to read .heic)" if by_suffix.keys() & {".heic", ".heif"} else ""
         counts = ", ".join(f"{count:,} {suffix}" for suffix, count in by_suffix.most_common())
         yield _left_out(len(others), "file", f"no {noun.one}", f"{counts}{heic}", others[0].relative_to(root))
+    if again := [path for folder in tree.walk() for path in folder.again]:
+        yield _left_out(len(again), "link", "to a folder that is read already", "", again[0].relative_to(root))
+
+
+def _unused(root: Path, layout: Layout, noun: Noun) -> Iterator[str]:
+    """Describe the examples and folders that the layout leaves out, one sentence per kind."""
     if paths := layout.without_class:
         yield _left_out(len(paths), noun.one, "in no class folder", "", paths[0].relative_to(root))
     if paths := layout.unused:
         yield _left_out(len(paths), "folder", "no split, but lie beside splits", "", paths[0].relative_to(root))
-    if again:
-        yield _left_out(len(again), "link", "to a folder that is read already", "", again[0].relative_to(root))
 
 
 def _left_out(count: int, noun: str, what: str, counts: str, first: Path) -> str:
@@ -181,11 +201,11 @@ def _left_out(count: int, noun: str, what: str, counts: str, first: Path) -> str
     return f"{found} {what} and left out{f': {counts}' if counts else ''}; the first: {first}"
 
 
-def _report(root: Path, unused: list[str], noun: Noun, *, strict: bool) -> None:
+def _report(root: Path, unused: list[str], expected: str, one: str, *, strict: bool) -> None:
     if strict and unused:
         raise InputError(
-            f"{_shown(root)}: expected only {noun.many} in class folders, got others: {unused[0]}; remove what is no "
-            f"{noun.one} of a class, or leave out strict."
+            f"{_shown(root)}: expected only {expected}, got others: {unused[0]}; remove what is no {one}, or leave out "
+            "strict."
         )
     for each in unused:
         logging.getLogger("leepjax").warning(f"{_shown(root)}: {each}.")

@@ -81,11 +81,15 @@ def _content(image: Any, where: str) -> bytes | np.ndarray:
         return bytes(image)
     if isinstance(image, Image.Image):
         return _pixels(image, where)
-    array = np.asarray(image)
-    if array.dtype.kind not in "biuf":
+    try:
+        array = np.asarray(image)
+        got = f"{array.dtype} {list(array.shape)}"
+    except ValueError:  # as of a pair of an image and a label
+        array, got = None, type(image).__name__
+    if array is None or array.dtype.kind not in "biuf":
         raise InputError(
-            f"{where}: expected a PIL image, an array of pixels, or an encoded image's bytes, "
-            f"got {array.dtype} {list(array.shape)}; convert it to one of these."
+            f"{where}: expected a PIL image, an array of pixels, or an encoded image's bytes, got {got}; convert it to "
+            "one of these."
         )
     return to_pixels(array, where).copy()  # a loader may fill the same array again
 

@@ -94,14 +94,15 @@ def predict(
     """Predict the classes of examples with a source that was trained on such: one that `choose` or `retrain` wrote.
 
     Args:
-        images: what the source reads. Images: a folder, at any depth; a file; a list of these; or pixels [n h w],
-            [n h w 3] or [n h w 4]. Texts: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``, a ``.txt`` of one text, a
-            folder of these, or a list of strings or of pairs of strings. Embeddings: a file of a table, or an array
-            [n d].
+        images: what the source reads. Images: a folder, at any depth; a file; a list of these; pixels [n h w],
+            [n h w 3] or [n h w 4]; or an image in memory, or a list of them, each of Pillow, an array, or the bytes of
+            a file. Texts: a ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``, a ``.txt`` of one text, a folder of these,
+            or a list of strings or of pairs of strings. Embeddings: a file of a table, or an array [n d].
         model: a folder that `choose` wrote, the path of a ``.safetensors`` file with its card, another source as in
             `leepjax.load_source`, or a `Source`.
         batch_size: largest number of examples per batch.
-        strict: whether an image that can't be decoded, or an empty text, is an error; otherwise a warning counts them.
+        strict: whether an image or a text that can't be read, an empty text, or another file in a folder is an error;
+            otherwise a warning counts them.
         text_column: column of texts; by default the only one, or the one called ``text`` or similar.
         text_pair_column: column of second texts, of a source that was trained on pairs.
         on_progress: called with the number of examples done.

@@ -42,6 +42,10 @@ def test_each_image_that_can_be_decoded_has_a_row(photos, caplog):
     np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1)
     assert [row["class"] for row in predictions.rows()] == ["0", "1"]
     assert "1 of 3 images can't be decoded and are left out, the first: torn.png" in caplog.text
+    assert "photos: one file is no image and left out: 1 .txt; the first: notes.txt." in caplog.text
+    with pytest.raises(InputError, match=r"photos: expected only images, got others: .* notes\.txt; remove"):
+        predict(photos, SOURCE, strict=True)
+    (photos / "notes.txt").unlink()
     with pytest.raises(InputError, match=r"torn\.png: expected an image"):
         predict(photos, SOURCE, strict=True)
 
@@ -51,7 +55,38 @@ def test_files_and_pixels_are_predicted_too(photos):
     whole = predict(photos, SOURCE).probabilities
     np.testing.assert_array_equal(predict(files, SOURCE).probabilities, whole)
     pixels = np.stack([np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)])
-    np.testing.assert_allclose(predict(pixels, SOURCE).probabilities, whole, rtol=1e-6)
+    pillow = [Image.fromarray(each) for each in pixels]
+    encoded = [files[0].read_bytes(), files[1].read_bytes(), b"none"]
+    for images in (pixels, jnp.asarray(pixels), list(pixels), pillow, encoded):
+        np.testing.assert_allclose(predict(images, SOURCE).probabilities, whole, rtol=1e-6)
+    for image in (pillow[1], encoded[1]):
+        np.testing.assert_allclose(predict(image, SOURCE).probabilities, whole[1:], rtol=1e-6)
+
+
+class Frame:
+    """Iterated, it yields the names of its columns, as a DataFrame does."""
+
+    shape, columns = (1, 1), ("a",)
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize(
+    ("images", "got"),
+    [
+        ({"images": ["a.png"]}, r"in a list, got a dict of columns; pass the column of them, such as list\(data\['im"),
+        (Frame(), "got a Frame of columns"),
+        (None, "got NoneType; pass a path or a list"),
+        (np.zeros((8, 8, 3), np.uint8), r"got uint8 \[8, 8, 3\], which is one image or narrow grey ones"),
+        (["a.png", np.zeros((4, 4))], "expected paths or images in the list, got both"),
+        ([(np.zeros((4, 4)), 0)], "image 0: expected a PIL image, .* got tuple"),
+        ([["a.png", "b.png"]], "expected images, got lists of strings"),
+    ],
+)
+def test_what_holds_no_images_is_refused(images, got):
+    with pytest.raises(InputError, match=f"^predict: .*{got}"):
+        predict(images, SOURCE)
 
 
 def test_the_most_probable_classes_come_first():

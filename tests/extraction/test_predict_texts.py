@@ -64,6 +64,47 @@ def test_what_is_no_text_is_refused(source, tmp_path, caplog):
         lj.predict(tmp_path / "x.csv", source, text_column="review")
 
 
+def test_of_a_folder_only_files_of_text_that_can_be_read_are_used(source, tmp_path, caplog):
+    for name in (
+        "a.txt",
+        ".git/description.txt",
+        ".ipynb_checkpoints/a-checkpoint.txt",
+        "__MACOSX/b.txt",
+        "sub.txt/c.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a cat.")
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    (tmp_path / "link.txt").symlink_to("nowhere")
+    assert lj.predict(tmp_path, source).ids == ("a.txt", "sub.txt/c.txt")
+    assert "2 of 4 texts can't be read and are left out, the first: " in caplog.text
+    with pytest.raises(InputError, match=r"latin\.txt: expected text in UTF-8"):
+        lj.predict(tmp_path, source, strict=True)
+    with pytest.raises(InputError, match=r"latin\.txt: expected text in UTF-8"):
+        lj.predict(tmp_path / "latin.txt", source)
+    (tmp_path / "x.csv").write_text("text\nno\n")
+    (tmp_path / "x.log").touch()
+    both = open_texts("predict", [tmp_path / "latin.txt", tmp_path / "x.csv"])
+    assert [both.read(i).text for i in range(len(both))] == ["no"]
+    with pytest.raises(InputError, match=r"expected only texts, got others: one file is no text .* x\.log"):
+        lj.predict(tmp_path, source, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "got"),
+    [
+        ({"text": ["a"]}, "got a dict of columns; pass the column of them"),
+        (None, "got NoneType; pass a path or a list"),
+        ([1, 2], "got int at 0; pass strings, or tuples of two strings"),
+        ([("a", "b"), ("c",)], "expected pairs of texts, got 1 strings in row 1"),
+        ([("a", "b"), "cd"], "expected pairs of texts, got str in row 1"),
+    ],
+)
+def test_what_holds_no_texts_is_refused(texts, got):
+    with pytest.raises(InputError, match=f"^predict: .*{got}"):
+        open_texts("predict", texts)
+
+
 def test_what_choose_writes_for_texts_predicts(tmp_path):
     table = np.random.default_rng(0).normal(size=(len(WORDS), 3)).astype(np.float32)
     folder = static_folder(tmp_path / "static", table)

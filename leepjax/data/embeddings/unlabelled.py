@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from leepjax.data.columns import in_rows
 from leepjax.data.embeddings.embeddings import Embeddings, of_features, open_embeddings
 from leepjax.data.target import Target
 from leepjax.types import InputError
@@ -28,19 +29,22 @@ def open_rows(caller: str, rows: str | os.PathLike | Sequence[Any] | np.ndarray)
 
     Args:
         caller: begins messages.
-        rows: the path of a table, alone or in a list; or an array [n d].
+        rows: the path of a table, alone or in a list; or an array or a DataFrame [n d].
 
     Raises:
         InputError: for a file that can't be read, or several tables.
     """
-    paths = [rows] if isinstance(rows, (str, os.PathLike)) else rows
-    if not isinstance(paths, np.ndarray) and all(isinstance(each, (str, os.PathLike)) for each in paths):
+    if isinstance(rows, (str, os.PathLike)):
+        paths: list[Any] | None = [rows]
+    else:
+        paths = None if hasattr(rows, "__array__") else in_rows(caller, rows, "embeddings")
+    if paths is not None and all(isinstance(each, (str, os.PathLike)) for each in paths):
         found = [table for each in paths for table in open_embeddings(caller, Path(each))]
         if len(found) != 1:
             raise InputError(f"{caller}: expected one table of embeddings, got {len(found)}; name one file.")
         (table,) = found
     else:
-        table = of_features(np.asarray(rows), name="embeddings", caller=caller)
+        table = of_features(rows, name="embeddings", caller=caller)
     ids = table.ids()
     return Target(
         name=table.name,

@@ -1,6 +1,7 @@
 """Targets of folders with a text in each file."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,25 +26,8 @@ def from_part(root: Path, part: Part, *, groups: bool = False, strict: bool = Fa
     Raises:
         InputError: when no file is left, or, if `strict`, for the first that can't be read.
     """
-    where, texts, failures = valid_unicode(str(root)), [], []
-    for path in part.paths:
-        try:
-            texts.append(read_utf8(path))
-        except InputError as error:
-            if strict:
-                raise
-            texts.append(None)
-            failures.append(error)
-    if failures:
-        if len(failures) == len(texts):
-            raise failures[0]
-        logging.getLogger("leepjax").warning(
-            "%s: %s of %s texts can't be read and are left out, the first: %s",
-            where,
-            f"{len(failures):,}",
-            f"{len(texts):,}",
-            failures[0],
-        )
+    where = valid_unicode(str(root))
+    texts = read_texts(where, part.paths, strict=strict)
     kept = [at for at, text in enumerate(texts) if text is not None]
     ids = part.ids(root)
     own = [ids[at] for at in kept]
@@ -54,3 +38,35 @@ def from_part(root: Path, part: Part, *, groups: bool = False, strict: bool = Fa
     if not groups:
         return target
     return replace(target, groups=folder_groups(where, list(target.ids), part.classes))
+
+
+def read_texts(where: str, paths: Sequence[Path], *, strict: bool, alone: bool = True) -> list[str | None]:
+    """Read files of text; None for one that can't be read, which a warning counts.
+
+    Args:
+        where: begins the warning.
+        paths: of the files.
+        strict: whether a file that can't be read is an error.
+        alone: whether there are no other examples, so that it is an error when no file can be read.
+
+    Raises:
+        InputError: for the first file that can't be read, if `strict`, or if there would be no example.
+    """
+    texts, failures = [], []
+    for path in paths:
+        try:
+            texts.append(read_utf8(path))
+        except InputError as error:
+            texts.append(None)
+            failures.append(error)
+    if failures:
+        if strict or (alone and len(failures) == len(texts)):
+            raise failures[0]
+        logging.getLogger("leepjax").warning(
+            "%s: %s of %s texts can't be read and are left out, the first: %s",
+            where,
+            f"{len(failures):,}",
+            f"{len(texts):,}",
+            failures[0],
+        )
+    return texts
