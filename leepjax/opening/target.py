@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from leepjax.data.columns import is_table
 from leepjax.data.embeddings.labels import labels_of_array
 from leepjax.data.iterable import from_iterable
 from leepjax.data.readable import readable
@@ -113,6 +114,11 @@ def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | 
                 "it out."
             )
         return target.labelled(caller, reading, groups)
+    if is_table(target):
+        raise InputError(
+            f"{caller}: expected a target, got a {type(target).__name__} of columns; pass two of them as "
+            "(list(data['text']), list(data['label'])), or that of the labels alone beside tables."
+        )
     if isinstance(target, (str, os.PathLike)):
         return list_target(os.fspath(target), **vars(reading), groups=groups)
     if groups is not None:
@@ -160,6 +166,12 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
     images, labels = target
     if labels is None:
         raise InputError(f"{caller}: expected a label for each example, got None; pass them.")
+    for what, each in (("examples", images), ("labels", labels)):
+        if is_table(each):
+            raise InputError(
+                f"{caller}: expected a list or an array of {what}, got a {type(each).__name__} of columns; pass a "
+                "column, such as list(data['label']), or data.to_numpy() of several."
+            )
     if are_texts(images):
         return from_texts(images, labels, task=task, strict=strict)
     try:

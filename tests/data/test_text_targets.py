@@ -159,6 +159,14 @@ def test_pictures_in_a_list_are_read_as_those_in_pairs():
     assert target.fingerprint == pairs.fingerprint
 
 
+def test_tables_of_columns_in_memory_are_no_targets():
+    columns = {"text": ["a b", "c d"], "label": ["x", "y"]}
+    frame = type("Frame", (), {"columns": ("text", "label"), "shape": (2, 2), "__iter__": lambda self: iter(columns)})()
+    for target in (columns, frame, (frame, ["x", "y"]), (["a b", "c d"], columns), (["a b", "c d"], frame)):
+        with pytest.raises(InputError, match=r"^rank: expected .*, got a (Frame|dict) of columns; pass "):
+            open_target("rank", target, None, 0, False)
+
+
 def test_tables_of_paths_are_targets_of_their_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [(f"{name}/a {i}.png", name, "test" if i == 2 else "train") for name in ("cat", "dog") for i in range(3)]
