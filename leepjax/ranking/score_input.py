@@ -13,6 +13,7 @@ from leepjax.data.embeddings.cells import numbers_of, read_cells
 from leepjax.data.embeddings.contents import IDS, named
 from leepjax.data.embeddings.embeddings import ids_of
 from leepjax.data.embeddings.feature_columns import check_no_labels, reason_by_name
+from leepjax.data.labels import is_missing_word
 from leepjax.printable import printable
 from leepjax.storage.npy import read_npy
 from leepjax.storage.sheets import STDIN, holds_json, is_number, json_rows, number_in, read_text
@@ -198,7 +199,7 @@ def _classes(path: Path, lines: Sequence[int], labels: Sequence[Any]) -> np.ndar
     if not any(are_numbers) and all(isinstance(label, str) and label for label in labels):
         return np.array(labels)
     for line, label, is_one in zip(lines, labels, are_numbers, strict=True):
-        if not is_one:
+        if not is_one or is_missing_word(label):
             raise InputError(
                 f"score: expected a class number as label in line {line} of {_shown(path)}, got "
                 f"{printable(str(label)[:40])!r}; number the classes from 0, or name them all."

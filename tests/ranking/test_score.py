@@ -108,6 +108,7 @@ def test_one_file_or_stdin_may_hold_both(text, tmp_path, monkeypatch):
         ('[0.9, null]\n"x"\n', "a number in line 1"),
         ("p,q,label\n0.9,0.1,0\n0.9,0.1,cat\n", "a class number as label in line 3 .* got 'cat'; number the classes"),
         ('{"probs": [0.9, 0.1], "label": "cat"}\n[0.9, 0.1]\n', "probs, label or both on every line"),
+        ("p,q,label\n0.9,0.1,0\n0.9,0.1,nan\n", "a class number as label in line 3 .* got 'nan'"),
         ('{"probs": [0.9, 0.1], "label": ""}\n', "a class number as label in line 1"),
     ],
 )
