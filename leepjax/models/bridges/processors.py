@@ -1,15 +1,32 @@
 """The preprocessing in transformers' configuration of an image processor."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.preprocessing import Interpolation, Mode, Preprocessing
+from leepjax.models.bridges.processor_types import DEFAULTS, OF_ANOTHER_ORDER, WITHOUT_CROP, type_of
 from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.types import InputError
 
-_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+_RESAMPLING: dict[int, Interpolation] = {
+    0: "nearest",
+    1: "lanczos",
+    2: "bilinear",
+    3: "bicubic",
+    4: "box",
+    5: "hamming",
+}
 """Pillow's numbers."""
+
+_STEPS = {"do_resize", "do_center_crop", "do_normalize", "do_rescale"}
+_OF_OTHER_INPUT = {"do_convert_rgb", "do_reduce_labels"}
+"""Steps that don't change RGB images."""
+_FURTHER = {"rescale_offset", "size_divisor", "keep_aspect_ratio", "ensure_multiple_of"}
+"""Steps that aren't called ``do_…``."""
+
+_SIDES = {"height", "width", "shortest_edge"}
 
 
 class _Processor(msgspec.Struct, frozen=True):
@@ -18,71 +35,134 @@ class _Processor(msgspec.Struct, frozen=True):
     size: int | dict[str, int] | None = None
     crop_size: int | dict[str, int] | None = None
     crop_pct: float | None = None
-    do_resize: bool | None = None
-    do_center_crop: bool | None = None
-    do_normalize: bool | None = None
-    do_rescale: bool | None = None
-    rescale_factor: float | None = None
-    resample: int | None = None
+    default_to_square: bool | None = None
+    do_resize: bool = True
+    do_center_crop: bool = False
+    do_normalize: bool = True
+    do_rescale: bool = True
+    rescale_factor: float = 1 / 255
+    resample: int = 2
     image_mean: tuple[float, float, float] | None = None
     image_std: tuple[float, float, float] | None = None
+    include_top: bool = False
+    """Whether pixels are divided by the standard deviation once more, as EfficientNet's are."""
 
 
 def read_processor(content: bytes, origin: str) -> Preprocessing:
-    """Read the content of ``preprocessor_config.json``.
+    """Read the content of ``preprocessor_config.json``; what it leaves out or is null, is the default of its type.
 
     Args:
         content: content of the file; a ``processor_config.json`` has it as its ``image_processor``.
         origin: name of the source in messages.
 
     Raises:
-        InputError: when it isn't a configuration of square images, resized and scaled to [0, 1].
+        InputError: when it isn't a configuration of square images that are resized, cropped, scaled to [0, 1] and
+            normalised, and nothing else.
     """
     try:
         fields = read_json(content, dict[str, Any])
-        processor = convert(fields.get("image_processor", fields), _Processor)
+        fields = convert(fields.get("image_processor", fields), dict[str, Any])
+        kind = type_of(fields)
+        stated = {name: value for name, value in fields.items() if value is not None}
+        fields = {**DEFAULTS.get(kind, {}), **stated}
+        processor = convert(fields, _Processor)
     except JsonError as error:
         raise InputError(
             f"{origin}: expected the configuration of an image processor, got {error}; choose another model."
         ) from None
-    resized, cropped, mode = _sizes(processor, origin)
-    scaled = processor.do_rescale is not False
-    if scaled and abs((processor.rescale_factor or 1 / 255) * 255 - 1) > 1e-6:
+    _check_steps(kind, fields, processor, origin)
+    resized, cropped, mode = _sizes(kind, processor, origin)
+    mean, std = _normalisation(processor, origin)
+    return Preprocessing(
+        image_size=cropped,
+        crop=_crop(cropped, resized),
+        interpolation=_RESAMPLING[processor.resample],
+        mode=mode,
+        mean=mean,
+        std=std,
+    )
+
+
+def _check_steps(kind: str, fields: Mapping[str, Any], processor: _Processor, origin: str) -> None:
+    """Check that `Preprocessing` has all that the processor does to an image."""
+    further = [
+        f"{name} {str(value).lower()}"
+        for name, value in fields.items()
+        if value and (name in _FURTHER or (name.startswith("do_") and name not in _STEPS | _OF_OTHER_INPUT))
+    ]
+    if kind in OF_ANOTHER_ORDER:
+        further.append(f"{kind}'s crop before resizing")
+    if processor.do_center_crop and kind in WITHOUT_CROP:
+        further.append(f"do_center_crop of {kind}")
+    if processor.resample not in _RESAMPLING:
+        further.append(f"resample {processor.resample}")
+    if processor.crop_pct and kind and kind not in DEFAULTS:
+        further.append(f"crop_pct of the unknown type {kind[:80]!r}")
+    if further:
+        raise InputError(
+            f"{origin}: expected images that are resized, cropped, scaled and normalised alone, got {further[0]}; "
+            "choose another model."
+        )
+    if not processor.do_resize:
+        raise InputError(f"{origin}: expected images resized to one size, got do_resize false; choose another model.")
+    if processor.do_rescale and abs(processor.rescale_factor * 255 - 1) > 1e-6:
         raise InputError(
             f"{origin}: expected pixels scaled by 1/255, got rescale_factor {processor.rescale_factor}; choose another "
             "model."
         )
-    normalised = processor.do_normalize is not False and processor.image_mean and processor.image_std
-    mean, std = (processor.image_mean, processor.image_std) if normalised else ((0.0,) * 3, (1.0,) * 3)
-    unit = 1 if scaled else 255  # without rescaling, mean and std are those of pixels in 0..255
-    return Preprocessing(
-        image_size=cropped,
-        crop=_crop(cropped, resized),
-        interpolation=_RESAMPLING.get(2 if processor.resample is None else processor.resample, "bicubic"),  # pyright: ignore[reportArgumentType]
-        mode=mode,
-        mean=tuple(each / unit for each in mean or ()),  # pyright: ignore[reportArgumentType]
-        std=tuple(each / unit for each in std or ()),  # pyright: ignore[reportArgumentType]
-    )
 
 
-def _sizes(processor: _Processor, origin: str) -> tuple[int, int, Any]:
+def _normalisation(processor: _Processor, origin: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of pixels in [0, 1]."""
+    divisions = processor.do_normalize + processor.include_top
+    if divisions and not (processor.image_mean and processor.image_std):
+        raise InputError(
+            f"{origin}: expected image_mean and image_std in its preprocessor_config.json, got do_normalize without "
+            "them; choose another model, or add them."
+        )
+    unit = 1 if processor.do_rescale else 255  # without rescaling, mean and std are those of pixels in 0..255
+    mean = processor.image_mean if processor.do_normalize and processor.image_mean else (0.0,) * 3
+    std = processor.image_std or (1.0,) * 3
+    return tuple(each / unit for each in mean), tuple(each**divisions / unit for each in std)
+
+
+def _sizes(kind: str, processor: _Processor, origin: str) -> tuple[int, int, Mode]:
     """The side that images are resized to, the side of the crop, and whether the aspect ratio is kept."""
-    short = isinstance(processor.size, dict) and "shortest_edge" in processor.size
-    size = _side(processor.size, origin)
-    crop = _side(processor.crop_size, origin) if processor.do_center_crop and processor.crop_size else None
-    if processor.do_resize is False and crop is None:
-        raise InputError(f"{origin}: expected images resized to one size, got do_resize false; choose another model.")
-    if processor.crop_pct is not None:  # ConvNeXt's: below 384 pixels a crop of a larger image, from there on squashed
+    size, short = _size(kind, processor, origin)
+    if processor.crop_pct and kind in ("", "ConvNext"):  # below 384 a crop of a larger image, from there on squashed
         return (int(size / processor.crop_pct), size, "center") if size < 384 else (size, size, "squash")
-    if crop is None:
-        # Of an image whose short side is given and that isn't cropped, the middle is taken: batches need one size.
-        return size, size, "center" if short else "squash"
-    return max(size, crop), crop, "center" if short or isinstance(processor.size, int) else "squash"
+    resized = size
+    if kind == "Levit" and short:
+        resized = int(256 / 224 * size)
+    elif processor.crop_pct and kind == "PoolFormer":
+        resized, short = int(size / processor.crop_pct), True
+    # Of an image whose short side is given and that isn't cropped, the middle is taken: batches need one size.
+    crop = _side(processor.crop_size, origin) if processor.do_center_crop and processor.crop_size else resized
+    if crop > resized:
+        raise InputError(
+            f"{origin}: expected a crop of at most the {resized} pixels that images are resized to, got {crop}; choose "
+            "another model."
+        )
+    return resized, crop, "center" if short else "squash"
 
 
-def _side(size: int | dict[str, int] | None, origin: str) -> int:
-    sides = set(size.values()) if isinstance(size, dict) else {size or 224}
-    if len(sides) != 1:
+def _size(kind: str, processor: _Processor, origin: str) -> tuple[int, bool]:
+    """The side that is stated, and whether it is the shorter one's alone."""
+    if processor.size is None:
+        raise InputError(f"{origin}: expected size in its preprocessor_config.json, got none; choose another model.")
+    if isinstance(processor.size, dict):
+        return _side(processor.size, origin), "shortest_edge" in processor.size
+    if processor.default_to_square is None and processor.do_center_crop:
+        raise InputError(
+            f"{origin}: expected size as shortest_edge, or as height and width, got {processor.size} "
+            f"{f'of the unknown type {kind[:80]!r}' if kind else 'without a type'}; choose another model."
+        )
+    return processor.size, processor.default_to_square is False
+
+
+def _side(size: int | dict[str, int], origin: str) -> int:
+    sides = set(size.values()) if isinstance(size, dict) else {size}
+    if len(sides) != 1 or min(sides) < 1 or (isinstance(size, dict) and not size.keys() <= _SIDES):
         raise InputError(f"{origin}: expected square images, got size {size}; choose another model.")
     return sides.pop()
 
