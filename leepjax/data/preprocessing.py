@@ -46,7 +46,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     interpolation: Interpolation = "bicubic"
     mode: Mode = "center"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    """Of the three channels red, green and blue, or of one channel of grey."""
+    """Of the three channels red, green and blue, or of one channel of grey, in [0, 1]."""
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -54,12 +54,16 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) not in get_args(known):
                 raise unknown_name(f"preprocessing: {name}", getattr(self, name), get_args(known))
         per_channel = all(isinstance(each, tuple) and len(each) == len(self.mean) for each in (self.mean, self.std))
-        # These limits keep normalised pixels finite in float32 and bfloat16.
-        finite = per_channel and all(abs(m) <= 1e6 for m in self.mean) and all(1e-6 <= s <= 1e6 for s in self.std)
-        if not finite or len(self.mean) not in (1, 3):
+        if not per_channel or len(self.mean) not in (1, 3):
             raise InputError(
-                "preprocessing: expected mean and std of three channels, or of one, as tuples, |mean| <= 1e6, "
-                f"1e-6 <= std <= 1e6, got {self.mean} and {self.std}; check the model's configuration."
+                f"preprocessing: expected mean and std of three channels, or of one, as tuples, got {self.mean} and "
+                f"{self.std}; check the model's configuration."
+            )
+        # Those of pixels in 0..255 would make all images the same grey; the least std keeps pixels finite in bfloat16.
+        if not all(abs(m) <= 2 for m in self.mean) or not all(1e-6 <= s <= 2 for s in self.std):
+            raise InputError(
+                "preprocessing: expected mean and std of pixels in [0, 1], |mean| <= 2 and 1e-6 <= std <= 2, got "
+                f"{self.mean} and {self.std}; divide those of pixels in 0..255 by 255."
             )
         if any(side != int(side) or side < 1 for side in self.size) or not 0 < self.crop <= 2:
             raise InputError(

@@ -138,8 +138,14 @@ def test_normalised_channels():
         ({"image_size": 0}, "got 0 and 1.0"),
         ({"image_size": (8, 0)}, r"got \(8, 0\) and 1.0"),
         ({"image_size": (8, 9000)}, "expected images resized to at most 8,192"),
-        ({"mean": (0.5,)}, r"expected mean and std of three channels, or of one, as tuples, .*, got \(0.5,\) and"),
+        ({"mean": (0.5,)}, r"expected mean and std of three channels, or of one, as tuples, got \(0.5,\) and"),
         ({"mean": (0.5, 0.5), "std": (1.0, 1.0)}, "of three channels, or of one"),
+        (
+            {"mean": (127.5,) * 3, "std": (127.5,) * 3},
+            r"of pixels in \[0, 1\], .*; divide those of pixels in 0..255 by",
+        ),
+        ({"std": (255.0,) * 3}, r"expected mean and std of pixels in \[0, 1\]"),
+        ({"mean": (float("nan"),) * 3}, r"expected mean and std of pixels in \[0, 1\]"),
     ],
 )
 def test_what_cannot_be_done_is_refused(fields, message):

@@ -247,6 +247,7 @@ def test_the_width_and_the_size_of_images_must_be_the_network_s(tmp_path):
         {"std": [0, 0, 0]},
         {"std": [1e-300] * 3},
         {"mean": [1e300] * 3},
+        {"mean": [127.5] * 3, "std": [127.5] * 3},
         {"interpolation": "random"},
         {"crop_mode": "edge"},
         {"num_classes": -5},
