@@ -108,6 +108,15 @@ def test_it_is_ranked_and_travels(tmp_path):
         ({"channels": 4}, r"expected one input of square RGB images .* got shapes \[\(None, 4, 16, 16\)\]"),
         ({"head": (), "pool": False}, r"expected logits or features \[n d\] from onnx:.*, got shape \(2, 4, 14, 14\)"),
         ({"stated": {"classes": ["a"]}}, "expected a name for each of its 6 classes, got 1"),
+        (
+            {"stated": {"preprocessing": {"image_size": 16}}},
+            r"net\.json: expected mean in its preprocessing, got none; add",
+        ),
+        (
+            {"stated": {"preprocessing": PIXELS | {"means": [0]}}},
+            r"net\.json: field of preprocessing: .*'means'; did you",
+        ),
+        ({"stated": {"labels": []}}, r"net\.json: field: expected one of 5 known names, got 'labels'"),
         ({"stated": {"accuracy": 76}}, r"net\.json: expected preprocessing, classes, .*got .*accuracy"),
         ({"stated": {"preprocessing": PIXELS | {"image_size": 8}}}, "expected image_size 16, .* got 8; correct the"),
     ],

@@ -1,16 +1,17 @@
 """What a file of another library doesn't state of its model, and a JSON file beside it may."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, source_of
-from leepjax.models.files.json_files import JsonError, read_json
+from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.models.source import Source
-from leepjax.types import InputError
+from leepjax.types import InputError, unknown_name
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, with which most networks are trained."""
@@ -42,13 +43,15 @@ def read_stated(path: Path) -> Stated:
     """What the JSON file beside a model states.
 
     Raises:
-        InputError: when it isn't such a file.
+        InputError: when it isn't such a file, has other fields, or its preprocessing lacks mean or std.
     """
     beside = path.with_suffix(".json")
     if not beside.is_file():
         return Stated()
     try:
-        return read_json(beside.read_bytes(), Stated)
+        fields = read_json(beside.read_bytes(), dict[str, Any])
+        _check_fields(beside, fields)
+        return convert(fields, Stated)
     except JsonError as error:
         raise InputError(
             f"{beside}: expected preprocessing, classes, data, licence and accuracy of {path.name}, got {error}; "
@@ -56,14 +59,34 @@ def read_stated(path: Path) -> Stated:
         ) from None
 
 
+def _check_fields(beside: Path, fields: Mapping[str, Any]) -> None:
+    """Refuse fields that nothing would read, and a mean or std that would silently be 0 or 1."""
+    _check_names(beside, "field", fields, Stated.__struct_fields__)
+    if not isinstance(preprocessing := fields.get("preprocessing"), dict):
+        return
+    _check_names(beside, "field of preprocessing", preprocessing, Preprocessing.__struct_fields__)
+    for name, common in (("mean", MEAN), ("std", STD)):
+        if name not in preprocessing:
+            raise InputError(
+                f"{beside}: expected {name} in its preprocessing, got none; add it: ImageNet's is {list(common)}."
+            )
+
+
+def _check_names(beside: Path, kind: str, fields: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in fields:
+        if name not in known:
+            raise unknown_name(f"{beside}: {kind}", name, known)
+
+
 def assumed(path: Path, preprocessing: Preprocessing, whose: str) -> Preprocessing:
     """Preprocessing that nothing states; a warning says whose it is."""
+    beside = path.with_suffix(".json")
     logging.getLogger("leepjax").warning(
-        "%s: no %s beside it states its preprocessing; %s is assumed: %d pixels, mean %s, std %s.",
+        "%s: %s its preprocessing; %s is assumed: %s pixels, mean %s, std %s.",
         path,
-        path.with_suffix(".json").name,
+        f"{beside.name} doesn't state" if beside.is_file() else f"no {beside.name} beside it states",
         whose,
-        preprocessing.image_size,
+        " × ".join(str(side) for side in dict.fromkeys(preprocessing.size)),
         preprocessing.mean,
         preprocessing.std,
     )
