@@ -5,6 +5,7 @@ import os
 os.environ["KERAS_BACKEND"] = "jax"  # read once, when Keras is imported
 
 import json
+import re
 
 import equinox as eqx
 import flax.linen
@@ -177,10 +178,45 @@ def test_a_file_of_keras_is_a_source(tmp_path, caplog):
     name = f"keras:{tmp_path / 'small.keras'}"
     source = load_source(name)
     assert (source.name, source.card.classes, source.card.preprocessing.image_size) == (name, tuple("abcd"), 12)
-    assert "small.keras: no small.json beside it states its preprocessing; ImageNet's is assumed" in caplog.text
+    assert "small.keras: small.json doesn't state its preprocessing; ImageNet's is assumed" in caplog.text
     (tmp_path / "text.keras").write_text("none")
     with pytest.raises(InputError, match=r"text\.keras: expected a model that Keras can open, got Value"):
         load_source(f"keras:{tmp_path / 'text.keras'}")
+
+
+def small_keras(shape, rescale=False, inputs=1):
+    """A model of images of a shape, which are scaled in a model within it if `rescale` is set."""
+    images = [keras.Input(shape) for _ in range(inputs)]
+    inner = keras.Input(shape)
+    x = keras.layers.Rescaling(1 / 255)(inner) if rescale else inner
+    within = keras.Model(inner, keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(images if inputs > 1 else images[0], keras.layers.Dense(4)(within(images[0])), name="small")
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_file_of_keras_has_pixels_and_oblong_images_as_its_layers_take_them(tmp_path, caplog):
+    small_keras((10, 12, 3), rescale=True).save(tmp_path / "nested.keras")
+    source = load_source(f"keras:{tmp_path / 'nested.keras'}")
+    assert (source.card.preprocessing.image_size, source.card.preprocessing.std) == ((10, 12), (1 / 255,) * 3)
+    assert (
+        "nested.json beside it states its preprocessing; scaling by the model itself is assumed: 10 × 12" in caplog.text
+    )
+    np.testing.assert_allclose(source(IMAGES[:, :10]).features, IMAGES[:, :10].mean((1, 2)) / 255, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize(("options", "shape"), [({}, "(None, 12, 12, 1)"), ({"inputs": 2}, "[(None, 12, 12, 1)")])
+def test_other_images_than_rgb_ones_of_its_size_are_one_sentence(tmp_path, options, shape):
+    model = small_keras((12, 12, 1), **options)
+    model.save(tmp_path / "grey.keras")
+    with pytest.raises(InputError, match=re.escape(f"expected one input of RGB images [n h w 3], got shape {shape}")):
+        load_source(f"keras:{tmp_path / 'grey.keras'}")
+    with pytest.raises(InputError, match="as_source: small: expected one input of RGB images"):
+        as_source(model, preprocessing=PIXELS)
+    with pytest.raises(
+        InputError, match=re.escape("as_source: expected image_size (10, 12), which small takes, got (12,")
+    ):
+        as_source(small_keras((10, 12, 3)), preprocessing=PIXELS)
 
 
 @pytest.mark.parametrize(

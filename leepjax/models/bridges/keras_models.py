@@ -39,19 +39,42 @@ def open_keras(name: str) -> Source:
         raise InputError(
             f"{name}: expected a model that Keras can open, got {type(error).__name__}: {first}; save it anew."
         ) from error
-    preprocessing = stated.preprocessing or assumed(path, *_assumption(keras, model))
+    sides = _sides(name, model)
+    preprocessing = stated.preprocessing or assumed(path, *_assumption(keras, model, sides))
     return source_of_file(name, bridge_keras(model, preprocessing, AUTO), stated)
 
 
-def _assumption(keras: Any, model: Any) -> tuple[Preprocessing, str]:
+def _sides(name: str, model: Any) -> tuple[int | None, int | None]:
+    """Height and width of the images that a model takes, None where it takes any.
+
+    Raises:
+        InputError: when it takes anything else than RGB images.
+    """
+    # A model of a class of its own has no shape before it is called.
+    shape = getattr(model, "input_shape", (None, None, None, 3))
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (3, None):
+        raise InputError(
+            f"{name}: expected one input of RGB images [n h w 3], got shape {shape}; choose another model, or put this "
+            "one behind a layer that takes such images."
+        )
+    return shape[1], shape[2]
+
+
+def _assumption(keras: Any, model: Any, sides: tuple[int | None, int | None]) -> tuple[Preprocessing, str]:
     """Pixels in 0..255 for a model that scales them itself; for any other ImageNet's."""
-    size = next((side for side in model.input_shape[1:3] if side), 224)
-    scales = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in model.layers)
+    height, width = (side or sides[0] or sides[1] or 224 for side in sides)
+    size = height if height == width else (height, width)
+    scales = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in _layers(model))
     if scales:
         return Preprocessing(
             image_size=size, crop=0.875, std=(1 / 255, 1 / 255, 1 / 255)
         ), "scaling by the model itself"
     return Preprocessing(image_size=size, crop=0.875, mean=MEAN, std=STD), "ImageNet's"
+
+
+def _layers(model: Any) -> list[Any]:
+    """The layers of a model, and of the models that are layers of it."""
+    return list(model._flatten_layers())
 
 
 def bridge_keras(model: Any, preprocessing: Preprocessing | None, head: str | None) -> Bridged:
@@ -68,9 +91,9 @@ def bridge_keras(model: Any, preprocessing: Preprocessing | None, head: str | No
             "KERAS_BACKEND=jax before Keras is imported."
         )
     preprocessing = required(preprocessing, name)
-    model(jax.numpy.zeros((1, *preprocessing.size, 3)))  # makes variables still to come
+    _build(name, model, preprocessing.size)
     params = tuple([each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables))
-    dense = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dense)]
+    dense = [layer for layer in _layers(model) if isinstance(layer, keras.layers.Dense)]
 
     def record(params: Any, images: jax.Array) -> Recorded:
         calls = OrderedDict()
@@ -86,6 +109,26 @@ def bridge_keras(model: Any, preprocessing: Preprocessing | None, head: str | No
     config = _NUMBERED.sub('"', model.to_json())
     code = f"{config} {code_of([type(model)])}"
     return bridge_jax(name, "a Keras model", record, params, code, preprocessing, head)
+
+
+def _build(name: str, model: Any, size: tuple[int, int]) -> None:
+    """Make variables still to come, by calling the model.
+
+    Raises:
+        InputError: when it takes no images of this height and width.
+    """
+    sides = _sides(f"as_source: {name}", model)
+    if any(side not in (None, wanted) for side, wanted in zip(sides, size, strict=True)):
+        raise InputError(
+            f"as_source: expected image_size {sides}, which {name} takes, got {size}; correct its preprocessing."
+        )
+    try:
+        model(jax.numpy.zeros((1, *size, 3)))
+    except Exception as error:  # layers raise any type, and Keras words it in many coloured lines
+        raise InputError(
+            f"as_source: expected {name} to take images [n {size[0]} {size[1]} 3], got {type(error).__name__} from it; "
+            "check its preprocessing and its layers."
+        ) from error
 
 
 def _see(keras: Any, layer: Any, calls: dict[str, tuple[Any, Any]], inputs: Any, training: Any = None) -> Any:
