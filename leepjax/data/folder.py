@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leepjax.data.folder_layout import Classes, Layout, lay_out
 from leepjax.data.folder_tree import Folder, is_saved_to_disk, read_tree
-from leepjax.data.split import SPLITS
+from leepjax.data.split import SPLITS, split_resembled
 from leepjax.printable import valid_unicode
 from leepjax.types import NOUNS, InputError, Kind, Noun, SplitChoice
 
@@ -165,16 +165,23 @@ def _readings(root: Path, layout: Layout, train: Part, noun: Noun) -> Iterator[s
     for path in layout.called_like_splits:
         yield f"{_shown(root)}: {path.name} is read as a class, as the folders beside it are."
     if layout.alike:
-        first, second, names = layout.alike
-        both = " and ".join(valid_unicode(folder.name) for folder in (first, second))
-        shown = _listed([*names[:_SHOWN], *(["others"] if len(names) > _SHOWN else [])])
-        yield (
-            f"{_shown(root)}: {both} are read as classes, though both hold folders called {shown}; if these are the "
-            "classes, merge the folders, or call them train and test."
-        )
+        yield _of_alike(root, *layout.alike)
     present = set(train.labels)
     if missing := [name for label, name in enumerate(train.classes) if label not in present]:
         yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no {noun.one}."
+
+
+def _of_alike(root: Path, first: Folder, second: Folder, names: Sequence[str]) -> str:
+    """The warning that two class folders hold folders of the same names, which may be the classes, or splits."""
+    both = " and ".join(valid_unicode(folder.name) for folder in (first, second))
+    shown = _listed([*names[:_SHOWN], *(["others"] if len(names) > _SHOWN else [])])
+    if any(map(split_resembled, names)):
+        advice = "splits, call them train, val or test in every class"
+    else:
+        advice = "the classes, merge the folders, or call them train and test"
+    return (
+        f"{_shown(root)}: {both} are read as classes, though both hold folders called {shown}; if these are {advice}."
+    )
 
 
 def _others(root: Path, tree: Folder, noun: Noun) -> Iterator[str]:

@@ -162,10 +162,10 @@ def _check_resembling(root: Folder, noun: Noun) -> None:
 
 
 def _alike(classes: Sequence[Folder]) -> tuple[Folder, Folder, list[str]] | None:
-    """The first two folders that hold folders of the same names, two or more that are no splits, and these names."""
+    """The first two folders that hold folders of the same names, two or more, and these names."""
     seen: dict[str, Folder] = {}
     for folder in classes:
-        held = {name for name in _class_names(_unwrapped(folder)) if not split_called(name)}
+        held = _class_names(_unwrapped(folder))
         first = next((seen[name] for name in sorted(held) if name in seen), None)
         names = [] if first is None else sorted(held & _class_names(_unwrapped(first)))
         if first is not None and len(names) > 1:

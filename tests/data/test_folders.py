@@ -155,6 +155,10 @@ def test_classes_that_hold_equal_folders_or_words_of_splits_are_read_and_reporte
     target, warned = warnings_of(from_folder, make(tmp_path / "x", *folds))
     assert target.classes == ("fold1", "fold2")
     assert any("fold1 and fold2 are read as classes, though both hold folders called cat and dog" in s for s in warned)
+    years = [f"{name}/{split}/1.png" for name in ("cat", "dog") for split in ("train2017", "val2017")]
+    target, warned = warnings_of(from_folder, make(tmp_path / "z", *years))
+    assert target.classes == ("cat", "dog")
+    assert any("train2017 and val2017; if these are splits, call them train, val or test in every" in s for s in warned)
     trains = from_folder(make(tmp_path / "y", "bullet_train/1.png", "test_tube/1.png", "dog/1.png"))
     assert trains.classes == ("bullet_train", "dog", "test_tube")
 
