@@ -64,11 +64,12 @@ def images_at(where: str, target: Target, column: str | None, tables: Mapping[st
     Raises:
         InputError: for another text, and when the first images aren't there.
     """
-    paths = [target.read(i).text.strip() for i in range(len(target))]
+    texts = [target.read(i).text for i in range(len(target))]
+    paths = [text.strip() for text in texts if isinstance(text, str)]  # others are lists of words
     named = "" if column is None else f" in the column {column!r}"
     if not any(map(is_image_path, paths)):
         raise InputError(
-            f"{where}: expected paths of images{named}, got {printable(paths[0][:60])!r}; name a column of paths."
+            f"{where}: expected paths of images{named}, got {printable(str(texts[0])[:60])!r}; name a column of paths."
         )
     table_of = [target.id(i).rpartition(":")[0] for i in range(len(target))]
     of_table: dict[str, list[str]] = {}

@@ -151,7 +151,7 @@ def _is_labels(target: Any) -> bool:
 
 def _are_pictures(images: Any) -> bool:
     """Whether some are pictures of PIL, bytes or paths: an array of pictures loses their palettes and orientations."""
-    if getattr(getattr(images, "dtype", None), "kind", "O") in "biuf" or not isinstance(images, Iterable):
+    if getattr(getattr(images, "dtype", None), "kind", "O") in "biuf" or not hasattr(images, "__len__"):
         return False
     return any(isinstance(each, (Image.Image, bytes, bytearray, str, os.PathLike)) for each in images)
 
@@ -176,7 +176,11 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
         return from_texts(images, labels, task=task, strict=strict)
     try:
         if _are_pictures(images):
-            each = np.asarray(labels) if hasattr(labels, "__array__") else labels
+            each = np.asarray(labels) if hasattr(labels, "__array__") else list(labels)
+            if len(each) != len(images):
+                raise InputError(
+                    f"{caller}: expected {len(images)} labels, one per image, got {len(each)}; give each its label."
+                )
             return from_iterable(zip(images, each, strict=True), name="arrays", task=task)
         return from_arrays(np.asarray(images), labels, task=task)
     except ValueError as error:

@@ -149,6 +149,9 @@ def test_texts_that_pandas_marks_as_missing_are_empty(caplog):
         assert (texts_of(target), target.ids) == (["good", "bad"], ("1", "2"))
         assert "one text is empty and left out; the first: row 0" in caplog.text
         caplog.clear()
+        pairs = opened(([("good", missing), ("bad", "worse"), ("fine", "well")], [1, 0, 1]))
+        assert (texts_of(pairs), pairs.ids) == (["bad", "fine"], ("1", "2"))
+        caplog.clear()
 
 
 def test_pictures_in_a_list_are_read_as_those_in_pairs():
@@ -157,6 +160,8 @@ def test_pictures_in_a_list_are_read_as_those_in_pairs():
     target, pairs = opened(([picture] * 2, [0, 1])), from_iterable([(picture, 0), (picture, 1)])
     assert target.read(0).getpixel((0, 0)) == (200, 10, 30)
     assert target.fingerprint == pairs.fingerprint
+    with pytest.raises(InputError, match="rank: expected 2 labels, one per image, got 3; give each"):
+        opened(([picture] * 2, [0, 1, 1]))
 
 
 def test_tables_of_columns_in_memory_are_no_targets():
@@ -228,6 +233,12 @@ def test_paths_in_tables_that_lead_nowhere_or_outside(tmp_path, monkeypatch, cap
     Path("z.csv").write_text(f"image,label\n{tmp_path / 'a.png'},0\n../a.png,1\n")
     with pytest.raises(InputError, match=r"expected images in the table's own folder or below the working folder"):
         opened("z.csv")
+
+
+def test_a_column_of_lists_holds_no_paths(tmp_path):
+    (tmp_path / "x.jsonl").write_text('{"tokens": ["a.png", "b.png"], "tags": ["x", "y"]}\n' * 2)
+    with pytest.raises(InputError, match=r"expected paths of images in the column 'tokens', got .*; name a column of"):
+        read_target(str(tmp_path / "x.jsonl"), image_column="tokens", label_column="tags")
 
 
 def test_texts_of_the_training_part_in_the_test_part_are_counted(caplog):

@@ -23,7 +23,9 @@ def are_texts(examples: Any) -> bool:
     first = next((each for each in examples if not _is_missing(each)), None)
     if isinstance(first, str):
         return not _is_path(first)
-    return isinstance(first, (list, tuple)) and bool(first) and all(isinstance(each, str) for each in first)
+    if not isinstance(first, (list, tuple)) or not any(isinstance(each, str) for each in first):
+        return False
+    return all(isinstance(each, str) or _is_missing(each) for each in first)
 
 
 def from_texts(
