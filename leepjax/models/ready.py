@@ -98,8 +98,8 @@ def as_table(
     """Make a source of embeddings that exist already.
 
     Args:
-        features: [n d] real numbers, an array of any library or a NumPy memory map, of which only the rows that are
-            needed are read; or the path of a file as ``leepjax rank --tables`` takes it.
+        features: [n d] real numbers, an array of any library, which is copied; a NumPy memory map in mode "r", of which
+            only the rows that are needed are read; or the path of a file as ``leepjax rank --tables`` takes it.
         logits: [n z] of the source's own classifier, which LEEP and NCE need.
         probs: [n z] the probabilities of the classifier, in place of its logits.
         name: name in tables; by default that of the file.

@@ -95,6 +95,14 @@ def test_a_part_of_a_memory_map_is_read_from_its_file(tmp_path):
     np.testing.assert_array_equal(found.read(np.array([4, 0]))[0], X[[6, 2]])
 
 
+def test_an_array_that_is_filled_again_changes_no_table(tmp_path):
+    for buffer in (X.copy(), np.memmap(tmp_path / "a", np.float32, "w+", shape=X.shape)):
+        buffer[:] = X
+        found = of_features(buffer, buffer, name="a", caller="as_table")
+        buffer[:] = -1
+        np.testing.assert_array_equal(found.read(PLACES), (X[PLACES], X[PLACES]))
+
+
 def test_embeddings_of_other_dtypes_are_read_as_float32(tmp_path):
     for dtype in (np.float16, np.float64, ">f4"):
         np.save(tmp_path / "a.npy", X.astype(dtype))

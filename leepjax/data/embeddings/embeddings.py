@@ -13,7 +13,7 @@ from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
 from leepjax.data.embeddings.distributions import are_distributions
 from leepjax.data.embeddings.parquet import of_parquet
-from leepjax.data.embeddings.rows import Rows, rows_of
+from leepjax.data.embeddings.rows import Rows, kept_rows_of
 from leepjax.data.embeddings.sheets import of_sheet
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
@@ -183,7 +183,7 @@ def of_features(
     ids: Sequence[Any] | None = None,
     caller: str,
 ) -> Embeddings:
-    """Embeddings of arrays: features [n d], logits or probs [n z], and ids [n].
+    """Embeddings of arrays: features [n d], logits or probs [n z], and ids [n]. They are copied, except for maps.
 
     Raises:
         InputError: for arrays of other axes, integers or strings, or of other lengths, and for logits beside probs.
@@ -193,8 +193,8 @@ def of_features(
         raise InputError(f"{where}: expected logits or probs, got both; pass one of them.")
     outputs = logits if probs is None else probs
     try:
-        rows = rows_of(features)
-        own = None if outputs is None else rows_of(outputs)
+        rows = kept_rows_of(features)
+        own = None if outputs is None else kept_rows_of(outputs)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{where}: expected arrays of numbers, got {printable(str(error))[:100]}; use numpy.asarray."
