@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from leepjax.checks.arrays import check_probs
+from leepjax.checks.containers import unmasked
 from leepjax.measures import MEASURES
 from leepjax.types import InputError, unknown_name
 
@@ -56,6 +57,8 @@ class TransferabilityScorer(BaseEstimator):
     def _measured(self, X, y, sample_weight, *, reset):
         if self.measure not in MEASURES:
             raise unknown_name("TransferabilityScorer: measure", self.measure, MEASURES)
+        for name, given in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+            unmasked("TransferabilityScorer", name, given)
         checked: Any = validate_data(self, X, y, reset=reset, dtype=(np.float32, np.float64))
         X, y = checked
         check_classification_targets(y)

@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike, DTypeLike
 
+from leepjax.checks.containers import not_an_array, unmasked
 from leepjax.checks.native import native
 from leepjax.kernels import accumulator, own_likelihood, theta, with_sharding_in_type
 from leepjax.types import InputError
@@ -241,13 +242,11 @@ def _are_names(labels):
 
 
 def _array(function, name, value, ndim):
+    value = unmasked(function, name, value)
     try:
         array = _borrowed(native(value)) if ndim == 2 else jnp.asarray(native(value))
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{function}: {name} must be an array, got {type(value).__name__} ({reason}); use numpy.asarray."
-        ) from None
+        raise not_an_array(function, name, value, error) from None
     if array.ndim != ndim:
         axes = "one row per example" if ndim == 2 else "one entry per example"
         raise InputError(f"{function}: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")

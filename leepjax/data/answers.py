@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from leepjax.checks.containers import unmasked
 from leepjax.data.guessed_task import guessed_task
 from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, without_axis, yes_no
 from leepjax.data.labels import class_name, class_numbers, is_missing_word, plain_scalar
@@ -53,6 +54,8 @@ def labels_of(
     [0.5, 2.0, 3.0]
     """
     columns: Column | Mapping[str, Column] = labels
+    for column in labels.values() if isinstance(labels, Mapping) else [labels]:
+        unmasked(where, "labels", column)
     if isinstance(labels, Mapping):
         if not labels or len({len(column) for column in labels.values()}) != 1:
             sizes = ", ".join(f"{len(column)} in {each}" for each, column in labels.items()) or "none"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from leepjax.data.labels import plain_scalar
 from leepjax.data.split import split_called
 from leepjax.printable import printable
 from leepjax.types import InputError
@@ -23,7 +24,7 @@ def group_numbers(where: str, values: Iterable[Any]) -> np.ndarray:
     """
     values = list(values)
     for i, value in enumerate(values):
-        if value is None or value != value or value == "":
+        if plain_scalar(value) is None or value != value or value == "":
             raise InputError(f"{where}: expected a group for each example, got none for example {i}; fill it in.")
     numbers = {
         text: int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)

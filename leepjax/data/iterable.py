@@ -46,7 +46,9 @@ def from_iterable(
             )
         contents.append(_content(image, f"{name}: image {i}"))
         # A loader may fill the same array again.
-        labels.append(np.array(label) if isinstance(label, np.ndarray) and label.ndim else plain_scalar(label))
+        labels.append(
+            np.array(label, subok=True) if isinstance(label, np.ndarray) and label.ndim else plain_scalar(label)
+        )
     target = from_rows(name, zip(contents, labels, strict=True), contents.__getitem__, classes, task=task)
     pixels = [content for content in contents if isinstance(content, np.ndarray)]
     if len(pixels) < len(contents):
@@ -82,7 +84,7 @@ def _content(image: Any, where: str) -> bytes | np.ndarray:
     if isinstance(image, Image.Image):
         return _pixels(image, where)
     try:
-        array = np.asarray(image)
+        array = np.asanyarray(image)
         got = f"{array.dtype} {list(array.shape)}"
     except ValueError:  # as of a pair of an image and a label
         array, got = None, type(image).__name__

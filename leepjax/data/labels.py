@@ -115,7 +115,12 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
 
 
 def plain_scalar(label: Any) -> Any:
-    """Convert a scalar of NumPy, JAX or PyTorch to a Python scalar; return anything else unchanged."""
+    """Convert a scalar of NumPy, JAX or PyTorch to a Python scalar, and one that is masked or pandas.NA to None.
+
+    Anything else is returned unchanged.
+    """
+    if label is np.ma.masked or type(label).__name__ == "NAType":  # pandas isn't imported for this
+        return None
     return label.item() if hasattr(label, "item") and np.size(label) == 1 and np.ndim(label) == 0 else label
 
 

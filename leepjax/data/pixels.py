@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from leepjax.checks.containers import unmasked
 from leepjax.types import InputError
 
 _SIXTEEN_BITS = 65535
@@ -81,6 +82,7 @@ def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
     Raises:
         InputError: for another shape, an empty array, paths, or numbers that the rule rejects.
     """
+    array = unmasked(where, "pixels", array)
     axes = 2 if one else 3
     if array.size and array.dtype.kind in "OU":
         check_no_path(array.flat[0], where)

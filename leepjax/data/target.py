@@ -243,11 +243,11 @@ def from_arrays(
     Raises:
         InputError: for invalid shapes, dtypes, labels (see `leepjax.data.answers`) or numbers of class names.
     """
-    images = to_pixels(np.asarray(images), name, one=False)
+    images = to_pixels(np.asanyarray(images), name, one=False)
     shown, deep, one_hot = "lists", False, False
     if not are_ragged(labels):
-        given = np.asarray(labels)
-        labels = rows = np.asarray(given if task == "multilabel" else without_axis(given))
+        given = np.asanyarray(labels)
+        labels = rows = np.asanyarray(given if task == "multilabel" else without_axis(given))
         shown = f"{rows.dtype} {list(rows.shape)}"
         deep = rows.ndim != 1 and (task == "classes" or rows.ndim != 2)
         one_hot = rows.ndim == 2 and task is None and guessed_task(rows) == "classes"

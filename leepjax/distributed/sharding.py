@@ -9,6 +9,7 @@ from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
+from leepjax.checks.containers import host_array
 from leepjax.types import InputError
 
 
@@ -70,7 +71,8 @@ def shard_rows(
 
 
 def _own_rows(evidence, labels, where):
-    arrays = [np.asarray(evidence), np.asarray(labels), None if where is None else np.asarray(where)]
+    read = partial(host_array, "shard_rows")
+    arrays = [read("evidence", evidence), read("labels", labels), None if where is None else read("where", where)]
     for name, array, ndim in zip(("evidence", "labels", "where"), arrays, (2, 1, 1), strict=True):
         if array is None:
             continue

@@ -176,13 +176,13 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
         return from_texts(images, labels, task=task, strict=strict)
     try:
         if _are_pictures(images):
-            each = np.asarray(labels) if hasattr(labels, "__array__") else list(labels)
+            each = np.asanyarray(labels) if hasattr(labels, "__array__") else list(labels)
             if len(each) != len(images):
                 raise InputError(
                     f"{caller}: expected {len(images)} labels, one per image, got {len(each)}; give each its label."
                 )
             return from_iterable(zip(images, each, strict=True), name="arrays", task=task)
-        return from_arrays(np.asarray(images), labels, task=task)
+        return from_arrays(np.asanyarray(images), labels, task=task)
     except ValueError as error:
         if isinstance(error, InputError):
             raise

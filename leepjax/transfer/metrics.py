@@ -6,6 +6,7 @@ import numpy as np
 import scipy.special
 from jax.typing import ArrayLike
 
+from leepjax.checks.containers import host_array
 from leepjax.types import InputError
 
 NUM_BINS = 15
@@ -78,7 +79,7 @@ def _calibration_error(confidence, correct):
 
 
 def _check(logits, labels):
-    logits, labels = np.asarray(logits), np.asarray(labels)
+    logits, labels = host_array("metrics", "logits", logits), host_array("metrics", "labels", labels)
     if logits.ndim != 2 or 0 in logits.shape:
         raise InputError(
             f"metrics: expected logits [n c] with n, c >= 1, got shape {logits.shape}; pass one row per example."

@@ -6,6 +6,8 @@ import pytest
 
 import leepjax as lj
 from leepjax.checks.arrays import check_features
+from leepjax.sklearn import TransferabilityScorer
+from leepjax.types import InputError
 
 N, D = 4000, 64
 rng = np.random.default_rng(0)
@@ -86,6 +88,30 @@ def test_a_tensor_that_can_not_be_read_is_named():
     attached = Attached(aligned((N, D)), BufferError("requires gradient"))
     with pytest.raises(ValueError, match=r"h_score: features must be an array, got Attached \(Can't call numpy"):
         lj.h_score(attached, LABELS)
+
+
+def test_values_under_a_mask_do_not_count():
+    """NumPy, JAX and DLPack drop the mask, and keep what lies under it."""
+    features, labels = rng.normal(size=(8, 2)), np.arange(8) % 2
+    rows, column = np.ma.array(features), np.ma.array(labels)
+    assert lj.h_score(rows, column) == lj.h_score(features, labels)
+    rows[3, 1] = column[2] = np.ma.masked
+    for caller, name, call in [
+        ("h_score", "features", lambda: lj.h_score(rows, labels)),
+        ("h_score", "features", lambda: lj.h_score(list(rows), labels)),
+        ("h_score", "labels", lambda: lj.h_score(features, column)),
+        ("h_score", "where", lambda: lj.h_score(features, labels, where=column)),
+        ("linear_mse", "targets", lambda: lj.linear_mse(features, rows)),
+        ("fit_ridge", "labels", lambda: lj.fit_ridge(features, column, 2)),
+        ("metrics", "logits", lambda: lj.metrics(rows, labels)),
+        ("shard_rows", "labels", lambda: lj.shard_rows(features, column)),
+        ("as_table: a", "features", lambda: lj.as_table(rows, name="a")),
+        ("as_table: a", "probs", lambda: lj.as_table(features, probs=rows, name="a")),
+        ("rank: labels", "labels", lambda: lj.rank(column, lj.as_table(features, name="a"))),
+        ("TransferabilityScorer", "X", lambda: TransferabilityScorer("h_score").fit(rows, labels)),
+    ]:
+        with pytest.raises(InputError, match=f"^{caller}: expected {name} without masked values, got 1; fill them"):
+            call()
 
 
 def test_pytorch():

@@ -119,6 +119,11 @@ def test_fingerprints_of_iterables_follow_contents_and_labels():
             ["a", "b"],
             r"x: labels must lie in \[0, 2\), got 2 for example 0; remap them or name",
         ),
+        (
+            [(np.ma.array(PIXELS[1], mask=PIXELS[1] == PIXELS[1].max()), 0)],
+            None,
+            r"x: image 0: expected pixels without masked values",
+        ),
         ([(PIXELS[0], "c")], ["a", "b"], r"x: expected labels among the classes, got 'c'; add it to the classes"),
     ],
 )

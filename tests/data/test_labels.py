@@ -68,10 +68,22 @@ def test_small_gaps_stay(caplog):
     assert not caplog.text
 
 
+class NAType:
+    """As pandas.NA, whose comparisons are neither true nor false."""
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __ne__(self, other):
+        return self
+
+
 @pytest.mark.parametrize(
     ("labels", "classes", "message"),
     [
         ([0, None], None, "expected a label for every example, got none for example 1"),
+        ([0, NAType()], None, "expected a label for every example, got none for example 1"),
+        ([0, np.ma.masked], None, "expected a label for every example, got none for example 1"),
         (["a", float("nan")], None, "expected a label for every example, got none for example 1"),
         (["a", " "], None, "expected a label for every example, got none for example 1"),
         (np.array([0, np.nan]), None, "expected a label for every example, got none for example 1"),

@@ -37,7 +37,7 @@ ALLOWED = {
     "statistics": BASE | {"statistics"},
     "solvers": {"types", "kernels", "checks", "solvers"},
     "interrupts": set(),
-    "distributed": {"types", "interrupts", "distributed"},
+    "distributed": {"types", "checks", "interrupts", "distributed"},
     "measures": STATISTICS | {"tasks", "exports", "streaming", "solvers", "measures"},
     "agreement": {"types", "tasks", "tables", "storage", "agreement"},
     "data": BASE | {"data"},

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from leepjax.checks.containers import host_array, unmasked
 from leepjax.data.embeddings.arrays import of_npy, of_npz, of_safetensors
 from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
@@ -15,6 +16,7 @@ from leepjax.data.embeddings.distributions import are_distributions
 from leepjax.data.embeddings.parquet import of_parquet
 from leepjax.data.embeddings.rows import Rows, kept_rows_of
 from leepjax.data.embeddings.sheets import of_sheet
+from leepjax.data.labels import plain_scalar
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.types import InputError
@@ -192,14 +194,10 @@ def of_features(
     if logits is not None and probs is not None:
         raise InputError(f"{where}: expected logits or probs, got both; pass one of them.")
     outputs = logits if probs is None else probs
-    try:
-        rows = kept_rows_of(features)
-        own = None if outputs is None else kept_rows_of(outputs)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{where}: expected arrays of numbers, got {printable(str(error))[:100]}; use numpy.asarray."
-        ) from None
-    read_ids = None if ids is None else partial(_itself, list(ids))
+    rows = kept_rows_of(host_array(where, "features", features))
+    what = "logits" if probs is None else "probs"
+    own = None if outputs is None else kept_rows_of(host_array(where, what, outputs))
+    read_ids = None if ids is None else partial(_itself, list(unmasked(where, "ids", ids)))
     found = Embeddings(name, where, rows, own, are_probs=probs is not None, read_ids=read_ids)
     _check_rows(found)
     found.ids()
@@ -220,7 +218,7 @@ def ids_of(where: str, values: Sequence[Any] | np.ndarray, count: int) -> tuple[
         raise InputError(f"{where}: expected {count:,} ids, one per row, got {len(values):,}; write one for each row.")
     plain = values.tolist() if isinstance(values, np.ndarray) else list(values)
     for row, value in enumerate(plain):
-        if value is None or value != value or value == "":
+        if plain_scalar(value) is None or value != value or value == "":
             raise InputError(f"{where}: expected an id for every row, got none in row {row}; fill it in.")
     found = tuple(valid_unicode(_text(value)) for value in plain)
     if len(set(found)) < len(found):

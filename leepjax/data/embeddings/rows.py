@@ -114,12 +114,11 @@ def rows_of(array: Any) -> HeldRows | Mapped:
     return _of_map(array) if isinstance(array, np.memmap) else HeldRows(array)
 
 
-def kept_rows_of(array: Any) -> HeldRows | Mapped:
+def kept_rows_of(array: np.ndarray) -> HeldRows | Mapped:
     """As `rows_of`, but copied where the caller may fill the array again after its digest was taken.
 
     A map in mode "r" can't be filled, and isn't copied.
     """
-    array = np.asanyarray(array)
     return rows_of(array if isinstance(array, np.memmap) and array.mode == "r" else np.array(array))
 
 
