@@ -58,6 +58,17 @@ def check_unlabelled(
     return check_features(function, *_without_labels(function, name, features), 1, where, name=name)
 
 
+def check_unlabelled_probs(function: str, probs: ArrayLike, num_source_classes: int) -> None:
+    """Check probabilities [n z] without labels: z columns, and rows that are non-negative and sum to one."""
+    evidence, nowhere = _without_labels(function, "probs", probs)
+    if evidence.shape[1] != num_source_classes:
+        raise InputError(
+            f"{function}: expected probs of {num_source_classes} source classes, got {evidence.shape[1]}; pass those "
+            "of the source that it was fitted on."
+        )
+    check_probs(function, evidence, nowhere, 1, None)
+
+
 def _check_zeros_and_ones(function, labels, arguments):
     """Replace the labels of the arguments by labels [n t], which must be 0 or 1."""
     columns = _check_columns(function, "labels", labels, arguments, single=False)

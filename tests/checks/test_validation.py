@@ -77,6 +77,14 @@ def test_features_that_are_not_finite(name, value):
     rejects(message, MEASURES[name].function, changed(THETA, 1, value), LABELS)
 
 
+def test_what_a_predictor_is_asked_of():
+    predictor = eep(THETA, LABELS)
+    message = "eep.predict: expected probs of 2 source classes, got 3; pass those of the source that it was fitted on."
+    rejects(message, predictor.predict, np.eye(3))
+    message = "eep.predict: each row of probs must be non-negative and sum to one, got sum -1.561 and minimum -1.204"
+    rejects(f"{message} at row 0; pass softmax(logits), not logits.", predictor.predict, np.log(THETA))
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int32", "uint8", "bool"])
 def test_distributions_of_any_dtype(dtype):
     probs = np.eye(2)[LABELS]

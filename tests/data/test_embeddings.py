@@ -234,6 +234,9 @@ def test_rows_that_are_not_finite_are_counted_and_the_first_named(tmp_path):
     [found] = open_embeddings("tables", tmp_path / "b.safetensors")
     with pytest.raises(InputError, match="finite probs, got a negative number, NaN or infinity for 1 of 7"):
         found.read(np.arange(7))
+    shares = of_features(X, probs=np.where(np.arange(7)[:, None] >= 5, 3 * PROBS, PROBS), name="a", caller="as_table")
+    with pytest.raises(InputError, match=r"expected probs that sum to one .*, got another sum for 2 of 7 .* in row 5"):
+        shares.read(np.arange(7))
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,11 @@ def are_distributions(rows: np.ndarray, dtype: np.dtype) -> bool:
     """
     if rows.ndim != 2 or not len(rows) or rows.shape[1] < 2 or rows.dtype.kind not in "biuf":
         return False
+    blocks = (rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK))
+    return all((block >= 0).all() and sum_to_one(block, dtype).all() for block in blocks)
+
+
+def sum_to_one(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """[n] True for rows [n z] whose sum is one, as far as the dtype that they were computed in can tell."""
     tolerance = _TOLERANCE_16_BITS if dtype.itemsize == 2 else _TOLERANCE
-    return all(_is_block(rows[start : start + _BLOCK], tolerance) for start in range(0, len(rows), _BLOCK))
-
-
-def _is_block(rows: np.ndarray, tolerance: float) -> bool:
-    return bool((rows >= 0).all() and (np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= tolerance).all())
+    return np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= tolerance

@@ -12,7 +12,7 @@ from leepjax.checks.containers import host_array, unmasked
 from leepjax.data.embeddings.arrays import of_npy, of_npz, of_safetensors
 from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
-from leepjax.data.embeddings.distributions import are_distributions
+from leepjax.data.embeddings.distributions import are_distributions, sum_to_one
 from leepjax.data.embeddings.parquet import of_parquet
 from leepjax.data.embeddings.rows import Rows, kept_rows_of
 from leepjax.data.embeddings.sheets import of_sheet
@@ -70,16 +70,19 @@ class Embeddings:
         """Features [m d] and logits [m z] of the rows at these places, float32.
 
         Raises:
-            InputError: for numbers that aren't finite (except logits of −∞), negative probabilities, or logits that are
-                probabilities.
+            InputError: for numbers that aren't finite (except logits of −∞), probabilities that are negative or
+                don't sum to one, or logits that are probabilities.
         """
         features = self.features.read(places)
-        self._check("features", features, ~np.isfinite(features).all(axis=1), places)
+        self._check("finite features", "NaN or infinity", ~np.isfinite(features).all(axis=1), places)
         if self.logits is None:
             return features, np.empty((len(places), 0), np.float32)
         logits = self.logits.read(places)
         if self.are_probs:
-            self._check("probs", logits, ~(logits >= 0).all(axis=1), places)
+            wrong = ~(np.isfinite(logits) & (logits >= 0)).all(axis=1)
+            self._check("finite probs", "a negative number, NaN or infinity", wrong, places)
+            wrong = ~sum_to_one(logits, self.logits.dtype)
+            self._check("probs that sum to one in each row", "another sum", wrong, places)
             with np.errstate(divide="ignore"):
                 logits = np.log(logits)
         elif are_distributions(logits, self.logits.dtype):
@@ -87,18 +90,18 @@ class Embeddings:
                 f"{self.where}: expected logits, got probabilities, which are >= 0 and sum to 1 in each row; call them "
                 "probs, or take their logarithm."
             )
-        self._check("logits", logits, np.isnan(logits).any(axis=1) | np.isposinf(logits).any(axis=1), places)
+        wrong = np.isnan(logits).any(axis=1) | np.isposinf(logits).any(axis=1)
+        self._check("finite logits", "NaN or infinity", wrong, places)
         return features, logits
 
-    def _check(self, what: str, values: np.ndarray, wrong: np.ndarray, places: np.ndarray) -> None:
+    def _check(self, expected: str, got: str, wrong: np.ndarray, places: np.ndarray) -> None:
         if not wrong.any():
             return
         found = self.ids()
         first = int(places[wrong].min())
         row = f"row {first}" if found is None else f"row {first}, id {printable(found[first])}"
-        got = "a negative number, NaN or infinity" if what == "probs" else "NaN or infinity"
         raise InputError(
-            f"{self.where}: expected finite {what}, got {got} for {wrong.sum():,} of {len(wrong):,} examples, first in "
+            f"{self.where}: expected {expected}, got {got} for {wrong.sum():,} of {len(wrong):,} examples, first in "
             f"{row}; compute these rows again, or remove their examples."
         )
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from leepjax.checks.columns import check_unlabelled_probs
 from leepjax.kernels import HIGHEST, own_likelihood, weights_of
 from leepjax.measures.shell import score_probs
 from leepjax.statistics.joint import Joint
@@ -22,7 +23,12 @@ class ExpectedEmpiricalPredictor:
     """[c z] P̂(y|z); each column sums to one"""
 
     def predict(self, probs: ArrayLike) -> jax.Array:
-        """p(y|x) = Σ_z P̂(y|z) θ(x)_z of each row of probs [n z], as [n c] rows that sum to one."""
+        """p(y|x) = Σ_z P̂(y|z) θ(x)_z of each row of probs [n z], as [n c] rows that sum to one.
+
+        Raises:
+            InputError: for other source classes than those fitted on and, outside jit, rows that aren't distributions.
+        """
+        check_unlabelled_probs("eep.predict", probs, self.conditional.shape[1])
         return jnp.matmul(jnp.asarray(probs), self.conditional.T, precision=HIGHEST)
 
 
