@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from profiles import one_in, only_long, some_of
 from recorded.random_state import digest, images, random_state
 from timm_layout import torch_shapes
 
-from leepjax.models import weights
+from leepjax.models import families, weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.models.families import cifar_resnet
 from leepjax.models.layers import convolution
@@ -83,6 +85,12 @@ def test_replace_head(name):
     assert logits.shape == (2, 3)
     parameters = weights.num_parameters(abstract(name))
     assert parameters - weights.num_parameters(model) == 7 * (features.shape[1] + 1)
+
+
+def test_heads_are_made_by_functions_that_allow_no_classes():
+    """JAX 0.10.1, which Python 3.11 has, can't draw the kernel of Flax's linear layer for them."""
+    for file in Path(families.__file__).parent.glob("*.py"):
+        assert not re.findall(r"nnx\.Linear\([^()]*num_classes", file.read_text(encoding="utf-8")), file.name
 
 
 def test_a_transformer_names_the_size_it_needs():

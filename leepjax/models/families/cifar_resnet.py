@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from leepjax.models.layers.convolution import Conv, global_pool
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 WIDTHS = (16, 32, 64)
 DEPTHS = {"resnet20": 3, "resnet32": 5, "resnet44": 7, "resnet56": 9}
@@ -58,7 +58,7 @@ class CifarResNet(VisionNetwork):
         self.layer1 = _stage(WIDTHS[0], WIDTHS[0], depth, rngs)
         self.layer2 = _stage(WIDTHS[0], WIDTHS[1], depth, rngs)
         self.layer3 = _stage(WIDTHS[1], WIDTHS[2], depth, rngs)
-        self.linear = nnx.Linear(WIDTHS[2], num_classes, rngs=rngs)
+        self.linear = linear_head(WIDTHS[2], num_classes, rngs)
         self.pool = pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -13,7 +13,7 @@ from leepjax.models.layers.convolution import conv, global_pool
 from leepjax.models.layers.mlp import Mlp, Norm
 from leepjax.models.layers.mlp import norm_layer as norm_named
 from leepjax.models.layers.widths import divisible
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 
 class GlobalResponseNorm(nnx.Module):
@@ -128,7 +128,7 @@ class ConvNeXt(VisionNetwork):
             self.head["norm"] = norm(dims[-1], rngs=rngs)
         if head_hidden_size:
             self.head["pre_logits"] = nnx.Dict(fc=nnx.Linear(dims[-1], head_hidden_size, rngs=rngs))
-        self.head["fc"] = nnx.Linear(head_hidden_size or dims[-1], num_classes, rngs=rngs)
+        self.head["fc"] = linear_head(head_hidden_size or dims[-1], num_classes, rngs)
         self.act_layer, self.pool = act_layer, pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from leepjax.models.layers.convolution import batch_norm, conv, global_pool
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 WIDTHS = (64, 128, 256, 512, 1024)
 DEPTHS = {"darknet53": (1, 2, 8, 8, 4)}
@@ -64,7 +64,7 @@ class DarkNet(VisionNetwork):
         self.stem = nnx.Dict(conv1=ConvNorm(3, 32, 3, rngs=rngs))
         inputs = (32, *WIDTHS)
         self.stages = nnx.List(Stage(*sizes, rngs=rngs) for sizes in zip(inputs, WIDTHS, depths, strict=False))
-        self.head = nnx.Dict(fc=nnx.Linear(WIDTHS[-1], num_classes, rngs=rngs))
+        self.head = nnx.Dict(fc=linear_head(WIDTHS[-1], num_classes, rngs))
         self.pool = pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

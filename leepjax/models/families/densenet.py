@@ -10,7 +10,7 @@ from flax import nnx
 
 from leepjax.models.layers.convolution import avg_pool, blur_pool, conv, global_pool, max_pool
 from leepjax.models.layers.norm_act import BatchNormAct
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 from leepjax.types import unknown_name
 
 
@@ -91,7 +91,7 @@ class DenseNet(VisionNetwork):
                 setattr(self.layers, f"transition{number}", Transition(channels, act_layer, between, rngs=rngs))
                 channels //= 2
         setattr(self.layers, LAST, BatchNormAct(channels, act_layer, rngs=rngs))
-        self.classifier = nnx.Linear(channels, num_classes, rngs=rngs)
+        self.classifier = linear_head(channels, num_classes, rngs)
         self.depths, self.blurred, self.pool = tuple(block_config), bool(aa_layer), pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -13,7 +13,7 @@ from leepjax.models.layers.activations import activation
 from leepjax.models.layers.convolution import Conv, conv, global_pool
 from leepjax.models.layers.norm_act import NORM_ACTS
 from leepjax.models.layers.widths import divisible
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 
 class EfficientNet(VisionNetwork):
@@ -120,7 +120,7 @@ class EfficientNet(VisionNetwork):
         """Channels of the last feature map, as in timm's configurations."""
         self.act_layer, self.pool = act_layer, pool
         self._make_head(parts, num_features, head_bias, head_norm)
-        self.classifier = nnx.Linear(num_features or self.num_features, num_classes, rngs=rngs)
+        self.classifier = linear_head(num_features or self.num_features, num_classes, rngs)
 
     def _make_head(self, parts: Parts, features: int, bias: bool, norm: bool) -> None:
         """Make the layers before and after the pool; `bias` and `norm` are for other heads."""

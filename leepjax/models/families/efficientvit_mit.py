@@ -10,7 +10,7 @@ from flax import nnx
 
 from leepjax.models.layers.activations import activation
 from leepjax.models.layers.convolution import batch_norm, conv, global_pool
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 _EPSILON = 1e-5
 """Added to the denominators of attention."""
@@ -197,7 +197,7 @@ class EfficientViT(VisionNetwork):
                 nnx.LayerNorm(last, epsilon=norm_eps if large else 1e-5, use_fast_variance=False, rngs=rngs),
                 None,
                 None,
-                nnx.Linear(last, num_classes, rngs=rngs),
+                linear_head(last, num_classes, rngs),
             ]
         )
         in_conv = ConvNorm(widths[-1], between, act=self.head_act, rngs=rngs)

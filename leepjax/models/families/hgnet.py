@@ -10,7 +10,7 @@ from flax import nnx
 from jax import lax
 
 from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool, max_pool
-from leepjax.models.network import NamedParam, VisionNetwork
+from leepjax.models.network import NamedParam, VisionNetwork, linear_head
 
 
 class Stage(NamedTuple):
@@ -190,7 +190,7 @@ class HGNet(VisionNetwork):
         convolution = Conv(self.num_features, head_hidden_size, (1, 1), use_bias=False, rngs=rngs)
         self.head: Any = nnx.Dict(
             last_conv=nnx.List([convolution, None, *([Affine()] if use_lab else [])]),
-            fc=nnx.Linear(head_hidden_size, num_classes, rngs=rngs),
+            fc=linear_head(head_hidden_size, num_classes, rngs),
         )
         self.pool = pool
 

@@ -15,7 +15,7 @@ from leepjax.models.layers.convolution import Conv, conv, global_pool
 from leepjax.models.layers.mlp import Mlp
 from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.layers.widths import divisible
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 _PATCH = 2
 """Side of a patch in pixels of the feature map"""
@@ -244,7 +244,7 @@ class MobileViT(VisionNetwork):
                 blocks.append(block(inputs, row.width, row.layers, rngs=rngs))
             self.stages.append(blocks)
         self.final_conv = ConvNorm(inputs, num_features, rngs=rngs) if num_features else None
-        self.head = nnx.Dict(fc=nnx.Linear(num_features or inputs, num_classes, rngs=rngs))
+        self.head = nnx.Dict(fc=linear_head(num_features or inputs, num_classes, rngs))
         self.pool = pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

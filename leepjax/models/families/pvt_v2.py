@@ -12,7 +12,7 @@ from leepjax.models.layers.activations import activation
 from leepjax.models.layers.attention import attend
 from leepjax.models.layers.convolution import conv
 from leepjax.models.layers.mlp import linear, norm_layer
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 _norm, _norm5 = norm_layer("layernorm"), norm_layer("layernorm:1e-5")
 _gelu = activation("gelu")
@@ -128,7 +128,7 @@ class PyramidVisionTransformerV2(VisionNetwork):
             stage["blocks"] = nnx.List(block(rngs=rngs) for _ in range(depth))
             stage["norm"] = _norm(width, rngs=rngs)
             self.stages.append(stage)
-        self.head = nnx.Linear(embed_dims[-1], num_classes, rngs=rngs)
+        self.head = linear_head(embed_dims[-1], num_classes, rngs)
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         x = self.patch_embed(images)

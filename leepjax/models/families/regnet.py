@@ -13,7 +13,7 @@ from leepjax.models.layers.convolution import avg_pool, conv, global_pool
 from leepjax.models.layers.norm_act import BatchNormAct, ConvNormAct
 from leepjax.models.layers.squeeze import SqueezeExcite
 from leepjax.models.layers.widths import divisible
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 
 def stages_of(w0: int, wa: float, wm: float, depth: int) -> list[tuple[int, int]]:
@@ -138,7 +138,7 @@ class Head(nnx.Module):
     """The linear head, at its place in timm."""
 
     def __init__(self, width: int, num_classes: int, *, rngs: nnx.Rngs):
-        self.fc = nnx.Linear(width, num_classes, rngs=rngs)
+        self.fc = linear_head(width, num_classes, rngs)
 
 
 class RegNet(VisionNetwork):

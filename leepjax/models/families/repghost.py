@@ -10,7 +10,7 @@ from leepjax.models.families.mobile_layers import SqueezeExcite
 from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool
 from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.layers.widths import divisible
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 _BLOCKS = (
     ((3, 8, 16, 0.0, 1),),
@@ -127,7 +127,7 @@ class RepGhostNet(VisionNetwork):
         )
         self.blocks.append(nnx.List([last]))
         self.conv_head = Conv(self.num_features, 1280, (1, 1), rngs=rngs)
-        self.classifier = nnx.Linear(1280, num_classes, rngs=rngs)
+        self.classifier = linear_head(1280, num_classes, rngs)
         self.pool = pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

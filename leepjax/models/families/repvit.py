@@ -11,7 +11,7 @@ from flax import nnx
 from leepjax.models.layers.activations import activation
 from leepjax.models.layers.convolution import batch_norm, conv, global_pool
 from leepjax.models.layers.squeeze import SqueezeExcite
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 _EPSILON = 1e-5
 """Of the norms before the heads in timm's files"""
@@ -130,7 +130,7 @@ class RepViT(VisionNetwork):
             if i:
                 stage["downsample"] = Downsample(embed_dim[i - 1], width, **options, rngs=rngs)
             self.stages.append(nnx.Dict(**stage))
-        self.head = nnx.Linear(embed_dim[-1], num_classes, rngs=rngs)
+        self.head = linear_head(embed_dim[-1], num_classes, rngs)
         self.act_layer, self.pool = act_layer, pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

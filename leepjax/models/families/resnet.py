@@ -14,7 +14,7 @@ from flax import nnx
 from leepjax.models.layers.activations import Activation, activation
 from leepjax.models.layers.convolution import avg_pool, batch_norm, blur_pool, conv, global_pool, max_pool
 from leepjax.models.layers.squeeze import channel_attention
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 from leepjax.types import unknown_name
 
 POOLS: dict[str, Callable[[jax.Array], jax.Array]] = {"avg": avg_pool, "blur": blur_pool}
@@ -179,7 +179,7 @@ class ResNet(VisionNetwork):
                 stage.append(make(width, planes, 2 if number > 1 and index == 0 else 1))
                 width = planes * each.expansion
             setattr(self, f"layer{number}", stage)
-        self.fc = nnx.Linear(width, num_classes, rngs=rngs)
+        self.fc = linear_head(width, num_classes, rngs)
         self.pool, self.act, self.anti_alias = pool, settings.act, aa_layer
         self.stages = len(channels)
 

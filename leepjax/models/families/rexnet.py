@@ -13,7 +13,7 @@ from leepjax.models.layers.activations import activation
 from leepjax.models.layers.convolution import Conv, batch_norm, conv, global_pool
 from leepjax.models.layers.norm_act import BatchNormAct
 from leepjax.models.layers.widths import divisible
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 _DEPTHS = (1, 2, 2, 3, 3, 5)
 _STRIDES = (1, 2, 2, 2, 1, 2)
@@ -136,7 +136,7 @@ class RexNet(VisionNetwork):
             width = row.outputs
         last = divisible(1280 * width_mult, ch_div)
         self.layers.append(ConvNorm(width, last, act=act_layer, rngs=rngs))
-        self.head = nnx.Dict(fc=nnx.Linear(last, num_classes, rngs=rngs))
+        self.head = nnx.Dict(fc=linear_head(last, num_classes, rngs))
         self.pool = pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

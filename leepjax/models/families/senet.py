@@ -11,7 +11,7 @@ from flax import nnx
 
 from leepjax.models.layers.convolution import batch_norm, conv, global_pool, max_pool
 from leepjax.models.layers.squeeze import SqueezeExcite
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 from leepjax.types import InputError
 
 
@@ -122,7 +122,7 @@ class SENet(VisionNetwork):
                 stage.append(make(width, planes, 2 if number > 1 and index == 0 else 1))
                 width = planes * block.expansion
             setattr(self, f"layer{number}", stage)
-        self.last_linear = nnx.Linear(width, num_classes, rngs=rngs)
+        self.last_linear = linear_head(width, num_classes, rngs)
         self.stages, self.pool = len(layers), pool
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -15,7 +15,7 @@ from leepjax.models.layers.convolution import global_pool
 from leepjax.models.layers.mlp import Mlp, linear, norm_layer
 from leepjax.models.layers.tokens import PatchEmbed, check_size, pair
 from leepjax.models.layers.windows import Pair, attend_in_windows, fitted_window, relative_index
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 
 norm = norm_layer("layernorm:1e-5")
 
@@ -133,7 +133,7 @@ class Swin(VisionNetwork):
             self.layers.append(stage)
         width = embed_dim << (len(depths) - 1)
         self.norm = norm(width, rngs=rngs)
-        self.head = nnx.Dict(fc=nnx.Linear(width, num_classes, rngs=rngs))
+        self.head = nnx.Dict(fc=linear_head(width, num_classes, rngs))
         self.pool, self.image_size = pool, img_size
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -16,7 +16,7 @@ from leepjax.models.layers.attention import AttentionPool
 from leepjax.models.layers.convolution import POOLS
 from leepjax.models.layers.mlp import norm_layer as norm_named
 from leepjax.models.layers.tokens import TOKEN_POOLS, PatchEmbed, check_size, pair, pool_tokens, resample_grid
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 from leepjax.types import InputError, Outputs, unknown_name
 
 
@@ -121,8 +121,8 @@ class ViT(VisionNetwork):
         self.fc_norm = norm(embed_dim, rngs=rngs) if final_norm and fc_norm else None
         make_pool = partial(AttentionPool, embed_dim, num_heads, int(embed_dim * mlp_ratio), act_layer=act_layer)
         self.attn_pool = make_pool(norm=norm, rngs=rngs) if pool == "map" else None
-        self.head = nnx.Linear(embed_dim, num_classes, rngs=rngs)
-        self.head_dist: Any = nnx.Linear(embed_dim, num_classes, rngs=rngs) if self.DISTILLED else None
+        self.head = linear_head(embed_dim, num_classes, rngs)
+        self.head_dist: Any = linear_head(embed_dim, num_classes, rngs) if self.DISTILLED else None
         self.pool, self.pooled_from = pool, 0 if pool_include_prefix else self.prefix_tokens
         self.kernel = kernel
         if not dynamic_img_size:

@@ -16,7 +16,7 @@ from leepjax.models.layers.mlp import Mlp
 from leepjax.models.layers.mlp import norm_layer as norm_named
 from leepjax.models.layers.tokens import PatchEmbed, check_size, pair, pool_tokens
 from leepjax.models.layers.windows import relative_index, relative_positions
-from leepjax.models.network import VisionNetwork
+from leepjax.models.network import VisionNetwork, linear_head
 from leepjax.types import InputError, unknown_name
 
 _BLOCKS = {"RelPosBlock": Block, "ResPostRelPosBlock": ResPostBlock}
@@ -142,7 +142,7 @@ class ViTRelPos(VisionNetwork):
         self.blocks = nnx.List(_BLOCKS[block_fn](settings, index, rngs=rngs) for index in range(depth))
         self.norm = None if fc_norm else norm(embed_dim, rngs=rngs)
         self.fc_norm = norm(embed_dim, rngs=rngs) if fc_norm else None
-        self.head = nnx.Linear(embed_dim, num_classes, rngs=rngs)
+        self.head = linear_head(embed_dim, num_classes, rngs)
         self.pool, self.image_size = pool, img_size
 
     def trunk(self, images: jax.Array) -> Iterator[tuple[str, jax.Array]]:

@@ -32,7 +32,15 @@ class SimpleNorm(nnx.Module):
 Norm = Callable[..., nnx.LayerNorm | nnx.RMSNorm | SimpleNorm]
 """``norm(width, rngs=rngs)`` builds a norm over channels, the last axis."""
 
-linear = partial(nnx.Linear, kernel_init=nnx.initializers.xavier_uniform())
+_xavier = nnx.initializers.xavier_uniform()
+
+
+def _kernel(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """Xavier's initialisation, and that of a head of no classes, for which JAX 0.10.1 divides by zero."""
+    return _xavier(key, shape, dtype) if all(shape) else jnp.zeros(shape, dtype)
+
+
+linear = partial(nnx.Linear, kernel_init=_kernel)
 
 _NORMS = {
     "layernorm": partial(nnx.LayerNorm, use_fast_variance=False),
