@@ -15,7 +15,7 @@ from flax import nnx
 from leepjax.models.files.formats import read_tensors
 from leepjax.models.files.layouts import to_timm
 from leepjax.models.files.wrappers import unwrapped
-from leepjax.models.network import BlockNetwork, NamedParam, head_of
+from leepjax.models.network import BlockNetwork, NamedParam, head_of, head_paths
 from leepjax.storage.files import write_atomically
 from leepjax.types import InputError
 
@@ -50,7 +50,7 @@ def load(model: nnx.Module, path: Path, content: bytes | None = None) -> None:
     if any(name.endswith(".kernel") for name in tensors):
         _fill(model, tensors, str(path))
     else:
-        bare, outside = unwrapped(tensors, str(path), _prefixes(model))
+        bare, outside = unwrapped(tensors, str(path), *_prefixes(model))
         _fill_torch(model, to_timm(bare), outside, str(path))
 
 
@@ -58,14 +58,14 @@ def load_torch(model: nnx.Module, state_dict: Mapping[str, np.ndarray], origin: 
     """Load a PyTorch-layout state dict (convolutions O I H W, linear layers out × in) into `model`.
 
     Names must be the model's own paths with PyTorch's leaves (``layer1.0.bn1.running_mean``), as in torchvision, timm
-    and the common CIFAR ResNets; nested prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``) are removed, and
-    ``num_batches_tracked`` is ignored, as are the tensors that the model's class lists in ``IGNORED``. A parameter
-    outside layers (``cls_token``) keeps its name and layout.
+    and the common CIFAR ResNets; nested prefixes of wrappers (``module.``, ``_orig_mod.``, ``model.``), and one of any
+    other name around the whole network, are removed. ``num_batches_tracked`` is ignored, as are the tensors that the
+    model's class lists in ``IGNORED``. A parameter outside layers (``cls_token``) keeps its name and layout.
 
     Raises:
         InputError: when a tensor is missing, unknown, of another shape, not of real numbers, or not finite.
     """
-    bare, outside = unwrapped(state_dict, origin, _prefixes(model))
+    bare, outside = unwrapped(state_dict, origin, *_prefixes(model))
     _fill_torch(model, bare, outside, origin)
 
 
@@ -115,20 +115,31 @@ def _leaves(model: nnx.Module) -> dict[str, nnx.Variable]:
     return {".".join(map(str, path)): leaf for path, leaf in state}
 
 
-def _prefixes(model: nnx.Module) -> set[str]:
-    """The first parts of the names of a model's tensors, with a dot, and those that its class knows."""
-    return {f"{name.partition('.')[0]}." for name in _leaves(model)} | {*getattr(model, "PREFIXES", ())}
+def _prefixes(model: nnx.Module) -> tuple[set[str], set[str]]:
+    """A model's own prefixes, which are the first parts of its tensors' names and what its class knows; its trunk's.
+
+    Where a class knows prefixes, as that of a network of texts, another one would be of another network.
+    """
+    renamed: Mapping[str, str] = getattr(model, "TIMM_NAMES", {})
+    firsts = {name.partition(".")[0] for name in _leaves(model)}
+    heads = {path.partition(".")[0] for path in head_paths(model)} if isinstance(model, BlockNetwork) else set()
+    own, trunk = ({f"{renamed.get(first, first)}." for first in each} for each in (firsts, firsts - heads))
+    known: tuple[str, ...] = getattr(model, "PREFIXES", ())
+    return own | {*known}, set() if known else trunk
 
 
 def _fill(model: nnx.Module, tensors: Mapping[str, np.ndarray], origin: str) -> None:
     leaves = _leaves(model)
     # A network without a head has one for no classes, which no file holds.
     tensors = {name: np.zeros(leaf.shape, np.float32) for name, leaf in leaves.items() if not leaf.size} | dict(tensors)
+    unknown = sorted(tensors.keys() - leaves.keys())
     if missing := sorted(leaves.keys() - tensors.keys()):
+        got = f"others, such as {unknown[0]}" if unknown else "none"
         raise InputError(
-            f"load: expected tensor {missing[0]} in {origin}, got none; name the architecture of these weights."
+            f"load: expected tensor {missing[0]} in {origin}, got {got}; name the architecture of these weights, or "
+            "save the network's own state_dict()."
         )
-    if unknown := sorted(tensors.keys() - leaves.keys()):
+    if unknown:
         raise InputError(
             f"load: expected only the model's tensors, got {unknown[0]} in {origin}; "
             "name the architecture of these weights."

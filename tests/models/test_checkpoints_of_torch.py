@@ -14,9 +14,11 @@ import h5py
 import numpy as np
 import pytest
 from flax import nnx
+from timm_layout import torch_shapes
 from torch_pickles import tensor, text, torch_zip
 
 from leepjax.models import weights
+from leepjax.models.architectures import build
 from leepjax.models.files.formats import read_tensors
 from leepjax.models.files.pickles import Call, read_pickle
 from leepjax.models.files.wrappers import unwrapped
@@ -225,6 +227,22 @@ def test_the_compiler_s_prefix_in_the_middle_of_a_name():
 
 def test_a_prefix_of_the_network_s_own_names_is_kept():
     assert unwrapped({"module.network.0.weight": 1}, "x", {"network."})[0] == {"network.0.weight": 1}
+
+
+@pytest.mark.parametrize("prefix", ["timm_model.", "model.a.resnet."])
+def test_a_prefix_of_any_name_around_the_whole_network_is_removed(prefix):
+    """As of transformers' Trainer, which saves a model of timm; a head may be outside."""
+    model, tensors = build("resnet20", 10), {}
+    for name, shape in torch_shapes(model).items():
+        tensors[name if name.startswith("linear.") else prefix + name] = np.full(shape, 3, np.float32)
+    weights.load_torch(model, tensors | {"projector.linear.weight": np.ones(3)})
+    assert model.conv1.kernel[...].min() == model.linear.kernel[...].min() == 3
+
+
+def test_of_two_networks_of_any_name_none_is_taken():
+    names = [f"{network}.{name}" for network in ("one", "two") for name in LINEAR]
+    with pytest.raises(InputError, match=r"tensor linear\.bias in x, got others, such as one\.linear\.bias; name"):
+        weights.load_torch(Small(), {name: LINEAR[name.partition(".")[2]] for name in names}, "x")
 
 
 @pytest.mark.parametrize(("taken", "left"), [("teacher.", "student."), ("model_ema.", "model.")])

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
@@ -18,11 +18,14 @@ _COUNTERS = ("num_batches_tracked", "n_averaged")
 """Tensors that count training steps, in BatchNorm and in averaged weights."""
 
 
-def unwrapped(tensors: Mapping[str, T], origin: str, own: Collection[str] = ()) -> tuple[dict[str, T], set[str]]:
+def unwrapped(
+    tensors: Mapping[str, T], origin: str, own: Collection[str] = (), trunk: Collection[str] = ()
+) -> tuple[dict[str, T], set[str]]:
     """Tensors by name without prefixes, and the names that had no prefix although others had one.
 
     Prefixes may be nested (``module.model.``). Of several networks one is chosen, with a warning. Counters of training
-    steps are dropped. The network's `own` prefixes, such as ``network.``, are kept.
+    steps are dropped. The network's `own` prefixes, such as ``network.``, are kept. A prefix of any other name, such as
+    ``timm_model.``, is removed where all of the `trunk`, own prefixes that every file has, are under it alone.
 
     Raises:
         InputError: when two tensors would get the same name.
@@ -32,7 +35,7 @@ def unwrapped(tensors: Mapping[str, T], origin: str, own: Collection[str] = ()) 
     """
     bare = [(_ANYWHERE.sub("", name), value) for name, value in tensors.items() if not name.endswith(_COUNTERS)]
     outside: set[str] = set()
-    while prefixes := _present((name for name, _ in bare), origin, own):
+    while prefixes := _present(names := [name for name, _ in bare], origin, own) or _around(names, own, trunk):
         outside |= {name for name, _ in bare if not name.startswith(prefixes[0])}
         bare = [(name.removeprefix(prefixes[0]), value) for name, value in bare if not name.startswith(prefixes[1:])]
     name, times = Counter(name for name, _ in bare).most_common(1)[0] if bare else ("", 0)
@@ -41,9 +44,19 @@ def unwrapped(tensors: Mapping[str, T], origin: str, own: Collection[str] = ()) 
     return dict(bare), outside
 
 
-def _present(names: Iterable[str], origin: str, own: Collection[str]) -> tuple[str, ...]:
+def _around(names: Iterable[str], own: Collection[str], trunk: Collection[str]) -> tuple[str, ...]:
+    """The prefix before the whole trunk; none where no prefix or several have one."""
+    under = defaultdict(set)
+    for name in names:
+        parts = [f"{part}." for part in name.split(".")]
+        if (first := next((part for part in parts if part in own), None)) is not None:
+            under["".join(parts[: parts.index(first)])].add(first)
+    around = tuple(prefix for prefix, parts in under.items() if trunk and parts.issuperset(trunk))
+    return around if len(around) == 1 and around[0] else ()
+
+
+def _present(names: Collection[str], origin: str, own: Collection[str]) -> tuple[str, ...]:
     """The prefix to remove, and the prefixes of the networks that aren't chosen."""
-    names = list(names)
     networks = tuple(prefix for prefix in _NETWORKS if any(name.startswith(prefix) for name in names))
     wrappers = tuple(
         prefix for prefix in _WRAPPERS if prefix not in own and any(name.startswith(prefix) for name in names)
