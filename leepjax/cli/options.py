@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from leepjax.models.tap_names import split_tap
 from leepjax.printable import valid_unicode
-from leepjax.storage.files import cache_folder, check_writable, unkept_if
+from leepjax.storage.files import cache_folder, check_writable, unkept_if, user_path
 from leepjax.types import JudgingSettings, RankingSettings, Reading, TaskReading
 
 TextPath = Annotated[Path, Parameter(allow_leading_hyphen=True)]
@@ -102,8 +103,11 @@ def sources_of(names: str | None) -> list[str] | None:
 
 
 def _exists(name: str) -> bool:
+    """Whether a name has the path of something that exists, perhaps after a prefix and before a layer or split."""
+    path = re.sub(r"^[a-z][a-z-]+:", "", name)
+    split = re.sub(r"(:[^:,]*){1,2}$", "", path) if name.startswith("hf:") else path  # hf:PATH:SPLIT:COLUMN
     try:
-        return Path(name).exists()
+        return any(user_path(each).exists() for each in {name, path, split_tap(path)[0], split})
     except (OSError, ValueError):  # longer than a path may be
         return False
 

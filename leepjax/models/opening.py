@@ -26,7 +26,7 @@ from leepjax.models.text.opening import describe_text, open_text
 from leepjax.models.text.tokenizer_files import Find
 from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.models.unknown_source import unknown_source
-from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if
+from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if, user_path
 from leepjax.types import InputError
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -100,7 +100,7 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
     if text in shipped_sources():
         return functools.partial(open_card, SHIPPED / f"{text}.safetensors")
     if Path(text).suffix == ".safetensors":
-        return functools.partial(open_card, Path(text))
+        return functools.partial(open_card, user_path(text))
     if text in (others := plugins()):
         return functools.partial(_open_plugin, others[text])
     raise unknown_source(text, named_sources())
@@ -186,7 +186,7 @@ def _repo(name: str) -> tuple[str, str]:
 
 
 def _open_local_dir(name: str) -> Source:
-    path = Path(name.removeprefix("local-dir:"))
+    path = user_path(name.removeprefix("local-dir:"))
     listed = sorted(path.glob("*")) if path.is_dir() else []
     files = [file for file in listed if file.suffix.lower() in SUFFIXES]
     indices = [file for file in listed if file.name.endswith(INDEX)]

@@ -4,16 +4,18 @@ import fnmatch
 
 from leepjax.models.hub_listing import OWNER, hub_models, is_pattern, read_filter
 from leepjax.models.opening import named_sources, sets
+from leepjax.models.tap_names import split_tap
 from leepjax.tables import Condition
 from leepjax.types import InputError
 
 HUB = "hub:"
 """Prefix of a filter of the Hugging Face Hub."""
+_OF_PATHS = ("local-dir:", "onnx:", "keras:", "transformers:")
 
 
 def is_search(name: str) -> bool:
     """Whether a name is a filter of the hub or a pattern."""
-    is_path = name.startswith("local-dir:") or name.endswith(".safetensors")
+    is_path = name.startswith(_OF_PATHS) or split_tap(name)[0].endswith(".safetensors")
     return name.startswith(HUB) or (is_pattern(name) and not is_path)
 
 

@@ -60,6 +60,11 @@ def writing(path: Path) -> Iterator[None]:
         raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def user_path(text: str) -> Path:
+    """A path in which ``~`` is the user's folder also after a prefix or a comma, where a shell leaves it."""
+    return Path(os.path.expanduser(text))  # Path.expanduser raises an error for users that aren't there
+
+
 def write_atomically(path: Path, *content: bytes | memoryview) -> None:
     """Write the parts of `content` to a temporary file beside `path` and rename it: no reader sees a partial file.
 

@@ -95,6 +95,10 @@ def test_commas_separate_names_but_not_a_path_that_exists(tmp_path, monkeypatch)
     (tmp_path / "a,b").mkdir()
     assert names_of("a,b") == ["a,b"]
     assert names_of("digits, a,b,c") == ["digits", "a,b", "c"]
+    assert names_of("digits,local-dir:a,b,onnx:a,b") == ["digits", "local-dir:a,b", "onnx:a,b"]
+    assert names_of("c,a,b@last:cls,local-dir:a,b@last:cls") == ["c", "a,b@last:cls", "local-dir:a,b@last:cls"]
+    assert names_of("hf:a,b:test:label,hf:a:x,c") == ["hf:a,b:test:label", "hf:a:x", "c"]
+    assert names_of("local-dir:a,c") == ["local-dir:a", "c"]
     assert names_of(r"x\,y,z,") == ["x,y", "z"]
     assert names_of(None) is None
 

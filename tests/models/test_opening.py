@@ -56,6 +56,11 @@ def test_a_folder_that_timm_wrote(folder, network):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), source(IMAGES), expected)
 
 
+def test_a_tilde_is_the_home_folder_after_a_prefix_too(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert load_source(f"local-dir:~/{folder.name}").card.name == folder.name
+
+
 def test_a_folder_of_a_network_without_a_head_has_features_alone(folder, network):
     (folder / "config.json").write_text(json.dumps(CONFIG | {"num_classes": 0}))
     body = {name: value for name, value in torch_layout(network).items() if not name.startswith("linear.")}

@@ -11,6 +11,7 @@ from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, source_of
 from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.models.source import Source
+from leepjax.storage.files import user_path
 from leepjax.types import InputError, unknown_name
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -33,7 +34,7 @@ def file_of(name: str, prefix: str) -> Path:
     Raises:
         InputError: when there is no such file.
     """
-    path = Path(name.removeprefix(prefix))
+    path = user_path(name.removeprefix(prefix))
     if not path.is_file():
         raise InputError(f"{name}: expected a file at {path}, got none; check the path.")
     return path

@@ -15,6 +15,7 @@ from leepjax.models.hub import AbsentError, hub_file
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.source import Source
 from leepjax.models.text.tokenizer_files import pooling_of
+from leepjax.storage.files import user_path
 from leepjax.types import InputError
 
 PREFIX = "transformers:"
@@ -106,8 +107,8 @@ def _load(kind: Any, folder: str) -> tuple[Any, set[str]]:
 
 def _repo(name: str) -> tuple[str, str]:
     given = name.removeprefix(PREFIX)
-    if Path(given).is_dir():
-        return given, ""
+    if (folder := user_path(given)).is_dir():
+        return str(folder), ""
     repo, _, revision = given.partition("@")
     return repo, revision or "main"
 
