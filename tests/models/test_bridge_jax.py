@@ -164,6 +164,17 @@ def test_a_module_that_returns_a_pair_needs_no_head():
     assert [array.shape for array in as_source(Pair(), preprocessing=PIXELS)(IMAGES)] == [(5, 3), (5, 4)]
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # of Keras, when it saves variables
+def test_a_file_with_two_heads_is_refused(tmp_path):
+    images = keras.Input((12, 12, 3))
+    features = keras.layers.GlobalAveragePooling2D()(images)
+    keras.Model(images, [keras.layers.Dense(n)(features) for n in (4, 2)], name="two").save(tmp_path / "two.keras")
+    with pytest.raises(
+        InputError, match=r"as the two outputs of two, got the output of .*; save the network with its lo"
+    ):
+        load_source(f"keras:{tmp_path / 'two.keras'}")
+
+
 def test_a_jax_module_is_ranked_with_its_operations():
     source = as_source(Equinox(), preprocessing=PIXELS, name="mine")
     ranking = leepjax.rank("digits", [source], ["logme"], verify="none", limit=40, resamples=0)

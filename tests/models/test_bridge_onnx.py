@@ -20,16 +20,23 @@ PIXELS = {"image_size": 16, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
 IMAGES = RNG.integers(0, 256, (5, 16, 16, 3)).astype(np.uint8)
 
 
-def write(path, head=("Gemm", "Softmax"), batch="n", channels=3, pool=True, stated={"preprocessing": PIXELS}):  # noqa: B006
-    """A network of one convolution, with a head of these operations, and the JSON beside it."""
+def write(path, head=("Gemm", "Softmax"), batch="n", channels=3, pool=True, stated={"preprocessing": PIXELS}, first=()):  # noqa: B006
+    """A network of one convolution, with a head of these operations, these values before its output, and its JSON."""
     node, made = helper.make_node, {"kernel": KERNEL, "head": HEAD, "bias": BIAS, "three": np.float32(3)}
+    made |= {"half": np.float32(0.5), "true": np.bool_(True)}
     nodes = [node("Conv", ["images", "kernel"], ["maps"]), node("Relu", ["maps"], ["active"])]
     nodes += (
         [node("GlobalAveragePool", ["active"], ["pooled"]), node("Flatten", ["pooled"], ["vector"])] if pool else []
     )
     last = "vector" if pool else "active"
     for operation in head:
-        inputs = {"Gemm": ["head", "bias"], "MatMul": ["head"], "Add": ["bias"], "Mul": ["three"]}.get(operation, [])
+        inputs = {
+            "Gemm": ["head", "bias"],
+            "MatMul": ["head"],
+            "Add": ["bias"],
+            "Mul": ["three"],
+            "Dropout": ["half", "true"],
+        }.get(operation, [])
         nodes.append(node(operation, [last, *inputs], [f"{last}_{operation}"]))
         last = f"{last}_{operation}"
     used = {name for each in nodes for name in each.input}
@@ -37,7 +44,7 @@ def write(path, head=("Gemm", "Softmax"), batch="n", channels=3, pool=True, stat
         nodes,
         "network",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, channels, 16, 16])],
-        [helper.make_tensor_value_info(last, TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (*first, last)],
         [numpy_helper.from_array(array, name) for name, array in made.items() if name in used],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -64,8 +71,15 @@ def test_features_and_logits_are_those_around_the_last_linear_layer(tmp_path, he
     assert source.card.num_parameters == 4 * 27 + 24 + 6
 
 
-def test_a_graph_without_a_head_is_scored_by_its_features(tmp_path):
+def test_the_logits_are_found_among_several_outputs(tmp_path):
+    source = load_source(write(tmp_path / "net.onnx", first=("active", "vector", "vector_Gemm")))
+    for got, wanted in zip(source(IMAGES), expected(), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-4)
+
+
+def test_a_graph_without_a_head_is_scored_by_its_features(tmp_path, caplog):
     source = load_source(write(tmp_path / "net.onnx", ()))
+    assert "no linear layer gives its output; its output of 4 numbers is taken as features" in caplog.text
     assert [array.shape for array in source(IMAGES)] == [(5, 4), (5, 0)]
     np.testing.assert_allclose(source(IMAGES).features, expected()[0], atol=1e-4)
 
@@ -104,7 +118,15 @@ def test_it_is_ranked_and_travels(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head": ("Gemm", "Mul")}, "expected the output of onnx:.* to be that of its linear layer 'vector_Gemm'"),
+        (
+            {"head": ("Gemm", "Mul")},
+            "expected the output of onnx:.* to be that of its linear layer 'vector_Gemm', got another; save",
+        ),
+        (
+            {"head": ("Gemm", "Mul"), "first": ("vector",)},
+            "expected one output of logits or features, .* got vector, vec",
+        ),
+        ({"head": ("Dropout",)}, "expected the same features each time, got others"),
         ({"channels": 4}, r"expected one input of square RGB images .* got shapes \[\(None, 4, 16, 16\)\]"),
         ({"head": (), "pool": False}, r"expected logits or features \[n d\] from onnx:.*, got shape \(2, 4, 14, 14\)"),
         ({"stated": {"classes": ["a"]}}, "expected a name for each of its 6 classes, got 1"),

@@ -94,6 +94,55 @@ def test_a_pair_is_features_and_logits():
     assert [array.shape for array in paired(IMAGES)] == [(5, 12), (5, 7)]
 
 
+class Returns(Net):
+    """A module that returns what a function of it, its features and logits says."""
+
+    def __init__(self, returned):
+        super().__init__()
+        self.other, self.returned = nn.Linear(12, 4), returned
+
+    def forward(self, images):
+        features = self.features(images)
+        return self.returned(self, features, self.fc(features))
+
+
+def test_logits_before_features_are_told_by_the_layer_between_them():
+    expected = source(Returns(lambda net, features, logits: (features, logits)))(IMAGES)
+    for returned in (lambda net, features, logits: (logits, features), lambda net, f, logits: (f, logits.softmax(1))):
+        for got, wanted in zip(source(Returns(returned))(IMAGES), expected, strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-6)
+
+
+def test_the_logits_of_two_heads_are_no_features_and_logits():
+    module = Returns(lambda net, features, logits: (logits, net.other(features)))
+    with pytest.raises(
+        InputError, match=r"as the two outputs of Returns, got the output of 'other' and .* name the head"
+    ):
+        source(module)
+    assert source(module, head="fc").card.num_classes == 7
+
+
+def test_dropout_that_inference_does_not_end_is_refused():
+    with pytest.raises(InputError, match="Returns: expected the same features each time, got others"):
+        source(Returns(lambda net, features, logits: net.fc(nn.functional.dropout(features, 0.5))))
+
+
+def test_an_output_that_no_linear_layer_gives_is_taken_for_features_with_a_warning(caplog):
+    module = nn.Sequential(nn.Conv2d(3, 7, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert source(module).card.num_classes == 0
+    assert "Sequential: no linear layer gives its output; its output of 7 numbers is taken as features" in caplog.text
+    caplog.clear()
+    assert source(module, head=None).card.num_classes == 0
+    assert not caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_module_whose_layers_cannot_be_watched_needs_head_none():
+    scripted = torch.jit.trace(Net().eval(), NORMALISED)
+    with pytest.raises(InputError, match=r"got .* of torch\.jit; pass the module that it was made of, or head=None"):
+        source(scripted)
+
+
 def test_two_heads_are_one_of_both_features():
     features, logits = source(Distilled())(IMAGES)
     np.testing.assert_allclose(features[:, 12:], 2 * features[:, :12], rtol=1e-5)

@@ -3,14 +3,11 @@
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged
-from leepjax.models.bridges.heads import check_output, probe_images
+from leepjax.models.bridges.heads import check_output, check_repeated, probe_images
 from leepjax.models.bridges.torch_modules import of_route, output_of, probed
 from leepjax.models.bridges.torch_network import array_of
-from leepjax.types import InputError
 
 
 def bridge_encoder(name: str, module: Any, preprocessing: Preprocessing, *, has_pooler: bool) -> Bridged:
@@ -29,11 +26,7 @@ def bridge_encoder(name: str, module: Any, preprocessing: Preprocessing, *, has_
     images = probe_images(preprocessing.image_size)
     first, again = (array_of(probed(name, module, images, route)[0]) for _ in range(2))
     check_output(name, first)
-    if not np.allclose(first, again, rtol=1e-3, atol=1e-4 * np.abs(first).max()):
-        raise InputError(
-            f"{name}: expected the same features each time, got others, as of images masked at random; choose another "
-            "model."
-        )
+    check_repeated(name, first, again)
     return of_route(name, module, route, 0, preprocessing)
 
 

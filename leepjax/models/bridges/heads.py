@@ -1,5 +1,6 @@
 """Find the linear head of another library's network in what a probe recorded, and check that it gives the output."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,11 @@ from leepjax.types import InputError, unknown_name
 
 AUTO = "auto"
 """Find the head: the linear layer that is computed last."""
+
+IN_FILE = "in file"
+"""Find the head as for `AUTO`, in a file of which nobody can say more."""
+
+_EXPORT = "save the network with its logits, or its features, as the only output"
 
 PROBE = 2
 """Images in a probe."""
@@ -33,33 +39,81 @@ def find_head(model: str, calls: Sequence[HeadCall], output: np.ndarray, head: s
     """The paths of the layers that are a network's head; none for a network without one, whose output are features.
 
     A distilled network has two heads, and its output is their mean. A layer of the concatenated features gives that
-    mean too.
+    mean too. Where no layer can be the head, a warning says that the output is taken as features.
 
     Args:
         model: what messages call the network.
         calls: its linear layers, in the order in which they are computed.
         output: [2 z] the network's output.
-        head: the path of the head, `AUTO` to find it, None for a network without one.
+        head: the path of the head, `AUTO` or `IN_FILE` to find it, None for a network without one.
 
     Raises:
         InputError: when the head's output isn't the network's, nor the softmax of the head's output.
     """
-    check_output(model, output)
+    check_output(model, output, head)
     if head is None:
         return ()
-    if head != AUTO:
+    if head not in (AUTO, IN_FILE):
         call = _named(model, calls, head)
-        check_head(model, call, output)
+        check_head(model, call, output, head)
         return (call.path,)
     if not calls or calls[-1].features.ndim != 2:
+        logging.getLogger("leepjax").warning(
+            "%s: no linear layer gives its output; its output of %d numbers is taken as features, not as logits.",
+            model,
+            output.shape[1],
+        )
         return ()
     last_two = calls[-2:]
     if len({call.logits.shape for call in last_two}) < len(last_two):
         mean = HeadCall("", calls[-1].features, np.mean([call.logits for call in last_two], axis=0))
         if is_head(mean, output) and not is_head(calls[-1], output):
             return tuple(call.path for call in last_two)
-    check_head(model, calls[-1], output)
+    check_head(model, calls[-1], output, head)
     return (calls[-1].path,)
+
+
+def find_head_of_pair(
+    model: str, calls: Sequence[HeadCall], pair: Sequence[np.ndarray], head: str | None
+) -> HeadCall | None:
+    """The layer whose input and output are to be read from a network with two outputs; None to read these themselves.
+
+    The outputs of two heads are no features and logits, nor are logits and the features before them.
+
+    Args:
+        model: what messages call the network.
+        calls: its linear layers.
+        pair: [2 d] and [2 z] the network's outputs.
+        head: as in `find_head`; None where the outputs are features and logits whatever the layers.
+
+    Raises:
+        InputError: when a layer gives one of the outputs, and the other isn't its input; or when none does, in a file.
+    """
+    if head not in (AUTO, IN_FILE, None):
+        call = _named(model, calls, head)
+        check_head(model, call, next((each for each in pair if is_head(call, each)), pair[1]), head)
+        return call
+    for each in pair:
+        check_output(model, each, head)
+    if head is None:
+        return None
+    for features, logits in (pair, pair[::-1]):
+        for call in calls:
+            if same(features, call.features) and is_head(call, logits):
+                return None if logits is pair[1] and same(logits, call.logits) else call
+    given = next((call.path for call in calls if is_head(call, pair[1])), None)
+    if head == IN_FILE or given:
+        raise InputError(
+            f"as_source: expected the input and the output of a linear layer as the two outputs of {model}, got "
+            f"{f'the output of {given!r} and one that is not its input' if given else 'others'}; "
+            + (f"{_EXPORT}." if head == IN_FILE else "return these, or name the head to read (head='fc').")
+        )
+    if calls:
+        logging.getLogger("leepjax").warning(
+            "%s: no linear layer gives its second output; the first is taken as features and the second as logits.",
+            model,
+        )
+    return None
 
 
 def _named(model: str, calls: Sequence[HeadCall], head: str) -> HeadCall:
@@ -71,17 +125,17 @@ def _named(model: str, calls: Sequence[HeadCall], head: str) -> HeadCall:
     return paths[head]
 
 
-def check_head(model: str, call: HeadCall, output: np.ndarray) -> None:
+def check_head(model: str, call: HeadCall, output: np.ndarray, head: str | None = AUTO) -> None:
     """Check that a head has the features [2 d] and gives the network's output [2 z], or whose softmax is the output.
 
     Raises:
         InputError: when it doesn't.
     """
     if not is_head(call, output):
+        of_module = "pass its head by name (head='fc'), head=None where it has none, or a module that returns features"
         raise InputError(
             f"as_source: expected the output of {model} to be that of its linear layer {call.path!r}, got another; "
-            "pass its head by name (head='fc'), head=None where it has none, or a module that returns features and "
-            "logits."
+            + (f"{_EXPORT}." if head == IN_FILE else f"{of_module} and logits.")
         )
 
 
@@ -91,10 +145,28 @@ def is_head(call: HeadCall, output: np.ndarray) -> bool:
         return False
     logits = call.logits.astype(np.float64)
     forms = (logits, scipy.special.log_softmax(logits, axis=-1), scipy.special.softmax(logits, axis=-1))
-    return any(np.allclose(output, form, rtol=1e-3, atol=1e-4 * max(np.abs(form).max(), 1e-30)) for form in forms)
+    return any(same(output, form) for form in forms)
 
 
-def check_output(model: str, output: np.ndarray) -> None:
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays of a probe are the same but for rounding."""
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-3, atol=1e-4 * max(np.abs(other).max(), 1e-30))
+
+
+def check_repeated(model: str, first: np.ndarray, again: np.ndarray) -> None:
+    """Check that a network computes the same for the same images.
+
+    Raises:
+        InputError: when it doesn't.
+    """
+    if not same(np.nan_to_num(first), np.nan_to_num(again)):
+        raise InputError(
+            f"{model}: expected the same features each time, got others, as of images masked at random or of "
+            "features dropped at random; choose another model, or one that does so only while it is trained."
+        )
+
+
+def check_output(model: str, output: np.ndarray, head: str | None = AUTO) -> None:
     """Check that a network returns one row for each image.
 
     Raises:
@@ -103,5 +175,5 @@ def check_output(model: str, output: np.ndarray) -> None:
     if output.ndim != 2 or len(output) != PROBE:
         raise InputError(
             f"as_source: expected logits or features [n d] from {model}, got shape {tuple(output.shape)} for {PROBE} "
-            "images; wrap it in a module that pools them."
+            f"images; {_EXPORT if head == IN_FILE else 'wrap it in a module that pools them'}."
         )

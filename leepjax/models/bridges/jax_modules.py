@@ -10,7 +10,7 @@ import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, digest_of_tree
-from leepjax.models.bridges.heads import HeadCall, check_output, find_head, probe_images
+from leepjax.models.bridges.heads import HeadCall, find_head, find_head_of_pair, probe_images
 from leepjax.models.source import UserFunction
 from leepjax.types import InputError, Outputs
 
@@ -44,22 +44,19 @@ def bridge_jax(
     Raises:
         InputError: when the module takes no images, or its head isn't found.
     """
-    output, calls = _probed(name, record, params, preprocessing.size)
-    paths: tuple[str, ...] = ()
+    output, recorded = _probed(name, record, params, preprocessing.size)
+    calls = [HeadCall(path, *around) for path, around in recorded.items()]
     if is_pair(output):
-        for each in output:
-            check_output(name, each)
-        num_classes = output[1].shape[1]
+        call = find_head_of_pair(name, calls, output, head)
+        paths, num_classes = ((call.path,), call.logits.shape[1]) if call else ((), output[1].shape[1])
     else:
-        paths = find_head(name, [HeadCall(path, *around) for path, around in calls.items()], output, head)
+        paths = find_head(name, calls, output, head)
         num_classes = output.shape[1] if paths else 0
 
     def apply(params: Any, images: jax.Array) -> Outputs:
         output, calls = record(params, images)
-        if is_pair(output):
-            return Outputs(*output)
         if not paths:
-            return Outputs(output, output[:, :0])
+            return Outputs(*output) if is_pair(output) else Outputs(output, output[:, :0])
         features, logits = zip(*(calls[path] for path in paths), strict=True)
         return Outputs(jnp.concatenate(features, 1), jnp.stack(logits).mean(0))
 
@@ -76,8 +73,9 @@ def is_pair(output: Any) -> bool:
 def _probed(name: str, record: Record, params: Any, size: tuple[int, int]) -> Recorded:
     try:
         found = jax.tree.map(np.asarray, jax.jit(record)(params, probe_images(size)))
-        if not is_pair(found.output) and not isinstance(found.output, np.ndarray):
-            raise TypeError(f"it returned a {type(found.output).__name__} instead of an array")
+        arrays = found.output if is_pair(found.output) else [found.output]
+        if not all(isinstance(each, np.ndarray) for each in arrays):
+            raise TypeError(f"it returned a {type(found.output).__name__} instead of an array or two")
     except Exception as error:  # a module may raise any type
         raise InputError(
             f"as_source: expected {name} to take images [n {size[0]} {size[1]} 3], or one image [3 {size[0]} "

@@ -11,7 +11,7 @@ import jax
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, code_of, required
 from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
-from leepjax.models.bridges.heads import AUTO
+from leepjax.models.bridges.heads import IN_FILE
 from leepjax.models.bridges.jax_modules import Recorded, bridge_jax
 from leepjax.models.bridges.libraries import library
 from leepjax.models.source import Source
@@ -41,7 +41,7 @@ def open_keras(name: str) -> Source:
         ) from error
     sides = _sides(name, model)
     preprocessing = stated.preprocessing or assumed(path, *_assumption(keras, model, sides))
-    return source_of_file(name, bridge_keras(model, preprocessing, AUTO), stated)
+    return source_of_file(name, bridge_keras(model, preprocessing, IN_FILE), stated)
 
 
 def _sides(name: str, model: Any) -> tuple[int | None, int | None]:

@@ -11,9 +11,9 @@ import numpy as np
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged
 from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
-from leepjax.models.bridges.heads import AUTO, HeadCall, find_head, probe_images
+from leepjax.models.bridges.heads import IN_FILE, HeadCall, check_repeated, find_head, is_head, probe_images, same
 from leepjax.models.bridges.libraries import library
-from leepjax.models.bridges.onnx_graph import OnnxInput, image_input, last_linear, with_outputs
+from leepjax.models.bridges.onnx_graph import OnnxHead, OnnxInput, image_input, last_linear, vectors, with_outputs
 from leepjax.models.source import HostNetwork, Source
 from leepjax.storage.files import digest
 from leepjax.types import DType, InputError, Outputs
@@ -88,14 +88,14 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
         model = onnx.load(path)  # with the weights that it keeps in files of their own
     except Exception as error:  # protobuf's own
         raise InputError(f"{name}: expected an ONNX file, got {type(error).__name__}; export it anew.") from error
-    images, head, output = image_input(name, model.graph), last_linear(model.graph), model.graph.output[0].name
+    images, head, outputs = image_input(name, model.graph), last_linear(model.graph), vectors(onnx, model.graph)
     tensors = model.graph.initializer
     weights_hash = digest(model.SerializeToString())
     network = OnnxNetwork(
         name,
         with_outputs(onnx, model, tuple(head) if head else ()),
         images,
-        tuple(head) if head else (output,),
+        tuple(head) if head else (outputs[0],),
         sum(onnx.numpy_helper.to_array(tensor).nbytes for tensor in tensors),
     )
     size = images.image_size or 224
@@ -106,18 +106,20 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
             f"{name}: expected image_size {size}, which the graph takes, got {preprocessing.image_size}; correct the "
             "preprocessing in the JSON file beside it."
         )
-    num_classes = _checked(network, head, output, preprocessing.size)
-    if not num_classes:
-        network = replace(network, outputs=(output,))
+    read, num_classes = _checked(network, head, outputs, preprocessing.size)
+    network = replace(network, outputs=read)
     num_parameters = sum(int(np.prod(tensor.dims)) for tensor in tensors)
     return Bridged(name, network, num_classes, num_parameters, weights_hash, preprocessing)
 
 
-def _checked(network: OnnxNetwork, head: Any, output: str, size: tuple[int, int]) -> int:
-    """The number of classes, 0 without a head, after a probe."""
+def _checked(
+    network: OnnxNetwork, head: OnnxHead | None, outputs: list[str], size: tuple[int, int]
+) -> tuple[tuple[str, ...], int]:
+    """The names of features and logits and the number of classes, 0 without a head, after a probe."""
     probe = probe_images(size)
+    names = (*outputs, *(head or ()))
     try:
-        values = network.run(probe, (output, *(head or ())))
+        values, again = network.run(probe, names), network.run(probe, names)
     except InputError:
         raise
     except Exception as error:  # ONNX Runtime's own
@@ -125,5 +127,27 @@ def _checked(network: OnnxNetwork, head: Any, output: str, size: tuple[int, int]
         raise InputError(
             f"{network.name}: expected a graph that ONNX Runtime computes, got {first}; export it anew."
         ) from None
-    calls = [HeadCall(head.logits, *values[1:])] if head else []
-    return values[0].shape[1] if find_head(network.name, calls, values[0], AUTO) else 0
+    for first, second in zip(values, again, strict=True):
+        check_repeated(network.name, first, second)
+    calls = [HeadCall(head.logits, *values[len(outputs) :])] if head else []
+    values = dict(zip(outputs, values, strict=False))
+    flat = {name: value for name, value in values.items() if value.ndim == 2} or values
+    output = _only(network.name, calls, flat) if len(flat) > 1 else next(iter(flat))
+    if find_head(network.name, calls, values[output], IN_FILE) and head:
+        return tuple(head), values[output].shape[1]
+    return (output,), 0
+
+
+def _only(name: str, calls: list[HeadCall], found: dict[str, np.ndarray]) -> str:
+    """The output that has the logits, where the others are their softmax or the features before them.
+
+    Raises:
+        InputError: where there are others, such as those of a second head.
+    """
+    logits = [output for output, value in found.items() if any(is_head(call, value) for call in calls)]
+    if not logits or not all(is_head(calls[0], each) or same(each, calls[0].features) for each in found.values()):
+        raise InputError(
+            f"{name}: expected one output of logits or features, or the input of the last linear layer beside its "
+            f"output, got {', '.join(found)}; save the network with its logits, or its features, as the only output."
+        )
+    return logits[0]

@@ -68,6 +68,17 @@ def last_linear(graph: Any) -> OnnxHead | None:
     return OnnxHead(features, logits)
 
 
+def vectors(onnx: Any, graph: Any) -> list[str]:
+    """The outputs that may be features or logits, real numbers with two axes; the first output if there are none."""
+    real = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+    found = []
+    for value in graph.output:
+        tensor = value.type.tensor_type
+        if tensor.elem_type in real and (len(tensor.shape.dim) == 2 or not tensor.HasField("shape")):
+            found.append(value.name)
+    return found or [graph.output[0].name]
+
+
 def _constants(graph: Any) -> set[str]:
     """Names of the values that don't depend on the input."""
     constant = {tensor.name for tensor in graph.initializer}

@@ -9,7 +9,17 @@ import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, required
-from leepjax.models.bridges.heads import AUTO, HeadCall, check_output, find_head, is_head, probe_images
+from leepjax.models.bridges.heads import (
+    AUTO,
+    HeadCall,
+    check_output,
+    check_repeated,
+    find_head,
+    find_head_of_pair,
+    is_head,
+    probe_images,
+)
+from leepjax.models.bridges.libraries import is_instance
 from leepjax.models.bridges.timm_modules import describe_timm, is_timm, timm_preprocessing, timm_route
 from leepjax.models.bridges.torch_network import Route, TorchNetwork, array_of, device_and_dtype, identity_of
 from leepjax.types import InputError
@@ -59,16 +69,26 @@ def find_route(name: str, module: Any, image_size: int | tuple[int, int], head: 
     """
     images = probe_images(image_size)
     output, calls = probed(name, module, images, _recorded)
+    again = probed(name, module, images, lambda module, images: output_of(module(images)))
+    for first, second in zip(_arrays(output), _arrays(again), strict=True):
+        check_repeated(name, first, second)
     if isinstance(output, tuple):
-        features, logits = map(array_of, output)
-        for each in (features, logits):
-            check_output(name, each)
-        return paired, logits.shape[1]
+        call = find_head_of_pair(name, calls, _arrays(output), head)
+        return (partial(hooked, (call.path,)), call.logits.shape[1]) if call else (paired, output[1].shape[1])
     output = array_of(output)
     if head == AUTO and is_timm(module) and (route := _by_timm(name, module, images, output)):
         return route, output.shape[1] if route is timm_route else 0
+    if head is not None and is_instance(module, "torch.jit", "ScriptModule"):
+        raise InputError(
+            f"as_source: expected a module whose layers can be watched for its head, got {name} of torch.jit; pass the "
+            "module that it was made of, or head=None, which takes its output as features."
+        )
     paths = find_head(name, calls, output, head)
     return (partial(hooked, paths), output.shape[1]) if paths else (headless, 0)
+
+
+def _arrays(output: Any) -> list[np.ndarray]:
+    return [array_of(each) for each in (output if isinstance(output, tuple) else (output,))]
 
 
 def probed(name: str, module: Any, images: np.ndarray, route: Callable[[Any, Any], Any]) -> Any:
@@ -138,7 +158,9 @@ def output_of(returned: Any) -> Any:
 
 
 def _is_pair(output: Any) -> bool:
-    return isinstance(output, tuple | list) and len(output) == 2
+    import torch  # pyright: ignore[reportMissingImports]
+
+    return isinstance(output, tuple | list) and len(output) == 2 and all(map(torch.is_tensor, output))
 
 
 def paired(module: Any, images: Any) -> tuple[Any, Any]:

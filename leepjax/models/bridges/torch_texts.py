@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from leepjax.models.bridges.bridged import Bridged
-from leepjax.models.bridges.heads import AUTO, HeadCall, check_output, find_head
+from leepjax.models.bridges.heads import AUTO, HeadCall, check_output, check_repeated, find_head
 from leepjax.models.bridges.libraries import is_instance
 from leepjax.models.bridges.torch_modules import hooked, output_of
 from leepjax.models.bridges.torch_network import Route, TorchNetwork, array_of, device_and_dtype, identity_of
@@ -69,13 +69,15 @@ def bridge_texts(
     calls: list[HeadCall] = []
     try:
         with torch.inference_mode():
-            output = array_of(_recorded(call, module, torch.from_numpy(packed).to(device_and_dtype(module)[0]), calls))
+            probe = torch.from_numpy(packed).to(device_and_dtype(module)[0])
+            output, again = array_of(_recorded(call, module, probe, calls)), array_of(call(module, probe))
     except Exception as error:  # a module may raise any type
         raise InputError(
             f"as_source: expected {name} to take input_ids and attention_mask [n t], got {type(error).__name__}: "
             f"{str(error).partition(chr(10))[0].rstrip('.')}; pass an encoder or a classifier of texts."
         ) from error
     check_output(name, output)
+    check_repeated(name, output, again)
     is_classifier = hasattr(module, "config") and "ForSequenceClassification" in name
     paths = find_head(name, calls, output, head) if is_classifier or head not in (AUTO, None) else ()
     route: Route = partial(hooked, paths, call=call) if paths else partial(_headless, call)
