@@ -156,7 +156,7 @@ def test_digest_is_the_same_on_every_machine():
         (IMAGES[0, 0], LABELS, None, r"got uint8 \[8, 3\]"),
         (IMAGES[:, :0], LABELS, None, r"arrays: expected .*0"),
         (IMAGES, LABELS[:5], None, r"arrays: expected 6 labels, one per image, got int64 \[5\]; pass class"),
-        (IMAGES, LABELS[:, None], None, r"got int64 \[6, 1\]"),
+        (IMAGES, LABELS[None], None, r"got int64 \[1, 6\]"),
         (IMAGES, np.eye(3)[LABELS], None, r"got float64 \[6, 3\]; pass class numbers \(for one-hot rows, their argmax"),
         (IMAGES, LABELS / 2, None, r"arrays: expected class numbers that are whole and below 2\^31, got 0\.5"),
         (IMAGES, LABELS, ["a", "b", "a"], r"arrays: expected distinct class names, got 'a' twice; rename one"),
