@@ -8,7 +8,16 @@ import numpy as np
 
 from leepjax.checks.containers import unmasked
 from leepjax.data.guessed_task import guessed_task
-from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, without_axis, yes_no
+from leepjax.data.label_forms import (
+    SETS,
+    Column,
+    check_are_names,
+    list_in,
+    rectangle,
+    split_names,
+    without_axis,
+    yes_no,
+)
 from leepjax.data.labels import class_name, class_numbers, is_missing_word, plain_scalar
 from leepjax.types import InputError, Task
 
@@ -74,6 +83,8 @@ def labels_of(
                 f"{where}: expected one column of classes, got {', '.join(columns)}; name one, or pass the task "
                 "multilabel (columns of 0 and 1) or regression."
             )
+        if asked is None:
+            check_are_names(where, columns)
         return Answers(task, *class_numbers(where, columns, classes, known=known))
     if task == "regression":
         answers = _numbers(where, columns, known if classes is None else classes, name)
@@ -174,10 +185,10 @@ def _zeros_and_ones(where: str, column: Column, name: str | None) -> np.ndarray:
 
 
 def _set_of(where: str, row: int, label: Any) -> list[Any]:
-    """The labels of an example: of a list, or of a text with separators or a JSON list."""
+    """The labels of an example: of a list, or of a text with separators or a list."""
     if isinstance(label, (str, bytes)):
         text = class_name(label)
-        found = json_list(text)
+        found = list_in(text)
         return split_names(text) if found is None else found
     if isinstance(label, SETS) or np.ndim(label) == 1:
         return [plain_scalar(each) for each in label]

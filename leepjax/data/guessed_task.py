@@ -2,8 +2,9 @@
 
 Labels [n 1] are those [n]. In this order:
 
-- a list, tuple or set for each example, several columns of 0 and 1, rows of 0 and 1 that aren't one-hot, or names
-  joined by ``;`` or ``|`` of which one occurs in different combinations: **several labels**;
+- a list, tuple or set for each example, also a list as JSON or Python writes it, several columns of 0 and 1, rows of 0
+  and 1 that aren't one-hot, or names joined by ``;`` or ``|`` of which one occurs in different combinations: **several
+  labels**;
 - several columns of other numbers, or rows of them with a fraction: **numbers**, one per column;
 - numbers with a fraction that take `MANY_FRACTIONS` values or more: **numbers**;
 - whole numbers without class names that take `MANY_WHOLE` values or more, more than one for every two examples, and
@@ -17,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from leepjax.data.label_forms import SETS, Column, json_list, rectangle, split_names, without_axis, yes_no
+from leepjax.data.label_forms import SETS, Column, list_in, rectangle, split_names, without_axis, yes_no
 from leepjax.data.labels import plain_scalar
 from leepjax.types import Task
 
@@ -41,7 +42,7 @@ def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None =
         rows = rectangle(plain)
         return "multilabel" if rows is None else _task_of_rows(rows)
     if all(isinstance(label, str) for label in plain):
-        return "multilabel" if _are_joined(plain) or _are_json_lists(plain) else "classes"
+        return "multilabel" if _are_joined(plain) or _are_lists(plain) else "classes"
     numeric = all(isinstance(label, (int, float)) and not isinstance(label, bool) for label in plain)
     return "regression" if numeric and _are_measurements(np.array(plain), classes is not None) else "classes"
 
@@ -73,8 +74,8 @@ def _are_joined(cells: Collection[str]) -> bool:
     return any(len(each) > 1 for each in parts) and sum(map(len, parts)) > len(set().union(*parts))
 
 
-def _are_json_lists(cells: Sequence[str]) -> bool:
-    return any(cell.strip() for cell in cells) and all(json_list(cell) is not None for cell in cells if cell.strip())
+def _are_lists(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells) and all(list_in(cell) is not None for cell in cells if cell.strip())
 
 
 def _is_yes_no(column: Column) -> bool:

@@ -1,17 +1,27 @@
 """The forms in which labels are written: lists, names joined by a separator, rows of numbers, yes and no."""
 
+import ast
 import json
+import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from leepjax.data.labels import class_name
+from leepjax.data.labels import class_name, is_missing_word
+from leepjax.printable import printable
+from leepjax.types import InputError
 
 Column = Sequence[Any] | np.ndarray
 """Labels, one for each example."""
 SETS = (list, tuple, set, frozenset)
 _SEPARATORS = ";|"
+_COMMA = re.compile(r"[+-]?(\d*,\d+|\d{1,3}(\.\d{3})+,\d+|\d{1,3}(,\d{3})+(\.\d+)?)")
+"""A number with a decimal comma or with commas between thousands."""
+_PLAIN = re.compile(r"[+-]?\d+(\.\d*)?")
+_LISTED = re.compile(r"\[.*\]|\{.*\}|\(.*['\"].*\)|\(\)|(frozen)?set\(.*\)", re.DOTALL)
+"""What looks like a list, tuple or set of labels."""
 _YES_NO = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 
 
@@ -57,15 +67,50 @@ def split_names(cell: str) -> list[str]:
     return [part.strip() for part in cell.split(_SEPARATORS[0]) if part.strip()]
 
 
-def json_list(cell: str) -> list[Any] | None:
-    """The list that a text holds as JSON; None if it holds none."""
-    if not cell.lstrip().startswith("["):
+def list_in(cell: str) -> list[Any] | None:
+    """The list that a text holds as JSON, or as Python and pandas write one; None if it holds none."""
+    text = cell.strip()
+    if not text.startswith("["):
         return None
-    try:
-        found = json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, list) else None
+    for read in (json.loads, _python_list):
+        try:
+            found = read(text)
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return found if isinstance(found, list) else None
+    return None
+
+
+def _python_list(text: str) -> Any:
+    with warnings.catch_warnings(action="ignore"):  # about backslashes
+        found = ast.literal_eval(text)
+    if repr(found).replace(" ", "") != text.replace(" ", ""):
+        raise ValueError("not as Python writes it: NumPy's ['a' 'b'] would be read as ['ab']")
+    return found
+
+
+def check_are_names(where: str, labels: Column) -> None:
+    """Refuse texts that would be read as names of classes, but are numbers with a comma or lists in another form.
+
+    Raises:
+        InputError: quoting the first such text.
+    """
+    cells = [cell.strip() for cell in labels if isinstance(cell, str) and cell.strip()]
+    distinct = set(cells)
+    commas = [cell for cell in cells if _COMMA.fullmatch(cell)]
+    if commas and all(_COMMA.fullmatch(cell) or _PLAIN.fullmatch(cell) or is_missing_word(cell) for cell in distinct):
+        raise InputError(
+            f"{where}: expected numbers with a decimal point, or names of classes, got {commas[0]!r}; write numbers "
+            "with a point (in pandas, decimal='.') and ';' between several labels, or pass --task classes."
+        )
+    lists = {cell: list_in(cell) for cell in distinct if _LISTED.fullmatch(cell)}
+    if len(lists) == len(distinct) or any(isinstance(each, str) for found in lists.values() for each in found or ()):
+        cell = next((cell for cell in cells if lists.get(cell) is None), None)
+        if cell is not None:
+            raise InputError(
+                f'{where}: expected names of classes, or a list of labels such as ["a", "b"] in each row, got '
+                f"{printable(cell[:60])!r}; write each as a JSON list, or pass --task classes."
+            )
 
 
 def yes_no(cell: Any) -> int | None:

@@ -64,7 +64,7 @@ def class_numbers(
     if isinstance(values, list):
         if names is None:
             names = sorted(set(values))
-            _warn_of_missing(where, values, names)
+            _warn_of_names(where, values, names)
         return _of_names(where, values, names)
     if values.dtype == bool and names is None:
         names = ["False", "True"]
@@ -144,8 +144,15 @@ def _missing(where: str, row: int, got: str = "none") -> InputError:
     return InputError(f"{where}: expected a label for every example, got {got} for example {row}; label or remove it.")
 
 
-def _warn_of_missing(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
-    """Report classes whose names may say that the label is missing."""
+def _warn_of_names(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
+    """Report a class whose name may say that the label is missing, and two that may be one in two spellings."""
+    by_case: dict[str, str] = {}
+    for name in names:  # a and A may be two letters
+        if len(name) > 1 and (other := by_case.setdefault(name.casefold(), name)) != name:
+            logging.getLogger("leepjax").warning(
+                "%s: %r and %r are two classes; write them alike if they are one.", where, other, name
+            )
+            break
     if found := [name for name in names if is_missing_word(name)]:
         logging.getLogger("leepjax").warning(
             "%s: %r is read as a class, of %s examples; remove them if it means that their labels are missing.",

@@ -33,6 +33,7 @@ INCOMES = [1000 + 37 * i * i for i in range(30)]
         (["cat;dog", "dog", ""], "multilabel"),
         (["cat|dog", "dog"], "multilabel"),
         (['["cat", "dog"]', "[]"], "multilabel"),
+        (["['cat', 'dog']", "[]"], "multilabel"),
         ([["cat"], [], ["cat", "dog"]], "multilabel"),
         ([[3], [1, 3]], "multilabel"),
         ([[1, 1, 0], [0, 0, 1]], "multilabel"),
@@ -76,7 +77,14 @@ def test_numbers_keep_their_values_and_their_columns_names():
 
 
 @pytest.mark.parametrize(
-    "labels", [["b;a", "", "a"], ["b | a", "", "a"], [["b", "a"], [], ["a"]], ['["b", "a"]', "", "a"]]
+    "labels",
+    [
+        ["b;a", "", "a"],
+        ["b | a", "", "a"],
+        [["b", "a"], [], ["a"]],
+        ['["b", "a"]', "", "a"],
+        ["['b', 'a']", "", "['a']"],
+    ],
 )
 def test_several_labels_of_every_form_are_the_same(labels):
     found = labels_of("x", labels, "multilabel")
@@ -133,6 +141,18 @@ def test_a_word_for_a_missing_label_among_names_is_reported(caplog):
     assert "x: 'NaN' is read as a class, of 2 examples; remove them if" in caplog.text
 
 
+def test_names_that_differ_in_case_are_reported(caplog):
+    assert labels_of("x", ["TRUE", "true", "a", "A"]).names == ("A", "TRUE", "a", "true")
+    assert [each.getMessage() for each in caplog.records] == [
+        "x: 'TRUE' and 'true' are two classes; write them alike if they are one."
+    ]
+
+
+@pytest.mark.parametrize("labels", [["3,25", "4"], ["['a' 'b']", "['c']"], ["[UNK]", "[PAD]"]])
+def test_other_forms_are_names_where_the_task_says_so(labels):
+    assert labels_of("x", labels, "classes").names == tuple(sorted(labels))
+
+
 def test_large_numbers_are_measurements_or_names():
     amounts = [10**10 + 10**8 * i * i for i in range(30)]
     assert typed(list(map(str, amounts))) == amounts
@@ -173,6 +193,11 @@ def test_labels_of_a_test_part_are_found_among_the_training_part_s_by_name():
         ([[-1], [0, 1]], None, "expected label numbers from zero, each with a name, got -1"),
         (np.eye(3), None, "expected one label per example, got ndarray for example 0"),
         ([0.5, 1], None, "expected class numbers that are whole"),
+        (["3,25", "1", "NA", "0,5"], None, "expected numbers with a decimal point, or names of classes, got '3,25'; "),
+        (["1.234,5", "2"], None, "expected numbers with a decimal point, or names of classes, got '1.234,5'; "),
+        (["['a' 'b']", "['c']"], None, "expected names of classes, or a list of labels .*, got \"\\['a' 'b'\\]\"; "),
+        (["{'a', 'b'}", "set()"], None, "expected names of classes, or a list of labels .*, got \"{'a', 'b'}\"; "),
+        (["['a']", "['b']", "nan"], None, "expected names of classes, or a list of labels .*, got 'nan'; "),
     ],
     ids=str,
 )

@@ -159,6 +159,8 @@ def test_columns_are_chosen_by_name(tmp_path, caplog):
             read(tmp_path / "x.csv", **asked)
     with pytest.raises(InputError, match="expected one label column"):
         read(tmp_path / "y.csv", "text,mood\ngood,1\nbad,0\nfine,1\n")
+    with pytest.raises(InputError, match=r"got path, caption; .* \(a column of paths of images with --image-column\)"):
+        read(tmp_path / "y.csv", "path,caption,label\na.png,b,1\nc.png,d,0\n")
     with pytest.raises(InputError, match="expected one text column, got none"):
         read(tmp_path / "y.csv", "x,label\n0.5,1\n0.25,0\n1e3,1\n")
     with pytest.raises(InputError, match="got a different value in each of 3 rows"):
@@ -311,6 +313,9 @@ def test_numbers_and_several_labels(tmp_path, caplog):
     rows = "".join(f"t{i},{i / 7:.3f}\n" for i in range(12))
     assert read(tmp_path / "y.csv", f"text,label\n{rows}").task == "regression"
     assert "y.csv: labels are numbers, from 0 to 1.571 (the task regression; pass --task classes" in caplog.text
+    commas = "".join(f"t{i};{i / 8:.3f}\n".replace(".", ",") for i in range(12))
+    with pytest.raises(InputError, match="expected numbers with a decimal point, or names of classes, got '0,000'"):
+        read(tmp_path / "v.csv", f"text;label\n{commas}")
     several = read(tmp_path / "z.jsonl", lines({"text": t, "labels": y} for t, y in [("a", ["x", "y"]), ("b", [])]))
     assert several.task == "multilabel"
     assert several.labels.tolist() == [[1, 1], [0, 0]]

@@ -21,6 +21,7 @@ TAGS = ("tags", "ner_tags", "labels", "label", "pos_tags", "upos", "chunk_tags")
 """Names of columns of lists of labels, one for each word."""
 
 _TEXT_ADVICE = "name it with --text-column, or text_column= in Python"
+_TARGET_ADVICE = f"{_TEXT_ADVICE} (a column of paths of images with --image-column)"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def choose_columns(where: str, available: Available, asked: Asked) -> TextColumn
     _check_type(where, available, asked, others)
     labels = choose_labels(where, available.names, declared=declared, possible=others, asked=asked.label)
     candidates = [name for name in available.texts if name not in (*labels, asked.groups, splits)]
-    text, pair = choose_texts(where, candidates, asked)
+    text, pair = choose_texts(where, candidates, asked, _TARGET_ADVICE)
     guessed = None if asked.label or labels[0] in declared else labels[0]
     return TextColumns(text, tuple(labels), pair, asked.groups, splits, guessed=guessed)
 
@@ -169,8 +170,10 @@ def _of_tokens(where: str, available: Available, asked: Asked, splits: str | Non
     return TextColumns(text, (label,), None, asked.groups, splits, of_tokens=True)
 
 
-def choose_texts(where: str, candidates: Sequence[str], asked: Asked) -> tuple[str, str | None]:
-    """The column of texts and that of second texts.
+def choose_texts(
+    where: str, candidates: Sequence[str], asked: Asked, advice: str = _TEXT_ADVICE
+) -> tuple[str, str | None]:
+    """The column of texts and that of second texts; the message ends with `advice` if there is no such column of texts.
 
     Raises:
         InputError: as `choose_columns`.
@@ -188,7 +191,7 @@ def choose_texts(where: str, candidates: Sequence[str], asked: Asked) -> tuple[s
                 )
                 return text, found[0]
     firsts = [name for name in candidates if name != asked.pair]
-    text = choose(where, "text column", firsts, asked.text, [name for name in usual if name in firsts], _TEXT_ADVICE)
+    text = choose(where, "text column", firsts, asked.text, [name for name in usual if name in firsts], advice)
     if asked.text is None:
         _report_others(where, "texts", [name for name in usual if name in firsts])
     if asked.pair is None:

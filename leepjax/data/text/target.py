@@ -11,6 +11,7 @@ from leepjax.data.answers import Answers, labels_of
 from leepjax.data.columns import check_guess
 from leepjax.data.groups import group_numbers
 from leepjax.data.guessed_task import guessed_task
+from leepjax.data.label_forms import check_are_names
 from leepjax.data.split_column import RowSplits
 from leepjax.data.target import Target
 from leepjax.data.text.arrow import bytes_of, compute, not_blank, strings, whole
@@ -201,6 +202,8 @@ def _answers(
 ) -> Answers:
     """Labels of a task; for classes, an empty one is missing."""
     if (task or guessed_task(labels, classes)) == "classes" and not isinstance(labels, Mapping):
+        if task is None:
+            check_are_names(where, labels)
         task = "classes"
         labels = [None if isinstance(label, str) and not label.strip() else label for label in labels]
         if guessed is not None:
