@@ -97,10 +97,11 @@ def check_are_names(where: str, labels: Column) -> None:
     """
     cells = [cell.strip() for cell in labels if isinstance(cell, str) and cell.strip()]
     distinct = set(cells)
-    commas = [cell for cell in cells if _COMMA.fullmatch(cell)]
-    if commas and all(_COMMA.fullmatch(cell) or _PLAIN.fullmatch(cell) or is_missing_word(cell) for cell in distinct):
+    commas = set(filter(_COMMA.fullmatch, distinct))
+    if commas and all(_PLAIN.fullmatch(cell) or is_missing_word(cell) for cell in distinct - commas):
+        first = next(cell for cell in cells if cell in commas)
         raise InputError(
-            f"{where}: expected numbers with a decimal point, or names of classes, got {commas[0]!r}; write numbers "
+            f"{where}: expected numbers with a decimal point, or names of classes, got {first!r}; write numbers "
             "with a point (in pandas, decimal='.') and ';' between several labels, or pass --task classes."
         )
     lists = {cell: list_in(cell) for cell in distinct if _LISTED.fullmatch(cell)}

@@ -15,7 +15,9 @@ _SPARSE = 100
 """Number of unused class numbers allowed in labels without names, in addition to the number of classes."""
 
 
-_MISSING = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NaT", "NULL", "null", "None", "<NA>", "\\N")
+_MISSING = frozenset(
+    ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NaT", "NULL", "null", "None", "<NA>", "\\N")
+)
 """How R, SQL, pandas and spreadsheets write that a value is missing."""
 
 
