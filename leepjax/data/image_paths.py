@@ -118,7 +118,8 @@ def _not_there(where: str, path: str, folders: Sequence[Path]) -> InputError:
             f"{where}: expected images in the table's own folder or below the working folder, got the path "
             f"{printable(path)!r}; run leepjax in a folder above them, or move the table there."
         )
+    advice = "write / in place of \\ in the paths" if "\\" in path else "correct the paths"
     return InputError(
         f"{where}: expected the images at the paths in the table, relative to its folder or to the working folder, got "
-        f"no file at {printable(path)!r}; correct the paths (--text-column reads them as texts)."
+        f"no file at {printable(path)!r}; {advice} (--text-column reads them as texts)."
     )

@@ -29,6 +29,13 @@ WRITERS = {
     "y.jsonl": lambda path: path.write_text(
         "\n".join(json.dumps({"id": i, "label": name}) for i, name in zip(IDS, NAMES, strict=True))
     ),
+    "y.json": lambda path: path.write_text(
+        json.dumps([{"id": i, "label": name} for i, name in zip(IDS, NAMES, strict=True)], indent=1)
+    ),
+    "unicode/y.csv": lambda path: path.write_bytes(
+        ("id\tlabel\n" + "\n".join(map("\t".join, zip(IDS, NAMES, strict=True)))).encode("utf-16")
+    ),
+    "list/y.json": lambda path: path.write_text(json.dumps(NAMES)),
     "y.parquet": lambda path: pq.write_table(pa.table({"id": IDS, "anything": NAMES}), path),
     "y.npz": lambda path: np.savez(path, ids=IDS, labels=np.array([0, 1, 1, 0]), classes=["cat", "dog"]),
     "y.npy": lambda path: np.save(path, np.array(NAMES)),
@@ -38,11 +45,12 @@ WRITERS = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_form_of_a_file_of_labels(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     WRITERS[name](tmp_path / name)
     target = read_labels("labels", tmp_path / name)
     assert (target.kind, target.task, target.name, target.classes) == ("embeddings", "classes", "y", ("cat", "dog"))
     assert target.labels.tolist() == [0, 1, 1, 0]
-    assert target.has_ids == (name not in ("y.npy", "y.txt"))
+    assert target.has_ids == (name not in ("y.npy", "y.txt", "list/y.json"))
     assert target.ids == (tuple(IDS) if target.has_ids else ("0", "1", "2", "3"))
     with pytest.raises(InputError, match="expected embeddings of its examples"):
         target.read(0)
@@ -123,6 +131,7 @@ BAD = {
         lambda path: csv(path, ["id", "a", "id", "a"], ["label", "x", "label", "y"]),
         "expected one header, got it again in line 3",
     ),
+    "excel.csv": (lambda path: path.write_text("sep=,\nid,label\na,x\n"), "got Excel's 'sep=,'; remove this line"),
     "which.csv": (lambda path: csv(path, ["a", "x"], ["b", "y"]), "expected one label column"),
     "empty.csv": (lambda path: path.write_text(""), "got an empty file"),
     "none.csv": (lambda path: None, "expected a file at"),

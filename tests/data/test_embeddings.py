@@ -54,6 +54,7 @@ WRITERS = {
         )
     ),
     "bare.jsonl": lambda path: path.write_text(lines(X.astype(float).tolist())),
+    "bare.json": lambda path: path.write_text(json.dumps(X.astype(float).tolist(), indent=1)),
 }
 
 
@@ -66,7 +67,7 @@ def test_every_format_gives_the_rows_that_are_asked_for(tmp_path, monkeypatch, n
     np.testing.assert_array_equal(features, X[PLACES])
     assert (found.name, len(found)) == (Path(name).stem, 7)
     assert found.ids() in (None, tuple(IDS))
-    assert (found.ids() is None) == (name in ("a.npy", "a.safetensors", "bare.csv", "bare.jsonl"))
+    assert (found.ids() is None) == (name in ("a.npy", "a.safetensors", "bare.csv", "bare.jsonl", "bare.json"))
     if found.num_source_classes:
         shifted = logits - logits.max(axis=1, keepdims=True)
         np.testing.assert_allclose(

@@ -287,6 +287,7 @@ def test_what_is_missing(tmp_path, caplog):
         ("text,label\n,1\n,0\n", "expected texts, got 2 empty ones"),
         ("text,label\n", "expected at least one"),
         ("", "got an empty file"),
+        ("sep=;\r\ntext;label\r\na;1\r\n", "got Excel's 'sep=;'; remove this line"),
         ("text,label\na,1,2\n", "expected rows with equally many cells, got .*Expected 2 columns, got 3"),
         ("text,text,label\na,b,1\n", "expected distinct names of columns, got 'text' twice"),
         ("text|label\na|1\nb|0\n", "expected columns of texts and of labels, got one; separate the cells"),

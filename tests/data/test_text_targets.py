@@ -230,6 +230,9 @@ def test_paths_in_tables_that_lead_nowhere_or_outside(tmp_path, monkeypatch, cap
     Path("y.csv").write_text("image,label\nnone.png,0\nnor.png,1\n")
     with pytest.raises(InputError, match=r"got no file at 'none\.png'; correct the paths"):
         opened("y.csv")
+    Path("w.csv").write_text("image,label\nimg\\b.png,0\nimg\\c.png,1\n")
+    with pytest.raises(InputError, match=r"; write / in place of \\ in the paths"):
+        opened("w.csv")
     Path("z.csv").write_text(f"image,label\n{tmp_path / 'a.png'},0\n../a.png,1\n")
     with pytest.raises(InputError, match=r"expected images in the table's own folder or below the working folder"):
         opened("z.csv")

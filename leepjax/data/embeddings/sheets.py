@@ -37,7 +37,7 @@ def of_sheet(
     if not text.strip():
         raise InputError(f"{where}: expected a row per example, got an empty file; write the rows.")
     if holds_json(text):
-        return _of_json(caller, path, text)
+        return _of_json(caller, path, text, features)
     cells = read_cells(caller, path, text, asked, counts=counts)
     scalars: dict[str, Column] = {name: partial(_plain, values) for name, values in cells.columns.items()}
     numbers = numbers_of(caller, path, cells, asked) if features else None
@@ -50,10 +50,13 @@ def _plain(values: tuple[str, ...]) -> list[str | None]:
     return [value or None for value in values]
 
 
-def _of_json(caller: str, path: Path, text: str) -> Contents:
+def _of_json(caller: str, path: Path, text: str, features: bool) -> Contents:
     where = printable(str(path))
     lines, found = [], []
-    for line, value in json_rows(caller, path, text):
+    rows = json_rows(caller, path, text)
+    if not features and len(rows) == 1 and isinstance(rows[0][1], list):  # a label for each example
+        rows = list(enumerate(rows[0][1], 1))
+    for line, value in rows:
         if isinstance(value, list):
             value = {FEATURES[0]: value}
         elif not isinstance(value, dict):

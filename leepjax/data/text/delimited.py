@@ -15,6 +15,7 @@ from leepjax.data.text.arrow import compute
 from leepjax.data.text.columns import TAGS, TEXTS, TOKENS
 from leepjax.data.text.utf8 import not_utf8, open_utf8
 from leepjax.printable import printable
+from leepjax.storage.sheets import check_no_separator_line
 from leepjax.types import InputError
 
 _BLOCK = 1 << 24
@@ -130,6 +131,7 @@ class Delimited:
     @cached_property
     def _first(self) -> list[str]:
         """The cells of the first row that isn't blank."""
+        check_no_separator_line(self._shown, self._first_line.decode(errors="replace"))
         delimiter, quoted = self._delimiter, self._quoted
         quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
         csv.field_size_limit(_LONGEST)

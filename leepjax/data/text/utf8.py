@@ -1,20 +1,12 @@
 """Open text files as UTF-8, whichever of Unicode's encodings they have."""
 
-import codecs
 from pathlib import Path
 from typing import Any
 
 from leepjax.printable import printable
+from leepjax.storage.sheets import encoding_by_mark
 from leepjax.types import InputError
 
-_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-"""Byte-order mark → encoding."""
 _LOOKED_AT = 4096
 """Bytes in which a byte of zero shows that a file without a mark isn't UTF-8."""
 
@@ -45,9 +37,8 @@ def encoding_of(path: Path) -> str:
         raise InputError(
             f"{printable(str(path))}: expected a file of text, got {error.strerror}; check the path."
         ) from None
-    for mark, encoding in _MARKS.items():
-        if start.startswith(mark):
-            return encoding
+    if encoding := encoding_by_mark(start):
+        return encoding
     if b"\0" in start:
         raise not_utf8(path)
     return "utf-8"
