@@ -50,7 +50,7 @@ def holds_json(text: str) -> bool:
 
 
 def check_no_separator_line(where: str, line: str) -> None:
-    """Refuse the line by which Excel is told the separator of a CSV.
+    """Refuse the line that names the separator of a CSV for Excel.
 
     Raises:
         InputError: quoting it.
