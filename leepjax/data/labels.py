@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from leepjax.printable import valid_unicode
+from leepjax.storage.sheets import is_number
 from leepjax.types import InputError
 
 LARGEST_CLASS_NUMBER = int(np.iinfo(np.int32).max)
@@ -19,6 +20,7 @@ _MISSING = frozenset(
     ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NaT", "NULL", "null", "None", "<NA>", "\\N")
 )
 """How R, SQL, pandas and spreadsheets write that a value is missing."""
+_MISSING_IN_ANY_CASE = frozenset(word.casefold() for word in _MISSING)
 
 
 def class_name(name: Any) -> str:
@@ -31,8 +33,8 @@ def class_name(name: Any) -> str:
 
 
 def is_missing_word(label: Any) -> bool:
-    """Whether a label is a word by which programs write that there is none."""
-    return isinstance(label, str) and label in _MISSING
+    """Whether a label, among numbers, is a word by which programs write that there is none."""
+    return isinstance(label, str) and label.casefold() in _MISSING_IN_ANY_CASE
 
 
 def class_numbers(
@@ -147,7 +149,14 @@ def _missing(where: str, row: int, got: str = "none") -> InputError:
 
 
 def _warn_of_names(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
-    """Report a class whose name may say that the label is missing, and two that may be one in two spellings."""
+    """Report names that may be no classes: words for a missing label or among numbers, two spellings of one name."""
+    others = [name for name in names if not is_number(name)]
+    if 0 < len(others) < len(names) / 2:
+        logging.getLogger("leepjax").warning(
+            "%s: labels are read as names, not as numbers, because of %r; correct or remove it if it is no class.",
+            where,
+            others[0],
+        )
     by_case: dict[str, str] = {}
     for name in names:  # a and A may be two letters
         if len(name) > 1 and (other := by_case.setdefault(name.casefold(), name)) != name:
@@ -155,7 +164,7 @@ def _warn_of_names(where: str, labels: Sequence[str], names: Sequence[str]) -> N
                 "%s: %r and %r are two classes; write them alike if they are one.", where, other, name
             )
             break
-    if found := [name for name in names if is_missing_word(name)]:
+    if found := [name for name in names if name in _MISSING]:  # none is a name as well
         logging.getLogger("leepjax").warning(
             "%s: %r is read as a class, of %s examples; remove them if it means that their labels are missing.",
             where,

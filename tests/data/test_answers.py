@@ -128,7 +128,7 @@ def test_names_that_resemble_numbers_stay_as_they_are_written(cells):
     assert len(labels_of("x", typed(cells)).names) == len(cells)
 
 
-@pytest.mark.parametrize("word", ["NA", "N/A", "#N/A", "nan", "NULL", "None", "<NA>", "\\N"])
+@pytest.mark.parametrize("word", ["NA", "N/A", "#N/A", "nan", "NULL", "None", "<NA>", "\\N", "na", "none"])
 @pytest.mark.parametrize("task", [None, "classes", "multilabel", "regression"])
 def test_a_word_for_a_missing_label_among_numbers_is_no_class(word, task):
     assert typed(["0", word, "1.0"]) == [0, word, 1]
@@ -137,8 +137,15 @@ def test_a_word_for_a_missing_label_among_numbers_is_no_class(word, task):
 
 
 def test_a_word_for_a_missing_label_among_names_is_reported(caplog):
+    assert labels_of("x", ["a", "none", "b"]).names == ("a", "b", "none")
+    assert not caplog.records
     assert labels_of("x", ["a", "NaN", "b", "NaN"]).names == ("NaN", "a", "b")
     assert "x: 'NaN' is read as a class, of 2 examples; remove them if" in caplog.text
+
+
+def test_a_word_that_makes_names_of_numbers_is_reported(caplog):
+    assert labels_of("x", typed(["1", "2", "?", "3"])).names == ("1", "2", "3", "?")
+    assert "x: labels are read as names, not as numbers, because of '?'; correct or remove it" in caplog.text
 
 
 def test_names_that_differ_in_case_are_reported(caplog):
