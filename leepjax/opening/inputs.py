@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from leepjax.data.columns import split_columns
+from leepjax.data.columns import LABELS, split_columns
+from leepjax.data.split_column import SPLIT
 from leepjax.opening.sources import AnySource, several
 from leepjax.opening.tables import LabelsFile, LabelsOfTables, TableFile
 from leepjax.types import InputError
@@ -37,7 +38,7 @@ def inputs_of(
         tables: paths of files or folders of embeddings.
         labels: the path of a file of labels, or labels themselves; None.
         test: a test set, which of labels is a file of them.
-        columns: the columns that the caller named for labels and groups, which aren't features.
+        columns: the column that the caller named for labels, and that for groups, which aren't features.
 
     Raises:
         InputError: without a target, or with two.
@@ -47,6 +48,8 @@ def inputs_of(
             f"{caller}: expected a target or labels, got both, {_shown(target)} and {_shown(labels)}; leave one out."
         )
     names = [part for each in columns if each is not None for part in (each, *split_columns(each, ()))]
+    if target is None and labels is None:  # a table's own labels and splits are read
+        names += [SPLIT] if any(columns[:1]) else [SPLIT, *LABELS]
     files = tuple(TableFile(Path(each), tuple(dict.fromkeys(names))) for each in dict.fromkeys(several(tables)))
     if files:
         sources = [*(() if sources is None else several(sources)), *files]

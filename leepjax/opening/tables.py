@@ -19,7 +19,7 @@ class TableFile:
 
     path: Path
     asked: tuple[str | None, ...] = ()
-    """The columns that the caller named for labels and groups, which aren't features."""
+    """The columns of labels, groups and splits that are read, of this file or another, which aren't features."""
 
     def __fspath__(self) -> str:
         return str(self.path)

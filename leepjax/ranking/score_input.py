@@ -35,7 +35,7 @@ def read_evidence_and_labels(evidence: Path, labels: Path, kind: str) -> tuple[n
             without a row of evidence, and features among which the labels are; it names the line, column or id.
     """
     if evidence == labels and _is_text(evidence):
-        found = _columns(evidence, kind)
+        found = _columns(evidence, kind, labelled=True)
         if found.evidence is None or found.labels is None:
             raise InputError(
                 f"score: expected {kind} and a column label in {_shown(evidence)}, got one; add the other."
@@ -138,15 +138,16 @@ def _text(path: Path) -> str:
     return text
 
 
-def _columns(path: Path, kind: str) -> _Columns:
+def _columns(path: Path, kind: str, *, labelled: bool = False) -> _Columns:
+    """What a file of text holds; its own labels are used if `labelled`."""
     text = _text(path)
-    return _of_json(path, text, kind) if holds_json(text) else _of_csv(path, text, kind)
+    return _of_json(path, text, kind) if holds_json(text) else _of_csv(path, text, kind, labelled)
 
 
-def _of_csv(path: Path, text: str, kind: str) -> _Columns:
+def _of_csv(path: Path, text: str, kind: str, labelled: bool) -> _Columns:
     cells = read_cells("score", path, text, single=kind)
     label = named(list(cells.columns), LABELS) if len(cells.columns) > 1 else None
-    numbers = numbers_of("score", path, cells, what=kind)
+    numbers = numbers_of("score", path, cells, (label,) if labelled else (), what=kind)
     return _Columns(
         None if numbers is None else numbers.array,
         None if label is None else _classes(path, cells.lines, cells.columns[label]),

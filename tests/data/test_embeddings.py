@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import safetensors.numpy
 
 from leepjax.data.embeddings import rows
 from leepjax.data.embeddings.embeddings import of_features, open_embeddings
+from leepjax.opening.inputs import inputs_of
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)
@@ -180,7 +182,10 @@ SHEETS = {
         "user_id,a,label,b,city\n9,.5,1,.1,x\n4,.6,0,.2,y\n",
         "label (labels, groups or splits), city (no",
     ),
-    "labels alone are no news": ("a,label,b\n.5,1,.1\n.6,0,.2\n", ""),
+    "columns that are called like labels": (
+        "a,target,Class,b\n.5,1,.7,.1\n.6,0,.8,.2\n",
+        "features, a, b; left out: target (labels, groups or splits), Class (labels, g",
+    ),
     "numbers as header": ("0,1\n.5,.1\n.6,.2\n", ""),
     "numbers as header after an index": (",0,1\n0,.5,.1\n1,.6,.2\n", "features, 0, 1; left out: Unnamed: 0"),
     "numbers and a name as header": ("0,1,mood\n.5,.1,x\n.6,.2,x\n", "features, 0, 1; left out: mood (no numbers)."),
@@ -194,6 +199,19 @@ def test_columns_that_are_no_features_are_left_out_and_named(tmp_path, caplog, f
     [found] = open_embeddings("tables", tmp_path / "a.csv")
     assert found.read(np.arange(2))[0].ravel().tolist() == pytest.approx([0.5, 0.1, 0.6, 0.2])
     assert said in caplog.text if said else not caplog.records
+
+
+def test_labels_that_are_read_are_left_out_without_a_line(tmp_path, caplog):
+    text = "a,Label,b\n" + ".5,1,.1\n.6,0,.2\n" * 3
+    (tmp_path / "a.csv").write_text(text)
+    pq.write_table(pa.table({"a": X[:, 0], "Label": X[:, 1], "b": X[:, 2]}), tmp_path / "a.parquet")
+    elsewhere = "2 columns are features, a, b; left out: Label (labels, groups or splits)."
+    for name in ("a.csv", "a.parquet"):
+        for labels, said in ((None, ""), ([0, 1], elsewhere)):
+            caplog.clear()
+            sources: Any = inputs_of("rank", None, None, tmp_path / name, labels, None, (None, None)).sources
+            assert len(sources[0].tables) == 1
+            assert said in caplog.text if said else not caplog.records
 
 
 def test_rows_of_zeros_and_ones_are_no_header(tmp_path):

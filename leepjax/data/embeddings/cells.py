@@ -104,7 +104,7 @@ def numbers_of(
         if reason is not None:
             found.pop(name, None)
             left_out[name] = reason
-    report_columns(where, list(found), left_out, what)
+    report_columns(where, list(found), left_out, asked, what)
     if not found:
         return None
     with np.errstate(over="ignore"):

@@ -36,9 +36,19 @@ def numbers_rows(values: Sequence[float] | np.ndarray) -> bool:
     return len(found) > 2 and found[0] in (0, 1) and np.array_equal(found, np.arange(len(found)) + found[0])
 
 
-def report_columns(where: str, features: Sequence[str], left_out: Mapping[str, str], what: str = "features") -> None:
-    """Log which columns are features where others, with their reasons, are left out; labels alone are no news."""
-    if not features or set(left_out.values()) <= {_EXPECTED}:
+def report_columns(
+    where: str,
+    features: Sequence[str],
+    left_out: Mapping[str, str],
+    asked: Sequence[str | None] = (),
+    what: str = "features",
+) -> None:
+    """Log which columns are features where others, with their reasons, are left out.
+
+    That columns which are `asked` for as labels, groups or splits are no features is no news.
+    """
+    named = {each.lower() for each in asked if each}
+    if not features or all(reason == _EXPECTED and name.lower() in named for name, reason in left_out.items()):
         return
     names = list(map(printable, features))
     listed = ", ".join(names) if len(names) < 4 else f"{names[0]} … {names[-1]}"

@@ -95,7 +95,7 @@ def _feature_columns(path: Path, where: str, schema: Any, asked: tuple[str | Non
             name: "it numbers the rows" for name, values in zip(real, first.T, strict=True) if numbers_rows(values)
         }
     found = tuple(name for name in real if reasons[name] is None)
-    report_columns(where, found, {name: reason for name, reason in reasons.items() if reason is not None})
+    report_columns(where, found, {name: reason for name, reason in reasons.items() if reason is not None}, asked)
     return found
 
 
