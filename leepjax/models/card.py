@@ -1,7 +1,7 @@
 """Model cards: the metadata of a source, stored as JSON beside its weights."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -92,11 +92,24 @@ def read_card(path: Path) -> Card:
     if path.exists() and not path.is_file():  # reading a pipe may never end
         raise InputError(f"source: expected a model card at {path}, got no regular file; check the path.")
     try:
-        return read_json(path.read_bytes(), Card)
+        content = path.read_bytes()
     except OSError:
         raise InputError(f"source: expected a model card at {path}, got none; check the path.") from None
+    try:
+        return read_json(content, Card)
     except JsonError as error:
+        if _is_of_learner(content):
+            raise InputError(
+                f"source: expected a model card in {path}, got the card of a meta-learner; leepjax metatest reads it."
+            ) from None
         raise InputError(f"source: expected a model card in {path}, got {error}; train it again.") from None
+
+
+def _is_of_learner(content: bytes) -> bool:
+    try:
+        return read_json(content, dict[str, Any]).keys() >= {"source", "source_hash", "recipe", "train_classes"}
+    except JsonError:
+        return False
 
 
 def save_card(card: Card, path: Path) -> None:

@@ -133,7 +133,7 @@ def is_pattern(name: str) -> bool:
 def _stated(config: Any) -> str | None:
     """The architecture in the part of ``config.json`` that the hub lists, if it lists one."""
     architecture = config.get("architecture") if isinstance(config, dict) else None
-    return architecture if isinstance(architecture, str) else None
+    return architecture.partition(".")[0] if isinstance(architecture, str) else None
 
 
 def _bytes(dtype: str) -> float:

@@ -124,7 +124,9 @@ def _file(content: bytes) -> _File:
     fields = read_json(content, dict[str, Any])
     if "pretrained_cfg" not in fields:
         fields["pretrained_cfg"] = dict(fields)
-    return convert(fields, _File)
+    file = convert(fields, _File)
+    # timm's names of weights have a tag after the architecture, such as resnet18.a1_in1k.
+    return msgspec.structs.replace(file, architecture=file.architecture.partition(".")[0])
 
 
 def _num_classes(file: _File) -> int:

@@ -1,5 +1,6 @@
 """Make a page, and for studies its figures, from a folder of records."""
 
+import logging
 import os
 import shlex
 from collections.abc import Sequence
@@ -60,13 +61,27 @@ def write_page(out: Path, report: Report) -> Path:
 
 def write_rankings(out: Path, rankings: Sequence[Ranking], run: Provenance) -> Path:
     """Record the run that measured rankings, and write their page."""
+    _warn_of_another(out, STEPS, "choose")
     origins = origins_of(add_run(out, run))
     return write_page(out, ranking_report(rankings, origins, records=RESULTS, examples=read_examples(out)))
 
 
 def write_race(out: Path, choice: Choice, run: Provenance) -> Path:
     """Record the run that chose a source, and write its page."""
+    _warn_of_another(out, RESULTS, "rank or sweep")
     return write_page(out, race_report(choice, origins_of(add_run(out, run)), examples=read_examples(out)))
+
+
+def _warn_of_another(out: Path, records: str, command: str) -> None:
+    """Warn that a page takes the place of another command's, whose records are there too."""
+    if (out / records).is_file():
+        logging.getLogger("leepjax").warning(
+            "%s also has %s of leepjax %s; its page is replaced, and leepjax report draws the newer one alone; pass "
+            "another --out to keep both.",
+            out,
+            records,
+            command,
+        )
 
 
 def _has_studies(folder: Path) -> bool:

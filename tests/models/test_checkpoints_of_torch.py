@@ -92,6 +92,14 @@ def test_an_average_without_tensors_is_passed_by(caplog):
     assert not caplog.text
 
 
+@pytest.mark.parametrize("key", ["ema", "shadow", "swa_weights"])
+def test_averages_that_are_not_read_are_named(key, caplog):
+    shadow = b"](" + opcodes(STATE["conv1.bias"]) + b"e"
+    with caplog.at_level(logging.WARNING, "leepjax"):
+        same(read({"model": STATE, key: b"}" + text("shadow_params") + shadow + b"s", "schema": shadow}))
+    assert f"x.pth holds averaged weights as {key}, which aren't read; others are used." in caplog.text
+
+
 def called(name, arguments=b")", state=None):
     built = b"" if state is None else opcodes(state) + b"b"
     return b"c" + name.replace(".", "\n").encode() + b"\n" + arguments + b"R" + built
@@ -136,6 +144,13 @@ def test_a_parameter_and_a_subclass_of_tensors():
     subclass += arguments + b"}tR"
     expected = dict.fromkeys(("p", "s"), STATE["conv1.bias"])
     same(read_tensors(Path("x.pth"), torch_zip({"p": parameter, "s": subclass}, arrays_in(STATE))), expected)
+
+
+def test_a_tensor_of_the_opposite_sign_is_refused():
+    """torch._neg_view sets a bit in place of computing; the numbers in the file have the wrong sign."""
+    negative = opcodes(STATE["conv1.bias"]).removesuffix(b"tR") + b"}" + text("neg") + b"\x88stR"
+    content = torch_zip({"w": negative}, arrays_in(STATE))
+    assert "expected tensor w in x.pth, got a tensor that PyTorch stores with the opposite sign" in refused(content)
 
 
 def test_a_quantised_tensor_is_refused_by_name():

@@ -43,6 +43,10 @@ def test_what_is_left_out_is_as_in_timm(nothing):
     assert (read.preprocessing, read.num_classes, read.classes) == (expected, 1000, ())
 
 
+def test_the_tag_of_weights_is_no_part_of_the_architecture():
+    assert config(architecture="resnet18.a1_in1k").model == "resnet18"
+
+
 def test_the_flat_form_before_2023():
     read = config(num_classes=2, input_size=[3, 64, 64], interpolation="bilinear", crop_pct=0.9, labels=["a", "b"])
     expected = Preprocessing(image_size=64, crop=0.9, interpolation="bilinear", **IMAGENET)
@@ -322,6 +326,12 @@ CARD = {"name": "n", "model": "resnet20", "num_classes": 2, "num_parameters": 1,
 def test_a_card_with_values_that_cannot_be(tmp_path, change, message):
     (tmp_path / "n.json").write_text(json.dumps(CARD | {"preprocessing": {"image_size": 8}} | change))
     with pytest.raises(InputError, match=message):
+        read_card(tmp_path / "n.json")
+
+
+def test_the_card_of_a_meta_learner_is_named(tmp_path):
+    (tmp_path / "n.json").write_text(json.dumps({"source": "s", "source_hash": "", "recipe": {}, "train_classes": []}))
+    with pytest.raises(InputError, match=r"got the card of a meta-learner; leepjax metatest reads it"):
         read_card(tmp_path / "n.json")
 
 

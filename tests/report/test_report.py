@@ -206,13 +206,20 @@ def test_records_that_lack_a_number_give_the_ranking_that_can_be_given():
     assert ranking.scores("leep")["near"] == -0.25
 
 
-def test_a_folder_of_records_becomes_a_page(tmp_path):
+def test_a_page_that_replaces_that_of_a_choice_is_named(tmp_path, caplog):
+    (tmp_path / "race.jsonl").touch()
+    write_rankings(tmp_path, rankings_of(records())[0], RUN)
+    assert f"{tmp_path} also has race.jsonl of leepjax choose; its page is replaced" in caplog.text
+
+
+def test_a_folder_of_records_becomes_a_page(tmp_path, caplog):
     write_records(tmp_path / "results.jsonl", records())
     bare = text_of(make_report(tmp_path).read_text("utf-8"))
     assert "leepjax rank pets --seed 3" in bare
     assert "the run itself wasn't recorded" in bare
     path = write_rankings(tmp_path, rankings_of(records())[0], RUN)
     assert path == tmp_path / "report.html"
+    assert not caplog.text
     elsewhere = make_report(tmp_path, tmp_path / "deep" / "er")
     assert elsewhere == tmp_path / "deep" / "er" / "report.html"
     assert elsewhere.read_text("utf-8") == path.read_text("utf-8")

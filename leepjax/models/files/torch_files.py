@@ -7,7 +7,9 @@ call in the pickle (``argparse.Namespace``, a configuration, NumPy's numbers) is
 """
 
 import io
+import itertools
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ _WRAPPERS = (
     *("module", "shadow", "teacher", "student"),
 )
 """Keys under which checkpoints store a state dict, in order of preference."""
+_AVERAGE = re.compile(r"(?<![a-z])(ema|swa)(?![a-z])|shadow|averag")
 _DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -171,6 +174,12 @@ def _state_dict(pickled: Any, origin: str) -> dict[str, Call]:
     for _ in range(4):  # deeper than any known, as in {"model": {"state_dict": …}}; a dict may hold itself
         entries = _entries(found)
         keys = [key for key in _WRAPPERS if key in entries and _holds_tensors(entries[key], set())]
+        if origin and (unread := [str(key) for key in entries if key not in keys and _is_average(key, entries[key])]):
+            logging.getLogger("leepjax").warning(
+                "%s holds averaged weights as %s, which aren't read; others are used.",
+                origin,
+                " and ".join(map(printable, unread)),
+            )
         if not keys:
             break
         if len(keys) > 1 and origin:
@@ -200,6 +209,14 @@ def _holds_tensors(value: Any, seen: set[int]) -> bool:
     return any(_holds_tensors(entries[key], seen) for key in _WRAPPERS if key in entries)
 
 
+def _is_average(key: str | int, value: Any) -> bool:
+    """Whether weights under a key are averaged ones, which may be lists without names, as of ``shadow_params``."""
+    if _is_tensor(value) or not _AVERAGE.search(str(key).lower()):
+        return False
+    lists: list[Any] = [each for each in (value, *_entries(value).values()) if isinstance(each, list | tuple)]
+    return _holds_tensors(value, set()) or any(map(_is_tensor, itertools.chain(*lists)))
+
+
 def _without_tensors(pickled: Any) -> str:
     if isinstance(pickled, Call) and not pickled.entries:
         return f"a pickled {printable(pickled.function)[:80]}"
@@ -221,6 +238,8 @@ def _tensor(value: Any) -> _Tensor:
             break
         arguments = value.arguments
         if value.function in ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"):
+            if any(_entries(metadata).get("neg") for metadata in arguments[6:7]):
+                raise ContentError("a tensor that PyTorch stores with the opposite sign; save tensor.resolve_neg()")
             return _Tensor(_storage(arguments[0]), _whole(arguments[1]), _sizes(arguments[2]), _sizes(arguments[3]))
         if value.function.startswith("torch._utils._rebuild_parameter"):
             value = arguments[0]
