@@ -33,10 +33,10 @@ def as_source(
 ) -> Source:
     """Make a source of any model: a module of another library, or a JAX function.
 
-    A module returns logits, their softmax, features and logits, or, without a head, features. The head is the linear
-    layer that is computed last, or the one of the name `head`; its input is taken as features and its output as logits,
-    and a probe of two random images checks that they are those that the module returns. An output that no linear layer
-    gives is taken as features, with a warning. PyTorch computes a module on
+    A module returns logits, their softmax, features and logits, or, without a head, features. The head is the last
+    linear layer that gives this output, or the one of the name `head`; its input is taken as features and its output as
+    logits, by a probe of two random images. An output that no linear layer gives is taken as features, with a warning.
+    PyTorch computes a module on
     the module's own device; modules of the JAX libraries are compiled with the preprocessing.
 
     Args:

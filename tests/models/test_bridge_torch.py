@@ -143,6 +143,11 @@ def test_a_module_whose_layers_cannot_be_watched_needs_head_none():
         source(scripted)
 
 
+def test_a_head_need_not_be_computed_last():
+    module = Returns(lambda net, features, logits: logits + 0 * net.other(features).sum())
+    assert source(module).card.num_classes == 7
+
+
 def test_two_heads_are_one_of_both_features():
     features, logits = source(Distilled())(IMAGES)
     np.testing.assert_allclose(features[:, 12:], 2 * features[:, :12], rtol=1e-5)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from timm_layout import torch_shapes
 from leepjax.models import families, weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.models.families import cifar_resnet
-from leepjax.models.layers import convolution
+from leepjax.models.layers import convolution, mlp
 from leepjax.types import InputError
 
 FIXTURE = np.load(RECORDED / "torch_outputs.npz")
@@ -87,10 +88,12 @@ def test_replace_head(name):
     assert parameters - weights.num_parameters(model) == 7 * (features.shape[1] + 1)
 
 
-def test_heads_are_made_by_functions_that_allow_no_classes():
+def test_heads_are_made_by_functions_that_allow_no_classes(monkeypatch):
     """JAX 0.10.1, which Python 3.11 has, can't draw the kernel of Flax's linear layer for them."""
     for file in Path(families.__file__).parent.glob("*.py"):
         assert not re.findall(r"nnx\.Linear\([^()]*num_classes", file.read_text(encoding="utf-8")), file.name
+    monkeypatch.setattr(mlp, "_xavier", lambda key, shape, dtype: jnp.ones(shape, dtype) / math.prod(shape))
+    assert mlp.linear(3, 0, rngs=nnx.Rngs(0)).kernel.shape == (3, 0)
 
 
 def test_a_transformer_names_the_size_it_needs():

@@ -11,7 +11,7 @@ from leepjax.models.layers.tokens import pair
 from leepjax.types import InputError, unknown_name
 
 AUTO = "auto"
-"""Find the head: the linear layer that is computed last."""
+"""Find the head: the last linear layer that gives the output."""
 
 IN_FILE = "in file"
 """Find the head as for `AUTO`, in a file of which nobody can say more."""
@@ -57,20 +57,21 @@ def find_head(model: str, calls: Sequence[HeadCall], output: np.ndarray, head: s
         call = _named(model, calls, head)
         check_head(model, call, output, head)
         return (call.path,)
-    if not calls or calls[-1].features.ndim != 2:
-        logging.getLogger("leepjax").warning(
-            "%s: no linear layer gives its output; its output of %d numbers is taken as features, not as logits.",
-            model,
-            output.shape[1],
-        )
-        return ()
+    if giving := [call.path for call in calls if is_head(call, output)]:
+        return (giving[-1],)
     last_two = calls[-2:]
     if len({call.logits.shape for call in last_two}) < len(last_two):
         mean = HeadCall("", calls[-1].features, np.mean([call.logits for call in last_two], axis=0))
-        if is_head(mean, output) and not is_head(calls[-1], output):
+        if is_head(mean, output):
             return tuple(call.path for call in last_two)
-    check_head(model, calls[-1], output, head)
-    return (calls[-1].path,)
+    if calls and calls[-1].features.ndim == 2:
+        check_head(model, calls[-1], output, head)
+    logging.getLogger("leepjax").warning(
+        "%s: no linear layer gives its output; its output of %d numbers is taken as features, not as logits.",
+        model,
+        output.shape[1],
+    )
+    return ()
 
 
 def find_head_of_pair(
