@@ -4,12 +4,14 @@ import math
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
 from leepjax.checks.containers import host_array
+from leepjax.checks.native import native
 from leepjax.types import InputError
 
 
@@ -48,8 +50,8 @@ def shard_rows(
         Processes exchange only one small message with their sizes, and no rows.
 
     Raises:
-        InputError: for shapes that don't match or differ between processes, or a mesh along whose axis two processes
-            would hold the same rows or a process none.
+        InputError: for what isn't numbers, integers that JAX's type doesn't hold, shapes that don't match or differ
+            between processes, or a mesh along whose axis two processes would hold the same rows or a process none.
 
     >>> probs, labels, where = shard_rows([[0.9, 0.1], [0.2, 0.8]], [0, 1])
     >>> probs.shape, probs.sharding.mesh.axis_names
@@ -73,7 +75,7 @@ def shard_rows(
 def _own_rows(evidence, labels, where):
     read = partial(host_array, "shard_rows")
     arrays = [read("evidence", evidence), read("labels", labels), None if where is None else read("where", where)]
-    for name, array, ndim in zip(("evidence", "labels", "where"), arrays, (2, 1, 1), strict=True):
+    for at, (name, array, ndim) in enumerate(zip(("evidence", "labels", "where"), arrays, (2, 1, 1), strict=True)):
         if array is None:
             continue
         if array.ndim != ndim:
@@ -84,7 +86,23 @@ def _own_rows(evidence, labels, where):
                 f"shard_rows: expected {len(arrays[0])} {name}, one per example, got {len(array)}; "
                 "pass one per example."
             )
+        arrays[at] = _numbers(name, array)
     return arrays
+
+
+def _numbers(name, array):
+    """An array of numbers that JAX takes and doesn't wrap around."""
+    if not (jnp.issubdtype(array.dtype, np.number) or array.dtype == bool):
+        advice = "give every class a number" if name == "labels" else "convert it to float32"
+        raise InputError(f"shard_rows: {name} must be numbers, got {array.dtype}; {advice}.")
+    array = native(array)
+    kept = jax.dtypes.canonicalize_dtype(array.dtype)
+    if np.issubdtype(array.dtype, np.integer) and kept != array.dtype:
+        for place in np.argwhere(array != array.astype(kept))[:1]:
+            raise InputError(
+                f"shard_rows: {name} must fit {kept}, got {array[tuple(place)]} at row {place[0]}; remap the values."
+            )
+    return array
 
 
 def _axes(mesh, axis):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ import safetensors
 import safetensors.numpy
 
 from leepjax.checks.arrays import Arguments, check_features, check_probs
+from leepjax.kernels import in_auto_axes
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
@@ -73,7 +75,9 @@ def accumulate(
         return of_width(function, arguments, columns, "make the statistic of that many")
 
     identity = ("accumulate", type(statistic).__name__, num_classes, columns)
-    return run_sweeps([lambda _: _update], statistic, batches, fitting, identity, on_batch, checkpoint)
+    return run_sweeps(
+        [lambda _: partial(in_auto_axes, _update)], statistic, batches, fitting, identity, on_batch, checkpoint
+    )
 
 
 @jax.jit

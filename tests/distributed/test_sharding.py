@@ -56,6 +56,8 @@ for kind, n in itertools.product((AxisType.Auto, AxisType.Explicit), (96, 103, 3
     note(f"{kind.name} {n} model", n, mesh, "model")
     note(f"{kind.name} {n} both", n, mesh, ("data", "model"))
 note("weights", 103, where=weights)
+batches = [lj.shard_rows(probs[:70], labels[:70]), lj.shard_rows(probs[70:], labels[70:])]
+found["batches"] = float(lj.h_score_from_moments(lj.accumulate(lj.Moments.init(3, 5), batches)))
 print(json.dumps(found))
 """
 
@@ -95,6 +97,10 @@ def test_weights_stay_and_padding_weighs_nothing(eight_devices):
     weights = np.random.default_rng(1).random(103, np.float32)
     assert eight_devices["weights"]["masked"] == 1
     assert eight_devices["weights"]["score"] == whole(103, weights)
+
+
+def test_sharded_batches_are_summed_as_the_whole(eight_devices):
+    assert eight_devices["batches"] == pytest.approx(float(lj.h_score(*job.rows())), abs=1e-6)
 
 
 PLACEMENTS = """
@@ -225,6 +231,12 @@ def test_what_processes_do_not_agree_on(two_processes, case, message):
     assert message in two_processes[case]
 
 
+def test_rows_in_another_order_of_bytes_are_the_same():
+    probs, labels = job.rows()
+    evidence, y, _ = lj.shard_rows(probs.astype(">f4"), labels.astype(">i8"))
+    assert float(lj.leep(evidence, y)) == whole(103)
+
+
 def test_one_device_needs_no_padding():
     probs, labels = job.rows()
     evidence, y, where = lj.shard_rows(jax.numpy.asarray(probs), labels.tolist())
@@ -244,6 +256,10 @@ def test_one_device_needs_no_padding():
             "shard_rows: expected 1 where, one per example, got 2; pass one per example.",
         ),
         (([[1.0]], [0]), {"axis": "cols"}, "shard_rows: expected an axis of the mesh, got 'cols'; choose among rows."),
+        (([[1.0]], [2**32]), {}, "shard_rows: labels must fit int32, got 4294967296 at row 0; remap the values."),
+        (([[1.0]], [0]), {"where": [2**40]}, "shard_rows: where must fit int32, got 1099511627776 at row 0; remap"),
+        (([[1.0]], ["a"]), {}, "shard_rows: labels must be numbers, got <U1; give every class a number."),
+        (([["a"]], [0]), {}, "shard_rows: evidence must be numbers, got <U1; convert it to float32."),
     ],
     ids=str,
 )
