@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from leepjax.kernels import nonzero_or_one, weights_of
+from leepjax.checks.statistics import check_batch, check_sum_dtype
+from leepjax.kernels import accumulator, nonzero_or_one, weights_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.statistics.moments import choose_anchor
 
@@ -46,17 +47,23 @@ class ClassMoments:
 
     @classmethod
     def init(cls, num_classes: int, num_features: int, dtype: DTypeLike = jnp.float32) -> Self:
-        """The moments of no examples; the first `update` chooses the anchor."""
+        """The moments of no examples, in float32 or float64; the first `update` chooses the anchor."""
+        check_sum_dtype("ClassMoments.init", dtype)
         c, d = num_classes, num_features
         return cls(*(jnp.zeros(shape, dtype) for shape in ((d,), (c,), (c,), (c, d), (c, d, d), ())))
 
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
         """The moments of one batch: features [n d], labels [n]."""
-        return cls.init(num_classes, features.shape[1], features.dtype).update(features, labels, where=where)
+        return cls.init(num_classes, features.shape[1], accumulator(features)).update(features, labels, where=where)
 
     def update(self, features: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
-        """The moments with a batch added: features [b d], labels [b]; `where` [b] a mask, or how often each counts."""
+        """The moments with a batch added: features [b d], labels [b]; `where` [b] a mask, or how often each counts.
+
+        Raises:
+            InputError: unless traced, for labels that aren't class numbers in [0, c), and weights below zero.
+        """
+        check_batch("ClassMoments.update", labels, where, len(features), len(self.counts))
         return _add(self, features, labels, where)
 
     def merge(self, other: Self) -> Self:

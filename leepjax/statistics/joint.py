@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
+from leepjax.checks.statistics import check_batch
 from leepjax.kernels import accumulator, class_sums, nonzero_or_one, weights_of
 
 
@@ -45,11 +46,16 @@ class Joint:
         log_norm: jax.Array | None = None,
     ) -> Self:
         """The joint of one batch: probs [n z], or logits with their `log_norm` [n]; labels [n]."""
+        check_batch("Joint", labels, where, len(probs), num_classes)
         weights = weights_of(where, len(labels), accumulator(probs))
         return cls(*class_sums(probs, labels, weights, num_classes, log_norm))
 
     def update(self, probs: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
-        """The joint with a batch added: probs [b z], labels [b]; `where` [b] a mask, or how often each counts."""
+        """The joint with a batch added: probs [b z], labels [b]; `where` [b] a mask, or how often each counts.
+
+        Raises:
+            InputError: unless traced, for labels that aren't class numbers in [0, c), and weights below zero.
+        """
         return self.merge(type(self).of(probs, labels, len(self.counts), where))
 
     def merge(self, other: Self) -> Self:

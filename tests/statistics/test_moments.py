@@ -10,10 +10,11 @@ import reference
 from cases import MEASURES, ORACLES, Problem
 from profiles import only_long
 
-from leepjax import Moments, h_score
+from leepjax import ClassMoments, Joint, Moments, h_score
 from leepjax.kernels.symmetric import mirrored, upper_product
 from leepjax.measures import scores_from_moments
 from leepjax.statistics import moments
+from leepjax.types import InputError
 
 NAMES = [row.name for row in MEASURES.values() if row.from_moments is not None]
 every_measure = pytest.mark.parametrize("name", NAMES)
@@ -78,6 +79,40 @@ def test_a_mirrored_gram_is_the_gram(d):
     gram = np.asarray(mirrored(upper_product(jnp.asarray(x), jnp.asarray(w * x))))
     np.testing.assert_allclose(gram, x.T.astype(float) @ (w * x), atol=1e-3)
     np.testing.assert_allclose(gram, gram.T, atol=1e-3)
+
+
+@pytest.mark.parametrize("statistic", [Joint, Moments, ClassMoments])
+def test_labels_out_of_range_are_refused_unless_hidden(statistic):
+    features, labels = drawn(24, 3, 3)
+    where = np.arange(24) > 0
+    empty, whole = statistic.init(3, 3), statistic.init(3, 3).update(features, labels, where=where)
+    for wrong in (-1, 3, 2**32):
+        labels[0] = wrong
+        for add in (empty.update, lambda f, y: statistic.of(f, y, 3)):
+            with pytest.raises(
+                InputError, match=rf"^{statistic.__name__}\S*: labels must lie in \[0, 3\), got {wrong} at"
+            ):
+                add(features, labels)
+        hidden = empty.update(features, labels, where=where)
+        for leaf, expected in zip(jax.tree.leaves(hidden), jax.tree.leaves(whole), strict=True):
+            np.testing.assert_array_equal(leaf, expected)
+    with pytest.raises(InputError, match="where must be a mask or finite weights >= 0"):
+        empty.update(features, labels, where=where - 2.0)
+
+
+@pytest.mark.parametrize("kind", [jnp.bfloat16, jnp.float16, jnp.int32])
+@pytest.mark.parametrize("statistic", [Moments, ClassMoments])
+def test_features_of_16_bits_and_whole_numbers_are_summed_in_float32(statistic, kind):
+    features, labels = drawn(24, 3, 3)
+    narrow = jnp.asarray(8 * features, kind)
+    found = statistic.of(narrow, jnp.asarray(labels), 3)
+    whole = statistic.of(narrow.astype(jnp.float32), jnp.asarray(labels), 3)
+    for leaf, expected in zip(jax.tree.leaves(found), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_allclose(leaf, expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(
+        InputError, match=rf"^{statistic.__name__}.init: expected dtype float32 or float64, got {kind.dtype}"
+    ):
+        statistic.init(3, 3, kind)
 
 
 def test_streamed_merged_and_whole_agree_to_1e_6():
