@@ -16,9 +16,10 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import on_host
+from leepjax.checks.containers import unmasked
 from leepjax.checks.native import native
 from leepjax.storage.sealed import check_seal
-from leepjax.streaming.file_rows import check_whole, fingerprint_of, rows_of
+from leepjax.streaming.file_rows import Rows
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -60,7 +61,8 @@ class Batches:
                     f"Batches: expected {len(evidence)} {name}, one per example, got {len(array)}; "
                     "pass one per example."
                 )
-        self._evidence, self._labels, self._where = evidence, labels, where
+        self._evidence, self._labels = Rows(evidence), Rows(labels)
+        self._where = None if where is None else Rows(where)
         self._batch_size = batch_size
 
     @classmethod
@@ -90,14 +92,14 @@ class Batches:
     def fingerprint(self) -> tuple:
         """Batch size, and digests of evidence, labels and `where`; of a file, of some rows and of when it changed."""
         arrays = self._evidence, self._labels, self._where
-        return self._batch_size, *(None if array is None else fingerprint_of(array) for array in arrays)
+        return self._batch_size, *(None if array is None else array.fingerprint for array in arrays)
 
     def starting_at(self, batch: int) -> Iterator[Batch]:
         """Batches from number `batch` on; earlier ones aren't read."""
         for start in range(batch * self._batch_size, len(self._labels), self._batch_size):
             rows = slice(start, start + self._batch_size)
-            where = None if self._where is None else native(rows_of(self._where, rows))
-            yield Batch(native(rows_of(self._evidence, rows)), native(rows_of(self._labels, rows)), where)
+            where = None if self._where is None else self._where.read(rows)
+            yield Batch(self._evidence.read(rows), self._labels.read(rows), where)
 
     def checked(self, batch: Batch) -> Batch:
         """A batch that was read ahead, if no file has become shorter since.
@@ -109,7 +111,7 @@ class Batches:
         """
         for array in (self._evidence, self._labels, self._where):
             if array is not None:
-                check_whole(array)
+                array.check_whole()
         return batch
 
 
@@ -187,18 +189,19 @@ def _as_batch(item: Any) -> Batch:
         raise InputError(
             f"batches: expected (evidence, labels) or (evidence, labels, where), got {got}; convert the loader's items."
         ) from None
-    return Batch(*map(_own, batch))
+    return Batch(*map(_own, Batch._fields, batch))
 
 
-def _own(array: Any) -> Any:
+def _own(name: str, array: Any) -> Any:
     """A copy of an array, which a loader may refill while its batch is in use; those of JAX can't be refilled.
 
     What can't be copied is returned as it is: a check refuses it.
     """
     if array is None or isinstance(array, jax.Array):
         return array
+    array = unmasked("batches", name, array)
     with suppress(TypeError, ValueError, RuntimeError):
-        return native(np.array(array, subok=True))  # with the mask of a masked array
+        return native(np.array(array))
     with suppress(TypeError, ValueError, RuntimeError, BufferError, AttributeError):
         # What NumPy can't hold: bfloat16 of PyTorch, or an array on an accelerator.
         return jax.block_until_ready(jnp.array(jnp.from_dlpack(array), copy=True))

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 import jax
 import jax.monitoring
@@ -37,14 +38,15 @@ def generator(evidence=PROBS, where=None):
         yield (evidence[rows], LABELS[rows]) if where is None else (evidence[rows], LABELS[rows], where[rows])
 
 
-def memory_mapped(tmp_path):
-    np.save(tmp_path / "probs.npy", PROBS)
+def memory_mapped(tmp_path, kind=np.float32):
+    np.save(tmp_path / "probs.npy", PROBS.astype(kind))
     return lj.Batches(np.load(tmp_path / "probs.npy", mmap_mode="r"), LABELS, batch_size=10)
 
 
 LOADERS = {
     "memory": lambda _: lj.Batches(PROBS, LABELS, batch_size=10),
     "memory map": memory_mapped,
+    "memory map of other bytes": lambda folder: memory_mapped(folder, ">f4"),
     "one batch": lambda _: lj.Batches(PROBS, LABELS),
     "function": lambda _: generator,
     "list": lambda _: list(generator()),
@@ -306,6 +308,45 @@ def test_a_large_batch_of_a_file_is_its_rows_and_the_callers_own(tmp_path, first
     assert np.concatenate([batch.evidence for batch in batches]).tobytes() == array.tobytes()
     batches[0].evidence[:] = 0
     np.testing.assert_array_equal(np.load(tmp_path / "rows.npy"), array)
+
+
+def removed(path):
+    path.unlink()
+
+
+def replaced(path):
+    np.save(path.with_name("other.npy"), PROBS[::-1])
+    path.with_name("other.npy").replace(path)
+
+
+@pytest.mark.parametrize("then", [removed, replaced])
+@pytest.mark.parametrize("batches_exist", [False, True], ids=["before", "after"])
+def test_batches_are_those_of_the_map_whatever_has_its_file_s_name(tmp_path, then, batches_exist):
+    path = tmp_path / "probs.npy"
+    np.save(path, PROBS)
+    mapped = np.load(path, mmap_mode="r")
+    batches = lj.Batches(mapped, LABELS, batch_size=10) if batches_exist else None
+    then(path)
+    found = [batch.evidence for batch in batches or lj.Batches(mapped, LABELS, batch_size=10)]
+    np.testing.assert_array_equal(np.concatenate(found), PROBS)
+
+
+def test_changes_of_a_map_that_are_in_memory_alone_count(tmp_path):
+    np.save(tmp_path / "probs.npy", PROBS)
+    mapped = np.load(tmp_path / "probs.npy", mmap_mode="c")
+    mapped[:] = PROBS[::-1]
+    found = [batch.evidence for batch in lj.Batches(mapped, LABELS, batch_size=10)]
+    np.testing.assert_array_equal(np.concatenate(found), PROBS[::-1])
+
+
+def test_a_map_of_a_file_without_a_name_or_in_another_order_of_bytes():
+    with tempfile.TemporaryFile() as file:
+        file.write(PROBS.astype(">f4").tobytes())
+        file.flush()
+        mapped = np.memmap(file, ">f4", "r", shape=PROBS.shape)
+        found = [batch.evidence for batch in lj.Batches(mapped, LABELS, batch_size=10)]
+    np.testing.assert_array_equal(np.concatenate(found), PROBS)
+    assert found[0].dtype == np.float32
 
 
 def test_a_file_that_became_shorter_is_refused(tmp_path):
