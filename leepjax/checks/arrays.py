@@ -13,13 +13,13 @@ from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike, DTypeLike
 
+from leepjax.checks.borrowed import borrowed
 from leepjax.checks.containers import not_an_array, unmasked
 from leepjax.checks.native import native
+from leepjax.checks.rounding import check_rounding, unwrapped
 from leepjax.kernels import accumulator, own_likelihood, theta, with_sharding_in_type
 from leepjax.types import InputError
 
-# DLPack's device type for CPU memory.
-_DLPACK_CPU = 1
 # Largest deviation of a row's sum from one; larger for a softmax computed in 16 bits.
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_16_BITS = 2e-2
@@ -91,9 +91,15 @@ def check_features(
     where: ArrayLike | None,
     *,
     name: str = "features",
+    given: Any = None,
 ) -> Arguments:
-    """Check features [n d] and their labels: rows that count must be finite."""
+    """Check features [n d] and their labels: rows that count must be finite.
+
+    `given` are the features before they were converted, where the caller had to.
+    """
     arguments = _check(function, name, features, labels, num_classes, where)
+    if name != "logits" and accumulator(arguments.evidence) == jnp.float32:
+        check_rounding(function, name, features if given is None else given, arguments.where)
     check_finite(function, name, arguments.evidence, arguments.where)
     return arguments._replace(evidence=arguments.evidence.astype(accumulator(arguments.evidence)))
 
@@ -224,7 +230,7 @@ def _check_labels(function, name, labels, count_name, count, weights, n):
 
 def _label_array(function, name, labels):
     try:
-        return _array(function, name, labels, ndim=1)
+        return _array(function, name, labels, ndim=1, labels=True)
     except InputError:
         if _are_names(labels):
             raise InputError(
@@ -241,29 +247,17 @@ def _are_names(labels):
     return False
 
 
-def _array(function, name, value, ndim):
-    value = unmasked(function, name, value)
+def _array(function, name, value, ndim, labels=False):
+    value = native(unmasked(function, name, value))
+    value = value if labels else unwrapped(value)
     try:
-        array = _borrowed(native(value)) if ndim == 2 else jnp.asarray(native(value))
+        array = borrowed(value) if ndim == 2 else jnp.asarray(value)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise not_an_array(function, name, value, error) from None
     if array.ndim != ndim:
         axes = "one row per example" if ndim == 2 else "one entry per example"
         raise InputError(f"{function}: {name} must have {ndim} axes, got shape {array.shape}; pass {axes}.")
     return array
-
-
-def _borrowed(value):
-    """Share another library's memory where possible: on JAX's device, and on a CPU if it is aligned to 64 bytes."""
-    if isinstance(value, jax.Array) or not hasattr(value, "__dlpack__"):
-        return jnp.asarray(value)
-    kind, _ = value.__dlpack_device__()
-    if kind != _DLPACK_CPU or jax.default_backend() == "cpu":
-        with suppress(BufferError, RuntimeError, TypeError, ValueError):
-            array = jnp.from_dlpack(value)
-            if array.dtype == jax.dtypes.canonicalize_dtype(array.dtype):
-                return array
-    return jnp.asarray(value)
 
 
 @jax.jit

@@ -14,6 +14,7 @@ from leepjax.checks.arrays import (
     check_source_labels,
     on_host,
 )
+from leepjax.checks.rounding import check_rounding
 from leepjax.kernels import accumulator, with_sharding_in_type
 from leepjax.types import InputError
 
@@ -22,8 +23,8 @@ def check_targets(
     function: str, features: ArrayLike, targets: ArrayLike, where: ArrayLike | None, *, name: str = "features"
 ) -> Arguments:
     """Check features [n d] and real targets [n t] (or [n] for a single target), which take the place of labels."""
-    features, nowhere = _without_labels(function, name, features)
-    arguments = check_features(function, features, nowhere, 1, where, name=name)
+    evidence, nowhere = _without_labels(function, name, features)
+    arguments = check_features(function, evidence, nowhere, 1, where, name=name, given=features)
     columns = _check_columns(function, "targets", targets, arguments, single=True)
     check_finite(function, "targets", columns, arguments.where)
     return arguments._replace(labels=columns)
@@ -33,9 +34,12 @@ def check_multilabel(
     function: str, reads: str, evidence: ArrayLike, labels: ArrayLike, where: ArrayLike | None
 ) -> Arguments:
     """Check features or probs, and labels [n t] of 0 or 1."""
-    evidence, nowhere = _without_labels(function, reads, evidence)
-    check = check_features if reads == "features" else check_probs
-    return _check_zeros_and_ones(function, labels, check(function, evidence, nowhere, 1, where))
+    given, (evidence, nowhere) = evidence, _without_labels(function, reads, evidence)
+    if reads == "features":
+        arguments = check_features(function, evidence, nowhere, 1, where, given=given)
+    else:
+        arguments = check_probs(function, evidence, nowhere, 1, where)
+    return _check_zeros_and_ones(function, labels, arguments)
 
 
 def check_multilabel_source_labels(
@@ -55,7 +59,7 @@ def check_unlabelled(
     function: str, features: ArrayLike, where: ArrayLike | None = None, *, name: str = "features"
 ) -> Arguments:
     """Check features [n d] without labels, with zeros in their place: rows that count must be finite."""
-    return check_features(function, *_without_labels(function, name, features), 1, where, name=name)
+    return check_features(function, *_without_labels(function, name, features), 1, where, name=name, given=features)
 
 
 def check_unlabelled_probs(function: str, probs: ArrayLike, num_source_classes: int) -> None:
@@ -85,13 +89,13 @@ def _check_zeros_and_ones(function, labels, arguments):
 
 def _without_labels(function, name, evidence, ndim=2):
     """Evidence as an array, with placeholder labels of a single class: the caller checks its own kind of labels."""
-    evidence = _array(function, name, evidence, ndim)
+    evidence = _array(function, name, evidence, ndim, labels=ndim == 1)
     return evidence, jnp.zeros(len(evidence), jnp.int32)
 
 
 def _check_columns(function, name, columns, arguments, single):
     """Check columns and convert them to [n t] in the dtype in which the evidence is summed."""
-    vector = single and _is_vector(columns)
+    vector, given = single and _is_vector(columns), columns
     columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
     columns = columns[:, None] if vector else columns
     if len(columns) != n:
@@ -101,6 +105,8 @@ def _check_columns(function, name, columns, arguments, single):
     if jnp.issubdtype(columns.dtype, jnp.complexfloating):
         raise InputError(f"{function}: {name} must be real, got {columns.dtype}; convert them to float32.")
     wide = accumulator(arguments.evidence) if jnp.issubdtype(arguments.evidence.dtype, jnp.floating) else float
+    if wide == jnp.float32:
+        check_rounding(function, name, given, arguments.where)
     return with_sharding_in_type(columns.astype(wide))
 
 

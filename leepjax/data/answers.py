@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from leepjax.checks.containers import unmasked
+from leepjax.checks.rounding import check_rounding
 from leepjax.data.guessed_task import guessed_task
 from leepjax.data.label_forms import (
     SETS,
@@ -132,6 +133,7 @@ def _floats(where: str, column: Column, name: str | None, width: int = 0) -> np.
             f"{where}: expected finite numbers{named}, got {got} for example {row // max(width, 1)}; "
             "correct or remove it."
         )
+    check_rounding(where, f"numbers{named}", found.reshape(-1, max(width, 1)), also="")
     return found.astype(np.float32)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from leepjax.checks.arrays import check_features, check_labels, check_probs
+from leepjax.checks.rounding import check_rounding
 from leepjax.data.embeddings.distributions import are_distributions
 from leepjax.data.labels import class_numbers
 from leepjax.measures import MEASURES, Measure
@@ -44,6 +45,8 @@ def score_arrays(
         raise InputError(
             "score: expected logits, got probabilities, which are >= 0 and sum to 1 in each row; pass --kind probs."
         )
+    if kind == "features":  # before it is streamed in float32
+        check_rounding("score", "features", array, also="")
     label_array = _class_numbers(found_labels, labels, num_classes)
     found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)
     if rest := [measure for measure in chosen if measure.name not in found]:

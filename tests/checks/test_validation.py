@@ -9,7 +9,7 @@ import pytest
 from cases import MEASURES, evidence, problem, score
 from profiles import by_turns
 
-from leepjax import eep, em_leep, h_score, leep, logme, loo_leep, nce
+from leepjax import eep, em_leep, h_score, leep, linear_mse, logme, loo_leep, nce
 from leepjax.streaming.batches import Batches, starting_at
 from leepjax.types import InputError
 
@@ -75,6 +75,39 @@ def test_rows_that_are_no_distribution(name, row, got):
 def test_features_that_are_not_finite(name, value):
     message = f"{name}: features must be finite, got NaN or infinity at row 1; fix it, or hide it with where."
     rejects(message, MEASURES[name].function, changed(THETA, 1, value), LABELS)
+
+
+def test_columns_that_float32_cannot_hold():
+    """Float64 would be rounded before it is centred: the score of noise, or of nothing."""
+    features = np.random.default_rng(0).normal(size=(40, 2))
+    labels, score = np.arange(40) % 2, float(h_score(features, np.arange(40) % 2))
+    times = features + np.array([0, 1.7e9])
+    message = (
+        "h_score: expected features whose differences float32 can hold, got column 1 near 1.7e+09 with a standard "
+        f"deviation of {times[:, 1].std():.3g}; subtract the mean from each column, or set JAX_ENABLE_X64=1."
+    )
+    rejects(message, h_score, times, labels)
+    rejects(message, h_score, times.tolist(), labels)
+    message = "linear_mse: expected targets whose differences float32 can hold, got column 0 near 1.7e+09"
+    with pytest.raises(InputError, match=re.escape(message)):
+        linear_mse(features, np.rint(times[:, 1]).astype(np.int64))
+    for scale, size in ((1e-50, "e-50"), (1e39, "e+39")):
+        with pytest.raises(InputError, match=f"expected features in float32's range, got .*{re.escape(size)} .* 0; di"):
+            h_score(features * scale, labels)
+    # Of float32, of a constant but for rounding, and of a hidden row nothing is lost; nor with 64 bits.
+    constant = np.where(labels[:, None], 0.3, 0.1 * 3)
+    assert h_score(np.float32(times), labels) >= 0
+    assert h_score(np.hstack([features, constant]), labels) == pytest.approx(score, rel=1e-5)
+    hidden = np.vstack([features, [[1e39, np.nan]]])
+    assert h_score(hidden, [*labels, 0], where=np.arange(41) < 40) == pytest.approx(score, rel=1e-5)
+    with jax.enable_x64(True):
+        assert float(h_score(times, labels)) == pytest.approx(score, rel=1e-5)
+
+
+def test_integers_of_64_bits_are_not_taken_modulo_32():
+    features = np.rint(np.random.default_rng(0).normal(size=(40, 2)) * 2**40).astype(np.int64)
+    labels = np.arange(40) % 2
+    assert h_score(features, labels) == h_score(features.astype(float), labels)
 
 
 def test_what_a_predictor_is_asked_of():

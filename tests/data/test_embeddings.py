@@ -258,6 +258,18 @@ def test_rows_that_are_not_finite_are_counted_and_the_first_named(tmp_path):
         shares.read(np.arange(7))
 
 
+def test_columns_that_float32_cannot_hold_are_refused(tmp_path):
+    times = X.astype(np.float64) + np.array([0, 0, 1.7e9])
+    np.save(tmp_path / "a.npy", times)
+    pq.write_table(pa.table({f"x{i}": times[:, i] for i in range(3)}), tmp_path / "a.parquet")
+    tables = [open_embeddings("tables", tmp_path / name)[0] for name in ("a.npy", "a.parquet")]
+    for table in (*tables, of_features(times, name="a", caller="as_table")):
+        with pytest.raises(InputError, match=r"whose differences float32 can hold, got column 2 near 1.7e\+09 with a"):
+            table.read(np.arange(7))
+    with pytest.raises(InputError, match=r"a: expected features in float32's range, got .*e-50 as the largest of"):
+        of_features(X.astype(np.float64) * 1e-50, name="a", caller="as_table").read(np.arange(7))
+
+
 @pytest.mark.parametrize(
     ("ids", "reason"),
     [

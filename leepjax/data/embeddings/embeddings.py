@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from leepjax.checks.containers import host_array, unmasked
+from leepjax.checks.rounding import check_rounding, few, is_wide, spread_little
 from leepjax.data.embeddings.arrays import of_npy, of_npz, of_safetensors
 from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
@@ -74,6 +75,8 @@ class Embeddings:
                 don't sum to one, or logits that are probabilities.
         """
         features = self.features.read(places)
+        if is_wide(self.features.dtype) and len(places) > 1:
+            self._check_rounding(features, places)
         self._check("finite features", "NaN or infinity", ~np.isfinite(features).all(axis=1), places)
         if self.logits is None:
             return features, np.empty((len(places), 0), np.float32)
@@ -93,6 +96,13 @@ class Embeddings:
         wrong = np.isnan(logits).any(axis=1) | np.isposinf(logits).any(axis=1)
         self._check("finite logits", "NaN or infinity", wrong, places)
         return features, logits
+
+    def _check_rounding(self, features: np.ndarray, places: np.ndarray) -> None:
+        """Raise for a column that was rounded too much. Wider numbers are read where those of float32 are in doubt."""
+        rows = few(np.arange(len(places)))
+        doubtful = spread_little(features[rows]) | ~features[rows].any(axis=0)
+        if doubtful.any() and spread_little(self.features.read(places[rows], np.float64)).any():
+            check_rounding(self.where, "features", self.features.read(places, np.float64), also="")
 
     def _check(self, expected: str, got: str, wrong: np.ndarray, places: np.ndarray) -> None:
         if not wrong.any():

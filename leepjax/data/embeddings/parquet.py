@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from leepjax.data.columns import LABELS, one_line
 from leepjax.data.embeddings.contents import FEATURES, Column, Contents
 from leepjax.data.embeddings.feature_columns import numbers_rows, reason_by_name, report_columns
-from leepjax.data.embeddings.rows import Rows, to_float32
+from leepjax.data.embeddings.rows import Rows, as_floats
 from leepjax.data.parquet_files import check_sizes, declared_features, open_parquet
 from leepjax.printable import printable
 from leepjax.storage.files import digest, sha256_of
@@ -64,8 +65,8 @@ class ParquetRows:
     shape: tuple[int, ...]
     dtype: np.dtype
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        found = np.empty((len(places), self.shape[1]), np.float32)
+    def read(self, places: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+        found = np.empty((len(places), self.shape[1]), dtype)
         order = np.argsort(places, kind="stable")
         start = 0
         for block in _blocks(self.path, self.columns):
@@ -73,7 +74,7 @@ class ParquetRows:
             if low < high:
                 if block.shape[1] != self.shape[1]:
                     raise _ragged(self.path, start)
-                found[order[low:high]] = to_float32(block[places[order[low:high]] - start])
+                found[order[low:high]] = as_floats(block[places[order[low:high]] - start], dtype)
             start += len(block)
         return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from leepjax.data.columns import one_line
 from leepjax.printable import printable
@@ -32,8 +33,8 @@ class Rows(Protocol):
     @property
     def dtype(self) -> np.dtype: ...
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        """The rows at these places, as float32 [len(places) d]; they may come in any order."""
+    def read(self, places: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+        """The rows at these places, as float32 or float64 [len(places) d]; they may come in any order."""
         ...
 
     def digest(self) -> str:
@@ -55,8 +56,8 @@ class HeldRows:
     def dtype(self) -> np.dtype:
         return self.array.dtype
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        return to_float32(self.array[places])
+    def read(self, places: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+        return as_floats(self.array[places], dtype)
 
     def digest(self) -> str:
         step = max(BLOCK // max(self.array[:1].nbytes, 1), 1)
@@ -73,14 +74,14 @@ class Mapped:
     dtype: np.dtype
     offset: int
 
-    def read(self, places: np.ndarray) -> np.ndarray:
-        found = _empty((len(places), *self.shape[1:]))
+    def read(self, places: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+        found = _empty((len(places), *self.shape[1:]), dtype)
         order = np.argsort(places, kind="stable")  # the file is read from its beginning to its end
         for start, stop in self._steps():
             low, high = np.searchsorted(places, [start, stop], sorter=order)
             if low < high:
                 block = self._block(start, stop)
-                found[order[low:high]] = to_float32(block[places[order[low:high]] - start])
+                found[order[low:high]] = as_floats(block[places[order[low:high]] - start], dtype)
         return found
 
     def digest(self) -> str:
@@ -133,18 +134,18 @@ def _of_map(array: np.memmap) -> HeldRows | Mapped:
     return Mapped(Path(path).absolute(), array.shape, array.dtype, offset)
 
 
-def _empty(shape: tuple[int, ...]) -> np.ndarray:
-    """A float32 array that begins where JAX shares memory instead of copying it, at a multiple of 64 bytes."""
-    size = 4 * math.prod(shape)
+def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """An array that begins where JAX shares memory instead of copying it, at a multiple of 64 bytes."""
+    size = np.dtype(dtype).itemsize * math.prod(shape)
     held = np.empty(size + _ALIGNMENT, np.uint8)
     start = -held.__array_interface__["data"][0] % _ALIGNMENT
-    return held[start : start + size].view(np.float32).reshape(shape)
+    return held[start : start + size].view(dtype).reshape(shape)
 
 
-def to_float32(array: np.ndarray) -> np.ndarray:
-    """Numbers as float32; those that are too large become infinite, and are then refused as such."""
+def as_floats(array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Numbers as floats; those that are too large become infinite, and are then refused as such."""
     with np.errstate(over="ignore"):
-        return np.asarray(array, np.float32)
+        return np.asarray(array, dtype)
 
 
 def _digest_of(shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndarray]) -> str:
