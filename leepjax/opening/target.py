@@ -161,7 +161,7 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
     if len(target) != 2 or all(isinstance(each, tuple) and len(each) == 2 for each in target):
         raise InputError(
             f"{caller}: expected the target as (images, labels), got a tuple of {len(target)}; "
-            "pass pairs of image and label in a list."
+            "pass pairs of image and label, or labels alone, in a list."
         )
     images, labels = target
     if labels is None:

@@ -90,6 +90,29 @@ def test_a_tensor_that_can_not_be_read_is_named():
         lj.h_score(attached, LABELS)
 
 
+def test_what_can_not_be_read_is_told_how_to_convert_it():
+    class Tensor(Exporter):  # of PyTorch, in bfloat16
+        def detach(self):
+            return self
+
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError("Got unsupported ScalarType BFloat16")
+
+    objects = rng.normal(size=(8, 2)).astype(object)
+    for caller, call in [
+        ("h_score", lambda x: lj.h_score(x, LABELS[:8])),
+        ("as_table: a", lambda x: lj.as_table(x, name="a")),
+        ("metrics", lambda x: lj.metrics(x, LABELS[:8])),
+        ("shard_rows", lambda x: lj.shard_rows(x, LABELS[:8])),
+    ]:
+        with pytest.raises(InputError, match=rf"^{caller}: .* got objects in ndarray; .* \.astype\('float32'\)\.$"):
+            call(objects)
+        with pytest.raises(InputError, match=rf"^{caller}: .* got Tensor \(.*\); pass tensor\.detach\(\)\.cpu\(\)\.f"):
+            call(Tensor(aligned((8, 2)), BufferError("unknown type")))
+    with pytest.raises(InputError, match=r"h_score: labels must be numbers, .* with \.astype\('int32'\)\.$"):
+        lj.h_score(aligned((8, 2)), LABELS[:8].astype(object))
+
+
 def test_values_under_a_mask_do_not_count():
     """NumPy, JAX and DLPack drop the mask, and keep what lies under it."""
     features, labels = rng.normal(size=(8, 2)), np.arange(8) % 2
