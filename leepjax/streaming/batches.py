@@ -19,7 +19,7 @@ from leepjax.checks.arrays import on_host
 from leepjax.checks.containers import unmasked
 from leepjax.checks.native import native
 from leepjax.storage.sealed import check_seal
-from leepjax.streaming.file_rows import Rows
+from leepjax.streaming.file_rows import ReadableRows
 from leepjax.types import InputError
 
 BatchSource = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -61,8 +61,8 @@ class Batches:
                     f"Batches: expected {len(evidence)} {name}, one per example, got {len(array)}; "
                     "pass one per example."
                 )
-        self._evidence, self._labels = Rows(evidence), Rows(labels)
-        self._where = None if where is None else Rows(where)
+        self._evidence, self._labels = ReadableRows(evidence), ReadableRows(labels)
+        self._where = None if where is None else ReadableRows(where)
         self._batch_size = batch_size
 
     @classmethod

@@ -23,7 +23,7 @@ _LARGE = 1 << 18
 _SOME_ROWS = 1024
 
 
-class Rows:
+class ReadableRows:
     """An array of which some rows are read at a time, such as a memory-mapped one."""
 
     def __init__(self, array: np.ndarray):
