@@ -36,8 +36,8 @@ def as_source(
     A module returns logits, their softmax, features and logits, or, without a head, features. The head is the last
     linear layer that gives this output, or the one of the name `head`; its input is taken as features and its output as
     logits, by a probe of two random images. An output that no linear layer gives is taken as features, with a warning.
-    PyTorch computes a module on
-    the module's own device; modules of the JAX libraries are compiled with the preprocessing.
+    PyTorch computes a module on the module's own device; modules of the JAX libraries are compiled with the
+    preprocessing.
 
     Args:
         apply: a ``torch.nn.Module`` (of timm, torchvision, transformers, your own), a Keras 3 model with the JAX
