@@ -77,6 +77,38 @@ def test_the_identity_has_the_tokenizer_and_its_settings(tmp_path):
     assert opened(folder).card.tokenization.max_length == 8
 
 
+@pytest.mark.parametrize(
+    ("in_tokenizer", "configured", "expected"), [(None, None, False), ("left", None, True), ("left", "right", False)]
+)
+def test_the_side_on_which_texts_are_cut_is_that_of_the_tokenizer(tmp_path, in_tokenizer, configured, expected):
+    folder = text_folder(tmp_path / "mini")
+    made = tokenizer()
+    if in_tokenizer:
+        made.enable_truncation(20, direction=in_tokenizer)
+    (folder / "tokenizer.json").write_text(made.to_str())
+    (folder / "tokenizer_config.json").write_text(json.dumps({"truncation_side": configured}))
+    assert opened(folder).card.tokenization.from_start is expected
+
+
+def test_steps_of_sentence_transformers_that_are_not_computed_are_named(tmp_path, caplog):
+    folder = text_folder(tmp_path / "mini")
+    prompts = {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "document"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    modules = [f"sentence_transformers.models.{kind}" for kind in ("Transformer", "Pooling", "Normalize")]
+    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "type": each} for each in modules]))
+    opened(folder)
+    assert not caplog.text
+    dense = {"type": "sentence_transformers.base.modules.dense.Dense"}
+    (folder / "modules.json").write_text(json.dumps([*({"type": each} for each in modules), dense]))
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts | {"default_prompt_name": "query"}))
+    opened(folder)
+    assert "mini: modules.json has Dense, which leepjax doesn't compute; its features are those without" in caplog.text
+    assert "mini: its default prompt 'query: ' is left out; put it into the texts if they need it." in caplog.text
+    caplog.clear()
+    opened(text_folder(folder, "distilbert-classifier"))
+    assert not caplog.text
+
+
 def test_a_vocabulary_alone_gives_berts_tokenizer(tmp_path):
     folder = text_folder(tmp_path / "mini")
     whole = opened(folder)

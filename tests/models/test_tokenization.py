@@ -35,9 +35,27 @@ def tokens(prepared):
         ({"special": False, "dropped": 1}, Text(("⊕", "b"), word=1), ("b", [0], 0)),
         ({"max_length": 4}, Text("abcdef"), ("[CLS] a ##b [SEP]", [0] * 4, -1)),
         ({"max_length": 5}, Text("ab", pair="abcdef"), ("[CLS] a [SEP] a [SEP]", [0, 0, 0, 1, 1], -1)),
+        ({"max_length": 4, "from_start": True}, Text("abcdef"), ("[CLS] ##e ##f [SEP]", [0] * 4, -1)),
+        (
+            {"max_length": 5, "from_start": True},
+            Text("ab", pair="abcd"),
+            ("[CLS] ##b [SEP] ##d [SEP]", [0, 0, 0, 1, 1], -1),
+        ),
         ({}, Text(""), ("[CLS] [SEP]", [0] * 2, -1)),
     ],
-    ids=["text", "pair", "word", "no-piece", "dropped", "dropped-word", "cut", "cut-pair", "empty"],
+    ids=[
+        "text",
+        "pair",
+        "word",
+        "no-piece",
+        "dropped",
+        "dropped-word",
+        "cut",
+        "cut-pair",
+        "cut-start",
+        "cut-pair-start",
+        "empty",
+    ],
 )
 def test_an_example_becomes_the_tokens_of_its_tokenizer(how, example, expected):
     made = Tokenization.of(tokenizer().to_str().encode(), **{"max_length": 100, **how})
@@ -45,9 +63,10 @@ def test_an_example_becomes_the_tokens_of_its_tokenizer(how, example, expected):
     assert found == expected
 
 
+@pytest.mark.parametrize("from_start", [False, True])
 @pytest.mark.parametrize("word", range(8))
-def test_a_word_beyond_the_longest_text_is_passed_with_the_words_around_it(word):
-    how = Tokenization.of(tokenizer().to_str().encode(), max_length=4)
+def test_a_word_beyond_the_longest_text_is_passed_with_the_words_around_it(word, from_start):
+    how = Tokenization.of(tokenizer().to_str().encode(), max_length=4, from_start=from_start)
     found, _, place = tokens(how.on_host(Text(tuple("abcdefgh"), word=word)))
     assert found.split()[place] == "abcdefgh"[word]
 

@@ -11,7 +11,7 @@ from leepjax.models.bridges.libraries import is_instance
 from leepjax.models.bridges.torch_modules import hooked, output_of
 from leepjax.models.bridges.torch_network import Route, TorchNetwork, array_of, device_and_dtype, identity_of
 from leepjax.models.text.tokenization import Tokenization
-from leepjax.models.text.tokenizer_files import NEVER
+from leepjax.models.text.tokenizer_files import NEVER, warn_of_prompt
 from leepjax.models.text.tokens import Tokens
 from leepjax.types import DType, InputError, Outputs, Pooling
 
@@ -106,7 +106,9 @@ def tokenization_of(tokenizer: Any, model: Any) -> Tokenization:
         positions -= getattr(config, "pad_token_id", 1) + 1
     limits = [getattr(model, "max_seq_length", None), tokenizer.model_max_length, positions]
     longest = min([int(each) for each in limits if each and each < NEVER], default=512)
-    return Tokenization.of(inner.to_str().encode(), max_length=longest)
+    from_start = getattr(tokenizer, "truncation_side", "right") == "left"
+    warn_of_prompt(getattr(model, "prompts", None), getattr(model, "default_prompt_name", None), type(model).__name__)
+    return Tokenization.of(inner.to_str().encode(), max_length=longest, from_start=from_start)
 
 
 def _headless(call: Any, module: Any, packed: Any) -> tuple[Any, Any]:

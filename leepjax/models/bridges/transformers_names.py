@@ -14,7 +14,7 @@ from leepjax.models.files.readme import licence_of
 from leepjax.models.hub import AbsentError, hub_file
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.source import Source
-from leepjax.models.text.tokenizer_files import pooling_of
+from leepjax.models.text.tokenizer_files import pooling_of, warn_of_further_steps
 from leepjax.storage.files import user_path
 from leepjax.types import InputError
 
@@ -77,7 +77,10 @@ def _bridged(name: str, *, pretrained: bool) -> Bridged:
     if preprocessing is None:
         from leepjax.models.bridges.torch_texts import bridge_texts, tokenization_of
 
-        pool = pooling_of(partial(_found, name), name)
+        find = partial(_found, name)
+        pool = pooling_of(find, name)
+        if pretrained and not is_classifier:
+            warn_of_further_steps(find, name)
         bridged = bridge_texts(module, tokenization_of(tokenizer, module), pool=pool)
     elif is_classifier:
         bridged = bridge_torch(module, preprocessing)

@@ -15,7 +15,15 @@ from leepjax.models.source import Source, WeightsFile
 from leepjax.models.text import static
 from leepjax.models.text.config import STATIC, TextConfig, read_text_config
 from leepjax.models.text.tokenization import Tokenization
-from leepjax.models.text.tokenizer_files import Find, is_lowered, longest, pooling_of, read_tokenizer
+from leepjax.models.text.tokenizer_files import (
+    Find,
+    is_cut_at_the_start,
+    is_lowered,
+    longest,
+    pooling_of,
+    read_tokenizer,
+    warn_of_further_steps,
+)
 from leepjax.models.text.tokenizers import unknown_token, vocabulary_size
 from leepjax.storage.files import digest
 from leepjax.types import InputError
@@ -34,6 +42,8 @@ def open_text(fields: Mapping[str, Any], find: Find, find_weights: Callable[[], 
         InputError: for a missing tokenizer, a model type or option that leepjax lacks, or weights that don't fit.
     """
     card = describe_text(fields, find, name)
+    if not card.num_classes:
+        warn_of_further_steps(find, name)
     path = find_weights()
     if fields["model_type"] in STATIC and card.tokenization:
         card = msgspec.structs.replace(card, **_static(fields, _table_shape(path, name), card.tokenization, name))
@@ -49,11 +59,13 @@ def describe_text(fields: Mapping[str, Any], find: Find, name: str) -> Card:
     """
     is_static = fields["model_type"] in STATIC
     config = None if is_static else read_text_config(fields, pooling_of(find, name), name)
+    tokenizer = read_tokenizer(find, name)
     tokenization = Tokenization.of(
-        read_tokenizer(find, name),
+        tokenizer,
         max_length=longest(find, config and config.positions, name),
         lower=is_lowered(find, name),
         special=not is_static,
+        from_start=is_cut_at_the_start(find, tokenizer, name),
     )
     if config is None:
         dropped = unknown_token(tokenization.digest)

@@ -38,6 +38,8 @@ class Tokenization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Number of a token that is left out, such as the unknown one."""
     lower: bool = False
     """Whether texts are lowercased first."""
+    from_start: bool = False
+    """Whether a longer text loses its start in place of its end; the words of a sentence never do."""
 
     @classmethod
     def of(cls, content: bytes, **settings: Any) -> "Tokenization":
@@ -119,7 +121,15 @@ class Tokenization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 @lru_cache(maxsize=1024)
 def _encoded(how: Tokenization, text: str | tuple[str, ...], pair: str | None) -> Encoded:
     """The tokens of a text; the last ones are kept, because each word of a sentence is an example of its own."""
-    return encode(how.digest, text, pair, max_length=how.max_length, special=how.special, dropped=how.dropped)
+    return encode(
+        how.digest,
+        text,
+        pair,
+        max_length=how.max_length,
+        special=how.special,
+        dropped=how.dropped,
+        from_start=how.from_start and isinstance(text, str),
+    )
 
 
 def _lowered(text: str | tuple[str, ...]) -> str | tuple[str, ...]:

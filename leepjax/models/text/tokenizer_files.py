@@ -1,6 +1,8 @@
 """Find the tokenizer and the settings of a model of texts among its files."""
 
-from collections.abc import Callable
+import json
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +25,7 @@ _SPECIAL = ("[UNK]", "[SEP]", "[CLS]", "[PAD]", "[MASK]")
 
 class _TokenizerConfig(msgspec.Struct, frozen=True):
     model_max_length: float | None = None
+    truncation_side: str | None = None
     do_lower_case: bool = True
     strip_accents: bool | None = None
     tokenize_chinese_chars: bool = True
@@ -31,6 +34,15 @@ class _TokenizerConfig(msgspec.Struct, frozen=True):
 class _SentenceConfig(msgspec.Struct, frozen=True):
     max_seq_length: int | None = None
     do_lower_case: bool = False
+
+
+class _Module(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Prompts(msgspec.Struct, frozen=True):
+    prompts: dict[str, str | None] | None = None
+    default_prompt_name: str | None = None
 
 
 class _PoolingConfig(msgspec.Struct, frozen=True):
@@ -81,6 +93,51 @@ _UNLIMITED = 512
 def is_lowered(find: Find, name: str) -> bool:
     """Whether sentence-transformers lowercases texts before the tokenizer gets them."""
     return _settings(find, "sentence_bert_config.json", _SentenceConfig, name).do_lower_case
+
+
+def is_cut_at_the_start(find: Find, content: bytes, name: str) -> bool:
+    """Whether longer texts lose their start, as the tokenizer's configuration or else its ``tokenizer.json`` states.
+
+    Raises:
+        InputError: for settings of a wrong type.
+    """
+    if side := _settings(find, "tokenizer_config.json", _TokenizerConfig, name).truncation_side:
+        return side == "left"
+    try:
+        return json.loads(content)["truncation"]["direction"] == "Left"
+    except (ValueError, KeyError, TypeError):  # it states none, or isn't a tokenizer, which is reported when it is used
+        return False
+
+
+_COMPUTED = ("Transformer", "Pooling", "StaticEmbedding", "Dropout", "Normalize")
+"""Modules of sentence-transformers that leepjax computes, that do nothing after training, or only scale a row."""
+
+
+def warn_of_further_steps(find: Find, name: str) -> None:
+    """Name the modules and the prompt of sentence-transformers that leepjax leaves out.
+
+    Raises:
+        InputError: for settings of a wrong type.
+    """
+    kinds = [each.type.rpartition(".")[2] for each in _settings(find, "modules.json", list[_Module], name)]
+    if not kinds:
+        return
+    if further := [each for each in kinds if each not in _COMPUTED]:
+        logging.getLogger("leepjax").warning(
+            "%s: modules.json has %s, which leepjax doesn't compute; its features are those without it.",
+            name,
+            ", ".join(dict.fromkeys(further))[:200],
+        )
+    stated = _settings(find, "config_sentence_transformers.json", _Prompts, name)
+    warn_of_prompt(stated.prompts, stated.default_prompt_name, name)
+
+
+def warn_of_prompt(prompts: Mapping[str, str | None] | None, default: str | None, name: str) -> None:
+    """Say that the prompt that a model puts before texts by default is left out."""
+    if prompt := (prompts or {}).get(default or ""):
+        logging.getLogger("leepjax").warning(
+            "%s: its default prompt %r is left out; put it into the texts if they need it.", name, prompt[:80]
+        )
 
 
 def pooling_of(find: Find, name: str) -> Pooling:

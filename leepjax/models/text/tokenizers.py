@@ -44,14 +44,17 @@ def encode(
     max_length: int,
     special: bool,
     dropped: int | None,
+    from_start: bool = False,
 ) -> Encoded:
     """Tokenise a text, or its words, and the second text of a pair; the longer of the two is cut first.
+
+    What is cut is the end of a text, or its start if `from_start` is set.
 
     Raises:
         InputError: without the library ``tokenizers``, or for a tokenizer that isn't kept or can't be read.
     """
     of_words = not isinstance(text, str)
-    tokenizer = _tokenizer(key, max_length, of_words)
+    tokenizer = _tokenizer(key, max_length, of_words, from_start)
     found = tokenizer.encode(list(text) if of_words else text, _like(text, pair), of_words, special)
     places: dict[int, int] = {}
     if of_words:
@@ -89,7 +92,7 @@ def _like(text: str | tuple[str, ...], pair: str | None) -> str | list[str] | No
 
 
 @lru_cache(maxsize=16)
-def _tokenizer(key: str, max_length: int | None, of_words: bool) -> Any:
+def _tokenizer(key: str, max_length: int | None, of_words: bool, from_start: bool = False) -> Any:
     tokenizers = library("source", "tokenizers", "text")
     if (content := content_of(key)) is None:
         raise InputError(
@@ -105,7 +108,7 @@ def _tokenizer(key: str, max_length: int | None, of_words: bool) -> Any:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     if max_length is not None:
-        tokenizer.enable_truncation(max_length)
+        tokenizer.enable_truncation(max_length, direction="left" if from_start else "right")
     return tokenizer
 
 
