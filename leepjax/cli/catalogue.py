@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leepjax.data.readers import EMBEDDED
 from leepjax.measures import FURTHER, MEASURES
+from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card
 from leepjax.models.hub_listing import hub_models, read_filter
 from leepjax.models.opening import describe, load_source, plugins, shipped_sources
@@ -71,15 +72,21 @@ def blocks(source: str | None) -> list[Row]:
     """
     if source is None:
         raise InputError("ls: expected a source after blocks, got none; name one, as in leepjax ls blocks resnet18.")
-    card, _ = describe(source)
-    opened = (
-        load_source(source) if source in plugins() else Source(card, WeightsFile(card.model, card.num_classes, Path()))
-    )
     return [
         {"block": name, "kind": "map" if len(x.shape) == 4 else "tokens", "size": " × ".join(map(str, x.shape[1:-1]))}
         | {"features": x.shape[-1]}
-        for name, x in blocks_of_source(opened).items()
+        for name, x in blocks_of_source(_described(source)).items()
     ]
+
+
+def _described(name: str) -> Source:
+    """A source whose weights needn't be downloaded."""
+    if bridge := bridge_of_name(name):
+        return bridge.describe(name)[0]
+    if name in plugins():
+        return load_source(name)
+    card, _ = describe(name)
+    return Source(card, WeightsFile(card.model, card.num_classes, Path()))
 
 
 def measures() -> list[Row]:

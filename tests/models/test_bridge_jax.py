@@ -220,9 +220,11 @@ def test_a_file_of_keras_has_pixels_and_oblong_images_as_its_layers_take_them(tm
 def test_other_images_than_rgb_ones_of_its_size_are_one_sentence(tmp_path, options, shape):
     model = small_keras((12, 12, 1), **options)
     model.save(tmp_path / "grey.keras")
-    with pytest.raises(InputError, match=re.escape(f"expected one input of RGB images [n h w 3], got shape {shape}")):
+    with pytest.raises(
+        InputError, match=re.escape(f"expected small to take one input of RGB images [n h w 3], got shape {shape}")
+    ):
         load_source(f"keras:{tmp_path / 'grey.keras'}")
-    with pytest.raises(InputError, match="as_source: small: expected one input of RGB images"):
+    with pytest.raises(InputError, match="as_source: expected small to take one input of RGB"):
         as_source(model, preprocessing=PIXELS)
     with pytest.raises(
         InputError, match=re.escape("as_source: expected image_size (10, 12), which small takes, got (12,")

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import leepjax
+from leepjax.cli import catalogue
 from leepjax.models.opening import describe, load_source
 from leepjax.types import InputError
 
@@ -100,6 +101,11 @@ def test_the_json_beside_it_states_what_is_known(tmp_path, caplog):
     assert (card.preprocessing.image_size, card.preprocessing.mean) == (16, (0.485, 0.456, 0.406))
     assert "bare.onnx: no bare.json beside it states its preprocessing; ImageNet's is assumed: 16 pixels" in caplog.text
     assert describe(name)[1] == 0
+
+
+def test_its_layers_have_no_names(tmp_path):
+    with pytest.raises(InputError, match="isn't one of leepjax's own architectures, whose layers have no names here"):
+        catalogue.blocks(write(tmp_path / "net.onnx"))
 
 
 def test_it_is_ranked_and_travels(tmp_path):

@@ -44,7 +44,7 @@ def open_keras(name: str) -> Source:
     return source_of_file(name, bridge_keras(model, preprocessing, IN_FILE), stated)
 
 
-def _sides(name: str, model: Any) -> tuple[int | None, int | None]:
+def _sides(caller: str, model: Any) -> tuple[int | None, int | None]:
     """Height and width of the images that a model takes, None where it takes any.
 
     Raises:
@@ -54,8 +54,8 @@ def _sides(name: str, model: Any) -> tuple[int | None, int | None]:
     shape = getattr(model, "input_shape", (None, None, None, 3))
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (3, None):
         raise InputError(
-            f"{name}: expected one input of RGB images [n h w 3], got shape {shape}; choose another model, or put this "
-            "one behind a layer that takes such images."
+            f"{caller}: expected {model.name} to take one input of RGB images [n h w 3], got shape {shape}; choose "
+            "another model, or put this one behind a layer that takes such images."
         )
     return shape[1], shape[2]
 
@@ -117,7 +117,7 @@ def _build(name: str, model: Any, size: tuple[int, int]) -> None:
     Raises:
         InputError: when it takes no images of this height and width.
     """
-    sides = _sides(f"as_source: {name}", model)
+    sides = _sides("as_source", model)
     if any(side not in (None, wanted) for side, wanted in zip(sides, size, strict=True)):
         raise InputError(
             f"as_source: expected image_size {sides}, which {name} takes, got {size}; correct its preprocessing."
