@@ -76,6 +76,15 @@ def test_what_is_left_out_is_the_default_of_the_type(kind, fields, resized, imag
     assert older == seen
 
 
+def test_a_type_that_is_not_known_is_a_warning(caplog):
+    read(image_processor_type="ViTImageProcessorFast")
+    assert not caplog.text
+    read(image_processor_type="OwnImageProcessor")
+    assert (
+        "owner/net: leepjax doesn't know the image processor Own; what its configuration states is read" in caplog.text
+    )
+
+
 def test_efficientnet_divides_by_the_standard_deviation_twice():
     assert of_type("EfficientNet").std == (0.25,) * 3
     assert of_type("EfficientNet", include_top=False).std == (0.5,) * 3
@@ -94,7 +103,11 @@ def test_efficientnet_divides_by_the_standard_deviation_twice():
         ({"image_processor_type": "MobileViTImageProcessor"}, "expected images .* alone, got do_flip_channel_order"),
         ({"do_resize_and_center_crop": True}, "expected images .* alone, got do_resize_and_center_crop true"),
         ({"rescale_offset": True}, "expected images .* alone, got rescale_offset true"),
-        ({"feature_extractor_type": "PerceiverFeatureExtractor"}, "expected .*, got Perceiver's crop before resizing"),
+        (
+            {"feature_extractor_type": "PerceiverFeatureExtractor"},
+            "expected .*, got a crop before resizing by Perceiver",
+        ),
+        ({"image_processor_type": "PPLCNetImageProcessor"}, "expected images .* alone, got channels in reverse by PPL"),
         ({"resample": 6}, "expected images .* alone, got resample 6"),
         ({"size": {"longest_edge": 224}}, "expected square images, got size {'longest_edge': 224}"),
         ({"size": None}, "expected size in its preprocessor_config.json, got none"),

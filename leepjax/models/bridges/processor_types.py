@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "ChineseCLIP": _CLIP,
     "ConvNext": _HALF | {"size": 384, "crop_pct": 224 / 256, "resample": 3, "default_to_square": False},
     "DeiT": _HALF | _CROPPED | {"resample": 3, "default_to_square": True},
+    "DINOv3ViT": _IMAGENET | {"size": 224, "resample": 2, "default_to_square": True},
     "EfficientNet": _HALF
     | {"size": 346, "crop_size": 289, "resample": 3, "include_top": True, "default_to_square": True},
     "Levit": _IMAGENET | _CROPPED | {"size": 224, "resample": 3},
@@ -40,8 +41,12 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 """Type → fields. ``default_to_square`` is whether a `size` that is a number is of both sides, or of the shorter one."""
 
-OF_ANOTHER_ORDER = ("Perceiver",)
-"""Types that crop before they resize."""
+UNSUPPORTED: Mapping[str, str] = {
+    "PPLCNet": "channels in reverse",
+    "Perceiver": "a crop before resizing",
+    "TextNet": "sides rounded up",
+}
+"""Type → what it does whatever its configuration states, and leepjax doesn't."""
 
 WITHOUT_CROP = ("ConvNext", "Segformer")
 """Types of which only some versions of transformers carry out ``do_center_crop``."""

@@ -1,12 +1,13 @@
 """The preprocessing in transformers' configuration of an image processor."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from leepjax.data.preprocessing import Interpolation, Mode, Preprocessing
-from leepjax.models.bridges.processor_types import DEFAULTS, OF_ANOTHER_ORDER, WITHOUT_CROP, type_of
+from leepjax.models.bridges.processor_types import DEFAULTS, UNSUPPORTED, WITHOUT_CROP, type_of
 from leepjax.models.files.json_files import JsonError, convert, read_json
 from leepjax.types import InputError
 
@@ -73,7 +74,7 @@ def read_processor(content: bytes, origin: str) -> Preprocessing:
     _check_steps(kind, fields, processor, origin)
     resized, cropped, mode = _sizes(kind, processor, origin)
     mean, std = _normalisation(processor, origin)
-    return Preprocessing(
+    found = Preprocessing(
         image_size=cropped,
         crop=_crop(cropped, resized),
         interpolation=_RESAMPLING[processor.resample],
@@ -81,6 +82,14 @@ def read_processor(content: bytes, origin: str) -> Preprocessing:
         mean=mean,
         std=std,
     )
+    if kind and kind not in DEFAULTS:
+        logging.getLogger("leepjax").warning(
+            "%s: leepjax doesn't know the image processor %s; what its configuration states is read as %s.",
+            origin,
+            kind[:80],
+            found,
+        )
+    return found
 
 
 def _check_steps(kind: str, fields: Mapping[str, Any], processor: _Processor, origin: str) -> None:
@@ -90,8 +99,8 @@ def _check_steps(kind: str, fields: Mapping[str, Any], processor: _Processor, or
         for name, value in fields.items()
         if value and (name in _FURTHER or (name.startswith("do_") and name not in _STEPS | _OF_OTHER_INPUT))
     ]
-    if kind in OF_ANOTHER_ORDER:
-        further.append(f"{kind}'s crop before resizing")
+    if kind in UNSUPPORTED:
+        further.append(f"{UNSUPPORTED[kind]} by {kind}")
     if processor.do_center_crop and kind in WITHOUT_CROP:
         further.append(f"do_center_crop of {kind}")
     if processor.resample not in _RESAMPLING:
