@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from leepjax.checks.arrays import check_features, check_labels, check_probs
 from leepjax.checks.rounding import check_rounding
@@ -50,7 +51,8 @@ def score_arrays(
     label_array = _class_numbers(found_labels, labels, num_classes)
     found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)
     if rest := [measure for measure in chosen if measure.name not in found]:
-        found |= _held(array, label_array, kind, rest, num_classes, resamples, confidence, seed)
+        with threadpool_limits(1, "blas"):  # as in `rank`: LAPACK rounds by its threads
+            found |= _held(array, label_array, kind, rest, num_classes, resamples, confidence, seed)
     return [_row(measure, *found[measure.name]) for measure in chosen]
 
 
