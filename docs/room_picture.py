@@ -12,7 +12,7 @@ from typing import Any
 from import_graph import graph_of_modules, graph_of_rooms
 
 PICTURE = Path(__file__).parent / "_static" / "rooms.svg"
-EVERYWHERE = ("types", "printable", "callbacks")
+EVERYWHERE = ("types", "printable", "callbacks", "inputs")
 """Rooms that almost all others import: named in the picture, without arrows."""
 
 ENTRIES = ("__init__", "__main__", "experiments")

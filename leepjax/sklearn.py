@@ -8,7 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from leepjax.checks.arrays import check_probs
-from leepjax.checks.containers import unmasked
+from leepjax.inputs.containers import unmasked
 from leepjax.measures import MEASURES
 from leepjax.types import InputError, unknown_name
 

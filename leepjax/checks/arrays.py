@@ -14,9 +14,8 @@ from jax.experimental import multihost_utils
 from jax.typing import ArrayLike, DTypeLike
 
 from leepjax.checks.borrowed import borrowed
-from leepjax.checks.containers import not_an_array, unmasked
-from leepjax.checks.native import native
-from leepjax.checks.rounding import check_rounding, unwrapped
+from leepjax.inputs.containers import native, not_an_array, unmasked
+from leepjax.inputs.rounding import check_rounding, unwrapped
 from leepjax.kernels import accumulator, own_likelihood, theta, with_sharding_in_type
 from leepjax.types import InputError
 

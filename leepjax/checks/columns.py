@@ -14,7 +14,7 @@ from leepjax.checks.arrays import (
     check_source_labels,
     on_host,
 )
-from leepjax.checks.rounding import check_rounding
+from leepjax.inputs.rounding import check_rounding
 from leepjax.kernels import accumulator, with_sharding_in_type
 from leepjax.types import InputError
 

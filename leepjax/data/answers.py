@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from leepjax.checks.containers import unmasked
-from leepjax.checks.rounding import check_rounding
 from leepjax.data.guessed_task import guessed_task
 from leepjax.data.label_forms import (
     SETS,
@@ -20,6 +18,8 @@ from leepjax.data.label_forms import (
     yes_no,
 )
 from leepjax.data.labels import class_name, class_numbers, is_missing_word, plain_scalar
+from leepjax.inputs.containers import unmasked
+from leepjax.inputs.rounding import check_rounding
 from leepjax.types import InputError, Task
 
 _LARGEST = float(np.finfo(np.float32).max)

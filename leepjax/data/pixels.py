@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from leepjax.checks.containers import unmasked
+from leepjax.inputs.containers import unmasked
 from leepjax.types import InputError
 
 _SIXTEEN_BITS = 65535

@@ -10,8 +10,7 @@ from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.typing import ArrayLike
 
-from leepjax.checks.containers import host_array
-from leepjax.checks.native import native
+from leepjax.inputs.containers import host_array, native
 from leepjax.types import InputError
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.native import native
+from leepjax.inputs.containers import native
 from leepjax.kernels import first_largest
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint

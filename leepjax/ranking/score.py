@@ -9,9 +9,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from leepjax.checks.arrays import check_features, check_labels, check_probs
-from leepjax.checks.rounding import check_rounding
 from leepjax.data.embeddings.distributions import are_distributions
 from leepjax.data.labels import class_numbers
+from leepjax.inputs.rounding import check_rounding
 from leepjax.measures import MEASURES, Measure
 from leepjax.measures.streamed import softmax_of, streamed_scores
 from leepjax.measures.table import chosen

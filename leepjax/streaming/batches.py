@@ -16,8 +16,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import on_host
-from leepjax.checks.containers import unmasked
-from leepjax.checks.native import native
+from leepjax.inputs.containers import native, unmasked
 from leepjax.storage.sealed import check_seal
 from leepjax.streaming.file_rows import ReadableRows
 from leepjax.types import InputError

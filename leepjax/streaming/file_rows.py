@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from leepjax.checks.native import native
+from leepjax.inputs.containers import native
 from leepjax.streaming.identity import digest_of
 from leepjax.types import InputError
 

@@ -9,8 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import check_features
-from leepjax.checks.native import native
 from leepjax.data.split import stratified_order
+from leepjax.inputs.containers import native
 from leepjax.solvers.logistic import NEVER, logits_of, minimise, with_ones
 from leepjax.transfer.minibatches import Minibatches, descend
 from leepjax.types import InputError

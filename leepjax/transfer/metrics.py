@@ -6,7 +6,7 @@ import numpy as np
 import scipy.special
 from jax.typing import ArrayLike
 
-from leepjax.checks.containers import host_array
+from leepjax.inputs.containers import host_array
 from leepjax.types import InputError
 
 NUM_BINS = 15

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from leepjax.checks.containers import host_array, unmasked
-from leepjax.checks.rounding import check_rounding, few, is_wide, spread_little
 from leepjax.data.embeddings.arrays import of_npy, of_npz, of_safetensors
 from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
@@ -18,6 +16,8 @@ from leepjax.data.embeddings.parquet import of_parquet
 from leepjax.data.embeddings.rows import Rows, kept_rows_of
 from leepjax.data.embeddings.sheets import of_sheet
 from leepjax.data.labels import plain_scalar
+from leepjax.inputs.containers import host_array, unmasked
+from leepjax.inputs.rounding import check_rounding, few, is_wide, spread_little
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.types import InputError

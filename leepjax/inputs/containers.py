@@ -1,4 +1,7 @@
-"""Arrays of any library, before NumPy or JAX converts them: what a conversion would drop, or can't read."""
+"""Arrays of any library, before NumPy or JAX converts them: what a conversion would drop, or can't read.
+
+That is masks, objects, and types that JAX doesn't take: another byte order than the machine's, and long doubles.
+"""
 
 from contextlib import suppress
 from typing import Any
@@ -6,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from leepjax.types import InputError
+
+_DOUBLE = {"g": np.float64, "G": np.complex128}
+"""Character of a type of long doubles → the widest type of JAX."""
 
 
 def unmasked(function: str, name: str, value: Any) -> Any:
@@ -24,6 +30,18 @@ def unmasked(function: str, name: str, value: Any) -> Any:
             f"{function}: expected {name} without masked values, got {count:,}; fill them, or leave their rows out."
         )
     return value.data if isinstance(value, np.ma.MaskedArray) else value
+
+
+def native(array: Any) -> Any:
+    """A NumPy array in the machine's byte order, long doubles as doubles; any other value as it is.
+
+    >>> native(np.array([1.5], ">f4")).dtype.isnative
+    True
+    """
+    if not isinstance(array, np.ndarray):
+        return array
+    wanted = _DOUBLE.get(array.dtype.char, array.dtype.newbyteorder("="))
+    return array if array.dtype == wanted else array.astype(wanted)
 
 
 def host_array(function: str, name: str, value: Any) -> np.ndarray:
