@@ -94,6 +94,10 @@ def test_columns_that_float32_cannot_hold():
     for scale, size in ((1e-50, "e-50"), (1e39, "e+39")):
         with pytest.raises(InputError, match=f"expected features in float32's range, got .*{re.escape(size)} .* 0; di"):
             h_score(features * scale, labels)
+    # Near 80,000 float32 rounds by 0.002 of the deviation, near 20,000 by a quarter of that.
+    with pytest.raises(InputError, match="got column 0 near 80000"):
+        h_score(features + 80_000, labels)
+    assert h_score(features + 20_000, labels) == pytest.approx(score, rel=0.01)
     # Of float32, of a constant but for rounding, and of a hidden row nothing is lost; nor with 64 bits.
     constant = np.where(labels[:, None], 0.3, 0.1 * 3)
     assert h_score(np.float32(times), labels) >= 0
