@@ -117,5 +117,5 @@ def check_are_names(where: str, labels: Column) -> None:
 def yes_no(cell: Any) -> int | None:
     """0 or 1 for no or yes in one of their forms; None for anything else."""
     if isinstance(cell, (str, bytes)):
-        return _YES_NO.get(class_name(cell).strip().lower())
+        return _YES_NO.get(class_name(cell).lower())
     return int(cell) if isinstance(cell, (bool, int, float)) and cell in (0, 1) else None

@@ -15,7 +15,6 @@ LARGEST_CLASS_NUMBER = int(np.iinfo(np.int32).max)
 _SPARSE = 100
 """Number of unused class numbers allowed in labels without names, in addition to the number of classes."""
 
-
 _MISSING = frozenset(
     ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-NaN", "-nan", "NaT", "NULL", "null", "None", "<NA>", "\\N")
 )
