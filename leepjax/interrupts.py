@@ -1,16 +1,18 @@
 """Turn Ctrl-C, SIGTERM and SIGHUP into one exception, which a training run may postpone.
 
 Python runs signal handlers in the main thread only, and not while that thread is inside a compilation or a collective.
-A second thread therefore watches for signals, and ends the process if the main thread doesn't.
+A second thread therefore watches for signals, and ends the process if the main thread doesn't. Where Python drops what
+a handler raises, as in a garbage collection, that thread has the handler called once more.
 """
 
 import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -20,6 +22,10 @@ SAME = 0.2
 """Seconds within which a second signal counts as a repeat: ``timeout`` signals its command, then the whole group."""
 GRACE = 15.0
 """Seconds that the main thread has to react to a signal; schedulers kill a process after 30."""
+_PAUSE = 0.01
+"""Seconds in which a garbage collection, or whatever else drops exceptions, may end."""
+_DROPPED = 0
+"""What the watching thread reads, in place of a signal's number, when the exception for the signal was dropped."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -50,7 +56,7 @@ def interruptible() -> Iterator[None]:
     The process also ends if the main thread doesn't react within `GRACE` seconds and no training run postpones the
     end. Signals that the process ignores, as under ``nohup``, stay ignored. In other threads this does nothing.
     """
-    if threading.current_thread() is not threading.main_thread() or _handled_already():
+    if threading.current_thread() is not threading.main_thread() or _watched(map(signal.getsignal, SIGNALS)):
         yield
         return
     ours, theirs = socket.socketpair()
@@ -58,6 +64,7 @@ def interruptible() -> Iterator[None]:
     wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
     handlers = _set_handlers(first := _RaiseFirst())
     threading.Thread(target=_watch, args=(ours,), daemon=True).start()
+    unraisable, sys.unraisablehook = sys.unraisablehook, _report_dropped(first, theirs, sys.unraisablehook)
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -66,6 +73,7 @@ def interruptible() -> Iterator[None]:
         raise Interrupted(first.number, str(interrupt)) from interrupt  # Ray raises its own instead
     finally:
         _restore(handlers)
+        sys.unraisablehook = unraisable
         signal.set_wakeup_fd(wakeup)
         theirs.close()
 
@@ -87,8 +95,8 @@ def postponed(postpone: bool) -> Iterator[Request]:
         nonlocal since
         if request.number is None:
             request.number, since = number, time.monotonic()
-        elif time.monotonic() - since > SAME:
-            raise Interrupted(number, _TWICE)  # the message of the watching thread, which may print it first
+        elif time.monotonic() - since > SAME and not _watched(handlers.values()):
+            raise Interrupted(number, _TWICE)  # with a watching thread, that thread ends the process
 
     handlers, _postponed = _set_handlers(note), True
     try:
@@ -134,8 +142,21 @@ class _RaiseFirst:
             raise Interrupted(number)
 
 
-def _handled_already() -> bool:
-    return any(isinstance(signal.getsignal(number), _RaiseFirst) for number in SIGNALS)
+def _report_dropped(first: _RaiseFirst, watched: socket.socket, otherwise):
+    """A hook for exceptions that Python drops: of an `Interrupted` it tells the watching thread."""
+
+    def report(unraisable) -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            first.number = None
+            watched.send(bytes([_DROPPED]))
+        else:
+            otherwise(unraisable)
+
+    return report
+
+
+def _watched(handlers: Iterable[object]) -> bool:
+    return any(isinstance(handler, _RaiseFirst) for handler in handlers)
 
 
 def _set_handlers(handler):
@@ -159,7 +180,7 @@ def _watch(delivered: socket.socket) -> None:
         first = _next_signal(delivered, None)
         since = time.monotonic()
         while first:
-            second = _next_signal(delivered, max(since + GRACE - time.monotonic(), 1))
+            second = _next_signal(delivered, max(since + GRACE - time.monotonic(), 1), first)
             if second is None:
                 return
             if second and time.monotonic() - since > SAME:
@@ -168,8 +189,11 @@ def _watch(delivered: socket.socket) -> None:
                 _end(first, "interrupted, and ended in the middle of a computation; the same command starts it again.")
 
 
-def _next_signal(delivered: socket.socket, seconds: float | None) -> int | None:
-    """The next of `SIGNALS`; 0 after `seconds` without one, None if the other end is closed."""
+def _next_signal(delivered: socket.socket, seconds: float | None, first: int | None = None) -> int | None:
+    """The next of `SIGNALS`; 0 after `seconds` without one, None if the other end is closed.
+
+    Whenever the exception for the signal `first` was dropped, it calls the handler again.
+    """
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         left = None if deadline is None else max(deadline - time.monotonic(), 0)
@@ -178,7 +202,11 @@ def _next_signal(delivered: socket.socket, seconds: float | None) -> int | None:
         received = delivered.recv(1)
         if not received:
             return None
-        if received[0] in SIGNALS:
+        if received[0] == _DROPPED and first:
+            time.sleep(_PAUSE)
+            signal.pthread_kill(threading.main_thread().ident or 0, first)
+            delivered.recv(1)  # Python reports this signal to the socket like any other
+        elif received[0] in SIGNALS:
             return received[0]
 
 

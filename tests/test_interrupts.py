@@ -31,6 +31,11 @@ except KeyboardInterrupt:
     while True:
         time.sleep(1)
 """
+DROP = f"""
+class Dropping:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+{IGNORE.replace("time.sleep(60)", "Dropping(); time.sleep(60)", 1)}"""
 TRAIN = """
 with interrupts.postponed(True) as request:
     print("ready", flush=True)
@@ -86,6 +91,15 @@ def test_a_second_signal_ends_at_once_wherever_the_first_one_got_stuck():
     assert time.monotonic() - sent < 5
 
 
+def test_a_signal_whose_exception_python_drops_is_raised_again():
+    """Python drops exceptions in a garbage collection, for example."""
+    process = start(DROP, "rank")
+    assert process.stdout.readline() == "first\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    assert end(process) == (143, "", "leepjax: interrupted a second time, and ended at once.\n")
+
+
 def test_a_main_thread_that_does_not_react_ends_as_well():
     process = start("interrupts.GRACE = 0.1\n" + IGNORE.strip(), "rank")
     process.send_signal(signal.SIGTERM)
@@ -136,6 +150,19 @@ def test_handlers_are_those_from_before_once_the_command_has_ended():
     with kept_handlers():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))
     assert signal.getsignal(signal.SIGTERM) == before[1]
+
+
+def test_what_else_python_drops_is_reported_as_before(monkeypatch):
+    class Failing:
+        def __del__(self):
+            raise ValueError
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", hook := lambda unraisable: reported.append(unraisable.exc_type))
+    with interruptible():
+        Failing()
+    assert reported == [ValueError]
+    assert sys.unraisablehook is hook
 
 
 def test_a_training_in_another_thread_changes_no_handler():
