@@ -1,4 +1,4 @@
-"""Labels of any form become those of a task: classes, numbers or several labels, by one rule for every reader."""
+"""Convert labels of any form to those of a task (classes, numbers or several labels), by one rule for every reader."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Answers(NamedTuple):
     labels: np.ndarray
     """[n] int32 class numbers; [n k] float32 numbers; or [n k] uint8 of 0 and 1"""
     names: tuple[str, ...]
-    """Of the classes, the k numbers, or the k labels."""
+    """The names of the classes, of the k numbers, or of the k labels"""
 
 
 def labels_of(
@@ -49,11 +49,11 @@ def labels_of(
     Args:
         where: prefix of messages.
         labels: one for each example, [n], [n 1] or rows [n k]; or several columns by name.
-        task: what they are; by default as `leepjax.data.guessed_task` describes.
+        task: what the labels are; guessed by default, as `leepjax.data.guessed_task` describes.
         classes: the names of the classes, numbers or labels in order; by default those that occur.
-        name: of the column, for the name of a single number or label.
-        known: names of the training part's classes or labels, of whose task these are; where no `classes` are given,
-            labels are found among them by name.
+        name: the name of the column, which a single number or label takes.
+        known: names of the training part's classes or labels, if these labels belong to a test part of the same task;
+            without `classes`, labels are looked up among them by name.
 
     Raises:
         InputError: when there are no labels, one is missing, or they don't fit the task.
@@ -105,7 +105,9 @@ def _numbers(where: str, labels: Column | Mapping[str, Column], names: Column | 
         rows = [plain_scalar(label) for label in labels]
         width = np.size(rows[0]) if isinstance(rows[0], SETS) or np.ndim(rows[0]) else 0
         if any((np.size(row) if np.ndim(row) else 0) != width for row in rows):
-            raise InputError(f"{where}: expected equally many numbers for each example, got others; complete them.")
+            raise InputError(
+                f"{where}: expected equally many numbers for each example, got different lengths; complete them."
+            )
         flat = [value for row in rows for value in np.asarray(row, object).ravel()]
         values = _floats(where, flat, name, width).reshape(len(rows), -1)
     return Answers("regression", values, _names(where, names, values.shape[1], name, "number"))
@@ -187,7 +189,7 @@ def _zeros_and_ones(where: str, column: Column, name: str | None) -> np.ndarray:
 
 
 def _set_of(where: str, row: int, label: Any) -> list[Any]:
-    """The labels of an example: of a list, or of a text with separators or a list."""
+    """The labels of one example, from a list, or from a text that holds a list or separators."""
     if isinstance(label, (str, bytes)):
         text = class_name(label)
         found = list_in(text)

@@ -1,4 +1,4 @@
-"""Labels that a file holds as text become numbers or stay class names, by one rule for every reader.
+"""Convert labels that a file holds as text to numbers, or keep them as class names, by one rule for every reader.
 
 All labels of a target are decided together, over its files and its splits:
 
@@ -6,10 +6,10 @@ All labels of a target are decided together, over its files and its splits:
 - else **numbers with a fraction** where each is written as one (``1.0``, ``-2.5e-3``);
 - else **names**, as they are written.
 
-Among numbers a word such as ``NA`` or ``NULL`` isn't a name: it stays as it is, and is refused as a missing label.
-Numbers too large for class numbers are names, and so are those of which two spellings mean the same (other than a whole
-number's with and without ``.0``, as pandas writes labels beside missing ones), unless they are measurements
-(`leepjax.data.guessed_task`).
+A word such as ``NA`` or ``NULL`` among numbers isn't a name: it stays a text, and is refused later as a missing label.
+Numbers are names if one is too large for a class number, or if two spellings mean the same number (except ``1`` and
+``1.0``: pandas writes ``1.0`` where other labels are missing), unless `leepjax.data.guessed_task` takes them for
+measurements.
 """
 
 import re
@@ -30,7 +30,7 @@ _NUMBER = re.compile(
 
 
 def typed(cells: Sequence[Any], task: Task | None = None) -> Sequence[Any]:
-    """The labels of a column, of which none are in other files: see `typed_together`.
+    """Apply `typed_together` to a column that is in a single file.
 
     >>> typed(["1", "2"]), typed(["1", "2.5"]), typed(["1", "cat"]), typed(["1", "01"])
     ([1, 2], [1.0, 2.5], ['1', 'cat'], ['1', '01'])
@@ -39,12 +39,12 @@ def typed(cells: Sequence[Any], task: Task | None = None) -> Sequence[Any]:
 
 
 def typed_together(columns: Sequence[Sequence[Any]], task: Task | None = None) -> Sequence[Sequence[Any]]:
-    """The labels of a column in each of several files, all as numbers or all as names.
+    """Convert the labels of one column in several files, either all to numbers or all to names.
 
-    Columns without text have types of their own and stay as they are; beside text, numbers are text, too.
+    If no file holds text in this column, the labels keep their types; if some do, numbers are read as text, too.
 
     Args:
-        columns: labels; None where one is missing, which among numbers an empty text is as well.
+        columns: the labels of each file; None for a missing one. Among numbers, an empty text is missing as well.
         task: what the labels are; None where it will be guessed.
     """
     cells = [cell for column in columns for cell in column]
@@ -76,7 +76,7 @@ def _numbers(texts: Collection[str], task: Task | None) -> Mapping[str | None, A
         numbers = {text: float(text) for text in distinct}
     else:
         return None
-    if task == "multilabel":  # several labels may be one for all these examples; 0 and 1 are no and yes
+    if task == "multilabel":  # 0 and 1 mean no and yes; any other number is the name of a label
         return numbers if set(numbers.values()) <= {0, 1} else None
     if _share_a_number(distinct) or any(abs(number) > LARGEST_CLASS_NUMBER for number in numbers.values()):
         measured = task is None and guessed_task([numbers[text] for text in texts]) == "regression"
@@ -85,6 +85,6 @@ def _numbers(texts: Collection[str], task: Task | None) -> Mapping[str | None, A
 
 
 def _share_a_number(texts: Iterable[str]) -> bool:
-    """Whether two texts are one number in two spellings that may be two names, such as 2.5 and 2.50."""
+    """Whether two texts spell the same number differently, such as 2.5 and 2.50, and so may be two names."""
     spellings = {re.sub(r"\.0*$", "", text) for text in texts}
     return len(set(map(float, spellings))) < len(spellings)

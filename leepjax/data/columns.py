@@ -39,7 +39,7 @@ def in_rows(caller: str, examples: Any, noun: str) -> list[Any]:
 
 
 def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], advice: str) -> str:
-    """Choose a column: the one `asked` for, or else the only one, or else the one with a `usual` name.
+    """Choose a column: the one `asked` for, or else the only one, or else the one that has a `usual` name.
 
     Raises:
         InputError: when there is no such column, or several; its message ends with `advice`.
@@ -75,7 +75,7 @@ def choose_label(
     if asked is not None:
         if asked in possible:
             return asked
-        got = f"the columns {listed}" if asked not in columns else f"{asked} of another type"
+        got = f"the columns {listed}" if asked not in columns else "values of another type there"
         raise InputError(f"{where}: expected labels in the column {asked!r}, got {got}; name a column of class labels.")
     among = [name for name in columns if name in (declared or possible)]
     usual = sorted((name for name in among if name.lower() in LABELS), key=lambda name: LABELS.index(name.lower()))
@@ -91,7 +91,7 @@ def choose_label(
 def choose_labels(
     where: str, columns: Sequence[str], *, declared: Collection[str], possible: Collection[str], asked: str | None
 ) -> list[str]:
-    """As `choose_label`, for names of several columns, joined by commas; a column of the whole name is one.
+    """Choose as `choose_label` does; `asked` may name several columns, joined by commas (see `split_columns`).
 
     Raises:
         InputError: as `choose_label`, for each of the columns.
@@ -104,7 +104,7 @@ def choose_labels(
 
 
 def split_columns(asked: str, columns: Collection[str]) -> list[str]:
-    """The names of several columns, joined by commas; a column of the whole name is one.
+    """Split names of columns that are joined by commas, unless the whole text is the name of one column.
 
     >>> split_columns("a, b", ["a", "b"]), split_columns("a,b", ["a,b"])
     (['a', 'b'], ['a,b'])
@@ -113,7 +113,7 @@ def split_columns(asked: str, columns: Collection[str]) -> list[str]:
 
 
 def labels_in(row: Mapping[str, Any], columns: Sequence[str]) -> Any:
-    """The label of a row, or the tuple of those of several columns."""
+    """The label of a row, or, for several columns, the tuple of its labels."""
     return row[columns[0]] if len(columns) == 1 else tuple(row[column] for column in columns)
 
 

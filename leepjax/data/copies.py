@@ -1,4 +1,4 @@
-"""Warn about examples that occur more than once: copies of what was learned say nothing about what was understood."""
+"""Warn about examples that occur more than once: a test example that was trained on makes the accuracy too high."""
 
 import logging
 from collections.abc import Iterable
@@ -11,29 +11,35 @@ from leepjax.types import NOUNS
 
 
 def report_copies(caller: str, target: Target) -> None:
-    """Warn about test examples that the training part holds, too; without a test part, about repeated examples.
+    """Warn about test examples that the training part also holds; without a test part, about repeated examples.
 
-    Images are compared by their encoded bytes, or by their pixels in memory; others than these aren't compared.
+    Images are compared by their encoded bytes or, if they are in memory, by their pixels; images of other kinds aren't
+    compared.
 
     Args:
-        caller: begins the message.
-        target: with its `test`, or to be divided into training and test examples.
+        caller: the beginning of the message.
+        target: a target with its `test`, or one that will be divided into training and test examples.
     """
     keys = [_keys(part) for part in parts_of(target)]
     report_equal(caller, target, [each for each in keys if each is not None])
 
 
 def report_equal(where: str, target: Target, keys: list[np.ndarray]) -> None:
-    """As `report_copies`, by the keys [n] of the examples, and of those of the test part, which equal examples share.
+    """Warn as `report_copies` does, given `keys` that are equal for equal examples.
 
-    Copies of one group are never on both sides, and so aren't counted.
+    Copies in the same group aren't counted: the examples of a group are either all trained on or all tested on.
+
+    Args:
+        where: the beginning of the message.
+        target: as in `report_copies`.
+        keys: [n] of the target's examples and, if it has a test part, those of the test part.
     """
     parts = parts_of(target)
     if len(keys) < len(parts):
         return
     if len(parts) > 1:
         found = np.flatnonzero(np.isin(keys[1], keys[0]))
-        advice = "a source that only remembers them is right on these"
+        advice = "a source that only memorised them is right on these"
         _warn(where, parts[1], found, "test ", "are in the training part, too", advice)
     else:
         found = np.flatnonzero(_repeated(keys[0], target.groups))
@@ -47,7 +53,7 @@ def parts_of(target: Target) -> list[Target]:
 
 
 def _repeated(keys: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """[n] whether an equal example may be on the other side: one of another group, or, without groups, any other."""
+    """[n] True where an equal example may be in the other part: one of another group or, without groups, any other."""
     _, numbers = np.unique(keys, return_inverse=True)
     if groups is not None:
         occurring = np.unique(np.stack([numbers, groups]), axis=1)[0]

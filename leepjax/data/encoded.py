@@ -1,4 +1,4 @@
-"""Encoded images: decode them to RGB, digest them without decoding, and make a target of them."""
+"""Encoded images: decode them to RGB, compute their digest without decoding, and make a target of them."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, Task
 
 Content = bytes | Path | Outside | np.ndarray | None
-"""The content of an image: an encoded file's bytes or path, a path that isn't followed, pixels, or nothing."""
+"""The content of an image: the bytes or the path of an encoded file, a path that isn't followed, pixels, or None."""
 
 ANIMATED = "animated"
 """Key in a decoded image's `info` that marks further frames in its file, which weren't decoded."""
@@ -133,8 +133,9 @@ def from_rows(
 
     The fingerprint is a digest of contents and labels: equal for the same encoded bytes in the same order, whatever the
     type of their file. Error messages begin with `where`, by default the name. `guessed` is the label column if neither
-    the caller named it nor the file declared it. `groups` are those of the rows, in their order. Of several
-    `columns` of labels, the label of a row is a tuple. `known` are the classes of the training part (see `labels_of`).
+    the caller named it nor the file declared it. `groups` are the groups of the rows, in the order of the rows. With
+    several `columns` of labels, the label of a row is a tuple. `known` are the classes of the training part (see
+    `labels_of`).
 
     Raises:
         InputError: when there are no rows, a label is invalid, or the guessed column differs in every row.
@@ -154,7 +155,7 @@ def from_rows(
         by_column = dict(zip(columns, zip(*labels, strict=True), strict=True))
         answers = labels_of(where, by_column if labels else labels, task, classes, known=known)
     else:
-        # Of numbers with a fraction and of lists, each example may have its own.
+        # Measurements and lists of labels may well differ in every row.
         if guessed is not None and task in (None, "classes") and not any(map(_is_measured, labels)):
             check_guess(where, guessed, labels)
         answers = labels_of(where, labels, task, classes, name=named, known=known)
@@ -180,7 +181,7 @@ def digest_contents(contents: Iterable[Content]) -> str:
 
 
 def _parts_and_keys(contents: Iterable[Content], keys: list[int]) -> Iterator[bytes | np.ndarray]:
-    """The parts of all contents; the key of each, as of `Target.with_contents`, is appended to `keys`."""
+    """Yield the parts of all contents to digest, and append the key of each content to `keys`."""
     for content in contents:
         state = hashlib.blake2b(digest_size=16)
         for part in _parts(content):

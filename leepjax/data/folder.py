@@ -13,9 +13,9 @@ from leepjax.printable import valid_unicode
 from leepjax.types import NOUNS, InputError, Kind, Noun, SplitChoice
 
 _NOTES = ("readme", "license", "licence", "classes", "labels", "requirements")
-"""Names of files ``.txt`` that are no examples."""
+"""Names of ``.txt`` files that describe a data set and aren't examples."""
 _SHOWN = 3
-"""Names in a message."""
+"""Most names that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Part:
 def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[Part, Part | None]:
     """Read the training part of a folder and, where the folder comes in splits, the part to verify on.
 
-    A folder without an image but with files ``.txt`` is one of texts.
+    A folder that has ``.txt`` files but no image is a folder of texts.
 
     Args:
         root: the folder.
@@ -72,9 +72,9 @@ def unlabelled(root: Path, noun: Noun, is_example: Callable[[Path], bool], *, st
 
     Args:
         root: the folder.
-        noun: of the examples.
-        is_example: whether a file is one of them.
-        strict: whether another file is an error.
+        noun: what messages call an example.
+        is_example: whether a file is an example.
+        strict: whether any other file is an error.
 
     Raises:
         InputError: if `strict`, for a file that isn't used.
@@ -92,7 +92,7 @@ def _tree(root: Path) -> tuple[Folder, Kind]:
 
 
 def is_text(path: Path) -> bool:
-    """Whether a file is one of text by its suffix, and no note about the files beside it."""
+    """Whether a file is an example of text: its suffix is that of a text, and its name isn't that of a read-me."""
     return path.suffix.lower() == ".txt" and path.stem.lower() not in _NOTES
 
 
@@ -185,7 +185,7 @@ def _of_alike(root: Path, first: Folder, second: Folder, names: Sequence[str]) -
 
 
 def _others(root: Path, tree: Folder, noun: Noun) -> Iterator[str]:
-    """Describe the files that are no examples, and the links that aren't followed, one sentence per kind."""
+    """Describe the files that aren't examples, and the links that aren't followed, one sentence per kind."""
     if others := [path for folder in tree.walk() for path in folder.others]:
         by_suffix = Counter(path.suffix.lower() or "without a suffix" for path in others)
         heic = " (pip install pillow-heif to read .heic)" if by_suffix.keys() & {".heic", ".heif"} else ""

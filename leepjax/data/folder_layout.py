@@ -1,16 +1,16 @@
-"""Assign the examples of a folder, images or texts, to classes and splits. The rules say images for both.
+"""Assign the examples of a folder to classes and splits. The rules are the same for texts as for images.
 
 The rules, in order:
 
-1. A folder whose only content with images is one folder, itself without images of its own, stands for that folder
-   (``photos/images/…``, an archive in a folder of its name). It doesn't if a folder beside that one may be a class
-   whose images can't be read, or if that one is a class of another split.
+1. If a folder has no images of its own, and only one of its subfolders holds images, the subfolder is read in its place
+   (``photos/images/…``, or an archive unpacked into a folder of its own name). The exceptions: another subfolder may be
+   a class whose images can't be read, or the subfolder is a class of another split.
 2. Folders called train, training, val, valid, validation, dev, test or testing, in any case, are splits if they hold
    class folders and either no other folder beside them holds images, or two of them are different splits with a class
    in common. Otherwise they are classes like the folders beside them.
-3. Where every class folder holds nothing else than such folders (``photos/cat/train/…``), these are the splits.
-4. Every other folder is a class, with all images below it at any depth; but folders that resemble different splits
-   (``train2017``, ``seg_test``) are refused where there are no others, or two have a class in common.
+3. If every class folder holds nothing but such folders (``photos/cat/train/…``), these are the splits.
+4. Every other folder is a class, with all images below it at any depth. But folders whose names resemble those of
+   different splits (``train2017``, ``seg_test``) are refused if there are no others, or if two have a class in common.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -24,7 +24,7 @@ from leepjax.printable import valid_unicode
 from leepjax.types import NOUNS, InputError, Noun
 
 _OF_NO_CLASS = {".csv", ".json", ".jsonl", ".mat", ".py", ".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
-"""Suffixes of files that lie in folders beside that of the images, such as annotations."""
+"""Suffixes of files that often accompany images in folders of their own, such as annotations."""
 
 Classes = dict[str, list[Path]]
 """Class name → its images, classes in the order of their names."""
@@ -45,15 +45,15 @@ class Layout:
     called_like_splits: list[Path] = field(default_factory=list)
     """Folders that have the name of a split, but are read as classes."""
     alike: tuple[Folder, Folder, list[str]] | None = None
-    """Two folders that are read as classes, and the names that two or more folders in both have."""
+    """Two folders that are read as classes though they hold subfolders of the same names, and these names"""
 
 
 def lay_out(root: Folder, noun: Noun = NOUNS["images"]) -> Layout:
     """Find the splits and classes of a folder.
 
     Raises:
-        InputError: for two folders of the same split, for splits without class folders, and for folders that are no
-            splits by their names, but resemble them.
+        InputError: for two folders of the same split, for splits without class folders, and for folders whose names
+            only resemble those of splits.
     """
     layout = Layout({})
     root = _unwrapped(root)
@@ -82,7 +82,7 @@ def _resembled(folder: Folder) -> str | None:
 
 
 def _unwrapped(folder: Folder, classes: Collection[str] = ()) -> Folder:
-    """The folder that a folder stands for; `classes` are known to be classes."""
+    """The folder to read in place of this one, by rule 1; `classes` are names that are known to be classes."""
     inside = [each for each in folder.folders if each.has_images()]
     if folder.images or len(inside) != 1 or inside[0].images or _split(inside[0]):
         return folder
@@ -103,7 +103,7 @@ def _class_names(folder: Folder) -> set[str]:
 
 
 def _holding_classes(splits: Sequence[Folder]) -> list[Folder]:
-    """The folder with the class folders of each split; one that holds a single class isn't taken for this class."""
+    """For each split, the folder that holds its class folders, even if there is only a single class."""
     names = [_class_names(_unwrapped(folder)) for folder in splits]
     return [_unwrapped(folder, set().union(*names[:i], *names[i + 1 :])) for i, folder in enumerate(splits)]
 
@@ -118,7 +118,7 @@ def _split_folders(root: Folder, layout: Layout, noun: Noun) -> dict[str, Folder
     if called and not holding_classes:
         raise InputError(
             f"{root.path}: expected class folders in {called[0].name}, got {noun.many} without a class; "
-            f"make one folder a class and put its {noun.many} there."
+            f"make one folder per class and put its {noun.many} there."
         )
     layout.unused += [folder.path for folder in others]
     bare = [folder for folder in called if not any(each.has_images() for each in folder.folders)]
@@ -148,7 +148,7 @@ def _share_a_class(folders: Sequence[Folder], split_of: Callable[[Folder], str |
 
 
 def _check_resembling(root: Folder, noun: Noun) -> None:
-    """Reject folders that are splits by all appearances, except that their names aren't quite those of splits."""
+    """Refuse folders that look like splits although their names aren't exactly those of splits."""
     holding = [folder for folder in root.folders if folder.has_images()]
     resembling = [folder for folder in holding if _resembled(folder)]
     names = {_resembled(folder): valid_unicode(folder.name) for folder in resembling}

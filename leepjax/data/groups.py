@@ -1,4 +1,4 @@
-"""Groups of examples, such as the photographs of one patient, which are never held out apart from each other."""
+"""Groups of examples, such as the photographs of one patient: a group is held out as a whole or not at all."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
@@ -17,7 +17,7 @@ FOLDER = "folder"
 
 
 def group_numbers(where: str, values: Iterable[Any]) -> np.ndarray:
-    """[n] int64, equal for equal values, in every target: a digest of their text.
+    """[n] int64 digests of the values' text: equal values have the same number in every target.
 
     Raises:
         InputError: for an example without a group.
@@ -34,7 +34,7 @@ def group_numbers(where: str, values: Iterable[Any]) -> np.ndarray:
 
 
 def folder_groups(where: str, ids: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """[n] the group of each image ``class/group/…/image``: equally named folders of several classes are one group.
+    """[n] the group of each image ``class/group/…/image``; folders with the same name in several classes are one group.
 
     Raises:
         InputError: for an image directly in a class folder.

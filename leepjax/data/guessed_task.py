@@ -1,17 +1,17 @@
-"""The task of labels that are given without one, by one rule for every reader.
+"""Guess the task of labels if the caller names none, by one rule for every reader.
 
-Labels [n 1] are those [n]. In this order:
+Labels [n 1] are read as labels [n]. The first of these cases that applies decides:
 
-- a list, tuple or set for each example, also a list as JSON or Python writes it, several columns of 0 and 1, rows of 0
-  and 1 that aren't one-hot, or names joined by ``;`` or ``|`` of which one occurs in different combinations: **several
-  labels**;
+- a list, tuple or set for each example (or the text of a list as JSON or Python writes it); several columns of 0 and 1;
+  rows of 0 and 1 that aren't one-hot; or names joined by ``;`` or ``|``, if one of them occurs in different
+  combinations: **several labels**;
 - several columns of other numbers, or rows of them with a fraction: **numbers**, one per column;
 - numbers with a fraction that take `MANY_FRACTIONS` values or more: **numbers**;
 - whole numbers without class names that take `MANY_WHOLE` values or more, more than one for every two examples, and
   spread over twice as many: **numbers**;
-- everything else: **classes**, as `leepjax.data.labels.class_numbers` has them.
+- everything else: **classes**, converted by `leepjax.data.labels.class_numbers`.
 
-What isn't classes is logged in one line, since a guess may be wrong.
+A guess may be wrong, so one log line reports every task other than classes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -48,7 +48,7 @@ def guessed_task(labels: Column | Mapping[str, Column], classes: Column | None =
 
 
 def _task_of_rows(rows: np.ndarray) -> Task:
-    """Of rows [n k]: 0 and 1 are several labels, unless one-hot, which are classes badly written."""
+    """The task of rows [n k]: several labels if they hold 0 and 1, except one-hot rows, which encode classes."""
     if rows.dtype.kind not in "biuf":
         return "classes"
     if np.isin(rows, (0, 1)).all():

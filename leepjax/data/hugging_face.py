@@ -40,7 +40,7 @@ def from_hugging_face(
         image: the image column; by default the only one.
         label: the label column; by default the only ClassLabel, or else one with the name of a label column.
         groups: the column of groups; by default there are none.
-        asked: all columns that the caller names, of a set of images or of texts, in place of `label` and `groups`.
+        asked: all columns that the caller names, of images or of texts; it replaces `label` and `groups`.
         strict: whether a row without a text is an error.
         task: what the labels are; None guesses it.
 
@@ -101,7 +101,7 @@ class _Rows:
 
 
 def _folders(datasets: Any, name: str) -> list[Path]:
-    """The data set's own folder, and the folders to which `datasets` downloads and unpacks."""
+    """The data set's own folder, and the folders to which `datasets` downloads and unpacks files."""
     config = datasets.config
     kept = [config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, config.EXTRACTED_DATASETS_PATH]
     own = [Path(name).absolute()] if Path(name).exists() else []
@@ -139,7 +139,7 @@ def _may_be_label(feature: Any) -> bool:
 
 
 def _inner(feature: Any) -> Any:
-    """The feature of the elements of lists, or the feature itself."""
+    """For a feature of lists, the feature of their elements; otherwise the feature itself."""
     return getattr(feature, "feature", None) or (feature[0] if isinstance(feature, list) and feature else feature)
 
 

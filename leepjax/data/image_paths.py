@@ -1,4 +1,4 @@
-"""Tables of paths of images and their labels: targets of texts whose texts are paths, opened as the images."""
+"""Tables that list paths of images with their labels: convert such a target of texts to a target of the images."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +17,12 @@ from leepjax.storage.files import digest
 from leepjax.types import InputError
 
 _EXAMINED = 100
-"""Rows by which a column of paths is distinguished from one of texts."""
+"""How many rows are examined to tell a column of paths from a column of texts."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Index → image at a path relative to the first of its folders; it is opened only if it is in one of them."""
+    """Index → image at a path relative to the first folder; only images in one of the folders are opened."""
 
     paths: Sequence[str]
     folders: Sequence[Sequence[Path]]
@@ -35,7 +35,7 @@ class Paths:
 
 
 def holds_paths(target: Target) -> bool:
-    """Whether a target's examples are single texts, most of which are paths of images, by the first of them."""
+    """Whether a target's examples are single texts, and most of the first ones are paths of images."""
     if target.kind != "text" or not len(target):
         return False
     first = [target.read(i) for i in range(min(len(target), _EXAMINED))]
@@ -44,25 +44,25 @@ def holds_paths(target: Target) -> bool:
 
 
 def is_image_path(text: str) -> bool:
-    """Whether a text, apart from spaces in names, reads as the path of an image."""
+    """Whether a text has the form of the path of an image, whose names may hold spaces."""
     return "\n" not in text and PurePath(text.strip()).suffix.lower() in image_suffixes()
 
 
 def images_at(where: str, target: Target, column: str | None, tables: Mapping[str, Path]) -> Target:
-    """Make a target of images of one whose texts are their paths, with these as ids.
+    """Replace a target whose texts are paths by a target of the images at these paths; the paths are its ids.
 
-    Paths are relative to the folder of their table, or else to the working folder, whichever has the table's first
-    images. What is in neither isn't opened. An image that isn't there is one that can't be decoded. Of tables in
-    several folders, an id begins with the folder, so that those of equal paths differ.
+    Paths are relative to the folder of their table or, if the table's first images aren't there, to the working folder.
+    An image outside both folders isn't opened, and a missing image counts as one that can't be decoded. With tables in
+    several folders, an id begins with the folder, so that equal paths in two folders differ.
 
     Args:
-        where: begins messages.
-        target: of texts, also its `test`.
+        where: the beginning of messages.
+        target: a target of texts; its `test` is replaced as well.
         column: the column of paths, if the caller named it.
         tables: the folder of each table, by its name in the ids of the texts.
 
     Raises:
-        InputError: for another text, and when the first images aren't there.
+        InputError: for a text that isn't a path, and when the first images aren't there.
     """
     texts = [target.read(i).text for i in range(len(target))]
     paths = [text.strip() for text in texts if isinstance(text, str)]  # others are lists of words
@@ -94,7 +94,7 @@ def images_at(where: str, target: Target, column: str | None, tables: Mapping[st
 
 
 def _folders(where: str, paths: Sequence[str], own: Path) -> Sequence[Path]:
-    """The table's own folder and the working folder, first the one to which the paths are relative."""
+    """The table's folder and the working folder; the first of the two is the one to which the paths are relative."""
     here = Path.cwd()
     for folders in ([own, here], [here, own]):
         if _exist(folders, paths):

@@ -45,7 +45,7 @@ def from_iterable(
                 [text for text, _ in texts], [plain_scalar(label) for _, label in texts], classes, name, task=task
             )
         contents.append(_content(image, f"{name}: image {i}"))
-        # A loader may fill the same array again.
+        # A loader may overwrite the same array.
         labels.append(
             np.array(label, subok=True) if isinstance(label, np.ndarray) and label.ndim else plain_scalar(label)
         )
@@ -86,14 +86,14 @@ def _content(image: Any, where: str) -> bytes | np.ndarray:
     try:
         array = np.asanyarray(image)
         got = f"{array.dtype} {list(array.shape)}"
-    except ValueError:  # as of a pair of an image and a label
+    except ValueError:  # for example, a pair of an image and a label
         array, got = None, type(image).__name__
     if array is None or array.dtype.kind not in "biuf":
         raise InputError(
             f"{where}: expected a PIL image, an array of pixels, or an encoded image's bytes, got {got}; convert it to "
             "one of these."
         )
-    return to_pixels(array, where).copy()  # a loader may fill the same array again
+    return to_pixels(array, where).copy()  # a loader may overwrite the same array
 
 
 def _pixels(image: Image.Image, where: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The forms in which labels are written: lists, names joined by a separator, rows of numbers, yes and no."""
+"""Recognise the forms of labels: lists, names joined by a separator, rows of numbers, and words for yes and no."""
 
 import ast
 import json
@@ -26,7 +26,7 @@ _YES_NO = {"0": 0, "1": 1, "false": 0, "true": 1, "no": 0, "yes": 1}
 
 
 def without_axis(labels: Column) -> Column:
-    """Labels [n 1], or arrays [1] in a list, as [n]; lists of one are lists of labels, and stay as they are."""
+    """Convert labels [n 1], or a list of arrays [1], to [n]; lists of length one are lists of labels and stay lists."""
     if isinstance(labels, np.ndarray):
         return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if len(labels) and all(getattr(label, "shape", None) == (1,) for label in labels):
@@ -42,7 +42,11 @@ def are_ragged(labels: Any) -> bool:
 
 
 def rectangle(plain: Sequence[Any]) -> np.ndarray | None:
-    """Lists of equally many numbers, of which one repeats a number or has a fraction, are rows, not lists of labels."""
+    """The array [n k] of lists that are rows of numbers; None if they may be lists of labels.
+
+    Rows have a number with a fraction; or they are 0 and 1, and either a list has one of the two twice or all are
+    one-hot.
+    """
     if (
         any(label is None or isinstance(label, (set, frozenset)) for label in plain)
         or len(set(map(np.size, plain))) > 1
@@ -68,7 +72,7 @@ def split_names(cell: str) -> list[str]:
 
 
 def list_in(cell: str) -> list[Any] | None:
-    """The list that a text holds as JSON, or as Python and pandas write one; None if it holds none."""
+    """Parse a list that is written as in JSON, Python or pandas; None if the text isn't a list."""
     text = cell.strip()
     if not text.startswith("["):
         return None
@@ -90,7 +94,7 @@ def _python_list(text: str) -> Any:
 
 
 def check_are_names(where: str, labels: Column) -> None:
-    """Refuse texts that would be read as names of classes, but are numbers with a comma or lists in another form.
+    """Refuse texts that aren't meant as class names: numbers with a comma, and lists in a form that isn't read.
 
     Raises:
         InputError: quoting the first such text.
@@ -115,7 +119,7 @@ def check_are_names(where: str, labels: Column) -> None:
 
 
 def yes_no(cell: Any) -> int | None:
-    """0 or 1 for no or yes in one of their forms; None for anything else."""
+    """1 for a form of yes, 0 for a form of no, None for anything else."""
     if isinstance(cell, (str, bytes)):
         return _YES_NO.get(class_name(cell).lower())
     return int(cell) if isinstance(cell, (bool, int, float)) and cell in (0, 1) else None

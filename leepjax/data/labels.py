@@ -25,14 +25,14 @@ _MISSING_IN_ANY_CASE = frozenset(word.casefold() for word in _MISSING)
 def class_name(name: Any) -> str:
     """A class name as text in Unicode's composed normal form (NFC), because equal names are stored in several forms.
 
-    Whitespace around it is no part of a name, as in the cells of a CSV.
+    Whitespace around the name is removed, as in the cells of a CSV.
     """
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else str(name)
     return unicodedata.normalize("NFC", valid_unicode(text)).strip()
 
 
 def is_missing_word(label: Any) -> bool:
-    """Whether a label, among numbers, is a word by which programs write that there is none."""
+    """Whether a label is a word by which programs mark a missing number."""
     return isinstance(label, str) and label.casefold() in _MISSING_IN_ANY_CASE
 
 
@@ -52,7 +52,7 @@ def class_numbers(
         where: prefix of error messages.
         labels: one per example; None or NaN if missing.
         classes: the names in order; by default those that occur.
-        known: without `classes`, those of the training part, among which labels are found by name.
+        known: without `classes`, the classes of the training part, among which labels are looked up by name.
 
     Raises:
         InputError: when there are no labels, one is missing, negative, a vector or of another type, or they don't match
@@ -102,7 +102,7 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
     kinds = {type(label) for label in plain}
     if str in kinds and not kinds <= {str, bytes}:
         for row, label in enumerate(plain):
-            if is_missing_word(label):  # beside numbers, as `leepjax.data.cells` leaves it
+            if is_missing_word(label):  # `leepjax.data.cells` leaves such a word among numbers
                 raise _missing(where, row, repr(label))
     if kinds <= {str, bytes}:
         found = [class_name(label) for label in plain]
@@ -118,7 +118,7 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
 
 
 def plain_scalar(label: Any) -> Any:
-    """Convert a scalar of NumPy, JAX or PyTorch to a Python scalar, and one that is masked or pandas.NA to None.
+    """Convert a scalar of NumPy, JAX or PyTorch to a Python scalar, and a masked value or pandas.NA to None.
 
     Anything else is returned unchanged.
     """
@@ -148,7 +148,7 @@ def _missing(where: str, row: int, got: str = "none") -> InputError:
 
 
 def _warn_of_names(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
-    """Report names that may be no classes: words for a missing label or among numbers, two spellings of one name."""
+    """Warn about names that may not be classes: a word among numbers, two spellings of one name, words like NA."""
     others = [name for name in names if not is_number(name)]
     if 0 < len(others) < len(names) / 2:
         logging.getLogger("leepjax").warning(
@@ -181,7 +181,7 @@ def _of_names(where: str, labels: Sequence[str], classes: Sequence[str]) -> tupl
 
 
 def _of_known(where: str, values: np.ndarray | Sequence[str], known: Sequence[str]) -> np.ndarray:
-    """Class numbers by the names of the training part; a number is its text, wherever the part has it."""
+    """Look up labels among the class names of the training part; a number is looked up by its text."""
     if isinstance(values, np.ndarray):
         if values.dtype != bool:
             _check_from_zero(where, values)
@@ -191,7 +191,7 @@ def _of_known(where: str, values: np.ndarray | Sequence[str], known: Sequence[st
 
 
 def numbers_among(where: str, labels: np.ndarray, names: Sequence[str], known: Sequence[str]) -> np.ndarray:
-    """Numbers [n] of the classes `names` as those of `known`, the classes of the training part, by name.
+    """Renumber labels [n], whose classes are `names`, by the order of `known`, the classes of the training part.
 
     Raises:
         InputError: for a class that occurs and isn't among them.

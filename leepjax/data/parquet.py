@@ -84,7 +84,7 @@ def _of_files(
     known: Sequence[str] | None,
     task: Task | None,
 ) -> Target:
-    """Make a target of these files; `known` are the classes of the training part, of which it has no others."""
+    """Make a target of these files; `known` are the classes of the training part, and no others may occur."""
     schemas = [open_parquet(file).schema_arrow for file in paths]
     declared = [declared_features(schema) for schema in schemas]
     images, labels, class_labels = candidates(schemas[0], declared[0])
@@ -98,7 +98,7 @@ def _of_files(
             raise InputError(
                 f"{file}: expected the columns of {paths[0].name}, got no {min(missing)!r}; leave the file out."
             )
-    # Of several columns each is a label of 0 and 1, or a number: they have no names for their values.
+    # With several columns, each is a label (0 or 1) or a number, so their values have no names.
     of_classes = label_columns[0] if len(label_columns) == 1 else ""
     names = [_names_of(features.get(of_classes, {})) for features in declared]
     types = [schema.field(label_columns[0]).type for schema in schemas]
@@ -119,7 +119,7 @@ def _of_files(
 
 
 class RowGroups:
-    """Index → image of a column of Parquet files. Keeps the last row groups in memory; safe for threads."""
+    """Index → image in a column of Parquet files. Caches the last row groups; can be called from several threads."""
 
     def __init__(self, paths: Sequence[Path], column: str):
         self._paths = paths

@@ -1,4 +1,4 @@
-"""Parquet files: which there are, opened and checked, and what their columns may hold."""
+"""Find, open and check Parquet files, and determine what their columns may hold."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ def open_parquet(path: Path) -> Any:
     """Open a Parquet file.
 
     Raises:
-        InputError: for another file, a damaged one, or a pointer of Git LFS.
+        InputError: for a file that isn't Parquet, is damaged, or is a pointer of Git LFS.
     """
     import pyarrow.parquet as pq  # here, because `import leepjax` doesn't load it
 
@@ -91,13 +91,13 @@ def candidates(schema: Any, features: Mapping[str, Any]) -> tuple[list[str], lis
 
 
 def _element(types: Any, kind: Any) -> Any:
-    """The type of the elements of lists, which are several labels or numbers; or the type itself."""
+    """For a type of lists (of several labels or numbers), the type of their elements; otherwise the type itself."""
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list)
     return kind.value_type if any(is_kind(kind) for is_kind in lists) else kind
 
 
 def is_label(kind: Any) -> bool:
-    """Whether a type of pyarrow, other than one of bytes, can be a label's."""
+    """Whether a column of this pyarrow type can hold labels; bytes are excluded."""
     from pyarrow import types
 
     return (

@@ -74,7 +74,10 @@ def in_splits(
 
 
 def _split_of(path: Path) -> tuple[str | None, str]:
-    """The split that a name begins or ends with, and the name of its set: train-00000-of-00002, test, pets_train."""
+    """The split that a file's name begins or ends with, and the rest, which names the set.
+
+    Examples are ``train-00000-of-00002``, ``test`` and ``pets_train``.
+    """
     words = _WORDS.split(path.name.removesuffix(path.suffix))
     if split := split_called(words[0]):
         return split, ""
@@ -87,9 +90,9 @@ def unified(
     types: Sequence[Any],
     known: Sequence[str] | None = None,
 ) -> tuple[Sequence[str] | None, Mapping[Path, Callable[[Any], Any]]]:
-    """The classes that the files declare, and for each file the function that maps its labels to the set's.
+    """The class names of a set of files, and for each file a function that maps its labels to the set's numbers.
 
-    If no file declares any, they are None.
+    The class names are None if no file declares any.
 
     Args:
         paths: paths of the files.

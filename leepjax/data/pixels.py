@@ -1,9 +1,9 @@
 """Convert pixels of any type to 8-bit RGB, by the same rule for every reader.
 
 Numbers: uint8 is kept; uint16 is divided by 257; floats in [0, 1] are multiplied by 255; booleans become 0 and 255; any
-other number is rejected, because its range is unknown. Colours: transparency is composited over white (also a
-transparent colour, of 16 bits each by the upper 8, which are all that Pillow reads); palettes, CMYK, YCbCr, HSV and Lab
-are converted without a colour profile.
+other number is rejected, because its range is unknown. Colours: transparency is composited over white, and so is a
+transparent colour (with 16 bits per channel, it is recognised by the upper 8, the only ones that Pillow reads);
+palettes, CMYK, YCbCr, HSV and Lab are converted without a colour profile.
 """
 
 import logging
@@ -21,13 +21,13 @@ _OF_SIXTEEN_BITS = ("PPM", "PNG")
 """Formats whose mode I always holds 16 bits: Pillow scales a PGM of any depth to 16, the most that PNG has."""
 _CHANNELS = (1, 3, 4)
 _NEARLY_BLACK = 16
-"""What the rule makes of the largest number of 12 bits, if it is stored in 16."""
+"""The pixel that the rule makes of the largest 12-bit number, if it is stored in 16 bits."""
 _TRANSPOSED = {
     (2, 0): "image.transpose(1, 2, 0)",
     (3, 1): "images.transpose(0, 2, 3, 1)",
     (3, 2): "images.transpose(3, 0, 1, 2)",
 }
-"""Number of axes without channels, and the axis that has the channels → how to make it the last one."""
+"""Number of axes without channels, and the axis of the channels → advice on how to make it the last axis."""
 
 
 def to_rgb(image: Image.Image, where: str) -> Image.Image:
@@ -55,7 +55,7 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
 def _scale_transparent_colour(image: Image.Image) -> None:
     """Convert a PNG's transparent colour to 8 bits, as Pillow does to the pixels.
 
-    It is changed in the image, because its depth in the file is known only until the pixels are loaded.
+    The image is changed in place, before its pixels are loaded: afterwards, the depth in the file is no longer known.
     """
     clear, depth = image.info.get("transparency"), _raw_mode(image)
     if depth in ("L;2", "L;4") and isinstance(clear, int):
@@ -101,7 +101,7 @@ def to_pixels(array: np.ndarray, where: str, *, one: bool = True) -> np.ndarray:
 
 
 def _advice(array: np.ndarray, axes: int) -> str:
-    """How to bring an array into a form that is expected: reshaping it would scramble channels that come first."""
+    """Advice on how to bring an array into an expected form; reshaping one with channels first would scramble it."""
     for (known, channels), call in _TRANSPOSED.items():
         if known == axes and array.ndim == axes + 1 and array.shape[channels] in _CHANNELS:
             return f"transpose it: {call}"
@@ -119,12 +119,12 @@ def check_no_path(image: Any, where: str) -> None:
 
 
 def is_nearly_black(brightest: int) -> bool:
-    """Whether the brightest pixel of all images shows that their numbers have another range than their type."""
+    """Whether images whose brightest pixel is this one probably don't use the range of their type."""
     return brightest <= _NEARLY_BLACK
 
 
 def warn_if_nearly_black(where: str, brightest: int) -> None:
-    """Warn of images that are all nearly black: masks of 0 and 1, or numbers of 8 or 12 bits stored in 16."""
+    """Warn if all images are nearly black: they may be masks of 0 and 1, or 8- or 12-bit numbers stored in 16 bits."""
     if is_nearly_black(brightest):
         logging.getLogger("leepjax").warning(
             "%s: all images are nearly black: the brightest pixel is %d of 255; scale their pixels to the range of "

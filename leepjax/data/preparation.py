@@ -1,4 +1,4 @@
-"""What a source does to the examples of a target before its network computes."""
+"""How a source prepares the examples of a target for its network."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -10,16 +10,16 @@ from leepjax.types import Kind
 
 
 class BatchPart(NamedTuple):
-    """Some examples of a batch, as one call of a program takes them."""
+    """Some examples of a batch, prepared for one call of a compiled program."""
 
     places: np.ndarray
-    """[m] places in the batch: the program's first m rows of outputs are theirs, the rest are padding."""
+    """[m] positions of the examples in the batch; the program's first m output rows are theirs, the rest is padding."""
     inputs: np.ndarray
-    """Of one of few shapes, because a program is compiled for each."""
+    """The program's input; only a few shapes occur, because a program is compiled for each shape."""
 
 
 class Preparation(Protocol):
-    """How examples become the input of a network: `Preprocessing` of images, and its likes of other kinds."""
+    """How examples become the input of a network: `Preprocessing` for images, other classes for texts and vectors."""
 
     @property
     def kind(self) -> Kind:
@@ -31,19 +31,19 @@ class Preparation(Protocol):
         ...
 
     def parts(self, prepared: Sequence[np.ndarray], batch_size: int, /) -> Iterator[BatchPart]:
-        """Put the examples of a batch together, at most `batch_size` of them; each is in one part."""
+        """Combine the examples of a batch, at most `batch_size`, into parts; each example is in one part."""
         ...
 
     def in_memory(self, prepared: Sequence[np.ndarray], /) -> np.ndarray:
-        """Examples from which training chooses rows, an array with a row for each."""
+        """Prepared examples as one array with a row per example, from which training chooses rows."""
         ...
 
     def batch(self, rows: np.ndarray, /) -> np.ndarray:
-        """Chosen rows of `in_memory` as inputs of a program, of one of few shapes."""
+        """Rows chosen from `in_memory` as the input of a program, in one of a few shapes."""
         ...
 
     def blank(self, batch_size: int, /) -> np.ndarray:
-        """Inputs of the shape of a full batch, to compile and to time the program with."""
+        """An input of the shape of a full batch, with which the program is compiled and timed."""
         ...
 
     def normalise(self, inputs: jax.Array, /) -> Any:

@@ -27,18 +27,19 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
     ``image_size`` is the side of a square, or a height and a width. An image is resized (with antialiasing, as in
     Pillow) to about ``⌊image_size / crop⌋``, ``image_size`` is cropped from its centre, and channels in [0, 1] are
-    normalised by `mean` and `std`. A crop that is larger than the resized image has a border. How the image is resized,
-    is `mode`:
+    normalised by `mean` and `std`. A crop that is larger than the resized image has a border. `mode` determines how
+    the image is resized:
 
-    - ``center``: with its aspect ratio, as small as it covers ``⌊image_size / crop⌋``: what protrudes is lost. A border
-      is black.
+    - ``center``: with its aspect ratio, to the smallest size that covers ``⌊image_size / crop⌋``; what lies outside is
+      cut off. A border is black.
     - ``squash``: to ``⌊image_size / crop⌋``, regardless of its aspect ratio. A border is black.
-    - ``border``: with its aspect ratio, as large as fits into ``⌊image_size / crop⌋``; the rest has the colour `mean`.
+    - ``border``: with its aspect ratio, to the largest size that fits into ``⌊image_size / crop⌋``; the rest has the
+      colour `mean`.
 
-    With a `mean` and `std` of one channel, images are converted to grey first, as by Pillow.
+    With a `mean` and `std` of one channel, images are first converted to grey, as Pillow does it.
     """
 
-    # Without limits: msgspec 0.23 takes the limit of a number for the length of a tuple beside it, and crashes.
+    # No limits here: in a union with a tuple, msgspec 0.23 applies a number's limit to the tuple's length and crashes.
     image_size: int | tuple[int, int]
     """Side of a square, or height and width."""
     crop: float = 1.0
@@ -46,7 +47,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     interpolation: Interpolation = "bicubic"
     mode: Mode = "center"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    """Of the three channels red, green and blue, or of one channel of grey, in [0, 1]."""
+    """Mean of each channel, in [0, 1]: three values for red, green and blue, or one for grey."""
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -59,7 +60,8 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
                 f"preprocessing: expected mean and std of three channels, or of one, as tuples, got {self.mean} and "
                 f"{self.std}; check the model's configuration."
             )
-        # Those of pixels in 0..255 would make all images the same grey; the least std keeps pixels finite in bfloat16.
+        # A mean and std for pixels in 0..255 would make all images the same grey. The smallest std that is allowed
+        # keeps pixels finite in bfloat16.
         if not all(abs(m) <= 2 for m in self.mean) or not all(1e-6 <= s <= 2 for s in self.std):
             raise InputError(
                 "preprocessing: expected mean and std of pixels in [0, 1], |mean| <= 2 and 1e-6 <= std <= 2, got "
@@ -78,7 +80,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> Kind:
-        """What it prepares: images."""
+        """The kind of the examples: images."""
         return "images"
 
     @property
@@ -144,7 +146,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         return jax.lax.dynamic_update_slice(canvas, images, (0, above, left, 0))
 
     def parts(self, prepared: Sequence[np.ndarray], batch_size: int) -> Iterator[BatchPart]:
-        """The images of a batch as one part, whose number of rows is always `batch_size`: the rest are black."""
+        """The images of a batch as one part of `batch_size` rows; rows without an image are black."""
         images = self.blank(batch_size)
         np.stack(prepared, out=images[: len(prepared)])
         yield BatchPart(np.arange(len(prepared)), images)
@@ -179,7 +181,7 @@ _GREY = 19595, 38470, 7471
 
 
 def _placed(resized: int, wanted: int) -> tuple[slice, int]:
-    """Which pixels of a resized axis are kept, and the place of the first of them among those wanted."""
+    """Which pixels of a resized axis are kept, and the position of the first of them in the cropped axis."""
     if resized < wanted:
         return slice(0, resized), (wanted - resized) // 2
     start = round((resized - wanted) / 2)

@@ -23,22 +23,22 @@ _AHEAD = 1024
 
 @dataclass
 class _Checked:
-    """Findings from decoding images of a target."""
+    """What was found while decoding images of a target."""
 
     failures: dict[int, InputError] = field(default_factory=dict)
     animated: list[int] = field(default_factory=list)
     brightest: int = 0
-    """Of the pixels of all images, at least until one isn't nearly black."""
+    """The largest pixel of the images decoded so far; it isn't updated once an image isn't nearly black."""
 
 
 def readable(
     target: Target, *, limit: int | None = None, seed: int = 0, strict: bool = False, threads: int | None = None
 ) -> tuple[Target, tuple[str, ...]]:
-    """Leave out the images that can't be decoded, and return their ids as well; a warning gives their number.
+    """Leave out the images that can't be decoded, count them in a warning, and also return their ids.
 
     With a `limit`, that many examples are drawn, stratified by label, and only these are decoded; an image that can't
     be decoded is replaced by the next of its class, as long as there is one. Without a limit every image is decoded.
-    Texts, and images that are pixels in memory, are always readable, and aren't checked.
+    Texts, and images whose pixels are in memory, are always readable, and so aren't checked.
 
     Args:
         target: n labelled images.
@@ -90,7 +90,7 @@ def _check(target: Target, indices: Sequence[int], threads: int | None, strict: 
 def _finding(target: Target, checked: _Checked, i: int) -> InputError | tuple[bool, int]:
     """The error of an image that can't be decoded, or else whether it is animated, and its brightest pixel.
 
-    The pixel is 0 if one that isn't nearly black is known already.
+    The brightest pixel isn't computed (0 is returned) if an earlier image wasn't nearly black.
     """
     try:
         image = target.read(i)

@@ -57,7 +57,7 @@ def read_target(
             such files; ``tfds:NAME[:SPLIT[:LABEL]]``, a set of TensorFlow Datasets; or ``hf:NAME[:SPLIT[:LABEL]]``,
             one of Hugging Face, where the name may be a path.
         split: the split to read of a set that comes in splits, or ``all`` as one set; by default the training part,
-            with (for folders and files) the part to verify on as the target's `test`.
+            and (for folders and files) the part to verify on is the target's `test`.
         strict: whether files of a folder that aren't used are an error; otherwise a warning counts them.
         image_column: the image column of a ``.parquet`` or a hub's set, or the column of paths of images.
         label_column: the label column of a ``.parquet``, a file of texts or a hub's set; or several, joined by commas.
@@ -291,7 +291,7 @@ def digits() -> Target:
 
 
 def _digits_file() -> Path:
-    """The file of scikit-learn's digits, found without importing scikit-learn, which takes longer than a pass."""
+    """The file of scikit-learn's digits, found without importing scikit-learn: the import takes longer than a pass."""
     spec = importlib.util.find_spec("sklearn")
     (folder,) = spec.submodule_search_locations if spec and spec.submodule_search_locations else ("",)
     return Path(folder, "datasets", "data", "digits.csv.gz")

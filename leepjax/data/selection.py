@@ -1,4 +1,4 @@
-"""Examples that are chosen from a target or joined with another one's, and where they were taken from."""
+"""Subsets of targets and joined targets, and where their examples were taken from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,32 +31,32 @@ class Joined:
 
 
 class Whole(NamedTuple):
-    """The target that another one is a part of."""
+    """The larger target that a target is a part of."""
 
     fingerprint: str
     rows: np.ndarray
-    """[n] the place there of each example of the part"""
+    """[n] the position in the larger target of each example of the part"""
 
     def subset(self, indices: np.ndarray) -> "Whole":
-        """What a part of the part is a part of."""
+        """The same for some of the part's examples."""
         return Whole(self.fingerprint, self.rows[indices])
 
 
 class DrawnFrom(NamedTuple):
-    """The set that a target's examples were drawn from, in whose order embeddings without ids have their rows."""
+    """The set that a target's examples were drawn from; embeddings without ids have their rows in its order."""
 
     key: str
-    """Tells it from other sets: its fingerprint where that is of the examples."""
+    """Distinguishes the set from others: its fingerprint, if that covers the examples."""
     size: int
     places: np.ndarray
-    """[n] the place in it of each example of the target"""
+    """[n] the position in the set of each example of the target"""
 
     def subset(self, indices: np.ndarray) -> "DrawnFrom":
-        """For some of the target's examples."""
+        """The same for some of the target's examples."""
         return self._replace(places=self.places[indices])
 
     def joined(self, other: "DrawnFrom") -> "DrawnFrom":
-        """For examples of two targets; where they come from different sets, they have no place in either."""
+        """The same for the examples of two targets; those of different sets get no position (−1)."""
         places = np.concatenate([self.places, other.places])
         if self.key != other.key:
             return DrawnFrom("", 0, np.full_like(places, -1))

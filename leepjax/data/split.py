@@ -15,10 +15,10 @@ _NAMES = {
 _SPLITS = {name: split for split, names in _NAMES.items() for name in names}
 
 _WORDS = _SPLITS | {"eval": "val", "evaluation": "val", "holdout": "val"}
-"""Words that name a split beside others."""
+"""Other words that name a split."""
 
 SPLITS: tuple[str, ...] = tuple(_NAMES)
-"""In order of preference as the training part."""
+"""The splits in order of preference as the training part."""
 
 
 def split_called(name: str) -> str | None:
@@ -105,9 +105,10 @@ def folds_of(
 
 
 def _deal_groups(labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[n] the part of each example: groups, the largest first, go where their classes are rarest for the part's share.
+    """[n] the part of each example. The largest groups are assigned first.
 
-    Of equal parts the smallest is taken: no part stays empty as long as there are groups for it.
+    A group goes to the part where its classes are rarest relative to the part's share; among equal parts, to the
+    smallest. So no part stays empty as long as there are groups for it.
     """
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     by_group = np.split(np.argsort(numbers, kind="stable"), np.cumsum(sizes)[:-1])

@@ -16,13 +16,13 @@ SPLIT = "split"
 
 
 def split_column(columns: Iterable[str], taken: Collection[str | None] = ()) -> str | None:
-    """The column that names the splits, unless it is read as something else."""
+    """The column that names the splits, unless it is among those `taken` for another purpose."""
     return next((name for name in columns if name.lower() == SPLIT and name not in taken), None)
 
 
 @dataclass(frozen=True)
 class RowSplits:
-    """A column of splits, and the split that is asked for."""
+    """A column of splits, and the split that the caller asked for."""
 
     where: str
     """Begins messages."""
@@ -32,13 +32,13 @@ class RowSplits:
     asked: SplitChoice | None
 
     def part_of(self, target: Target, rows: np.ndarray | None = None) -> Target:
-        """The part of a target that is to be used; the training part has the part to verify on as its `test`.
+        """Choose the part of a target to use; for the training part, `test` is the part to verify on.
 
-        A column without the name of any split is another one, and so ignored unless a split is asked for.
+        A column that holds no name of a split isn't a column of splits: it is ignored unless a split is asked for.
 
         Args:
-            target: examples.
-            rows: their rows in the table; by default they are all rows.
+            target: the examples.
+            rows: the row in the table of each example; by default, the examples are all rows in order.
 
         Raises:
             InputError: for a value that isn't the name of a split, and for a split that no row belongs to.

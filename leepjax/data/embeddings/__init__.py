@@ -1,1 +1,1 @@
-"""Embeddings that exist already: their files, the ids of their rows, and the labels that they are ranked by."""
+"""Embeddings that were computed elsewhere: their files, the ids of their rows, and the labels they are ranked by."""

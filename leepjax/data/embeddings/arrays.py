@@ -1,4 +1,4 @@
-"""The contents of NumPy's files and of safetensors files, whose numbers are mapped rather than read."""
+"""Read NumPy files and safetensors files; their numbers are memory-mapped where possible."""
 
 import json
 import zipfile
@@ -41,7 +41,7 @@ CLASSES = "classes"
 
 
 def of_npy(caller: str, path: Path) -> Contents:
-    """Features [n d], or labels [n]."""
+    """Read an ``.npy`` of features [n d] or labels [n]."""
     where = printable(str(path))
     array = read_npy(caller, path, mapped=True)
     if array.ndim == 1:
@@ -52,7 +52,7 @@ def of_npy(caller: str, path: Path) -> Contents:
 
 
 def of_npz(caller: str, path: Path, asked: Sequence[str | None] = ()) -> Contents:
-    """Its arrays, which are read at once: they may be compressed; `asked` are columns that the caller named."""
+    """Read an ``.npz`` into memory, since it may be compressed; `asked` are the columns that the caller named."""
     where = printable(str(path))
     try:
         with zipfile.ZipFile(path) as archive:
@@ -63,7 +63,7 @@ def of_npz(caller: str, path: Path, asked: Sequence[str | None] = ()) -> Content
 
 
 def of_arrays(where: str, arrays: dict[str, Any], asked: Sequence[str | None] = ()) -> Contents:
-    """Arrays in memory: of one axis the columns of values, of others the vectors."""
+    """Sort arrays in memory into columns of values (one axis) and of vectors (more axes)."""
     names = arrays.pop(CLASSES, None)
     values = {name: array for name, array in arrays.items() if _is_column(name, np.shape(array), asked)}
     vectors: dict[str, Rows] = {name: rows_of(array) for name, array in arrays.items() if name not in values}
@@ -72,7 +72,7 @@ def of_arrays(where: str, arrays: dict[str, Any], asked: Sequence[str | None] = 
 
 
 def _is_column(name: str, shape: tuple[int, ...], asked: Sequence[str | None]) -> bool:
-    """Whether an array is a column of values: one [n], or labels [n 1] by their name."""
+    """Whether an array is a column of values: any of shape [n], or one of shape [n 1] with the name of labels."""
     return len(shape) == 1 or (len(shape) == 2 and shape[1] == 1 and (name in asked or name.lower() in LABELS))
 
 
@@ -81,7 +81,7 @@ def _itself(array: Sequence[Any] | np.ndarray) -> Sequence[Any] | np.ndarray:
 
 
 def of_safetensors(caller: str, path: Path, asked: Sequence[str | None] = ()) -> Contents:
-    """Its tensors; of a table that `leepjax extract` wrote also the ids and the names of the classes.
+    """Read the tensors of a safetensors file and, in a table of `leepjax extract`, the ids and the class names.
 
     Raises:
         InputError: for a file that is missing, damaged, or holds other dtypes.
@@ -115,7 +115,7 @@ def of_safetensors(caller: str, path: Path, asked: Sequence[str | None] = ()) ->
 
 
 def _values(rows: Mapped) -> Sequence[str] | np.ndarray:
-    """The values of a tensor [n] or [n 1], or texts that are stored as UTF-8 with NUL after each."""
+    """The values of a tensor [n] or [n 1]; or the texts that a tensor stores as UTF-8, each followed by NUL."""
     array = np.fromfile(rows.path, rows.dtype, rows.shape[0], offset=rows.offset)
     if rows.dtype == np.uint8 and array.size and array[-1] == 0:
         return array.tobytes().decode("utf-8", "replace").split("\0")[:-1]

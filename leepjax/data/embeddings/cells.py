@@ -1,4 +1,4 @@
-"""The cells of a CSV of features or labels by column: its header, and the columns of numbers."""
+"""Read a CSV of features or labels: recognise its header, and find the columns of numbers."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -15,7 +15,7 @@ from leepjax.storage.sheets import csv_rows, is_number, number_in
 from leepjax.types import InputError
 
 Counts = Callable[[], Collection[int]]
-"""The numbers of rows that a file of labels may have, found out when its header is in doubt."""
+"""Returns the numbers of rows that a file of labels may have; called only if the first row may be a header or a row."""
 
 _WITH_COMMA = re.compile(r"[+-]?(\d[\d.]*)?(,\d+)+([.,]\d*)?([eE][+-]?\d+)?")
 
@@ -32,7 +32,7 @@ class Numbers(NamedTuple):
     """The features in a CSV."""
 
     names: tuple[str, ...]
-    """Of the columns."""
+    """The names of the columns"""
     array: np.ndarray
     """[n d] float32"""
 
@@ -46,18 +46,18 @@ def read_cells(
     counts: Counts = tuple,
     single: str = LABELS[0],
 ) -> Cells:
-    """The cells of a CSV, whose columns without a name beside others with one are called as pandas calls them.
+    """Read the cells of a CSV. If only some columns have a name, the others get the names that pandas would give them.
 
     Args:
-        caller: begins the messages.
-        path: of the file, for messages.
-        text: its content.
+        caller: the beginning of messages.
+        path: path of the file, for messages.
+        text: content of the file.
         asked: the columns that the caller named; a first row with one of these is a header.
-        counts: the numbers of rows that fit, which tell whether the first cell of a single column is a header.
+        counts: the numbers of rows that fit; they decide whether the first cell of a single column is a header.
         single: the name of a single column without a header.
 
     Raises:
-        InputError: for a header alone or a second one, two columns of one name, and rows of unequal length.
+        InputError: for a header without rows, a repeated header, two columns of one name, and rows of unequal length.
     """
     rows = csv_rows(caller, path, text)
     first = rows[0][1]
@@ -79,14 +79,14 @@ def read_cells(
 def numbers_of(
     caller: str, path: Path, cells: Cells, asked: Sequence[str | None] = (), *, what: str = "features"
 ) -> Numbers | None:
-    """The columns that are features; None if there are none. Where others are left out, one line says so.
+    """The columns that are features; None if there are none. A log line names the columns that are left out.
 
     Args:
-        caller: begins the messages.
-        path: of the file, for messages.
-        cells: its columns.
+        caller: the beginning of messages.
+        path: path of the file, for messages.
+        cells: columns of the file.
         asked: the columns that the caller named for labels and groups.
-        what: the columns are called in messages.
+        what: what messages call the columns.
 
     Raises:
         InputError: for a cell that isn't a number among numbers, and for numbers with a comma.
@@ -121,7 +121,7 @@ def _has_header(rows: Sequence[tuple[int, list[str]]], asked: Sequence[str | Non
 
 
 def _check_one_header(path: Path, header: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]) -> None:
-    """Refuse a row that repeats the header, but not the numbers 0, 1, …, which may be data."""
+    """Refuse a row that repeats the header, unless the header is 0, 1, …, since such a row may be data."""
     for line, row in rows:
         if [cell.lstrip("\ufeff") for cell in row] == header and not all(map(_is_numeric, header)):
             raise InputError(
@@ -131,7 +131,10 @@ def _check_one_header(path: Path, header: Sequence[str], rows: Sequence[tuple[in
 
 
 def _is_name(first: str, below: Sequence[str], counts: Counts) -> bool:
-    """Whether the first cell of a single column is a header, also the 0 of pandas; a label occurs again, or may."""
+    """Whether the first cell of a single column is a header (which pandas writes as 0) rather than a label.
+
+    A label occurs again further down; where that doesn't decide, the number of rows does.
+    """
     if first != "0" and _is_numeric(first):
         return False
     kinds = set(map(_is_numeric, below))
@@ -144,9 +147,10 @@ def _is_name(first: str, below: Sequence[str], counts: Counts) -> bool:
 
 
 def _is_numbered(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether a first row is pandas' header of columns without names: 0, 1, …, perhaps after an index without a name.
+    """Whether the first row is pandas' header for columns without names: 0, 1, …, perhaps after an unnamed index.
 
-    Columns with a name may follow. A row of data that looks like it, as of the probabilities 0 and 1, occurs again.
+    Columns with names may follow. A row of data that looks the same, such as the probabilities 0 and 1, occurs again
+    further down; a header doesn't.
     """
     after_index = not first[0] or is_index(first[0])
     cells = list(first[1:] if after_index else first)

@@ -1,4 +1,4 @@
-"""What a file of embeddings or of labels holds: columns of vectors, and columns of single values."""
+"""The contents of a file of embeddings or labels: columns of vectors, and columns of single values."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Column = Callable[[], Sequence[Any] | np.ndarray]
 """Reads the values [n] of a column, when they are needed."""
 
 FEATURES = ("features", "embeddings", "embedding", "vector", "vectors")
-"""Names, in any case, of the column or array of embeddings; otherwise the only one of vectors."""
+"""Names, in any case, of the column or array of embeddings; without one of these, the only column of vectors is it."""
 LOGITS = ("logits", "probs")
 """Names of the outputs of a source's own classifier."""
 IDS = ("id", "ids", "example_id", "image_id", "file_name", "filename", "path")
@@ -23,10 +23,10 @@ IDS = ("id", "ids", "example_id", "image_id", "file_name", "filename", "path")
 
 @dataclass(frozen=True)
 class Contents:
-    """The columns of a file, in its order."""
+    """The columns of a file, in the order of the file."""
 
     where: str
-    """Begins messages about it."""
+    """The beginning of messages about the file"""
     vectors: Mapping[str, Rows] = field(default_factory=dict)
     scalars: Mapping[str, Column] = field(default_factory=dict)
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Contents:
 
 
 def named(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    """The column with the first of these names that is there, in any case."""
+    """The first of these names that one of the columns has, in any case, as the column writes it."""
     found = {column.lower(): column for column in reversed(columns)}
     return next((found[name] for name in names if name in found), None)
 

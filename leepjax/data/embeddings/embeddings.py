@@ -1,4 +1,4 @@
-"""Embeddings: a row of features per example, and logits where there is a classifier, in memory or in a file."""
+"""Embeddings, in memory or in a file: a row of features per example, and logits if the source has a classifier."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +28,11 @@ _FORMATS = ".npy, .npz, .parquet, .safetensors, .csv, .tsv or .jsonl"
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """What one source says about n examples. Rows are read when they are asked for."""
+    """The outputs of one source for n examples. Rows are read from their file when they are needed."""
 
     name: str
     where: str
-    """Begins messages about it."""
+    """The beginning of messages about these embeddings"""
     features: Rows
     logits: Rows | None = None
     """[n z] of the source's own classes, or the logarithms of their probabilities; None without a classifier."""
@@ -54,7 +54,7 @@ class Embeddings:
         return 0 if self.logits is None else self.logits.shape[1]
 
     def digest(self) -> str:
-        """A digest of the numbers and the ids, for which they are read once, block by block."""
+        """A digest of the numbers and the ids. To compute it, all of them are read once, block by block."""
         logits = "" if self.logits is None else f"{self.are_probs} {self.logits.digest()}"
         ids = "" if (found := self.ids()) is None else digest("\0".join(found).encode())
         return digest(f"{self.features.digest()} {logits} {ids}".encode())
@@ -98,7 +98,7 @@ class Embeddings:
         return features, logits
 
     def _check_rounding(self, features: np.ndarray, places: np.ndarray) -> None:
-        """Raise for a column that was rounded too much. Wider numbers are read where those of float32 are in doubt."""
+        """Raise for a column that float32 rounds too much; float64 is read only for columns that may be such."""
         rows = few(np.arange(len(places)))
         doubtful = spread_little(features[rows]) | ~features[rows].any(axis=0)
         if doubtful.any() and spread_little(self.features.read(places[rows], np.float64)).any():
@@ -120,7 +120,7 @@ def open_embeddings(caller: str, path: str | Path, asked: tuple[str | None, ...]
     """Open a file of embeddings, or the tables in a folder that `leepjax extract` wrote.
 
     Args:
-        caller: begins messages.
+        caller: the beginning of messages.
         path: an ``.npy`` of features [n d]; an ``.npz`` or safetensors file of `features`, `logits` or `probs`, `ids`
             and `labels`; a ``.parquet`` with a column of lists, or of numbers, and one of ids; the same as ``.csv``,
             ``.tsv`` or ``.jsonl``; or a folder.
@@ -138,7 +138,9 @@ def open_embeddings(caller: str, path: str | Path, asked: tuple[str | None, ...]
 def read_contents(
     caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True, counts: Counts = tuple
 ) -> Contents:
-    """The columns of a file of embeddings or labels, of which a sheet with doubtful header fits one of the `counts`.
+    """Read the columns of a file of embeddings or labels.
+
+    If the first row of a CSV may be a header or a row, `counts` decides: the numbers of rows that the file may have.
 
     Raises:
         InputError: for a file that is missing, or of another format.
@@ -198,10 +200,10 @@ def of_features(
     ids: Sequence[Any] | None = None,
     caller: str,
 ) -> Embeddings:
-    """Embeddings of arrays: features [n d], logits or probs [n z], and ids [n]. They are copied, except for maps.
+    """Make embeddings of arrays: features [n d], logits or probs [n z], and ids [n]. All but memory maps are copied.
 
     Raises:
-        InputError: for arrays of other axes, integers or strings, or of other lengths, and for logits beside probs.
+        InputError: for arrays with other axes, integers, strings, or different lengths, and for logits beside probs.
     """
     where = f"{caller}: {printable(name)}"
     if logits is not None and probs is not None:
@@ -222,7 +224,7 @@ def _itself(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def ids_of(where: str, values: Sequence[Any] | np.ndarray, count: int) -> tuple[str, ...]:
-    """Ids as text, whole floats as integers.
+    """Convert ids to text; a whole float is written as an integer.
 
     Raises:
         InputError: for another number of ids, one that is missing, or one that occurs twice.
@@ -250,7 +252,7 @@ def _text(value: Any) -> str:
 
 
 def _of_folder(caller: str, folder: Path) -> list[Embeddings]:
-    """The tables that `leepjax extract` wrote, by the name of their source and, if several are equal, the file's."""
+    """Open the tables that `leepjax extract` wrote; each is named after its source or, if names collide, its file."""
     contents = {file: of_safetensors(caller, file.absolute()) for file in sorted(folder.glob("*.safetensors"))}
     tables = {file: each for file, each in contents.items() if each.provenance}
     if not tables:

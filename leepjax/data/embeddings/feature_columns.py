@@ -17,12 +17,12 @@ _EXPECTED = "labels, groups or splits"
 
 
 def is_index(column: str) -> bool:
-    """Whether a column has the name of an index of pandas."""
+    """Whether a column has a name that pandas gives to an index."""
     return _INDEX.fullmatch(column.lower()) is not None
 
 
 def reason_by_name(column: str, asked: Sequence[str | None]) -> str | None:
-    """Why a column isn't a feature, whatever it holds; None if it may be one."""
+    """Why a column can't be a feature because of its name alone; None if it may be one."""
     if is_index(column):
         return "an index"
     if column.lower() in IDS or column.lower().endswith("_id"):
@@ -43,9 +43,9 @@ def report_columns(
     asked: Sequence[str | None] = (),
     what: str = "features",
 ) -> None:
-    """Log which columns are features where others, with their reasons, are left out.
+    """Log which columns are features, and which are left out and why, if any are.
 
-    That columns which are `asked` for as labels, groups or splits are no features is no news.
+    Columns in `asked` are left out of the log: the caller knows that labels, groups and splits aren't features.
     """
     named = {each.lower() for each in asked if each}
     if not features or all(reason == _EXPECTED and name.lower() in named for name, reason in left_out.items()):
@@ -77,12 +77,12 @@ def check_no_labels(where: str, columns: Sequence[str], features: np.ndarray, la
 
 
 def _copies_numbers(values: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether values [n] that differ are one of the columns of labels [n k]."""
+    """Whether values [n] that aren't all equal are the same as one of the columns of labels [n k]."""
     return bool((values != values[0]).any() and (labels == values[:, None]).all(axis=0).any())
 
 
 def _copies_classes(values: np.ndarray, labels: np.ndarray) -> bool:
-    """Whether values [n] are whole numbers, one for each class, whatever the numbers of the classes."""
+    """Whether values [n] are whole numbers that correspond one to one to the classes."""
     if not (values == np.rint(values)).all():
         return False
     classes, first, class_of = np.unique(labels, return_index=True, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Targets of labels alone, whose examples are the rows of embeddings."""
+"""Targets that consist of labels alone: their examples are the rows of embeddings."""
 
 import json
 import secrets
@@ -27,7 +27,7 @@ from leepjax.types import InputError, SplitChoice, Task
 
 @dataclass(frozen=True)
 class NoExamples:
-    """Index → example, of a target that has none: only rows of embeddings belong to its labels."""
+    """Stands in for the function index → example of a target that has only labels, and raises when it is called."""
 
     name: str
 
@@ -60,7 +60,7 @@ def read_labels(
         split: of a file with a column called split, the split to read, or ``all`` as one set; by default the training
             part, with the part to verify on as the target's `test`.
         task: what the labels are; by default guessed.
-        counts: the numbers of rows of the tables, by which a header 0 differs from a label.
+        counts: the numbers of rows of the tables, which decide whether a first cell 0 is a header or a label.
 
     Raises:
         InputError: for a file that can't be read, and for labels, ids or groups that are missing.
@@ -130,12 +130,12 @@ def _of_contents(contents: Contents, name: str, label: str | None, groups: str |
 
 
 def _plain(values: Any, task: Task | None) -> Any:
-    """The values of a column; the cells of a CSV as numbers where all are."""
+    """The values of a column; the cells of a CSV are numbers if all of them can be read as numbers."""
     return typed(values, task) if isinstance(values, list) else values
 
 
 def _label_columns(contents: Contents, asked: str | None) -> list[str]:
-    """The columns of labels; none where the file is one array of them."""
+    """The columns of labels; none if the file is a single array of labels."""
     columns = list(contents.scalars)
     if not columns and len(contents.vectors) == 1 and asked is None:
         return []
@@ -169,7 +169,7 @@ def _target(name: str, answers: Answers, ids: tuple[str, ...] | None, groups: np
 
 
 def _in_splits(target: Target, contents: Contents, split: SplitChoice | None) -> Target:
-    """The part of the target that is to be used, where a column names the splits."""
+    """Choose the part of the target to use, if a column names the splits."""
     column = split_column(contents.scalars)
     if column is not None:
         return RowSplits(contents.where, column, contents.scalars[column](), split).part_of(target)
@@ -181,7 +181,7 @@ def _in_splits(target: Target, contents: Contents, split: SplitChoice | None) ->
 
 
 def _agree(first: Target, second: Target) -> bool:
-    """Whether two tables have the same labels, in their order or, with ids, in any."""
+    """Whether two tables have the same labels, in the same order or, if both have ids, in any order."""
     if first.classes != second.classes or first.task != second.task or len(first) != len(second):
         return False
     if first.id is str or second.id is str:

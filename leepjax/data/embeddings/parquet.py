@@ -1,4 +1,4 @@
-"""The contents of a Parquet file: columns of lists, or columns of numbers, read one row group at a time."""
+"""Read embeddings from a Parquet file, from columns of lists or of numbers, one row group at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ _BATCH = 4096
 
 
 def of_parquet(path: Path, asked: tuple[str | None, ...] = ()) -> Contents:
-    """Columns of lists are vectors; without one, the columns of real numbers are the features.
+    """Read a Parquet file. Columns of lists are vectors; without one, the columns of real numbers are the features.
 
     Args:
-        path: of the file.
+        path: path of the file.
         asked: the columns that the caller named for labels and groups.
 
     Raises:
@@ -58,7 +58,7 @@ def of_parquet(path: Path, asked: tuple[str | None, ...] = ()) -> Contents:
 
 @dataclass(frozen=True, eq=False)
 class ParquetRows:
-    """A column of lists of one length, or columns of numbers."""
+    """Rows of a column of equally long lists, or of several columns of numbers."""
 
     path: Path
     columns: tuple[str, ...]
@@ -83,7 +83,7 @@ class ParquetRows:
 
 
 def _feature_columns(path: Path, where: str, schema: Any, asked: tuple[str | None, ...]) -> tuple[str, ...]:
-    """The columns of real numbers, except those of ids, labels, splits and numbers of the rows."""
+    """The columns of real numbers, except ids, labels, splits and row numbers."""
     from pyarrow import types
 
     reasons = {
@@ -91,7 +91,7 @@ def _feature_columns(path: Path, where: str, schema: Any, asked: tuple[str | Non
         for field in schema
     }
     real = tuple(name for name, reason in reasons.items() if reason is None)
-    if real and (first := next(_blocks(path, real), None)) is not None:  # enough to know row numbers by
+    if real and (first := next(_blocks(path, real), None)) is not None:  # enough to recognise row numbers
         reasons |= {
             name: "it numbers the rows" for name, values in zip(real, first.T, strict=True) if numbers_rows(values)
         }
@@ -117,7 +117,7 @@ def _rows(path: Path, columns: tuple[str, ...], num_rows: int, of: Any) -> Parqu
 
 
 def _blocks(path: Path, columns: Sequence[str]) -> Iterator[np.ndarray]:
-    """Rows [m d] of the columns, one part of the file after the other."""
+    """Yield the rows of the columns in blocks [m d]."""
     file, row = open_parquet(path), 0
     try:
         for batch in file.iter_batches(_BATCH, columns=list(columns)):

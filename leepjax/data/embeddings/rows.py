@@ -1,4 +1,4 @@
-"""Rows of numbers in memory or in a file, of which only those that are needed are read."""
+"""Rows of numbers in memory or in a file; only the rows that are needed are read from the file."""
 
 import math
 import mmap
@@ -18,7 +18,7 @@ from leepjax.storage.files import digest_stream
 from leepjax.types import InputError
 
 BLOCK = 1 << 24
-"""Bytes of a file that are mapped at a time: more stay in memory for as long as they are mapped."""
+"""Bytes of a file that are mapped at a time: what was read from a map stays in memory until the map is dropped."""
 
 
 _ALIGNMENT = 64
@@ -38,7 +38,7 @@ class Rows(Protocol):
         ...
 
     def digest(self) -> str:
-        """A digest of the numbers and their shape, for which they are read once, block by block."""
+        """A digest of the numbers and their shape. To compute it, all of them are read once, block by block."""
         ...
 
 
@@ -67,7 +67,7 @@ class HeldRows:
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """Rows in C order in a file that isn't compressed, such as an ``.npy`` or a safetensors file."""
+    """Rows in C order in an uncompressed file, such as an ``.npy`` or a safetensors file."""
 
     path: Path
     shape: tuple[int, ...]
@@ -94,7 +94,7 @@ class Mapped:
 
     @property
     def _size(self) -> int:
-        """Bytes of a row."""
+        """The number of bytes of a row."""
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def _block(self, start: int, stop: int) -> np.ndarray:
@@ -116,9 +116,9 @@ def rows_of(array: Any) -> HeldRows | Mapped:
 
 
 def kept_rows_of(array: np.ndarray) -> HeldRows | Mapped:
-    """As `rows_of`, but copied where the caller may fill the array again after its digest was taken.
+    """Rows of a copy of the array, because the caller may overwrite the array after its digest was computed.
 
-    A map in mode "r" can't be filled, and isn't copied.
+    A memory map in mode "r" can't be overwritten, so it isn't copied.
     """
     return rows_of(array if isinstance(array, np.memmap) and array.mode == "r" else np.array(array))
 
@@ -127,7 +127,7 @@ def _of_map(array: np.memmap) -> HeldRows | Mapped:
     path, base = array.filename, array._mmap  # pyright: ignore[reportAttributeAccessIssue]
     if path is None or base is None or array.mode == "c" or not array.flags.c_contiguous or not array.size:
         return HeldRows(np.asarray(array))
-    # A part of a map has the offset of the whole, so the place in the file is found by the address in memory.
+    # A slice of a map has the offset of the whole map, so the position in the file is computed from the address.
     begins = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     of_map = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
     offset = of_map + array.__array_interface__["data"][0] - begins
@@ -135,7 +135,7 @@ def _of_map(array: np.memmap) -> HeldRows | Mapped:
 
 
 def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """An array that begins where JAX shares memory instead of copying it, at a multiple of 64 bytes."""
+    """Allocate an array at a multiple of 64 bytes, where JAX shares memory instead of copying it."""
     size = np.dtype(dtype).itemsize * math.prod(shape)
     held = np.empty(size + _ALIGNMENT, np.uint8)
     start = -held.__array_interface__["data"][0] % _ALIGNMENT
@@ -143,7 +143,7 @@ def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
 
 
 def as_floats(array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """Numbers as floats; those that are too large become infinite, and are then refused as such."""
+    """Convert numbers to floats; those that are too large become infinite, which a later check refuses."""
     with np.errstate(over="ignore"):
         return np.asarray(array, dtype)
 
@@ -155,6 +155,6 @@ def _digest_of(shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndar
 
 @lru_cache(maxsize=1024)
 def _digest_of_map(path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int, _modified: int, _size: int) -> str:
-    """Computed once per size and time of modification of the file."""
+    """Compute the digest of a mapped file, once per size and modification time of the file."""
     rows = Mapped(path, shape, dtype, offset)
     return _digest_of(shape, dtype, (rows._block(start, stop) for start, stop in rows._steps()))

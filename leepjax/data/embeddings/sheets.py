@@ -1,4 +1,4 @@
-"""The contents of CSV, TSV and JSON lines."""
+"""Read embeddings or labels from CSV, TSV and JSON lines."""
 
 from functools import partial
 from pathlib import Path
@@ -18,19 +18,19 @@ from leepjax.types import InputError
 def of_sheet(
     caller: str, path: Path, asked: tuple[str | None, ...] = (), *, features: bool = True, counts: Counts = tuple
 ) -> Contents:
-    """The columns of a CSV with or without a header, or the fields of JSON lines.
+    """Read the columns of a CSV, with or without a header, or the fields of JSON lines.
 
-    The columns of a CSV that hold numbers, and no ids, labels, splits or numbers of the rows, are its features.
+    The features of a CSV are its columns of numbers, except ids, labels, splits and row numbers.
 
     Args:
-        caller: begins the messages.
-        path: of the file.
+        caller: the beginning of messages.
+        path: path of the file.
         asked: the columns that the caller named for labels and groups.
         features: whether to read the features.
-        counts: the numbers of rows that fit, where that is known.
+        counts: the numbers of rows that fit, if they are known.
 
     Raises:
-        InputError: for a file that is missing, empty or no UTF-8, cells that aren't numbers, rows of unequal length.
+        InputError: for a file that is missing, empty or not UTF-8, cells that aren't numbers, rows of unequal length.
     """
     where = printable(str(path))
     text = read_text(caller, path)
