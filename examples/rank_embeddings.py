@@ -1,4 +1,4 @@
-"""Rank four embeddings of handwritten digits that exist already, as files, and train a head on the one to take."""
+"""Rank four existing embeddings of handwritten digits, stored as files, and train a head on the one to take."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Options of commands that rank embeddings that exist already, beside or in place of sources and a target."""
+"""Options of commands that rank existing embeddings, beside or in place of sources and a target."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -175,7 +175,7 @@ def _forward(source, target, batch_size, shards, kept, on_batch) -> list[Outputs
 
 
 def _ready_table(source: Source, table: ReadyTable, target: Target, key: str, on_batch: Callable[[int], None]) -> Table:
-    """The rows of embeddings that exist already; their cost is that of the pass that `leepjax extract` made."""
+    """The rows of existing embeddings; their cost is that of the pass that `leepjax extract` made."""
     features, logits = map(np.asarray, table.rows(target))
     on_batch(len(target))
     provenance = _provenance(source, target, len(target))

@@ -95,7 +95,7 @@ def as_table(
     name: str | None = None,
     ids: Sequence[Any] | None = None,
 ) -> Source:
-    """Make a source of embeddings that exist already.
+    """Make a source of existing embeddings.
 
     Args:
         features: [n d] real numbers, an array of any library, which is copied; a NumPy memory map in mode "r", of which

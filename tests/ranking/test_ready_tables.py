@@ -1,4 +1,4 @@
-"""Embeddings that exist already, ranked and chosen from: matched by id or order, alone and beside sources of images."""
+"""Existing embeddings, ranked and chosen from: matched by id or order, alone and beside sources of images."""
 
 import json
 import logging
