@@ -9,7 +9,7 @@ from leepjax.exports import lazy_exports
 
 __version__ = "0.1.0"
 
-# The public names stand in ``__init__.pyi``.
+# The public names are listed in ``__init__.pyi``.
 __getattr__, __all__ = lazy_exports(__name__)  # pyright: ignore[reportUnsupportedDunderAll]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 OnProgress = Callable[[str, int, int], None]
 """``(what, done, total)``: the current work, as "group: stage", and how many examples, steps or sources are done."""
 OVERALL = "sources"
-"""The group whose total is all work of a command; other groups are parts of it."""
+"""The group that counts all work of a command; the other groups are parts of it."""
 
 
 def counted(what: str, total: int, on_progress: OnProgress) -> Callable[[int], None]:

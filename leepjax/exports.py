@@ -1,8 +1,8 @@
-"""The public names of a package, as its stub ``__init__.pyi`` has them.
+"""The public names of a package, listed in its stub ``__init__.pyi``.
 
-A name is public where it is imported under its own name, ``from home import name as name``, as type checkers have it
-(PEP 484). The stub is read at run time too, so that each name stands once, and its home is imported when the name is
-first used: `leepjax --help` needs no JAX, and a measure loads no other one.
+A name is public if the stub imports it under its own name, ``from home import name as name``; this is also the rule of
+type checkers (PEP 484). The stub is read at run time, so each name is written only once. A name's module is imported
+when the name is first used, so `leepjax --help` doesn't import JAX, and a measure doesn't import the others.
 """
 
 import ast

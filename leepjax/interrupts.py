@@ -1,8 +1,9 @@
 """Turn Ctrl-C, SIGTERM and SIGHUP into one exception, which a training run may postpone.
 
 Python runs signal handlers in the main thread only, and not while that thread is inside a compilation or a collective.
-A second thread therefore watches for signals, and ends the process if the main thread doesn't. Where Python drops what
-a handler raises, as in a garbage collection, that thread has the handler called once more.
+A second thread therefore watches for signals, and ends the process if the main thread doesn't. In some places, such as
+a garbage collection, Python drops the exception of a handler; the second thread then makes Python call the handler
+again.
 """
 
 import os
@@ -23,7 +24,7 @@ SAME = 0.2
 GRACE = 15.0
 """Seconds that the main thread has to react to a signal; schedulers kill a process after 30."""
 _PAUSE = 0.01
-"""Seconds in which a garbage collection, or whatever else drops exceptions, may end."""
+"""Seconds to wait before the handler is called again, so that the code that drops exceptions can end."""
 _DROPPED = 0
 """What the watching thread reads, in place of a signal's number, when the exception for the signal was dropped."""
 
@@ -143,7 +144,7 @@ class _RaiseFirst:
 
 
 def _report_dropped(first: _RaiseFirst, watched: socket.socket, otherwise):
-    """A hook for exceptions that Python drops: of an `Interrupted` it tells the watching thread."""
+    """Make a hook for exceptions that Python drops; it notifies the watching thread if an `Interrupted` is dropped."""
 
     def report(unraisable) -> None:
         if isinstance(unraisable.exc_value, Interrupted):

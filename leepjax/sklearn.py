@@ -46,7 +46,7 @@ class TransferabilityScorer(BaseEstimator):
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Score another set. Of the fitted set only the number of columns is used.
+        """Score another set; only the number of columns of the fitted set is used.
 
         Raises:
             ValueError: as `fit`.
@@ -65,7 +65,7 @@ class TransferabilityScorer(BaseEstimator):
         classes, labels = np.unique(y, return_inverse=True)
         if sample_weight is not None and not np.asarray(sample_weight).any():
             raise InputError("TransferabilityScorer: expected a weight above zero, got none; leave out sample_weight.")
-        if MEASURES[self.measure].reads == "source_labels":  # it takes the largest of a row, whatever the others are
+        if MEASURES[self.measure].reads == "source_labels":  # the measure uses only the position of each maximum
             check_probs("TransferabilityScorer", X, labels, len(classes), sample_weight)
         score = MEASURES[self.measure].score(X, X, labels, num_classes=len(classes), where=sample_weight)
         return float(score), classes

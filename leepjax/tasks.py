@@ -1,4 +1,4 @@
-"""What a task is measured by: its metrics, and how their values are written."""
+"""The metrics of each task, and how their values are written."""
 
 from typing import get_args
 
@@ -12,7 +12,7 @@ METRICS_OF: dict[Task, tuple[Metric, ...]] = {
 """Task → its metrics, the default one first."""
 
 WORDS: dict[Task, str] = {"classes": "classes", "regression": "numbers", "multilabel": "several labels"}
-"""Task → what examples are labelled with, in sentences."""
+"""Task → what messages call its labels."""
 
 ENDS: dict[str, tuple[float, float]] = {
     "accuracy": (0, 1),

@@ -22,7 +22,7 @@ Kind = Literal["images", "text", "embeddings"]
 
 
 class Noun(NamedTuple):
-    """What sentences call an example."""
+    """What messages call an example."""
 
     one: str
     many: str
@@ -33,7 +33,7 @@ NOUNS: dict[Kind, Noun] = {
     "text": Noun("text", "texts"),
     "embeddings": Noun("example", "examples"),
 }
-"""Kind → what sentences call its examples."""
+"""Kind → what messages call its examples."""
 
 Task = Literal["classes", "regression", "multilabel"]
 """What examples are labelled with: one class, numbers, or any of several labels."""
@@ -42,8 +42,8 @@ DType = Literal["float32", "bfloat16"]
 """Dtype of a source's computation."""
 
 Pooling = Literal["cls", "mean", "max", "gem", "layers", "head"]
-"""How the output of a layer becomes one vector: its class token, a mean, maximum or generalised mean over places, the
-mean over this and all earlier layers of their means, or as the network's own head pools it."""
+"""How the output of a layer becomes one vector: its class token; the mean, maximum or generalised mean over positions;
+the mean over this and all earlier layers of their means; or the pooling of the network's own head."""
 
 Verify = Literal["head", "ridge", "finetune", "none"]
 """How the sources of a ranking are verified: what is trained."""

@@ -22,7 +22,7 @@ from leepjax.types import InputError
 # Largest deviation of a row's sum from one; larger for a softmax computed in 16 bits.
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_16_BITS = 2e-2
-# Statistics have a row for each class up to the largest label: more of them are rather codes than class numbers.
+# Statistics have a row for each class up to the largest label. A label above this is probably a code, not a class.
 _MOST_CLASSES = 1_000_000
 _INT32 = 2**31 - 1
 
@@ -94,7 +94,7 @@ def check_features(
 ) -> Arguments:
     """Check features [n d] and their labels: rows that count must be finite.
 
-    `given` are the features before they were converted, where the caller had to.
+    If the caller converted the features, `given` are those before the conversion.
     """
     arguments = _check(function, name, features, labels, num_classes, where)
     if name != "logits" and accumulator(arguments.evidence) == jnp.float32:
@@ -126,7 +126,8 @@ def check_source_labels(
 
 def check_finite(function: str, name: str, rows: jax.Array, where: jax.Array | None) -> None:
     """Raise for the first of rows [n d] that counts and isn't finite."""
-    finite = _finite_rows(rows)  # traced, even if the rows aren't, in a function under `jax.jit` that closes over them
+    # Under `jax.jit`, a function that closes over concrete rows still computes a traced result.
+    finite = _finite_rows(rows)
     if not _is_traced(finite):
         for i in np.flatnonzero(~(on_host(finite) | _hidden(where)))[:1]:
             raise InputError(
@@ -240,7 +241,7 @@ def _label_array(function, name, labels):
 
 
 def _are_names(labels):
-    with suppress(TypeError, ValueError):  # of what is no array
+    with suppress(TypeError, ValueError):  # raised for a value that isn't an array
         array = np.asarray(labels)
         return array.ndim == 1 and len(array) > 0 and isinstance(array[0], str)
     return False

@@ -1,4 +1,4 @@
-"""Arrays of other libraries as those of JAX."""
+"""Share arrays of other libraries with JAX."""
 
 from contextlib import suppress
 from typing import Any

@@ -1,4 +1,4 @@
-"""Check what is added to a statistic. Empty and hidden batches may be: they add nothing."""
+"""Check what is added to a statistic. Empty batches, and batches that are hidden, are allowed: they add nothing."""
 
 import jax.numpy as jnp
 from jax.core import Tracer
@@ -16,6 +16,6 @@ def check_batch(function: str, labels: ArrayLike, where: ArrayLike | None, num_r
 
 
 def check_sum_dtype(function: str, dtype: DTypeLike) -> None:
-    """Check the type of sums of products, which 16 bits don't hold."""
+    """Check the dtype in which products are summed: 16 bits aren't enough for such sums."""
     if jnp.dtype(dtype) not in (jnp.float32, jnp.float64):
         raise InputError(f"{function}: expected dtype float32 or float64, got {jnp.dtype(dtype)}; pass one of these.")

@@ -19,14 +19,14 @@ def open_engine(
     cpus_per_task: int | None = None,
     gpus_per_task: float | None = None,
 ) -> Engine:
-    """The engine of a name, checked before anything is computed. `close_engine` ends what it keeps between calls.
+    """Open an engine by name; its arguments are checked before anything is computed. `close_engine` closes it.
 
     Args:
         caller: the command, with which errors begin.
         name: ``serial``, ``processes`` of this machine, each with its share of the cores, or ``ray``.
-        workers: of ``processes``, how many; at most, and by default, one per core.
-        cpus_per_task: of ``ray``, how many cores a worker reserves, by default one.
-        gpus_per_task: of ``ray``, how many GPUs a worker reserves, or which part of one; by default one where the
+        workers: the number of ``processes``; at most, and by default, one per core.
+        cpus_per_task: how many cores each worker of ``ray`` reserves, by default one.
+        gpus_per_task: how many GPUs, or what fraction of one, each worker of ``ray`` reserves; by default one if the
             cluster has any.
 
     Raises:
@@ -46,6 +46,6 @@ def open_engine(
 
 
 def close_engine(engine: Engine) -> None:
-    """End the workers that an engine keeps from call to call, which only Ray's does."""
+    """End the workers that an engine keeps between calls; only Ray's engine keeps any."""
     if isinstance(engine, RayWorkers):
         engine.close()

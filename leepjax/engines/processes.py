@@ -32,7 +32,7 @@ def available_cores() -> list[int]:
 def processes(
     caller: str, workers: int, function: Function, units: Sequence[Unit], on_progress: OnProgress
 ) -> Generator[Outcome]:
-    """Run the units in up to `workers` processes. A process that dies takes with it all units that haven't ended.
+    """Run the units in up to `workers` processes. If a process dies, all units that haven't ended fail.
 
     Raises:
         InputError: for units that can't be pickled; it begins with `caller`.
@@ -45,7 +45,7 @@ def processes(
     shared = distinct(units)
     pool = ProcessPoolExecutor(workers, context, _begin, (function, shared, core_shares, settings_here()))
     try:
-        with blocked():  # a signal to the whole group, as a terminal's or a cluster's, is this process's to handle
+        with blocked():  # a terminal or cluster signals the whole group; only this process handles the signal
             futures = _submit(caller, pool, shared, units)
         on_progress(f"{OVERALL}: started", 0, len(units))
         for done, future in enumerate(as_completed(futures), start=1):
@@ -53,7 +53,7 @@ def processes(
             yield _outcome(caller, unit, future)
             on_progress(f"{OVERALL}: {unit.name}", done, len(units))
     finally:
-        for process in list(pool._processes.values()):  # the units that still run aren't waited for
+        for process in list(pool._processes.values()):  # don't wait for units that still run
             process.kill()
         pool.shutdown(cancel_futures=True)
 
@@ -96,7 +96,7 @@ _shared: list[Any] = []
 
 
 def _begin(function, shared, core_shares, settings):
-    """What a worker does first. XLA makes its threads for the cores that it then finds."""
+    """Set up a worker. Its cores are limited before XLA starts, because XLA makes a thread for each core."""
     global _function, _shared
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "sched_setaffinity"):
@@ -106,7 +106,7 @@ def _begin(function, shared, core_shares, settings):
 
 
 def _end_with_parent():
-    """End as soon as the parent process has ended, however it did."""
+    """End this process as soon as its parent has ended for any reason."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""The engine that runs units in Ray's workers, on this machine or on a cluster; this process alone collects."""
+"""The engine that runs units in Ray's workers, on this machine or on a cluster; this process collects the results."""
 
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -19,7 +19,7 @@ RETRIES = 3
 
 
 def import_ray(caller: str) -> Any:
-    """Ray, which is an extra, with a cluster that answers if RAY_ADDRESS names one.
+    """Import Ray, which is an optional dependency, and check that the cluster at RAY_ADDRESS, if it is set, answers.
 
     Raises:
         InputError: without Ray, or without a cluster at RAY_ADDRESS; it begins with `caller`.
@@ -58,7 +58,7 @@ class RayWorkers:
             self._mark = None
         if self._has_started:
             self._has_started = False
-            # It ends what still runs; ending that first may abort Ray, where a unit ends at that moment.
+            # This also ends units that still run. Ending them first could abort Ray if a unit ends at that moment.
             self._ray.shutdown()
         elif pool:
             pool.close()
@@ -87,7 +87,7 @@ class RayWorkers:
         queue, deaths = Queue(units), dict.fromkeys(units, 0)
         sending = Sending(self._ray, function, units)
         fatal: set[int] = set()
-        """What units had in common whose workers died each time: it isn't tried as often again."""
+        """Shared objects of units whose workers died each time; other units that share them get fewer attempts."""
         while queue or pool.busy:
             pool.grow(len(queue))
             for worker in list(pool.idle):
@@ -104,7 +104,7 @@ class RayWorkers:
                     yield outcome(unit, sending.kept(result))
                     sending.done(unit)
                     continue
-                time.sleep(0.5)  # Ctrl-C at a terminal kills workers too; then this process's own interrupt comes now
+                time.sleep(0.5)  # Ctrl-C at a terminal also kills workers; wait for this process's own interrupt
                 deaths[unit] += 1
                 if deaths[unit] <= (0 if id(unit.kept) in fatal else RETRIES):
                     sending.stopped(unit)

@@ -1,4 +1,4 @@
-"""The workers of Ray that a command holds, each with what it keeps and the unit that it computes."""
+"""The Ray workers of a command, each with the object that it keeps and the unit that it computes."""
 
 import logging
 import time
@@ -12,11 +12,11 @@ from leepjax.engines.units import Unit
 from leepjax.types import InputError
 
 LOOK_AGAIN = 30.0
-"""Seconds after which machines that joined the cluster, or left it, are counted again."""
+"""Seconds after which the machines of the cluster are counted again, since some may have joined or left."""
 PATIENCE = 60.0
-"""Seconds to wait for the first worker before a message: others may have all of the cluster."""
+"""Seconds to wait for the first worker before a message: other programs may be using the whole cluster."""
 FAILED_STARTS = 4
-"""How many workers may die one after the other before any of them has started."""
+"""How many workers may die in a row before any has started."""
 
 
 @dataclass(eq=False)
@@ -25,14 +25,14 @@ class PooledWorker:
 
     actor: Any
     sees_cache: bool = False
-    """Whether the cache folder of the command is the worker's too."""
+    """Whether the worker can access the cache folder of the command."""
     keeps: int | None = None
     """The `id` of what its last unit kept."""
     unit: Unit | None = None
 
 
 class Pool:
-    """Workers, as many as there are units for and the cluster has room for."""
+    """Workers: as many as the units need, and the cluster has resources for."""
 
     def __init__(self, caller: str, ray: Any, resources: Resources, mark: str | None):
         """Count the machines; no worker is started yet.
@@ -41,7 +41,7 @@ class Pool:
             caller: the command, with which errors begin.
             ray: the module, connected to a cluster.
             resources: of each worker.
-            mark: path of the file by which a worker knows that it sees the command's cache folder.
+            mark: path of a file in the command's cache folder; a worker that finds it can access the folder.
 
         Raises:
             InputError: when no machine has the resources of a worker.
@@ -59,7 +59,7 @@ class Pool:
         options = {"num_cpus": self._resources.cpus, "num_gpus": gpus, "max_restarts": 0}
         self._new = lambda: ray.remote(**options)(Worker).remote(gpus)
         self._waiting: dict[Any, PooledWorker] = {}
-        """Ray's reference to what is awaited → the worker."""
+        """Ray's reference to a pending result → the worker that computes it."""
         self._failed_starts = 0
         self.idle: list[PooledWorker] = []
 
@@ -74,7 +74,7 @@ class Pool:
         return {each.keeps for each in others if each is not worker and each.keeps is not None}
 
     def grow(self, units: int) -> None:
-        """Start workers for units that wait."""
+        """Start workers for waiting units."""
         if time.monotonic() - self._counted > LOOK_AGAIN:
             self._counted, self._most = time.monotonic(), max(self._resources.workers(self._ray.nodes()), 1)
         starting = len(self._waiting) - len(self.busy)
@@ -118,7 +118,7 @@ class Pool:
         yield unit, result, death
 
     def _first_that_ended(self) -> Sequence[Any]:
-        """Ray's reference to what ended first; where no worker starts for long, a warning says what they wait for."""
+        """Ray's reference to the first result. If no worker starts for long, a warning says what they wait for."""
         if not self.idle and not self.busy:
             ended, _ = self._ray.wait(list(self._waiting), timeout=PATIENCE)
             if ended:

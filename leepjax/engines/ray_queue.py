@@ -1,4 +1,4 @@
-"""The units that wait for a worker of Ray, in an order in which workers seldom need another source."""
+"""The units that wait for a Ray worker, ordered so that workers seldom have to load another source."""
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
@@ -8,10 +8,10 @@ from leepjax.engines.units import Unit
 
 
 class Queue:
-    """Units by what a worker keeps for them (`Unit.kept`): weights are sent to a worker, and compiled there, once.
+    """Units grouped by the object that a worker keeps for them (`Unit.kept`), such as a source.
 
-    A worker has all units of one group, then those of a group that no other has begun with, and at the end it shares
-    the largest one with others.
+    A worker takes all units of one group, then those of a group with which no other worker has begun. When no such
+    group is left, it helps with the largest one.
     """
 
     def __init__(self, units: Iterable[Unit]):
@@ -23,11 +23,11 @@ class Queue:
         return sum(map(len, self._groups.values()))
 
     def take(self, keeps: int | None, others: Collection[int], in_use: Collection[Path]) -> Unit | None:
-        """The next unit for a worker; None if those that wait need files that others are making.
+        """The next unit for a worker; None if all waiting units need files that other units are writing.
 
         Args:
-            keeps: the `id` of what the worker keeps.
-            others: likewise of the other workers.
+            keeps: the `id` of the object that the worker keeps.
+            others: the `id`s of those that the other workers keep.
             in_use: files of the units that run.
         """
         for group in self._in_order(keeps, others):
@@ -42,11 +42,11 @@ class Queue:
         return None
 
     def put_back(self, unit: Unit) -> None:
-        """Let a unit wait again, before those of its group."""
+        """Put a unit back at the front of its group."""
         self._groups.setdefault(id(unit.kept), deque()).appendleft(unit)
 
     def _in_order(self, keeps: int | None, others: Collection[int]) -> Iterator[int]:
-        """The groups, the one to take from first."""
+        """The groups, in the order in which to take from them."""
 
         def place(group: int) -> tuple[bool, int]:
             is_begun = group in others

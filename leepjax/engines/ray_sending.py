@@ -1,4 +1,4 @@
-"""What is sent to Ray's workers and comes back: each shared object once, while it is needed, and files of the cache."""
+"""Send shared objects to Ray's workers, each once and only while it is needed, and exchange files of the cache."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ from leepjax.storage.files import unkept_if, write_atomically
 class Sending:
     """The objects of a run in Ray's store.
 
-    A worker that doesn't see the command's cache folder, as on another machine without a common file system, is sent
-    the files that a unit reads, and sends back those that it wrote.
+    A worker that can't access the command's cache folder (on another machine, without a common file system) is sent the
+    files that a unit reads, and sends back those that the unit wrote.
     """
 
     def __init__(self, ray: Any, function: Function, units: Sequence[Unit]):
@@ -27,7 +27,7 @@ class Sending:
         self.files_in_use: set[Path] = set()
 
     def arguments(self, unit: Unit, sees_cache: bool) -> tuple[Any, ...]:
-        """What a worker is called with to compute a unit.
+        """The arguments with which a worker computes a unit.
 
         Raises:
             TypeError, AttributeError or PicklingError: for an object that can't be pickled.
@@ -48,7 +48,7 @@ class Sending:
         return self._settings, references, arguments, given, wanted
 
     def kept(self, result: tuple[list[Any] | Exception, Mapping[Path, bytes]]) -> list[Any] | Exception:
-        """The results of a unit, after the files that its worker wrote are in the cache here."""
+        """Write the files of a unit's worker into the cache here, and return the results."""
         results, files = result
         for path, content in files.items():
             with unkept_if(True, path.parent):
@@ -56,11 +56,11 @@ class Sending:
         return results
 
     def stopped(self, unit: Unit) -> None:
-        """Let others make the files of a unit that doesn't run any more."""
+        """Allow other units to write the files of a unit that no longer runs."""
         self.files_in_use.difference_update(unit.files)
 
     def done(self, unit: Unit) -> None:
-        """Forget what only a unit that is done needed."""
+        """Drop the objects that only this finished unit needed."""
         self.stopped(unit)
         for each in map(id, unit.shared):
             self._uses[each] -= 1
@@ -69,12 +69,10 @@ class Sending:
 
 
 class Mark:
-    """An empty file in the cache folder while a command runs, by which a worker knows that it sees the same folder."""
+    """An empty file in the cache folder while a command runs; a worker that finds it can access the same folder."""
 
     def __init__(self, units: Sequence[Unit]):
-        """The mark is in the folder of the first file that any unit names; without one, or if nothing can be written
-        there, there is no mark.
-        """
+        """Create the file beside the first file that any unit names, if there is one and the folder is writable."""
         folders = (path.parent for unit in units for path in unit.files)
         self.path: str | None = None
         with contextlib.suppress(StopIteration, OSError):

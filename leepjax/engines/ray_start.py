@@ -12,7 +12,7 @@ from leepjax.interrupts import kept_handlers
 from leepjax.types import InputError
 
 PROBE_SECONDS = 5.0
-"""How long a cluster may take to answer; Ray itself waits for minutes, deaf to Ctrl-C."""
+"""Seconds that a cluster may take to answer; Ray itself waits for minutes, during which Ctrl-C has no effect."""
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's setting for systems whose firewall asks about every open port: with 0 it listens on 127.0.0.1 alone."""
 # The start of every HTTP/2 connection (RFC 9113, 3.4): the preface and an empty SETTINGS frame. gRPC is HTTP/2.
@@ -47,11 +47,11 @@ def start_ray(caller: str, ray: Any, num_tasks: int) -> bool:
 
 
 def _start_here(caller: str, ray: Any, **options: Any) -> None:
-    """Start Ray, and once more if its processes aren't there in time, as on a machine that has much else to do."""
+    """Start Ray; try once more if its processes don't start in time, which happens on a busy machine."""
     for is_last in (False, True):
         try:
             ray.init("local", **options)
-        except Exception as error:  # Ray's own for this is of no other class
+        except Exception as error:  # Ray raises a plain Exception here
             ray.shutdown()
             if is_last:
                 reason = str(error).strip().partition("\n")[0].rstrip(".")
@@ -64,7 +64,7 @@ def _start_here(caller: str, ray: Any, **options: Any) -> None:
 
 
 def check_cluster(caller: str, ray: Any) -> None:
-    """Ask the cluster that RAY_ADDRESS names, if it names one, for a sign of life.
+    """Check that the cluster at RAY_ADDRESS, if it is set, answers.
 
     Raises:
         InputError: when the address is malformed, or nothing that speaks Ray's protocol answers there.
@@ -79,15 +79,15 @@ def check_cluster(caller: str, ray: Any) -> None:
 
 
 def _cluster() -> str | None:
-    """RAY_ADDRESS, but for ``local``, Ray's word for none."""
+    """RAY_ADDRESS; None if it is ``local``, by which Ray means no cluster."""
     address = os.environ.get("RAY_ADDRESS", "").strip()
     return None if address in ("", "local") else address
 
 
 def _place(ray: Any, address: str) -> tuple[str, int]:
-    """The host and port that an address of Ray means."""
+    """The host and port of a Ray address."""
     if address == "auto":
-        # What the last `ray start` on this machine noted, whether it still runs or not.
+        # The address that the last `ray start` on this machine stored, even if that cluster no longer runs.
         address = ray._private.services.canonicalize_bootstrap_address(address)
         if not address:
             raise ConnectionError("none on this machine")
@@ -116,7 +116,7 @@ def _no_cluster(caller: str, address: str, got: str) -> InputError:
 
 @contextmanager
 def _on_loopback(ray: Any) -> Iterator[None]:
-    """Let the processes of Ray listen on 127.0.0.1 alone, as they run the tasks of anybody who can connect."""
+    """Make Ray's processes listen only on 127.0.0.1, because they run the tasks of anybody who can connect."""
     constants = ray._private.ray_constants
     before = {name: os.environ.get(name) for name in (_LOOPBACK, "RAY_USAGE_STATS_ENABLED")}
     clusters, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False

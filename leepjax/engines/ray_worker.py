@@ -1,4 +1,4 @@
-"""What runs in a worker of Ray: an actor that computes one unit after the other, and keeps what the next one needs."""
+"""The actor that runs in a Ray worker: it computes one unit after the other, and keeps what the next unit needs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,19 @@ from leepjax.engines.units import computed, portable
 from leepjax.storage.files import WriteError, write_atomically
 
 MEMORY_FRACTION = 0.75
-"""The part of a GPU's memory that JAX takes at its start, if nothing else is said."""
+"""The fraction of a GPU's memory that JAX reserves by default."""
 
 
 class Worker:
-    """One process. Its GPUs, the programs that it has compiled and the last source that it had stay with it."""
+    """One process. It keeps its GPUs, its compiled programs and the last source between units."""
 
     def __init__(self, gpus: float):
-        if 0 < gpus < 1:  # others have the rest of this GPU
+        if 0 < gpus < 1:  # other workers share this GPU
             os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", f"{MEMORY_FRACTION * gpus:.3f}")
         self._objects: dict[str, Any] = {}
 
     def sees(self, mark: str | None) -> bool:
-        """Whether the cache folder of the command is this machine's too: whether the mark that it left is here."""
+        """Whether this worker can access the command's cache folder, that is, whether it finds the mark there."""
         return mark is not None and os.path.exists(mark)
 
     def compute(
@@ -33,12 +33,12 @@ class Worker:
         given: Mapping[Path, Any],
         wanted: Sequence[Path],
     ) -> tuple[list[Any] | Exception, dict[Path, bytes]]:
-        """The results of a unit, or the exception that ended it, and the content of files that it wrote.
+        """Compute a unit; return its results, or the exception that ended it, and the content of files that it wrote.
 
         Args:
-            settings: of JAX, in the process that this one works for.
-            references: Ray's, to the function and what units share.
-            arguments: the others.
+            settings: JAX's settings in the process that this one works for.
+            references: Ray's references to the function and the objects that units share.
+            arguments: the unit's other arguments.
             given: files that only the command's machine has → Ray's references to their contents.
             wanted: files that the command's machine lacks.
         """
@@ -52,7 +52,7 @@ class Worker:
         return results, {path: path.read_bytes() for path in wanted if path.is_file()}
 
     def _get(self, references: Sequence[Any]) -> list[Any]:
-        """The objects, of which those of the last unit are still here."""
+        """Get the objects; those of the last unit are still in this process."""
         import ray
 
         self._objects = {
@@ -68,5 +68,5 @@ class Worker:
             if not path.exists():
                 try:
                     write_atomically(path, ray.get(content))
-                except WriteError:  # then it is computed again
+                except WriteError:  # the unit computes it again
                     return

@@ -1,4 +1,4 @@
-"""What a worker of Ray reserves, and how many of them the machines of a cluster have room for."""
+"""The resources that a Ray worker reserves, and how many workers fit on the machines of a cluster."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -14,11 +14,10 @@ class Resources(NamedTuple):
 
     cpus: int = 1
     gpus: float | None = None
-    """None for one GPU where the cluster has any: Ray hides the GPUs from a worker that asks for none, and results
-    would be a CPU's."""
+    """None for one GPU if the cluster has any: a worker that reserves no GPU sees none, and would compute on a CPU."""
 
     def on(self, nodes: Iterable[Mapping[str, Any]]) -> "Resources":
-        """The same, with a number of GPUs, for the machines `nodes` as ``ray.nodes()`` lists them."""
+        """Decide the number of GPUs for the machines `nodes`, as listed by ``ray.nodes()``."""
         if self.gpus is not None:
             return self
         return self._replace(gpus=float(any(_has(node, "GPU") for node in nodes)))
@@ -30,13 +29,13 @@ class Resources(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As messages name them."""
+        """The resources in words, for messages."""
         gpus = f" and {self.gpus:g} GPU{'s' * (self.gpus > 1)}" if self.gpus else ""
         return f"{self.cpus} CPU{'s' * (self.cpus > 1)}{gpus}"
 
 
 def read_resources(caller: str, engine: EngineName, cpus: int | None, gpus: float | None) -> Resources:
-    """The resources that a user states.
+    """Read the resources that the user stated.
 
     Raises:
         InputError: for numbers out of range, or of another engine than Ray's; it begins with `caller`.
@@ -59,7 +58,7 @@ def _has(node: Mapping[str, Any], kind: str) -> float:
 
 
 def _shares(held: float, each: float) -> int:
-    """How many workers a machine's GPUs serve; several share one, but none has parts of two."""
+    """How many workers a machine's GPUs serve: several workers may share a GPU, but no worker has parts of two."""
     if not each:
         return 1 << 30
     return int(held) * int(1 / each + _ROUNDING) if each < 1 else int(held // each)

@@ -7,7 +7,7 @@ from leepjax.engines.units import Engine, Function, Outcome, Unit, no_progress
 
 
 def serial(function: Function, units: Sequence[Unit], on_progress: OnProgress) -> Generator[Outcome]:
-    """Run the units here; each result is yielded as soon as it is there."""
+    """Run the units in this process, and yield each result as soon as it is computed."""
     for number, unit in enumerate(units, start=1):
         try:
             for result in function(*unit.shared, *unit.arguments(), on_progress):

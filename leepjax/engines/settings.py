@@ -1,4 +1,4 @@
-"""JAX's settings, of which a worker in another process takes those of the process that it works for."""
+"""Copy JAX's settings from a process to the workers that compute for it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ SETTINGS = (
     "jax_compilation_cache_dir",
     "jax_persistent_cache_min_compile_time_secs",
 )
-"""Those that change results or spare compilations."""
+"""The settings that are copied: they change results, or save compilations."""
 
 
 def settings_here() -> dict[str, Any]:
-    """What these settings are in this process; those that nobody set are left out."""
+    """These settings in this process, without those that weren't set."""
     return {name: value for name in SETTINGS if (value := getattr(jax.config, name)) is not None}
 
 
 def take_over(settings: Mapping[str, Any]) -> None:
-    """Make another process's settings this one's."""
+    """Apply the settings of another process to this one."""
     for name, value in settings.items():
         jax.config.update(name, value)

@@ -1,4 +1,4 @@
-"""Units of work, and what becomes of them wherever they run."""
+"""Units of work, and their outcomes."""
 
 import pickle
 import traceback
@@ -29,7 +29,7 @@ class Unit(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What progress and errors call it."""
+        """The unit's name in progress and errors."""
 
     @property
     @abstractmethod
@@ -47,15 +47,15 @@ class Unit(ABC):
 
     @property
     def kept(self) -> object:
-        """Of what units share, the object that costs a worker most to begin with: it takes units of the same together.
+        """The shared object that takes a worker longest to load; a worker takes the units with the same one in a row.
 
-        By default the last of the shared ones.
+        By default the last of the shared objects.
         """
         return self.shared[-1] if self.shared else self
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files in a cache that it reads, or writes where they are missing; their folder may be on this machine only.
+        """Cache files that the unit reads, or writes if they are missing; other machines may lack their folder.
 
         Two units that name the same file don't run at the same time.
         """
@@ -63,11 +63,11 @@ class Unit(ABC):
 
 
 Function = Callable[..., Iterable[Any]]
-"""What a unit is computed by: called with the unit's arguments and a progress callback, it yields the results."""
+"""The function that computes units: called with a unit's arguments and a progress callback, it yields the results."""
 
 
 class Outcome(NamedTuple):
-    """What became of a unit: results, or the exception that ended it.
+    """The outcome of a unit: results, or the exception that ended it.
 
     A unit that runs in this process has an outcome per result, as soon as there is one; otherwise all its results come
     at once.
@@ -87,7 +87,7 @@ def no_progress(what: str, done: int, total: int) -> None:
 
 
 def computed(function: Function, *arguments: Any) -> list[Any] | Exception:
-    """All results of a unit, or the exception that ended it, in the process that a worker is."""
+    """Compute a unit in a worker: return all of its results, or the exception that ended it."""
     try:
         return list(function(*arguments, no_progress))
     except Exception as error:
@@ -95,7 +95,7 @@ def computed(function: Function, *arguments: Any) -> list[Any] | Exception:
 
 
 def portable(error: Exception) -> Exception:
-    """The error with its traceback as a note; another one with its text where it can't be sent between processes."""
+    """The error with its traceback as a note; if it can't be sent between processes, another error with its text."""
     note = "In a worker:\n" + "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))
@@ -111,7 +111,7 @@ def distinct(units: Iterable[Unit]) -> list[Named]:
 
 
 def outcome(unit: Unit, computed: list[Any] | Exception) -> Outcome:
-    """What became of a unit in another process."""
+    """The outcome of a unit that was computed in another process."""
     return Outcome(unit, error=computed) if isinstance(computed, Exception) else Outcome(unit, computed)
 
 

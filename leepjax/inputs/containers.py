@@ -1,6 +1,6 @@
-"""Arrays of any library, before NumPy or JAX converts them: what a conversion would drop, or can't read.
+"""Handle what NumPy or JAX would drop from arrays of other libraries, or couldn't convert.
 
-That is masks, objects, and types that JAX doesn't take: another byte order than the machine's, and long doubles.
+These are masks, objects, and types that JAX doesn't have: long doubles, and a byte order other than the machine's.
 """
 
 from contextlib import suppress
@@ -11,14 +11,14 @@ import numpy as np
 from leepjax.types import InputError
 
 _DOUBLE = {"g": np.float64, "G": np.complex128}
-"""Character of a type of long doubles → the widest type of JAX."""
+"""Character of a long-double type → the widest type of JAX."""
 
 
 def unmasked(function: str, name: str, value: Any) -> Any:
-    """The value itself, or the numbers of an array of `numpy.ma` of which none is masked.
+    """Return the value; for a `numpy.ma` array without masked values, return its data.
 
     Raises:
-        InputError: for masked values, in an array or a list of arrays: a conversion would keep what lies under them.
+        InputError: for masked values, in an array or a list of arrays: a conversion would use the numbers under masks.
 
     >>> unmasked("leep", "labels", np.ma.array([0, 1], mask=[True, False]))
     Traceback (most recent call last):
@@ -33,7 +33,7 @@ def unmasked(function: str, name: str, value: Any) -> Any:
 
 
 def native(array: Any) -> Any:
-    """A NumPy array in the machine's byte order, long doubles as doubles; any other value as it is.
+    """Convert a NumPy array to the machine's byte order, and long doubles to doubles; return any other value as it is.
 
     >>> native(np.array([1.5], ">f4")).dtype.isnative
     True
@@ -45,10 +45,10 @@ def native(array: Any) -> Any:
 
 
 def host_array(function: str, name: str, value: Any) -> np.ndarray:
-    """An array of any library, or a list, as one of NumPy; a memory map stays one.
+    """Convert an array of any library, or a list, to a NumPy array; a memory map stays a memory map.
 
     Raises:
-        InputError: for masked values, and for what NumPy can't convert to numbers or texts.
+        InputError: for masked values, and for values that NumPy can't convert to numbers or texts.
     """
     value = unmasked(function, name, value)
     try:
@@ -56,19 +56,19 @@ def host_array(function: str, name: str, value: Any) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError) as error:
         raise not_an_array(function, name, value, error) from None
     if array.dtype == object:
-        raise not_an_array(function, name, value, TypeError("it has objects"))
+        raise not_an_array(function, name, value, TypeError("it holds objects"))
     return array
 
 
 def not_an_array(function: str, name: str, value: Any, error: Exception) -> InputError:
-    """The error for a value that can't be converted, with the conversion that helps."""
+    """The error for a value that can't be converted; it names a conversion that helps."""
     got, reason = type(value).__name__, next(iter(str(error).splitlines()), "")
     dtype = "int32" if name.endswith("labels") else "float32"
-    if hasattr(value, "detach"):  # of PyTorch: part of a gradient, on another device, or bfloat16
+    if hasattr(value, "detach"):  # a PyTorch tensor that requires a gradient, is on another device, or is bfloat16
         return InputError(
             f"{function}: {name} must be an array, got {got} ({reason}); pass tensor.detach().cpu().float().numpy()."
         )
-    if hasattr(value, "astype") and _has_objects(value):  # arrays, and frames and series of pandas
+    if hasattr(value, "astype") and _has_objects(value):  # an array, or a DataFrame or Series of pandas
         return InputError(
             f"{function}: {name} must be numbers, got objects in {got}; convert them with .astype({dtype!r})."
         )

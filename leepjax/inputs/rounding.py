@@ -1,4 +1,4 @@
-"""Refuse columns that float32 can't hold: most of their spread would be lost before anything is computed."""
+"""Refuse columns whose spread would mostly be lost by rounding to float32, such as times in seconds."""
 
 from typing import Any
 
@@ -9,29 +9,29 @@ from jax.core import Tracer
 from leepjax.types import InputError
 
 _FEW = 256
-"""Rows that are looked at first."""
+"""Rows that are examined first."""
 _AT_A_TIME = 16
-"""Columns that are looked at as a whole, since single ones of rows in C order are read slowly."""
+"""Columns that are examined in one block: reading single columns of an array in C order is slow."""
 _LARGEST_ERROR = 1e-3
-"""Of the rounding, relative to the column's standard deviation."""
+"""The largest error of rounding that is accepted, relative to the column's standard deviation."""
 _CONSTANT = 16 * np.finfo(np.float64).eps
-"""A column that spreads less, relative to its largest value, is constant but for rounding."""
+"""A column with a smaller spread, relative to its largest value, counts as constant: rounding explains the spread."""
 _FLOAT32 = np.finfo(np.float32)
 _ALSO = ", or set JAX_ENABLE_X64=1"
 
 
 def check_rounding(function: str, name: str, values: Any, where: Any = None, *, also: str = _ALSO) -> None:
-    """Raise for the first of columns [n d] or [n] whose rounding to float32 exceeds a thousandth of their spread.
+    """Raise for the first of columns [n d] or [n] whose rounding to float32 exceeds a thousandth of its spread.
 
-    Few rows are looked at, and all rows of the columns that spread little there; only numbers in float64 and integers
-    of 32 bits or more on the host can have such columns.
+    A few rows are examined, and then all rows of those columns that spread little in the few. Only float64, and
+    integers of 32 bits or more, are examined, and only if they are on the host.
 
     Args:
-        function: begins the message.
-        name: of the columns.
+        function: the beginning of the message.
+        name: what the message calls the array.
         values: an array of any library.
-        where: [n] the rows of weight zero don't count.
-        also: what helps besides another scale; by default JAX's 64-bit mode.
+        where: [n] weights; rows of weight zero don't count.
+        also: advice in addition to changing the scale; by default JAX's 64-bit mode.
     """
     array = wide(values)
     if array is None or not array.size:
@@ -47,18 +47,18 @@ def check_rounding(function: str, name: str, values: Any, where: Any = None, *, 
 
 
 def wide(values: Any) -> np.ndarray | None:
-    """The array of a value on the host whose type float32 can't hold; None for any other."""
+    """The value as a NumPy array if it is on the host and float32 would round its type; otherwise None."""
     if isinstance(values, jax.Array):
         return None
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError):  # as of a tensor on another device
+    except (TypeError, ValueError, RuntimeError):  # for example, a tensor on another device
         return None
     return array if is_wide(array.dtype) else None
 
 
 def unwrapped(values: Any) -> Any:
-    """Integers of 64 bits as floats, where JAX would take them modulo 2^32; any other value as it is."""
+    """Convert 64-bit integers to floats if JAX would take them modulo 2^32; return any other value as it is."""
     array = None if jax.config.jax_enable_x64 else wide(values)
     return values if array is None or array.dtype.kind == "f" or array.dtype.itemsize < 8 else array.astype(np.float64)
 
@@ -74,7 +74,7 @@ def few(rows: np.ndarray) -> np.ndarray:
 
 
 def spread_little(columns: np.ndarray) -> np.ndarray:
-    """[d] True for columns [n d] that may lose something, as far as these rows can tell: far from zero, or extreme."""
+    """[d] True for columns [n d] that rounding may change too much, judged by these rows: far from zero, or extreme."""
     if not len(columns):
         return np.zeros(columns.shape[1], bool)
     with np.errstate(all="ignore"):
@@ -85,7 +85,7 @@ def spread_little(columns: np.ndarray) -> np.ndarray:
 
 
 def _lose_spread(x: np.ndarray) -> np.ndarray:
-    """[k] True for columns [n k] that float32 rounds too much; columns that aren't finite are another check's."""
+    """[k] True for columns [n k] that float32 rounds too much; another check finds columns that aren't finite."""
     with np.errstate(all="ignore"):
         sizes = np.abs(x).max(axis=0)
         rounded = x.astype(np.float32).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Evidence in batches, which can be read as many times as a measure needs."""
+"""Read evidence in batches, as many times as a measure needs."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -89,7 +89,7 @@ class Batches:
 
     @property
     def fingerprint(self) -> tuple:
-        """Batch size, and digests of evidence, labels and `where`; of a file, of some rows and of when it changed."""
+        """Batch size, and digests of evidence, labels and `where`; for a file, of some rows and its time of change."""
         arrays = self._evidence, self._labels, self._where
         return self._batch_size, *(None if array is None else array.fingerprint for array in arrays)
 
@@ -115,7 +115,7 @@ class Batches:
 
 
 def fingerprint(source: BatchSource) -> tuple:
-    """Identify batches without reading a loader's, to recognise them when a checkpoint resumes."""
+    """Identify batches without reading those of a loader, to recognise them when a checkpoint resumes."""
     if isinstance(source, Batches):
         return source.fingerprint
     return (len(source),) if isinstance(source, Sized) else ()
@@ -146,10 +146,10 @@ def starting_at(
 
 def has_examples(batch: Batch) -> bool:
     """Whether a batch adds anything: False if it is empty, or if `where` hides all of it."""
-    with suppress(TypeError, ValueError):  # of what is no array, which a check then refuses
+    with suppress(TypeError, ValueError):  # raised for a value that isn't an array; a check refuses it later
         rows = np.shape(batch.labels)
         if len(rows) != 1 or np.shape(batch.evidence)[:1] != rows:
-            return True  # which a check refuses, too
+            return True  # a check refuses it later
         if rows == (0,):
             return False
         if batch.where is not None and not isinstance(batch.where, Tracer):
@@ -159,7 +159,7 @@ def has_examples(batch: Batch) -> bool:
 
 
 def first_with_examples(function: str, source: BatchSource) -> tuple[int, Batch]:
-    """The first batch that adds something, for shapes and dtypes, and its number.
+    """The number of the first batch that adds something, and the batch, for its shapes and dtypes.
 
     Raises:
         InputError: as `starting_at`, if there are no batches, and if none of them adds anything.
@@ -174,7 +174,7 @@ def first_with_examples(function: str, source: BatchSource) -> tuple[int, Batch]
 
 
 def none_counts(function: str) -> InputError:
-    """The error for batches none of which has an example that counts."""
+    """The error if no batch has an example that counts."""
     return InputError(
         f"{function}: expected at least one example that counts, got none; give one a weight > 0 in where."
     )
@@ -192,9 +192,9 @@ def _as_batch(item: Any) -> Batch:
 
 
 def _own(name: str, array: Any) -> Any:
-    """A copy of an array, which a loader may refill while its batch is in use; those of JAX can't be refilled.
+    """Copy an array, because a loader may overwrite it while the batch is in use; JAX arrays can't be overwritten.
 
-    What can't be copied is returned as it is: a check refuses it.
+    A value that can't be copied is returned as it is; a check refuses it later.
     """
     if array is None or isinstance(array, jax.Array):
         return array
@@ -202,7 +202,7 @@ def _own(name: str, array: Any) -> Any:
     with suppress(TypeError, ValueError, RuntimeError):
         return native(np.array(array))
     with suppress(TypeError, ValueError, RuntimeError, BufferError, AttributeError):
-        # What NumPy can't hold: bfloat16 of PyTorch, or an array on an accelerator.
+        # NumPy can't hold it: PyTorch's bfloat16, or an array on an accelerator.
         return jax.block_until_ready(jnp.array(jnp.from_dlpack(array), copy=True))
     return array
 

@@ -1,4 +1,4 @@
-"""Rows of arrays in files: a batch is read when it is needed, and its memory is given back with it."""
+"""Rows of arrays in files: a batch is read when it is needed, and its memory is freed with it."""
 
 import io
 import mmap
@@ -13,18 +13,18 @@ from leepjax.inputs.containers import native
 from leepjax.streaming.identity import digest_of
 from leepjax.types import InputError
 
-# Linux's request to bring pages of a map in at once, which Python doesn't name. It fails for pages that can't be read.
+# Linux's MADV_POPULATE_READ, for which Python has no name: read all pages of a map now, and fail if one can't be read.
 _POPULATE_READ = 22
 # Address from which JAX makes an array on a CPU without a copy.
 _ALIGNMENT = 64
-# Bytes from which a map takes less time than a copy.
+# From this many bytes on, a map takes less time than a copy.
 _LARGE = 1 << 18
-# Rows by which a mapped array is recognised.
+# How many rows of a mapped array are read for its fingerprint.
 _SOME_ROWS = 1024
 
 
 class ReadableRows:
-    """An array of which some rows are read at a time, such as a memory-mapped one."""
+    """An array that is read a few rows at a time; it may be memory-mapped."""
 
     def __init__(self, array: np.ndarray):
         self._array = array
@@ -36,11 +36,12 @@ class ReadableRows:
         return len(self._array)
 
     def read(self, rows: slice) -> np.ndarray:
-        """Rows of the array. Those of a memory-mapped array are in memory of their own, which is freed with them.
+        """Return rows of the array. Those of a memory-mapped array have memory of their own, which is freed with them.
 
-        On Linux that is a map of their part of the file: what is in the system's cache isn't copied. Rows that JAX
-        would copy for their address are read. Elsewhere, and if the file was removed or another one has its name, the
-        rows are those of the array's own map, whose pages stay in memory; so are those of a copy-on-write map.
+        On Linux, this memory is a new map of the rows' part of the file, so that pages in the system's cache aren't
+        copied; if JAX would copy the rows because of their alignment, they are read instead. In three cases the rows
+        belong to the array's own map, whose pages stay in memory: on other systems, if the file was removed or replaced
+        by another of its name, and for a copy-on-write map.
 
         Raises:
             InputError: for a file that has become shorter.
@@ -54,7 +55,7 @@ class ReadableRows:
     def check_whole(self) -> None:
         """Check that the file of a memory-mapped array is as long as it was; of another array nothing is checked.
 
-        Reading a map behind the end of its file ends the process (SIGBUS).
+        Reading a map beyond the end of its file ends the process (SIGBUS).
 
         Raises:
             InputError: for a file that has become shorter.
@@ -65,10 +66,10 @@ class ReadableRows:
 
     @property
     def fingerprint(self) -> tuple:
-        """What tells an array from others: a digest of it.
+        """Identify the array by a digest.
 
-        A memory-mapped array may be larger than memory: evenly spaced rows of it are read, and the time of the file's
-        last change tells whether others may differ.
+        A memory-mapped array may be larger than memory, so its digest covers evenly spaced rows, and the modification
+        time of the file in place of the other rows.
         """
         status = self._status()
         if not status or self._changed:
@@ -79,11 +80,11 @@ class ReadableRows:
 
     @property
     def _end(self) -> int:
-        """The place in the file behind the array."""
+        """The position in the file where the array ends."""
         return self._array.nbytes + (self._array.offset if _is_file(self._array) else 0)
 
     def _status(self) -> os.stat_result | None:
-        """The status of the file, unless it was removed or another one has its name."""
+        """The status of the file; None if it was removed or replaced by another of its name."""
         with suppress(OSError):
             status = os.stat(self._file) if self._file else None
             if status and self._inode in (None, status.st_ino):
@@ -116,7 +117,7 @@ class ReadableRows:
 
 
 def _is_file(array: np.ndarray) -> TypeGuard[np.memmap]:
-    """Whether an array maps a part of a file as it stands there."""
+    """Whether an array maps a contiguous part of a file."""
     return (
         isinstance(array, np.memmap)
         and isinstance(array.base, mmap.mmap)
@@ -126,7 +127,7 @@ def _is_file(array: np.ndarray) -> TypeGuard[np.memmap]:
 
 
 def _inode_of(array: np.ndarray) -> int | None:
-    """The number of the file that an array maps, whatever file has its name now; None where Linux doesn't tell."""
+    """The inode of the file that an array maps, even if another file has its name now; None if it can't be found."""
     address = array.__array_interface__["data"][0]
     with suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -138,9 +139,9 @@ def _inode_of(array: np.ndarray) -> int | None:
 
 
 def _mapped(descriptor: int, begin: int, size: int) -> np.ndarray | None:
-    """A part of a file as bytes, all of them in memory; None where that isn't possible without a copy.
+    """Map a part of a file as bytes and read all of its pages; None if that isn't possible without a copy.
 
-    The map is copy-on-write: the array is writeable, without which JAX would copy it, and the file never changes.
+    The map is copy-on-write. This makes the array writeable (JAX would copy it otherwise), and the file never changes.
     """
     if begin % _ALIGNMENT or size < _LARGE or sys.platform != "linux":
         return None

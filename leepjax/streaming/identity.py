@@ -1,4 +1,4 @@
-"""Digests that tell arrays from others, so that a checkpoint isn't continued with other ones."""
+"""Digests of arrays, by which a checkpoint is resumed only with the arrays that it was made from."""
 
 from collections.abc import Iterable
 

@@ -86,7 +86,7 @@ def _update(statistic, evidence, labels, where):
 
 
 def of_width(function: str, arguments: Arguments, columns: int, advice: str) -> Arguments:
-    """The arguments, if their evidence has this many columns."""
+    """Return the arguments, and raise unless their evidence has this many columns."""
     found = arguments.evidence.shape[1]
     if found != columns:
         raise InputError(f"{function}: expected evidence of {columns} columns, got {found}; {advice}.")
@@ -110,7 +110,7 @@ def run_sweeps(
     kept = _Checkpoint(checkpoint, identity, batches, state)
     at_sweep, at_batch, state = kept.found
     for number in range(at_sweep, len(sweeps)):
-        step, size, counted = sweeps[number](state), 0, at_batch > 0  # a checkpoint is saved after one that counts
+        step, size, counted = sweeps[number](state), 0, at_batch > 0  # saved checkpoints follow a batch that counts
         for batch in kept.remaining(at_batch):
             arguments = check(f"{identity[0]}, batch {at_batch}", batch) if has_examples(batch) else None
             at_batch += 1
@@ -141,9 +141,10 @@ def _padded(arguments: Arguments, size: int) -> tuple[jax.Array, jax.Array, jax.
 
 
 class _Checkpoint:
-    """A file with the state after a batch of a sweep, and what identifies its call and its batches.
+    """A file that holds the state after a batch of a sweep, and identifies its call and its batches.
 
-    Of a loader, that includes a digest of the batches before, which are compared when it skips them.
+    For a loader, the identity includes a digest of the batches before the state, which are compared when they are
+    skipped.
     """
 
     def __init__(self, path: str | PathLike | None, identity: tuple, batches: BatchSource, state: Any):
@@ -162,7 +163,7 @@ class _Checkpoint:
         """Batches from number `batch` on.
 
         Raises:
-            InputError: if those before aren't the ones that the state is of.
+            InputError: if the batches before aren't the ones from which the state was computed.
         """
         self._seen = ""
         batches = starting_at(self._batches, batch, self.note)
@@ -172,7 +173,7 @@ class _Checkpoint:
         return batches
 
     def note(self, batch: Batch) -> None:
-        """Add a loader's batch to those that the state is of; `Batches` are recognised as a whole."""
+        """Add a batch of a loader to the digest of those in the state; `Batches` are identified as a whole."""
         if self._path and not isinstance(self._batches, Batches):
             self._seen = digest_of(np.frombuffer(self._seen.encode(), np.uint8), *batch)
 
