@@ -1,1 +1,1 @@
-"""Which source to take: a race that passes more and more examples through fewer and fewer sources."""
+"""Choose a source by a race, which passes more and more examples through fewer and fewer sources."""

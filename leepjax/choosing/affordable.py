@@ -1,4 +1,4 @@
-"""How many sources the rest of a budget pays for."""
+"""Compute how many sources the rest of a budget pays for."""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +7,14 @@ import numpy as np
 
 
 def affordable(costs: Sequence[Sequence[float]] | np.ndarray, budget: float) -> int:
-    """How many of the sources, the best first, the next look can have; 0 when it can't have the first two.
+    """How many of the best sources to keep for the next look; 0 if the budget doesn't pay for the first two.
 
-    Successive halving with the largest share that the budget allows: of s sources, k are kept for the next look, the
-    same share k / s of these for the look after it, and so on to the last look. With a budget for everything, all are
-    kept at every look.
+    This is successive halving with the largest share that the budget allows: k of s sources are kept for the next look,
+    the same share k / s of these for the look after it, and so on to the last look. If the budget pays for everything,
+    all sources are kept at every look.
 
     Args:
-        costs: [looks s] what each source costs at each look that remains, in seconds.
+        costs: [looks s] seconds that each source takes at each remaining look; the best source is first.
         budget: the seconds that remain.
     """
     costs = np.asarray(costs, float)
@@ -25,7 +25,7 @@ def affordable(costs: Sequence[Sequence[float]] | np.ndarray, budget: float) -> 
         # A race with one source left is over, and costs nothing more.
         if math.fsum(up_to[look, number] for look, number in enumerate(numbers) if number > 1) <= budget:
             return kept
-    # Two sources can't be halved: they go on until the budget is spent.
+    # Two sources can't be halved: they are kept until the budget is spent.
     return 2 if sources > 1 and up_to[0, 2] <= budget else 0
 
 

@@ -1,4 +1,4 @@
-"""Which of the judged sources is best, and how probably."""
+"""Order the judged sources, and compute the probability that each is the best."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from leepjax.types import LOWER_IS_BETTER
 
 
 def best_first(judged: Sequence[Judged]) -> list[Judged]:
-    """The judged sources, the best by the metric first; stable among equals."""
+    """The judged sources, the best by the metric first; equal ones keep their order."""
     return sorted(judged, key=_better, reverse=True)
 
 
@@ -19,7 +19,7 @@ def _better(judged: Judged) -> float:
 
 
 def probabilities_of_best(judged: Sequence[Judged]) -> np.ndarray:
-    """[s] the probability that each source is best, as `leepjax.Ranking.p_best` has it."""
+    """[s] the probability that each source is best, computed as in `leepjax.Ranking.p_best`."""
     if not judged:
         return np.empty(0)
     sign = -1 if judged[0].metric in LOWER_IS_BETTER else 1

@@ -1,4 +1,4 @@
-"""Budgets: seconds, or a share of what looking at everything would cost."""
+"""Budgets: seconds, or a share of the cost of passing all images through all sources."""
 
 import math
 import re
@@ -12,18 +12,18 @@ _FORM = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(s|min|m|h|%|)\s*")
 
 
 class Budget(NamedTuple):
-    """At most one of the two; neither for as much as it takes."""
+    """Seconds or a share, at most one of the two; neither means no limit."""
 
     seconds: float | None = None
     fraction: float | None = None
-    """In (0, 1]: a share of the cost of passing all images through all sources."""
+    """Share of the cost of passing all images through all sources, in (0, 1]"""
 
     def share(self, share: float) -> "Budget":
-        """A part of the budget; a fraction stays what it is, of a cost that has this share."""
+        """A part of the budget: seconds are multiplied by `share`; a fraction stays, since its cost is multiplied."""
         return self if self.seconds is None else Budget(seconds=share * self.seconds)
 
     def of(self, full_cost: Callable[[], float]) -> float:
-        """The budget in seconds; infinite where there is none."""
+        """The budget in seconds; infinite if there is no limit."""
         if self.fraction is not None:
             return self.fraction * full_cost()
         return math.inf if self.seconds is None else self.seconds

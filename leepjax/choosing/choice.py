@@ -1,4 +1,4 @@
-"""What `leepjax.choose` answers."""
+"""The answer of `leepjax.choose`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +19,16 @@ from leepjax.types import LOWER_IS_BETTER, NOUNS, Kind, Metric, Noun, Task
 
 @dataclass(frozen=True)
 class Choice:
-    """The source to take, those that can't be told from it, and how that was found.
+    """The source to take, those that can't be distinguished from it, and how they were found.
 
     It prints as sentences and a table.
     """
 
     target: str
     num_examples: int
-    """Of the race and of training; those of the test set aren't among them."""
+    """Number of examples of the race and of training, without those of the test set."""
     num_classes: int
-    """Of the classes; for other tasks the number of numbers, or of labels, of an example."""
+    """Number of classes; for other tasks, how many numbers or labels there are."""
     metric: Metric
     confidence: float
     race: Answer
@@ -36,7 +36,7 @@ class Choice:
     examples: Kind = "images"
     """What the target's examples are."""
     num_test: int = 0
-    """Examples of the test set; 0 where training examples are held out in turn."""
+    """Number of examples of the test set; 0 if training examples are held out in turn."""
     judged: tuple[Judged, ...] = ()
     """Sources judged by heads on held-out examples, the best first."""
     tuned: tuple[Tuned, ...] = ()
@@ -48,7 +48,7 @@ class Choice:
     """Seconds of passes alone, without compilation."""
     budget: Budget = field(default_factory=Budget)
     finished: bool = True
-    """False when the choice was interrupted: the answer is what was known then."""
+    """False if the choice was interrupted: the answer is then based on what was known."""
     path: Path | None = None
     """The trained network, written as a source; None without a folder."""
     _shares: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
@@ -60,17 +60,17 @@ class Choice:
 
     @property
     def key(self) -> str:
-        """By which the images of the page are found in ``examples.json``."""
+        """The key under which ``examples.json`` has the images of the page."""
         return f"choice {self.target}"
 
     @property
     def noun(self) -> Noun:
-        """What its examples are called."""
+        """What messages call its examples."""
         return NOUNS[self.examples]
 
     @property
     def source(self) -> str:
-        """The source to take: where heads can't distinguish several, the one of the smallest losses in the race."""
+        """The source to take; if heads can't distinguish several, the one with the smallest losses in the race."""
         if self.tuned:
             return max(self._last_tuned(), key=self._worth).source
         by_heads = self._leaders_by_heads() or [self.race.leader]
@@ -78,7 +78,7 @@ class Choice:
 
     @property
     def trained(self) -> str:
-        """How to train it: ``finetune`` where that was better on the same examples, otherwise ``head``."""
+        """How to train it: ``finetune`` if that was better on the same examples, otherwise ``head``."""
         tuned = [each for each in self._last_tuned() if each.source == self.source]
         return "finetune" if tuned and self._sign * tuned[0].value > self._sign * tuned[0].head else "head"
 
@@ -98,19 +98,19 @@ class Choice:
 
     @property
     def p_best(self) -> dict[str, float]:
-        """For each judged source the probability that it has the best head, as `leepjax.Ranking.p_best` has it."""
+        """Judged source → the probability that it has the best head, computed as in `leepjax.Ranking.p_best`."""
         return dict(self._shares)
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The sources that can't be told from the chosen one with the confidence, the chosen one first."""
+        """The sources that can't be distinguished from the chosen one at the confidence; the chosen one first."""
         failed = {each.source for each in self.failures}
         unjudged = [name for name in self.race.leaders if name not in self._shares and name not in failed]
         return tuple(dict.fromkeys([self.source, *self._leaders_by_heads(), *unjudged]))
 
     @property
     def full_cost(self) -> float:
-        """The expected seconds of passing all images, those of the test set too, through all sources."""
+        """The expected seconds of passing all images, including the test set, through all sources."""
         return self.race.full_cost * (self.num_examples + self.num_test) / self.num_examples
 
     @property
@@ -126,7 +126,7 @@ class Choice:
         return sorted(rows, key=lambda row: places.get(row["source"], len(places)))
 
     def render(self, format: Format = "table") -> str:
-        """As sentences and a table, or the records as JSON, CSV or Markdown."""
+        """Render the choice as sentences and a table, or its records as JSON, CSV or Markdown."""
         if format in ("json", "csv"):
             return render(self.to_records(), format)
         return "\n".join([*sentences(self), "", render(self._shown(), format)])
@@ -159,7 +159,7 @@ class Choice:
         standing = last.standing
         state = "chosen" if last.source == self.source else "leader" if last.source in leaders else ""
         if last.source not in self.p_best and standing.dropped:
-            state = ""  # dropped by the race; among the leaders only because nothing speaks against it
+            state = ""  # dropped by the race, and a leader only because nothing shows that it is worse
         return {
             "source": last.source,
             "state": state or standing.dropped or ("judged" if judged else "in the race"),
@@ -192,7 +192,7 @@ class Choice:
         return [name for name, leads in zip(self._shares, held, strict=True) if leads]
 
     def _last_tuned(self) -> list[Tuned]:
-        """Of the fine-tuned sources, those trained for the most epochs."""
+        """The fine-tuned sources that were trained for the most epochs."""
         most = max((each.epochs for each in self.tuned), default=0)
         return [each for each in self.tuned if each.epochs == most]
 
@@ -201,13 +201,13 @@ class Choice:
         return -1 if self.metric in LOWER_IS_BETTER else 1
 
     def _worth(self, tuned: Tuned) -> float:
-        """Of the better of the two ways to train it: a source that fine-tuning spoils keeps its head."""
+        """The metric of the better way to train a source: if fine-tuning makes it worse, that of its head."""
         return max(self._sign * tuned.value, self._sign * tuned.head)
 
 
 @dataclass(frozen=True)
 class LastStanding:
-    """Where a source stood at its last look, and what it cost at all of them."""
+    """The standing of a source at its last look, and its cost over all looks."""
 
     source: str
     standing: Standing

@@ -92,11 +92,11 @@ def choose(
 ) -> Choice:
     """Choose the source to take for a target, without passing all images through all sources.
 
-    A race looks at a stratified part of the images through every source, drops the sources that are worse than the
-    leader with confidence, doubles the part, and goes on until one source is left, or the images or the budget are
-    used up. A source's evidence is the leave-one-out prediction of every image by a ridge probe on its features. The
-    sources that are left get a new head each, judged on the test set if there is one, otherwise by cross-fitting: on
-    images held out from its training.
+    A race passes a stratified part of the images through every source, drops the sources that are significantly worse
+    than the leader, doubles the part, and continues until one source is left, or the images or the budget are used up.
+    Sources are compared by a ridge probe on their features, which predicts every image from the others (leave-one-out).
+    For each source that is left, a new head is trained. It is judged on the test set if there is one, otherwise by
+    cross-fitting: on images held out from its training.
 
     Args:
         target: as in `leepjax.rank`; of a target that comes in splits, the race sees the training part.
@@ -105,20 +105,22 @@ def choose(
         labels: as in `leepjax.rank`.
         features: as in `leepjax.rank`: layers of each source race as candidates, by one pass through each source.
         pooling: as in `leepjax.rank`.
-        budget: seconds of work, or ``30s``, ``10m``, ``2h``: they pay for passes, compilation, probes, heads and
-            fine-tuning; with several workers the time that passes is shorter. Or ``25%`` of the cost of passing all
-            images through all sources, which pays for passes alone. By default as much as it takes.
-        finetune: how many sources to fine-tune, the best by heads, by successive halving; 0 for none. Only for classes.
+        budget: seconds of work, also as ``30s``, ``10m`` or ``2h``; they cover passes, compilation, probes, heads and
+            fine-tuning (with several workers, less time elapses). Or a share such as ``25%`` of the cost of passing all
+            images through all sources; it covers only passes. By default there is no limit.
+        finetune: how many of the sources with the best heads to fine-tune, by successive halving; 0 for none. Only for
+            classes.
         metric: what is compared, as in `leepjax.rank`: for classes ``accuracy``, ``balanced_accuracy``, ``macro_f1``,
             ``log_loss`` or ``auroc``, by default the first one.
-        test: a second target, on which heads and fine-tuned networks are measured; its classes are found by name among
-            the target's. By default the target's own test split. Only the sources that are left see its images.
+        test: a second target, on which heads and fine-tuned networks are measured; its classes are matched by name with
+            the target's. By default the target's own test split. Its images pass only through the sources that are
+            left.
         test_fraction: without a test set, the share of the images that is held out at a time, in (0, 0.5].
-        groups: as in `leepjax.rank`: images of a group are predicted only by those of other groups, and count as one in
-            the comparison of sources.
+        groups: as in `leepjax.rank`: images of a group are predicted only from those of other groups, and a group
+            counts once in the comparison of sources.
         limit: use at most this many images, stratified by class.
-        seed: of the limit, the order of the images, the folds, the resamples and the training.
-        confidence: with which sources are dropped, and of the leaders and the interval, in [0.5, 1).
+        seed: seed for the limit, the order of the images, the folds, the resamples and the training.
+        confidence: the confidence with which sources are dropped, of the leaders, and of the interval, in [0.5, 1).
         batch_size: largest number of images that pass through a source at once.
         dtype: as in `leepjax.rank`.
         strict: as in `leepjax.rank`.
@@ -129,14 +131,14 @@ def choose(
         text_pair_column: as in `leepjax.rank`.
         task: as in `leepjax.rank`.
         engine: where the images pass through the sources: ``serial``, ``processes`` or ``ray``.
-        workers: of ``processes``.
+        workers: number of ``processes``.
         cpus_per_task: as in `leepjax.sweep`.
         gpus_per_task: as in `leepjax.sweep`.
         out: folder for ``race.jsonl``, from which the same command resumes, and for the trained network, the source
             ``chosen.safetensors``.
-        cache: folder for the features of the parts, so that nothing is computed twice; nothing is kept when left out.
-        rules: of the race, by default those with this confidence.
-        command: for the card of the network.
+        cache: folder for the features of the parts, so that nothing is computed twice; by default nothing is cached.
+        rules: parameters of the race; by default `Rules` with this confidence.
+        command: the command that the network's card names.
         on_progress: called with the current work, the number done and the total.
 
     Returns:
@@ -146,7 +148,7 @@ def choose(
     Raises:
         InputError: for arguments out of range, a target as in `rank`, or when every source fails.
         WriteError: when `out` can't be written to.
-        ChoiceInterrupt: at Ctrl-C, with the choice by what is known.
+        ChoiceInterrupt: at Ctrl-C, with the choice based on what is known so far.
     """
     allowed = read_budget(budget)
     if finetune < 0:
@@ -177,7 +179,7 @@ def choose(
     if finetune and opened_target.task != "classes":
         raise InputError(
             f"choose: expected classes to fine-tune for, got {WORDS[opened_target.task]} in {opened_target.name}; "
-            "leave fine-tuning out: heads are trained for them."
+            "leave fine-tuning out; heads are trained for such targets."
         )
     held, train = opened_target.test, opened_target.with_test(None)
     if held is not None:  # rank and sweep extract both parts as one
@@ -213,7 +215,7 @@ def choose(
         metric=measured,
         engine=run_units,
         cache=cache,
-        # Two batches in the first look: the second one is timed without compilation.
+        # The first look has two batches, so that the second is timed without compilation.
         batch_size=min(batch_size, -(-rules.sizes(len(ordered), num_groups(ordered))[0] // 2)),
         known=steps.passed,
         on_passed=steps.add,

@@ -7,19 +7,19 @@ import scipy.special
 def p_values(leader: np.ndarray, others: np.ndarray, inflation: float = 1.0, slack: float = 0.0) -> np.ndarray:
     """[s] one-sided p-values of "the other source is as good as the leader", for each of the other sources.
 
-    The test of signs for sums: were two sources equally good, each example's difference could as well have the
-    opposite sign, so that the sum of differences has mean 0 and variance Σ dᵢ². Of losses 0 and 1 this is McNemar's
-    test, of the examples on which just one of the two sources is right, with its correction for continuity.
+    If two sources are equally good, each example's difference dᵢ may as well have the opposite sign, so the sum of the
+    differences has mean 0 and variance Σ dᵢ². With losses 0 and 1 this is McNemar's test, which counts the examples on
+    which exactly one of the two sources is right, with its continuity correction.
 
     Args:
         leader: [m] losses of the leader, lower is better.
         others: [s m] losses of the other sources for the same examples.
         inflation: factor of the variance, at least 0.
-        slack: a mean difference up to this one doesn't count.
+        slack: mean differences up to this one are ignored.
     """
     differences = others - leader
     variance = inflation * (differences**2).sum(axis=1)
-    # The sum moves in steps of twice the least difference: the correction is half of a step.
+    # The sum changes in steps of twice the least difference; the correction is half of a step.
     sizes = np.where(differences == 0, np.inf, np.abs(differences)).min(axis=1, initial=np.inf)
     ahead = differences.sum(axis=1) - slack * len(leader) - np.where(np.isfinite(sizes), sizes, 0)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What a race costs at least and at most, before it starts."""
+"""Estimate the lowest and the highest cost of a race before it starts."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def estimate_race(
     layers: Layers = AS_IT_IS,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> tuple[Estimate, str]:
-    """What each source costs, as `leepjax.ranking.estimate.estimate` has it, and the costs of the race in words.
+    """The cost of each source, as in `leepjax.ranking.estimate.estimate`, and the cost of the race in words.
 
     Raises:
         InputError: for an unknown name, if no source can be opened, or for a wrong budget.

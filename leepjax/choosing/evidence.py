@@ -1,4 +1,4 @@
-"""What a race asks for, and its replay from outcomes that are known already."""
+"""The evidence that a race reads from sources, and a replay of evidence that is already known."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -7,18 +7,18 @@ import numpy as np
 
 
 class Outcomes(NamedTuple):
-    """How well a source does on the first m examples, or on the m groups that these form."""
+    """The outcomes of a source on the first m examples, or on the m groups that they form."""
 
     value: float
-    """Of the metric, as the probe has it; shown to people, compared by nobody."""
+    """The probe's value of the metric; it is only displayed, not compared."""
     losses: np.ndarray
-    """[m] lower is better: what the race compares"""
+    """[m] losses, which the race compares; lower is better"""
     seconds: float
-    """what this look at the source cost"""
+    """Seconds that this look at the source took"""
 
 
 class Evidence(Protocol):
-    """Sources that can be looked at, on examples in one fixed stratified order."""
+    """The sources of a race, which is run on examples in one fixed stratified order."""
 
     @property
     def names(self) -> Sequence[str]:
@@ -39,28 +39,29 @@ class Evidence(Protocol):
     def costs(self, sources: Sequence[int], start: int, stop: int) -> list[float]:
         """The expected seconds of a look at the examples from `start` to `stop` when those before it are known.
 
-        Candidates that share a pass cost it once: the first of them has all of it, the others nothing.
+        If several candidates share a pass, its cost is that of the first; the others cost nothing.
         """
         ...
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterable[tuple[int, Outcomes]]:
         """Look at the first examples through each of the sources.
 
-        A source that fails is left out and added to `failures`; another one that is left out is dropped for the budget.
+        A source that fails is left out and added to `failures`. Any other source that is left out is dropped for the
+        budget.
         """
         ...
 
 
 class Replay:
-    """Evidence that is known already, so that a race takes milliseconds.
+    """Evidence that is already known, so that a race takes milliseconds.
 
     Args:
-        names: of the sources.
-        outcomes_of: (source, number of examples m) → value and losses [m], which are kept.
-        seconds_per_example: [s] by source.
+        names: names of the sources.
+        outcomes_of: (source, number of examples m) → value and losses [m], which are cached.
+        seconds_per_example: [s] for each source.
         num_examples: n.
         num_classes: c.
-        seconds_per_source: [s] what opening each source costs, before its first look.
+        seconds_per_source: [s] for opening each source, before its first look.
     """
 
     def __init__(

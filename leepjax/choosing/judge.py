@@ -1,4 +1,4 @@
-"""Finalists judged by heads that are trained as in practice, and measured on examples held out from them."""
+"""Judge finalists by heads that are trained as in practice, and measured on examples held out from their training."""
 
 import time
 from functools import partial
@@ -21,7 +21,7 @@ from leepjax.types import InputError, JudgingSettings, Metric
 
 RESAMPLES = 400
 _FEW = 1000
-"""With fewer examples the folds are drawn several times, so that the answer doesn't depend on one partition."""
+"""With fewer examples, several partitions into folds are drawn, so that the answer doesn't depend on a single one."""
 
 
 class JudgedHeads(NamedTuple):
@@ -38,7 +38,7 @@ class Judge:
 
     Args:
         train: the examples that heads are trained on.
-        test: those that they are measured on; None to hold out the training examples in turn.
+        test: the examples on which heads are measured; None to hold out the training examples in turn.
         settings: `metric`, `test_fraction`, `seed` and `confidence` are used.
 
     Attributes:
@@ -54,13 +54,13 @@ class Judge:
         self._weights = bootstrap_weights(len(self.judged), RESAMPLES, settings.seed, self.judged.groups)
 
     def judge(self, source: str, features: np.ndarray, test_features: np.ndarray | None = None) -> JudgedHeads:
-        """Train a head on all training examples and, without a test set, with its L2 a head for each fold.
+        """Train a head on all training examples and, without a test set, a head for each fold, with the same L2.
 
-        The L2 is chosen by cross-validation once, on all training examples: choosing one number anew in each fold takes
-        six times as long.
+        The L2 is chosen only once, by cross-validation on all training examples; choosing it in each fold takes six
+        times as long.
 
         Args:
-            source: its name.
+            source: name of the source.
             features: [n d] of the training examples.
             test_features: [k d] of the test set, if there is one.
         """
@@ -96,7 +96,7 @@ class Judge:
 
 
 def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
-    """[r n] the folds of a target without a test set; groups are held out whole.
+    """[r n] the folds of a target without a test set; a group is never divided.
 
     Raises:
         InputError: for a test fraction above one half, or a single group.

@@ -5,41 +5,41 @@ from typing import Literal
 import msgspec
 
 Reason = Literal["beaten", "budget", "failed"]
-"""Why a source was dropped: worse than the leader with confidence; the next look of all didn't fit in the budget; it
-couldn't be looked at."""
+"""Why a source was dropped: it was significantly worse than the leader; a next look at all sources didn't fit in the
+budget; or it failed."""
 
 End = Literal["few left", "examples", "budget", "stopped"]
-"""Why a race is over: at most as many sources are left as there are to be finalists, by default one; all examples were
-looked at; the budget doesn't pay for another look of two sources; it was stopped from outside."""
+"""Why a race is over: no more sources are left than the number of finalists (by default one); all examples were used;
+the budget doesn't pay for another look at two sources; or the race was stopped from outside."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A source at a look."""
+    """The standing of a source at a look."""
 
     source: str
     value: float | None = None
-    """Of the metric, by the probe; None for a source that wasn't looked at."""
+    """The probe's value of the metric; None for a source that wasn't measured at this look."""
     loss: float | None = None
-    """Mean loss of the examples, lower is better; None for a source that wasn't looked at."""
+    """Mean loss of the examples, lower is better; None for a source that wasn't measured at this look."""
     behind: float | None = None
     """Loss of the source − loss of the leader, at least 0."""
     error: float | None = None
     """Half the width of the interval of `behind`, at the confidence of this look."""
     p_value: float | None = None
-    """That a source as good as the leader would be as far behind; the leader has None."""
+    """Probability that a source as good as the leader would be this far behind; None for the leader."""
     seconds: float = 0.0
-    """What the source cost at this look."""
+    """Seconds that the source took at this look."""
     dropped: Reason | None = None
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look", tag_field="kind"):
-    """The sources on the same examples, the best first."""
+    """The standings of the sources on the same examples, the best first."""
 
     number: int
     """From 1."""
     num_examples: int
     level: float
-    """A source is beaten when its p-value is below this one."""
+    """A source is beaten if its p-value is below this level."""
     standings: tuple[Standing, ...]
     spent: float
     """Seconds of all looks up to this one."""
@@ -55,14 +55,14 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look", tag_field="kin
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a race found."""
+    """The answer of a race."""
 
     looks: tuple[Look, ...]
     leaders: tuple[str, ...]
-    """The sources that can't be distinguished from the first one with the race's confidence, that one first."""
+    """The sources that can't be distinguished from the leader, at the race's confidence; the leader first."""
     ended: End
     full_cost: float
-    """Seconds to look at all examples through all sources."""
+    """Seconds of passing all examples through all sources."""
 
     @property
     def leader(self) -> str:
@@ -80,5 +80,5 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def saved(self) -> float:
-        """Seconds that looking at all examples through all sources would have cost more."""
+        """How many more seconds passing all examples through all sources would have taken."""
         return max(self.full_cost - self.spent, 0.0)

@@ -1,4 +1,4 @@
-"""What a race compares: the ridge probe's squared errors, example by example, weighted as the metric weighs them."""
+"""The losses that a race compares: the ridge probe's squared error of each example, weighted as the metric requires."""
 
 import numpy as np
 
@@ -10,24 +10,24 @@ from leepjax.types import Metric
 def outcomes_of(
     metric: Metric, features: np.ndarray, labels: np.ndarray, num_classes: int, groups: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """The probe's accuracy, and losses [m], lower is better: its squared errors.
+    """The probe's accuracy, and its squared errors as losses [m]; lower is better.
 
-    Of numbers or several labels [m k] it is the metric of the predictions, and squared errors are in units of the
-    variance of each column, since the metrics are means over the columns.
+    For numbers or several labels [m k], the first is the metric of the predictions, and squared errors are in units of
+    each column's variance, since the metrics are means over the columns.
 
-    A squared error also says by how much an example is right or wrong. On few examples the sources' mean squared errors
-    therefore order them better than their accuracies do (`benchmarks/decisions`). Where a metric counts all classes
-    alike, examples are weighted so that both do as well.
+    A squared error also shows by how much a prediction is right or wrong. With few examples, mean squared errors
+    therefore order the sources better than accuracies do (`benchmarks/decisions`). If the metric counts all classes
+    alike, examples are weighted so that accuracy and losses do so as well.
 
-    With groups [n], an example is predicted by the fit to the other groups, and there is one loss per group: a paired
-    test counts examples that depend on each other once. The mean remains that over the examples.
+    With groups [n], an example is predicted by the fit to the other groups, and there is one loss per group, so the
+    paired test counts dependent examples once. The mean of the losses is still that over the examples.
     """
     if labels.ndim == 2:
         predicted, losses = column_outcomes(features, labels, groups)
         value = metric_value(metric, predicted - (0.5 if labels.dtype.kind == "u" else 0), labels)
         return value, losses if groups is None else by_group(losses, groups)
     correct, losses = probe_outcomes(features, labels, num_classes, groups)
-    # One example that is far off, as where features aren't finite, isn't worth more than all others.
+    # An example with a huge error (for example, features that aren't finite) must not outweigh all others.
     losses = np.minimum(losses, num_classes + 1)
     if metric in ("balanced_accuracy", "macro_f1"):
         sizes = np.bincount(labels, minlength=num_classes)

@@ -1,4 +1,4 @@
-"""Images passed through sources, part by part: the evidence of a race on real sources."""
+"""Pass images through sources, part by part: the evidence of a race on real sources."""
 
 import logging
 import time
@@ -28,30 +28,30 @@ from leepjax.storage.files import digest
 from leepjax.types import NOUNS, Metric
 
 _UNKNOWN = 1e-9
-"""Seconds per image of a source that hasn't been timed: any constant, so that all sources are looked at."""
+"""Seconds per image assumed for a source that hasn't been timed: any constant, so that all sources get a first look."""
 
 
 class PassedPart(NamedTuple):
-    """The features of a part of the images, and what the pass cost that computed them."""
+    """The features of a part of the images, and the cost of the pass that computed them."""
 
     source: str
-    """Name of the source, or of the layer, that they are of."""
+    """Name of the source or layer"""
     features: np.ndarray | None
     """[m d]; None for embeddings, which are read from their table when they are needed"""
     seconds: float
-    """Of the pass, with decoding and compilation; layers of a network share it."""
+    """Seconds of the pass, with decoding and compilation; the layers of a network share it."""
     per_image: float
-    """Seconds per image without compilation, as far as it can be told apart."""
+    """Seconds per image, without compilation where it could be timed separately."""
 
 
 @dataclass(frozen=True, eq=False)
 class PartOfNetwork(Unit):
-    """One part of the images through one network, for all of its candidates: the unit of work of a race."""
+    """The unit of work of a race: pass one part of the images through one network, for all of its candidates."""
 
     part: Target
     sources: OfOneNetwork
     in_cache: bool
-    """Whether the tables need only to be read."""
+    """Whether the tables only need to be read."""
     cache: Path | None = None
     """Their folder."""
 
@@ -78,10 +78,10 @@ class PartOfNetwork(Unit):
 def pass_part(
     cache: Path | None, batch_size: int, part: Target, sources: OfOneNetwork, on_progress: OnProgress
 ) -> Iterator[PassedPart | Failed]:
-    """Pass a part through a network, or read the tables from the cache; yield what each candidate has of it."""
+    """Pass a part through a network, or read the tables from the cache; yield each candidate's features."""
     report = counted(f"{sources.name}: {NOUNS[part.kind].many}", len(part), on_progress)
     if table := ready(sources[0]):
-        table.rows(part)  # what is wrong with them ends this source alone
+        table.rows(part)  # an error in these rows ends only this source
         report(len(part))
         yield PassedPart(sources[0].name, None, 0.0, 0.0)
         return
@@ -97,7 +97,7 @@ def pass_part(
         for source in sources:
             try:
                 found.append((source, shared.table(source).features))
-            except FloatingPointError as error:  # of one layer; the others may be finite
+            except FloatingPointError as error:  # this layer isn't finite; others may be
                 if len(sources) == 1:
                     raise
                 yield Failed(source.name, error)
@@ -110,20 +110,20 @@ def pass_part(
 
 
 class Passes:
-    """The evidence of a race: images of a target through sources, and the ridge probe's losses.
+    """The evidence of a race: passes of a target's images through sources, and the ridge probe's losses.
 
     Args:
-        target: the images, in the order in which they are looked at.
-        sources: with distinct names.
-        metric: how examples are weighted.
+        target: the images, in the order of the race.
+        sources: sources with distinct names.
+        metric: the metric, which determines how examples are weighted.
         engine: where the passes run.
         cache: folder for the tables; None for none.
-        batch_size: of all passes, so that each network is compiled once.
-        known: passes of an earlier run; what they cost then counts, so that a resumed race decides the same.
-        known_looks: likewise.
+        batch_size: size of all batches, so that each network is compiled once.
+        known: passes of an earlier run, which count with their cost then, so that a resumed race decides the same.
+        known_looks: looks of an earlier run, which count in the same way.
         on_passed: called after each pass.
-        overheads: whether compilation and probes count in what a look costs.
-        stop_after: seconds after which the first look takes in no other source.
+        overheads: whether compilation and probes count in the cost of a look.
+        stop_after: seconds after which the first look doesn't begin with another source.
         on_progress: called with the progress of the passes.
     """
 
@@ -164,9 +164,9 @@ class Passes:
         self._overheads = overheads
         numbers = {source.name: number for number, of in enumerate(by_network(sources)) for source in of}
         self._networks = [numbers[name] for name in self.names]
-        """[s] the number of each candidate's network: layers of one share its passes."""
+        """[s] the number of each candidate's network; the layers of a network share its passes."""
         self._parts: dict[int, dict[tuple[int, int], float]] = {number: {} for number in self._networks}
-        """For each network the parts that it has passed, from image to image → seconds per image."""
+        """For each network, the first and last image of each part that has passed through it → seconds per image."""
 
     def costs(self, sources: Sequence[int], start: int, stop: int) -> list[float]:
         """The expected seconds of passing the images from `start` to `stop`, without compilation."""
@@ -176,7 +176,7 @@ class Passes:
 
     def look(self, sources: Sequence[int], num_examples: int) -> Iterator[tuple[int, Outcomes]]:
         """Pass the images that are missing through each of the sources, and fit the probe to all of them."""
-        # A short budget is for as many sources as possible, so the smallest come first.
+        # The smallest sources come first, so that a short budget pays for as many as possible.
         first = not any(map(self.seen, sources))
         order = sorted(sources, key=self._size) if first else sources
         for source, seconds in self.passes(order, num_examples, self._stop_after if first else np.inf):
@@ -196,7 +196,7 @@ class Passes:
     def passes(
         self, sources: Sequence[int], num_examples: int, stop_after: float = np.inf
     ) -> Iterator[tuple[int, float]]:
-        """Pass the images up to `num_examples` that each source hasn't seen; yield it and the seconds."""
+        """Pass the images up to `num_examples` that each source hasn't seen yet; yield the source and the seconds."""
         numbers = {self.names[source]: source for source in sources}
         done = {source for source in sources if self.seen(source) >= num_examples}
         yield from ((source, 0.0) for source in done)
@@ -232,7 +232,7 @@ class Passes:
         return self._seen[source]
 
     def _units(self, sources: Sequence[int], num_examples: int) -> list[PartOfNetwork]:
-        """A unit for the candidates of a network that have seen the same images, in the order of the first of each."""
+        """A unit for each set of candidates of a network that have seen the same images, ordered by first candidate."""
         together: dict[tuple[int, int], list[Source]] = {}
         for source in sources:
             together.setdefault((self._networks[source], self.seen(source)), []).append(self.sources[source])
@@ -244,13 +244,13 @@ class Passes:
         return PartOfNetwork(part, sources, in_cache, self._cache)
 
     def _part(self, start: int, stop: int) -> Target:
-        """One object for a part, which all of its units share."""
+        """The object for a part of the images, which all units of this part share."""
         if getattr(self, "_shared", None) is None or self._shared[0] != (start, stop):
             self._shared = (start, stop), self.target.subset(np.arange(start, stop))
         return self._shared[1]
 
     def _add(self, source: int, unit: PartOfNetwork, result: PassedPart, num_examples: int) -> float:
-        """Keep a candidate's features; return its share of what the pass cost, which those of its network share."""
+        """Store a candidate's features; return its share of the cost, which all candidates of a network share."""
         start, key = self.seen(source), table_key(self.sources[source], unit.part)
         if (passed := self._known.get(key)) is None:
             passed = Passed(
@@ -278,17 +278,17 @@ class Passes:
         return sum((stop - start) * each for (start, stop), each in parts.items()) / images if images else _UNKNOWN
 
     def _report(self, what: str, done: int, total: int) -> None:
-        """Pass on the progress of an engine; its lines for each source would be repeated at each look."""
+        """Pass on the progress of an engine, except its line per source, which would be repeated at each look."""
         self._on_progress(what.replace(f"{OVERALL}:", "race:", 1), done, total)
 
     def _size(self, source: int) -> tuple[int, str]:
-        """How large it is: parameters times the numbers of an example's input; nothing is computed of embeddings."""
+        """Size of a source: parameters times the numbers in an example's input; 0 for embeddings, as they need no pass."""
         each = self.sources[source]
         return 0 if ready(each) else each.card.num_parameters * each.preparation.blank(1).size, each.name
 
 
 def num_groups(target: Target) -> int:
-    """Of how many groups a first look needs examples: the classes or labels, or tenths of numbers."""
+    """How many strata a first look must cover: the classes or labels, or the tenths of a number."""
     return max(len(target.classes), 10 if target.task == "regression" else 1)
 
 

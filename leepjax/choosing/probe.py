@@ -1,4 +1,4 @@
-"""The outcomes of the ridge probe, example by example: each is predicted by the fit to the others."""
+"""The outcomes of the ridge probe for each example, which is predicted by the fit to the others."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from leepjax.solvers.ridge import ridge, ridge_of_columns
 
 
 class ProbeOutcomes(NamedTuple):
-    """Predictions of labels by fits without the example, or without its group."""
+    """How well labels are predicted by fits without the example, or without its group."""
 
     correct: np.ndarray
     """[n] 1 where the class is predicted correctly, otherwise 0"""
@@ -25,19 +25,19 @@ def probe_outcomes(
 ) -> ProbeOutcomes:
     """The leave-one-out outcomes of `leepjax.solvers.ridge` for features [n d] and labels [n].
 
-    With groups [n], whole groups are left out: an example isn't predicted by others of its group.
+    With groups [n], whole groups are left out: an example isn't predicted from others of its group.
     """
     if groups is None:
         correct, losses = _outcomes(jnp.asarray(features, jnp.float32), jnp.asarray(labels), num_classes)
     else:
         correct, losses = _without_group(features, labels, num_classes, groups)
-    # Features that aren't finite predict nothing: such a source is never ahead.
+    # Features that aren't finite predict nothing, so such a source never leads.
     losses = np.nan_to_num(np.asarray(losses, float), nan=np.inf)
     return ProbeOutcomes(np.where(np.isfinite(losses), correct, 0.0).astype(float), losses)
 
 
 class ColumnOutcomes(NamedTuple):
-    """Predictions of numbers or several labels by fits without the example, or without its group."""
+    """Predictions of numbers or several labels, by fits without the example or without its group."""
 
     predicted: np.ndarray
     """[n k] in the unit of the columns"""
@@ -46,7 +46,7 @@ class ColumnOutcomes(NamedTuple):
 
 
 def column_outcomes(features: np.ndarray, columns: np.ndarray, groups: np.ndarray | None = None) -> ColumnOutcomes:
-    """As `probe_outcomes`, for columns [n k] in place of one-hot labels."""
+    """Like `probe_outcomes`, for columns [n k] in place of one-hot labels."""
     values = columns.astype(np.float64)
     mean, std = values.mean(axis=0), values.std(axis=0)
     std = np.where(std > 0, std, 1)
@@ -58,7 +58,7 @@ def column_outcomes(features: np.ndarray, columns: np.ndarray, groups: np.ndarra
     else:
         errors = np.full(targets.shape, np.nan)
     errors = np.where(np.isfinite(errors), errors.astype(np.float64), np.inf)
-    # One example that is far off, as where features aren't finite, isn't worth more than all others.
+    # An example with a huge error (for example, features that aren't finite) must not outweigh all others.
     losses = np.minimum((errors**2).sum(axis=1), 4 * max((targets**2).sum(axis=1).max(), targets.shape[1]))
     return ColumnOutcomes(
         np.where(np.isfinite(errors), targets - np.where(np.isfinite(errors), errors, 0), 0) * std + mean, losses

@@ -1,10 +1,10 @@
-"""The race: more and more examples through fewer and fewer sources.
+"""The race: pass more and more examples through fewer and fewer sources.
 
-Each look passes a part of the examples through the sources that are left. A source whose losses are above those of the
-leader with confidence, example by example, is dropped, and the part doubles. With a budget, as many of the best sources
-go on as it pays for. Of equal sources, one is dropped as beaten with a probability of at most 1 − confidence, over all
-looks: the error probability is divided among the looks, and at each look among the ordered pairs of sources, since any
-source may lead any other by chance (Bonferroni).
+Each look passes a part of the examples through the sources that are left. A source is dropped if a paired test shows
+that its losses are above the leader's; then the part doubles. With a budget, only as many of the best sources are kept
+as it pays for. The probability that a source as good as the leader is dropped as beaten is at most 1 − confidence, over
+all looks: it is divided among the looks, and at each look among the ordered pairs of sources, since any source may lead
+any other by chance (Bonferroni).
 
 References:
     Jamieson and Talwalkar, Non-stochastic best arm identification and hyperparameter optimization, AISTATS 2016, for
@@ -35,8 +35,8 @@ def race(
     Args:
         evidence: the sources and their outcomes.
         rules: the parameters.
-        budget: seconds for all looks, or a `Budget`; None for as many as it takes.
-        finalists: the race is over when at most so few sources are left, and drops none of these as beaten.
+        budget: seconds for all looks, or a `Budget`; None for no limit.
+        finalists: the race is over when at most this many sources are left, and drops none of these as beaten.
 
     Raises:
         InputError: when the budget doesn't pay for a look at one source, or every source fails.
@@ -48,7 +48,7 @@ def race(
 
 
 def full_cost(evidence: Evidence) -> float:
-    """The expected seconds to look at all examples through all sources."""
+    """The expected seconds of passing all examples through all sources."""
     return float(sum(evidence.costs(range(len(evidence.names)), 0, evidence.num_examples)))
 
 
@@ -117,11 +117,11 @@ class Race:
         )
 
     def _allowed(self) -> float:
-        """The seconds for all looks; evidence that is being measured knows its costs better from look to look."""
+        """The seconds for all looks; with a share as budget, they change as costs become known from look to look."""
         return self._budget.of(lambda: full_cost(self._evidence))
 
     def _first_look(self) -> tuple[list[int], list[int]]:
-        """The sizes of all looks, and the sources of the first: it is made smaller until all sources fit the budget."""
+        """The sizes of all looks, and the sources of the first one, which shrinks until all sources fit the budget."""
         evidence, rules = self._evidence, self._rules
         sources = list(range(len(evidence.names)))
         sizes = rules.sizes(evidence.num_examples, evidence.num_classes)
@@ -141,7 +141,7 @@ class Race:
         return sizes, sources[:paid]
 
     def _best_first(self, seen: dict[int, Outcomes]) -> list[int]:
-        """By mean loss; among equals by cost, then by name: never by place in the list."""
+        """The sources by mean loss; among equals by cost, then by name, but never by their position in the list."""
 
         def place(source: int) -> tuple[float, float, str]:
             losses = seen[source].losses
@@ -167,7 +167,7 @@ class Race:
         return p_values(seen[leader].losses, stacked, self._rules.inflation, slack)
 
     def _paid_for(self, kept: list[int], number: int, remaining: float) -> int:
-        """How many of the sources that are kept the next look can have; 0 when it can't have two."""
+        """How many of the kept sources the budget pays for at the next look; 0 if it doesn't pay for two."""
         if remaining == math.inf:
             return len(kept)
         steps = zip(self._sizes[number - 1 :], self._sizes[number:], strict=False)
@@ -221,8 +221,8 @@ class Race:
         )
 
     def _leaders(self) -> tuple[str, ...]:
-        """The leader, each source that wasn't beaten and isn't below it on the examples that both have seen, and those
-        that weren't looked at.
+        """The leader, the sources that weren't beaten and aren't worse on the examples that both have seen, and the
+        sources that the budget left out from the start.
         """
         names, level = self._evidence.names, 1 - self._rules.confidence
         leader = names.index(self._looks[-1].leader)
@@ -234,7 +234,7 @@ class Race:
                     continue
                 if self._last_seen(source) is seen and self._p_values(seen, leader, [source])[0] >= level:
                     leaders.append(standing.source)
-        # Of a source that the budget left out nothing is known: it may be the best.
+        # Nothing is known about a source that the budget left out, so it may be the best.
         first = self._looks[0].standings
         return (*leaders, *(each.source for each in first if each.loss is None and each.dropped == "budget"))
 

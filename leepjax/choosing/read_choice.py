@@ -1,4 +1,4 @@
-"""A choice read from its steps, for its page: also of a run that was killed."""
+"""Read a choice from its steps, for its page; the run may have been killed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ from leepjax.storage.records import Failure, read_lines
 
 
 def read_choice(path: Path) -> Choice | None:
-    """The choice of the latest run in a file of steps; None where it had no look, or the file lacks how it began.
+    """The choice of the latest run in a file of steps; None if it had no look, or its beginning isn't in the file.
 
-    Of a run that was killed, which wrote no answer, the leaders are the sources that its last look left.
+    A run that was killed wrote no answer; its leaders are the sources that its last look left.
     """
     lines = read_lines(path, StepLine, "a step of a race")
     begun = next((line for line in reversed(lines) if isinstance(line.step, Begun)), None)
@@ -48,7 +48,7 @@ def read_choice(path: Path) -> Choice | None:
 
 
 def _looks(written: Sequence[Look]) -> tuple[Look, ...]:
-    """The looks of the latest race: one that is looked at anew replaces those from there on."""
+    """The looks of the latest race: a look that was repeated replaces the old one and all later ones."""
     looks: list[Look] = []
     for look in written:
         looks = [*(earlier for earlier in looks if earlier.number < look.number), look]

@@ -9,22 +9,22 @@ from leepjax.types import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """When a race looks, and when it drops a source."""
+    """The sizes of a race's looks, and the rules by which it drops sources."""
 
     confidence: float = 0.95
-    """The probability with which no source is dropped as beaten that is as good as the leader, over all looks."""
+    """The probability that no source as good as the leader is dropped as beaten, over all looks."""
     first_per_class: int = 5
     """Examples per class of the first look, on average."""
     least_first: int = 50
-    """The first look has at least this many examples, however few the classes are."""
+    """The least number of examples of the first look, even with few classes."""
     growth: float = 2.0
-    """How many times the examples of a look the next look has."""
+    """Factor by which the number of examples grows from look to look."""
     inflation: float = 1.5
-    """Factor of the variance of a paired difference, for the training set that the examples' predictions share."""
+    """Factor of the variance of a paired difference, because the predictions share their training set."""
     spending: float = 1.0
-    """How the error probability is spent: (k / looks) ** spending of it up to look k; above 1, later looks get more."""
+    """How the error probability is divided: looks 1 to k get (k / looks) ** spending of it; above 1, later get more."""
     slack: float = 0.0
-    """By how much a source may still gain on the leader whenever the examples double, in units of the loss."""
+    """How much a source may still gain on the leader each time the examples double, in units of the loss."""
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.confidence < 1:
@@ -42,7 +42,7 @@ class Rules:
         """The numbers of examples of all looks; the last look has all of them."""
         size = max(self.first_per_class * num_classes, self.least_first)
         sizes = []
-        # A last look with a few examples more isn't worth a test, nor a program for a batch of another size.
+        # A last look with only a few more examples isn't worth a test, or a program for another batch size.
         while size * (1 + self.growth) / 2 <= num_examples:
             sizes.append(size)
             size = max(round(size * self.growth), size + 1)

@@ -1,4 +1,4 @@
-"""The stages of a choice, one after the other: the race, heads for those that are left, fine-tuning, the network."""
+"""The stages of a choice in order: the race, heads for the sources that are left, fine-tuning, writing the network."""
 
 import logging
 from collections.abc import Iterator
@@ -31,16 +31,16 @@ from leepjax.transfer.recipe import FineTuning
 from leepjax.types import NOUNS, InputError, JudgingSettings
 
 _TUNING = "finetuning"
-"""The folder of the networks that are being fine-tuned, until one of them is chosen and written."""
+"""Folder of the fine-tuned networks until one of them is chosen and written."""
 
 
 @dataclass
 class Stages:
-    """A choice under way: what is known so far."""
+    """A choice in progress, and everything that is known so far."""
 
     passes: Passes
     tests: Passes | None
-    """Of the images of the test set, if there is one."""
+    """Evidence for the images of the test set, if there is one."""
     opened: Opened
     settings: JudgingSettings
     budget: Budget
@@ -49,7 +49,7 @@ class Stages:
     finalists: int
     name: str
     path: Path | None = None
-    """Of the network to write."""
+    """Path of the network to write."""
     judge: Judge | None = None
     heads: dict[str, JudgedHeads] = field(default_factory=dict)
     tuned: list[Tuned] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Stages:
 
     def run(self, finetune: int, on_progress: OnProgress) -> None:
         """Race, then train heads, then fine-tune."""
-        # Training and test images share the budget in proportion to their numbers.
+        # The budget is divided between training and test images in proportion to their numbers.
         self.race = Race(self.passes, self.rules, self.budget.share(1 / self._all_per_training), self.finalists)
         num_looks = 0
         for look in self.race.looks():
@@ -74,7 +74,7 @@ class Stages:
             self._tune(finetune, on_progress)
 
     def choice(self, *, finished: bool = True, path: Path | None = None) -> Choice | None:
-        """The choice by what is known so far; None before the first look."""
+        """The choice based on what is known so far; None before the first look."""
         if self.race is None or not self.num_seen:
             return None
         target = self.passes.target
@@ -93,7 +93,7 @@ class Stages:
             judged=tuple(each.judged for each in self.heads.values()),
             tuned=tuple(self.tuned),
             failures=tuple(failures),
-            # As the folder keeps them: a choice that is read says the same.
+            # Rounded as in the folder, so that a choice read from there shows the same numbers.
             spent=round(self._spent(), 6),
             passed=round(self._passed(), 6),
             budget=self.budget,
@@ -130,7 +130,7 @@ class Stages:
         return written
 
     def _keep_examples(self, folder: Path, choice: Choice) -> None:
-        """Keep thumbnails for the page: of the classes, and of the images that the judged sources disagree on."""
+        """Store thumbnails for the page: of the classes, and of the images that the judged sources disagree on."""
         if self.judge is None:
             return
         judged = self.judge.judged
@@ -163,13 +163,13 @@ class Stages:
         return passes + heads + sum(each.seconds for each in self.tuned)
 
     def _remaining(self) -> float:
-        """Of the budget: a share of the passes is spent by passes alone."""
+        """The seconds that remain of the budget; passes alone count if it is a share of the cost of passes."""
         everything = self._all_per_training * full_cost(self.passes)
         spent = self._passed() if self.budget.fraction is not None else self._spent()
         return self.budget.of(lambda: everything) - spent
 
     def _train_heads(self, on_progress: OnProgress) -> None:
-        """Train heads for the survivors, on all images if the budget pays for them; at least for the leader."""
+        """Train heads for the survivors, on all images if the budget allows; at least train one for the leader."""
         finalists = self._pass_rest()
         seen = self._seen()
         test = self.tests.target if self.tests else None
@@ -182,14 +182,14 @@ class Stages:
             heads = judge.judge(name, self.passes.features(source), self.tests and self.tests.features(source))
             known = [step for step in self.steps.known(Judged) if step.source == name]
             if known and known[-1].draws == heads.judged.draws:
-                heads = heads._replace(judged=known[-1])  # with the seconds of the first time
+                heads = heads._replace(judged=known[-1])  # with the seconds of the first run
             self.heads[name] = heads
             self.steps.add(heads.judged)
             on_progress(f"heads: {name}", number, len(finalists))
 
     def _pass_rest(self) -> list[int]:
-        """Pass the images that the finalists haven't seen, as many for training as the budget pays for, and return the
-        finalists, the best first.
+        """Pass the images that the finalists haven't seen (of the training images, as many as the budget pays for), and
+        return the finalists, the best first.
         """
         for finalists in self._finalists():
             k = self.tests.num_examples if self.tests else 0
@@ -206,10 +206,10 @@ class Stages:
         raise self._all_failed()
 
     def _paid_for(self, finalists: list[int], seconds: float) -> int:
-        """How many images these sources can see.
+        """How many images the budget pays for.
 
-        A share of the passes is spent on as many as it pays for; seconds are left for training where they don't pay for
-        all images.
+        A budget that is a share of the passes is spent on as many images as possible. If a budget in seconds doesn't
+        pay for all images, the rest is kept for training.
         """
         everything = len(self.passes.target)
         missing = sum(self.passes.costs(finalists, self.num_seen, everything))
@@ -218,11 +218,11 @@ class Stages:
         if self.budget.fraction is None:
             return self.num_seen
         more = (everything - self.num_seen) * max(seconds, 0) / missing
-        # Whole batches, so that a resumed run passes the same images even where its sums are rounded differently.
+        # Use whole batches, so that a resumed run passes the same images even if its sums are rounded differently.
         return self.num_seen + int(more) // self.passes.batch_size * self.passes.batch_size
 
     def _finalists(self) -> Iterator[list[int]]:
-        """The survivors of the race; should all of them fail, one after the other of the rest, the best first."""
+        """Yield the survivors of the race and, in case all of them fail, each other source, the best first."""
         assert self.race is not None
         answer = self.race.answer()
         looked_at = [self.passes.names.index(each.source) for each in last_standings(answer) if each.num_examples]
@@ -231,7 +231,7 @@ class Stages:
         yield from ([source] for source in looked_at if source not in self._failures())
 
     def _tune(self, finetune: int, on_progress: OnProgress) -> None:
-        """Fine-tune the best by heads."""
+        """Fine-tune the sources with the best heads."""
         judged = best_first([each.judged for each in self.heads.values()])[:finetune]
         sources = {source.name: source for source in self.passes.sources}
         train_set, test_set, held = self._parts()
@@ -251,7 +251,7 @@ class Stages:
             self.steps.add(tuned)
 
     def _parts(self) -> tuple[Target, Target, np.ndarray]:
-        """What fine-tuning is trained and measured on, and the measured examples' places among those of the heads.
+        """The training and test sets of fine-tuning, and the positions of the latter among the examples of the heads.
 
         Without a test set, the first fold of the judge is held out.
         """

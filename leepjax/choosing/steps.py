@@ -12,13 +12,13 @@ from leepjax.storage.records import append_lines, read_lines
 from leepjax.types import Kind, Metric, Task
 
 PASSES = "passes.jsonl"
-"""The file of what passes cost, beside the tables in the cache."""
+"""The file with the costs of passes, beside the tables in the cache."""
 STEPS = "race.jsonl"
 """The file of steps in the folder that `choose` writes."""
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="kind"):
-    """What is chosen for, and how sources are compared."""
+    """The beginning of a choice: its target, and how sources are compared."""
 
     target: str
     num_examples: int
@@ -26,17 +26,17 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="k
     """What the target's examples are."""
     num_test: int
     num_classes: int
-    """Of the classes; for other tasks the number of numbers, or of labels, of an example."""
+    """Number of classes; for other tasks, how many numbers or labels there are."""
     task: Task = "classes"
     metric: Metric
     confidence: float
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True, tag="passed", tag_field="kind"):
-    """A part of the images, in the order of the race, passed through a source."""
+    """A pass of a part of the images, in the order of the race, through a source."""
 
     key: str
-    """Content key of the table: of the source and the images."""
+    """Content key of the table, which depends on the source and the images"""
     source: str
     start: int
     stop: int
@@ -95,7 +95,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, tag="chosen", tag_field=
     """Seconds of passes alone."""
     race_leaders: tuple[str, ...] = ()
     race_cost: float = 0.0
-    """Of `full_cost`, what the race could spend: without the test images."""
+    """The part of `full_cost` that belongs to the race, that is, without the test images."""
     ended: End | None = None
     """Why the race was over; None in files of earlier versions."""
     failures: tuple[tuple[str, str], ...] = ()
@@ -119,8 +119,8 @@ class StepLine(msgspec.Struct, frozen=True, kw_only=True):
 class Steps:
     """The steps of earlier runs with the same digest, and those of this one; without a path, nothing is written.
 
-    What a pass cost is also kept in the cache: with a table that is read from there, a race decides as when it was
-    computed.
+    The cost of a pass is also stored in the cache, so a race that reads a table from there makes the same decisions
+    as one that computes it.
     """
 
     def __init__(self, path: Path | None, run: str, cache: Path | None = None):
@@ -129,7 +129,7 @@ class Steps:
         self._written = [line.step for line in lines if line.run == run]
         self._latest = next((line.run for line in reversed(lines) if isinstance(line.step, Begun)), None)
         self.passed = [line.step for line in lines if isinstance(line.step, Passed)]
-        """Passes of any run in this folder or the cache: they depend on the source and the images alone."""
+        """Passes of any run in this folder or the cache; they depend only on the source and the images."""
         if cache:
             self.passed += read_lines(cache / PASSES, Passed, "a pass", mend=os.access(cache, os.W_OK))
 

@@ -1,4 +1,4 @@
-"""Successive halving of fine-tuning: the last sources for few epochs, the better half for twice as many, and so on."""
+"""Successive halving: fine-tune the last sources for a few epochs, the better half for twice as many, and so on."""
 
 import logging
 import time
@@ -22,9 +22,9 @@ from leepjax.types import LOWER_IS_BETTER, Metric
 
 
 def epochs_of_rounds(epochs: int, sources: int) -> list[int]:
-    """The epochs of each round: the last round has all of them, each round before it half as many, at least one.
+    """The epochs of each round: the last round has all of them, and each earlier one half as many, but at least one.
 
-    Half of the sources go on from each round, and the last round has two, or one that is alone.
+    Half of the sources are kept after each round. The last round has two sources, or one if there is no other.
     """
     rounds = max(1, int(np.ceil(np.log2(max(sources, 1)))))
     return [max(1, epochs // 2 ** (rounds - number)) for number in range(1, rounds + 1)]
@@ -43,19 +43,19 @@ def halve(
     folder: Path | None = None,
     on_progress: OnProgress,
 ) -> Iterator[Tuned]:
-    """Fine-tune sources, the best first, and yield each result; stop before a run that the seconds don't pay for.
+    """Fine-tune sources, the best first, and yield each result; stop before a run that the budget doesn't pay for.
 
     Args:
-        sources: the best by heads first.
-        heads: name → logits [n c] of its heads for the test set.
-        train_set: what to train on.
-        test_set: what to measure on.
-        recipe: with the epochs of the last round.
-        metric: what is measured.
-        remaining: the seconds that remain of the budget.
+        sources: the sources; that with the best head is first.
+        heads: name → logits [n c] of the source's heads for the test set.
+        train_set: the training set.
+        test_set: the test set.
+        recipe: how to train, with the epochs of the last round.
+        metric: the metric.
+        remaining: returns the seconds that remain of the budget.
         known: results of an earlier run, which aren't trained again.
-        folder: where the trained networks are kept, as checkpoints: those of the last round, as long as it isn't over
-            also of the one before. None keeps nothing.
+        folder: where the trained networks of the last round are stored as checkpoints and, until it is over, those of
+            the round before. With None, nothing is stored.
         on_progress: called with the steps of a training run.
     """
     left, before = list(sources), {(each.source, each.epochs): each for each in known}
@@ -80,7 +80,7 @@ def halve(
                         value=metric_value(metric, trained.logits, test_set.labels),
                         head=metric_value(metric, heads[source.name], test_set.labels),
                         num_examples=len(test_set),
-                        # A run resumed from a checkpoint counts what it spent before.
+                        # A run that resumes from a checkpoint also counts the seconds that it had spent before.
                         seconds=round(max(time.perf_counter() - started, _seconds_of(trained)), 6),
                     )
                 except NOT_OF_A_SOURCE:
@@ -102,7 +102,7 @@ def halve(
 def trained_network(
     source: Source, train_set: Target, test_set: Target, recipe: Recipe, folder: Path | None, on_progress: OnProgress
 ) -> Trained:
-    """Fine-tune a source, or go on from its checkpoints in the folder; of a finished run, only read its network."""
+    """Fine-tune a source, resuming from its checkpoints in the folder; for a finished run, only read the network."""
 
     def on_step(at):
         on_progress(f"{source.name}: fine-tuning for {recipe.epochs} epochs", at.step + 1, at.num_steps)
@@ -118,7 +118,7 @@ def _seconds_of(trained: Trained) -> float:
 
 
 def _forget(folder: Path, keep: int) -> None:
-    """Remove the checkpoints of other rounds than the one with so many epochs."""
+    """Remove the checkpoints of all rounds except that with `keep` epochs."""
     for checkpoints in folder.glob("*-*"):
         if not checkpoints.name.endswith(f"-{keep}"):
             remove_folder(checkpoints)

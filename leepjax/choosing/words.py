@@ -19,11 +19,11 @@ _ENDS = {
 
 
 NO_PASS = 0.01
-"""Seconds below which all sources are embeddings, whose rows cost a billionth of a second each."""
+"""A total cost in seconds below this means that all sources are embeddings, whose rows count as 1e-9 s each."""
 
 
 def sentences(choice: "Choice") -> list[str]:
-    """What to take, how good it is, what it cost, and what would change the answer: one line each."""
+    """The source to take, how good it is, what that cost, and what would change the answer, one line each."""
     return [
         _take(choice),
         *_expected(choice),
@@ -91,7 +91,7 @@ def _expected(choice: "Choice") -> list[str]:
 
 
 def _selected(choice: "Choice") -> list[str]:
-    """That the best of many layers was selected."""
+    """A sentence that says that the best of many layers was selected."""
     first = choice.race.looks[0].standings
     among = selection(each.source for each in first)
     if not among:
@@ -121,7 +121,7 @@ def _cost(choice: "Choice") -> str:
 
 
 def _change(choice: "Choice") -> str:
-    """What would change the answer."""
+    """A sentence that says what would change the answer."""
     dropped = {each.source for look in choice.race.looks for each in look.standings if each.dropped == "budget"}
     budgeted = [name for name in choice.leaders if name in dropped]
     parts = []

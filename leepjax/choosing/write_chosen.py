@@ -23,7 +23,7 @@ from leepjax.types import InputError
 CHOSEN = "chosen.safetensors"
 """The file of the network in the folder that `choose` writes; its card is beside it."""
 MADE_BY = "leepjax choose"
-"""How the command of a network begins that `choose` may replace."""
+"""The beginning of the command of a network that `choose` may replace."""
 
 
 def check_out(out: Path) -> Path:
@@ -52,13 +52,13 @@ def write_head(
     """Write a source with a head that was trained on the target.
 
     Args:
-        path: of the weights.
-        source: one of leepjax's architectures; or embeddings, of which the head alone is written.
-        head: of the target's classes.
-        parts: what it was trained on, and what its accuracy was measured on.
-        accuracy: for the card; None for numbers and several labels.
-        seed: of the training.
-        command: for the card.
+        path: path of the weights.
+        source: one of leepjax's architectures, or embeddings, for which only the head is written.
+        head: a head for the target's classes.
+        parts: the examples on which the head was trained and those on which its accuracy was measured.
+        accuracy: the accuracy on the card; None for numbers and several labels.
+        seed: seed of the training.
+        command: the command that the card names.
 
     Raises:
         InputError: for a source that is a user's function.
@@ -98,12 +98,12 @@ def write_tuned(
     """Write a fine-tuned network with its curve, unless an earlier run of the same command wrote it.
 
     Args:
-        path: of the weights.
-        source: what it was made of.
-        parts: what it was trained on and measured on.
+        path: path of the weights.
+        source: the source that was fine-tuned.
+        parts: the examples on which it was trained and measured.
         recipe: how it was trained.
-        train: returns it; from its checkpoints, if they are there.
-        command: for the card.
+        train: returns the trained network, from its checkpoints if there are any.
+        command: the command that the card names.
     """
     identity = identity_of(*parts, "finetune", source.identity, recipe)
     if finished(path, identity) is None:
