@@ -282,7 +282,7 @@ class Passes:
         self._on_progress(what.replace(f"{OVERALL}:", "race:", 1), done, total)
 
     def _size(self, source: int) -> tuple[int, str]:
-        """Size of a source: parameters times the numbers in an example's input; 0 for embeddings, as they need no pass."""
+        """Size of a source: parameters times the numbers in an example's input; 0 for embeddings."""
         each = self.sources[source]
         return 0 if ready(each) else each.card.num_parameters * each.preparation.blank(1).size, each.name
 

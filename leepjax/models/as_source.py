@@ -34,8 +34,9 @@ def as_source(
     """Make a source of any model: a module of another library, or a JAX function.
 
     A module returns logits, their softmax, features and logits, or, without a head, features. The head is the last
-    linear layer that gives this output, or the one of the name `head`; its input is taken as features and its output as
-    logits, by a probe of two random images. An output that no linear layer gives is taken as features, with a warning.
+    linear layer that gives this output, or the one called `head`; its input is taken as features and its output as
+    logits. A probe of two random images finds it. An output that no linear layer gives is taken as features, with a
+    warning.
     PyTorch computes a module on the module's own device; modules of the JAX libraries are compiled with the
     preprocessing.
 
@@ -48,13 +49,13 @@ def as_source(
             Equinox module that has one.
         preprocessing: the preprocessing that the model was trained with. Modules of timm have it in their
             ``pretrained_cfg``.
-        tokenizer: of a PyTorch module of texts, one of transformers or of sentence-transformers: transformers' fast
-            tokenizer. sentence-transformers' models have their own.
+        tokenizer: for a PyTorch module of texts of transformers, its fast tokenizer. sentence-transformers' models have
+            their own.
         name: name in tables; by default that of the module's class, or timm's.
         num_classes: z; only a function needs it.
         head: path of the linear head, such as ``fc``; None for a module without one, which is scored by its features.
         classes: names of the model's classes.
-        revision: change it when code changes that isn't part of the model's classes; changed weights are detected.
+        revision: change this when code outside the model's classes changes; changed weights are detected.
         data: name of the training data.
         licence: licence of the weights.
         accuracy: accuracy on the model's own test set, in [0, 1].

@@ -36,17 +36,17 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str
     """A name in the table of architectures, or the name of the user's function."""
     num_classes: Annotated[int, msgspec.Meta(ge=1, le=MOST_CLASSES)]
-    """Of a source whose weights have no head, 0; a card in a file has at least 1."""
+    """Number of classes; 0 if the weights have no head. A card in a file has at least 1."""
     reads: Kind = "images"
     preprocessing: Preprocessing | None = None
-    """Of a source that reads images; None for any other."""
+    """Preprocessing of a source that reads images; None for any other."""
     tokenization: Tokenization | None = None
-    """Of a source that reads texts; None for any other."""
+    """Tokenization of a source that reads texts; None for any other."""
     num_parameters: int
     weights_hash: str
     """Digest of the weights, under which results computed from the source can be cached."""
     task: Task = "classes"
-    """What the outputs of its head are: logits of classes, numbers, or logits of several labels."""
+    """The outputs of its head: logits of classes, numbers, or logits of several labels."""
     classes: tuple[str, ...] = ()
     """Names of the source's classes; empty if unknown."""
     data: str = ""

@@ -1,7 +1,7 @@
 """List the models of the Hugging Face Hub whose architecture leepjax has, by a filter, without fetching weights.
 
-One request lists up to a thousand models with all fields of the filter. The architecture isn't among them: it is the
-part of a name before the dot in the repositories of ``timm``, and stands in ``config.json`` in others.
+One request lists up to a thousand models with all fields of the filter, except the architecture. In the repositories of
+``timm``, the architecture is the part of the name before the dot; in others it is in ``config.json``.
 """
 
 import logging
@@ -38,10 +38,10 @@ FIELDS = (
 """The columns of a listed model, and so the fields of a filter."""
 
 OWNER = "timm"
-"""Whose repositories are listed unless a filter names an author; their names begin with the architecture."""
+"""The author whose repositories are listed unless a filter names one; their names begin with the architecture."""
 
 MOST_CONFIGS = 100
-"""How many repositories of other authors are looked into, the most downloaded first: one request each."""
+"""How many configurations of other authors are read, the most downloaded first, with one request each."""
 
 _MOST_MODELS = 50_000
 _OF_CONFIG = ("family", "architecture")
@@ -61,7 +61,7 @@ def hub_models(conditions: Sequence[Condition], caller: str = "hub") -> list[Row
     """The models with weights of an architecture in the table that meet every condition, most downloaded first.
 
     Without a condition on ``author`` these are the repositories of ``timm``. A value that the hub doesn't state is
-    None. Whether the arguments in a repository's configuration are supported as well, opening it shows.
+    None. Whether a repository's other arguments are supported is found out only when it is opened.
 
     Args:
         conditions: as `read_filter` returns them.
@@ -97,7 +97,7 @@ def _listed(conditions: Sequence[Condition], caller: str) -> list["ModelInfo"]:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hide warnings about retries
     try:
         watch_pace(urls._TIMEOUT)
-        # The library repeats a request that gets no answer for half a minute, and waits for one without a limit.
+        # The library repeats a failed request for half a minute, and waits for an answer without a limit.
         get_session().head(constants.ENDPOINT, timeout=urls._TIMEOUT)
         found = HfApi().list_models(author=author, filter=tags, expand=list(_EXPANDED))
         return list(islice(found, _MOST_MODELS))
@@ -143,16 +143,16 @@ def _bytes(dtype: str) -> float:
 
 
 def _look_into(rows: Sequence[Row], caller: str) -> None:
-    """Set the architecture of models by their ``config.json``; a warning counts those that weren't looked into."""
+    """Set the architecture of models from their ``config.json``; a warning counts those that weren't read."""
     with ThreadPoolExecutor(8) as pool:
         for row, architecture in zip(rows, pool.map(_configured, rows[:MOST_CONFIGS]), strict=False):
             row["architecture"] = architecture
     warn = logging.getLogger("leepjax").warning
     if closed := sum(row["architecture"] is None and row["access"] != "open" for row in rows[:MOST_CONFIGS]):
-        warn(f"{caller}: {closed} gated or private models can't be looked into; get access, and run hf auth login.")
+        warn(f"{caller}: {closed} gated or private models can't be read; get access, and run hf auth login.")
     if len(rows) > MOST_CONFIGS:
         warn(
-            f"{caller}: {len(rows) - MOST_CONFIGS:,} models of other authors weren't looked into, only the "
+            f"{caller}: {len(rows) - MOST_CONFIGS:,} models of other authors weren't read, only the "
             f"{MOST_CONFIGS} most downloaded; add conditions."
         )
 

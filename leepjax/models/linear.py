@@ -1,4 +1,4 @@
-"""A linear head of embeddings as a network of its own: what `choose` writes where the chosen source is a table."""
+"""A linear head of embeddings as a network of its own, which `choose` writes if the chosen source is a table."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial

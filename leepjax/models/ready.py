@@ -1,4 +1,4 @@
-"""Tables of embeddings as sources: their evidence exists already, and nothing is computed from examples."""
+"""Tables of embeddings as sources: their outputs are read from the table, and nothing is computed from examples."""
 
 import os
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ _BLOCK = 1 << 28
 
 @dataclass(frozen=True, eq=False)
 class ReadyTable(Foreign):
-    """A network whose outputs exist already: the rows of a table."""
+    """Takes the place of a network; its outputs are the rows of a table."""
 
     embeddings: Embeddings
     matched: Literal["id", "order"] | None = None
-    """How its rows belong to the examples of the target; None until it has met one."""
+    """How its rows are matched with the examples of the target; None until that is decided."""
     kind = "embeddings"
 
     @property
@@ -132,7 +132,7 @@ def as_table(
 
 
 def source_of_embeddings(embeddings: Embeddings, name: str | None = None) -> Source:
-    """The source of a table; one that `leepjax extract` wrote keeps the card of the source that it is of."""
+    """The source of a table; a table that `leepjax extract` wrote keeps the card of the source that computed it."""
     try:
         card = msgspec.json.decode(embeddings.provenance.get("card", ""), type=Card)
     except (msgspec.DecodeError, InputError):

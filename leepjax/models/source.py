@@ -21,7 +21,7 @@ from leepjax.models.files.shards import read_weights
 from leepjax.types import DType, InputError, Kind, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]
-"""``apply(params, inputs)`` of normalised images [n h w 3] or the like. Pure; equal functions are compiled once."""
+"""A pure function ``apply(params, inputs)`` of normalised inputs, such as images [n h w 3]; equal ones compile once."""
 
 
 class Network(Protocol):
@@ -82,7 +82,7 @@ class Foreign(ABC):
     """A network that isn't one of leepjax's own: it is computed here, but can't be trained."""
 
     kind: str
-    """What messages call it, with its article."""
+    """What messages call such a network, with an article"""
 
     def model(self) -> Any:
         raise InputError(
@@ -131,9 +131,9 @@ class HostNetwork(Foreign):
 
 @dataclass(frozen=True)
 class Source:
-    """A pretrained model: ``source(inputs)`` computes features and logits of what its `preparation` makes of examples.
+    """A pretrained model: ``source(inputs)`` computes features and logits of examples that its `preparation` prepared.
 
-    Of images, these are uint8 [b h w 3].
+    Prepared images are uint8 [b h w 3].
     """
 
     card: Card
@@ -159,7 +159,7 @@ class Source:
 
     @property
     def preparation(self) -> Preparation:
-        """What it does to examples before its network computes."""
+        """How examples are prepared for its network."""
         if self.reads == "embeddings":
             return Vectors(weights.num_features(architectures.abstract(self.card.model, self.card.num_classes)))
         return self.card.tokenization or self.card.pixels
@@ -176,7 +176,7 @@ class Source:
         return self.network.open()
 
     def close(self) -> None:
-        """Let go of the parameters; the next use loads them again."""
+        """Free the parameters; the next use loads them again."""
         vars(self).pop("opened", None)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -192,14 +192,14 @@ class Source:
 def forward(
     apply: Apply, params: Any, inputs: ArrayLike, preparation: Preparation, dtype: DType = "float32"
 ) -> Outputs:
-    """Apply a source's function to inputs, uint8 images or the like: float32 ``Outputs``; compiled once per shape."""
+    """Apply a source's function to inputs, such as uint8 images: float32 ``Outputs``. Compiled once per shape."""
     return Outputs(*(array.astype(jnp.float32) for array in applied(apply, params, inputs, preparation, dtype)))
 
 
 def applied(
     apply: Callable[[Any, jax.Array], Any], params: Any, inputs: ArrayLike, preparation: Preparation, dtype: DType
 ) -> Any:
-    """What a function returns for inputs, which are normalised first, when it computes in `dtype`."""
+    """Normalise the inputs, and apply the function to them in `dtype`."""
     normalised = preparation.normalise(jnp.asarray(inputs))
     if dtype != "float32":
         params, normalised = jax.tree.map(partial(cast, dtype), (params, normalised))

@@ -132,7 +132,7 @@ def test_it_is_ranked_and_travels(tmp_path):
             {"head": ("Gemm", "Mul"), "first": ("vector",)},
             "expected one output of logits or features, .* got vector, vec",
         ),
-        ({"head": ("Dropout",)}, "expected the same features each time, got others"),
+        ({"head": ("Dropout",)}, "expected the same features in each call, got others"),
         ({"channels": 4}, r"expected one input of square RGB images .* got shapes \[\(None, 4, 16, 16\)\]"),
         ({"head": (), "pool": False}, r"expected logits or features \[n d\] from onnx:.*, got shape \(2, 4, 14, 14\)"),
         ({"stated": {"classes": ["a"]}}, "expected a name for each of its 6 classes, got 1"),
@@ -159,5 +159,5 @@ def test_a_file_that_is_not_onnx_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"onnx:nowhere\.onnx: expected a file at nowhere\.onnx, got none; check the"):
         load_source("onnx:nowhere.onnx")
     (tmp_path / "text.onnx").write_text("no graph")
-    with pytest.raises(InputError, match=r"text\.onnx: expected an ONNX file, got .*; export it anew"):
+    with pytest.raises(InputError, match=r"text\.onnx: expected an ONNX file, got .*; export it again"):
         load_source(f"onnx:{tmp_path / 'text.onnx'}")

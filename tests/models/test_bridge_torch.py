@@ -123,7 +123,7 @@ def test_the_logits_of_two_heads_are_no_features_and_logits():
 
 
 def test_dropout_that_inference_does_not_end_is_refused():
-    with pytest.raises(InputError, match="Returns: expected the same features each time, got others"):
+    with pytest.raises(InputError, match="Returns: expected the same features in each call, got others"):
         source(Returns(lambda net, features, logits: net.fc(nn.functional.dropout(features, 0.5))))
 
 

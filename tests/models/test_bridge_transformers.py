@@ -82,7 +82,7 @@ def test_the_images_of_a_model_of_images_and_text(tmp_path):
 def test_features_that_are_drawn_at_random_are_refused(tmp_path):
     masked = transformers.ViTMAEConfig(**SIZES, image_size=32, patch_size=8)
     save(tmp_path, transformers.ViTMAEModel, masked)
-    with pytest.raises(InputError, match="expected the same features each time, got others"):
+    with pytest.raises(InputError, match="expected the same features in each call, got others"):
         load_source(f"transformers:{tmp_path}")
 
 

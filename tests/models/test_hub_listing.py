@@ -118,12 +118,12 @@ def test_repositories_of_other_authors_are_looked_into(models, caplog, monkeypat
     models.site.models.append(listed("someone/closed", 5, gated="manual", downloads=99))
     models.site.status["/someone/closed/resolve/main/config.json"] = (403, {"X-Error-Code": "GatedRepo"})
     assert names("author=someone") == ["hf-hub:someone/more", "hf-hub:someone/tuned"]
-    assert "hub: 1 gated or private models can't be looked into; get access, and run hf auth login." in caplog.text
+    assert "hub: 1 gated or private models can't be read; get access, and run hf auth login." in caplog.text
     assert names("author!=timm", "licence=mit", "family=cifar_resnet", "name=t*") == ["hf-hub:someone/tuned"]
     monkeypatch.setattr(hub_listing, "MOST_CONFIGS", 1)
     with caplog.at_level(logging.WARNING, "leepjax"):
         assert names("author=*", "licence=mit") == ["hf-hub:someone/more"]
-    assert "1 models of other authors weren't looked into, only the 1 most downloaded; add conditions." in caplog.text
+    assert "1 models of other authors weren't read, only the 1 most downloaded; add conditions." in caplog.text
 
 
 @pytest.mark.parametrize(

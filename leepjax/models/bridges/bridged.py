@@ -1,4 +1,4 @@
-"""What a bridge finds out about another library's model, and the identity of its weights and code."""
+"""The description of another library's model that a bridge returns, and the identity of its weights and code."""
 
 import inspect
 import re
@@ -19,12 +19,12 @@ from leepjax.types import InputError
 
 
 class Bridged(NamedTuple):
-    """Another library's model, as far as it describes itself; `as_source` takes what the user states instead."""
+    """What another library's model states about itself; in `as_source`, the user's arguments take precedence."""
 
     name: str
     network: Network
     num_classes: int
-    """0 for a model without a head"""
+    """Number of classes; 0 for a model without a head"""
     num_parameters: int
     weights_hash: str
     preprocessing: Preprocessing | None
@@ -32,7 +32,7 @@ class Bridged(NamedTuple):
     licence: str = ""
     origin: str = ""
     tokenization: Tokenization | None = None
-    """Of a model of texts, which has no preprocessing."""
+    """The tokenization of a model of texts, which has no preprocessing"""
 
 
 def source_of(bridged: Bridged, **stated: Any) -> Source:
@@ -53,10 +53,10 @@ def source_of(bridged: Bridged, **stated: Any) -> Source:
 
 
 def required(preprocessing: Preprocessing | None, name: str) -> Preprocessing:
-    """The preprocessing of a model that doesn't describe it.
+    """Return the preprocessing that the user stated, for a model that doesn't state its own.
 
     Raises:
-        InputError: when it isn't given.
+        InputError: when the user stated none.
     """
     if preprocessing is None:
         raise InputError(
@@ -67,7 +67,7 @@ def required(preprocessing: Preprocessing | None, name: str) -> Preprocessing:
 
 
 LIBRARIES = ("torch", "torchvision", "timm", "transformers", "keras", "flax", "equinox")
-"""Packages whose code is known by its version."""
+"""Packages whose code is identified by their version."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
@@ -91,13 +91,13 @@ def digest_of_tree(text: str, tree: Any) -> str:
 
 
 def _array(leaf: Any) -> np.ndarray:
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # of a layer that draws while it is trained
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # the random state of a layer such as dropout
         leaf = jax.random.key_data(leaf)
     return np.asarray(leaf)
 
 
 def code_of(classes: Iterable[type]) -> str:
-    """The code of classes: the version of a library that is bridged, and the source of any other class."""
+    """Text that identifies the code of classes: the version of a bridged library, or the class's source code."""
     return "\n".join(sorted({_code(each) for each in classes}))
 
 
@@ -126,7 +126,7 @@ def _setting(value: Any) -> str | None:
 
 
 def inference_arguments(call: Any) -> dict[str, bool]:
-    """The arguments that make a call of a network inference, of those that it takes."""
+    """The arguments that switch a call of a network to inference, of those that the call accepts."""
     try:
         parameters = inspect.signature(call).parameters
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Encoders of transformers: the features of an image are its pooled output, or the tokens from which it is pooled."""
+"""Encoders of transformers: features are the pooled output, or else the mean of the tokens or the class token."""
 
 from functools import partial
 from typing import Any
@@ -14,13 +14,13 @@ def bridge_encoder(name: str, module: Any, preprocessing: Preprocessing, *, has_
     """Describe an encoder in evaluation mode: a source without classes.
 
     Args:
-        name: what messages call it.
+        name: the encoder's name in messages.
         module: a model of transformers.
-        preprocessing: of its images.
-        has_pooler: whether the weights of its pooler were trained; else its class token is taken.
+        preprocessing: preprocessing of its images.
+        has_pooler: whether the weights of its pooler were trained; otherwise its class token is taken.
 
     Raises:
-        InputError: when it takes no images alone, or its features are drawn at random.
+        InputError: when it doesn't take images alone, or its features differ from call to call.
     """
     route = partial(encoded, has_pooler)
     images = probe_images(preprocessing.image_size)
@@ -32,7 +32,7 @@ def bridge_encoder(name: str, module: Any, preprocessing: Preprocessing, *, has_
 
 def encoded(has_pooler: bool, module: Any, images: Any) -> tuple[Any, Any]:
     """The route of an encoder: its features, and no logits."""
-    of_images = getattr(module, "get_image_features", None)  # of CLIP and others that also encode text
+    of_images = getattr(module, "get_image_features", None)  # CLIP and other models that also encode text
     returned = of_images(pixel_values=images) if of_images else module(pixel_values=images)
     features = _features(returned, has_pooler)
     return features, features[:, :0]

@@ -1,4 +1,4 @@
-"""Equinox modules as sources. They take one image [c h w], so that a batch is mapped over."""
+"""Equinox modules as sources. They take a single image [c h w], so they are mapped over the images of a batch."""
 
 from collections import OrderedDict
 from typing import Any

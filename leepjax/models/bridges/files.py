@@ -1,4 +1,4 @@
-"""What a file of another library doesn't state of its model, and a JSON file beside it may."""
+"""Read the JSON file beside another library's model; it states what the model's file lacks, such as preprocessing."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from leepjax.storage.files import user_path
 from leepjax.types import InputError, unknown_name
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's, with which most networks are trained."""
+"""ImageNet's preprocessing, with which most networks are trained."""
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ def _check_names(beside: Path, kind: str, fields: Iterable[str], known: tuple[st
 
 
 def assumed(path: Path, preprocessing: Preprocessing, whose: str) -> Preprocessing:
-    """Preprocessing that nothing states; a warning says whose it is."""
+    """Return the preprocessing that is assumed if none is stated, and say in a warning where it comes from."""
     beside = path.with_suffix(".json")
     logging.getLogger("leepjax").warning(
         "%s: %s its preprocessing; %s is assumed: %s pixels, mean %s, std %s.",

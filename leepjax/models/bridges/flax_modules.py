@@ -1,4 +1,4 @@
-"""Modules of Flax as sources: Linen's, which are functions of their variables, and NNX's, which hold them."""
+"""Flax modules as sources: Linen modules are functions of their variables, and NNX modules hold theirs."""
 
 from collections import OrderedDict
 from typing import Any
@@ -43,7 +43,7 @@ def bridge_linen(module: Any, variables: Any, preprocessing: Preprocessing | Non
 
 
 def bridge_nnx(module: Any, preprocessing: Preprocessing | None, head: str | None) -> Bridged:
-    """Describe an NNX module and find its head. Its weights are those of now: training it further changes no source.
+    """Describe an NNX module and find its head. Training the module further doesn't change the source.
 
     Raises:
         InputError: without preprocessing, or when its head isn't found.
@@ -67,7 +67,7 @@ def bridge_nnx(module: Any, preprocessing: Preprocessing | None, head: str | Non
 
 
 def _seen(kind: Any, path: str, calls: dict[str, tuple[Any, Any]]) -> Any:
-    """The class of a layer that records its calls; the object is one that `nnx.merge` made for this trace."""
+    """A subclass of a layer's class that records calls, for a layer that `nnx.merge` made for this trace."""
 
     def call(self, inputs, *args, **kwargs):
         output = kind.__call__(self, inputs, *args, **kwargs)

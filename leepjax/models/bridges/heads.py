@@ -1,4 +1,4 @@
-"""Find the linear head of another library's network in what a probe recorded, and check that it gives the output."""
+"""Find the linear head of another library's network in the record of a probe, and check that it gives the output."""
 
 import logging
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ AUTO = "auto"
 """Find the head: the last linear layer that gives the output."""
 
 IN_FILE = "in file"
-"""Find the head as for `AUTO`, in a file of which nobody can say more."""
+"""Find the head as for `AUTO`, in a file, for which the user can't name the head."""
 
 _EXPORT = "save the network with its logits, or its features, as the only output"
 
 PROBE = 2
-"""Images in a probe."""
+"""Number of images in a probe."""
 
 
 class HeadCall(NamedTuple):
@@ -36,14 +36,14 @@ def probe_images(image_size: int | tuple[int, int]) -> np.ndarray:
 
 
 def find_head(model: str, calls: Sequence[HeadCall], output: np.ndarray, head: str | None) -> tuple[str, ...]:
-    """The paths of the layers that are a network's head; none for a network without one, whose output are features.
+    """The paths of the layers that are a network's head; none for a network without a head, whose output is features.
 
-    A distilled network has two heads, and its output is their mean. A layer of the concatenated features gives that
-    mean too. Where no layer can be the head, a warning says that the output is taken as features.
+    A distilled network has two heads, and its output is their mean; a single layer that reads their concatenated
+    features would give the same output. If no layer can be the head, the output is taken as features, with a warning.
 
     Args:
-        model: what messages call the network.
-        calls: its linear layers, in the order in which they are computed.
+        model: the network's name in messages.
+        calls: the network's linear layers, in the order in which they are computed.
         output: [2 z] the network's output.
         head: the path of the head, `AUTO` or `IN_FILE` to find it, None for a network without one.
 
@@ -77,18 +77,20 @@ def find_head(model: str, calls: Sequence[HeadCall], output: np.ndarray, head: s
 def find_head_of_pair(
     model: str, calls: Sequence[HeadCall], pair: Sequence[np.ndarray], head: str | None
 ) -> HeadCall | None:
-    """The layer whose input and output are to be read from a network with two outputs; None to read these themselves.
+    """Find the layer whose input and output are a network's features and logits, for a network with two outputs.
 
-    The outputs of two heads are no features and logits, nor are logits and the features before them.
+    The two outputs may be those of two heads, or logits before features, and aren't taken as features and logits
+    without this check. None means that the outputs themselves are read as features and logits.
 
     Args:
-        model: what messages call the network.
-        calls: its linear layers.
+        model: the network's name in messages.
+        calls: the network's linear layers.
         pair: [2 d] and [2 z] the network's outputs.
-        head: as in `find_head`; None where the outputs are features and logits whatever the layers.
+        head: as in `find_head`; None to take the outputs as features and logits without a check.
 
     Raises:
-        InputError: when a layer gives one of the outputs, and the other isn't its input; or when none does, in a file.
+        InputError: when a layer gives one of the outputs and the other isn't its input, or, in a file, when no layer
+            gives one.
     """
     if head not in (AUTO, IN_FILE, None):
         call = _named(model, calls, head)
@@ -106,7 +108,7 @@ def find_head_of_pair(
     if head == IN_FILE or given:
         raise InputError(
             f"as_source: expected the input and the output of a linear layer as the two outputs of {model}, got "
-            f"{f'the output of {given!r} and one that is not its input' if given else 'others'}; "
+            f"{f'the output of {given!r} and one that is not its input' if given else 'two other outputs'}; "
             + (f"{_EXPORT}." if head == IN_FILE else "return these, or name the head to read (head='fc').")
         )
     if calls:
@@ -127,7 +129,7 @@ def _named(model: str, calls: Sequence[HeadCall], head: str) -> HeadCall:
 
 
 def check_head(model: str, call: HeadCall, output: np.ndarray, head: str | None = AUTO) -> None:
-    """Check that a head has the features [2 d] and gives the network's output [2 z], or whose softmax is the output.
+    """Check that a head's output, or its softmax, is the network's output [2 z].
 
     Raises:
         InputError: when it doesn't.
@@ -141,7 +143,7 @@ def check_head(model: str, call: HeadCall, output: np.ndarray, head: str | None 
 
 
 def is_head(call: HeadCall, output: np.ndarray) -> bool:
-    """Whether a layer of features [2 d] gives the network's output, or the output is its softmax or log-softmax."""
+    """Whether a layer's output [2 z], its softmax or its log-softmax is the network's output."""
     if call.features.ndim != 2 or call.logits.shape != output.shape:
         return False
     logits = call.logits.astype(np.float64)
@@ -150,7 +152,7 @@ def is_head(call: HeadCall, output: np.ndarray) -> bool:
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays of a probe are the same but for rounding."""
+    """Whether two arrays of a probe are equal, apart from rounding."""
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-3, atol=1e-4 * max(np.abs(other).max(), 1e-30))
 
 
@@ -162,8 +164,8 @@ def check_repeated(model: str, first: np.ndarray, again: np.ndarray) -> None:
     """
     if not same(np.nan_to_num(first), np.nan_to_num(again)):
         raise InputError(
-            f"{model}: expected the same features each time, got others, as of images masked at random or of "
-            "features dropped at random; choose another model, or one that does so only while it is trained."
+            f"{model}: expected the same features in each call, got others, as if images were masked or features "
+            "dropped at random; choose another model, or one that does so only in training."
         )
 
 

@@ -20,7 +20,7 @@ class Recorded(NamedTuple):
 
     output: Any
     calls: OrderedDict[str, tuple[Any, Any]]
-    """Of a `dict`, JAX would sort the keys."""
+    """Paths, inputs and outputs; not a `dict`, whose keys JAX would sort."""
 
 
 Record = Callable[[Any, jax.Array], Recorded]
@@ -33,12 +33,12 @@ def bridge_jax(
     """Describe a module of a JAX library and find its head.
 
     Args:
-        name: what messages call it.
-        kind: its library, with an article.
+        name: the module's name in messages.
+        kind: what messages call a module of its library, such as "an NNX module".
         record: the module as a pure function.
         params: its parameters, any pytree of arrays.
         code: text that changes with the module's code and settings.
-        preprocessing: of its images.
+        preprocessing: preprocessing of its images.
         head: as in `as_source`.
 
     Raises:

@@ -20,7 +20,7 @@ from leepjax.types import InputError
 PREFIX = "keras:"
 
 _NUMBERED = re.compile(r'_\d+"')
-"""The end of a layer's name, which Keras numbers by how many it made before in the process."""
+"""The end of a layer's name: Keras appends the number of layers of this kind made earlier in the process."""
 
 
 def open_keras(name: str) -> Source:
@@ -37,7 +37,7 @@ def open_keras(name: str) -> Source:
     except Exception as error:  # a file of any version
         first = str(error).partition("\n")[0].rstrip(".")
         raise InputError(
-            f"{name}: expected a model that Keras can open, got {type(error).__name__}: {first}; save it anew."
+            f"{name}: expected a model that Keras can open, got {type(error).__name__}: {first}; save it again."
         ) from error
     sides = _sides(name, model)
     preprocessing = stated.preprocessing or assumed(path, *_assumption(keras, model, sides))
@@ -45,12 +45,12 @@ def open_keras(name: str) -> Source:
 
 
 def _sides(caller: str, model: Any) -> tuple[int | None, int | None]:
-    """Height and width of the images that a model takes, None where it takes any.
+    """Height and width of the images that a model takes; None for a side that may have any length.
 
     Raises:
-        InputError: when it takes anything else than RGB images.
+        InputError: when the input isn't RGB images.
     """
-    # A model of a class of its own has no shape before it is called.
+    # A model of a user's subclass has no shape before it is called.
     shape = getattr(model, "input_shape", (None, None, None, 3))
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (3, None):
         raise InputError(
@@ -61,7 +61,7 @@ def _sides(caller: str, model: Any) -> tuple[int | None, int | None]:
 
 
 def _assumption(keras: Any, model: Any, sides: tuple[int | None, int | None]) -> tuple[Preprocessing, str]:
-    """Pixels in 0..255 for a model that scales them itself; for any other ImageNet's."""
+    """The assumed preprocessing: pixels in 0..255 for a model that scales them itself, otherwise ImageNet's."""
     height, width = (side or sides[0] or sides[1] or 224 for side in sides)
     size = height if height == width else (height, width)
     scales = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in _layers(model))
@@ -112,7 +112,7 @@ def bridge_keras(model: Any, preprocessing: Preprocessing | None, head: str | No
 
 
 def _build(name: str, model: Any, size: tuple[int, int]) -> None:
-    """Make variables still to come, by calling the model.
+    """Create the model's remaining variables by calling it.
 
     Raises:
         InputError: when it takes no images of this height and width.
@@ -124,7 +124,7 @@ def _build(name: str, model: Any, size: tuple[int, int]) -> None:
         )
     try:
         model(jax.numpy.zeros((1, *size, 3)))
-    except Exception as error:  # layers raise any type, and Keras words it in many coloured lines
+    except Exception as error:  # layers raise any type, and Keras' messages have many coloured lines
         raise InputError(
             f"as_source: expected {name} to take images [n {size[0]} {size[1]} 3], got {type(error).__name__} from it; "
             "check its preprocessing and its layers."
@@ -132,7 +132,7 @@ def _build(name: str, model: Any, size: tuple[int, int]) -> None:
 
 
 def _see(keras: Any, layer: Any, calls: dict[str, tuple[Any, Any]], inputs: Any, training: Any = None) -> Any:
-    """A dense layer's call that records its input, and its output before the activation."""
+    """Call a dense layer, and record its input, and its output before the activation."""
     logits = keras.ops.matmul(inputs, layer.kernel)
     if layer.bias is not None:
         logits = keras.ops.add(logits, layer.bias)

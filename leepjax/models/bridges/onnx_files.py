@@ -31,7 +31,7 @@ class OnnxNetwork(HostNetwork):
     outputs: tuple[str, ...]
     """Features and logits, or features alone"""
     num_bytes: int
-    """Of its weights"""
+    """Digest of the weights"""
     kind: str = "an ONNX file"
 
     def __reduce__(self):
@@ -86,8 +86,8 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
     onnx = library(name, "onnx", "onnx")
     try:
         model = onnx.load(path)  # with the weights that it keeps in files of their own
-    except Exception as error:  # protobuf's own
-        raise InputError(f"{name}: expected an ONNX file, got {type(error).__name__}; export it anew.") from error
+    except Exception as error:  # protobuf's exceptions
+        raise InputError(f"{name}: expected an ONNX file, got {type(error).__name__}; export it again.") from error
     images, head, outputs = image_input(name, model.graph), last_linear(model.graph), vectors(onnx, model.graph)
     tensors = model.graph.initializer
     weights_hash = digest(model.SerializeToString())
@@ -115,17 +115,17 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
 def _checked(
     network: OnnxNetwork, head: OnnxHead | None, outputs: list[str], size: tuple[int, int]
 ) -> tuple[tuple[str, ...], int]:
-    """The names of features and logits and the number of classes, 0 without a head, after a probe."""
+    """Probe the network; return the names of features and logits, and the number of classes (0 without a head)."""
     probe = probe_images(size)
     names = (*outputs, *(head or ()))
     try:
         values, again = network.run(probe, names), network.run(probe, names)
     except InputError:
         raise
-    except Exception as error:  # ONNX Runtime's own
+    except Exception as error:  # ONNX Runtime's exceptions
         first = str(error).partition("\n")[0]
         raise InputError(
-            f"{network.name}: expected a graph that ONNX Runtime computes, got {first}; export it anew."
+            f"{network.name}: expected a graph that ONNX Runtime computes, got {first}; export it again."
         ) from None
     for first, second in zip(values, again, strict=True):
         check_repeated(network.name, first, second)
@@ -139,10 +139,10 @@ def _checked(
 
 
 def _only(name: str, calls: list[HeadCall], found: dict[str, np.ndarray]) -> str:
-    """The output that has the logits, where the others are their softmax or the features before them.
+    """The output with the logits, if all other outputs are their softmax or the features before them.
 
     Raises:
-        InputError: where there are others, such as those of a second head.
+        InputError: for any other output, such as that of a second head.
     """
     logits = [output for output, value in found.items() if any(is_head(call, value) for call in calls)]
     if not logits or not all(is_head(calls[0], each) or same(each, calls[0].features) for each in found.values()):

@@ -29,10 +29,10 @@ class OnnxHead(NamedTuple):
 
 
 def image_input(name: str, graph: Any) -> OnnxInput:
-    """The input of a graph.
+    """Find the image input of a graph.
 
     Raises:
-        InputError: unless it is one batch of square RGB images.
+        InputError: unless the graph has one input, a batch of square RGB images.
     """
     held = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in held]
@@ -69,7 +69,7 @@ def last_linear(graph: Any) -> OnnxHead | None:
 
 
 def vectors(onnx: Any, graph: Any) -> list[str]:
-    """The outputs that may be features or logits, real numbers with two axes; the first output if there are none."""
+    """The outputs that may be features or logits: real numbers with two axes; if there are none, the first output."""
     real = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
     found = []
     for value in graph.output:
@@ -89,7 +89,7 @@ def _constants(graph: Any) -> set[str]:
 
 
 def with_outputs(onnx: Any, model: Any, names: tuple[str, ...]) -> bytes:
-    """The serialised model, of which these values are outputs too."""
+    """Serialise the model with these values as additional outputs."""
     known = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
     return model.SerializeToString()

@@ -1,4 +1,4 @@
-"""What the classes of transformers' image processors do where a configuration states nothing, as of transformers 5."""
+"""The defaults of transformers' image processors by class, for fields that a configuration omits (transformers 5)."""
 
 import re
 from collections.abc import Mapping
@@ -39,22 +39,22 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "Siglip": _HALF | {"size": {"height": 224, "width": 224}, "resample": 3, "default_to_square": False},
     "ViT": _HALF | {"size": 224, "resample": 2, "default_to_square": True},
 }
-"""Type → fields. ``default_to_square`` is whether a `size` that is a number is of both sides, or of the shorter one."""
+"""Type → fields. ``default_to_square`` is whether a `size` that is one number means both sides or the shorter one."""
 
 UNSUPPORTED: Mapping[str, str] = {
     "PPLCNet": "channels in reverse",
     "Perceiver": "a crop before resizing",
     "TextNet": "sides rounded up",
 }
-"""Type → what it does whatever its configuration states, and leepjax doesn't."""
+"""Type → a step that it always takes, whatever its configuration states, and that leepjax doesn't have."""
 
 WITHOUT_CROP = ("ConvNext", "Segformer")
-"""Types of which only some versions of transformers carry out ``do_center_crop``."""
+"""Types for which only some versions of transformers apply ``do_center_crop``."""
 
 _TYPE = re.compile(r"(ImageProcessor|FeatureExtractor)(Fast|Pil)?$")
 
 
 def type_of(fields: Mapping[str, Any]) -> str:
-    """The type that a configuration names, such as ``ViT``; older ones call it a feature extractor. "" without one."""
+    """The type that a configuration names, such as ``ViT`` (older files name a feature extractor); "" without one."""
     stated = fields.get("image_processor_type") or fields.get("feature_extractor_type") or ""
     return _TYPE.sub("", str(stated))

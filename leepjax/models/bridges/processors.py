@@ -50,15 +50,15 @@ class _Processor(msgspec.Struct, frozen=True):
 
 
 def read_processor(content: bytes, origin: str) -> Preprocessing:
-    """Read the content of ``preprocessor_config.json``; what it leaves out or is null, is the default of its type.
+    """Read the content of ``preprocessor_config.json``; fields that are missing or null have the default of its type.
 
     Args:
         content: content of the file; a ``processor_config.json`` has it as its ``image_processor``.
         origin: name of the source in messages.
 
     Raises:
-        InputError: when it isn't a configuration of square images that are resized, cropped, scaled to [0, 1] and
-            normalised, and nothing else.
+        InputError: when it isn't such a configuration, or asks for more than resizing, cropping, scaling to [0, 1] and
+            normalising square images.
     """
     try:
         fields = read_json(content, dict[str, Any])
@@ -93,7 +93,7 @@ def read_processor(content: bytes, origin: str) -> Preprocessing:
 
 
 def _check_steps(kind: str, fields: Mapping[str, Any], processor: _Processor, origin: str) -> None:
-    """Check that `Preprocessing` has all that the processor does to an image."""
+    """Check that `Preprocessing` has every step of the processor."""
     further = [
         f"{name} {str(value).lower()}"
         for name, value in fields.items()
@@ -145,7 +145,7 @@ def _sizes(kind: str, processor: _Processor, origin: str) -> tuple[int, int, Mod
         resized = int(256 / 224 * size)
     elif processor.crop_pct and kind == "PoolFormer":
         resized, short = int(size / processor.crop_pct), True
-    # Of an image whose short side is given and that isn't cropped, the middle is taken: batches need one size.
+    # If only the short side is given and there is no crop, the middle is cropped, because batches need one size.
     crop = _side(processor.crop_size, origin) if processor.do_center_crop and processor.crop_size else resized
     if crop > resized:
         raise InputError(
@@ -156,7 +156,7 @@ def _sizes(kind: str, processor: _Processor, origin: str) -> tuple[int, int, Mod
 
 
 def _size(kind: str, processor: _Processor, origin: str) -> tuple[int, bool]:
-    """The side that is stated, and whether it is the shorter one's alone."""
+    """The stated side, and whether only the shorter side has this length."""
     if processor.size is None:
         raise InputError(f"{origin}: expected size in its preprocessor_config.json, got none; choose another model.")
     if isinstance(processor.size, dict):

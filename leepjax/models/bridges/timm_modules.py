@@ -1,4 +1,4 @@
-"""What a module of timm says of itself: its preprocessing, its licence, and the way to the input of its head."""
+"""What a timm module states about itself: its preprocessing, its licence, and how to compute the head's input."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from leepjax.models.timm_config import preprocessing_of
 
 
 class TimmModule(NamedTuple):
-    """What a module's ``pretrained_cfg`` says of it."""
+    """The facts in a module's ``pretrained_cfg``."""
 
     name: str
     licence: str

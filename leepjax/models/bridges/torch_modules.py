@@ -42,7 +42,7 @@ def bridge_torch(module: Any, preprocessing: Preprocessing | None, head: str | N
 
 
 def of_route(name: str, module: Any, route: Route, num_classes: int, preprocessing: Preprocessing) -> Bridged:
-    """A PyTorch module of which features and logits are found by `route`."""
+    """A PyTorch module whose features and logits are computed by `route`."""
     num_parameters = sum(each.numel() for each in module.parameters())
     return Bridged(
         name, TorchNetwork(module, route), num_classes, num_parameters, identity_of(module, route), preprocessing
@@ -58,7 +58,7 @@ def copied(module: Any) -> Any:
     try:
         return copy.deepcopy(module).eval()
     except (RuntimeError, TypeError) as error:  # tensors that autograd computed, open files
-        raise InputError(f"as_source: expected a module that can be copied, got {error}; load it anew.") from error
+        raise InputError(f"as_source: expected a module that can be copied, got {error}; load it again.") from error
 
 
 def find_route(name: str, module: Any, image_size: int | tuple[int, int], head: str | None) -> tuple[Route, int]:
@@ -92,7 +92,7 @@ def _arrays(output: Any) -> list[np.ndarray]:
 
 
 def probed(name: str, module: Any, images: np.ndarray, route: Callable[[Any, Any], Any]) -> Any:
-    """What a route returns for a probe.
+    """Run a route on the images of a probe.
 
     Raises:
         InputError: when the module raises an exception.
@@ -111,7 +111,7 @@ def probed(name: str, module: Any, images: np.ndarray, route: Callable[[Any, Any
 
 
 def _by_timm(name: str, module: Any, images: np.ndarray, output: np.ndarray) -> Route | None:
-    """Timm's own way to the features, where its head gives the output."""
+    """Timm's own method for the features, if the module's head then gives its output; otherwise None."""
     if getattr(module, "num_classes", None) == 0:
         check_output(name, output)
         return headless
@@ -141,7 +141,7 @@ def _recorded(module: Any, images: Any) -> tuple[Any, list[HeadCall]]:
 
 
 def output_of(returned: Any) -> Any:
-    """The tensor [n d] that a module returns, itself or as transformers' ``logits`` or ``pooler_output``; or a pair.
+    """The tensor [n d] that a module returns, directly or as transformers' ``logits`` or ``pooler_output``; or a pair.
 
     Raises:
         TypeError: for anything else.
@@ -178,9 +178,9 @@ def headless(module: Any, images: Any) -> tuple[Any, Any]:
 def hooked(
     paths: tuple[str, ...], module: Any, images: Any, call: Callable[[Any, Any], Any] | None = None
 ) -> tuple[Any, Any]:
-    """The route through a head: its input and output; of several heads, their inputs side by side and mean output.
+    """The route through a head: its input and output; for several heads, concatenated inputs and the mean output.
 
-    `call` computes a module that doesn't take images.
+    `call` calls a module whose input isn't images.
     """
     import torch  # pyright: ignore[reportMissingImports]
 

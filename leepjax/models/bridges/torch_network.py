@@ -25,7 +25,7 @@ class TorchNetwork(HostNetwork):
     route: Route
     kind: str = "a PyTorch module"
     reopen: Callable[[], HostNetwork] | None = None
-    """Opens it again in another process, for a module whose weights needn't be sent."""
+    """Opens the source in another process by its name, so that the weights needn't be sent there."""
 
     def __reduce__(self):
         return (self.reopen, ()) if self.reopen else (type(self), (self.module, self.route, self.kind))
@@ -79,7 +79,7 @@ def array_of(tensor: Any) -> np.ndarray:
 
 
 def identity_of(module: Any, route: Route) -> str:
-    """The digest of a module's weights, buffers, structure, plain attributes and code, and of its head's place."""
+    """The digest of a module's weights, buffers, structure, plain attributes and code, and of its route."""
     modules = [(name, each, settings_of(_attributes(each))) for name, each in module.named_modules()]
     text = f"{module!r} {[(name, settings) for name, _, settings in modules]} {code_of(type(m) for _, m, _ in modules)}"
     tensors = dict(module.named_buffers()) | module.state_dict()
@@ -106,7 +106,7 @@ def default_device() -> Any:
 
 
 def reopened(bridged: Bridged, open_source: Callable[[], Source]) -> Any:
-    """The network of a named source: another process opens it by its name, and needn't be sent the weights."""
+    """The network of a source that has a name: another process opens it by this name, and isn't sent the weights."""
     network: Any = bridged.network
     return replace(network, reopen=partial(_reopen, open_source, bridged.weights_hash))
 

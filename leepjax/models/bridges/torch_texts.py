@@ -16,7 +16,7 @@ from leepjax.models.text.tokens import Tokens
 from leepjax.types import DType, InputError, Outputs, Pooling
 
 _PROBE = np.array([[5, 6, 7, 8], [9, 5, 0, 0]])
-"""Ids of two texts; 0 is padding"""
+"""Token ids of two texts; 0 is padding"""
 
 
 class TorchTexts(TorchNetwork):
@@ -32,7 +32,7 @@ class TorchTexts(TorchNetwork):
         return self.passed(module, np.stack([inputs.ids, inputs.types, inputs.mask], axis=1))
 
     def passed(self, module: Any, packed: np.ndarray) -> Outputs:
-        """What the route returns, as arrays."""
+        """Run the route, and return arrays."""
         import torch  # pyright: ignore[reportMissingImports]
 
         with torch.inference_mode():

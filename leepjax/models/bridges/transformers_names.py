@@ -27,7 +27,7 @@ _TOKENIZERS += ("merges.txt", "sentencepiece.bpe.model", "spiece.model")
 def open_transformers(name: str) -> Source:
     """Open ``transformers:OWNER/ID``, with ``@REVISION`` for a version, or ``transformers:FOLDER``.
 
-    A model that was saved as a classifier of images has its head; any other is an encoder, scored by its features.
+    A model that was saved as an image classifier keeps its head; any other is an encoder, scored by its features.
 
     Raises:
         InputError: without transformers, for a model that isn't there or takes no images, or for weights that don't

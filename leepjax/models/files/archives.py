@@ -29,7 +29,7 @@ def archive_end(content: bytes, describe: Callable[[bytes, str], str]) -> str | 
     members = [name for name, _ in archive_members(content)]
     try:
         return f"an archive that breaks off at {describe(content, members[-1])}" if members else None
-    except Exception:  # the part that would tell more is missing as well
+    except Exception:  # the part with the details is missing as well
         return f"an archive that breaks off at member {members[-1]}"
 
 

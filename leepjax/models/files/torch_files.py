@@ -1,9 +1,9 @@
 """Read state dicts written by ``torch.save``, without PyTorch and without running code of the pickle.
 
 Such a file is a pickle of nested dicts, whose tensors are views (offset, size, stride) of storages outside the pickle:
-the members ``data/0``, ``data/1`` … of a zip archive or, in files older than PyTorch 1.6, the bytes after the pickle. A
-tensor is a call of ``torch._utils._rebuild_tensor_v2`` in the pickle, of which only the arguments are read. Any other
-call in the pickle (``argparse.Namespace``, a configuration, NumPy's numbers) is left out.
+the members ``data/0``, ``data/1`` … of a zip archive or, in files older than PyTorch 1.6, the bytes after the pickle.
+In the pickle, a tensor is a call of ``torch._utils._rebuild_tensor_v2``; only its arguments are read. Any other call
+(``argparse.Namespace``, a configuration, NumPy's numbers) is left out.
 """
 
 import io
@@ -99,7 +99,7 @@ class _Tensor(NamedTuple):
 
 
 def plain(buffer: bytes | memoryview, dtype: str) -> np.ndarray:
-    """The numbers in a buffer; bfloat16, which NumPy lacks, becomes float32, of which it is the upper half."""
+    """The numbers in a buffer. NumPy lacks bfloat16, so its bits become the upper half of float32 numbers."""
     if dtype == "bfloat16":
         return (np.frombuffer(buffer, "<u2").astype(np.uint32) << 16).view(np.float32)
     return np.frombuffer(buffer, dtype)

@@ -23,9 +23,10 @@ def unwrapped(
 ) -> tuple[dict[str, T], set[str]]:
     """Tensors by name without prefixes, and the names that had no prefix although others had one.
 
-    Prefixes may be nested (``module.model.``). Of several networks one is chosen, with a warning. Counters of training
-    steps are dropped. The network's `own` prefixes, such as ``network.``, are kept. A prefix of any other name, such as
-    ``timm_model.``, is removed where all of the `trunk`, own prefixes that every file has, are under it alone.
+    Prefixes may be nested (``module.model.``). If there are several networks, one is chosen, with a warning. Counters
+    of training steps are dropped. The network's `own` prefixes, such as ``network.``, are kept. `trunk` are those of
+    the own prefixes that every file has. A prefix of any other name, such as ``timm_model.``, is removed if the whole
+    trunk is under it, and only under it.
 
     Raises:
         InputError: when two tensors would get the same name.
@@ -45,7 +46,7 @@ def unwrapped(
 
 
 def _around(names: Iterable[str], own: Collection[str], trunk: Collection[str]) -> tuple[str, ...]:
-    """The prefix before the whole trunk; none where no prefix or several have one."""
+    """The prefix under which the whole trunk is; empty if there is no such prefix, or several."""
     under = defaultdict(set)
     for name in names:
         parts = [f"{part}." for part in name.split(".")]

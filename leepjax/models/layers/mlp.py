@@ -65,7 +65,7 @@ def norm_layer(name: str) -> Norm:
 class Mlp(nnx.Module):
     """Two linear layers with an activation between them, and optionally a norm after it: [… d] → [… `outputs` or d].
 
-    With `use_conv` the layers are 1 × 1 convolutions, of which only the shapes of the kernels differ.
+    With `use_conv` the layers are 1 × 1 convolutions, which differ only in the shapes of their kernels.
     """
 
     def __init__(

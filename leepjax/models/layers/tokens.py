@@ -14,7 +14,7 @@ from leepjax.types import InputError
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    """Height and width, of which one number gives both."""
+    """Height and width; a single number stands for both."""
     return (size, size) if isinstance(size, int) else size
 
 
