@@ -55,3 +55,8 @@ def by_turns(*parameters, of=2):
     found = list(itertools.product(*map(enumerate, parameters)))
     cases = [(sum(at for at, _ in case) % of, tuple(value for _, value in case)) for case in found]
     return [*(case for place, case in cases if not place), *only_long(*(case for place, case in cases if place))]
+
+
+def of_this_profile(cases):
+    """The arguments of those cases of a parametrised test that run under this profile."""
+    return [getattr(case, "values", case) for case in cases if is_long() or not getattr(case, "marks", ())]

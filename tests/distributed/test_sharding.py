@@ -9,7 +9,7 @@ import job
 import numpy as np
 import pytest
 from places import environment
-from profiles import by_turns, is_long
+from profiles import by_turns, is_long, of_this_profile
 
 import leepjax as lj
 from leepjax.types import InputError
@@ -24,7 +24,7 @@ def run(command, **variables):
 
 
 EIGHT_DEVICES = """
-import itertools, json
+import json, sys
 import jax, numpy as np
 from jax.sharding import AxisType
 import leepjax as lj
@@ -48,13 +48,12 @@ def note(case, n, mesh=None, axis=None, where=None):
         "score": job.score(evidence, y, w),
     }
 
+OVER = {"model": "model", "both": ("data", "model")}
 note("default", 103)
-for kind, n in itertools.product((AxisType.Auto, AxisType.Explicit), (96, 103, 3)):
-    note(f"{kind.name} {n}", n, jax.make_mesh((8,), ("data",), axis_types=(kind,)))
-    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(kind, kind))
-    note(f"{kind.name} {n} first", n, mesh)
-    note(f"{kind.name} {n} model", n, mesh, "model")
-    note(f"{kind.name} {n} both", n, mesh, ("data", "model"))
+for kind, n, over in map(str.split, sys.argv[1:]):
+    shape, names = ((8,), ("data",)) if over == "all" else ((4, 2), ("data", "model"))
+    mesh = jax.make_mesh(shape, names, axis_types=(AxisType[kind],) * len(shape))
+    note(f"{kind} {n} {over}", int(n), mesh, OVER.get(over))
 note("weights", 103, where=weights)
 batches = [lj.shard_rows(probs[:70], labels[:70]), lj.shard_rows(probs[70:], labels[70:])]
 found["batches"] = float(lj.h_score_from_moments(lj.accumulate(lj.Moments.init(3, 5), batches)))
@@ -62,9 +61,14 @@ print(json.dumps(found))
 """
 
 
+# Over which devices the rows are spread: all eight on one axis; of four by two, the first axis, the second, or both.
+SPREADS = by_turns(["Auto", "Explicit"], [96, 103, 3], [("all", 8), ("first", 4), ("model", 2), ("both", 8)], of=3)
+
+
 @pytest.fixture(scope="module")
 def eight_devices():
-    return run(["-c", EIGHT_DEVICES], XLA_FLAGS="--xla_force_host_platform_device_count=8")
+    cases = [f"{kind} {n} {over}" for kind, n, (over, _) in of_this_profile(SPREADS)]
+    return run(["-c", EIGHT_DEVICES, *cases], XLA_FLAGS="--xla_force_host_platform_device_count=8")
 
 
 def whole(n, where=None):
@@ -72,13 +76,10 @@ def whole(n, where=None):
     return pytest.approx(job.score(probs[:n], labels[:n], where), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("kind", "n", "spread"),
-    by_turns(["Auto", "Explicit"], [96, 103, 3], [("", 8), (" first", 4), (" model", 2), (" both", 8)], of=3),
-)
+@pytest.mark.parametrize(("kind", "n", "spread"), SPREADS)
 def test_sharded_rows_score_as_the_whole(eight_devices, kind, n, spread):
     over, shards = spread
-    found = eight_devices[f"{kind} {n}{over}"]
+    found = eight_devices[f"{kind} {n} {over}"]
     height = -(-n // shards)
     padding = height * shards - n
     assert found["rows"] == height * shards

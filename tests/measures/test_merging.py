@@ -10,7 +10,7 @@ from cases import ABSOLUTE, FEATURES, MEASURES, SEEDS, STREAMS, problem, score
 from hypothesis import given
 from hypothesis import strategies as st
 from places import environment
-from profiles import by_turns, examples, is_long
+from profiles import by_turns, examples, of_this_profile
 
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.moments import Moments
@@ -77,26 +77,28 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from cases import MEASURES, problem, score
 
 scores = {}
-for turn, kind in enumerate((AxisType.Auto, AxisType.Explicit)):
-    rows = NamedSharding(jax.make_mesh((8,), ("rows",), axis_types=(kind,)), PartitionSpec("rows"))
+for case in sys.argv[1:]:
+    name, kind = case.split()
+    mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType[kind],))
     p = problem(8, where="weights")
+    rows = NamedSharding(mesh, PartitionSpec("rows"))
     sharded = jax.device_put(p._replace(num_classes=None), rows)._replace(num_classes=p.num_classes)
     assert len(sharded.features.sharding.device_set) == 8
-    chosen = list(MEASURES) if sys.argv[1:] == ["all"] else list(MEASURES)[3 * turn :: 4]  # those compared below
-    scores |= {f"{name} {kind.name}": float(score(name, sharded)) for name in chosen}
+    scores[case] = float(score(name, sharded))
 print(json.dumps(scores))
 """
+AXES = by_turns(MEASURES, ["Auto", "Explicit"], of=4)
 
 
 @pytest.fixture(scope="module")
 def sharded_scores():
     eight = environment(XLA_FLAGS="--xla_force_host_platform_device_count=8")
-    command = [sys.executable, "-c", SHARDED, *(["all"] if is_long() else [])]
+    command = [sys.executable, "-c", SHARDED, *map(" ".join, of_this_profile(AXES))]
     run = subprocess.run(command, env=eight, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize(("name", "kind"), by_turns(MEASURES, ["Auto", "Explicit"], of=4))
+@pytest.mark.parametrize(("name", "kind"), AXES)
 def test_sharded_is_single_device(name, kind, sharded_scores):
     same(sharded_scores[f"{name} {kind}"], score(name, problem(8, where="weights")))
