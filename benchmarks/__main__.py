@@ -24,13 +24,13 @@ IMPORTED = [HERE, *(HERE / folder for folder in FOLDERS), TESTS, TESTS / "making
 
 
 def benchmarks():
-    """Name → file of each benchmark; other files are what they share."""
+    """Name → file of each benchmark; the other files hold shared code."""
     paths = sorted(path for folder in FOLDERS for path in (HERE / folder).glob("*.py"))
     return {path.stem: path for path in paths if "__main__" in path.read_text(encoding="utf-8")}
 
 
 def arguments(words=None):
-    """The size, the files of the benchmarks that are asked for, and the options that the only one of them has."""
+    """The size, the files of the selected benchmarks, and the options of its own if only one is selected."""
     known = benchmarks()
     parser = argparse.ArgumentParser(
         prog="python benchmarks", description="Run benchmarks and check each one's oracle."
@@ -59,7 +59,7 @@ def succeeded(path):
 def main():
     size, paths, others = arguments()
     sys.path[:0] = map(str, IMPORTED)
-    # Some measure in a process of their own, which imports the same.
+    # Some benchmarks measure in a process of their own, which imports the same files.
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, IMPORTED), os.environ.get("PYTHONPATH", "")])
     failed = []
     for path in paths:

@@ -1,7 +1,7 @@
 """The measures as their authors' or the best known public code computes them, rewritten here operation by operation.
 
-NumPy, SciPy and scikit-learn in the precision that the code works in. Defects aren't mended: where a score is another
-than ours, `measures.py` tells so. The rivals of LEEP, NCE and the measures of `Moments` have benchmarks of their own.
+NumPy, SciPy and scikit-learn compute in the precision of the original code. Defects aren't fixed: `measures.py`
+reports where a score differs from ours. LEEP, NCE and the measures of `Moments` are compared in benchmarks of their own.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 
 def leep(probs, labels, c):
-    """A mask a class, the predictor for every class, and a loop over rows to pick from it."""
+    """A mask per class, the predictor for every class, and a loop over rows to pick from it."""
     joint = np.stack([probs[labels == k].sum(axis=0) for k in range(c)]) / len(probs)
     predictions = probs @ (joint / joint.sum(axis=0)).T
     return np.mean([np.log(row[label]) for row, label in zip(predictions, labels, strict=True)])
@@ -76,7 +76,7 @@ def logme(features, labels, c):
 
 
 def transrate(features, labels, c):
-    """A log-determinant of all features and one of each class."""
+    """A log-determinant for all features and one for each class."""
     f = features - features.mean(axis=0)
 
     def rate(rows):
@@ -119,12 +119,12 @@ def parc(features, labels, c):
 
 
 def knn(features, labels, c):
-    """scikit-learn's neighbours, an example not its own."""
+    """scikit-learn's neighbours, without the example itself."""
     return np.mean(KNeighborsClassifier(5, algorithm="brute").fit(features, labels).predict(None) == labels)
 
 
 def linear_probe(features, labels, c):
-    """scikit-learn's ridge with leave-one-out in closed form; given a scorer, it keeps predictions and not errors."""
+    """scikit-learn's ridge with leave-one-out in closed form; given a scorer, it stores predictions, not errors."""
     x = (features - features.mean(axis=0)) / features.std(axis=0)
     l2s = x.size * 10.0 ** (-np.arange(11) / 2)
     ridge = RidgeCV(l2s, store_cv_results=True, scoring="neg_mean_squared_error").fit(x, 2 * np.eye(c)[labels] - 1)
@@ -132,7 +132,7 @@ def linear_probe(features, labels, c):
 
 
 def lda(features, labels, c):
-    """scikit-learn's discriminant with a Ledoit–Wolf covariance a class, and the mean log posterior."""
+    """scikit-learn's discriminant with a Ledoit–Wolf covariance per class, and the mean log posterior."""
     fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(features, labels)
     return fitted.predict_log_proba(features)[np.arange(len(labels)), labels].mean()
 
@@ -181,7 +181,7 @@ def tmi(features, labels, c):
 
 
 def pactran_dirichlet(probs, labels, c):
-    """Ten coordinate steps over [n z] responsibilities, class sums by a mask a class."""
+    """Ten coordinate steps over [n z] responsibilities, with class sums by a mask per class."""
     q, (log_q, prior, digamma) = probs.astype(np.float64), _dirichlet(probs, labels, c)
     for _ in range(10):
         a = prior + _class_sums(q, labels, c)

@@ -1,4 +1,4 @@
-"""How every benchmark measures: compile apart, warm up, wait for the device, repeat, report quartiles as JSON lines."""
+"""Measure for benchmarks: compile before timing, warm up, wait for the device, repeat, report quartiles as JSON."""
 
 import argparse
 import ctypes
@@ -32,12 +32,12 @@ def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     return jax.jit(function).lower(*args).compile()
 
 
-# The threads of OpenBLAS keep a core busy for so long after a call.
+# After a call, the threads of OpenBLAS keep a core busy for this long.
 _PAUSE = 0.03
 
 
 def timings(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:
-    """Seconds of each function, `repeats` times in turn, so that a noisy machine is noisy for all of them."""
+    """Time the functions in turn, `repeats` times each, so that noise of the machine affects all of them alike."""
     for function in functions.values():
         jax.block_until_ready(function())
     seconds = {name: np.empty(repeats) for name in functions}
@@ -65,9 +65,9 @@ def report(**fields: Any) -> None:
 
 
 def context() -> dict[str, Any]:
-    from leepjax.studies.provenance import processor  # its imports would count as memory of what is measured
+    from leepjax.studies.provenance import processor  # here, or its imports would count in the measured memory
 
-    # Untracked results don't make numbers those of other code; edits do.
+    # Edits change the code that is measured; untracked results don't.
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--exclude=*"],
         capture_output=True,
@@ -85,9 +85,9 @@ def context() -> dict[str, Any]:
 
 
 def in_fresh_process(file: str, *arguments: str, command: tuple[str, ...] = (), **environment: str) -> dict[str, Any]:
-    """What a benchmark's own file prints as its last line, JSON, when it runs with these arguments and is told so.
+    """Run a benchmark's own file in a new process, and return the JSON that it prints as its last line.
 
-    `$BENCHMARK_CHILD` holds the arguments there: `child_arguments` finds them.
+    The arguments are passed in `$BENCHMARK_CHILD`, from which `child_arguments` reads them.
     """
     done = subprocess.run(
         [sys.executable, *command, file],
@@ -100,9 +100,9 @@ def in_fresh_process(file: str, *arguments: str, command: tuple[str, ...] = (), 
 
 
 def run_command(*arguments: str, **environment: str) -> dict[str, float]:
-    """What one command of leepjax takes in a process of its own: its time, that of all its threads, and its memory.
+    """Run a leepjax command in a new process, and measure its wall time, processor time and memory.
 
-    Modules are read as bytecode where an earlier process has left it, as `pip install` does.
+    Modules are read as bytecode if an earlier process has written it, as after `pip install`.
     """
     left_out = "JAX_", "PYTHONDONTWRITEBYTECODE"
     without_caches = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
@@ -125,13 +125,13 @@ def run_command(*arguments: str, **environment: str) -> dict[str, float]:
 
 
 def child_arguments() -> list[str] | None:
-    """What `in_fresh_process` passed; None in a benchmark that a user started."""
+    """The arguments that `in_fresh_process` passed; None in a benchmark that a user started."""
     passed = os.environ.get("BENCHMARK_CHILD")
     return None if passed is None else json.loads(passed)
 
 
 def reset_peak() -> int:
-    """Give free memory back to the system, have Linux forget this process's peak, and tell what is resident now."""
+    """Give free memory back to the system, reset Linux's peak of this process, and return the resident bytes."""
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
@@ -139,5 +139,5 @@ def reset_peak() -> int:
 
 
 def resident(field: str) -> int:
-    """Bytes of this process in memory by Linux's count: VmRSS now, VmHWM at the peak."""
+    """Bytes of this process in memory, as counted by Linux: VmRSS now, VmHWM at the peak."""
     return 1024 * int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])

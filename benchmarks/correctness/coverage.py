@@ -1,9 +1,9 @@
-"""How often does the 95 % interval of a score hold the score that it is for?
+"""How often does the 95 % interval of a score contain the score that it estimates?
 
 The interval is for the *expected score at this n*: the mean over fresh sets of as many examples from the same
-population. Of measures that fit a table or a covariance to the examples, this lies above the score of the population
-itself (all its examples, n → ∞), which is reported beside it. Populations: a logit raised for each class (LEEP), or
-features around a mean per class, cut at zero (H-score, LogME). Other intervals of the same draws stand beside it.
+population. For measures that fit a table or a covariance to the examples, this is higher than the score of the whole
+population (n → ∞), which is also reported. In the populations, one logit is raised for each class (LEEP), or features
+lie around a mean per class and are cut at zero (H-score, LogME). Other intervals from the same draws are compared.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ CONFIDENCE = 0.95
 
 
 class Setting(NamedTuple):
-    """A measure, and the population and number of examples that it is given."""
+    """A measure, its population and the number of examples."""
 
     measure: str
     n: int
@@ -72,7 +72,7 @@ def assert_scores_are_right() -> None:
 
 
 def ends_of(setting: Setting) -> tuple[float, float] | None:
-    """The ends of the measure's range, which the interval is given."""
+    """The ends of the measure's range, which are passed to the interval."""
     ends = lj.MEASURES[setting.measure].ends
     return ends and ends(setting.width, setting.num_classes)
 

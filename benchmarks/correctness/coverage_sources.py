@@ -1,16 +1,16 @@
-"""How often does the 95 % interval of a correlation over sources hold the correlation of all such sources?
+"""How often does the 95 % interval of a correlation over sources contain the correlation of all such sources?
 
 Sources are drawn at random from a population of scores and accuracies whose underlying normal variables correlate by ρ:
 
-- `normal`: as they are;
-- `heavy`: both divided by the same χ, as t of 5 degrees of freedom: some sources far out in both;
-- `saturating`: accuracies near an upper end, a logistic function of the normal ones;
+- `normal`: the normal variables themselves;
+- `heavy`: both divided by the same χ (t with 5 degrees of freedom), so that some sources are far out in both;
+- `saturating`: accuracies near an upper end, as a logistic function of the normal ones;
 - `tied`: both rounded, to about five values each;
-- `choices`: as `normal`, with accuracies of 0.7 ± 0.1, for choices.
+- `choices`: as `normal`, with accuracies of 0.7 ± 0.1, for statistics of choices.
 
-Intervals are for Pearson's r, Spearman's ρ and Kendall's τ-b of 20,000 sources, and for the mean weighted τ of as
-many sources as there are, which has no limit. *percentile* is the bootstrap's, in use before; *now* is `estimate`.
-Choices (Rel@k, Recall@k, regret) are looked at beside them: their mean over as many sources.
+Intervals are for Pearson's r, Spearman's ρ and Kendall's τ-b of 20,000 sources. Weighted τ has no limit, so its
+interval is for the mean over sets of the same number of sources; the same holds for choices (Rel@k, Recall@k, regret).
+*percentile* is the bootstrap interval, which was used before; *now* is that of `estimate`.
 """
 
 import math
@@ -57,7 +57,7 @@ def drawn(population: str, rho: float, m: int, rng: np.random.Generator) -> Pair
 
 
 def truth(name: str, draw: Callable[[int], Pairs], m: int, sets: int) -> float:
-    """Of 20,000 sources; of weighted τ and of choices, the mean over sets of m."""
+    """The value for 20,000 sources; for weighted τ and choices, the mean over sets of m sources."""
     if name in ("pearson", "spearman", "kendall"):
         return STATISTICS[name](*draw(20_000))
     return float(np.nanmean([STATISTICS[name](*draw(m)) for _ in range(sets)]))
@@ -74,11 +74,11 @@ def percentile(name: str, x: np.ndarray, y: np.ndarray) -> Ends:
 
 
 def coverage(ends: list[Ends], value: float) -> dict[str, float | None]:
-    """Per cent of the intervals that hold a value, with its Monte Carlo error, among those that there are."""
+    """The percentage of defined intervals that contain a value, with its Monte Carlo error."""
     there = np.array([pair for pair in ends if not math.isnan(pair[0])]).reshape(-1, 2)
     if not len(there):
         return {"covers": None, "error": None, "unavailable": 100.0}
-    # Ends that are the value but for rounding, such as 1 of a perfect order, hold it.
+    # An end that equals the value apart from rounding, such as 1 for a perfect order, contains it.
     share = float(np.mean((there[:, 0] <= value + 1e-9) & (value - 1e-9 <= there[:, 1])))
     error = math.sqrt(share * (1 - share) / len(there))
     numbers = {"covers": 100 * share, "error": 100 * error, "unavailable": 100 * (1 - len(there) / len(ends))}
@@ -86,7 +86,7 @@ def coverage(ends: list[Ends], value: float) -> dict[str, float | None]:
 
 
 def assert_intervals_are_right() -> None:
-    """Against SciPy: Fisher's interval, and resampled τ."""
+    """Compare Fisher's interval and resampled τ with SciPy."""
     x, y = drawn("normal", 0.5, 9, np.random.default_rng(0))
     expected = scipy.stats.pearsonr(x, y).confidence_interval(0.95)
     np.testing.assert_allclose(estimate(pearson, x, y)[1:], expected, atol=1e-9)
@@ -117,7 +117,7 @@ def cover(population: str, rho: float, m: int, simulations: int, names: tuple[st
 
 
 def cover_differences(a: float, b: float, m: int, simulations: int) -> None:
-    """Of two measures that correlate with accuracy by a and b, and whose errors correlate by 0.6."""
+    """Coverage for two measures that correlate with accuracy by a and b, and whose errors correlate by 0.6."""
     rng = np.random.default_rng(m)
     sets = []
     for _ in range(simulations):

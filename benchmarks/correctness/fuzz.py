@@ -1,7 +1,7 @@
-"""Does any damaged file end in something else than a sentence?
+"""Does reading a damaged file ever end in anything but an error of one sentence?
 
-Each kind of file is written once, damaged 300 times by a seeded generator, and read each time by what leepjax reads it
-with. A reading may succeed, or end in an `InputError` or an `OSError`, which the command line prints as one sentence.
+Each kind of file is written once, damaged 300 times by a seeded generator, and read each time by leepjax's reader. A
+reading may succeed, or end in an `InputError` or an `OSError`, which the command line prints as one sentence.
 It mustn't end in another exception, take longer than 10 seconds, or allocate more than 64 MiB beside 20 times the file.
 
     python benchmarks fuzz [--size small] [--formats npy,parquet]
@@ -34,11 +34,11 @@ TEXTS = [b"9", b"[", b'"', b"-1", b"nan"]
 
 
 class Hang(BaseException):
-    """A reading took too long; no reader that catches `Exception` can hide it."""
+    """A reading took too long. It isn't an `Exception`, so that readers don't catch it."""
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """One to four changes, most of them near an end, where headers and lists of members are."""
+    """Damage the content by one to four changes, mostly near an end, where headers and lists of members are."""
     changed = bytearray(content)
     for _ in range(rng.integers(1, 5)):
         if not changed:
@@ -66,7 +66,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def outcome(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
-    """What a reading ended in, and the last lines of its traceback or a sentence that isn't one."""
+    """The outcome of a reading, and the last lines of its traceback, or a message that isn't one sentence."""
     try:
         with _limited():
             read(path)
@@ -82,7 +82,7 @@ def outcome(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Raise `Hang` after `SECONDS` of work, or 6 times as long of waiting, and `MemoryError` beyond 4 GiB.
+    """Raise `Hang` after `SECONDS` of processor time or 6 times as long of waiting, and `MemoryError` beyond 4 GiB.
 
     A hang in native code ends the process.
     """
@@ -94,7 +94,7 @@ def _limited() -> Iterator[None]:
     handlers = {number: signal.signal(number, hangs) for number in (signal.SIGPROF, signal.SIGALRM)}
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 4 * 2**30, limits[1]))
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # on a busy machine a reading that is sound may wait for long
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # on a busy machine, a correct reading may wait for long
     signal.alarm(6 * SECONDS)
     faulthandler.dump_traceback_later(12 * SECONDS, exit=True)
     try:
@@ -109,23 +109,23 @@ def _limited() -> Iterator[None]:
 
 
 def _peak() -> int:
-    """Bytes that the process has held at most."""
+    """The largest number of bytes that the process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _forget_peak() -> None:
-    with suppress(OSError):  # without it, growth beyond the former peak is measured
+    with suppress(OSError):  # if this fails, only growth beyond the former peak is measured
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def fuzz(name: str, mutations: int) -> tuple[Counter[str], Counter[str], int]:
-    """Outcomes of one format, its faults, each with how often it came, and the largest growth of memory in bytes."""
+    """The outcomes of one format, its faults with their numbers, and the largest growth of memory in bytes."""
     outcomes: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     largest = 0
     with tempfile.TemporaryDirectory() as temporary:
         path = FORMATS[name].write(Path(temporary))
-        FORMATS[name].read(path)  # a sound file is read, and whatever is imported or compiled is so once
+        FORMATS[name].read(path)  # read the undamaged file first, so that imports and compilation aren't measured
         sound = path.read_bytes()
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         for _ in range(mutations):

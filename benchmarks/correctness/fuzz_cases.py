@@ -1,4 +1,4 @@
-"""The kinds of files that `fuzz.py` damages: how a sound one is written, and what reads it."""
+"""The kinds of files that `fuzz.py` damages: how an undamaged one is written, and what reads it."""
 
 import io
 import json
@@ -36,7 +36,7 @@ LABELS = np.array([0, 1, 0, 1, 0, 1])
 
 
 class Format(NamedTuple):
-    """A kind of file: how to write a sound one into a folder, and what reads it."""
+    """A kind of file: how to write an undamaged one into a folder, and what reads it."""
 
     write: Callable[[Path], Path]
     read: Callable[[Path], object]

@@ -1,8 +1,8 @@
-"""Do processes that share a folder, or are killed, leave what one undisturbed process leaves?
+"""Do processes that share a folder, or are killed, leave the same results as one undisturbed process?
 
-First one process measures all sources. Then several measure a share of the sources each, at the same time, into one
-folder. Then one process measures them all again, killed by SIGKILL at random moments before it may end. What the
-folders hold must be equal, and no temporary file may be left.
+First, one process measures all sources. Then several processes measure a share of the sources each, at the same time,
+into one folder. Then one process measures them all again, and is killed by SIGKILL at random moments before it may end.
+The folders must hold the same results, and no temporary file may be left.
 
     python benchmarks one_folder [--size small] [--commands rank,extract,sweep,study] [--processes 2,4] [--kills 3]
 """
@@ -28,7 +28,7 @@ FAST = ("--verify", "none", "--resamples", "0", "--no-cache")
 
 
 class Command(NamedTuple):
-    """What is run, and what a folder then holds: a key of each thing, and its numbers."""
+    """A command, and a function that reads its results from a folder: a key for each result, and its numbers."""
 
     arguments: tuple[str, ...]
     held: Callable[[Path], dict[str, np.ndarray]]

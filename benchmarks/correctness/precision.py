@@ -1,9 +1,9 @@
-"""What do half precision in the files and bfloat16 in the network change of the scores?
+"""How much do half precision in the files and bfloat16 in the network change the scores?
 
 python benchmarks --size full precision
 
-Five shipped sources on the digits: for each measure the largest change of a score, and beside it the range of scores
-over the sources, which it must not come near.
+For five shipped sources on the digits, it reports each measure's largest change of a score, which must be far smaller
+than the range of scores over the sources, also reported.
 """
 
 import tempfile

@@ -1,10 +1,10 @@
-"""Which of fourteen real sources is best for a real target, and which measure would have told?
+"""Which of fourteen real sources is best for a real target, and which measures would have found it?
 
 python benchmarks --size full real_sources
 
 Sources: the weights of `weights.py`. Targets: 800 of CIFAR-100's test images with their 20 superclasses, 500 of
-CIFAR-10's, and 500 of Fashion-MNIST's where `$TFDS_DATA_DIR` holds it prepared. Heads are trained on 80 % of
-them. `$LEEPJAX_CACHE` keeps what the sources say.
+CIFAR-10's, and 500 of Fashion-MNIST's if `$TFDS_DATA_DIR` holds it prepared. Heads are trained on 80 % of
+them. The sources' outputs are cached in `$LEEPJAX_CACHE`.
 """
 
 import os

@@ -9,7 +9,7 @@ banking77 (77 intents of bank customers) and sst2 (two sentiments). Each target'
 which are ridge probes. `$TEXTS` limits the texts of a target.
 `$RIVAL_PYTHON` is a Python with transformer-ranker (extra `rival`), whose scores of the same features are compared:
 each library in a process of its own, source by source in turn, warmed up and, with us, compiled.
-`$LEEPJAX_CACHE` keeps what the sources say.
+The sources' outputs are cached in `$LEEPJAX_CACHE`.
 """
 
 import json
@@ -145,7 +145,7 @@ def scorer(num_classes: int) -> Callable[[np.ndarray, np.ndarray], dict[str, Any
             started, before = time.perf_counter(), time.process_time()
             run[key](*arrays).block_until_ready()
             spent = time.perf_counter() - started, time.process_time() - before
-            # A compiled measure is undefined where float32 can't tell the score; otherwise it goes on in float64.
+            # If float32 can't resolve a score, a compiled measure is undefined; uncompiled, it is computed in float64.
             found[measure] = [float(of_measure(measure, num_classes)(*arrays)), *spent]
         return found
 

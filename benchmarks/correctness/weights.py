@@ -1,4 +1,4 @@
-"""Do published weights classify real images as their origins and PyTorch say?
+"""Do published weights classify real images as their publishers state and as PyTorch does?
 
 python benchmarks --size full weights
 

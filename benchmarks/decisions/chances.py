@@ -1,7 +1,7 @@
 """The probability that a candidate is best, and the smallest set that holds the best: stated against observed.
 
-Draws are paired: each resamples the task's examples for all candidates at once. They say how the accuracies of heads
-vary on other examples, but not how training on other examples would; `inflation` of their variance stands for it.
+Draws are paired: each resamples the task's examples for all candidates at once. They show how the accuracies of heads
+vary with the test examples, but not with the training examples; `inflation` of their variance accounts for the latter.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ EVIDENCE = ("heads", "ridge probe", "ridge probe's squared error")
 
 
 class Chances(NamedTuple):
-    """Of one decision."""
+    """The stated probabilities and the outcome of one decision."""
 
     stated: np.ndarray
     """[s]"""
@@ -46,7 +46,7 @@ def brier(found: list[Chances]) -> float:
 
 
 def coverage(found: list[Chances]) -> tuple[float, float]:
-    """How often the leaders hold a best candidate, and how many they are on average."""
+    """How often the leaders include a best candidate, and how many leaders there are on average."""
     sets = [fewest(each.stated, CONFIDENCE) for each in found]
     held = [(mine & each.best).any() for mine, each in zip(sets, found, strict=True)]
     return float(np.mean(held)), float(np.mean([mine.sum() for mine in sets]))

@@ -1,4 +1,4 @@
-"""A decision: the candidates of one task, what is known of each before training, and how accurate each is after it."""
+"""A decision: the candidates of one task, what is known about each before training, and its accuracy after training."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Seen(NamedTuple):
-    """What was recorded example by example, for collections whose features are at hand."""
+    """What was recorded for each example, for collections whose features are available."""
 
     num_classes: int
     sizes: list[int]
-    """Numbers of examples at which there is a look"""
+    """The number of examples at each look"""
     right: np.ndarray
     """[s looks n] whether an example is predicted right by the ridge probe of all others; NaN outside the look"""
     losses: np.ndarray
@@ -32,9 +32,9 @@ class Decision(NamedTuple):
     number: int
     names: list[str]
     accuracy: np.ndarray
-    """[s] after transfer, in [0, 1]"""
+    """[s] accuracies after transfer, in [0, 1]"""
     scores: dict[str, np.ndarray]
-    """Measure → [s], higher is better; NaN where there is none"""
+    """Measure → [s] scores, higher is better; NaN if there is none"""
     validated: np.ndarray | None = None
     """[s] the accuracy of heads in cross-validation; None where only accuracies after transfer are published"""
     seen: Seen | None = None

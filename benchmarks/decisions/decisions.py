@@ -1,10 +1,10 @@
-"""Which strategy takes the best source, how often, at what cost, and are stated probabilities the observed ones?
+"""Which strategy takes the best source how often, at what cost, and do stated probabilities match observed ones?
 
 python benchmarks --size full decisions
 
 By collection: tasks drawn from images among real sources, the project's studies, and published tables. `$DECISIONS`
-names the folder of the drawn tasks' outcomes, which `prepare/__main__.py` makes,
-and `$PEERS` the folder of published tables, by default that of `literature/peers.py`. What isn't there is left out.
+names the folder of the drawn tasks' outcomes, which `prepare/__main__.py` makes, and `$PEERS` the folder of published
+tables, by default that of `literature/peers.py`. Missing collections are left out.
 `small` decides on a few tasks of digits among the shipped sources.
 """
 
@@ -31,7 +31,7 @@ described = functools.cache(context)
 
 
 def report(**fields: Any) -> None:
-    """As `measuring.report`, for many lines: the device, versions and commit are asked for once."""
+    """Report many lines as `measuring.report` does, but determine the device, versions and commit only once."""
     print(json.dumps(fields | described()), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What a strategy's choices come to: regret with intervals, how often they are right, and cost."""
+"""The results of a strategy's choices: regret with intervals, how often they are right, and cost."""
 
 from collections.abc import Iterable
 from typing import Any

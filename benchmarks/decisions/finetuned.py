@@ -1,8 +1,8 @@
-"""What fine-tuning gives on the drawn tasks: FOLDER/finetuned/NUMBER.json, one file per task.
+"""The accuracies of fine-tuning on the drawn tasks: FOLDER/finetuned/NUMBER.json, one file per task.
 
-Every source of 32 × 32 images is trained whole on a task's examples by the same recipe, and its accuracy is measured
-on images of the task's pool. What a source's frozen features say of the task stays the evidence. One run per source and
-task is made by `prepare/torch_finetuned.py` or, at the small size, by leepjax; a task counts when all sources have one.
+Every source of 32 × 32 images is fine-tuned on a task's examples by the same recipe, and its accuracy is measured on
+images of the task's pool. The evidence is still that of the frozen features. `prepare/torch_finetuned.py` or, at the
+small size, leepjax makes one run per source and task; a task counts if all sources have one.
 """
 
 import json
@@ -24,9 +24,9 @@ from leepjax.transfer.recipe import FineTuning, Recipe
 
 COLLECTION = "drawn tasks, fine-tuned"
 RECIPE = FineTuning(epochs=20, batch_size=32)
-"""Of all sources and tasks."""
+"""The recipe of all sources and tasks."""
 COUNT = 200
-"""Of these first tasks, those of at most `MOST_EXAMPLES`."""
+"""How many of the first tasks are considered; of these, tasks of at most `MOST_EXAMPLES` are used."""
 MOST_EXAMPLES = 100
 MOST_MEASURED = 2000
 """Images of the pool on which a fine-tuned network is measured."""

@@ -45,7 +45,7 @@ def outcomes(folder: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def by_lot(decision: Decision) -> Decision:
-    """The same decision with its candidates in an order drawn by lot: strategies take the first of equal ones."""
+    """The same decision with its candidates in random order, because strategies take the first of equal ones."""
     return taken(decision, np.random.default_rng([17, decision.number]).permutation(len(decision.names)))
 
 

@@ -29,7 +29,7 @@ def run(decision: Decision, budget: float, rules: Rules | None = None, *, mistak
         return right.mean(), 1 - right if mistakes else np.minimum(seen.losses[source, look, :m], seen.num_classes + 1)
 
     evidence = Replay(decision.names, outcomes_of, seen.forward_seconds, seen.right.shape[2], seen.num_classes)
-    # A share of full verification, heads included; all of it also pays for passing all examples through all sources.
+    # The budget is a share of full verification, including heads; the full amount also covers all passes.
     heads = len(decision.names) * seen.head_seconds
     seconds = None if budget >= 1 else budget * (full_cost(evidence) + heads)
     try:
@@ -57,7 +57,7 @@ def passed(decision: Decision, answer: Answer) -> np.ndarray:
 
 
 def by_heads(decision: Decision, leaders: np.ndarray) -> np.ndarray:
-    """The leaders of a race, best first: those that heads don't distinguish from their best in the race's order."""
+    """The leaders of a race: those that heads don't distinguish from the best, in the race's order."""
     draws = chances.draws(decision, "heads")[:, leaders].T
     shares = shares_of_first(draws.mean(axis=1), draws, TRAINING_PART)
     held = fewest(shares, chances.CONFIDENCE)

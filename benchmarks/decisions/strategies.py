@@ -1,7 +1,7 @@
-"""Strategies: what each one looks at, what it takes, and what that costs.
+"""Strategies: what each one reads, which source it takes, and what that costs.
 
-Costs are fractions of full verification, which passes every example through every source and trains every head. Where
-a collection has accuracies but nothing else, training a source tells its accuracy exactly.
+Costs are fractions of full verification, which passes every example through every source and trains every head. If a
+collection has only accuracies, training a source is assumed to give its accuracy exactly.
 
 Published hybrids, by their abstracts (the sections that define them could not be opened where this was written):
 
@@ -34,11 +34,11 @@ class Choice(NamedTuple):
 
 
 Strategy = Callable[[Decision], list[Choice] | None]
-"""The choices, several for one that draws lots; None where the decision lacks what the strategy needs."""
+"""The choices (several for a random strategy); None if the decision lacks what the strategy needs."""
 
 
 def by(values: np.ndarray) -> np.ndarray:
-    """Best first; what has no value comes last."""
+    """The candidates by their values, the best first; those without a value come last."""
     return np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")
 
 
@@ -88,7 +88,7 @@ def mean_of_ranks(decision: Decision, measures: Sequence[str] = MEAN_OF) -> np.n
 
 
 def trained(decision: Decision) -> np.ndarray:
-    """[s] what training a head says of each candidate."""
+    """[s] the accuracy of each candidate's head."""
     return decision.accuracy if decision.validated is None else decision.validated
 
 
@@ -99,7 +99,7 @@ def all_heads(decision: Decision) -> list[Choice] | None:
 
 
 def train(decision: Decision, order: np.ndarray, k: int, passed: np.ndarray | float = 1) -> list[Choice]:
-    """Train the first k of an order; those come first, by what training says."""
+    """Train the heads of the first k candidates of an order, and put these first, by the accuracy of their heads."""
     head = order[:k]
     head = head[by(trained(decision)[head])]
     return [Choice(np.concatenate([head, order[k:]]), *cost(decision, passed, k))]

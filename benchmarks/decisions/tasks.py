@@ -1,8 +1,8 @@
 """Tasks of the benchmark of decisions: few examples of some classes of a set of images, drawn by seed.
 
-A task's number gives everything about it. Its examples stand in the order in which a race looks at them: every
-beginning holds the classes about equally often. All other images of its classes are its pool, on which accuracy after
-transfer is measured.
+A task's number determines everything about it. Its examples are in the order in which a race uses them: every prefix
+holds the classes about equally often. All other images of its classes are its pool, on which accuracy after transfer is
+measured.
 """
 
 from typing import NamedTuple
@@ -43,7 +43,7 @@ class Task(NamedTuple):
 def draw_tasks(labels: dict[str, np.ndarray], count: int = COUNT, seed: int = SEED) -> list[Task]:
     """The tasks 0 to `count` − 1, without those of sets that aren't there."""
     pattern = [name for name, (share, *_) in SHARES.items() for _ in range(share)]
-    # Two in turn are of one set: what is tuned is tuned on even numbers, and reported on odd ones.
+    # Two successive tasks are from one set: parameters are tuned on even numbers, and reported on odd ones.
     kinds = [pattern[number // 2 % len(pattern)] for number in range(count)]
     return [draw(number, of, labels[of], seed) for number, of in enumerate(kinds) if of in labels]
 

@@ -1,8 +1,8 @@
-"""What training gives on a task: heads and ridge probes of one source, and their accuracy on other images.
+"""Train heads and ridge probes of one source on a task, and measure their accuracy on other images.
 
-Heads minimise what `leepjax.retrain_head` minimises, by the same solver, in a basis of the examples' span: a head lies
-in it, and the sources then share few shapes, so that few programs are compiled. The five folds and the whole task are
-solved at once. The strength of the penalty is chosen of `L2S` by the folds.
+Heads minimise what `leepjax.retrain_head` minimises, by the same solver, in a basis of the examples' span. A head lies
+in this span, and in the basis the sources have only a few shapes, so that few programs are compiled. The five folds and
+the whole task are solved at once. The folds choose the strength of the penalty from `L2S`.
 """
 
 from typing import NamedTuple
@@ -59,7 +59,7 @@ def heads(span: Span, labels: np.ndarray, pool: np.ndarray, pool_labels: np.ndar
     size, classes = padded_to(n, PADDED_EXAMPLES), padded_to(c, PADDED_CLASSES)
     x = np.zeros((size, size + 1), np.float32)
     x[:n, : span.coordinates.shape[1]], x[:, -1] = span.coordinates, 1
-    # Examples stand by their rank within a class.
+    # Examples are ordered by their rank within a class.
     folds = np.arange(n) // c % NUM_FOLDS
     weights = np.zeros((NUM_FOLDS + 1, size), np.float32)
     weights[:, :n] = folds != np.arange(NUM_FOLDS + 1)[:, None]

@@ -1,7 +1,7 @@
 """Tables that others published: scores and fine-tuned accuracies of real models, as settings that can be compared.
 
-They are read from `../shared/peers` beside the repository, whose README says where each is from. Several come without a
-licence, so that none is copied here.
+They are read from `../shared/peers` beside the repository; the README there states where each is from. Several have no
+licence, so none is copied here.
 """
 
 import csv
@@ -23,9 +23,9 @@ class Setting(NamedTuple):
     accuracy: np.ndarray
     scores: dict[str, np.ndarray]
     classes: int | None = None
-    """Where known; the larger number where data sets are counted with and without their background class."""
+    """Number of classes, if known; the larger one if data sets are counted with and without their background class."""
     decimals: dict[str, int] | None = None
-    """That are printed, by column, where they are read from text."""
+    """Decimals that are printed, by column, if the table is read from text."""
 
 
 CLASSES = {"Aircraft": 100, "Caltech101": 102, "CIFAR10": 10, "CIFAR100": 100, "DTD": 47, "OxfordIIITPets": 37}
@@ -42,7 +42,7 @@ def tllib() -> list[Setting]:
 
 
 def published_correlations() -> dict[tuple[str, str, str], float]:
-    """(data set, statistic, measure) → what tllib prints below its columns."""
+    """(data set, statistic, measure) → the value that tllib prints below its columns."""
     names = {"Pearson Corr": "pearson", "Weighted Tau": "weighted_tau"}
     rows = json.loads((PEERS / "tllib_published_correlations.json").read_text())
     measures = ("hscore", "leep", "logme", "nce")
@@ -95,7 +95,7 @@ def _cell(rows: dict[str, dict[str, str]], source: str, target: str) -> float:
 
 
 def medmnist_ranks(kind: str) -> dict[str, dict[str, int]]:
-    """Target → measure → its rank by the authors; theirs is `our` here and `fu` in the files of scores."""
+    """Target → measure → the authors' rank; their own measure is called `our` here and `fu` in the files of scores."""
     rows = csv.DictReader((PEERS / "medmnist_dovile" / f"ktau_{kind}_rank.csv").open(), delimiter=";")
     ranks = [{name.replace("our", "fu"): cell for name, cell in row.items() if name} for row in rows]
     return {row.pop("target"): {name: int(rank) for name, rank in row.items()} for row in ranks}

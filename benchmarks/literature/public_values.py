@@ -1,9 +1,9 @@
-"""Which values in published tables can't be, whatever the features were that they were computed from?
+"""Which values in published tables are impossible for any features?
 
 python benchmarks --size full public_values
 
-Every measure has ends that hold in exact arithmetic for any features, probabilities and labels. No table comes with its
-features, so that no value can be recomputed; but a value beyond an end is wrong, and one at an end ranks nothing.
+Measures have bounds that hold in exact arithmetic for any features, probabilities and labels. No table comes with
+its features, so no value can be recomputed. But a value out of bounds is wrong, and values at a bound rank nothing.
 Reads the tables of `peers.py`, which aren't part of this repository.
 """
 
@@ -15,7 +15,7 @@ import peers
 from measuring import report, size
 from peers import Setting
 
-# The classes of targets that `peers.py` doesn't count.
+# The number of classes of targets for which `peers.py` doesn't state it.
 CLASSES = dict.fromkeys(("cola", "mrpc", "qnli", "qqp", "rte", "sst2", "wnli"), 2) | {"mnli": 3}
 CLASSES |= {"bloodmnist": 8, "breastmnist": 2, "dermamnist": 7, "octmnist": 4, "organamnist": 11, "organcmnist": 11}
 CLASSES |= {"organsmnist": 11, "pathmnist": 9, "pneumoniamnist": 2, "retinamnist": 5, "tissuemnist": 8}
@@ -32,7 +32,7 @@ ORIGINS = {
 }
 SINGULAR = {"MedMNIST, datasets": "dataset", "MedMNIST, models": "model"}
 
-# What can be, in words and as the least and the largest value of c classes, by a column's name without its signs.
+# The bounds in words, and the least and the largest value for c classes, by a column's name without its signs.
 Ends = tuple[str, Callable[[float], tuple[float, float]]]
 H_SCORE: Ends = ("0 to c − 1", lambda c: (0, c - 1))
 LOG_LIKELIHOOD: Ends = ("−log c to 0", lambda c: (-math.log(c), 0))
@@ -48,11 +48,11 @@ ENDS: dict[str, Ends] = {
     "pactrandirichlet": ("at most 0", lambda c: (-math.inf, 0)),
 }
 AT = 1e-6
-"""How near to an end, relative to it, a value stands at it: what is beyond by less may be rounding."""
+"""A value within this relative distance counts as being at a bound: if it is beyond by less, it may be rounding."""
 SLACK = dict.fromkeys(("hscorer", "reghscore"), 1e-2)
-"""What may be beyond besides: a regularised H-score passes c − 1 by up to n/(n − 1)."""
+"""Measures that may exceed a bound: a regularised H-score exceeds c − 1 by a factor of up to n/(n − 1)."""
 LEAST_RESIDUAL = 2.0**-53
-"""Of a label that is 0 or 1, in float64."""
+"""The smallest residual of a label 0 or 1 in float64."""
 
 
 def plain(column: str) -> str:
@@ -71,7 +71,7 @@ def columns(settings: list[Setting]) -> dict[tuple[str, str], list[tuple[str, fl
 
 
 def beyond_and_at(column: str, classes: float, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far each value is beyond what can be (0 where it can), and which stand at the better end."""
+    """How far each value is out of bounds (0 if it isn't), and which values are at the better bound."""
     low, high = ENDS[column][1](classes)
     slack = SLACK.get(column, AT)
     least, most = (end + sign * slack * abs(end) if math.isfinite(end) else end for end, sign in ((low, -1), (high, 1)))
@@ -80,7 +80,7 @@ def beyond_and_at(column: str, classes: float, values: np.ndarray) -> tuple[np.n
 
 
 def tell_ends(settings: list[Setting]) -> None:
-    """A line a column that has ends: how many of its values are beyond them, and how many at the better one."""
+    """One line per column with bounds: how many of its values are out of bounds, and how many at the better bound."""
     for (table, column), targets in columns(settings).items():
         if (name := plain(column)) not in ENDS:
             continue
@@ -105,12 +105,12 @@ def origin(table: str, column: str) -> dict[str, str]:
 
 
 def noise(evidence: float) -> float:
-    """The largest standard deviation of Gaussian noise that allows so many nats an example."""
+    """The largest standard deviation of Gaussian noise that allows this many nats per example."""
     return math.exp(-evidence) / math.sqrt(2 * math.pi)
 
 
 def tell_logme(settings: list[Setting]) -> None:
-    """A line a LogME column: it has no ends, but so high an evidence needs noise so small."""
+    """One line per LogME column: LogME has no bounds, but a high evidence requires very little noise."""
     for (table, column), targets in columns(settings).items():
         if plain(column) == "logme":
             values = np.concatenate([values for *_, values in targets])
@@ -126,12 +126,12 @@ def tell_logme(settings: list[Setting]) -> None:
 
 
 def tell_twice() -> None:
-    """A line a data set: how far two papers are apart that print the same measures of the same networks."""
+    """One line per data set: how far two papers differ that print the same measures for the same networks."""
     names = {"hscore": "H-Score", "leep": "LEEP", "logme": "LogME", "nce": "NCE"}
     there = {setting.target: setting for setting in peers.model_spider()}
     for setting in peers.tllib():
         other = there[setting.target]
-        # Both list the networks in one order, as the accuracies tell.
+        # Both list the networks in the same order, as the accuracies show.
         assert np.array_equal(setting.accuracy, other.accuracy)
         apart = {
             one: float(f"{np.max(abs(setting.scores[one] / other.scores[two] - 1)):.3g}") for one, two in names.items()
@@ -140,7 +140,7 @@ def tell_twice() -> None:
 
 
 def tell_missing() -> None:
-    """Accuracies that stand for none."""
+    """Accuracies that mark a missing value."""
     values = peers.parc_accuracies()
     missing = {target: int((accuracies < 0).sum()) for target, accuracies in values.items()}
     report(
@@ -153,7 +153,7 @@ def tell_missing() -> None:
 
 
 def assert_right() -> None:
-    """Values at and beyond the ends are told from those within, with and without a lower end."""
+    """Check that values at and out of the bounds are recognised, with and without a lower bound."""
     for column, c, values, far in (
         ("hscore", 3, [0.0, 2.0, 2.1, -0.1], [False, False, True, True]),
         ("nleep", 2, [-math.log(2), 0.0, 0.5, -0.7], [False, False, True, True]),

@@ -34,14 +34,14 @@ COMPARED = {"pearson": pearson, "weighted_tau": weighted_tau}
 
 
 def assert_right() -> None:
-    """Ours are SciPy's, on a column with ties."""
+    """Check our statistics against SciPy's, on a column with ties."""
     x, y = np.array([1.0, 2, 2, 3, 5]), np.array([0.1, 0.3, 0.2, 0.2, 0.4])
     assert math.isclose(pearson(x, y), scipy.stats.pearsonr(x, y).statistic)
     assert math.isclose(weighted_tau(x, y), scipy.stats.weightedtau(x, y).statistic)
 
 
 def rounded_alike(setting: Setting, measure: str, accuracy: np.ndarray, tries: int) -> Iterator[tuple]:
-    """Columns that print as these do: a published correlation may have been computed before they were rounded."""
+    """Columns that round to the printed ones: a published correlation may have been computed before the rounding."""
     rng = np.random.default_rng(0)
     half_x, half_y = (0.5 * 10.0 ** -setting.decimals[name] for name in (measure, "accuracy"))
     yield setting.scores[measure], accuracy
@@ -51,7 +51,7 @@ def rounded_alike(setting: Setting, measure: str, accuracy: np.ndarray, tries: i
 
 
 def follows(published: float, values: list[float]) -> str:
-    """Whether a printed correlation is the first value, one that the rounding of the columns allows, or neither."""
+    """Whether a printed correlation equals the first value, is possible given the columns' rounding, or neither."""
     if round(values[0], PRINTED) == published:
         return "exactly"
     half = 0.5 * 10.0**-PRINTED
@@ -59,7 +59,7 @@ def follows(published: float, values: list[float]) -> str:
 
 
 def compare_with_published(tries: int) -> None:
-    """A line a data set of tllib: its eight printed correlations against ours."""
+    """One line per data set of tllib: its eight printed correlations against ours."""
     published, settings = peers.published_correlations(), peers.tllib()
     for setting in settings:
         cells = {}
@@ -77,7 +77,7 @@ def compare_with_published(tries: int) -> None:
 
 
 def tell_exchanged(setting: Setting, other: Setting, published: dict, tries: int) -> None:
-    """Would another data set's accuracies explain what is printed? Told where they give three of the four r."""
+    """Would another data set's accuracies explain the printed values? Reported if they give three of the four r."""
     explained = {
         name: [
             measure
@@ -100,7 +100,7 @@ def complete(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tell_agreement(settings: list[Setting]) -> None:
-    """A line a table and measure: correlations over its targets, and how wide their intervals are."""
+    """One line per table and measure: correlations over its targets, and how wide their intervals are."""
     groups: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray]]] = {}
     for setting in settings:
         for measure, scores in setting.scores.items():
@@ -129,7 +129,7 @@ def tell_agreement(settings: list[Setting]) -> None:
 
 
 def tell_differences(table: list[Setting]) -> None:
-    """A line a table: how many pairs of its measures a paired bootstrap tells apart."""
+    """One line per table: how many pairs of its measures a paired bootstrap distinguishes."""
     told, pairs = dict.fromkeys(COMPARED, 0), 0
     for setting in table:
         for (_, one), (_, other) in combinations(setting.scores.items(), 2):
@@ -141,7 +141,7 @@ def tell_differences(table: list[Setting]) -> None:
 
 
 def spread(values: np.ndarray) -> list[float | None]:
-    """The lowest, the median and the highest that is defined."""
+    """The lowest, the median and the highest of the defined values."""
     defined = values[~np.isnan(values)]
     return [rounded(f(defined)) if len(defined) else None for f in (np.min, np.median, np.max)]
 
@@ -151,7 +151,7 @@ def rounded(value: float) -> float:
 
 
 def anomalies(setting: Setting) -> Iterator[tuple[str, str]]:
-    """What columns can't be, or what keeps them from ranking anything: (column, what is wrong)."""
+    """Yield (column, reason) for columns that are impossible or can't rank anything."""
     for name, x in setting.scores.items():
         plain = name.lower().replace("-", "").replace("_", "")
         bound = setting.classes - 1 if setting.classes and plain in ("hscore", "hscorer", "reghscore") else math.inf
@@ -173,7 +173,7 @@ def anomalies(setting: Setting) -> Iterator[tuple[str, str]]:
 
 
 def tell_anomalies(settings: list[Setting]) -> None:
-    """A line an anomaly, with the targets in which it shows."""
+    """One line per anomaly, with the targets in which it occurs."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for setting in settings:
         for column, what in anomalies(setting):
@@ -190,7 +190,7 @@ RANKED_BY = {
 
 
 def compare_ranks(settings: list[Setting]) -> None:
-    """Do measures rank on MedMNIST as its authors' table of Kendall's τ says, and by which τ?"""
+    """Are measures ranked on MedMNIST as in its authors' table of Kendall's τ, and by which τ?"""
     for kind in ("dataset", "model"):
         ranks = peers.medmnist_ranks(kind)
         here = {setting.target: setting for setting in settings if setting.table == f"MedMNIST, {kind}s"}

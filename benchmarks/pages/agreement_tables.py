@@ -1,4 +1,4 @@
-"""Which measure would have told the best source of each real target: a row a measure, whatever targets there are."""
+"""The table of how each measure ranks the sources of each real target: one row per measure."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from results import lines
 
 
 def measure_rows() -> Iterator[dict[str, str]]:
-    """For each target r and τ with the accuracies, the first choice, and how far it falls short of the best."""
+    """For each target: r and τ with the accuracies, the first choice, and its regret."""
     agreements = lines("real_sources_agreement")
     accuracies: dict[str, dict[str, float]] = {}
     for line in lines("real_sources"):
@@ -22,7 +22,7 @@ def measure_rows() -> Iterator[dict[str, str]]:
 
 
 def cells(line: dict[str, Any], accuracies: dict[str, float], most: int) -> dict[str, str]:
-    """The columns of one target; a measure that is undefined for some sources says for how many it isn't."""
+    """The columns of one target; if a measure is undefined for some sources, the number of the others is shown."""
     target, few = line["target"], f" ({line['sources']} sources)" if line["sources"] < most else ""
     correlations = (f"{value:.2f}" if (value := line[name][0]) is not None else "–" for name in ("pearson", "kendall"))
     return {

@@ -1,4 +1,4 @@
-"""Cells of tables: functions from a line of results to what a table shows of it."""
+"""Cells of tables: functions from a line of results to the text of a cell."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,6 @@
 """What do the committed results look like? One plot per question, on log axes, with the limit drawn.
 
-python benchmarks --size full plots     # into plots/; `small` draws and throws away
+python benchmarks --size full plots     # into plots/; `small` draws without writing
 """
 
 from collections.abc import Callable

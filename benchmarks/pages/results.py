@@ -1,4 +1,4 @@
-"""The committed results, which the tables and plots are made of, and nothing else is."""
+"""Read the committed results, from which all tables and plots are made."""
 
 import json
 from pathlib import Path
