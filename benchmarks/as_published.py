@@ -1,7 +1,7 @@
 """The measures as their authors' or the best known public code computes them, rewritten here operation by operation.
 
 NumPy, SciPy and scikit-learn compute in the precision of the original code. Defects aren't fixed: `measures.py`
-reports where a score differs from ours. LEEP, NCE and the measures of `Moments` are compared in benchmarks of their own.
+reports where a score differs from ours. LEEP, NCE and the measures of `Moments` are compared in other benchmarks.
 """
 
 import numpy as np

@@ -146,7 +146,7 @@ def test_without_a_folder_nothing_is_written(run, tmp_path):
 
 
 @pytest.mark.long
-def test_ctrl_c_saves_says_how_to_resume_and_the_same_command_goes_on(tmp_path):
+def test_ctrl_c_saves_says_how_to_resume_and_the_same_command_resumes(tmp_path):
     command = [*map(str, (sys.executable, "-m", "leepjax", "finetune", *COMMON, *BRIEF, "--out", tmp_path / "made"))]
     # A cache of features of its own, with the programs that the tests above have compiled.
     (tmp_path / "cache").mkdir()

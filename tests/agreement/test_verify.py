@@ -1,4 +1,4 @@
-"""`leepjax verify`: scores joined with accuracies of the user's, and bad files told in one sentence."""
+"""`leepjax verify`: scores joined with the user's accuracies, and bad files reported in one sentence."""
 
 import csv
 import io

@@ -65,7 +65,7 @@ def test_rows_are_read_where_they_lie(kind):
     }.items(),
     ids=lambda kind: kind[0],
 )
-def test_whatever_can_not_be_borrowed_is_copied(kind):
+def test_what_cannot_be_borrowed_is_copied(kind):
     rows = kind[1](aligned((N, D)))
     labels = LABELS[: len(rows.array)]
     assert lj.lfc(rows, labels) == lj.lfc(jnp.asarray(rows.array), labels)
@@ -90,7 +90,7 @@ def test_a_tensor_that_can_not_be_read_is_named():
         lj.h_score(attached, LABELS)
 
 
-def test_what_can_not_be_read_is_told_how_to_convert_it():
+def test_what_cannot_be_read_is_refused_with_how_to_convert_it():
     class Tensor(Exporter):  # of PyTorch, in bfloat16
         def detach(self):
             return self

@@ -102,7 +102,7 @@ def test_each_step_is_a_line(choice, folder):
     assert len({line.run for line in lines}) == 1
 
 
-def test_the_same_command_answers_from_what_is_there(choice, folder, monkeypatch):
+def test_the_same_command_answers_from_the_existing_files(choice, folder, monkeypatch):
     before = (folder / "out" / STEPS).read_bytes()
 
     def fail(*_):
@@ -150,7 +150,7 @@ def test_the_page_shows_the_latest_of_several_choices(tmp_path, folder):
         assert str(read_choice(tmp_path / STEPS)) == str(latest)
 
 
-def test_an_interrupt_answers_with_what_is_known_and_the_same_command_goes_on(tmp_path):
+def test_an_interrupt_answers_from_what_is_known_and_the_same_command_resumes(tmp_path):
     looks = []
 
     def stop(what, done, total):

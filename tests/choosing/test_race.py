@@ -48,7 +48,7 @@ def course(answer):
     return [{each.source: each.dropped for each in look.standings} for look in answer.looks], set(answer.leaders)
 
 
-def test_worse_sources_are_dropped_early_and_the_better_go_on():
+def test_worse_sources_are_dropped_early_and_the_better_ones_kept():
     answer = race(replay(drawn([0.9, 0.5, 0.88, 0.3])))
     first = {each.source: each for each in answer.looks[0].standings}
     assert first["source1"].dropped == first["source3"].dropped == "beaten"
@@ -96,7 +96,7 @@ def test_a_budget_for_everything_drops_no_source_for_the_budget():
     assert race(replay(outcomes), budget=5 * N).ended == without.ended == "examples"
 
 
-def test_a_source_dropped_for_the_budget_stays_among_the_leaders_unless_it_is_worse():
+def test_a_source_dropped_for_the_budget_is_a_leader_unless_it_is_worse():
     outcomes = drawn([0.8, 0.8, 0.8, 0.8])
     answer = race(replay(outcomes), budget=1.2 * N)
     dropped = {each.source: each.dropped for look in answer.looks for each in look.standings}
@@ -199,7 +199,7 @@ def test_a_wrong_budget_is_refused(text):
         read_budget(text)
 
 
-def test_a_stopped_race_answers_with_what_it_knows():
+def test_a_stopped_race_answers_from_what_is_known():
     running = Race(replay(drawn([0.8, 0.8])), Rules())
     with pytest.raises(InputError, match="expected at least one look"):
         running.answer()
@@ -236,7 +236,7 @@ def test_a_rule_out_of_range_is_refused(rules, message):
         Rules(**rules)
 
 
-def test_looks_double_and_the_error_probability_is_spent_once():
+def test_looks_double_and_the_error_probability_is_divided_among_them():
     rules = Rules(spending=2)
     assert rules.sizes(2000, 100) == [500, 1000, 2000]
     assert rules.sizes(30, 3) == [30]

@@ -239,7 +239,7 @@ def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["ls", "measures"], *only_long((["--help"],), (["rank", "--help"],))])
-def test_a_reader_who_has_seen_enough_is_no_error(arguments):
+def test_a_reader_that_closes_the_pipe_is_no_error(arguments):
     # Of help, test_cli.py holds it.
     read_end, write_end = os.pipe()
     os.close(read_end)

@@ -43,7 +43,7 @@ INCOMES = [1000 + 37 * i * i for i in range(30)]
     ],
     ids=str,
 )
-def test_the_task_is_guessed_and_said_unless_it_is_classes(labels, task, caplog):
+def test_the_task_is_guessed_and_logged_unless_it_is_classes(labels, task, caplog):
     found = labels_of("x", labels)
     assert found.task == task
     assert found.labels.dtype == {"classes": np.int32, "regression": np.float32, "multilabel": np.uint8}[task]

@@ -107,7 +107,7 @@ def test_of_classes_suggests_the_nearest_name():
 
 
 @pytest.mark.parametrize("names", [["cat", "cat"], []])
-def test_of_classes_wants_each_name_once_and_one_at_least(names):
+def test_of_classes_needs_distinct_names_and_at_least_one(names):
     with pytest.raises(InputError):
         target().of_classes(names)
 

@@ -331,7 +331,7 @@ def test_formats_that_need_another_program_are_no_images():
     assert {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tiff", ".mpo"} <= image_suffixes()
 
 
-def test_the_first_frame_of_an_animation_is_used_and_said_once(tmp_path, warnings_of):
+def test_the_first_frame_of_an_animation_is_used_and_reported_once(tmp_path, warnings_of):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 255, 0))]
     for name, kind in (("cat/1.gif", "GIF"), ("cat/2.png", "PNG"), ("dog/1.webp", "WEBP"), ("dog/2.tiff", "TIFF")):
         make(tmp_path / "x", name, content=b"")

@@ -100,6 +100,6 @@ def test_damage_beside_the_tag_changes_nothing(kind, damage):
     assert decode(content, "x").size == ((6, 9) if damage in DAMAGED else (9, 6))
 
 
-def test_xmp_says_it_too():
+def test_xmp_may_state_the_orientation_too():
     packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     assert decode(written("JPEG", xmp=packet), "x").size == (6, 9)

@@ -38,7 +38,7 @@ def test_of_balanced_classes_the_first_are_all_different(num_classes, each, seed
 
 
 @given(LABELS, st.integers(1, 100), SEEDS)
-def test_a_limit_takes_so_many_in_their_original_order(labels, limit, seed):
+def test_a_limit_keeps_the_original_order(labels, limit, seed):
     kept = stratified_limit(labels, limit, seed)
     assert len(kept) == min(limit, len(labels))
     assert np.all(np.diff(kept) > 0)

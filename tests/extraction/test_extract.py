@@ -92,7 +92,7 @@ def test_without_a_cache_nothing_is_kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: whole[:50], lambda whole: whole[:-9], bytes.upper])
-def test_a_corrupt_cache_is_extracted_again_and_told(tmp_path, caplog, damage):
+def test_a_corrupt_cache_is_reported_and_extracted_again(tmp_path, caplog, damage):
     source = Counting()
     first = extract(source, TARGET, cache=tmp_path)
     (path,) = tmp_path.iterdir()

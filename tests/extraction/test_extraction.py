@@ -49,13 +49,13 @@ def outputs_of(apply, **options):
     return np.concatenate([batch.features for batch in batches]), [len(batch.features) for batch in batches]
 
 
-def test_a_pass_begins_where_it_is_told():
+def test_a_pass_begins_at_the_given_example():
     features, sizes = outputs_of(SOURCE, batch_size=16, start=30)
     assert sizes == [16, 4]
     np.testing.assert_allclose(features, MEANS[30:], rtol=1e-5)
 
 
-def test_a_pass_that_breaks_off_goes_on_from_its_shards(tmp_path, monkeypatch):
+def test_an_interrupted_pass_resumes_from_its_shards(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "SECONDS", 0.0)  # a shard for each batch
     seen = []
 

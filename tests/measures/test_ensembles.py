@@ -54,7 +54,7 @@ def test_the_scores_are_those_of_the_ensembles_that_grow():
             np.testing.assert_allclose(value, measure([SOURCES[i] for i in chosen.indices[:k]], LABELS), rtol=1e-5)
 
 
-def test_a_source_that_knows_what_the_first_does_not_comes_before_a_better_one():
+def test_a_source_that_complements_the_first_comes_before_a_better_one():
     """The first and second tell classes 0 and 1 apart, the third, worse than either, tells 2 and 3 apart."""
     labels = np.arange(80) % 4
     first = np.eye(3)[np.array([0, 1, 2, 2])[labels]]

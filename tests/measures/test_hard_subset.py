@@ -113,7 +113,7 @@ def test_a_class_of_one_example_is_kept_and_more_features_than_examples_will_do(
     np.testing.assert_array_equal(kept, reference.hard_subset(features.astype(float), labels))
 
 
-def test_rows_far_from_zero_are_told_apart():
+def test_rows_far_from_zero_are_distinguished():
     p = problem(2)
     far = p.features + np.float32(1000)
     exact = far.astype(float)

@@ -64,7 +64,7 @@ def test_one_feature_and_one_example():
     assert n_leep(KEY, [[3.0, 4.0]], [2]) == 0
 
 
-def test_digits_are_told_apart():
+def test_digits_are_distinguished():
     """Fifty clusters in the directions that hold four fifths of the variance, far above the labels' entropy, −2.30."""
     x, y = load_digits(return_X_y=True)
     scores = [float(n_leep(jax.random.key(seed), x.astype(np.float32), y)) for seed in range(2)]

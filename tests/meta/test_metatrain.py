@@ -76,7 +76,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
 
 
-def test_a_learner_that_only_gets_worse_stays_at_its_unadapted_source(tmp_path, caplog):
+def test_a_learner_that_only_gets_worse_leaves_its_source_unadapted(tmp_path, caplog):
     learner, card = run(tmp_path, recipe=replace(RECIPE, learning_rate=3.0))
     first, *others = map(json.loads, (tmp_path / "m.curve.jsonl").read_text().splitlines())
     assert (first["episodes"], first["loss"], len(others)) == (0, None, 2)

@@ -106,7 +106,7 @@ class Returns(Net):
         return self.returned(self, features, self.fc(features))
 
 
-def test_logits_before_features_are_told_by_the_layer_between_them():
+def test_logits_before_features_are_recognised_by_the_layer_between_them():
     expected = source(Returns(lambda net, features, logits: (features, logits)))(IMAGES)
     for returned in (lambda net, features, logits: (logits, features), lambda net, f, logits: (f, logits.softmax(1))):
         for got, wanted in zip(source(Returns(returned))(IMAGES), expected, strict=True):

@@ -158,7 +158,7 @@ def test_files_of_one_name_lie_apart(server, site, tmp_path):
     assert (first.read_bytes(), second.read_bytes()) == (CONTENT, b"other")
 
 
-def test_a_dropped_connection_goes_on_where_it_stopped(server, site, tmp_path):
+def test_a_dropped_download_resumes_where_it_stopped(server, site, tmp_path):
     site.cuts = [100_000, 50_000]
     path = url_file(f"{server.url}/model.pth", cache=tmp_path)
     assert path.read_bytes() == CONTENT
@@ -166,7 +166,7 @@ def test_a_dropped_connection_goes_on_where_it_stopped(server, site, tmp_path):
     assert ranges == [(None, None), ("bytes=100000-", '"first"'), ("bytes=150000-", '"first"')]
 
 
-def test_attempts_end_and_the_next_call_goes_on(server, site, tmp_path):
+def test_attempts_end_and_the_next_call_resumes(server, site, tmp_path):
     url = f"{server.url}/model.pth"
     site.cuts = [1000, 0, 0]
     message = (
@@ -260,7 +260,7 @@ def test_other_content_is_fetched_once_again(server, site, tmp_path):
     assert len(site.gets()) == 2
 
 
-def test_a_checksum_that_stays_wrong(server, site, tmp_path):
+def test_a_checksum_that_is_wrong_twice(server, site, tmp_path):
     message = rf"url_file: expected http\S+ of SHA-256 f37072fd, got {SHA256} twice; correct the SHA-256 or the address"
     with pytest.raises(InputError, match=message):
         url_file(f"{server.url}/model.pth", sha256="f37072fd", cache=tmp_path)
@@ -343,7 +343,7 @@ def test_a_full_disk(server, monkeypatch, tmp_path):
         url_file(f"{server.url}/model.pth", cache=tmp_path)
 
 
-def test_many_at_once_fetch_a_file_once(server, site, tmp_path):
+def test_processes_that_need_a_file_at_once_download_it_once(server, site, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: url_file(f"{server.url}/model.pth", cache=tmp_path), range(8)))
     assert len(set(paths)) == 1
@@ -371,7 +371,7 @@ def test_a_cached_hub_file_needs_no_server(hub):
     assert hub_file(REPO, "model.safetensors", revision=COMMIT) == path
 
 
-def test_a_dropped_hub_download_goes_on_where_it_stopped(hub, site, monkeypatch):
+def test_a_dropped_hub_download_resumes_where_it_stopped(hub, site, monkeypatch):
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)
     site.cuts = [100_000]
     with suppress(InputError):  # the first versions of the library leave it to the next call
@@ -394,7 +394,7 @@ def test_a_corrupt_hub_file_is_fetched_once_again(hub, site, caplog):
     assert len(site.gets("/cdn/model.safetensors")) == 2
 
 
-def test_hub_content_that_stays_wrong(hub, site):
+def test_hub_content_that_is_wrong_twice(hub, site):
     site.files["/cdn/model.safetensors"] = CONTENT[:-1] + b"?"
     message = "hub_file: expected model.safetensors of owner/net at main with its SHA-256, got other content twice; try"
     with pytest.raises(InputError, match=message):

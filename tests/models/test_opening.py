@@ -1,4 +1,4 @@
-"""Sources by name, folder, entry point, or as a user's function; what doesn't fit is told before any image is seen."""
+"""Sources by name, folder, entry point, or as a user's function; misfits are reported before any image is read."""
 
 import json
 import pickle
@@ -264,7 +264,7 @@ def test_what_is_known_without_weights(folder, monkeypatch):
     assert describe(f"local-dir:{folder}")[1] == 0
 
 
-def test_sources_are_told_apart_by_what_they_compute():
+def test_sources_are_distinguished_by_what_they_compute():
     first, second = load_source("cifar10"), load_source("random")
     assert len({first, second, load_source("random")}) == 2
     assert first != second
@@ -280,7 +280,7 @@ def test_sources_are_told_apart_by_what_they_compute():
         ({"apply": lambda params, images: {"a": images}}, r"as_source: expected features \[n d\] and logits"),
     ],
 )
-def test_what_a_user_s_function_lacks_is_told_at_once(options, message):
+def test_what_a_user_s_function_lacks_is_reported_at_once(options, message):
     def apply(params, images):
         features = images.mean(axis=(1, 2))
         return features, features
@@ -300,7 +300,7 @@ def test_shapes_of_weights_are_part_of_their_identity():
     assert wide.identity != tall.identity
 
 
-def test_a_stated_accuracy_that_changes_is_read_anew(tmp_path):
+def test_a_stated_accuracy_that_changes_is_read_again(tmp_path):
     for accuracy in (0.7, 0.8):
         options = {"verify": "none", "limit": 40, "out": tmp_path}
         ranking = leepjax.rank("digits", [linen_source(accuracy=accuracy)], ["source_accuracy"], **options)
@@ -315,7 +315,7 @@ def test_a_source_in_bfloat16_is_extracted_in_it(tmp_path):
     assert extracted.table.provenance["dtype"] == "float32"
 
 
-def test_a_target_that_is_not_there_is_told_before_a_source_is_fetched(monkeypatch):
+def test_a_missing_target_is_reported_before_a_source_is_fetched(monkeypatch):
     monkeypatch.setattr(opening.hub, "hub_file", lambda *args, **options: pytest.fail("fetched"))
     for call in (leepjax.rank, leepjax.sweep, lambda *args: leepjax.extract(*args, out="x")):
         with pytest.raises(InputError, match="nowhere"):

@@ -30,7 +30,7 @@ def test_two_heads_become_their_mean():
     np.testing.assert_allclose(x @ adapted["head.weight"].T + adapted["head.bias"], expected)
 
 
-def test_one_head_is_folded_and_a_linear_head_stays():
+def test_one_head_is_folded_and_a_linear_head_is_kept():
     network = abstract("repvit_m0_9", 5)
     tensors = normed("head.head", 5, 384)
     adapted = network.adapted(tensors)

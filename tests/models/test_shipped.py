@@ -49,7 +49,7 @@ def test_the_card_describes_the_weights(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_training_taught_what_the_card_says(name):
+def test_training_reaches_the_accuracy_on_the_card(name):
     card, chance = load_source(name).card, 1 / len(load_source(name).card.classes)
     assert card.training.test_examples > 100
     if card.training.epochs:
@@ -70,7 +70,7 @@ def test_a_source_opens_by_name_and_by_path():
     assert leepjax.load_source(str(by_path.network.path)) == by_path
 
 
-def test_a_misspelt_source_is_told_the_nearest():
+def test_a_misspelt_source_is_refused_with_the_nearest_name():
     with pytest.raises(
         InputError, match=r"source: expected one of \d+ known names, got 'randon'; did you mean random\?"
     ):

@@ -21,5 +21,5 @@ def test_grids_are_resampled_as_by_pytorch(case):
 
 @pytest.mark.parametrize("kernel", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("antialias", [True, False])
-def test_a_grid_of_the_same_size_stays(kernel, antialias):
+def test_a_grid_of_the_same_size_is_unchanged(kernel, antialias):
     np.testing.assert_allclose(resampling(7, 7, kernel, antialias=antialias), np.eye(7), atol=1e-15)

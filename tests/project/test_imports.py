@@ -121,7 +121,7 @@ def test_every_public_name_resolves():
         assert getattr(leepjax, name) is not None
 
 
-def test_a_public_name_stands_once():
+def test_a_public_name_is_listed_once():
     places = [PACKAGE / "__init__.pyi", *(PACKAGE / "measures" / name for name in ("__init__.pyi", "table.py"))]
     imported = [
         alias.name

@@ -33,7 +33,7 @@ def copied(folder, name="best", **fields):
     return str(folder / "w.safetensors")
 
 
-def test_sources_of_one_name_are_told_apart_by_path(tmp_path):
+def test_sources_of_one_name_are_distinguished_by_path(tmp_path):
     paths = copied(tmp_path / "a", licence="MIT"), copied(tmp_path / "b", licence="CC-BY-NC-4.0")
     ranking = lj.rank(TARGET, paths, "leep", out=tmp_path / "out", **FAST)
     expected = {f"best ({paths[0]})": "MIT", f"best ({paths[1]})": "CC-BY-NC-4.0"}

@@ -47,7 +47,7 @@ def killed(target, rng):
 
 
 @pytest.mark.parametrize("seed", [0])
-def test_a_ranking_killed_at_a_random_moment_goes_on_to_the_same_scores(images, seed, tmp_path):
+def test_a_ranking_killed_at_a_random_moment_resumes_and_ends_with_the_same_scores(images, seed, tmp_path):
     rank = {"target": images, "sources": SOURCES, "measures": MEASURES, "verify": "ridge", "resamples": 20}
     undisturbed = lj.rank(**rank)
     assert killed(images, np.random.default_rng(seed)) == -signal.SIGKILL

@@ -311,7 +311,7 @@ def test_columns_arrow_and_html_hold_what_the_records_do():
 @pytest.mark.parametrize(
     ("value", "said"), [(0.0, "0.00"), (1.0, "1.00"), (0.002, "<.01"), (0.998, ">.99"), (0.5, "0.50"), (math.nan, "–")]
 )
-def test_a_share_says_certain_only_where_it_is(value, said):
+def test_a_share_is_never_rounded_to_certainty(value, said):
     assert share(value) == said
 
 

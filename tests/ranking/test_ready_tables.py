@@ -96,7 +96,7 @@ def test_a_table_with_a_copy_of_the_labels_fails(tmp_path, copy):
     assert "expected features, got a copy of the labels in the column 'mood'; take" in ranking.failures[0].reason
 
 
-def test_a_header_0_of_labels_is_told_by_the_rows_of_the_tables(tmp_path):
+def test_a_header_0_of_labels_is_recognised_by_the_number_of_rows_of_the_tables(tmp_path):
     np.save(tmp_path / "good.npy", GOOD)
     (tmp_path / "y.csv").write_text("0\n" + "\n".join(map(str, Y)))
     ranking = lj.rank(tables=[tmp_path / "good.npy"], labels=tmp_path / "y.csv", **FAST)

@@ -87,7 +87,7 @@ def test_all_examples_resampled_by_another_seed_are_another_record():
 
 
 @pytest.mark.parametrize("stop", [1, 4])
-def test_an_interrupted_run_keeps_what_it_had_and_goes_on(ran, folder, monkeypatch, stop):
+def test_an_interrupted_run_keeps_its_results_and_resumes(ran, folder, monkeypatch, stop):
     results = folder / "results.jsonl"
     results.unlink()
     options = {"out": folder, "cache": folder / "cache", **SMALL}

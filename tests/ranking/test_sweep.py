@@ -57,7 +57,7 @@ def test_a_sweep_ranks_each_target_as_rank_does_and_shares_its_records(targets, 
         assert lj.rank(target, SOURCES, MEASURES, out=out, **SMALL) == ranking
 
 
-def test_an_interrupted_sweep_goes_on_and_measures_nothing_again(targets, serial, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_resumes_and_measures_nothing_again(targets, serial, tmp_path, monkeypatch):
     def interrupt(what, done, total):
         if what.startswith("sources: ") and done == 2:
             raise KeyboardInterrupt

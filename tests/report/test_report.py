@@ -246,7 +246,7 @@ def replace_run(**fields) -> Provenance:
     return Provenance(**{name: getattr(RUN, name) for name in Provenance.__struct_fields__} | fields)
 
 
-def test_a_folder_without_records_is_told(tmp_path):
+def test_a_folder_without_records_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"report: expected records of studies or rankings in .*, got none"):
         make_report(tmp_path)
     with pytest.raises(InputError, match=r"report: expected a folder that leepjax .* wrote, got .*nowhere"):
@@ -292,7 +292,7 @@ def test_of_many_sources_the_first_are_shown_the_others_counted_and_the_records_
     assert (path.parent / link).resolve() == tmp_path / "results.jsonl"
 
 
-def test_a_page_has_at_most_so_many_rows_whatever_the_folder_holds(tmp_path):
+def test_the_rows_of_a_page_are_limited_whatever_the_folder_holds(tmp_path):
     write_records(tmp_path / "results.jsonl", many(20, 600))
     started = time.process_time()
     html = make_report(tmp_path).read_text("utf-8")

@@ -132,7 +132,7 @@ def test_levels_that_fall_by_chance_are_not_held_against_the_paper():
     assert rising_levels([]).why == "No small targets of two levels or more were recorded."
 
 
-def test_levels_that_arrive_earlier():
+def test_levels_that_match_the_reference_earlier():
     def curves(first_epochs, epochs=10, tasks=3):
         """Tasks for each level, whose fine-tuning reaches the finished reference at an epoch."""
         made = []

@@ -163,7 +163,7 @@ def test_degenerate_rows_end_in_a_mixture(case, covariance):
     assert variances[fit.mixture.weights > 0].min() > 0
 
 
-def test_a_component_that_collapses_keeps_the_floor():
+def test_a_component_that_collapses_has_the_least_variance():
     x = np.r_[digits(2)[:50], [[1e4, -1e4]]].astype(np.float32)
     fit = fitted(KEY, x, 3)
     alone = fit.posterior[-1].argmax()

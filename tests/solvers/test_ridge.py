@@ -132,7 +132,7 @@ def test_many_examples():
 
 @pytest.mark.parametrize("value", [0.0, 1000.1])
 @pytest.mark.parametrize("d", [10, 200])
-def test_a_feature_that_is_constant_in_training_says_nothing(value, d):
+def test_a_feature_that_is_constant_in_training_is_ignored(value, d):
     features, labels = blobs(d=d)
     features[:, 3] = value
     head, l2, _ = fit_ridge(features, labels, 4)
@@ -151,7 +151,7 @@ def test_features_that_are_all_constant_leave_the_frequencies(d):
     np.testing.assert_allclose(logits, [np.bincount(labels) / 60] * 2, atol=1e-6)
 
 
-def test_digits_pixels_are_told_apart():
+def test_digits_are_distinguished_by_their_pixels():
     target = digits()
     pixels = target.images(range(len(target)), Preprocessing(image_size=8))[..., 0].reshape(len(target), 64)
     train, test = train_test_split(target.labels, 0.5, seed=0)

@@ -32,7 +32,7 @@ def test_the_newest_complete_group_of_a_target_is_chosen():
     assert [group.target for group in chosen_groups(groups([*old, *other]))] == ["pets", "dogs"]
 
 
-def test_sources_of_one_name_are_told_apart_by_their_hash():
+def test_sources_of_one_name_are_distinguished_by_their_hash():
     every = measured(source="best", source_hash="0123456789") + measured(source="best", source_hash="abcdefabcd")
     (group,) = groups(every)
     assert group.sources == ("best (01234567)", "best (abcdefab)")

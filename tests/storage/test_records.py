@@ -71,7 +71,7 @@ BROKEN = [b"", b"{", b"not json", b"[1]", b"{}", b'{"key": 3}', b"\xff\xfe", b'{
 
 
 @pytest.mark.parametrize("line", BROKEN)
-def test_a_broken_line_is_told_and_left_out(path, caplog, line):
+def test_a_broken_line_is_reported_and_left_out(path, caplog, line):
     first, second = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join([first, line, second]))
     with caplog.at_level(logging.WARNING, "leepjax"):
@@ -221,7 +221,7 @@ def test_files_get_the_mode_that_open_gives_them(tmp_path, umask):
     assert (tmp_path / "private").stat().st_mode & 0o777 == 0o600 & ~umask
 
 
-def test_a_symbolic_link_stays_one(tmp_path):
+def test_a_symbolic_link_remains_one(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     write_atomically(tmp_path / "link", b"content")
     assert (tmp_path / "link").is_symlink()

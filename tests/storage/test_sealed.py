@@ -44,7 +44,7 @@ def flip(path, byte, bit):
     path.write_bytes(content)
 
 
-def test_what_is_written_is_read_by_safetensors_and_is_sound(path):
+def test_what_is_written_is_read_by_safetensors_undamaged(path):
     sealed.check_seal(path)
     for name, tensor in safetensors.numpy.load_file(path).items():
         np.testing.assert_array_equal(tensor, TENSORS[name])

@@ -165,7 +165,7 @@ lj.leep(lj.Batches(t.PROBS, t.LABELS, batch_size=10), num_classes=t.C, checkpoin
 
 
 @pytest.mark.parametrize("examples", [133, *only_long((30,))])
-def test_a_killed_run_goes_on_where_it_was(tmp_path, examples):
+def test_a_killed_run_resumes_where_it_was(tmp_path, examples):
     checkpoint = tmp_path / "leep.checkpoint"
     command = [sys.executable, "-c", INTERRUPTED, str(checkpoint), str(examples)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:

@@ -182,7 +182,7 @@ def hold(path, held):
         time.sleep(0.5)
 
 
-def test_the_lock_file_of_a_dead_process_holds_nobody_up(tmp_path):
+def test_the_lock_file_of_a_dead_process_blocks_no_other(tmp_path):
     (tmp_path / "file.lock").touch()
     with locked(tmp_path / "file") as held:
         assert held

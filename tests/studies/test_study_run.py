@@ -133,7 +133,7 @@ def test_studies_share_what_is_the_same(made, monkeypatch):
     assert {outcome.study for outcome in shared} == {"convergence"}
 
 
-def test_an_interrupted_study_goes_on(made, tmp_path, monkeypatch):
+def test_an_interrupted_study_resumes(made, tmp_path, monkeypatch):
     outcomes, _ = made
     config = replace(CONFIG, sources=CONFIG.sources[:1])
 
@@ -180,7 +180,7 @@ def test_further_measures_join_the_scores_that_there_are(made, tmp_path, monkeyp
     assert len(read_outcomes(path)) == len(outcomes)
 
 
-def test_less_of_a_study_loses_nothing_and_other_choices_replace_what_they_make_anew(made, tmp_path):
+def test_a_smaller_study_loses_nothing_and_other_choices_replace_their_outcomes(made, tmp_path):
     outcomes, _ = made
     path = tmp_path / "small-balanced" / OUTCOMES
     path.parent.mkdir()
@@ -194,7 +194,7 @@ def test_less_of_a_study_loses_nothing_and_other_choices_replace_what_they_make_
     assert {o.key for o in anew} == {o.key for o in kept} - {o.key for o in outcomes}
 
 
-def test_a_training_that_diverges_is_told_and_the_others_go_on(made, tmp_path, caplog):
+def test_a_training_that_diverges_is_reported_and_the_others_continue(made, tmp_path, caplog):
     wild = replace(CONFIG, methods=("head", "finetune"), num_tasks=1, recipe=replace(RECIPE, learning_rate=1e30))
     assert {o.method for o in run_study(wild, scale="smoke", out=tmp_path)} == {"head"}
     assert "first on coloured-000, finetune: " in caplog.text
@@ -253,7 +253,7 @@ def test_a_set_that_comes_in_splits_keeps_them():
     assert (len(both.train), len(both.test)) == (len(TRAIN), len(TEST))
 
 
-def test_sets_of_other_classes_are_told(tmp_path):
+def test_sets_of_other_classes_are_refused(tmp_path):
     with pytest.raises(InputError, match="study: expected the same classes in both sets"):
         datasets.open_pair(TRAIN, coloured(5, 0, num_classes=5))
     with pytest.raises(InputError, match="study: expected workers >= 1, got 0"):

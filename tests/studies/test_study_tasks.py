@@ -1,4 +1,4 @@
-"""The tasks of studies: what is drawn, that it is told exactly, and that it stays."""
+"""The tasks of studies: what is drawn, that it is recorded exactly, and that it doesn't change."""
 
 import gzip
 

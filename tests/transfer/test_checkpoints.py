@@ -95,7 +95,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "lose", "progress"])
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_path, caplog, damage):
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(always, tmp_path, caplog, damage):
     with pytest.raises(KilledError):
         trained(tmp_path, on_step=killed_at(9))
     assert {path.name for path in tmp_path.iterdir()} == {"8", "9", "training"}
@@ -110,7 +110,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(always, tmp_pat
     assert_whole(resumed)
 
 
-def test_with_all_checkpoints_damaged_the_training_begins_anew(always, tmp_path, caplog):
+def test_with_all_checkpoints_damaged_the_training_starts_again(always, tmp_path, caplog):
     with pytest.raises(KilledError):
         trained(tmp_path, on_step=killed_at(9))
     for step in ("8", "9"):
@@ -243,7 +243,7 @@ def gone_on(folder):
 
 
 @pytest.mark.parametrize("times", [1, *only_long((2,))])
-def test_a_process_killed_at_any_moment_goes_on_to_the_same_weights(tmp_path, times):
+def test_a_process_killed_at_any_moment_resumes_and_ends_with_the_same_weights(tmp_path, times):
     """Wherever it happens to be, in the middle of writing perhaps; this process resumes it."""
     for reached in (4, 8)[:times]:
         process = started(tmp_path, seconds="0", pause="0.01")

@@ -93,7 +93,7 @@ def test_on_real_features_a_head_is_scikit_learns(real, l2):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_minibatches_arrive_where_the_exact_solution_is(real, optimizer):
+def test_minibatches_reach_the_exact_solution(real, optimizer):
     features, labels = real
     exact = retrain_head(features, labels, 10, l2=0.1).head
     trained = retrain_head(features, labels, 10, l2=0.1, minibatches=Minibatches(optimizer)).head
@@ -136,7 +136,7 @@ def test_examples_of_weight_zero_are_not_looked_at():
 
 
 @pytest.mark.parametrize("value", [0.0, 1000.1])
-def test_a_feature_that_is_constant_in_training_says_nothing(value):
+def test_a_feature_that_is_constant_in_training_is_ignored(value):
     features, labels = blobs()
     features[:, 3] = value
     head = retrain_head(features, labels, 4).head
@@ -145,7 +145,7 @@ def test_a_feature_that_is_constant_in_training_says_nothing(value):
     np.testing.assert_allclose(head.logits(moved), head.logits(features), atol=1e-2)
 
 
-def test_digits_pixels_are_told_apart():
+def test_digits_are_distinguished_by_their_pixels():
     target = digits()
     pixels = (
         target.images(range(len(target)), Preprocessing(image_size=8))[..., 0]
@@ -234,7 +234,7 @@ def test_invalid_minibatches():
         Minibatches(momentum=2)
 
 
-def test_minibatches_that_diverge_say_so():
+def test_minibatches_that_diverge_are_reported():
     message = r"^retrain_head: the loss diverged within 3 epochs at learning rate 1e\+30; lower the learning rate\.$"
     with pytest.raises(FloatingPointError, match=message):
         retrain_head(*blobs(), 4, l2=0.1, minibatches=Minibatches(epochs=3, learning_rate=1e30))

@@ -126,7 +126,7 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
         ({"l2": 0.0}, r"expected l2 > 0, got 0.0; pass a positive number"),
     ],
 )
-def test_what_cannot_be_used_is_said(change, message):
+def test_what_cannot_be_used_is_reported(change, message):
     given = {"features": FEATURES, "labels": LABELS, "tasks": TASKS, "train": TRAIN, "test": ~TRAIN}
     with pytest.raises(InputError, match=f"^retrain_heads: {message}"):
         retrain_heads(**given | change)

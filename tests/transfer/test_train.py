@@ -202,7 +202,7 @@ def test_half_precision_learns_too_and_keeps_its_parameters():
     assert curve[-1].accuracy == 1
 
 
-def test_early_stopping_keeps_the_best_and_looks_at_nothing_of_the_test_set():
+def test_early_stopping_keeps_the_best_weights_without_reading_the_test_set():
     noise = Images(DATA.images, np.random.default_rng(3).integers(0, 2, len(LABELS)))
     recipe = replace(RECIPE, epochs=60, patience=3, validation_fraction=0.3)
     model, _, curve = trained(recipe, data=noise, test=noise)
