@@ -1,4 +1,4 @@
-"""Sources ranked on a target by what was measured of them."""
+"""Rank sources on a target by measures and by the accuracy of heads."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ __all__ = ["Agreement", "Failure", "Ranking", "agree"]
 
 
 def __getattr__(name: str) -> Any:
-    """The names of `leepjax.agreement`, which were this module's up to version 0.1: scripts import them from here."""
+    """Names of `leepjax.agreement`, which used to be in this module; scripts may still import them from here."""
     return getattr(agreement, name)

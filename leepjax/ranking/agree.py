@@ -18,7 +18,7 @@ class Agreement(NamedTuple):
     weighted: Interval
     """Weighted τ: mistakes among the best sources count more."""
     p_value: float
-    """Of Pearson's r being zero, two-sided."""
+    """Two-sided p-value of Pearson's r being zero."""
     num_sources: int
     ties: int
     """Pairs of sources with equal score or equal accuracy."""

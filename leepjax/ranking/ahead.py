@@ -1,4 +1,4 @@
-"""Programs of a ranking, compiled by threads while the images of its first source pass: that needs shapes alone."""
+"""Compile programs of a ranking in threads while the images of its first source pass; only shapes are needed."""
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,14 +21,14 @@ THREADS = 2
 """XLA compiles most of a program on one core."""
 
 Wait = Callable[[str], None]
-"""Wait until the program of a measure or verification is compiled, if a thread is to compile it."""
+"""Wait until the program of a measure or verification is compiled, if a thread is going to compile it."""
 
 
 @contextmanager
 def compiled_ahead(plan: Plan, source: Source, names: Collection[str], cache: Path | None) -> Iterator[Wait]:
-    """Compile what is measured of a source, by names, if its images are about to pass.
+    """Compile the measures and verifications of a source with these names, if its images are about to pass.
 
-    At the end, what no thread has begun is dropped.
+    At the end, programs that no thread has begun with are dropped.
     """
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="leepjax-compile")
     coming: dict[str, Future[None]] = {}

@@ -1,4 +1,4 @@
-"""A ranking in words: what to do, and what its tables don't say."""
+"""A ranking in words: which source to take, and remarks on the tables."""
 
 import math
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _COUNTS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 
 def answer_of(ranking: "Ranking") -> str:
-    """What to do, in a sentence or two: the source to take, what can't be distinguished from it, and what it gains."""
+    """The answer in a sentence or two: the source to take, others that can't be distinguished from it, and its lead."""
     if not ranking.sources:
         return f"No source could be measured for {ranking.target}."
     if ranking.decided_by != ranking.verified_by:
@@ -65,7 +65,7 @@ def _lead_over_next(ranking: "Ranking") -> str:
 
 
 def _cheaper(ranking: "Ranking") -> str:
-    """The fastest leader, where it takes at most half of the first source's time per image."""
+    """The fastest leader, if it takes at most half of the first source's time per image."""
     costs = ranking.costs
     leaders = [source for source in ranking.leaders if source in costs]
     if ranking.best not in leaders:
@@ -76,7 +76,7 @@ def _cheaper(ranking: "Ranking") -> str:
 
 
 def _by_measures_alone(ranking: "Ranking") -> str:
-    """What the first measure would have chosen without verification; and LEEP, where it would have chosen another."""
+    """The source that the first measure would have chosen without verification, and that of LEEP if it differs."""
     if len(ranking.sources) == 1:
         return ""
     lead = ranking.measures[0]
@@ -135,7 +135,7 @@ def _lacks_some(ranking: "Ranking", measure: str) -> bool:
 
 
 def remarks_on(ranking: "Ranking") -> list[str]:
-    """What a reader must know to not over-read the tables, in sentences."""
+    """Remarks, in sentences, without which the tables could be over-interpreted."""
     found = []
     verified = ranking.decided_by == ranking.verified_by
     noun = ranking.noun

@@ -10,18 +10,18 @@ import scipy.special
 from leepjax.measures import FurtherMeasure, Measure
 from leepjax.measures.by_task import evidence_of, measure_of
 
-# Numbers of temporaries that a batch of resamples may take beside the evidence: 256 MiB in float32.
+# How many numbers the temporaries of a batch of resamples may have: 256 MiB in float32.
 _BUDGET = 2**26
-# Arrays that XLA keeps at a time, of the size that a measure's row has for memory.
+# How many arrays XLA holds at a time, each of the size that a measure's row states as memory.
 _ARRAYS = 6
-# Resamples that are scored again in float64 in one program, which thus serves any number of them.
+# How many resamples are scored again in float64 at once; one program serves any number of resamples.
 _AGAIN = 8
-# Probs of few columns get columns of zeros up to a multiple of this width, so that sources share programs.
+# Probs are padded with columns of zeros to a multiple of this width, so that sources with few classes share programs.
 _WIDTH, _WIDEST = 16, 64
 
 
 def bootstrap_weights(num_examples: int, resamples: int, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """[resamples n] how often each example is drawn in each resample with replacement; of groups [n], each whole."""
+    """[resamples n] how often each example is drawn in each resample; with groups [n], whole groups are drawn."""
     if groups is not None:
         names, numbers = np.unique(groups, return_inverse=True)
         return bootstrap_weights(len(names), resamples, seed)[:, numbers]
@@ -43,7 +43,7 @@ def score_with_draws(
     `probs` are logits. Labels are [n] classes, or columns [n num_classes] of numbers or of 0 and 1.
     """
     row = measure_of(measure)
-    # What isn't read is left out, or its shape would have the program compiled anew for each source.
+    # An array that isn't read is left out, or the program would be compiled again for its shape in each source.
     features, probs = (features, None) if evidence_of(row) == "features" else (None, _padded(row, probs))
     # The whole set is one more resample, in which each example is drawn once: one program computes both.
     weights = np.concatenate([np.ones((1, len(labels)), np.float32), weights])
@@ -64,7 +64,7 @@ def score_with_draws(
 
 
 def _scored(measure, num_classes, batch_size, features, probs, labels, weights) -> np.ndarray:
-    """The score for each of the weights, padded to whole batches: a part of one would be compiled as well."""
+    """The score for each of the weights, padded to whole batches, since a smaller batch would need another program."""
     missing = -len(weights) % batch_size
     whole = np.concatenate([weights, weights[:missing]]) if missing else weights
     found = _score_each(measure, num_classes, batch_size, features, probs, labels, whole)
@@ -88,13 +88,13 @@ def compile_scores(
 
 
 def _padded(row: Measure | FurtherMeasure, probs: Any) -> Any:
-    """Probs [n z] of few classes with columns of zeros, so that sources of few classes share programs."""
+    """Probs [n z], padded with columns of zeros if there are few classes, so that sources share programs."""
     missing = 0 if probs is None else _missing_columns(row, probs.shape[1])
     return np.pad(np.asarray(probs), ((0, 0), (0, missing))) if missing else probs
 
 
 def _missing_columns(row: Measure | FurtherMeasure, width: int) -> int:
-    """How many columns of zeros evidence of this width gets: a source class without mass changes no score of probs."""
+    """How many columns of zeros are added to evidence of this width; source classes without mass change no score."""
     is_padded = isinstance(row, Measure) and row.reads != "features" and width <= _WIDEST
     return -width % _WIDTH if is_padded else 0
 
@@ -106,9 +106,9 @@ def batch_of(row: Measure | FurtherMeasure, shape: tuple[int, ...], num_classes:
 
 
 def _numbers_held(row: Measure | FurtherMeasure, shape: tuple[int, ...], num_classes: int) -> int:
-    """About how many temporaries a resample of evidence [n width] takes, as XLA's account of the programs has it.
+    """About how many numbers the temporaries of a resample of evidence [n width] have, by XLA's analysis of programs.
 
-    Resamples share the probs that they read, but each holds weighted features of its own.
+    Resamples share the probs that they read, but each has its own weighted features.
     """
     (n, width), c = shape, num_classes
     if evidence_of(row) != "features":
@@ -127,15 +127,16 @@ def interval(
 ) -> tuple[float, float]:
     """The percentile interval of a score's draws, centred on the score; NaN where a draw is undefined or there is none.
 
-    It is for the expected score at this n: the mean over fresh sets of as many examples. That is what sources scored on
-    the same examples are compared by. It isn't for the score of the whole population, from which measures that fit a
-    table or a covariance to the examples differ, by more than the interval's width where classes or features are many
-    for n. A resample holds duplicates, which raise these measures once more: so the draws are taken `about` the score.
+    The interval is for the expected score at this n: the mean over fresh sets of as many examples. By this score,
+    sources that are scored on the same examples are compared. The interval isn't for the score of the whole population:
+    measures that fit a table or a covariance to the examples differ from it, by more than the interval's width if there
+    are many classes or features for n. Duplicates in a resample raise these measures further, so the draws are shifted
+    to have the score as their mean (`about`).
 
-    With the `ends` of a measure's range the interval is taken of log-odds, log((x − low) / (high − x)): near an end
-    draws crowd together, and vary less than scores of fresh sets do.
+    With the `ends` of a measure's range, the interval is computed on log-odds, log((x − low) / (high − x)): near an
+    end, draws are crowded, and vary less than scores of fresh sets do.
 
-    Of 95 % intervals 92 to 98 % held the expected score (`benchmarks/correctness/coverage.py`).
+    92 to 98 % of 95 % intervals contained the expected score (`benchmarks/correctness/coverage.py`).
     """
     if not len(draws) or not np.isfinite(draws).all():
         return float("nan"), float("nan")
@@ -154,7 +155,7 @@ def _log_odds(scores: Any, ends: tuple[float, float]) -> Any:
 
 
 def about(value: float, draws: np.ndarray) -> np.ndarray:
-    """Draws moved to have the score as their mean; they tell how far it varies, not where it lies."""
+    """Shift draws to have the score as their mean: they show how much a score varies, but not where it lies."""
     return value + draws - draws.mean()
 
 

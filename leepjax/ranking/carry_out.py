@@ -1,4 +1,4 @@
-"""Plans carried out: every source measured on every target, and a ranking for each target."""
+"""Carry out plans: measure every source on every target, and make a ranking for each target."""
 
 import logging
 import os
@@ -32,7 +32,7 @@ class Interrupt(KeyboardInterrupt):
     """Ctrl-C or another signal ended a command that ranks.
 
     Attributes:
-        rankings: of what was known then; a ranking may lack sources, measures and accuracies.
+        rankings: the rankings based on what was known; they may lack sources, measures and accuracies.
     """
 
     def __init__(self, rankings: Sequence[Ranking], cause: KeyboardInterrupt):
@@ -41,10 +41,10 @@ class Interrupt(KeyboardInterrupt):
 
 
 def check_out(out: Path) -> None:
-    """Check that records can be written to a folder, or that it holds some: they may be all that is requested.
+    """Check that records can be written to a folder, or that it holds records, which may be all that is requested.
 
     Raises:
-        WriteError: when there is neither.
+        WriteError: when neither holds.
     """
     try:
         check_writable(out)
@@ -67,7 +67,7 @@ def carry_out(
     """Measure every source on every target. Results are written as they arrive, so an interrupt loses none of them.
 
     Raises:
-        InputError: when nothing could be measured; of a single source, its own error.
+        InputError: when nothing could be measured; for a single source, its own error.
         WriteError: when records can't be written.
         Interrupt: at Ctrl-C.
     """
@@ -91,7 +91,7 @@ def carry_out(
 
 
 def _keep_examples(folder: Path, plan: Plan, ranking: Ranking) -> None:
-    """Keep thumbnails for the page: of the classes, and of the test examples that the sources disagree on."""
+    """Store thumbnails for the page: of the classes, and of the test examples that the sources disagree on."""
     verified = ranking.records_of(ranking.verified_by)
     masks = ((name, right_of(verified[name].right, len(plan.test))) for name in ranking.sources if name in verified)
     right = {name: mask for name, mask in masks if mask is not None}
@@ -138,7 +138,7 @@ class _Results:
         return True
 
     def add(self, outcome: Outcome) -> list[Record]:
-        """Keep the records of a unit and what failed, and return the records; raise what all sources would meet."""
+        """Store the records and failures of a unit, and return the records; raise errors that all sources would get."""
         if isinstance(outcome.error, NOT_OF_A_SOURCE):
             raise outcome.error
         failed = [each for each in outcome.results if isinstance(each, Failed)]
@@ -149,7 +149,7 @@ class _Results:
             _warn(each)
         records = [each for each in outcome.results if isinstance(each, Record)]
         self.measured[outcome.unit] += records
-        # Sources of the same weights share keys, and each has its own name and card.
+        # Sources with the same weights share keys, but each has its own name and card.
         news = {(record.key, record.source): record for record in records}
         news = {place: record for place, record in news.items() if self._written.get(place) != record}
         self._known.update({record.key: record for record in news.values()})
@@ -164,7 +164,7 @@ class _Results:
         return list({each.source: each for each in (*self._opened.failed, *errors)}.values())
 
     def rankings(self) -> list[Ranking]:
-        """A ranking for each plan, of the records and failures so far."""
+        """A ranking for each plan, from the records and failures so far."""
         return [
             Ranking(
                 tuple(record for unit in self.units if unit.plan is plan for record in self.measured[unit]),

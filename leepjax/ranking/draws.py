@@ -1,7 +1,7 @@
-"""Comparisons of sources by the bootstrap's draws: which is best in each resample, and which are clearly worse.
+"""Compare sources by the bootstrap's draws: which is best in each resample, and which are clearly worse.
 
 As for intervals (`leepjax.ranking.bootstrap.interval`), draws are shifted so that their mean is the value. Higher is
-better in all of them: values and draws of a metric of which lower is better are negated.
+always better: values and draws of a metric for which lower is better are negated.
 """
 
 import math
@@ -12,10 +12,11 @@ import numpy as np
 from leepjax.storage.records import Record
 
 TRAINING_PART = 2.0
-"""Factor of the variance of resampled test examples that also stands for other training examples.
+"""Factor of the variance of resampled test examples, which accounts for the choice of the training examples as well.
 
-In the benchmark of decisions (`benchmarks/decisions`), resamples of the test examples alone are too sure: the fewest
-sources that are best in 95 % of them held the best source in 88 % of 300 tasks, and with this factor in 96 %.
+In the benchmark of decisions (`benchmarks/decisions`), resamples of the test examples alone are overconfident: the
+smallest set of sources that are best in 95 % of them contained the best source in 88 % of 300 tasks, and with this
+factor in 96 %.
 """
 
 
@@ -26,7 +27,7 @@ def shares_of_best(records: Sequence[Record], inflation: float = 1.0) -> np.ndar
     largest, and where the value is undefined, even in a single resample.
 
     Args:
-        records: of one measure or verification.
+        records: records of one measure or verification.
         inflation: factor of the draws' variance.
     """
     values, draws, drawn = _stacked(records)
@@ -37,7 +38,7 @@ def shares_of_best(records: Sequence[Record], inflation: float = 1.0) -> np.ndar
 
 
 def shares_of_first(values: np.ndarray, draws: np.ndarray, inflation: float = 1.0) -> np.ndarray:
-    """[s] how often each of the sources is first in resamples: the draws [s b] moved to the values [s]."""
+    """[s] how often each source is first in resamples, whose draws [s b] are shifted to the values [s]."""
     deviations = draws - draws.mean(axis=1, keepdims=True)
     spread = values[:, None] + math.sqrt(inflation) * deviations
     first = spread >= spread.max(axis=0) - 1e-12
@@ -45,9 +46,9 @@ def shares_of_first(values: np.ndarray, draws: np.ndarray, inflation: float = 1.
 
 
 def fewest(shares: np.ndarray, confidence: float) -> np.ndarray:
-    """[s] whether a source is one of the fewest whose shares [s] add up to the confidence; NaN counts as 0.
+    """[s] True for the smallest set of sources whose shares [s] add up to the confidence; NaN counts as 0.
 
-    Sources of equal shares are taken together.
+    Sources with equal shares are all included or all left out.
     """
     shares = np.nan_to_num(np.asarray(shares, float))
     highest = np.sort(shares)[::-1]
@@ -56,12 +57,12 @@ def fewest(shares: np.ndarray, confidence: float) -> np.ndarray:
 
 
 def leading(records: Sequence[Record]) -> np.ndarray:
-    """[n] whether each record of one measure is among the leaders: the set that holds the best with its confidence.
+    """[n] True for the leaders among records of one measure: a set that contains the best, at their confidence.
 
-    These are multiple comparisons with the best: a source is left out if it is further below the highest value than the
-    highest of all sources would be by chance, were this one the best. So the confidence is for the set as a whole,
-    however many sources there are. Values without draws, or with another number of them, are leaders only if none is
-    higher.
+    These are multiple comparisons with the best. A source is left out if the highest value exceeds its value by more
+    than the highest of all sources would by chance if this source were the best. So the confidence holds for the set as
+    a whole, whatever the number of sources. Values without draws, or with another number of draws, are leaders only if
+    no value is higher.
 
     Reference:
         Hsu, Simultaneous confidence intervals for all distances from the "best", Ann. Statist. 9, 1981.
@@ -76,7 +77,7 @@ def leading(records: Sequence[Record]) -> np.ndarray:
 
 
 def _stacked(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values [n], the draws [m b] about them of records that have all b, defined, and a mask [n] of these records."""
+    """Values [n], the shifted draws [m b] of the records for which all b draws are defined, and their mask [n]."""
     num_draws = max((len(record.draws) for record in records), default=0)
     values = np.array([record.worth for record in records], float)
     drawn = np.array([0 < len(record.draws) == num_draws for record in records], bool)

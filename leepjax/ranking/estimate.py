@@ -30,7 +30,7 @@ _TO_FETCH = "megabytes to fetch"
 
 
 class Estimate(NamedTuple):
-    """What the sources of a ranking cost, and those that can't be opened."""
+    """The costs of a ranking's sources, and the sources that can't be opened."""
 
     rows: list[Row]
     failed: list[Failed]
@@ -58,7 +58,7 @@ def estimate(
     Args:
         num_examples: the number of images.
         sources: as in `rank`.
-        layers: of each source; its one pass ends at the deepest of them.
+        layers: the layers of each source; its pass ends at the deepest of them.
         on_progress: called after each source.
 
     Raises:

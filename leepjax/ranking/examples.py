@@ -1,4 +1,4 @@
-"""What pages show of a target's examples: a few of each class, and those that the sources disagree on.
+"""The examples of a target that pages show: a few of each class, and those that the sources disagree on.
 
 Images are shown as thumbnails, texts by their beginning, a word in its sentence.
 """
@@ -31,7 +31,7 @@ MOST_CLASSES, MOST_DISPUTED = 40, 24
 _SIDE = 64
 """Longer side of a thumbnail, in pixels."""
 _MOST_LETTERS = 240
-"""Letters of a text that are shown; of a word, as many around it."""
+"""How many characters of a text are shown; for a word, how many around it."""
 _MOST_PER_CLASS = 3
 
 
@@ -56,7 +56,7 @@ class Disputed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a number takes values of equally wide intervals."""
+    """How many values of a number lie in each of several equally wide intervals."""
 
     name: str
     low: float
@@ -68,15 +68,15 @@ class Thumbnails(msgspec.Struct, frozen=True, kw_only=True):
     """Examples of a target: thumbnails of images, or beginnings of texts."""
 
     key: str
-    """Of what they belong to: a ranking's target and split, or a choice's target."""
+    """Key of a ranking's target and split, or of a choice's target"""
     made_of: str
-    """Digest of the target and the predictions that they were made of."""
+    """Digest of the target and the predictions from which they were made."""
     num_classes: int
     classes: tuple[ClassImages, ...]
-    """The first `MOST_CLASSES`; for several labels, the images that have each; for numbers, tenths of the first one."""
+    """The first `MOST_CLASSES` classes; for several labels, the examples with each; for numbers, tenths of the first"""
     task: Task = "classes"
     histograms: tuple[Histogram, ...] = ()
-    """Of numbers, the first `MOST_CLASSES`."""
+    """Histograms of the first `MOST_CLASSES` numbers"""
     kind: Kind = "images"
     """What the examples are."""
     num_judged: int = 0
@@ -110,7 +110,7 @@ def mostly_right(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def right_bits(logits: np.ndarray, labels: np.ndarray) -> str:
-    """`mostly_right` as text, of classes; nothing for other labels, of which a prediction isn't right or wrong."""
+    """`mostly_right` as text; empty unless labels are classes, since other predictions aren't just right or wrong."""
     return bits_of(mostly_right(logits, labels)) if labels.ndim == 1 else ""
 
 
@@ -119,12 +119,12 @@ def keep_examples(
 ) -> None:
     """Write the shown examples of a target beside its records, unless the folder holds them already.
 
-    Where that isn't possible, there is a warning: the answer is more than its page.
+    If they can't be written, that is only a warning, because the answer matters more than its page.
 
     Args:
-        folder: of the records.
-        key: under which they are found.
-        target: the examples of which the classes are shown.
+        folder: folder of the records.
+        key: key by which the page finds them.
+        target: the examples whose classes are shown.
         judged: the examples by which sources were judged.
         right: source → [len(judged)] whether its prediction of each example is right.
         leaders: the sources that may be the best.
@@ -157,7 +157,7 @@ def keep_examples(
 
 
 def read_examples(folder: Path) -> list[Thumbnails]:
-    """The shown examples in a folder; none where there is no file of them, or it is damaged."""
+    """The shown examples in a folder; none if their file is missing or damaged."""
     try:
         return msgspec.json.decode((folder / EXAMPLES).read_bytes(), type=list[Thumbnails])
     except (OSError, msgspec.DecodeError):
@@ -206,7 +206,7 @@ def _classes(target: "Target") -> tuple[ClassImages, ...]:
     most = min(_MOST_PER_CLASS, math.ceil(MOST_CLASSES / len(parts)))
     found = []
     for name, members in parts[:MOST_CLASSES]:
-        # Spread over the class: neighbours in a folder are often alike.
+        # Take examples from all over the class, because neighbours in a folder are often similar.
         places = members[np.linspace(0, len(members) - 1, most + 2).astype(int)[1:-1]] if len(members) else members
         images = [_thumbnail(target, at) for at in dict.fromkeys(places.tolist())]
         shown = tuple(image for image in images if image)
@@ -246,7 +246,7 @@ def _histograms(target: "Target") -> tuple[Histogram, ...]:
 
 
 def _thumbnail(target: "Target", at: int) -> str:
-    """An image as base64 of a small JPEG file, or the beginning of a text; nothing where it can't be read."""
+    """An image as base64 of a small JPEG file, or the beginning of a text; empty if it can't be read."""
     if target.kind == "embeddings":
         return ""
     try:
@@ -265,7 +265,9 @@ def _small(image: "Image.Image") -> str:
 
 
 def beginning(example: Text) -> str:
-    """What is shown of a text: its beginning; a word in brackets, in its sentence; both texts of a pair."""
+    """The part of a text that is shown: its beginning; for a word, its sentence with the word in brackets; for a pair,
+    the beginnings of both texts.
+    """
     if isinstance(example.text, str):
         return " ⟷ ".join(_shortened(text) for text in (example.text, example.pair) if text is not None)
     place = example.word or 0

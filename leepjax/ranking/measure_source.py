@@ -1,4 +1,4 @@
-"""Everything that is measured of one source on one target, and of the layers of one network together."""
+"""Measure one source on one target, or all chosen layers of one network together."""
 
 import functools
 import math
@@ -41,25 +41,25 @@ measured again."""
 
 @dataclass(frozen=True, eq=False)
 class NetworkOnTarget(Unit):
-    """The candidates of one network on one target: the unit of work of a ranking, for the images pass once."""
+    """The unit of work of a ranking: all candidates of one network on one target, because the images pass only once."""
 
     plan: Plan
     sources: OfOneNetwork
     known: Mapping[str, Record]
-    """Content key → record that needn't be measured; it may grow while other units are measured."""
+    """Content key → record that needn't be measured; other units may add records."""
     label: str
-    """What the progress of its stages calls it."""
+    """Name in the progress of its stages"""
     cache: Path | None = None
     """Folder of the tables."""
 
     @property
     def name(self) -> str:
-        """What progress and errors call it."""
+        """The unit's name in progress and errors."""
         return f"{self.sources.name} on {self.plan.name}"
 
     @property
     def shared(self) -> tuple[Plan, OfOneNetwork]:
-        """What units share: a plan is that of all sources, a source is measured on all targets."""
+        """The objects that units share: sources share a plan, and targets share a source."""
         return self.plan, self.sources
 
     def arguments(self) -> tuple[dict[str, Record], str]:
@@ -82,7 +82,7 @@ class NetworkOnTarget(Unit):
 
 
 def keys(plan: Plan, source: Source) -> dict[str, tuple[str, str]]:
-    """What a plan measures of a source, in the order of the records: content key → kind and name."""
+    """The measurements that a plan requires of a source, in the order of the records: content key → kind and name."""
     kinds = [("score", name) for name in plan.measures]
     if plan.verify != "none":
         kinds.append(("verify", plan.verify))
@@ -99,8 +99,8 @@ def measure_network(
 ) -> Iterator[Record | Failed]:
     """Yield the records of the candidates of one network on a target: those already known, and those measured now.
 
-    Images are read only if a record is unknown. Features are kept in the folder `cache`, if there is one. Of several
-    candidates, one that fails doesn't end the others.
+    Images are read only if a record is unknown. Features are stored in the folder `cache`, if there is one. If one
+    candidate fails, the others are still measured.
     """
     unknown = [source for source in sources if not keys(plan, source).keys() <= known.keys()]
     names = {name for key, (_, name) in keys(plan, sources[0]).items() if key not in known}
@@ -138,7 +138,7 @@ def _measure_source(
     for done, (key, (kind, name)) in enumerate(to_do.items()):
         on_progress(f"{label}: {name}", done, len(to_do))
         if key in known:
-            # The key stands for the value; names, card and schema are today's.
+            # The key determines the value; names, card and schema are replaced by the current ones.
             yield msgspec.structs.replace(known[key], **_described(plan, source))
             continue
         with threadpool_limits(1, "blas"):  # LAPACK rounds by its threads, and workers have fewer of them
@@ -208,7 +208,7 @@ def _score(plan: Plan, table: Table, measure: str) -> tuple[float, float, float,
     evidence = evidence_of(measure_of(measure))
     if evidence != "features" and not table.logits.shape[1]:  # a source without a head
         return math.nan, math.nan, math.nan, [math.nan] * plan.settings.resamples
-    seen = slice(None) if len(plan.train) == len(table.labels) else plan.train  # all of them aren't copied
+    seen = slice(None) if len(plan.train) == len(table.labels) else plan.train  # a slice doesn't copy
     features = table.features[seen]
     outputs = None if evidence == "features" else table.logits if evidence == "outputs" else table.probs
     probs = None if outputs is None else outputs[seen]

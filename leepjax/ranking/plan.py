@@ -1,4 +1,4 @@
-"""A ranking's plan: the examples of the target, which are held out when, the measures, and what verifies them."""
+"""A ranking's plan: the examples of the target, when each is held out, the measures, and the verification."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ CARD_MEASURES: Mapping[str, Callable[[Card], float]] = {
 """Baselines that depend on the source's card alone, not on the target; NaN where the card lacks the value."""
 
 FEW_TEST_EXAMPLES = 1000
-"""Where one split would have fewer, heads are cross-fitted, so that every example is a test example."""
+"""With fewer test examples than this, heads are cross-fitted, so that every example is a test example."""
 REPEATS = 2
 """Partitions into folds. Each costs about a second per source of 1,797 digits, while the images take seven; two show
 how much an accuracy depends on the training part."""
@@ -44,7 +44,7 @@ how much an accuracy depends on the training part."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured on a target, the same for every source."""
+    """The measurements on a target, which are the same for every source."""
 
     target: Target
     folds: np.ndarray
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def metric(self) -> Metric:
-        """What verification measures: of the settings, or the default one of the task."""
+        """The metric of verification: that of the settings, or the default one of the task."""
         return metric_for("rank", self.target.task, self.settings.metric)
 
     @property
@@ -98,7 +98,7 @@ class Plan:
         return digest(self.train.astype(np.int64).tobytes(), self.test.astype(np.int64).tobytes(), *groups)
 
     def weights(self, examples: np.ndarray) -> np.ndarray:
-        """[b n] how often each of n examples is in each resample, the same for all sources; groups are drawn whole."""
+        """[b n] how often each of n examples is in each resample, the same for all sources; whole groups are drawn."""
         groups = None if self.target.groups is None else self.target.groups[examples]
         return bootstrap_weights(len(examples), self.settings.resamples, self.settings.seed, groups)
 
@@ -106,10 +106,10 @@ class Plan:
 def make_plan(
     caller: str, target: AnyTarget, measures: Sequence[str] | None, **options: Unpack[RankingKeywords]
 ) -> Plan:
-    """Open a target, choose its examples and those that are held out.
+    """Open a target, choose its examples, and decide which are held out when.
 
-    Heads on a target without a test part, of which `test_fraction` is fewer than `FEW_TEST_EXAMPLES`, are cross-fitted.
-    Otherwise one part is held out: `test`, or the target's own test split, or else a part that is split off.
+    If the target has no test part, and `test_fraction` of it is fewer than `FEW_TEST_EXAMPLES` examples, heads are
+    cross-fitted. Otherwise one part is held out: `test`, or the target's own test split, or a part that is split off.
 
     Raises:
         InputError: for an unknown name, a single class, or arguments out of range; it begins with `caller`.

@@ -1,4 +1,4 @@
-"""The main job: score every source on a target, rank them, and verify the ranking by training."""
+"""Score every source on a target, rank the sources, and verify the ranking by training."""
 
 import os
 from collections.abc import Sequence
@@ -66,8 +66,8 @@ def rank(
             shipped by default.
         measures: names from `leepjax.MEASURES`, the leading one first, or ``all``; those in `leepjax.DEFAULT_MEASURES`
             by default. For numbers and several labels, those of `leepjax.FURTHER` that fit the task, by default all.
-            ``source_accuracy`` and ``num_parameters`` are rivals that need no look at the target: what the
-            source reaches on its own test set, and how large it is.
+            ``source_accuracy`` and ``num_parameters`` are baselines that don't read the target: the accuracy of the
+            source on its own test set, and its size.
         tables: paths of files of embeddings, each of them a source, or of folders of tables that ``leepjax extract``
             wrote (see `leepjax.as_table`). No shipped sources are added to them.
         labels: of the examples of tables, in place of a target: the path of a ``.csv``, ``.tsv``, ``.jsonl``,
@@ -95,9 +95,10 @@ def rank(
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
         resamples: bootstrap resamples for the scores' intervals; 0 for no intervals, which helps where measures are
-            slow. Each resample is scored anew: little work for LEEP and what shares its joint, while ``knn`` and
-            ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and ``calibrated_leep`` iterate.
-        confidence: of the intervals, in (0, 1).
+            slow. Each resample is scored again. That is little work for LEEP and the measures that share its joint,
+            while ``knn`` and ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and
+            ``calibrated_leep`` iterate.
+        confidence: confidence of the intervals, in (0, 1).
         batch_size: largest number of images that pass through a source at once; on a CPU they are at most 64.
         dtype: of the sources' computation, ``float32`` or ``bfloat16``; by default that of each source.
         strict: whether an image that can't be decoded, or a file of a folder that isn't used, is an error; they are
@@ -117,7 +118,7 @@ def rank(
         out: folder for ``results.jsonl``; what it already holds isn't measured again. It needn't be writable if it
             holds all that is asked for.
         cache: folder for extracted features; nothing is cached when left out.
-        on_progress: called with what is under way, the number done and the total.
+        on_progress: called with the current work, the number done and the total.
         on_record: called in this process with each `leepjax.storage.records.Record`, after it is written, such as to
             log it to an experiment tracker.
 
@@ -127,8 +128,8 @@ def rank(
         of one name are distinguished by path, or by hash.
 
     Raises:
-        ValueError: for a target or a measure that isn't there, one class only, arguments out of range, or when every
-            source fails; of a single source, its own error.
+        ValueError: for a target or a measure that doesn't exist, a single class, arguments out of range, or when every
+            source fails; for a single source, its own error.
         OSError: when something is to be measured and `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the ranking of what is known so far.
     """

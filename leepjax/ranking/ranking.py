@@ -1,4 +1,4 @@
-"""From records to conclusions: which source is best, which may be as good, and how right each measure was."""
+"""Rankings, made from records: which source is best, which others may be as good, and how well each measure agrees."""
 
 import math
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The sources of one target with their scores and, where it was verified, their accuracy.
+    """The sources of one target with their scores and, after verification, their accuracies.
 
-    The best evidence orders the sources and names the `best`: accuracy where it was verified, and the first measure
-    otherwise. ``print(ranking)`` shows the answer in a sentence, and the tables.
+    The sources are ordered by accuracy if the ranking was verified, and otherwise by the first measure. ``print``
+    shows the answer in a sentence, and the tables.
     """
 
     records: tuple[Record, ...]
@@ -33,7 +33,7 @@ class Ranking:
     verified_by: str | None = None
     """What was trained to verify it: ``head``, ``ridge`` or ``finetune``; None without verification."""
     failures: tuple[Failure, ...] = ()
-    """The sources that failed; those that were measured in part before they failed are ranked nevertheless."""
+    """The sources that failed; if some of their measurements succeeded, they are ranked nevertheless."""
 
     @property
     def target(self) -> str:
@@ -42,7 +42,7 @@ class Ranking:
 
     @property
     def key(self) -> str:
-        """Of the target's content and its split: images in ``examples.json`` are found by it; empty without records."""
+        """Key of the target's content and split, under which ``examples.json`` has images; empty without records."""
         return next((f"{record.target_hash} {record.split}" for record in self.records), "")
 
     @property
@@ -52,12 +52,12 @@ class Ranking:
 
     @property
     def noun(self) -> Noun:
-        """What its examples are called."""
+        """What messages call its examples."""
         return NOUNS[self.records[0].examples if self.records else "images"]
 
     @property
     def metric(self) -> str:
-        """What verification measured; accuracy where records don't say."""
+        """The metric of verification; accuracy if records don't state one."""
         return next((record.metric for record in self._of(self.verified_by) if record.metric), "accuracy")
 
     @cached_property
@@ -82,17 +82,17 @@ class Ranking:
         return self.sources[0]
 
     def best_by(self, measure: str) -> str | None:
-        """The source that a measure alone puts first; of equals the first by name. None where all are undefined."""
+        """The source that a measure alone puts first; among equals, the first by name. None if all are undefined."""
         worths = self._worths(measure)
         defined = sorted(source for source, worth in worths.items() if not math.isnan(worth))
         return max(defined, key=worths.__getitem__, default=None)
 
     @cached_property
     def leaders(self) -> tuple[str, ...]:
-        """The sources that hold the best one with the stated confidence, the first source first.
+        """A set of sources that contains the best one at the stated confidence; the first source is first.
 
-        Where accuracy was verified, the fewest sources whose P(best) adds up to the confidence. Otherwise by resamples
-        of the examples that the first measure scored, as `leepjax.ranking.draws.leading` has it.
+        After verification, it is the smallest set whose P(best) adds up to the confidence. Otherwise it is determined
+        by resamples of the examples that the first measure scored (`leepjax.ranking.draws.leading`).
         """
         records = {record.source: record for record in self._of(self.decided_by)}
         if not self.sources or self.sources[0] not in records:
@@ -106,39 +106,39 @@ class Ranking:
 
     @property
     def tied_with_best(self) -> tuple[str, ...]:
-        """The leaders but the first source: those that can't be distinguished from it."""
+        """The leaders without the first source: those that can't be distinguished from it."""
         return self.leaders[1:]
 
     @property
     def decided_by(self) -> str:
-        """What orders the sources: the verification, or without one the first measure."""
+        """What orders the sources: the verification or, without one, the first measure."""
         return self.verified_by if self.verified_by and self._of(self.verified_by) else self.measures[0]
 
     def p_best(self) -> dict[str, float]:
         """Verified source → P(best): the probability that it has the highest accuracy after transfer.
 
-        The share of paired resamples in which it has: of the test examples and, with cross-fitting, of the partitions
-        into folds, the same for all sources, with `leepjax.ranking.draws.TRAINING_PART` times their variance. Equals
-        share a resample; NaN where nothing was drawn. `docs/choosing.md` has how often a source of a given P(best) was
-        in fact the best.
+        It is the share of paired resamples in which the source has the highest accuracy. The resamples, of the test
+        examples and, with cross-fitting, of the partitions into folds, are the same for all sources, with
+        `leepjax.ranking.draws.TRAINING_PART` times their variance. Equal sources share a resample; NaN without draws.
+        `docs/choosing.md` shows how often a source with a given P(best) was in fact the best.
         """
         return self._shares(self.verified_by, TRAINING_PART)
 
     def first_in(self, measure: str | None = None) -> dict[str, float]:
         """Source → the share of resamples of the scored examples in which a measure puts it first.
 
-        By the first measure unless another is named. It says how sure the order of the scores is, and nothing about
-        accuracy. Equals share a resample; NaN where nothing was drawn, and for a source whose score is undefined in a
-        resample.
+        The measure is the first one unless another is named. The share shows how certain the order of the scores is,
+        and nothing about accuracy. Equal sources share a resample; NaN without draws, and for a source whose score is
+        undefined in a resample.
         """
         return self._shares(measure or self.measures[0])
 
     def scores(self, measure: str) -> dict[str, float]:
-        """Source → score of one measure; NaN where it is undefined, nothing where it wasn't measured."""
+        """Source → score of one measure; NaN if it is undefined, and no entry if it wasn't measured."""
         return {record.source: record.sign * record.worth for record in self._of(measure)}
 
     def ranks(self, measure: str) -> dict[str, int | None]:
-        """Source → its place by one measure, from 1; equal scores share the better one. None where undefined."""
+        """Source → its rank by one measure, from 1; equal scores share the better rank. None if undefined."""
         worths = self._worths(measure)
         values = np.array(list(worths.values()), float)
         above = np.count_nonzero(~np.isnan(values)) - np.searchsorted(np.sort(values), values, "right")
@@ -149,7 +149,7 @@ class Ranking:
 
     @cached_property
     def accuracies(self) -> dict[str, float]:
-        """Source → what verification measured on test examples, by default accuracy; empty without verification."""
+        """Source → the metric of verification on test examples, by default accuracy; empty without verification."""
         return self.scores(self.verified_by) if self.verified_by else {}
 
     def agreement(self, seed: int = 0) -> list[Agreement]:
@@ -159,15 +159,16 @@ class Ranking:
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
-        """Source → what it costs on the machine that measured it, where that is known."""
+        """Source → its cost on the machine that measured it, if it is known."""
         return {record.source: record.cost for record in self.records if record.cost}
 
     @cached_property
     def dominated_by(self) -> dict[str, str]:
         """Verified source → one that is at least as accurate and as fast, and better in at least one.
 
-        Times per image that differ by less than 10 % count as equal: two passes differ by as much. Sources without an
-        entry are the Pareto front of accuracy against time per image. Of several, the most accurate one is named.
+        Times per image that differ by less than 10 % count as equal, because two passes of one source may differ by as
+        much. Sources without an entry are the Pareto front of accuracy against time per image. If several sources
+        dominate one, the most accurate is named.
         """
         worths = {source: worth for source, worth in self._worths(self.verified_by).items() if source in self.costs}
         found: dict[str, str] = {}
@@ -188,8 +189,8 @@ class Ranking:
     def to_records(self) -> list[Row]:
         """One flat dictionary for each source and measure, with the rank by that measure, and one for each failure.
 
-        They have the fields of `leepjax.storage.records.Record` but ``draws`` and ``right``, those of its cost, and
-        ``rank``; ``p_best`` for verifications and ``first_in`` for scores, None where undefined; ``error`` is the
+        They have the fields of `leepjax.storage.records.Record` except ``draws`` and ``right``, the fields of its cost,
+        and ``rank``; ``p_best`` for verifications and ``first_in`` for scores, None if undefined; ``error`` is the
         reason of a failure or None.
         """
         rows = []
@@ -207,7 +208,7 @@ class Ranking:
         ]
 
     def to_columns(self) -> dict[str, list[object]]:
-        """`to_records` by columns: name → a value for each row, as ``pandas.DataFrame`` and others take it."""
+        """`to_records` by columns: name → a value for each row, in the form that ``pandas.DataFrame`` takes."""
         rows = self.to_records()
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
 
@@ -222,11 +223,11 @@ class Ranking:
         return show(self, format)
 
     def answer(self) -> str:
-        """What to do, in a sentence or two."""
+        """The answer in a sentence or two."""
         return answer_of(self)
 
     def remarks(self) -> list[str]:
-        """What a reader must know to not over-read the tables, in sentences."""
+        """Remarks, in sentences, without which the tables could be over-interpreted."""
         return remarks_on(self)
 
     def __str__(self) -> str:

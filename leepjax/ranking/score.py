@@ -46,7 +46,7 @@ def score_arrays(
         raise InputError(
             "score: expected logits, got probabilities, which are >= 0 and sum to 1 in each row; pass --kind probs."
         )
-    if kind == "features":  # before it is streamed in float32
+    if kind == "features":  # check before the features are streamed in float32
         check_rounding("score", "features", array, also="")
     label_array = _class_numbers(found_labels, labels, num_classes)
     found = {} if resamples else _streamed(array, label_array, kind, chosen, num_classes)
@@ -63,14 +63,14 @@ _Numbers = tuple[float, float, float]
 def _streamed(
     array: np.ndarray, labels: np.ndarray, kind: str, measures: Sequence[Measure], num_classes: int | None
 ) -> dict[str, _Numbers]:
-    """Scores computed batch by batch; none if a batch is invalid, nor any for which float32 isn't precise enough."""
+    """Scores computed batch by batch, except those that float32 can't resolve; none at all if a batch is invalid."""
     streaming = [measure for measure in measures if measure.streams]
     if not streaming or array.ndim != 2 or 0 in array.shape or len(array) != len(labels) or array.dtype.kind == "c":
         return {}
     _, _, count = check_labels("score", labels, num_classes, None)
     try:
         scores = streamed_scores(streaming, array, labels, count, from_logits=kind == "logits")
-    except InputError:  # the check of all rows names the invalid one
+    except InputError:  # the later check of all rows names the invalid one
         return {}
     return {name: (value, np.nan, np.nan) for name, value in scores.items() if not np.isnan(value)}
 

@@ -25,10 +25,10 @@ _TEXT = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 def read_evidence_and_labels(evidence: Path, labels: Path, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Evidence [n z] or [n d] and labels [n]; one file holds both if the two paths are the same.
 
-    A CSV has a row per example, with or without a header; a column called label holds the labels, and what isn't
-    evidence (`numbers_of`) is left out. A line of JSON Lines is a list of numbers, a label, or an object with the list
-    under `kind` and the `label`. Labels in text are numbers or names. Where both files have ids, rows are matched by
-    them, else by order; where either has ids, a line says which.
+    A CSV has a row per example, with or without a header; a column called label holds the labels, and columns that
+    aren't evidence (`numbers_of`) are left out. A line of JSON Lines is a list of numbers, a label, or an object with
+    the list under `kind` and the `label`. Labels in text are numbers or names. If both files have ids, rows are matched
+    by id, otherwise by order; if either has ids, a log line says how.
 
     Raises:
         InputError: for missing files and other formats, cells that aren't numbers, rows of unequal length, a label
@@ -51,12 +51,12 @@ def read_evidence_and_labels(evidence: Path, labels: Path, kind: str) -> tuple[n
 
 
 class _Columns(NamedTuple):
-    """What a file holds; None for either that it lacks."""
+    """The evidence and labels in a file; None for what it lacks."""
 
     evidence: np.ndarray | None = None
     labels: np.ndarray | None = None
     names: Sequence[str] = ()
-    """Of the columns of evidence in a CSV."""
+    """The names of the evidence's columns in a CSV"""
     ids: Sequence[Any] | None = None
 
 
@@ -71,7 +71,7 @@ def _matched(path: Path, found: _Columns, labels_path: Path, beside: _Columns) -
         warn("Rows of %s belong to the labels in %s by order, because %s has no ids.", evidence, labels, without)
         return found
     warn("Rows of %s belong to the labels in %s by id.", evidence, labels)
-    if list(found.ids) == list(beside.ids):  # then ids may occur twice
+    if list(found.ids) == list(beside.ids):  # in this case, ids may occur twice
         return found
     own = ids_of(f"score: {evidence}", found.ids, len(found.ids))
     wanted = ids_of(f"score: {labels}", beside.ids, len(beside.ids))
@@ -109,7 +109,7 @@ def _shown(path: Path) -> str:
 
 
 def _labels(path: Path, kind: str, counts: tuple[int, ...]) -> _Columns:
-    """The labels in a text file and their ids; the number of rows of evidence decides where its header is in doubt."""
+    """The labels in a text file, and their ids; the number of rows of evidence decides whether it has a header."""
     text = _text(path)
     if holds_json(text):
         rows, labels, _, ids = _of_json(path, text, kind)
@@ -139,7 +139,7 @@ def _text(path: Path) -> str:
 
 
 def _columns(path: Path, kind: str, *, labelled: bool = False) -> _Columns:
-    """What a file of text holds; its own labels are used if `labelled`."""
+    """The evidence and labels in a text file; its own labels are used if `labelled`."""
     text = _text(path)
     return _of_json(path, text, kind) if holds_json(text) else _of_csv(path, text, kind, labelled)
 
@@ -195,7 +195,7 @@ def _fields(path: Path, line: int, value: Any, kind: str) -> tuple[list[float] |
 
 
 def _classes(path: Path, lines: Sequence[int], labels: Sequence[Any]) -> np.ndarray:
-    """Labels as numbers, or as names where none is a number, or several are one number in other spellings."""
+    """Labels as numbers, or as names if none is a number or if two spell the same number differently."""
     are_numbers = [isinstance(label, (int, float)) or (isinstance(label, str) and is_number(label)) for label in labels]
     if not any(are_numbers) and all(isinstance(label, str) and label for label in labels):
         return np.array(labels)

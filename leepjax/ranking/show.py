@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leepjax.ranking.ranking import Ranking
 
 MOST_COLUMNS = 12
-"""A table of more measures has a row for each of them, and a column for each source, but for no more than these."""
+"""A table of more measures than this has a row per measure, and a column per source, of which at most this many."""
 
 
 def show(ranking: "Ranking", format: Format) -> str:
@@ -93,13 +93,13 @@ def _ranked_rows(ranking: "Ranking") -> list[Row]:
 
 
 def _score_table(ranking: "Ranking", format: Format) -> str:
-    """A row for each source; where measures are many, for each measure, with the first sources as columns."""
+    """A row per source or, if there are many measures, a row per measure with the first sources as columns."""
     title = "All measures, higher is better"
     scores = {measure.replace("_", " "): ranking.scores(measure) for measure in ranking.measures}
     if len(scores) <= MOST_COLUMNS:
         rows = [{"source": each} | {name: by.get(each) for name, by in scores.items()} for each in ranking.sources]
         return render(rows, format, title)
-    # Keys are places, for a source may be called "measure".
+    # The keys are positions, because a source may be called "measure".
     shown = ranking.sources[:MOST_COLUMNS]
     rows = [{"measure": name} | {str(at): by.get(s) for at, s in enumerate(shown)} for name, by in scores.items()]
     if len(shown) < len(ranking.sources):

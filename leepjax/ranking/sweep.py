@@ -1,4 +1,4 @@
-"""Several targets: every source measured on each of them, here or elsewhere, and a ranking for each target."""
+"""Rank sources for several targets: measure every source on each of them, here or in other processes."""
 
 import os
 from collections.abc import Sequence
@@ -33,10 +33,10 @@ def sweep(
     on_record: OnRecord = lambda record: None,
     **options: Unpack[RankingKeywords],
 ) -> dict[str, Ranking]:
-    """Rank the sources for each of several targets; what is measured of a target is what `rank` measures of it.
+    """Rank the sources for each of several targets; each ranking is the same as that of `rank`.
 
     Each source on each target is a unit of work, and every engine gives the same results. With ``engine="ray"`` a unit
-    whose worker is killed is tried again; if its workers die each time, that is a failure of the source on this target.
+    whose worker is killed is tried again; if the worker dies each time, the source fails on this target.
     Ray is started here with a worker for each core, unless it already runs in this process or ``RAY_ADDRESS`` names a
     cluster. Sources, arrays and ``.npz`` files are sent to the workers; a folder's images aren't: on a cluster they
     must be at the same path everywhere. A worker measures one source on all targets before it begins with the next
@@ -44,21 +44,21 @@ def sweep(
     `sweep` under ``if __name__ == "__main__":``, as `multiprocessing` asks of every program that starts processes.
 
     Args:
-        targets: a list of what `rank` takes as its target.
+        targets: a list of targets, each as in `rank`.
         sources: as in `rank`.
         measures: as in `rank`.
         features: as in `rank`.
         pooling: as in `rank`.
         engine: ``serial``, one source on one target after the other in this process; ``processes`` of this machine,
             each with its share of the cores; or ``ray``.
-        workers: how many ``processes``; one per core by default.
-        cpus_per_task: of ``ray``, how many cores each worker reserves; by default one.
-        gpus_per_task: of ``ray``, how many GPUs each worker reserves, or which part of one; by default one where the
+        workers: number of ``processes``; one per core by default.
+        cpus_per_task: how many cores each worker of ``ray`` reserves; by default one.
+        gpus_per_task: how many GPUs, or what fraction of one, each worker of ``ray`` reserves; by default one if the
             cluster has any, otherwise none.
         out: folder for ``results.jsonl``, the same that `rank` writes; what it already holds isn't measured again.
         cache: folder for extracted features; nothing is cached when left out. A worker on a machine that doesn't see
             this folder is sent the features that are there, and sends back those that it extracts.
-        on_progress: called with what is under way, the number done and the total.
+        on_progress: called with the current work, the number done and the total.
         on_record: called in this process with each `leepjax.storage.records.Record`, after it is written, such as to
             log it to an experiment tracker.
         **options: any other keyword argument of `rank`: ``verify``, ``metric``, ``test``, ``test_fraction``,
@@ -67,12 +67,12 @@ def sweep(
             for each target.
 
     Returns:
-        Target's name → its `Ranking`, in the order of `targets`. What fails of a source on a target is in the
-        ranking's ``failures``, and the others go on.
+        Target's name → its `Ranking`, in the order of `targets`. If a source fails on a target, it is in the ranking's
+        ``failures``, and the others are still measured.
 
     Raises:
-        ValueError: for a target or a measure that isn't there, a name that stands there twice, one class only,
-            arguments out of range, the Ray engine without Ray, or when every source fails on every target.
+        ValueError: for a target or a measure that doesn't exist, a name that is given twice, a single class, arguments
+            out of range, the Ray engine without Ray, or when every source fails on every target.
         OSError: when something is to be measured and `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the rankings of what is known so far.
     """

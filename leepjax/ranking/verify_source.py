@@ -1,4 +1,4 @@
-"""Verification: the metric of heads, or of the whole network, on examples that they weren't trained on."""
+"""Verify a source: measure the metric of heads, or of the whole network, on examples held out from training."""
 
 from typing import NamedTuple
 
@@ -28,11 +28,11 @@ class Verified(NamedTuple):
     high: float
     draws: list[float]
     right: str
-    """Which held-out examples are predicted right: `leepjax.ranking.examples.bits_of`; empty but for classes."""
+    """Which held-out examples are predicted right (`leepjax.ranking.examples.bits_of`); empty except for classes"""
 
 
 def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progress: OnProgress) -> Verified:
-    """Train as the plan has it, and measure its metric on the held-out examples; of several repeats, the mean.
+    """Train according to the plan, and measure its metric on the held-out examples; the mean of several repeats.
 
     All sources share the resamples of the held-out examples, so that their draws can be compared one by one.
     """
@@ -59,20 +59,22 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
 
 
 def is_by_core(plan: Plan) -> bool:
-    """Whether heads are trained side by side, one per core."""
+    """Whether heads are trained at the same time, one per core."""
     return plan.is_cross_fitted and plan.verify == "head" and plan.target.task == "classes"
 
 
 def metric_interval(
     metric: Metric, confidence: float, value: float, draws: np.ndarray, num_examples: int, groups: np.ndarray | None
 ) -> tuple[float, float]:
-    """Wilson's interval of an accuracy, which also holds where all or no predictions are right: resamples are all equal
-    there. For other metrics and for groups, the bootstrap's interval; where all groups are right, Wilson's of groups.
+    """The interval of a metric: Wilson's for an accuracy, otherwise the bootstrap's.
+
+    Wilson's interval is also valid if all or no predictions are right, where all resamples are equal. With groups, the
+    bootstrap's is used or, if all or no groups are right, Wilson's for the number of groups.
 
     Args:
-        metric: what was measured.
-        confidence: of the interval.
-        value: the metric's.
+        metric: the metric.
+        confidence: confidence of the interval.
+        value: value of the metric.
         draws: [b] the metric in each resample.
         num_examples: how many examples it was measured on.
         groups: [num_examples] integers, equal for examples that are drawn together; None without groups.
@@ -93,7 +95,7 @@ def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
 
 
 def _fine_tuned(plan: Plan, source: Source, label: str, on_progress: OnProgress) -> np.ndarray:
-    from leepjax.transfer.finetune import fine_tune  # here: heads need no Orbax, which takes long to import
+    from leepjax.transfer.finetune import fine_tune  # here, because heads need no Orbax, whose import is slow
 
     def on_step(progress):
         on_progress(f"{label}: fine-tuning", progress.step + 1, progress.num_steps)
