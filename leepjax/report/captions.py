@@ -1,4 +1,4 @@
-"""The text of figures: names of measures, numbers, captions, and descriptions for screen readers."""
+"""Write the text of figures: names of measures, numbers, captions, and descriptions for screen readers."""
 
 import math
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ _METRICS = {"accuracy": "test accuracy", "macro_f1": "macro F1"}
 
 
 def measure_name(measure: str) -> str:
-    """A measure's name as it is written in text."""
+    """A measure's name in text."""
     row = MEASURES.get(measure) or FURTHER.get(measure)
     return row.title if row else _BASELINES.get(measure, measure.replace("_", " "))
 
 
 def metric_name(setting: Setting) -> str:
-    """The name of the metric that a setting's accuracies hold."""
+    """The name of a setting's metric."""
     return _METRICS[setting.metric]
 
 

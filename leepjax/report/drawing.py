@@ -63,7 +63,7 @@ _STYLE = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5,
 }
-# Text stays text, and ids come from the contents, not from chance.
+# Text is stored as text, and ids are derived from the contents instead of being random.
 _SAVING = {"svg.fonttype": "none", "svg.hashsalt": "leepjax", "pdf.fonttype": 42, "pdf.compression": 6}
 _METADATA = {
     "png": {"Software": None},
@@ -74,16 +74,16 @@ _METADATA = {
 
 @contextmanager
 def style(**more: Any) -> Iterator[None]:
-    """The report's style for whatever is drawn inside the ``with``, independent of the user's own settings."""
+    """A context in which figures are drawn in the report's style, independent of the user's own settings."""
     looks: Any = {**mpl.rcParamsDefault, **_STYLE, **more}
     with mpl.rc_context(looks), warnings.catch_warnings():
-        # Names may hold what the font lacks; a PNG or PDF then shows a box, an SVG the text.
+        # The font may lack characters of names; a PNG or PDF then shows a box, and an SVG the text.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from|Matplotlib currently does not support")
         yield
 
 
 def short(name: str, most: int = 60) -> str:
-    """A name as figures show it: printable, and its middle left out where it is long."""
+    """A name as figures show it: printable, and without its middle if it is long."""
     name = printable(name)
     half = most // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"

@@ -27,7 +27,7 @@ class Drawn(NamedTuple):
     """A figure that was written."""
 
     name: str
-    """Of its files, without suffix; different for each figure."""
+    """Name of its files, without suffix; different for each figure."""
     study: str
     kind: str
     """``scatter``, ``levels``, ``convergence`` or ``selection``."""
@@ -43,13 +43,13 @@ class Drawn(NamedTuple):
 def draw_all(analysis: Analysis, folder: Path, formats: Sequence[str] = FORMATS) -> list[Drawn]:
     """Draw every figure of an analysis, and write it into a folder.
 
-    For each setting of tasks LEEP against accuracy; for small targets, mean accuracies by level; for the convergence
-    study, curves by level; for source selection, a panel for each measure of the paper.
+    There is a plot of LEEP against accuracy for each setting of tasks, mean accuracies by level for small targets,
+    curves by level for the convergence study, and a panel for each measure of the paper for source selection.
 
     Args:
-        analysis: of the studies' outcomes.
-        folder: of the files, made when it isn't there.
-        formats: of `FORMATS`; none writes no files.
+        analysis: the analysis of the studies' outcomes.
+        folder: folder of the files, which is created if it is missing.
+        formats: formats among `FORMATS`; without any, no files are written.
 
     Returns:
         The figures, study by study. The same analysis gives the same files.

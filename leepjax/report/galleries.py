@@ -8,19 +8,19 @@ from leepjax.report.page import Gallery, Origin, Picture, Section
 from leepjax.types import NOUNS, Kind
 
 _MOST_NAMED = 6
-"""How many sources are named below an example; of more, they are counted."""
+"""How many sources are named below an example; any others are counted."""
 
 
 def example_sections(
     examples: Thumbnails | None, leaders: Collection[str], of: str, origins: Sequence[Origin]
 ) -> list[Section]:
-    """The examples of a target; none without a file of them.
+    """The sections of a target's examples; none if the examples weren't stored.
 
     Args:
-        examples: what is shown of them.
-        leaders: are marked.
-        of: added to titles.
-        origins: the commands that found them.
+        examples: the examples to show.
+        leaders: the sources to mark.
+        of: text that is appended to titles.
+        origins: the commands that stored the examples.
     """
     if examples is None:
         return []
@@ -28,10 +28,10 @@ def example_sections(
     if examples.disputed:
         text = [
             f"On {examples.num_disputed:,} of {examples.num_judged:,} test {noun.many}, some sources are right and "
-            "others wrong. Shown are first those on which leaders disagree, then those that divide the sources most "
+            "others wrong. Those on which leaders disagree come first, then those that divide the sources most "
             "evenly. "
-            f"Where a label looks wrong, fix the label before you compare sources; where the {noun.many} are hard in "
-            "the same way, more of these would tell the sources apart."
+            f"If a label looks wrong, fix it before you compare sources; if many {noun.many} are hard in the same way, "
+            "more of these would distinguish the sources."
         ]
         pictures = [_disputed_picture(each, leaders, examples.kind) for each in examples.disputed]
         gallery = Gallery(pictures, "◆ marks the leaders.", is_small=False)
@@ -51,16 +51,16 @@ def example_sections(
 
 
 def _label_sections(examples: Thumbnails, of: str, origins: Sequence[Origin]) -> list[Section]:
-    """What the numbers or labels of a target are like, with some of its examples."""
+    """The sections on the distribution of a target's numbers or labels, with some of its examples."""
     has_images, noun = any(each.images for each in examples.classes), NOUNS[examples.kind]
     if examples.task == "regression":
         name = examples.histograms[0].name if examples.histograms else "number"
-        text = ["How the numbers are distributed: the metric compares sources where most of them lie."]
+        text = ["The distribution of the numbers. The metric depends mostly on where most of them lie."]
         if has_images:
             text.append(f"Below, some {noun.many} of each tenth of {name}. Check that they show what it means.")
         figures = histograms(examples)
     else:
-        text = ["How many examples have each label; metrics are means over the labels, the rare ones included."]
+        text = ["How many examples have each label. Metrics are means over all labels, including the rare ones."]
         if has_images:
             text.append(f"Below, some {noun.many} that have each label. Check that they show what you mean by it.")
         figures = [label_bars(examples)]

@@ -73,7 +73,7 @@ def write_race(out: Path, choice: Choice, run: Provenance) -> Path:
 
 
 def _warn_of_another(out: Path, records: str, command: str) -> None:
-    """Warn that a page takes the place of another command's, whose records are there too."""
+    """Warn that a page replaces that of another command, if the folder has records of that command too."""
     if (out / records).is_file():
         logging.getLogger("leepjax").warning(
             "%s also has %s of leepjax %s; its page is replaced, and leepjax report draws the newer one alone; pass "
@@ -89,7 +89,7 @@ def _has_studies(folder: Path) -> bool:
 
 
 def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
-    from leepjax.report.figures import draw_all  # Matplotlib, which pages of rankings do without
+    from leepjax.report.figures import draw_all  # here, because pages of rankings don't need Matplotlib
     from leepjax.report.studies_page import studies_report
     from leepjax.studies.analysis.analyse import analyse
 
@@ -101,7 +101,7 @@ def _studies(folder: Path, out: Path, formats: Sequence[str]) -> Report:
 
 
 def _race(folder: Path, out: Path) -> Report | None:
-    """The page of the latest choice; None in a folder without steps of one, or where a ranking was made later.
+    """The page of the latest choice; None for a folder without steps of a choice, or with a later ranking.
 
     Raises:
         InputError: for steps without a look or of an earlier version, where there is no ranking either.

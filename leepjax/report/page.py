@@ -17,7 +17,7 @@ from leepjax.printable import printable
 
 @dataclass(frozen=True)
 class Origin:
-    """How numbers were made: the command that makes them again, and what it ran on."""
+    """The origin of numbers: the command that reproduces them, and the hardware and versions that it ran on."""
 
     command: str
     commit: str = ""
@@ -40,11 +40,11 @@ class Column:
 
 @dataclass(frozen=True)
 class TableCell:
-    """One value of a table as it is shown and as it is sorted."""
+    """One value of a table: the text that is shown, and the key for sorting."""
 
     text: str
     value: float | None = None
-    """What it is sorted by in a numeric column; None or NaN stands last, whichever way it is sorted."""
+    """The key for sorting in a numeric column; None and NaN come last in either direction."""
     detail: str = ""
     """Shown below in a smaller font, such as an interval."""
     mark: str = ""
@@ -75,7 +75,7 @@ class Figure:
     """An ``<svg>`` element with ids of its own and a description for screen readers. It isn't escaped."""
     caption: str
     command: str = ""
-    """What draws it, where that isn't the command of its section."""
+    """The command that draws it, if it isn't that of its section."""
     files: Sequence[str] = ()
     """Paths of the same drawing beside the page."""
     wide: bool = False
@@ -94,7 +94,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Panels:
-    """Small drawings side by side, of which the first are open."""
+    """Small drawings side by side, of which only the first are shown until the reader opens the others."""
 
     caption: str
     panels: Sequence[Panel]
@@ -105,7 +105,7 @@ class Panels:
 
 @dataclass(frozen=True)
 class Picture:
-    """One or several small images, or texts, with what they are."""
+    """One or several small images or texts, with a caption."""
 
     sources: Sequence[str]
     """``data:`` addresses."""
@@ -122,7 +122,7 @@ class Gallery:
     pictures: Sequence[Picture]
     note: str = ""
     is_small: bool = False
-    """Whether little is written below each, so that more of them stand side by side."""
+    """Whether the captions are short, so that more pictures fit side by side."""
 
     @property
     def has_texts(self) -> bool:
@@ -166,7 +166,7 @@ class Report:
     title: str
     summary: Sequence[str]
     facts: Sequence[tuple[str, str]]
-    """What was run, as pairs of a name and a value."""
+    """Facts about the run, as pairs of a name and a value."""
     sections: Sequence[Section]
     records: str = ""
     """Path, relative to the page, of the records, which hold what the tables leave out."""
@@ -216,7 +216,7 @@ def render_page(report: Report) -> str:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, each repeated one with its index appended."""
+    """The names; a name that occurs again gets its index appended."""
     first = {name: i for i, name in reversed([*enumerate(names)])}
     return [name if first[name] == i else f"{name}-{i}" for i, name in enumerate(names)]
 

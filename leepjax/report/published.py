@@ -1,4 +1,4 @@
-"""What the LEEP paper states, compared with the records: agrees, disagrees or inconclusive, and why."""
+"""Compare the LEEP paper's statements with the records: agrees, disagrees or inconclusive, and why."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -77,6 +77,6 @@ def _row(choice: Choice, last: LastStanding, name: str, xs: Sequence[float], y: 
 
 
 def _mark(x: float, y: float, dropped: str | None, colour: str) -> str:
-    """A shape for each way to end, so that colour isn't needed to tell them apart."""
+    """The shape for each way to end, so that the ways can be distinguished without colour."""
     shapes = {"beaten": cross, "failed": cross, "budget": square}
     return shapes.get(dropped or "", disc)(x, y, colour)

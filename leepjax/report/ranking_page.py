@@ -40,7 +40,7 @@ def ranking_report(
     records: str = "",
     examples: Sequence[Thumbnails] = (),
 ) -> Report:
-    """The page of one or several rankings: of many, the largest one by one, and the best source of each.
+    """The page of one or several rankings; with many, the largest are shown one by one, and the best source of each.
 
     Args:
         rankings: at least one.
@@ -80,14 +80,14 @@ def ranking_report(
 
 
 class Limits(NamedTuple):
-    """What a ranking's sections may take of a page."""
+    """How much of a page a ranking's sections may take."""
 
     is_named: bool = False
     """Whether titles name the target."""
     most_rows: int = MOST_ROWS
     """Of a table."""
     share: float = 1.0
-    """Of the points that the small charts of a page may have."""
+    """Share of the points that the small charts of a page may have"""
 
 
 def _limits(rankings: Sequence[Ranking], shown: Sequence[Ranking]) -> Limits:
@@ -126,7 +126,7 @@ def ranking_sections(
 def _charts(
     ranking: Ranking, agreements: Sequence[Agreement], of: str, origins: Sequence[Origin], share: float
 ) -> list[Section]:
-    """What is seen before the tables: the sources with their intervals and costs, and each measure against accuracy."""
+    """The charts before the tables: the sources with their intervals and costs, and each measure against accuracy."""
     figures = [figure for figure in (forest(ranking), pareto(ranking)) if figure] if ranking.sources else []
     panels = score_panels(ranking, agreements, share) if agreements else None
     sections = []
@@ -174,7 +174,7 @@ def _others(others: Sequence[Group], origins: Sequence[Origin]) -> Section:
 
 
 def origin_of_records(records: Sequence[Record]) -> Origin:
-    """How records were made, as far as they show it themselves: for folders in which no run was recorded."""
+    """The origin of records, as far as the records themselves show it, for folders in which no run was recorded."""
     first = records[0]
     return Origin(
         f"leepjax rank {first.target} --seed {first.seed}",

@@ -24,9 +24,9 @@ def score_panels(ranking: Ranking, agreements: Sequence[Agreement], share: float
     """A panel for each measure with at least two sources; None where no measure has them.
 
     Args:
-        ranking: verified.
-        agreements: of the measures to show.
-        share: of the points that a page may have, so that a page of several rankings stays small.
+        ranking: a verified ranking.
+        agreements: the agreements of the measures to show.
+        share: share of the points that a page may have, which keeps a page of several rankings small.
     """
     accuracies = ranking.accuracies
     most = max(3, int(share * _MOST_POINTS / max(len(accuracies), 1)))
@@ -36,7 +36,7 @@ def score_panels(ranking: Ranking, agreements: Sequence[Agreement], share: float
     left = len(ranking.measures) - len(agreements[:most])
     more = f" {left:,} more measures are in the tables." if left else ""
     caption = (
-        f"A measure is right where its points rise from left to right{_falls(ranking)}. r is Pearson's correlation "
+        f"A measure agrees if its points rise from left to right{_falls(ranking)}. r is Pearson's correlation "
         f"over the sources, with its interval in brackets: if the interval contains 0, this ranking doesn't show that "
         f"the measure works. ◆ is the best source.{more}"
     )

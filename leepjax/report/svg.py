@@ -1,4 +1,4 @@
-"""Parts of SVG drawings that are written by hand, for white paper: pages of rankings and races need no Matplotlib."""
+"""Write SVG drawings for white paper without Matplotlib, which pages of rankings and races therefore don't need."""
 
 import math
 import re
@@ -68,11 +68,11 @@ def point(shape: str, label: str, x: float, y: float, width: float, *, reached: 
 
     Args:
         shape: the shape.
-        label: what it stands for, also for screen readers.
-        x: of the label.
-        y: of the label.
-        width: of the drawing, in which a long label is compressed.
-        reached: whether Tab reaches it; the arrow keys reach the others from there.
+        label: the text of the label, also for screen readers.
+        x: position of the label.
+        y: position of the label.
+        width: width of the drawing, into which a long label is compressed.
+        reached: whether Tab reaches the shape; the arrow keys reach the others from there.
     """
     fits = f' textLength="{width:g}" lengthAdjust="spacingAndGlyphs"' if text_width(label, 12) > width else ""
     shown = f'<text class="label" x="{x:.5g}" y="{y:.5g}" fill="{INK}" font-size="12"{fits}>{_escaped(label)}</text>'
@@ -100,7 +100,7 @@ def shortened(names: Sequence[str], most: int) -> list[str]:
 
 
 def _shared(names: Sequence[str]) -> str:
-    """What all names begin with, up to the last sign that isn't part of a word."""
+    """The common beginning of all names, up to the last character that isn't part of a word."""
     first, last = min(names), max(names)
     same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     found = re.match(r".*\W", first[:same], re.DOTALL)
