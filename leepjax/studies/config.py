@@ -1,4 +1,4 @@
-"""The choices of a study, and how much of it is run."""
+"""The configuration of a study, at several scales."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -16,43 +16,43 @@ Scale = Literal["paper", "desk", "smoke"]
 """The paper's size, for GPUs and TPUs; what two cores do in hours; a check in a minute."""
 
 SHORT_RECIPE = FineTuning(epochs=10, batch_size=32, learning_rate=0.05, flip=True)
-"""What small tasks are trained by, from a source or from scratch: ours, the paper's isn't known."""
+"""The recipe for small tasks, from a source or from scratch. It is ours: the paper's isn't known."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What a study transfers to what, and how. All that the paper doesn't say is our choice.
+    """Which sources a study transfers to which targets, and how. Details that the paper doesn't state are our choices.
 
     Raises:
-        InputError: without a target, method or measure, for those that aren't there, and numbers that are too small.
+        InputError: without a target, method or measure, for those that don't exist, and numbers that are too small.
     """
 
     study: str
     sources: tuple[AnySource, ...]
-    """What `load_source` takes, names of sets, or opened sources."""
+    """Arguments of `load_source`, names of sets, or opened sources."""
     targets: tuple[tuple[str | Target, str | Target], ...]
-    """Training and test set of each target, opened or as `read_target` takes them. One twice: halves of one set."""
+    """Training and test set of each target, opened or as for `read_target`. If both are the same, it is halved."""
     profiles: tuple[Profile, ...]
     few_classes: int = 4
     """The most classes of a task with a fixed number of classes, in a set of ten classes or fewer."""
     num_tasks: int = 200
-    """Of each profile, target and source."""
+    """Number of tasks for each profile, target and source"""
     num_trained: int = 200
     """How many tasks are also fine-tuned: the first ones."""
     methods: tuple[Method, ...] = ("head", "finetune")
     measures: tuple[str, ...] = DEFAULT_MEASURES
-    """What sources are scored by, besides the trivial baselines; ``("all",)`` for all that rank sources by classes.
+    """Measures besides the trivial baselines; ``("all",)`` for all that rank sources by classes.
 
-    A baseline may be named, as it is scored anyway: that of the name ``knn`` stands for the measure, too.
+    A baseline may also be named; it is computed in any case. The baseline ``knn`` also stands for the measure ``knn``.
     """
     learners: tuple[str, ...] = ()
     """Meta-learners for the method ``meta``, one per source: the ``.safetensors`` that ``leepjax metatrain`` wrote."""
     tests_per_class: int | None = None
     """Test images of each class; all by default."""
     l2: float | None = None
-    """Of re-trained heads; chosen for each task by folds of its training examples when None."""
+    """L2 of re-trained heads; when None, it is chosen for each task by folds of its training examples."""
     recipe: FineTuning = field(default=SHORT_RECIPE)
-    """Of fine-tuning, and of training from scratch. Its seed is replaced by the task's."""
+    """Recipe of fine-tuning and of training from scratch. Its seed is replaced by the task's."""
     image_size: int | None = None
     """Side in pixels of the images for fine-tuning, if a source expects larger ones; scores are of these images too."""
     seed: int = 0

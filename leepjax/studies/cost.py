@@ -1,4 +1,4 @@
-"""What a study costs, before it begins: passes of images through sources, and trainings."""
+"""Estimate the cost of a study before it begins: passes of images through sources, and trainings."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ from leepjax.transfer.recipe import FineTuning
 BATCH = 32
 """How many images are timed."""
 PASSES_PER_STEP = 3
-"""Operations of a training step, in those of a forward pass: the gradients cost about twice as much."""
+"""Operations of a training step relative to a forward pass: gradients cost about two more passes."""
 
 
 class StudyCost(NamedTuple):
-    """What of a study is still to be computed."""
+    """The work of a study that is still to be done."""
 
     heads: int
     """Number of heads to re-train; their time isn't counted."""
@@ -32,9 +32,9 @@ class StudyCost(NamedTuple):
     passes: int
     """Number of forward passes of one image; a training step counts as three."""
     flops: float | None
-    """Of these passes, by XLA's count; None where a source isn't computed by JAX."""
+    """Operations of these passes, as counted by XLA; None if a source isn't computed by JAX."""
     seconds: float
-    """Of these passes on this device, from the time of one batch per source."""
+    """Seconds of these passes on this device, from the time of one batch per source."""
 
     def __str__(self) -> str:
         operations = "an unknown number of operations" if self.flops is None else f"{self.flops:.2g} FLOPs"
@@ -46,7 +46,7 @@ class StudyCost(NamedTuple):
 
 
 def cost_of_study(config: Config, out: Path, cache: Path | None) -> StudyCost:
-    """What `run_study` would compute for a study whose outcomes are in `out`; sources are opened, nothing is computed.
+    """The work that `run_study` would do for a study whose outcomes are in `out`; it opens sources and times a batch.
 
     Raises:
         InputError: for sources, targets or numbers that don't fit.
@@ -56,7 +56,7 @@ def cost_of_study(config: Config, out: Path, cache: Path | None) -> StudyCost:
 
 
 def study_cost(ledger: Ledger, recipe: FineTuning, cache: Path | None) -> StudyCost:
-    """What the transfers cost that have no outcome yet, and the scores that are missing."""
+    """The cost of the transfers without an outcome, and of the missing scores."""
     heads, trained = ledger.missing("head"), ledger.missing("finetune", "scratch")
     passes = _extracted([*ledger.unscored(), *heads], cache)
     for each in ledger.missing("meta"):
@@ -77,7 +77,7 @@ def study_cost(ledger: Ledger, recipe: FineTuning, cache: Path | None) -> StudyC
 
 
 def _extracted(transfers: Iterable[Transfer], cache: Path | None) -> list[tuple[Source, int]]:
-    """Images of each set that pass through a source once, for all tasks; none of those whose outputs are kept."""
+    """Images of each set that pass through a source once, for all tasks, without those whose outputs are cached."""
     wanted = defaultdict[tuple[str, str], list[np.ndarray]](list)
     places = {}
     for each in transfers:

@@ -28,13 +28,13 @@ class Pair:
 def open_pair(train: str | Target, test: str | Target) -> Pair:
     """Open the training and the test part of a set.
 
-    Where both are the same set, its own test split is the test part; a set without one is divided into halves.
+    If both are the same set, the test part is the set's own test split; a set without one is divided into halves.
 
     Raises:
         InputError: when a part doesn't exist, or the classes of both differ.
     """
     learned = _opened(train)
-    # A set's name is what its two parts share: cifar100-train, cifar100:train.
+    # The name of a set is the common part of its parts' names, such as cifar100-train or cifar100:train.
     name = re.sub(r"[-_:/. ]train\w*$", "", learned.name)
     same = train is test or (isinstance(train, str) and train == test)
     if same and learned.test is not None:
@@ -77,7 +77,7 @@ class SourceOutputs:
     """[n] in the numbers of the set."""
 
     def positions(self, rows: np.ndarray) -> np.ndarray:
-        """[m] where examples stand in these arrays, by their indices in the set [m]."""
+        """[m] positions in these arrays of the examples with these indices in the set [m]."""
         return np.searchsorted(self.rows, rows)
 
 
@@ -86,13 +86,13 @@ def outputs_of(
 ) -> SourceOutputs:
     """The outputs of a source for the wanted examples.
 
-    All examples are passed through the source where more than half of them are wanted, or the cache holds them all.
+    If more than half of all examples are wanted, or the cache holds all of them, all are passed through the source.
 
     Args:
         source: the source.
         target: the set.
-        wanted: arrays of the set's indices, which may overlap.
-        cache: folder of extracted outputs; nothing is kept when None.
+        wanted: arrays of indices in the set, which may overlap.
+        cache: folder of extracted outputs; None for no cache.
         on_progress: called after each batch.
     """
     rows = np.unique(np.concatenate(wanted))

@@ -1,4 +1,4 @@
-"""A study's outcomes: what is known of them, what is missing, and the file that they are kept in."""
+"""A study's outcomes: those that are known, those that are missing, and the file in which they are stored."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +17,12 @@ Scores = Mapping[str, float | None]
 
 
 class Ledger:
-    """Every transfer of a study, in order, with its outcome as soon as there is one; each is written at once."""
+    """Every transfer of a study, in order, with its outcome once it is known; each outcome is written at once."""
 
     def __init__(self, folder: Path, config: Config, transfers: list[Transfer], on_progress: OnProgress):
         self._path, self._config, self._on_progress = folder / OUTCOMES, config, on_progress
         self._transfers = [(transfer.key(config), transfer) for transfer in transfers]
-        # Studies share transfers, so what a neighbour's folder holds needn't be made again.
+        # Studies share transfers, so outcomes in the folders of other studies needn't be computed again.
         paths = sorted({*folder.parent.glob(f"*/{OUTCOMES}")} | {self._path})
         known = {outcome.key: outcome for path in paths for outcome in read_outcomes(path)}
         self._outcomes = {key: known[key] for key, _ in self._transfers if key in known}
@@ -32,21 +32,21 @@ class Ledger:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """Those that there are, in the order of the transfers."""
+        """The known outcomes, in the order of the transfers."""
         return [
-            # What a transfer gave is known by its content, and may be that of several: the names are each one's own.
+            # Outcomes are identified by content, so several transfers may share one, but each has its own names.
             msgspec.structs.replace(self._outcomes[key], **self._names(transfer))
             for key, transfer in self._transfers
             if key in self._outcomes
         ]
 
     def missing(self, *methods: Method) -> list[Transfer]:
-        """The transfers of these methods without an outcome; one of several that are the same."""
+        """The transfers of these methods without an outcome; only one of several with the same content."""
         missing = {key: each for key, each in self._transfers if key not in self._outcomes and each.method in methods}
         return list(missing.values())
 
     def unscored(self) -> list[Transfer]:
-        """The transfers that lack a score by a measure of the study's choices, be it that the measure is new."""
+        """The transfers that lack a score by one of the study's measures, for example by a new one."""
         wanted = {*score_names(self._config.measures)}
         return [
             each
@@ -55,7 +55,7 @@ class Ledger:
         ]
 
     def rescore(self, scores: Mapping[Transfer, Scores]) -> None:
-        """Take over the scores of transfers that have an outcome, beside those by other measures."""
+        """Add scores to the outcomes of transfers, beside those by other measures."""
         for transfer, values in scores.items():
             if (outcome := self._outcomes.get(key := transfer.key(self._config))) is not None:
                 self._outcomes[key] = msgspec.structs.replace(outcome, scores=outcome.scores | _shortened(values))
@@ -63,11 +63,11 @@ class Ledger:
         self.write()
 
     def expect(self, count: int) -> None:
-        """Begin with `count` transfers of one kind; progress counts each kind apart, as a head is 100 times faster."""
+        """Begin with `count` transfers of one kind; each kind has its own progress: a head is 100 times faster."""
         self._at_start, self._expected = len(self._outcomes), count
 
     def add(self, transfer: Transfer, transferred: Transferred, scores: Scores) -> None:
-        """Enter an outcome; `write` keeps it."""
+        """Add an outcome; `write` stores it."""
         key, task = transfer.key(self._config), transfer.task
         self._outcomes[key] = Outcome(
             key=key,
@@ -88,9 +88,9 @@ class Ledger:
         self._on_progress(what, len(self._outcomes) - self._at_start, self._expected)
 
     def write(self) -> None:
-        """Keep what is new here beside what the file holds by now: other processes write to it as well.
+        """Add the new outcomes to those that the file holds by now, since other processes also write to it.
 
-        A run of fewer tasks, sources or methods loses nothing of what others made.
+        A run with fewer tasks, sources or methods doesn't remove the outcomes of other runs.
         """
         with locked(self._path):
             kept = {_place(outcome): outcome for outcome in read_outcomes(self._path)}
@@ -102,7 +102,7 @@ class Ledger:
         self._unwritten.clear()
 
     def _names(self, transfer: Transfer) -> dict[str, Any]:
-        """What a transfer is called in this study; what it gives is known by its content."""
+        """The name of a transfer in this study; its outcome is identified by content."""
         task = transfer.task
         return {
             "study": self._config.study,
@@ -115,7 +115,7 @@ class Ledger:
 
 
 def _place(outcome: Outcome) -> tuple[str, ...]:
-    """What is transferred to what; made under other choices, a later outcome takes an earlier one's place."""
+    """The source, task and method of an outcome; a later outcome under other choices replaces an earlier one."""
     return outcome.profile, outcome.source, outcome.target, outcome.task, outcome.method
 
 
@@ -124,5 +124,5 @@ def _shortened(scores: Scores) -> dict[str, float | None]:
 
 
 def _short(value: float) -> float:
-    """To seven digits, which is what float32 has: lines are kept for good."""
+    """Round to seven digits, the precision of float32, before a line is stored."""
     return float(f"{value:.7g}")

@@ -1,4 +1,4 @@
-"""What a study measures: flat records, a JSON line for each transfer of a source to a task, and their provenance."""
+"""The outcomes of a study: flat records, one JSON line per transfer of a source to a task, and their provenance."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ Method = Literal["head", "finetune", "meta", "scratch"]
 reference, not at all."""
 
 BASELINES = ("neg_log_classes", "neg_entropy", "source_accuracy", "neg_num_parameters", "knn")
-"""Scores that are no measures: known without a source or without the target, or by looking at neighbours."""
+"""Scores that aren't measures: they don't read a source or the target, or only look at neighbours."""
 
 OUTCOMES, TASKS, PROVENANCE = "outcomes.jsonl", "tasks.jsonl.gz", "study.json"
 """The files of a study's folder."""
@@ -25,13 +25,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One source transferred to one task, and the score that every measure gave it beforehand."""
 
     schema: Annotated[int, Meta(ge=1)] = 1
-    """The version of the fields; lines that don't say it are of version 1."""
+    """The version of the fields; lines without it have version 1."""
     key: str
     """Content key of everything the accuracies depend on; a transfer with this key needn't be made again."""
     study: str
     """The study's name, as in ``leepjax study NAME``."""
     profile: str = ""
-    """Which of a study's kinds of task this is, such as ``long-tail``; empty where there is one kind."""
+    """The kind of task within the study, such as ``long-tail``; empty if there is only one kind."""
     task: str
     """The task's name in the study's tasks.jsonl.gz."""
     source: str
@@ -39,30 +39,30 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     method: Method
     image_size: int
-    """Pixels a side that the source saw."""
+    """Side in pixels of the images that the source read."""
     num_classes: int
     num_train: int
     num_test: int
     accuracy: float
-    """On the task's test images; nothing was chosen by them. So are the other four (`leepjax.transfer.metrics`)."""
+    """Accuracy on the task's test images, by which nothing was chosen; likewise the next four metrics."""
     balanced_accuracy: float
     macro_f1: float
     log_loss: float
     ece: float
     curve: tuple[float, ...] = ()
-    """Test accuracy after each epoch, where there are epochs."""
+    """Test accuracy after each epoch, for methods that train in epochs."""
     scores: dict[str, float | None] = {}
     """Measure or trivial baseline → score of the source on the task's training images; None where undefined."""
     seed: int
     seconds: float
-    """That the transfer took; for heads, which are solved together, the task's share."""
+    """Seconds of the transfer; for heads, which are solved together, the task's share."""
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """How a study's outcomes were made: enough to make them again."""
 
     schema: Annotated[int, Meta(ge=1)] = 1
-    """The version of the fields; files that don't say it are of version 1."""
+    """The version of the fields; files without it have version 1."""
     study: str
     scale: str
     config: Mapping[str, Any]
@@ -70,13 +70,13 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     """All the commands that were run into the folder, joined by &&."""
     commit: str
-    """Those of leepjax's repository, ``-dirty`` with uncommitted changes; empty where it isn't run from one."""
+    """Commits of leepjax's repository, with ``-dirty`` for uncommitted changes; empty for an installed package."""
     versions: dict[str, str]
     hardware: str
     date: str
-    """ISO 8601, of the last run."""
+    """Date of the last run (ISO 8601)."""
     seconds: float
-    """Of wall time, over all runs."""
+    """Seconds of wall time, over all runs."""
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +87,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_outcomes(path: Path, *, mend: bool = False) -> list[Outcome]:
-    """The outcomes of a JSON-lines file; none without a file. Lines that aren't outcomes are warnings.
+    """The outcomes in a JSON-lines file; none without a file. Lines that aren't outcomes cause warnings.
 
     With `mend`, damaged lines are moved out of the file, as `leepjax.storage.records.read_lines` does.
     """
@@ -100,7 +100,7 @@ def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
 
 
 def read_studies(folder: Path) -> list[Study]:
-    """The studies in a folder and in its folders, by name.
+    """The studies in a folder and in its subfolders, by name.
 
     Raises:
         InputError: when there is none, or one's provenance can't be read.

@@ -1,4 +1,4 @@
-"""What a study does, before it does anything: its tasks, and every transfer of a source to one of them."""
+"""Plan a study: its tasks, and every transfer of a source to one of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ class StudyPlan(NamedTuple):
 
     tasks: list[Task]
     transfers: list[Transfer]
-    """Of a target, a profile and a source, task by task."""
+    """For each target, profile and source, task by task."""
 
 
 def plan_study(config: Config) -> StudyPlan:
@@ -49,7 +49,7 @@ def plan_study(config: Config) -> StudyPlan:
 
 
 def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
-    """A profile's tasks in one set; where it has few classes, tasks of a fixed number have fewer."""
+    """A profile's tasks in one set; if the set has few classes, tasks with a fixed number of classes have fewer."""
     least, most = profile.num_classes
     if len(pair.train.classes) <= 10:
         most = min(most, len(pair.train.classes) if least < most else config.few_classes)
@@ -59,7 +59,7 @@ def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
 
 
 def _by_method(config: Config, source: Source) -> dict[Method, Source | MetaLearner]:
-    """What each method transfers: the source, with smaller images, or a meta-learner of it."""
+    """What each method transfers: the source, the source with smaller images, or a meta-learner of it."""
     smaller = at_size(source, config.image_size)
     learner = learner_for(source, config.learners) if "meta" in config.methods else source
     of: dict[Method, Source | MetaLearner] = {"head": source, "meta": learner}

@@ -22,9 +22,9 @@ from leepjax.studies.outcome import PROVENANCE, Provenance
 
 
 def write_provenance(folder: Path, config: Config, scale: str, command: str, seconds: float) -> None:
-    """Write a study's provenance; commands, commits and seconds of all runs are kept, those of other processes too.
+    """Write a study's provenance; commands, commits and seconds of all runs are kept, including other processes.
 
-    A damaged file is set aside, and its commands, commits and seconds are taken over where they can still be read.
+    A damaged file is set aside; those of its commands, commits and seconds that can still be read are kept.
     """
     path = folder / PROVENANCE
     with locked(path):
@@ -40,7 +40,7 @@ def write_provenance(folder: Path, config: Config, scale: str, command: str, sec
 
 
 class _Before(msgspec.Struct):
-    """What earlier runs recorded, to which this run is added."""
+    """The provenance that earlier runs recorded, to which this run is added."""
 
     command: str = ""
     commit: str = ""
@@ -69,7 +69,7 @@ def _before(path: Path) -> _Before:
 
 
 def _readable(content: bytes) -> _Before:
-    """The fields of a damaged file that are still whole, and the whole commands of a list that breaks off."""
+    """The fields of a damaged file that are still complete, and the complete commands of a truncated list."""
     text = content.decode(errors="replace")
     found = {name: re.search(rf'"{name}"\s*:\s*"((?:[^"\\]|\\.)*)("?)', text) for name in ("command", "commit")}
     texts = {name: match[1] if match[2] else match[1].rpartition(" && ")[0] for name, match in found.items() if match}
@@ -82,12 +82,12 @@ def _readable(content: bytes) -> _Before:
 
 
 def _joined(before: str, now: str, by: str) -> str:
-    """Both, unless they are the same."""
+    """Join both texts, unless they are equal."""
     return by.join(dict.fromkeys(filter(None, (*before.split(by), now))))
 
 
 def this_run(study: str, scale: str, config: Mapping[str, Any], command: str, seconds: float) -> Provenance:
-    """What ran, on this machine and today."""
+    """The provenance of this run: versions, hardware and date."""
     return Provenance(
         study=study,
         scale=scale,

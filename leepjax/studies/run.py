@@ -1,4 +1,4 @@
-"""Run a study: sample its tasks, score every source on them, transfer it to them, and record what comes of it."""
+"""Run a study: sample its tasks, score every source on them, transfer it to them, and record the outcomes."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ from leepjax.types import EngineName
 log = logging.getLogger("leepjax")
 
 TOGETHER = 25
-"""Heads that are solved by one program. Heads, and scores of transfers, are written in this number."""
+"""How many heads are solved by one program; heads and scores are also written in groups of this size."""
 
 
 def run_study(
@@ -42,21 +42,21 @@ def run_study(
     on_progress: OnProgress = lambda what, done, total: None,
     on_cost: Callable[[StudyCost], None] | None = None,
 ) -> list[Outcome]:
-    """Run a study, or go on with it: transfers whose outcomes `out` holds, in whatever study, aren't made again.
+    """Run or resume a study: transfers whose outcomes `out` holds, in any study, aren't made again.
 
     Args:
         config: the study's choices.
-        scale: what they are called.
+        scale: the name of these choices.
         out: folder for the folder of this study: ``tasks.jsonl.gz``, ``outcomes.jsonl`` and ``study.json``.
         engine: where trainings run; heads are re-trained in this process.
-        workers: of the engine ``processes``; one per core by default.
-        cache: folder for what the sources say of the sets; nothing is kept when left out.
-        command: what to run to have the same again, for ``study.json``.
-        on_progress: called with what is under way, and how many transfers of one kind are done, of how many.
-        on_cost: called with what is still to be computed, before it begins; it takes a batch per source to know.
+        workers: number of processes of the engine ``processes``; one per core by default.
+        cache: folder for the sources' outputs; by default nothing is cached.
+        command: the command that reproduces the run, for ``study.json``.
+        on_progress: called with the current work, and how many transfers of one kind are done, of how many.
+        on_cost: called with the remaining work before it begins; finding it out takes a batch per source.
 
     Returns:
-        The outcomes: of a target, a profile and a source, task by task.
+        The outcomes for each target, profile and source, task by task.
 
     Raises:
         InputError: for sources, targets or numbers that don't fit.
@@ -68,7 +68,7 @@ def run_study(
     plan = plan_study(config)
     started = time.monotonic()
     keep_tasks(folder / TASKS, plan.tasks)
-    # A report may be drawn before all is done.
+    # Write these now, because a report may be drawn before the study is finished.
     write_provenance(folder, config, scale, command, 0)
     ledger = Ledger(folder, config, plan.transfers, on_progress)
     if on_cost is not None:
@@ -85,12 +85,12 @@ def run_study(
 
 
 def _score_key(transfer: Transfer) -> tuple[str, Task]:
-    """What scores depend on: how a source sees a task, however it is transferred then."""
+    """What scores depend on: the source, its image size and the task, but not the method of transfer."""
     return transfer.source.identity, transfer.task
 
 
 def _score_and_retrain(ledger, transfers, config: Config, cache, on_progress) -> dict[tuple[str, Task], Scores]:
-    """Score all that isn't scored, and re-train all heads, one source on one target at a time."""
+    """Compute missing scores and re-train missing heads, one source on one target at a time."""
     places = {(each.source.identity, each.pair.name): (each.source, each.pair) for each in transfers}
     unscored, heads = ledger.unscored(), set(ledger.missing("head"))
     scored: dict[tuple[str, Task], Scores] = {}
@@ -142,7 +142,7 @@ def _meta_transfer(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores]) ->
 
 def _train(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores], recipe: Recipe, run_units: Engine) -> None:
     """Make all trainings that are missing; those that diverge are left out with a warning."""
-    # The first task of every setting, then the second: an interrupted study knows something of each.
+    # The first task of every setting, then the second, so that an interrupted study has outcomes of each setting.
     missing = sorted(ledger.missing("finetune", "scratch"), key=lambda each: int(each.task.name.split("-")[-1]))
     ledger.expect(len(missing))
     with closing(run_units(partial(train, recipe), missing, no_progress)) as outcomes:
@@ -152,6 +152,6 @@ def _train(ledger: Ledger, scored: Mapping[tuple[str, Task], Scores], recipe: Re
             elif error:
                 raise error
             for transferred in results:
-                # From scratch there is no source to score.
+                # Training from scratch has no source to score.
                 ledger.add(transfer, transferred, {} if transfer.method == "scratch" else scored[_score_key(transfer)])
                 ledger.write()

@@ -25,8 +25,8 @@ from leepjax.studies.tasks import Task
 NEIGHBOURS = 5
 SHORTEST = 256
 MOST_EXAMPLES = 2000
-"""k-NN and the measures that aren't scored by default read a stratified sample of at most this many training examples:
-their cost grows with the square of the number, or is that of hundreds of passes."""
+"""k-NN and the measures beyond the default ones read a stratified sample of at most this many training examples: their
+cost grows with the square of this number, or equals that of hundreds of passes."""
 
 
 class PaddedTask(NamedTuple):
@@ -35,14 +35,14 @@ class PaddedTask(NamedTuple):
     features: np.ndarray
     probs: np.ndarray
     labels: np.ndarray
-    """In [0, num_classes)."""
+    """[n] class numbers in [0, num_classes)"""
     where: np.ndarray
-    """Which rows are examples and not padding: the first ones."""
+    """[n] True for examples, which come first, and False for padding"""
     num_classes: int
     card: Card
 
     def label_options(self) -> dict[str, Any]:
-        """What a measure is given beside the labels."""
+        """A measure's further arguments."""
         return {"num_classes": self.num_classes, "where": self.where}
 
     def limited(self) -> "PaddedTask":
@@ -68,11 +68,11 @@ _BASELINES: Mapping[str, Callable[[PaddedTask], float]] = {
     "neg_num_parameters": lambda padded: -num_parameters(padded.card),
     "knn": neighbours_accuracy,
 }
-"""By the names of `BASELINES`."""
+"""Name in `BASELINES` → the function that computes it"""
 
 
 def score_names(measures: Sequence[str]) -> tuple[str, ...]:
-    """What an outcome holds a score by: the measures and baselines; a baseline stands for the measure of its name."""
+    """The names of an outcome's scores: measures and baselines; a baseline replaces the measure with the same name."""
     return (*(name for name in measures if name not in BASELINES), *BASELINES)
 
 

@@ -33,15 +33,15 @@ class Plot:
 
 @dataclass(frozen=True)
 class SettingAnalysis:
-    """What the outcomes of one setting say."""
+    """The results of one setting."""
 
     setting: Setting
     correlations: tuple[Correlation, ...]
-    """Of every recorded measure, the trivial baselines last."""
+    """A row for every recorded measure; the trivial baselines come last."""
     winner: Winner
     """The best of the paper's measures."""
     plots: tuple[Plot, ...]
-    """LEEP's over tasks; over sources those of the paper's measures and source accuracy that have a score."""
+    """LEEP's plot over tasks; over sources, the plots of the paper's measures and source accuracy that have a score."""
     levels: LevelMeans | None
     """Mean accuracies by level of LEEP; None unless the study is of small targets."""
     choices: Mapping[str, Mapping[str, float]]
@@ -61,7 +61,7 @@ class SettingAnalysis:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the outcomes of some studies say."""
+    """The results of several studies."""
 
     settings: tuple[SettingAnalysis, ...]
     convergence: Mapping[Against, Sequence[Convergence]]
@@ -108,7 +108,7 @@ def _choices(setting: Setting) -> dict[str, dict[str, float]]:
     """The statistics of `CHOICES` for every measure, over the sources that it scored."""
     found = {}
     for measure in setting.measures:
-        # As the correlations see them: float32's rounding must not choose among sources that a measure ties.
+        # Rounded as for the correlations: float32's rounding must not choose among sources that a measure ties.
         scores, accuracies = significant_digits(setting.scores(measure)), setting.accuracies
         defined = ~np.isnan(scores)
         found[measure] = {name: STATISTICS[name](scores[defined], accuracies[defined]) for name in CHOICES}

@@ -1,4 +1,4 @@
-"""What happens to tasks of low and of high scores: mean accuracies of levels, and convergence in each of them."""
+"""Compare tasks with low and high scores: mean accuracies of levels, and convergence in each of them."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from leepjax.studies.analysis.settings import CONVERGENCE, Setting, label
 from leepjax.studies.outcome import Outcome
 
 Against = Literal["same-epoch", "final"]
-"""What fine-tuning is compared with: training from scratch after as many epochs, or once that is finished."""
+"""The reference of fine-tuning: training from scratch after the same number of epochs, or after all epochs."""
 
 
 class Level(NamedTuple):
@@ -22,9 +22,9 @@ class Level(NamedTuple):
     """The bin's ends."""
     high: float
     members: tuple[int, ...]
-    """Indices of the setting's outcomes in it, by score."""
+    """Indices of the setting's outcomes in the bin, ordered by score."""
     accuracy: Interval
-    """Their mean, with its 95 % t interval; NaN of none, and the interval NaN of one."""
+    """Their mean with its 95 % t interval; NaN without outcomes, and an interval of NaN for a single one."""
 
     @property
     def n(self) -> int:
@@ -43,7 +43,7 @@ class LevelMeans(NamedTuple):
 
     @property
     def rising(self) -> bool:
-        """Whether the means rise from each level to the next, empty ones left out; false of fewer than two."""
+        """Whether the means rise from each non-empty level to the next; false for fewer than two such levels."""
         means = [level.accuracy.value for level in self.levels if level.n]
         return len(means) > 1 and bool(np.all(np.diff(means) > 0))
 
@@ -60,8 +60,8 @@ class LevelCurve(NamedTuple):
     matched: int | None
     """The first epoch, from 1, at which they match; None if never.
 
-    Against the same epoch: the mean difference is zero or less, the reference has caught up. Against the finished
-    reference: it is zero or more, fine-tuning has caught up.
+    Against the same epoch, they match if the mean difference is zero or less: the reference has caught up. Against the
+    finished reference, they match if it is zero or more: fine-tuning has caught up.
     """
 
 
@@ -84,7 +84,7 @@ class Convergence(NamedTuple):
 
     @property
     def higher_is_earlier(self) -> bool | None:
-        """Whether higher levels match no later, one of them earlier; None where fewer than two levels ever match."""
+        """Whether higher levels match no later, and at least one earlier; None if fewer than two levels ever match."""
         epochs = [level.matched or math.inf for level in self.levels if level.n]
         if sum(math.isfinite(epoch) for epoch in epochs) < 2:
             return None
@@ -113,18 +113,18 @@ def convergence(
 ) -> list[Convergence]:
     """The difference of test accuracies, fine-tuned − from scratch, epoch by epoch in each level of a score.
 
-    Only tasks that a source was fine-tuned to and its architecture learned from scratch, both with a curve, count.
-    Curves are as long as the shortest of a source and target.
+    A task counts only if a source was fine-tuned on it and the same architecture was trained from scratch, both with a
+    curve. For each source and target, all curves are cut to the length of the shortest.
 
     Args:
-        outcomes: of the convergence study; others among them don't count, be their tasks called the same.
+        outcomes: outcomes of the convergence study; those of other studies are ignored, even if tasks have equal names.
         num_levels: how many levels; when None, two for Fashion-MNIST as in the paper, and five otherwise.
-        kind: of levels, which are of the scores of one source on one target.
-        measure: that the levels are of.
+        kind: the kind of levels, which divide the scores of one source on one target.
+        measure: the measure whose scores are divided into levels.
         against: training from scratch after the same epoch, or after its last.
 
     Returns:
-        One for each profile, source and target of which there is such a task.
+        One result for each profile, source and target with such a task.
     """
     return [
         _of_pairs(pairs, num_levels or (2 if "fashion" in pairs[0][0].target.lower() else 5), kind, measure, against)

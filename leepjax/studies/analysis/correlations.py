@@ -1,4 +1,4 @@
-"""How well scores predict accuracies in a setting, how surely, and which measure does so best."""
+"""How well scores predict accuracies in a setting, how certain that is, and which measure is best."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -24,13 +24,13 @@ from leepjax.studies.analysis.settings import Setting
 from leepjax.studies.outcome import BASELINES
 
 LEAD = "leep"
-"""The measure that all others are held against."""
+"""The measure with which all others are compared."""
 PAPER_MEASURES = ("leep", "nce", "h_score")
 """What the LEEP paper compares."""
 
 
 class Correlation(NamedTuple):
-    """How a measure's scores go together with accuracies over the outcomes of a setting that it has a score of.
+    """How a measure's scores correlate with accuracies, over the outcomes of a setting that it scored.
 
     Numbers are NaN where they are undefined: all but `n` and `ties` where scores or accuracies are constant.
     """
@@ -42,7 +42,7 @@ class Correlation(NamedTuple):
     pearson: Interval
     """Pearson's r with its 95 % interval by a bootstrap over outcomes."""
     p_value: float
-    """Of Pearson's r being zero, two-sided."""
+    """Two-sided p-value of Pearson's r being zero."""
     spearman: float
     kendall: float
     weighted_tau: float
@@ -67,7 +67,7 @@ class Winner(NamedTuple):
     among: tuple[str, ...]
     """The measures that competed: those whose correlation is defined."""
     certain: bool
-    """Where LEEP wins: whether its lead over each of the others excludes zero. Otherwise: the winner's over LEEP."""
+    """Whether intervals exclude zero: those of LEEP's lead over each other if LEEP wins, or the winner's over LEEP."""
 
 
 def correlations(setting: Setting, measures: Sequence[str] | None = None, seed: int = 0) -> list[Correlation]:
@@ -75,8 +75,8 @@ def correlations(setting: Setting, measures: Sequence[str] | None = None, seed: 
 
     Args:
         setting: outcomes that differ in the task alone, or in the source alone.
-        measures: those to look at, in this order; all that were recorded when None.
-        seed: of the bootstrap. All measures are resampled alike.
+        measures: the measures to compare, in this order; by default all that were recorded.
+        seed: seed of the bootstrap. All measures use the same resamples.
 
     Returns:
         A row for each measure, the trivial baselines last.
@@ -91,7 +91,7 @@ def winner(rows: Iterable[Correlation], among: Sequence[str] = PAPER_MEASURES) -
     """Which measure has the highest Pearson's r in a setting, and whether that's certain.
 
     Args:
-        rows: of `correlations`.
+        rows: rows as returned by `correlations`.
         among: the measures that compete; LEEP should be one of them.
     """
     defined = [row for row in rows if row.measure in among and not math.isnan(row.pearson.value)]
@@ -107,7 +107,7 @@ def winner(rows: Iterable[Correlation], among: Sequence[str] = PAPER_MEASURES) -
 
 
 def _correlation(setting: Setting, measure: str, lead: np.ndarray, seed: int) -> Correlation:
-    # Beyond the fifth digit float32's rounding would rank what a saturated measure ties.
+    # Beyond the fifth digit, float32's rounding would rank sources that a saturated measure ties.
     scores = lead if measure == LEAD else significant_digits(setting.scores(measure))
     accuracies = setting.accuracies
     there = ~np.isnan(scores) & ~np.isnan(accuracies)
@@ -129,6 +129,6 @@ def _correlation(setting: Setting, measure: str, lead: np.ndarray, seed: int) ->
 
 
 def _given(x: np.ndarray, y: np.ndarray, log_classes: np.ndarray) -> float:
-    """The partial correlation; NaN where log c is constant, or all that x is but for the rounding of scores."""
+    """The partial correlation; NaN if log c is constant, or if x equals it apart from the rounding of scores."""
     explained = pearson(x, log_classes) ** 2
     return partial_correlation(x, y, log_classes) if explained < 1 - 1e-7 else math.nan

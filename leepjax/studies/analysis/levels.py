@@ -44,8 +44,8 @@ def edges(scores: np.ndarray, num_levels: int = 5, kind: Kind = "equal-width") -
 def levels(scores: np.ndarray, num_levels: int = 5, kind: Kind = "equal-width") -> np.ndarray:
     """The level of each score.
 
-    Level i holds the scores from edge i up to, but without, edge i + 1 (`edges`); the last one holds the highest score
-    as well. Equal scores are of one level. Constant scores tell nothing apart, and all are of level 0.
+    Level i holds the scores from edge i up to, but without, edge i + 1 (`edges`); the last level also holds the highest
+    score. Equal scores are in one level; if all scores are equal, all are in level 0.
 
     Args:
         scores: [n] finite, or NaN where undefined.

@@ -1,4 +1,4 @@
-"""Settings: outcomes that differ in the task alone, or in the source alone, to hold scores against accuracies."""
+"""Settings: outcomes that differ only in the task or only in the source, over which scores and accuracies correlate."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from leepjax.studies.outcome import Method, Outcome
 SELECTION = "source-selection"
 """The study in which sources are compared on a task; the others compare tasks."""
 CONVERGENCE = "convergence"
-"""The study that trains from scratch, too."""
+"""The study that also trains from scratch."""
 
 SMALL = ("small-balanced", "small-imbalanced")
 """The studies of small targets, in which levels are compared."""
@@ -43,7 +43,7 @@ class Setting:
 
     @property
     def over(self) -> Literal["tasks", "sources"]:
-        """What its outcomes differ in."""
+        """Whether its outcomes differ in the task or in the source."""
         return "sources" if self.study == SELECTION else "tasks"
 
     @property
@@ -63,13 +63,13 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """For people, and unlike any other setting's: ``large (twenty-classes): resnet18 → cifar100, fine-tuned``."""
+        """A unique name for people: ``large (twenty-classes): resnet18 → cifar100, fine-tuned``."""
         task = f" ({self.task})" if self.task else ""
         return f"{self.kind_of_task}: {self.pairing}{task}, {self.how}"
 
     @property
     def slug(self) -> str:
-        """For files: ``large-twenty-classes-resnet18-cifar100-finetune``."""
+        """A unique name for files: ``large-twenty-classes-resnet18-cifar100-finetune``."""
         return slug(self.study, self.profile, self.source, self.task or self.target, self.method)
 
     @property
@@ -79,7 +79,7 @@ class Setting:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """[n] what the outcomes differ in: names of tasks or sources."""
+        """[n] names of the tasks or sources in which the outcomes differ."""
         return tuple(label(outcome) for outcome in self.outcomes)
 
     @property
@@ -106,8 +106,8 @@ class Setting:
 def settings(outcomes: Iterable[Outcome]) -> list[Setting]:
     """The settings of any studies' outcomes, in the order of the studies' first outcomes.
 
-    Training from scratch transfers nothing, so that it is no setting. Neither are transfers that another study made
-    as well, as the convergence study does with those of small targets: they are evidence once.
+    Training from scratch transfers nothing, so it isn't a setting. If two studies share transfers, as the convergence
+    study shares those of small targets, the transfers count only once.
     """
     groups: dict[_Place, list[Outcome]] = {}
     for outcome in outcomes:
@@ -118,7 +118,7 @@ def settings(outcomes: Iterable[Outcome]) -> list[Setting]:
 
 
 def label(outcome: Outcome) -> str:
-    """What tells an outcome from the others of its setting."""
+    """What distinguishes an outcome from the others of its setting."""
     return outcome.source if outcome.study == SELECTION else outcome.task
 
 
@@ -135,7 +135,7 @@ def _place(outcome: Outcome) -> _Place:
 
 
 def _is_part(setting: Setting, place: int, found: list[Setting]) -> bool:
-    """Whether another study's setting holds every transfer of this one; of two that are equal one stays."""
+    """Whether another study's setting holds every transfer of this one; of two equal settings, one is kept."""
     keys = {outcome.key for outcome in setting.outcomes}
     for other_place, other in enumerate(found):
         others = {outcome.key for outcome in other.outcomes}

@@ -1,1 +1,1 @@
-"""The studies of the LEEP paper: a file per study, which reads like its paragraph."""
+"""The studies of the LEEP paper: one file per study, which follows the paper's description."""

@@ -1,4 +1,4 @@
-"""Convergence: how much faster than from scratch does a source that LEEP likes learn a task?
+"""Convergence: how much faster than from scratch does a source with a high LEEP learn a task?
 
 The small balanced tasks are fine-tuned, and learned from scratch by the same network, from the same batches. The
 difference of their test accuracies is averaged, epoch by epoch, over the tasks of each level of LEEP (section 5.3 and

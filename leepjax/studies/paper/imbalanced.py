@@ -1,7 +1,7 @@
 """Small imbalanced targets: classes of unequal size, judged by macro F1.
 
-As the small balanced targets, but each class has between 30 and 60 training images (supplement, figure 2); in a second
-kind of task, ours and steeper, class sizes fall exponentially from 60 to 6.
+Tasks are like the small balanced ones, but each class has between 30 and 60 training images (supplement, figure 2). In
+a second kind of task, which is ours and more imbalanced, class sizes fall exponentially from 60 to 6.
 
 leepjax study small-imbalanced --scale desk
 """

@@ -1,11 +1,11 @@
 """Large targets: does LEEP predict the accuracy of transfer to many images of few or many classes?
 
 For each source, 200 target tasks are random subsets of 2 to 100 of CIFAR-100's classes with all their training images.
-The source's head is re-trained on its frozen features, and, in turn, everything is fine-tuned; what comes out on the
-test images of the same classes is compared with LEEP (section 5.1 and figure 1 of the paper).
+The source's head is re-trained on its frozen features, and separately the whole network is fine-tuned. The accuracies
+on the test images of the same classes are compared with LEEP (section 5.1 and figure 1 of the paper).
 
-The number of classes alone predicts much of the accuracy of such tasks. So a second kind of task, ours, has twenty
-classes each.
+The number of classes alone predicts much of the accuracy of such tasks. So there is a second kind of task, which is
+ours: all of its tasks have twenty classes.
 
 leepjax study large --scale desk
 """
@@ -30,7 +30,7 @@ PAPER = Config(
 
 SCALES: dict[Scale, Config] = {
     "paper": PAPER,
-    # Head re-training as in the paper but with 100 images of each class; fine-tuning of some tasks, briefly.
+    # Heads are re-trained as in the paper, but with 100 images of each class; some tasks are fine-tuned briefly.
     "desk": replace(
         PAPER,
         profiles=(

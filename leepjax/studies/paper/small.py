@@ -1,7 +1,7 @@
 """Small targets: does LEEP still predict the accuracy when a task has a few dozen images of each class?
 
-Tasks of five classes with fifty training images each (of four classes for Fashion-MNIST), all numbers ours; their test
-accuracy is averaged over five levels of LEEP (section 5.2 and the supplement's figure 1).
+Tasks have five classes (four for Fashion-MNIST) with fifty training images each; these numbers are ours. Their test
+accuracy is averaged in each of five levels of LEEP (section 5.2 and the supplement's figure 1).
 
 leepjax study small-balanced --scale desk
 """

@@ -1,4 +1,4 @@
-"""Source selection: which of nine pretrained networks is best for a target, and which measure would have told?
+"""Source selection: which of nine pretrained networks is best for a target, and which measures would have found it?
 
 Nine networks trained on ImageNet are candidates for CIFAR-100; their test accuracy with a re-trained head and after
 fine-tuning is compared with LEEP, NCE, H-score and their accuracy on ImageNet (section 5.5 and the supplement's
