@@ -1,7 +1,7 @@
-"""What is lost by choosing the sources with the highest scores, for many rows of scores and accuracies [r n] at once.
+"""The loss from choosing the sources with the highest scores, for many rows of scores and accuracies [r n] at once.
 
-Equal scores are drawn among at random; every number is its expected value over these draws. It is NaN in rows that hold
-a NaN, and where there are fewer than k sources.
+Ties are broken at random, and every number is its expected value over these choices. It is NaN in rows that hold a NaN
+or have fewer than k sources.
 """
 
 import numpy as np
@@ -44,7 +44,7 @@ def rel_of_rows(x: np.ndarray, y: np.ndarray, k: int) -> np.ndarray:
 
 @np.errstate(invalid="ignore", divide="ignore")
 def _chances(values: np.ndarray, k: int) -> np.ndarray:
-    """[r n] how likely each is among the k highest of its row."""
+    """[r n] the probability that each is among the k highest of its row."""
     bar = np.partition(values, -k, axis=1)[:, -k, None]
     above, tied = values > bar, values == bar
     chances = above + tied * (k - above.sum(axis=1, keepdims=True)) / tied.sum(axis=1, keepdims=True)

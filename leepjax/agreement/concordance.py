@@ -1,4 +1,4 @@
-"""How each item agrees with all others on which is larger, in O(n log² n): for more items than pairs can be held of."""
+"""How each item agrees with all others on which is larger, in O(n log² n), if there are too many pairs to hold."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ def concordance(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray
     """[n m] for each item i the sum over items j of weights [n m] · sign(x_i − x_j) · sign(y_i − y_j); x and y [n].
 
     Args:
-        x: finite; equal values count as nothing.
+        x: finite; pairs of equal values count 0.
         y: likewise.
         weights: m columns of weights of the items j.
     """
@@ -16,10 +16,10 @@ def concordance(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray
 
 
 def _below(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[n m] for each item the weights of those that are smaller in both x and y, summed.
+    """[n m] for each item, the sum of the weights of those that are smaller in both x and y.
 
-    Items stand in blocks by x, which grow by doubling. At each size, the items of a block's right half are compared by
-    y with those of its left half, which are smaller in x.
+    Items are ordered by x, in blocks whose size doubles. At each size, the items in the right half of a block are
+    compared by y with those in the left half, which are smaller in x.
     """
     n = len(x)
     by_x = np.lexsort((-y, x))  # of equal x, the smaller y comes later and isn't counted

@@ -13,7 +13,7 @@ from leepjax.agreement.resampling import Resampled, Resamples, of_resamples, res
 from leepjax.agreement.statistics import Statistic, is_choice, pearson
 
 RESAMPLES = 1000
-# Of many items an interval is narrow and its ends vary little: fewer resamples do, down to the fewest.
+# With many items an interval is narrow and its ends vary little, so fewer resamples suffice, down to the fewest.
 _MOST_DRAWN, _FEWEST_RESAMPLES = 400_000, 200
 # Residuals this small beside what was explained are rounding.
 _NOTHING = 1e-10
@@ -27,7 +27,7 @@ class Interval(NamedTuple):
     high: float
 
     def show(self, digits: int = 3) -> str:
-        """``0.41 [0.10, 0.72]``, and a dash for what is undefined."""
+        """``0.41 [0.10, 0.72]``, with a dash for an undefined number."""
         if math.isnan(self.value):
             return "–"
         value, low, high = (f"{number:.{digits}f}" for number in self)
@@ -102,12 +102,12 @@ def difference(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """How much more two measures' scores x1 than x2 [n] agree with y: statistic(x1, y) − statistic(x2, y).
+    """How much better the scores x1 agree with y than x2 [n], of two measures: statistic(x1, y) − statistic(x2, y).
 
-    The bootstrap is paired: both are computed on the same resamples of the items that have both scores, so that what
-    makes both high or low cancels. Correlations of fewer than 30 items have the intervals of `estimate`, combined by
-    the correlation of both over these resamples; choices have none. An interval without zero says that the measures
-    differ on such items.
+    The bootstrap is paired: both statistics are computed on the same resamples of the items that have both scores, so
+    that effects on both cancel. For correlations of fewer than 30 items, the intervals of `estimate` are combined by
+    the correlation of both statistics over these resamples; choices have no interval. If the interval excludes zero,
+    the measures differ on such items.
     """
     x1, x2, y = _complete(x1, x2, y)
     n, values = len(y), (statistic(x1, y), statistic(x2, y))
@@ -119,7 +119,7 @@ def difference(
         return of_resamples(statistic, x1, y, drawn) - of_resamples(statistic, x2, y, drawn)
 
     ends1, ends2 = (few_sources_interval(statistic, each, n, confidence) for each in values)
-    # Equal scores differ by nothing for certain, whatever the items.
+    # Equal scores have a difference of exactly zero, whatever the items.
     if ends1 is None or ends2 is None or math.isnan(value) or np.array_equal(x1, x2):
         return _interval(value, lambda: differences(_resample(n, resamples, seed)), n, confidence)
     drawn = _resample(n, resamples, seed)
@@ -130,9 +130,9 @@ def difference(
 
 
 def partial_correlation(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> float:
-    """Pearson's r of what is left of x and y [n] when a linear fit of `given` ([n] or [n k]) is taken off both.
+    """Pearson's r of the residuals of x and y [n] after a linear fit of `given` ([n] or [n k]) to each.
 
-    A constant `given` takes nothing off, and leaves the plain r. NaN where `given` explains x or y wholly.
+    With a constant `given`, it is the plain r. NaN if `given` explains x or y completely.
     """
     columns = np.asarray(given, float).reshape(len(x), -1)
     x, y, *controls = _complete(x, y, *columns.T)
@@ -153,7 +153,7 @@ def _equal_pairs(values: np.ndarray) -> int:
 
 
 def significant_digits(x: np.ndarray, digits: int = 5) -> np.ndarray:
-    """Scores rounded to significant digits: float32's rounding beyond must not rank what a saturated measure ties."""
+    """Scores rounded to significant digits, so that float32's rounding doesn't rank what a saturated measure ties."""
     return np.array([float(f"{value:.{digits}g}") for value in x])
 
 
@@ -177,7 +177,7 @@ def minimum_detectable(n: int, power: float = 0.8, alpha: float = 0.05) -> float
 
 
 def significance_note(n: int, items: str = "sources") -> str:
-    """How far a correlation of n items must be from zero to mean something, in words."""
+    """A sentence that says how far a correlation of n items must be from zero to be significant."""
     if n < 3:
         return f"With {n} {items} no correlation or rank agreement can be significant: compare more {items}."
     warning = " That is too few to tell measures apart." if n < 10 else ""

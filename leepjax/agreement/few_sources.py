@@ -1,10 +1,10 @@
-"""Intervals of a correlation over few sources, where resampled sources say too little about new ones.
+"""Intervals of a correlation over few sources, for which the bootstrap is unreliable.
 
-Of five sources a resample holds three or four, most of them perfectly ordered where all five are: the percentile
-bootstrap then gives [1, 1]. Here the interval holds every correlation under which the observed value is no surprise: a
-test of each population is inverted. The populations are those in which scores and accuracies are jointly normal, or
-become so by increasing maps, which rank statistics don't see. `benchmarks/correctness/coverage_sources.py` measures
-how often the intervals cover, for such populations and for others.
+A resample of five sources holds three or four different ones. If all five are perfectly ordered, so are these, and the
+percentile bootstrap gives [1, 1]. The interval here is that of an inverted test: it contains every correlation under
+which the observed value isn't unusual. The test assumes that scores and accuracies are jointly normal, possibly after
+increasing maps, which don't change rank statistics. `benchmarks/correctness/coverage_sources.py` measures how often the
+intervals cover, for such populations and for others.
 """
 
 import math
@@ -19,11 +19,11 @@ from leepjax.agreement.statistics import Statistic, kendall, pearson, spearman, 
 FEWEST = 4
 """With fewer sources there is no interval: Fisher's z has no variance then."""
 MOST = 29
-"""With more sources the bootstrap covers as it should, and assumes less."""
+"""With more sources, the bootstrap has the stated coverage, and assumes less."""
 
-_HALF = 1000  # simulated sets of sources of each population, less their mirror images
+_HALF = 1000  # simulated sets of sources per population, without their mirror images
 _Z = np.linspace(-4, 4, 81)  # Fisher's z of the populations; the grid ends at |ρ| = 0.9993
-_SAME = 1e-9  # statistics closer than this differ by rounding
+_SAME = 1e-9  # statistics closer than this differ only by rounding
 
 Ends = tuple[float, float]
 
@@ -31,9 +31,9 @@ Ends = tuple[float, float]
 def few_sources_interval(statistic: Statistic, value: float, n: int, confidence: float) -> Ends | None:
     """The ends for a correlation of n sources with this value; None for other statistics, NaN, and n > `MOST`.
 
-    Pearson's r has Fisher's interval, and NaN at |r| = 1, where nothing is left to judge its error by. The others have
-    the interval of a simulated test, whose tails are never less than half of 1 − confidence. With five sources, which
-    have only eleven values of τ, it covers more often than the confidence.
+    Pearson's r has Fisher's interval, and NaN at |r| = 1, where the error can't be estimated. The other statistics have
+    the interval of a simulated test, whose tails are never less than half of 1 − confidence. With five sources, for
+    which τ has only eleven values, it covers more often than the confidence.
     """
     if n > MOST or math.isnan(value) or statistic not in (pearson, *_TARGETS):
         return None
@@ -41,7 +41,7 @@ def few_sources_interval(statistic: Statistic, value: float, n: int, confidence:
         return math.nan, math.nan
     if statistic is pearson:
         return _fisher(value, n, confidence)
-    # Of few sources there are few values: those that differ by rounding alone share an interval.
+    # With few sources there are few values: those that differ only by rounding share an interval.
     low, high = _inverted(statistic, round(value, 9), n, confidence)
     return min(low, value), max(high, value)
 
@@ -66,7 +66,7 @@ def _fisher(r: float, n: int, confidence: float) -> Ends:
 
 @lru_cache(maxsize=10_000)
 def _inverted(statistic: Statistic, value: float, n: int, confidence: float) -> Ends:
-    """The ends of the populations of which neither tail, the value included, is rarer than (1 − confidence) / 2."""
+    """The ends of the range of populations in which both tails, including the value, exceed (1 − confidence) / 2."""
     simulated = _simulated(n)[statistic]
     tail = (1 - confidence) / 2
     at_least = np.maximum.accumulate(1 - simulated.share_below(value - _SAME))
@@ -74,7 +74,7 @@ def _inverted(statistic: Statistic, value: float, n: int, confidence: float) -> 
     low = np.interp(tail, at_least, _Z) if at_least[0] <= tail else -math.inf
     high = np.interp(1 - tail, above, _Z) if above[-1] >= 1 - tail else math.inf
     low, high = (_TARGETS[statistic](float(z), simulated) for z in (low, high))
-    # A value that ties have moved further out than any population of the grid is still within its own interval.
+    # Ties may move a value beyond all populations of the grid; it is still within its own interval.
     return min(low, value), max(high, value)
 
 
@@ -85,7 +85,7 @@ class _Simulated:
         """Take the statistic [populations, sets]."""
         self.means = values.mean(axis=1)
         self._num_sets = values.shape[1]
-        # In one ascending row, the populations shifted apart, so that one search finds a value's place in each.
+        # The populations are shifted apart in one ascending row, so that one search finds a value's place in each.
         self._shifts = 4.0 * np.arange(len(values))
         self._ascending = (np.sort(values, axis=1) + self._shifts[:, None]).ravel()
 
@@ -123,7 +123,7 @@ def _of_rows(y: np.ndarray) -> dict[Statistic, np.ndarray]:
 
 
 def _expected(z: float, simulated: _Simulated) -> float:
-    """The mean of sets of n sources, which is all that weighted τ has: it converges to nothing as n grows."""
+    """The mean over sets of n sources; weighted τ is compared with it because it has no limit as n grows."""
     return math.copysign(1, z) if math.isinf(z) else float(np.interp(z, _Z, simulated.means))
 
 
@@ -132,4 +132,4 @@ _TARGETS: dict[Statistic, Callable[[float, _Simulated], float]] = {
     kendall: lambda z, _: 2 / math.pi * math.asin(math.tanh(z)),
     weighted_tau: _expected,
 }
-"""What each interval is to cover in a population of this z: its own value of all sources, or the mean of n."""
+"""The value that each interval should cover in a population of this z: that for all sources, or the mean for n."""

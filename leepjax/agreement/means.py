@@ -9,7 +9,7 @@ from leepjax.agreement.correlation import Interval
 
 
 def mean_interval(values: np.ndarray) -> Interval:
-    """The mean with its 95 % t interval; NaN of nothing, and the interval NaN of one value."""
+    """The mean with its 95 % t interval; NaN without values, and an interval of NaN for a single one."""
     n = len(values)
     if n < 2:
         return Interval(float(values[0]) if n else math.nan, math.nan, math.nan)

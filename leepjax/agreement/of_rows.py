@@ -1,7 +1,7 @@
-"""Every statistic of many rows of scores and accuracies at once: what `leepjax.agreement.statistics` gives one by one.
+"""Compute the statistics of `leepjax.agreement.statistics` for many rows of scores and accuracies at once.
 
-A file of 200,000 scores may hold 20,000 comparisons of ten sources each, for which calls of SciPy one by one take most
-of the time.
+A file of 200,000 scores may hold 20,000 comparisons of ten sources each; with a call of SciPy for each, the calls would
+take most of the time.
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from leepjax.agreement.choices import recall_of_rows, regret_of_rows, rel_of_row
 
 
 class OfRows(NamedTuple):
-    """What is known of r rows of n items."""
+    """The statistics of r rows of n items."""
 
     values: dict[str, np.ndarray]
     """[r] each statistic, by the names of `STATISTICS`; NaN where it is undefined."""
     p_values: np.ndarray
-    """[r] of Pearson's r being zero, two-sided."""
+    """[r] two-sided p-value of Pearson's r being zero"""
     ties: np.ndarray
     """[r] pairs of items with equal score or equal accuracy."""
 

@@ -1,9 +1,9 @@
 """Statistics of many resamples at once, as sums weighted by how often each source was drawn.
 
-Copies of a source are tied with one another and alike towards all others, so a rank statistic of a resample is a sum
-over distinct sources or pairs of them, weighted by counts. SciPy, to which the same resample is n values, gives the
-same number, as `tests/agreement/test_statistics.py` checks. Of more than `_MOST_SOURCES` sources the concordant pairs
-are expanded to first order in the counts, which changes the ends of an interval by a few hundredths of its width.
+Copies of a source are tied with one another, and compare alike with all others. So a rank statistic of a resample is a
+sum over distinct sources or pairs of them, weighted by counts. SciPy gives the same number for the resample's n values
+(`tests/agreement/test_statistics.py`). With more than `_MOST_SOURCES` sources, the concordant pairs are expanded to
+first order in the counts, which changes the ends of an interval by a few hundredths of its width.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ import numpy as np
 from leepjax.agreement.concordance import concordance
 from leepjax.agreement.statistics import STATISTICS, Statistic
 
-# Beyond, the [n n] signs of all pairs cost more than the rest of a statistic.
+# With more sources, the [n n] signs of all pairs cost more than the rest of a statistic.
 _MOST_SOURCES = 300
-# A variance this small beside the mean square is rounding, and is computed anew about the resample's own mean.
+# A variance this small relative to the mean square may be rounding; it is computed again about the resample's mean.
 _CANCELLED = 1e-6
 
 
@@ -25,7 +25,7 @@ class Resamples(NamedTuple):
     """Resamples of n sources with replacement."""
 
     draws: np.ndarray
-    """[r n] which source stands at each place."""
+    """[r n] the source at each position."""
     counts: np.ndarray
     """[r n] how often each source was drawn, as floats."""
 
@@ -46,9 +46,9 @@ def of_resamples(statistic: Statistic, x: np.ndarray, y: np.ndarray, resamples: 
 
 
 class Resampled:
-    """x and y [n] in each of the resamples. Statistics share what several of them are made of.
+    """x and y [n] in each of the resamples, and intermediate results that several statistics share.
 
-    Arrays over sources and resamples are [n r], so that sources are put in order as whole rows.
+    Arrays over sources and resamples are [n r], so that sources can be ordered as whole rows.
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, resamples: Resamples):
@@ -58,7 +58,7 @@ class Resampled:
         """[r] a statistic of each resample; NaN where it is undefined there."""
         if statistic in _AT_ONCE and not np.isnan(self.x + self.y).any():
             return _AT_ONCE[statistic](self)
-        # Each distinct resample once: of few sources there are few.
+        # Compute each distinct resample once; with few sources there are few.
         distinct, inverse = np.unique(np.sort(self.resamples.draws, axis=1), axis=0, return_inverse=True)
         return np.array([statistic(self.x[drawn], self.y[drawn]) for drawn in distinct])[inverse.ravel()]
 
@@ -79,7 +79,7 @@ class Resampled:
 
     @cached_property
     def agreeing(self) -> np.ndarray:
-        """[n r] for each source: how many of the drawn are concordant less discordant with it."""
+        """[n r] for each source, the number of drawn sources concordant with it, minus the discordant ones."""
         signs = np.prod([np.sign(np.subtract.outer(places, places)) for places in self.places], axis=0)
         return (signs.astype(np.float32) @ self.drawn.astype(np.float32)).astype(float)  # integers below 2²⁴
 
@@ -152,7 +152,7 @@ def _centred_pearson(x: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndar
 
 
 def _spearman(it: Resampled) -> np.ndarray:
-    # The mean rank is always the same, and ranks are halves of integers: a constant has a variance of zero exactly.
+    # The mean rank is always the same, and ranks are multiples of ½, so a constant has a variance of exactly zero.
     x, y = (ranks.below + (ranks.tied - len(it.x)) / 2 for ranks in it.ranks)
     drawn_x, drawn_y = it.drawn * x, it.drawn * y
     return _normalised(_sums(drawn_x, y), _sums(drawn_x, x), _sums(drawn_y, y))
@@ -200,6 +200,6 @@ def _sums(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _normalised(product: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """[r] a correlation of the sums that it is made of; NaN where x or y varies by nothing."""
+    """[r] a correlation, computed from its sums; NaN if x or y is constant."""
     norm = np.sqrt(x) * np.sqrt(y)
     return np.clip(product / np.where(norm == 0, np.nan, norm), -1, 1)

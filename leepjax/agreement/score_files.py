@@ -1,4 +1,4 @@
-"""Scores and accuracies from files: what leepjax recorded, or a CSV of anybody's."""
+"""Read scores and accuracies from files: records of leepjax, or any CSV."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ from leepjax.tables import some, text_of_csv_cell
 from leepjax.types import LOWER_IS_BETTER, METRICS, InputError, Metric, unknown_name
 
 RECORDED = ("results.jsonl", "outcomes.jsonl")
-"""What is read of a folder: the records of rank and sweep, or the outcomes of a study."""
+"""The files that are read from a folder: the records of rank and sweep, or the outcomes of a study."""
 
 _SOURCE, _TARGET = ("source", "model"), ("target", "dataset")
 # The columns of rank's and sweep's CSV, in which a row is one score.
@@ -30,14 +30,14 @@ class _Sheet(NamedTuple):
     columns: list[str]
     rows: list[dict[str, str]]
     lines: list[int]
-    """Where each row stands in the file."""
+    """The line in the file of each row."""
 
     def column(self, names: Sequence[str]) -> str | None:
         return next((name for name in names if name in self.columns), None)
 
 
 class _Outcome(msgspec.Struct):
-    """What is read of a study's outcome (`leepjax.studies.outcome`), which stands below this module."""
+    """The fields that are read from a study's outcome; this module can't import `leepjax.studies.outcome`."""
 
     source: str
     task: str
@@ -50,8 +50,8 @@ def read_scores(
 ) -> list[Score]:
     """The scores in a file: a CSV, the records of rank and sweep, the outcomes of a study, or a folder with either.
 
-    Of records that several commands wrote, it takes for each target the newest complete group of records that compare
-    (`chosen_groups`). A warning names the groups that are taken and those that are left out.
+    If several commands wrote the records, the newest complete group of comparable records is used for each target
+    (`chosen_groups`). A warning names the groups that are used and those that are left out.
 
     A CSV has a column source (or model), may have a column target (or dataset), and either a column for each measure or
     the columns measure and value. `measures` chooses among them; by default all columns are measures but the one named
@@ -78,11 +78,11 @@ def read_scores(
 
 
 def read_truth(path: Path, accuracy: str = "accuracy", metric: Metric = "accuracy") -> list[Accuracy]:
-    """What a CSV states of a metric, in its columns source (or model), target (or dataset), if several, and `accuracy`.
+    """Read a metric from a CSV: columns source (or model), `accuracy` and, if there are several, target (or dataset).
 
     Raises:
-        InputError: for a file that isn't there or isn't a CSV, a column that it lacks, a cell that isn't a number, a
-            log-loss below 0, and a source that stands there twice for one target.
+        InputError: for a file that is missing or isn't a CSV, a missing column, a cell that isn't a number, a log-loss
+            below 0, and a source that occurs twice for one target.
     """
     sheet = _read_csv(path)
     if accuracy not in sheet.columns:
@@ -118,7 +118,7 @@ def _recorded(folder: Path) -> Path:
 def _from_json_lines(path: Path, metric: Metric) -> list[Score]:
     if not path.is_file():
         raise InputError(f"verify: expected scores at {path}, got no file; check the path.")
-    # Lines that are no records are warnings, unless the file holds a study's outcomes.
+    # Lines that aren't records cause warnings, unless the file holds a study's outcomes.
     records = read_records(path) if any(True for _ in _lines(path, Record)) else []
     return _recorded_scores(path, records, metric) or [
         Score(outcome.source, outcome.task, measure, _value(value))

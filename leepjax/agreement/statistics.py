@@ -1,9 +1,9 @@
-"""How well scores order sources: one number of scores x [n] and accuracies y [n], NaN where it is undefined.
+"""How well scores order sources: statistics of scores x [n] and accuracies y [n], NaN where they are undefined.
 
-Two families. Correlations say how x and y go together over all sources: in [−1, 1], and NaN where either is constant,
-holds a NaN, or n < 2. Choices say what is lost by taking the sources with the highest scores: equal scores are drawn
-among at random, and the number is the expected value over these draws, so that a measure that ties everything is as
-good as chance and not as the order of a file. They are NaN where x or y holds a NaN or n < k.
+There are two families. Correlations measure how x and y go together over all sources. They lie in [−1, 1], and are NaN
+if either is constant or holds a NaN, or if n < 2. Choices measure what is lost by taking the sources with the highest
+scores. Ties are broken at random, and the number is the expected value, so that a measure that ties all sources is as
+good as chance, whatever their order in a file. They are NaN if x or y holds a NaN, or if n < k.
 """
 
 import math
@@ -17,7 +17,7 @@ from leepjax.agreement.choices import recall_of_rows, regret_of_rows, rel_of_row
 from leepjax.types import InputError
 
 MOST_IN_PAIRS = 100
-"""Items of which all pairs are compared; of more, SciPy's sorting is faster."""
+"""Up to this many items, all pairs are compared; with more, SciPy's sorting is faster."""
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 
@@ -43,12 +43,12 @@ def weighted_tau(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def p_value(x: np.ndarray, y: np.ndarray) -> float:
-    """Of Pearson's r being zero, two-sided; NaN when r is, or n < 3."""
+    """Two-sided p-value of Pearson's r being zero; NaN if r is NaN or n < 3."""
     return float(rows.pearson_p_values(np.array(pearson(x, y)), len(x))) if len(x) > 2 else math.nan
 
 
 def rel_at_k(x: np.ndarray, y: np.ndarray, k: int = 1) -> float:
-    """The best accuracy among the k sources with the highest scores, as a share of the best there is, in [0, 1].
+    """The best accuracy among the k sources with the highest scores, as a share of the best overall, in [0, 1].
 
     NaN where the best accuracy isn't positive.
     """

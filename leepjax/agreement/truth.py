@@ -1,4 +1,4 @@
-"""Scores against accuracies (or another metric) measured elsewhere: joined by source and target, and compared."""
+"""Compare scores with accuracies (or another metric) that were measured elsewhere, joined by source and target."""
 
 import itertools
 import math
@@ -20,14 +20,14 @@ from leepjax.types import LOWER_IS_BETTER, METRICS, InputError, Metric
 Over = Literal["sources", "targets"]
 
 FEWEST = 3
-"""With fewer items no correlation means anything."""
+"""With fewer items, correlations are meaningless."""
 
 _MOST_SHOWN = 200
 """Comparisons that tables for people show; JSON and CSV hold all of them."""
 _MOST_IN_ROWS = 300
-"""With more items the pairs of them take longer than SciPy's ways around them."""
+"""With more items, comparing all pairs takes longer than SciPy's algorithms."""
 _MOST_RESAMPLED, _FEWEST_RESAMPLES = 20_000_000, 200
-"""Items that are resampled in all comparisons together, and the resamples that each has nevertheless."""
+"""How many items are resampled in all comparisons together, and the least number of resamples of each comparison."""
 
 _CORRELATIONS = {"pearson": "Pearson r", "spearman": "Spearman ρ", "kendall": "Kendall τ", "weighted_tau": "weighted τ"}
 _CHOICES = {"rel_at_1": "Rel@1", "rel_at_3": "Rel@3", "recall_at_1": "Recall@1", "recall_at_3": "Recall@3"}
@@ -39,7 +39,7 @@ _Named = tuple[str, str]
 
 
 class Score(NamedTuple):
-    """What one measure says of one source on one target; NaN where it is undefined."""
+    """The score of one source on one target by one measure; NaN if it is undefined."""
 
     source: str
     target: str
@@ -49,13 +49,13 @@ class Score(NamedTuple):
 
 
 class Accuracy(NamedTuple):
-    """What a source reached on a target."""
+    """The accuracy of a source on a target."""
 
     source: str
     target: str
     """Empty where there is only one."""
     value: float
-    """Or that of another metric, as it was measured."""
+    """The accuracy, or the value of another metric as it was measured"""
 
 
 class Comparison(NamedTuple):
@@ -67,7 +67,7 @@ class Comparison(NamedTuple):
     n: int
     ties: int
     p_value: float
-    """Of Pearson's r being zero, two-sided."""
+    """Two-sided p-value of Pearson's r being zero."""
     statistics: dict[str, Interval]
     """By the names of `STATISTICS`."""
 
@@ -79,12 +79,12 @@ class Verification:
     comparisons: tuple[Comparison, ...]
     over: Over
     without_accuracy: tuple[str, ...]
-    """Sources, on targets, that have scores and no value of the metric."""
+    """Sources on targets that have scores but no value of the metric."""
     without_score: tuple[str, ...]
     resamples: int = RESAMPLES
-    """Of the items, for the intervals that resample them."""
+    """Number of resamples of the items, for the intervals that use them"""
     metric: Metric = "accuracy"
-    """What is compared with the scores; one of which lower is better is negated first."""
+    """The metric that is compared with the scores; if lower is better, it is negated first."""
 
     def to_records(self) -> list[Row]:
         """One flat dictionary for each comparison; None where a number is undefined."""
@@ -112,9 +112,9 @@ class Verification:
         return list(itertools.islice(itertools.chain.from_iterable(groups.values()), _MOST_SHOWN))
 
     def remarks(self) -> list[str]:
-        """What a reader must know to not over-read the tables, in sentences."""
+        """Remarks, in sentences, without which the tables could be over-interpreted."""
         sizes = sorted({comparison.n for comparison in self.comparisons})
-        if len(sizes) > 3:  # the notes of the sizes between lie between
+        if len(sizes) > 3:  # the notes for the smallest and the largest size bound all others
             sizes = [sizes[0], sizes[-1]]
         remarks = [significance_note(n, self.over) for n in sizes]
         if self.metric in LOWER_IS_BETTER:
@@ -145,10 +145,10 @@ def verify(
     """Compare every measure's scores with accuracies, or another metric, with intervals over the sources (or targets).
 
     Correlations over fewer than 30 items have the intervals of `leepjax.agreement.few_sources`, others a bootstrap's;
-    Rel@k, Recall@k and regret have none. Of a metric of which lower is better, the negative is compared: a positive
-    correlation always means agreement.
+    Rel@k, Recall@k and regret have none. If lower values of the metric are better, its negative is compared, so that a
+    positive correlation always means agreement.
 
-    Scores and accuracies are joined by source and target; where one side names no target, the other must be of one.
+    Scores and accuracies are joined by source and target; if one side names no target, the other must have only one.
 
     Raises:
         InputError: for two different scores of a source by one measure, or two accuracies, on one target; for a side
@@ -179,7 +179,7 @@ def verify(
 
 
 def _with_targets(scores: Sequence[Score], truth: Sequence[Accuracy]) -> tuple[list[Score], list[Accuracy]]:
-    """Both sides with targets, where one of them names none."""
+    """Both sides, with the other's target added to a side that names none."""
     of_scores, of_truth = sorted({s.target for s in scores}), sorted({a.target for a in truth})
     for side, targets, others in (("truth", of_truth, of_scores), ("scores", of_scores, of_truth)):
         if targets == [""] and len(others) > 1:
@@ -219,14 +219,14 @@ def _group(score: Score, over: Over) -> str:
 
 
 def _columns(pairs: list[tuple[float, float]]) -> np.ndarray:
-    """[2 n] the scores, in the digits that count, and the accuracies of the items that have both."""
+    """[2 n] the scores, rounded to their significant digits, and the accuracies of the items that have both."""
     values = np.array(pairs, float).reshape(-1, 2)
     x, y = values[~np.isnan(values).any(axis=1)].T
     return np.stack([significant_digits(x), y])
 
 
 def _num_resamples(columns: Iterable[np.ndarray]) -> int:
-    """Resamples of each comparison that resamples its items; fewer where there are many."""
+    """Number of resamples of each comparison that uses them; fewer if there are many comparisons."""
     drawn_from = sum(values.shape[1] for values in columns if values.shape[1] > MOST)
     return int(np.clip(_MOST_RESAMPLED // max(drawn_from, 1), _FEWEST_RESAMPLES, RESAMPLES))
 
