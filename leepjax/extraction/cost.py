@@ -1,4 +1,4 @@
-"""What a source costs: its time per image by its own clock, and XLA's account of its program."""
+"""The cost of a source: its measured time per image, and XLA's analysis of its program."""
 
 import time
 from typing import Any
@@ -14,9 +14,9 @@ from leepjax.storage.records import Cost
 
 
 def measure_cost(source: Source, batch_size: int) -> Cost:
-    """Pass one more batch of the shape that was extracted through a source: it is compiled, nothing is decoded.
+    """Measure a pass of one more batch, of the shape for which the program is compiled; nothing is decoded.
 
-    Of a network that JAX doesn't compute, operations and peak memory are unknown.
+    For a network that JAX doesn't compute, operations and peak memory are unknown.
     """
     if isinstance(source.network, HostNetwork):
         inputs = _inputs(source, batch_size)
@@ -25,12 +25,12 @@ def measure_cost(source: Source, batch_size: int) -> Cost:
 
 
 def measure_together(together: Together, batch_size: int) -> Cost:
-    """What one pass for several candidates of a network costs, measured as that of a source."""
+    """The cost of one pass for several candidates of a network, measured like that of a source."""
     return _measured(forward_together, *together.program, together.sources[0], batch_size)
 
 
 def cost_at(source: Source, together: Together, whole: Cost) -> Cost:
-    """What a candidate alone would cost: the pass's time in proportion to the operations up to its layer.
+    """The cost of a candidate alone: the time of the pass, in proportion to the operations up to its layer.
 
     Its own program isn't compiled, which would take longer than small passes.
     """
@@ -44,12 +44,12 @@ def cost_at(source: Source, together: Together, whole: Cost) -> Cost:
 
 
 def _measured(function: Any, apply: Any, params: Any, source: Source, batch_size: int) -> Cost:
-    """The program is the one that JAX holds for this shape, so that XLA's account of it takes no second compilation."""
+    """Measure the program that JAX has compiled for this shape, so that XLA's analysis needs no second compilation."""
     inputs = _inputs(source, batch_size)
     arguments = apply, params, inputs, source.preparation, source.dtype
     held_before = function._cache_size()
     seconds = _seconds(function, *arguments)
-    if function._cache_size() > held_before:  # texts may all have had other lengths: that was compilation
+    if function._cache_size() > held_before:  # all texts may have had other lengths, so this call compiled
         seconds = _seconds(function, *arguments)
     program = function.lower(*arguments).compile()
     analysis, memory = program.cost_analysis() or {}, program.memory_analysis()
@@ -94,5 +94,5 @@ def cost_text(cost: Cost) -> str:
 
 
 def cost_of_text(text: str | None) -> Cost | None:
-    """The cost in a provenance; None for tables of before it was measured."""
+    """The cost in a provenance; None for tables that were written before costs were measured."""
     return msgspec.json.decode(text, type=Cost) if text else None

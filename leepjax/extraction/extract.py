@@ -72,7 +72,7 @@ def extract(
         return _compute(source, target, key, batch_size, None, on_batch, cost)
     path = table_path(cache, key, evidence, storage)
     shards = Shards(path.with_suffix(".parts"), optional=not required)
-    # A required file is that of this target, even if it is a part of another one whose table is there.
+    # A required file is written for this target, even if it is part of another target whose table exists.
     table = cached_table(path) if required else kept_table(cache, source, target, evidence, storage)
     if table is None:
         with locked(path, "is extracting it"):
@@ -119,8 +119,8 @@ def _check_finite(source: Source, features: np.ndarray, logits: np.ndarray) -> N
 def kept_table(
     folder: Path, source: Source, target: Target, evidence: Evidence = "logits", storage: Storage = "float32"
 ) -> Table | None:
-    """Read the table that `extract` computes, or its rows in the table of what `target` is a part of; None if `folder`
-    has neither.
+    """Read the table that `extract` computes, or its rows in the table of a larger target that `target` is a part of;
+    None if `folder` has neither.
     """
     key = table_key(source, target)
     table = cached_table(table_path(folder, key, evidence, storage))

@@ -19,7 +19,7 @@ from leepjax.types import NOUNS, Outputs
 AnyOutputs = TypeVar("AnyOutputs", Outputs, tuple[Outputs, ...])
 
 MOST_ON_A_CPU = 64
-"""Images in a batch on a CPU, whose cache doesn't hold activations of many: 256 of 32 pixels take a tenth longer."""
+"""Images in a batch on a CPU, whose cache doesn't hold more activations: batches of 256 take a tenth longer."""
 BATCHES_AHEAD = 2
 """Number of batches prepared ahead of the device."""
 
@@ -82,7 +82,7 @@ def forward_batches(
 def first_batch_size(target: Target, most: int) -> int:
     """The number of examples in the first batch, over all devices of this process: `most`, or fewer.
 
-    Texts are put together by length, for which many at a time are better.
+    Texts are batched by length, which works better with many at a time.
     """
     devices = jax.local_device_count()
     if target.kind == "images" and jax.default_backend() == "cpu":

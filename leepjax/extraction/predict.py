@@ -34,9 +34,9 @@ class Predictions:
     classes: tuple[str, ...]
     """[c] names of the classes, numbers or labels"""
     probabilities: np.ndarray
-    """[n c] softmax of the logits; of several labels, the probability of each; empty [n 0] of numbers"""
+    """[n c] softmax of the logits; for several labels, the probability of each; empty [n 0] for numbers"""
     numbers: np.ndarray | None = None
-    """[n c] of a source trained on numbers"""
+    """[n c] predictions of a source that was trained on numbers"""
     task: Task = "classes"
     kind: Kind = "images"
     """What the examples are."""
@@ -91,7 +91,7 @@ def predict(
     text_pair_column: str | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> Predictions:
-    """Predict the classes of examples with a source that was trained on such: one that `choose` or `retrain` wrote.
+    """Predict the classes of examples with a trained source, such as one that `choose` or `retrain` wrote.
 
     Args:
         images: what the source reads. Images: a folder, at any depth; a file; a list of these; pixels [n h w],
@@ -111,7 +111,7 @@ def predict(
         `Predictions`: ``.rows(top)``, ``.classes``, ``.probabilities`` [n c], or ``.numbers`` [n c].
 
     Raises:
-        InputError: for examples or a model that aren't there, or that don't fit each other.
+        InputError: for examples or a model that don't exist, or that don't fit each other.
         FloatingPointError: when logits aren't finite.
     """
     if batch_size < 1:
@@ -135,7 +135,7 @@ def predict(
 
 
 def _opened(examples: Any, source: Source, asked: Asked, strict: bool) -> Target:
-    """The examples as a target of what the source reads."""
+    """Open the examples as a target of the kind that the source reads."""
     if asked.is_text and source.reads != "text":
         raise InputError(
             f"predict: expected no column of texts for {source.name}, which reads {NOUNS[source.reads].many}, got "
@@ -154,12 +154,12 @@ def _opened(examples: Any, source: Source, asked: Asked, strict: bool) -> Target
 
 
 def _seven_digits(value: float) -> float:
-    """As many as float32 has."""
+    """Round to the digits that float32 has."""
     return float(f"{value:.7g}")
 
 
 def find_model(model: str | os.PathLike) -> str | os.PathLike:
-    """The name or path of a source; of a folder, the network in it.
+    """The name or path of a source; for a folder, the path of the network in it.
 
     Raises:
         InputError: for a folder without a network, or with several.

@@ -1,4 +1,4 @@
-"""The tables of candidates that are layers of one network, by one pass of the images through it."""
+"""Make the tables of all layers of one network that are candidates, by a single pass of the images through it."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -32,26 +32,26 @@ class _Kept(TypedDict):
 
 
 class OfOneNetwork(tuple[Source, ...]):
-    """Candidates that one pass serves: layers of a network, or a source alone."""
+    """Candidates that share a pass: layers of a network, or a source alone."""
 
     @property
     def name(self) -> str:
-        """The source's, of which they are layers."""
+        """The name of the source whose layers they are."""
         return self[0].name if len(self) == 1 else base_of(self[0]).name
 
     def close(self) -> None:
-        """Let go of the network's parameters: a ranking of many sources holds those of one at a time."""
+        """Free the network's parameters: a ranking of many sources holds those of one network at a time."""
         for source in self:
             source.close()
             base_of(source).close()
 
 
 def by_network(sources: Iterable[Source]) -> list[OfOneNetwork]:
-    """Put together the candidates that are layers of the same network, in the order of the first of each."""
+    """Group the candidates that are layers of the same network, in the order of the first candidate of each group."""
     found: dict[tuple[str, ...], list[Source]] = {}
     for source in sources:
         base = base_of(source)
-        # Equal weights under two names, or in two files, are sources of their own.
+        # Equal weights under two names, or in two files, are separate sources.
         key = base.identity, base.name, str(getattr(base.network, "path", "")), source.dtype
         found.setdefault(key, []).append(source)
     return [OfOneNetwork(each) for each in found.values()]
@@ -61,7 +61,7 @@ class SharedPass:
     """The tables of candidates of one network; the first that is read makes the pass for all that aren't in the cache.
 
     While images pass, features are kept in memory only until they are written, by batches, to the cache or to a
-    temporary folder. A killed pass resumes from the cache. A candidate that was named alone is passed as any source.
+    temporary folder. A killed pass resumes from the cache. A single candidate is passed like any source.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class SharedPass:
         with ExitStack() as locks:
             missing = self._missing(self._sources)
             if missing:
-                for path in sorted(map(self._path, missing)):  # in one order: two processes don't block each other
+                for path in sorted(map(self._path, missing)):  # in a fixed order, to avoid deadlocks
                     locks.enter_context(locked(path, "is extracting it"))
                 missing = self._missing(missing)  # another process may have written them while this one waited
             if missing:
@@ -176,7 +176,7 @@ class SharedPass:
 
 
 def _is_writable(folder: Path | None, required: bool) -> bool:
-    """Whether tables can be kept in a folder; where they are required, an error says why they can't."""
+    """Whether tables can be stored in a folder; raises an error if they are required and can't be."""
     if folder is None:
         return False
     try:
@@ -189,7 +189,7 @@ def _is_writable(folder: Path | None, required: bool) -> bool:
 
 
 def _common_rows(shards: Sequence[Shards]) -> int:
-    """The row up to which all tables have the same parts; what lies behind is removed."""
+    """The row up to which all tables have the same parts; later parts are removed."""
     ends = [set(accumulate(len(outputs.features) for outputs in each.read())) for each in shards]
     row = max(set.intersection(*ends), default=0)
     for each in shards:

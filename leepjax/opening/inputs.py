@@ -1,4 +1,4 @@
-"""What a caller names to be compared: a target, or labels alone, with sources and tables of embeddings."""
+"""Combine what a caller names: a target, or labels alone, with sources and tables of embeddings."""
 
 import os
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ def inputs_of(
     test: Any,
     columns: tuple[str | None, ...] = (),
 ) -> Inputs:
-    """Put tables among the sources, and labels in place of a target.
+    """Add tables to the sources, and use labels in place of a target.
 
     Args:
-        caller: begins messages.
-        target: as in `rank`; None where labels are given, or are in the tables.
-        sources: as in `rank`; none are added to tables.
+        caller: the beginning of messages.
+        target: as in `rank`; None if labels are given, or are in the tables.
+        sources: as in `rank`; with tables, no default sources are added.
         tables: paths of files or folders of embeddings.
-        labels: the path of a file of labels, or labels themselves; None.
-        test: a test set, which of labels is a file of them.
-        columns: the column that the caller named for labels, and that for groups, which aren't features.
+        labels: the path of a file of labels, or the labels themselves, or None.
+        test: a test set; if labels are given, a file of labels.
+        columns: the columns that the caller named for labels and for groups, which aren't features.
 
     Raises:
         InputError: without a target, or with two.

@@ -7,7 +7,7 @@ from leepjax.types import NOUNS, InputError
 
 
 def check_reads(source: Source, target: Target) -> None:
-    """Check that a source reads what the target's examples are; embeddings belong to examples of every kind.
+    """Check that a source reads the kind of the target's examples; embeddings fit examples of every kind.
 
     Raises:
         InputError: when it reads something else.

@@ -1,4 +1,4 @@
-"""Tables of embeddings meet the labels that they are ranked by: rows are matched by id, or else by order."""
+"""Match the rows of tables of embeddings with the examples of a target, by id or else by order."""
 
 import logging
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from leepjax.types import InputError
 
 
 def match_tables(opened: Opened, target: Target) -> Opened:
-    """Decide for every table how its rows belong to the examples of the target, and check that each has a row.
+    """Decide for every table how its rows are matched with the target's examples, and check that each has a row.
 
-    Rows are matched by id where table and target have ids, and by order otherwise; one line says which. Tables that
-    don't fit are among the failed.
+    Rows are matched by id if both table and target have ids, and otherwise by order; a log line says how. Tables that
+    don't fit are added to the failed sources.
 
     Args:
         opened: sources of any kind.
-        target: with its `test`, if there is one.
+        target: the target, with its `test` if there is one.
     """
     sources, failed, by = [], list(opened.failed), {"id": [], "order": []}
     parts = [target] if target.test is None else [target, target.test]
@@ -51,11 +51,11 @@ def match_tables(opened: Opened, target: Target) -> Opened:
 
 
 def report_copied_rows(opened: Opened, target: Target) -> None:
-    """Warn about equal rows of the first table, where the target has nothing but its labels (see `report_copies`).
+    """Warn about equal rows of the first table, if the target consists of labels alone (see `report_copies`).
 
     Args:
         opened: sources whose tables are matched.
-        target: with its `test`, or to be divided into training and test examples.
+        target: the target, with its `test`, or to be divided into training and test examples.
     """
     if target.kind != "embeddings":
         return
@@ -64,7 +64,7 @@ def report_copied_rows(opened: Opened, target: Target) -> None:
         return
     try:
         keys = [table.keys(part) for part in parts_of(target)]
-    except InputError:  # it is among the failed when it is measured
+    except InputError:  # the source fails with this error when it is measured
         return
     report_equal(table.embeddings.where, target, keys)
 
@@ -109,7 +109,7 @@ def _check_order(table: Embeddings, parts: Sequence[Target]) -> None:
 
 
 def _check_no_labels(source: Source, target: Target) -> None:
-    """Refuse a table of columns among which the labels are; arrays and vectors have no such columns."""
+    """Refuse a table one of whose columns is a copy of the labels; arrays and vectors have no columns."""
     table = ready(source)
     if table is not None and table.embeddings.contents and (columns := table.embeddings.contents.columns):
         check_no_labels(table.embeddings.where, columns, np.asarray(table.rows(target).features), target.labels)

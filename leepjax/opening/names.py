@@ -23,7 +23,7 @@ def expand(caller: str, name: str) -> tuple[str, ...]:
     """The sources that a name stands for.
 
     Args:
-        caller: begins the messages.
+        caller: the beginning of messages.
         name: a set; ``hub:`` and conditions as of ``leepjax ls hub --filter``, separated by commas; a pattern of the
             names of shipped and published sources (``resnet*``) or of a repository (``timm/vit_*``,
             ``hf-hub:OWNER/*``); any other name stands for itself.

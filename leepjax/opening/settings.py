@@ -34,9 +34,9 @@ def open_with_test(
     """Open a target; its `test` is the part to verify on: the test set of the settings, or else its own test split.
 
     Args:
-        caller: begins the messages.
+        caller: the beginning of messages.
         target: as in `rank`.
-        settings: `test`, `limit`, `seed` and `groups` are used.
+        settings: the settings, of which `test`, `limit`, `seed` and `groups` are used.
         reading: how to read the target; the test set has the same columns.
         own: whether the target's own test split is read where no test set is given.
 

@@ -22,7 +22,7 @@ AnySource = str | os.PathLike | Source | TableFile
 """An argument of `load_source`, a set, pattern or filter of sources (`expand`), an opened source, or embeddings."""
 
 NOT_OF_A_SOURCE = (WriteError,)
-"""Errors that would occur with every source, and so end a command."""
+"""Errors that would occur with every source, and therefore end a command."""
 
 SENTENCES = (InputError, FloatingPointError, MemoryError, OSError)
 """Errors whose message is meant for the user."""
@@ -137,7 +137,7 @@ def raise_for_all(caller: str, failed: Sequence[Failed]) -> NoReturn:
 
 
 def _opener(each: AnySource) -> Callable[[], Sequence[Source]]:
-    """What opens a source, or those in a folder of tables; a name is checked at once."""
+    """A function that opens a source, or the sources in a folder of tables; a name is checked at once."""
     if isinstance(each, TableFile):
         return lambda: each.sources
     if isinstance(each, Source):
@@ -147,7 +147,7 @@ def _opener(each: AnySource) -> Callable[[], Sequence[Source]]:
 
 
 def _distinguished(caller: str, opened: Sequence[tuple[AnySource, Source]]) -> list[Source]:
-    """Make the names distinct: append to a name that several sources have the path given by the caller, or the hash."""
+    """Make the names distinct: if several sources have a name, append the path that the caller gave, or the hash."""
     if again := twice([(source.name, _identity(source)) for _, source in opened]):
         raise InputError(f"{caller}: expected each source once, got {again[0]!r} twice; drop one.")
     given = [source.name for _, source in opened]

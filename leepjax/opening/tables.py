@@ -1,4 +1,4 @@
-"""Tables of embeddings and their labels, as a command names them: files that are opened when they are needed."""
+"""Tables of embeddings and their labels that a command names: files that are opened when they are needed."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class TableFile:
 
     path: Path
     asked: tuple[str | None, ...] = ()
-    """The columns of labels, groups and splits that are read, of this file or another, which aren't features."""
+    """Columns that are read as labels, groups or splits, from this file or another, and so aren't features."""
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -45,7 +45,7 @@ class LabelsFile:
 
     path: Path
     beside: tuple[TableFile, ...] = ()
-    """The tables that it labels, whose numbers of rows tell a header 0 from a label."""
+    """The tables that it labels; their numbers of rows decide whether a first cell 0 is a header or a label."""
 
     def labelled(self, caller: str, reading: TaskReading, groups: str | None) -> Target:
         """The target of these labels."""
@@ -70,7 +70,7 @@ class LabelsOfTables:
         """The target of these labels."""
         return labels_of_tables(
             caller,
-            _opened(self.files) or self.files[0].tables,  # which says what is wrong with it
+            _opened(self.files) or self.files[0].tables,  # raises its error
             label=reading.label_column,
             groups=groups,
             split=reading.split,

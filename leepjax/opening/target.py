@@ -91,7 +91,7 @@ def open_examples(
 
 
 def _check_varied(caller: str, target: Target) -> None:
-    """Labels that are all equal can't be learned."""
+    """Raise if all labels are equal, since nothing can be learned from them."""
     if (target.labels != target.labels[0]).any():
         return
     if target.task == "classes":
@@ -143,14 +143,14 @@ def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | 
 
 
 def _is_labels(target: Any) -> bool:
-    """Whether a target is labels alone: an array of them, or a list of values."""
+    """Whether a target consists of labels alone: an array or a list of values."""
     if isinstance(target, list):
         return bool(target) and all(isinstance(each, (str, int, float, np.generic)) for each in target)
     return hasattr(target, "__array__") and np.ndim(target) in (1, 2)
 
 
 def _are_pictures(images: Any) -> bool:
-    """Whether some are pictures of PIL, bytes or paths: an array of pictures loses their palettes and orientations."""
+    """Whether some are PIL images, bytes or paths; in an array, images would lose their palettes and orientations."""
     if getattr(getattr(images, "dtype", None), "kind", "O") in "biuf" or not hasattr(images, "__len__"):
         return False
     return any(isinstance(each, (Image.Image, bytes, bytearray, str, os.PathLike)) for each in images)
