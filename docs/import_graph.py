@@ -1,6 +1,6 @@
-"""Who imports whom in the package, read from its source: of modules, and of the rooms that they stand in.
+"""The imports between the modules of the package, read from its source, and between its components.
 
-A room is a folder of the package, or a module beside them.
+A component is a folder of the package, or a module beside the folders.
 """
 
 import ast
@@ -44,15 +44,17 @@ def graph_of_modules(package: Path = PACKAGE) -> dict[str, set[str]]:
     return {name: imports(path, known) for name, path in known.items()}
 
 
-def room_of(module: str) -> str:
-    """The room that a module stands in."""
+def component_of(module: str) -> str:
+    """The component to which a module belongs."""
     return module.partition(".")[0]
 
 
-def graph_of_rooms(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Room → the other rooms that its modules import."""
-    rooms: dict[str, set[str]] = {}
+def graph_of_components(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Component → the other components that its modules import."""
+    components: dict[str, set[str]] = {}
     for module, imported in graph.items():
-        room = room_of(module)
-        rooms.setdefault(room, set()).update(other for other in map(room_of, imported) if other != room)
-    return rooms
+        component = component_of(module)
+        components.setdefault(component, set()).update(
+            other for other in map(component_of, imported) if other != component
+        )
+    return components

@@ -14,8 +14,8 @@ import leepjax
 import leepjax.measures
 
 sys.path.insert(0, str(ROOT / "docs"))
-from import_graph import PACKAGE, graph_of_modules, room_of
-from room_picture import ENTRIES, PICTURE, drawn_rooms, svg
+from component_picture import ENTRIES, PICTURE, drawn_components, svg
+from import_graph import PACKAGE, component_of, graph_of_modules
 
 # What every module may use: text made safe for terminals, the type of progress callbacks, arrays as callers pass them.
 EVERYWHERE = {"printable", "callbacks", "inputs"}
@@ -98,9 +98,9 @@ graph = functools.cache(graph_of_modules)
 
 
 def test_a_module_imports_only_what_stands_above_it():
-    imported = {module: {room_of(name) for name in names} for module, names in graph().items()}
-    below = {module: rooms - ALLOWED[room_of(module)] - EVERYWHERE for module, rooms in imported.items()}
-    assert {module: rooms for module, rooms in below.items() if rooms} == {}
+    imported = {module: {component_of(name) for name in names} for module, names in graph().items()}
+    below = {module: components - ALLOWED[component_of(module)] - EVERYWHERE for module, components in imported.items()}
+    assert {module: components for module, components in below.items() if components} == {}
 
 
 def test_the_walk_sees_imports_inside_functions_and_of_modules():
@@ -190,13 +190,13 @@ def test_help_loads_nothing_heavy():
     assert not {name.partition(".")[0] for name in loaded.split()} & {*HEAVY, "jax", "numpy", "scipy"}
 
 
-def test_the_picture_of_the_rooms_is_that_of_their_imports():
+def test_the_picture_of_the_components_is_that_of_their_imports():
     picture = svg()
-    assert PICTURE.read_text("utf-8") == picture, "run python docs/room_picture.py"
-    assert all(f">{room}</text>" in picture for room in drawn_rooms())
+    assert PICTURE.read_text("utf-8") == picture, "run python docs/component_picture.py"
+    assert all(f">{component}</text>" in picture for component in drawn_components())
 
 
-def test_each_room_has_its_line_in_the_architecture():
+def test_each_component_has_its_line_in_the_architecture():
     rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE)
     described = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert described == {room_of(name) for name in graph()} - set(ENTRIES)
+    assert described == {component_of(name) for name in graph()} - set(ENTRIES)

@@ -84,9 +84,9 @@ def test_phrases_that_take_a_second_reading_are_not_used():
     assert not found(BANNED, pages)
 
 
-@pytest.mark.parametrize("room", READ)
-def test_rooms_that_were_read_are_held_to_a_stricter_list(room):
-    assert not found(STRICTLY_BANNED, texts(f"leepjax/{room}"))
+@pytest.mark.parametrize("component", READ)
+def test_components_that_were_read_are_held_to_a_stricter_list(component):
+    assert not found(STRICTLY_BANNED, texts(f"leepjax/{component}"))
 
 
 def test_public_classes_have_names_of_their_own():
