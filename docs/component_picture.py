@@ -1,7 +1,7 @@
 """Draw the components of the package and their imports.
 
-``python docs/component_picture.py`` writes ``docs/_static/components.svg``. An imported component is drawn above the one
-that imports it. An arrow is omitted if a longer path implies it.
+``python docs/component_picture.py`` writes ``docs/_static/components.svg``. An imported component is drawn above those
+that import it. An arrow is omitted if a longer path implies it.
 """
 
 from collections.abc import Mapping

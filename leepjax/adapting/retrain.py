@@ -67,7 +67,7 @@ def retrain(
 def set_head(network: Any, head: Head) -> None:
     """Put a head into the network's linear layer, including the head's standardisation of features."""
     kernel, bias = linear_of(head)
-    for linear in heads_of(network):  # equal heads compute together what one of them computes from the features
+    for linear in heads_of(network):  # the logits are the mean over all heads, so equal heads act as one
         linear.kernel[...] = kernel
         linear.bias[...] = bias
 

@@ -43,24 +43,24 @@ def cross_fit(features: ArrayLike, labels: ArrayLike, num_classes: int, folds: A
 def cross_fit_heads(
     features: ArrayLike, labels: ArrayLike, num_classes: int, folds: ArrayLike, *, seed: int = 0
 ) -> np.ndarray:
-    """`cross_fit` of the heads of `leepjax.retrain_head`, by one program that a thread per core runs.
+    """`cross_fit` for the heads of `leepjax.retrain_head`, by one program that runs in a thread per core.
 
     Training sets are padded to the size of the largest. The products of a few thousand examples are too small to be
-    split over cores, so each core solves heads of its own.
+    split over cores, so each core solves its own heads.
 
     Args:
-        features: as of `cross_fit`, like the following three.
+        features: as in `cross_fit`, like the following three.
         labels: likewise.
         num_classes: likewise.
         folds: likewise.
-        seed: of the folds within each training set, by which its L2 is chosen.
+        seed: seed of the folds within each training set, by which its L2 is chosen.
 
     Raises:
         InputError: as `cross_fit` and `leepjax.retrain_head`.
     """
     folds = np.atleast_2d(np.asarray(folds))
     x, checked, _, _ = check_features("cross_fit_heads", features, labels, num_classes, None)
-    # NumPy's arrays: the program of `compile_heads` is for those that no device has yet.
+    # Use NumPy arrays: the program of `compile_heads` is for arrays that aren't on a device yet.
     x, ys, l2s = np.asarray(x), np.asarray(checked), check_l2("cross_fit_heads", None)
     parts, size = list(_parts("cross_fit_heads", folds, ys)), _most_taught(folds)
 
@@ -78,7 +78,7 @@ def cross_fit_heads(
 
 
 def compile_heads(num_features: int, num_classes: int, folds: np.ndarray) -> None:
-    """Compile what `cross_fit_heads` runs for folds [r n] of examples in float32, without them."""
+    """Compile the program of `cross_fit_heads` for folds [r n] of float32 examples; the examples aren't needed."""
     n, size, l2s = folds.shape[1], _most_taught(folds), check_l2("compile_heads", None)
     x, labels = jax.ShapeDtypeStruct((n, num_features), np.float32), jax.ShapeDtypeStruct((n,), np.int32)
     rows, counted = (jax.ShapeDtypeStruct((size,), dtype) for dtype in (np.int32, bool))
@@ -98,7 +98,7 @@ def _fit_and_predict(x, labels, rows, counted, folds, l2s, num_classes):
 
 
 def _num_threads() -> int:
-    """One per core that this process may use; on an accelerator one."""
+    """One thread per core that this process may use; on an accelerator, one thread."""
     if jax.default_backend() != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

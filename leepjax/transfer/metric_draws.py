@@ -11,18 +11,18 @@ from leepjax.types import Metric, Task
 
 
 def metric_draws(metric: Metric, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[b] the metric in each resample of the examples; draw i is of repeat i mod r, whose training part is another.
+    """[b] the metric in each resample of the examples; draw i uses repeat i mod r, which has its own training part.
 
-    Sources whose draws have the same weights are resampled alike: their differences are paired.
+    Sources whose draws have the same weights share the resamples, so that their differences are paired.
 
     Args:
         metric: ``accuracy``; ``balanced_accuracy``, the mean recall over the classes with an example; ``macro_f1``, the
-            mean over the classes with an example or a prediction; ``log_loss`` in nats, of which lower is better; or
-            ``auroc``, of each class against the rest, the mean over the classes that have both. Of numbers ``r2``,
-            ``mae`` or ``spearman``, of several labels ``map``, ``macro_f1`` or ``auroc``, as
-            `leepjax.transfer.metrics_of_numbers` and `leepjax.transfer.metrics_of_labels` define them.
-        logits: [n c], or [r n c] of r repeats. Their softmax is the probabilities; ridge's "logits" have none. For
-            numbers the predictions [n k]; for several labels, scores of the labels, above 0 where one is predicted.
+            mean over the classes with an example or a prediction; ``log_loss`` in nats, where lower is better; or
+            ``auroc``, of each class against the rest, the mean over the classes that have both. For numbers, ``r2``,
+            ``mae`` or ``spearman``, and for several labels, ``map``, ``macro_f1`` or ``auroc``, as defined in
+            `leepjax.transfer.metrics_of_numbers` and `leepjax.transfer.metrics_of_labels`.
+        logits: [n c], or [r n c] of r repeats. Probabilities are their softmax, which is undefined for ridge. For
+            numbers, the predictions [n k]; for several labels, scores of the labels, above 0 if a label is predicted.
         labels: [n] integers in [0, c), numbers [n k] of floats, or [n k] of 0 and 1 as uint8.
         weights: [b n] how often each example is in each resample; a row sums to more than 0.
 
@@ -42,14 +42,14 @@ def metric_draws(metric: Metric, logits: np.ndarray, labels: np.ndarray, weights
 
 
 def task_of(labels: np.ndarray) -> Task:
-    """The task of labels as a target holds them, by their shape and type."""
+    """The task of a target's labels, determined by their shape and type."""
     if labels.ndim == 1:
         return "classes"
     return "regression" if labels.dtype.kind == "f" else "multilabel"
 
 
 def metric_value(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> float:
-    """The metric of logits [n c]; of several repeats [r n c], their mean."""
+    """The metric of logits [n c]; for several repeats [r n c], their mean."""
     repeats = len(logits) if np.ndim(logits) == 3 else 1
     return float(metric_draws(metric, logits, labels, np.ones((repeats, len(labels)))).mean())
 

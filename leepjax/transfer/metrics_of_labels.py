@@ -10,7 +10,7 @@ _BUDGET = 2**24
 def mean_ap(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """[b] the mean over the labels of the average precision Σ (Rₖ − Rₖ₋₁) Pₖ of scores [n k], in each resample.
 
-    As scikit-learn's ``average_precision_score``, over the labels that an example has; NaN where none has any.
+    It is scikit-learn's ``average_precision_score``, over the labels that any example has; NaN if there are none.
     """
     found = np.full((len(weights), labels.shape[1]), np.nan)
     for label, at, positives, negatives in _in_order(-scores, labels, weights):
@@ -31,7 +31,7 @@ def macro_f1(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.
 
 
 def auroc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[b] the mean area under the ROC curve over the labels that some examples have and others don't; NaN without."""
+    """[b] the mean area under the ROC curve over the labels that some examples have and others don't; NaN if none."""
     found = np.full((len(weights), labels.shape[1]), np.nan)
     for label, at, positives, negatives in _in_order(scores, labels, weights):
         # A pair of equal scores counts a half.

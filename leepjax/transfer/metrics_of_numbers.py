@@ -9,7 +9,7 @@ _BUDGET = 2**24
 def r2(predicted: np.ndarray, numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """[b] the share of variance that predictions [n k] explain, 1 − Σ(y − p)² / Σ(y − ȳ)², in each resample.
 
-    Of several numbers the mean over those that vary, as scikit-learn's ``r2_score`` has it; NaN where none does.
+    For several numbers, it is the mean over those that vary, as in scikit-learn's ``r2_score``; NaN if none does.
     """
     residual = weights @ (numbers - predicted) ** 2
     centred = numbers - numbers.mean(axis=0)
@@ -20,15 +20,15 @@ def r2(predicted: np.ndarray, numbers: np.ndarray, weights: np.ndarray) -> np.nd
 
 
 def mae(predicted: np.ndarray, numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[b] the mean absolute error of predictions [n k], in the unit of the numbers; of several their mean."""
+    """[b] the mean absolute error of predictions [n k], in the unit of the numbers, averaged over several numbers."""
     return (weights @ np.abs(numbers - predicted)).mean(axis=1) / weights.sum(axis=1)
 
 
 def spearman(predicted: np.ndarray, numbers: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """[b] Spearman's rank correlation of predictions [n k] and numbers in each resample, in which examples repeat.
 
-    Equals have the mean of their ranks, as SciPy's ``spearmanr`` has it. Of several numbers the mean over those of
-    which both vary; NaN where none does.
+    Equal values have the mean of their ranks, as in SciPy's ``spearmanr``. For several numbers, it is the mean over
+    those for which both vary; NaN if there are none.
     """
     found = np.full((len(weights), numbers.shape[1]), np.nan)
     step = max(1, _BUDGET // len(numbers))
@@ -45,7 +45,7 @@ def spearman(predicted: np.ndarray, numbers: np.ndarray, weights: np.ndarray) ->
 
 
 def _centred_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[b n] the rank of each example among the weighted examples, less the mean rank."""
+    """[b n] the rank of each example among the weighted examples, minus the mean rank."""
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.diff(values[order], prepend=-np.inf))
     held = np.add.reduceat(weights[:, order], starts, axis=1)

@@ -21,7 +21,7 @@ def predict(
     rows: NamedSharding | None = None,
     batch_size: int = 256,
 ) -> np.ndarray:
-    """Compute the logits [n c] of examples as `preparation` has them in memory, such as uint8 images [n s s 3].
+    """Compute the logits [n c] of prepared examples in memory, such as uint8 images [n s s 3].
 
     Batches have few shapes and are sharded by `rows`, by default over all devices.
     """

@@ -1,4 +1,4 @@
-"""Arrays of other libraries: read where they lie, whatever their type, and never after a measure has returned."""
+"""Arrays of other libraries: their memory is shared, whatever their type, and never read after a measure returned."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every message of the door, matched. Each is a ValueError that reads *function: expected X, got Y; do Z.*"""
+"""Every message of the checks. Each is a ValueError that reads *function: expected X, got Y; do Z.*"""
 
 import re
 

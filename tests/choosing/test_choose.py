@@ -1,4 +1,4 @@
-"""`leepjax.choose` on small sources: the answer, its records, a budget, interrupts, and going on."""
+"""`leepjax.choose` on small sources: the answer, its records, a budget, interrupts, and resuming."""
 
 import json
 import logging

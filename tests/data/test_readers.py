@@ -1,4 +1,4 @@
-"""Targets from folders and files: which images are found, how they are decoded, and what is said of the rest."""
+"""Targets from folders and files: which images are found, how they are decoded, and how the rest is reported."""
 
 import shutil
 import zipfile

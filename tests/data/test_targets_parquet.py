@@ -1,4 +1,4 @@
-"""Targets from Parquet files: columns, class names, several files, row groups, and what is said of the rest."""
+"""Targets from Parquet files: columns, class names, several files, row groups, and how the rest is reported."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Targets from TensorFlow Datasets: read without TensorFlow, and what is said when that can't be done."""
+"""Targets from TensorFlow Datasets: read without TensorFlow, and the errors if that isn't possible."""
 
 import gzip
 import importlib.util

@@ -1,4 +1,4 @@
-"""A table holds what a source says of each image, whatever the batches, and is cached until something changes."""
+"""A table holds a source's outputs for each image, whatever the batches, and is cached until something changes."""
 
 import logging
 
