@@ -14,7 +14,7 @@ from jax.experimental import multihost_utils
 from jax.typing import ArrayLike, DTypeLike
 
 from leepjax.checks.borrowed import borrowed
-from leepjax.inputs.containers import native, not_an_array, unmasked
+from leepjax.inputs.containers import native, not_an_array, stacked, unmasked
 from leepjax.inputs.rounding import check_rounding, unwrapped
 from leepjax.kernels import accumulator, own_likelihood, theta, with_sharding_in_type
 from leepjax.types import InputError
@@ -98,7 +98,8 @@ def check_features(
     """
     arguments = _check(function, name, features, labels, num_classes, where)
     if name != "logits" and accumulator(arguments.evidence) == jnp.float32:
-        check_rounding(function, name, features if given is None else given, arguments.where)
+        given = stacked(function, name, features if given is None else given)
+        check_rounding(function, name, given, arguments.where)
     check_finite(function, name, arguments.evidence, arguments.where)
     return arguments._replace(evidence=arguments.evidence.astype(accumulator(arguments.evidence)))
 
@@ -249,7 +250,7 @@ def _are_names(labels):
 
 def _array(function, name, value, ndim, labels=False):
     value = native(unmasked(function, name, value))
-    value = value if labels else unwrapped(value)
+    value = value if labels else unwrapped(stacked(function, name, value))
     try:
         array = borrowed(value) if ndim == 2 else jnp.asarray(value)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:

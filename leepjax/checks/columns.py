@@ -14,6 +14,7 @@ from leepjax.checks.arrays import (
     check_source_labels,
     on_host,
 )
+from leepjax.inputs.containers import stacked
 from leepjax.inputs.rounding import check_rounding
 from leepjax.kernels import accumulator, with_sharding_in_type
 from leepjax.types import InputError
@@ -95,7 +96,8 @@ def _without_labels(function, name, evidence, ndim=2):
 
 def _check_columns(function, name, columns, arguments, single):
     """Check columns and convert them to [n t] in the dtype in which the evidence is summed."""
-    vector, given = single and _is_vector(columns), columns
+    given = columns = stacked(function, name, columns)
+    vector = single and _is_vector(columns)
     columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
     columns = columns[:, None] if vector else columns
     if len(columns) != n:

@@ -18,7 +18,7 @@ from leepjax.data.label_forms import (
     yes_no,
 )
 from leepjax.data.labels import class_name, class_numbers, is_missing_word, plain_scalar
-from leepjax.inputs.containers import unmasked
+from leepjax.inputs.containers import python_values, unmasked
 from leepjax.inputs.rounding import check_rounding
 from leepjax.types import InputError, Task
 
@@ -63,6 +63,10 @@ def labels_of(
     >>> labels_of("x", [0.5, 2, 3], "regression").labels.ravel().tolist()
     [0.5, 2.0, 3.0]
     """
+    if isinstance(labels, Mapping):
+        labels = {each: python_values(column) for each, column in labels.items()}
+    else:
+        labels = python_values(labels)
     columns: Column | Mapping[str, Column] = labels
     for column in labels.values() if isinstance(labels, Mapping) else [labels]:
         unmasked(where, "labels", column)

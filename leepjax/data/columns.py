@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from leepjax.inputs.containers import python_values
 from leepjax.printable import printable
 from leepjax.types import InputError
 
@@ -35,7 +36,7 @@ def in_rows(caller: str, examples: Any, noun: str) -> list[Any]:
         raise InputError(
             f"{caller}: expected {noun}, or their paths, got {type(examples).__name__}; pass a path or a list."
         )
-    return list(examples)
+    return list(python_values(examples))
 
 
 def choose(where: str, kind: str, columns: Sequence[str], asked: str | None, usual: Sequence[str], advice: str) -> str:

@@ -118,11 +118,13 @@ def _values(where: str, labels: Sequence[Any] | np.ndarray) -> np.ndarray | list
 
 
 def plain_scalar(label: Any) -> Any:
-    """Convert a scalar of NumPy, JAX or PyTorch to a Python scalar, and a masked value or pandas.NA to None.
+    """Convert a scalar of NumPy, JAX, PyTorch or pyarrow to a Python value, and a masked value, NA or NaT to None.
 
     Anything else is returned unchanged.
     """
-    if label is np.ma.masked or type(label).__name__ == "NAType":  # pandas isn't imported for this
+    if hasattr(label, "as_py"):
+        return label.as_py()
+    if label is np.ma.masked or type(label).__name__ in ("NAType", "NaTType"):  # pandas isn't imported for this
         return None
     return label.item() if hasattr(label, "item") and np.size(label) == 1 and np.ndim(label) == 0 else label
 

@@ -1,8 +1,11 @@
 """Handle what NumPy or JAX would drop from arrays of other libraries, or couldn't convert.
 
-These are masks, objects, and types that JAX doesn't have: long doubles, and a byte order other than the machine's.
+These are masks, objects, columns of vectors, and types that JAX doesn't have: long doubles, and a byte order other than
+the machine's.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,13 +47,68 @@ def native(array: Any) -> Any:
     return array if array.dtype == wanted else array.astype(wanted)
 
 
+def python_values(column: Any) -> Any:
+    """The values of a column of pyarrow as Python's, decoded from its dictionary; return any other value as it is.
+
+    Its own elements are scalars that neither equal nor hash like their values.
+    """
+    is_column = hasattr(column, "to_pylist") and hasattr(column, "type")  # a table has no type
+    return column.to_pylist() if is_column else column
+
+
+def stacked(function: str, name: str, value: Any) -> Any:
+    """Stack a column of vectors, of pandas, Polars, pyarrow or an array of objects, to [n d]; any other value stays.
+
+    Raises:
+        InputError: for vectors of several lengths.
+    """
+    cells = _objects(value)
+    if cells is None or not any(len(_shape(cell)) == 1 for cell in cells):
+        return value
+    if error := _unequal(function, name, cells):
+        raise error
+    return np.stack([np.asarray(cell) for cell in cells])
+
+
+def _objects(value: Any) -> np.ndarray | None:
+    """The objects [n] of an array or column, or of a table of one column; None where there are none."""
+    dtype = getattr(value, "dtype", None)
+    if not hasattr(value, "__array__") or (isinstance(dtype, np.dtype) and dtype.kind != "O"):
+        return None
+    with suppress(TypeError, ValueError, RuntimeError):  # for example, a tensor on another device
+        array = np.asarray(value)
+        if array.dtype == object and array.ndim and array.size == len(array):
+            return array.reshape(-1)
+    return None
+
+
+def _shape(cell: Any) -> tuple[int, ...]:
+    with suppress(TypeError, ValueError):
+        return np.shape(cell)
+    return ()
+
+
+def _unequal(function: str, name: str, cells: Sequence[Any] | np.ndarray) -> InputError | None:
+    """The error for the first of vectors that has another length than most; None where all are alike, or aren't any."""
+    shapes = [_shape(cell) for cell in cells]
+    usual = Counter(shapes).most_common(1)[0][0] if shapes else ()
+    row = next((row for row, shape in enumerate(shapes) if shape != usual), None)
+    if row is None or not any(map(len, shapes)):
+        return None
+    found, others = (f"length {shape[0]:,}" if len(shape) == 1 else "no vector" for shape in (shapes[row], usual))
+    return InputError(
+        f"{function}: expected {name} whose rows have one length, got {found} in row {row} and {others} in most "
+        "others; complete that row, or leave it out."
+    )
+
+
 def host_array(function: str, name: str, value: Any) -> np.ndarray:
     """Convert an array of any library, or a list, to a NumPy array; a memory map stays a memory map.
 
     Raises:
         InputError: for masked values, and for values that NumPy can't convert to numbers or texts.
     """
-    value = unmasked(function, name, value)
+    value = stacked(function, name, unmasked(function, name, value))
     try:
         array = value if isinstance(value, np.memmap) else np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -63,7 +121,10 @@ def host_array(function: str, name: str, value: Any) -> np.ndarray:
 def not_an_array(function: str, name: str, value: Any, error: Exception) -> InputError:
     """The error for a value that can't be converted; it names a conversion that helps."""
     got, reason = type(value).__name__, next(iter(str(error).splitlines()), "")
-    dtype = "int32" if name.endswith("labels") else "float32"
+    are_labels = name.endswith("labels")
+    dtype = "int32" if are_labels else "float32"
+    if isinstance(value, (list, tuple)) and not are_labels and (unequal := _unequal(function, name, value)):
+        return unequal
     if hasattr(value, "detach"):  # a PyTorch tensor that requires a gradient, is on another device, or is bfloat16
         return InputError(
             f"{function}: {name} must be an array, got {got} ({reason}); pass tensor.detach().cpu().float().numpy()."

@@ -11,10 +11,12 @@ from PIL import Image
 from leepjax.data.columns import is_table
 from leepjax.data.embeddings.labels import labels_of_array
 from leepjax.data.iterable import from_iterable
+from leepjax.data.labels import plain_scalar
 from leepjax.data.readable import readable
 from leepjax.data.readers import list_target
 from leepjax.data.target import Target, from_arrays, recast
 from leepjax.data.text.in_memory import are_texts, from_texts
+from leepjax.inputs.containers import python_values
 from leepjax.opening.tables import LabelsFile, LabelsOfTables
 from leepjax.tasks import WORDS
 from leepjax.types import NOUNS, InputError, Reading, SplitChoice, Task, TaskReading, check_whole
@@ -143,9 +145,10 @@ def _opened(caller: str, target: AnyTarget, reading: TaskReading, groups: str | 
 
 
 def _is_labels(target: Any) -> bool:
-    """Whether a target consists of labels alone: an array or a list of values."""
+    """Whether a target consists of labels alone: an array or a list of values, of which some may be missing."""
     if isinstance(target, list):
-        return bool(target) and all(isinstance(each, (str, int, float, np.generic)) for each in target)
+        kinds = (str, int, float, np.generic, type(None))
+        return bool(target) and all(isinstance(plain_scalar(each), kinds) for each in target)
     return hasattr(target, "__array__") and np.ndim(target) in (1, 2)
 
 
@@ -163,7 +166,7 @@ def _of_tuple(caller: str, target: tuple[Any, ...], strict: bool, task: Task | N
             f"{caller}: expected the target as (images, labels), got a tuple of {len(target)}; "
             "pass pairs of image and label, or labels alone, in a list."
         )
-    images, labels = target
+    images, labels = map(python_values, target)
     if labels is None:
         raise InputError(f"{caller}: expected a label for each example, got None; pass them.")
     for what, each in (("examples", images), ("labels", labels)):

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from leepjax.data.embeddings.embeddings import open_embeddings
 from leepjax.data.embeddings.labels import labels_of_array, labels_of_tables, read_labels
 from leepjax.opening.tables import LabelsOfTables, TableFile
+from leepjax.opening.target import open_target
 from leepjax.types import InputError, TaskReading
 
 IDS, NAMES = ["b", "a", "d", "c"], ["cat", "dog", "dog", "cat"]
@@ -182,8 +183,38 @@ def test_tables_of_which_none_can_be_opened_say_why(tmp_path):
         LabelsOfTables((TableFile(tmp_path / "a.npz"),)).labelled("rank", TaskReading(), None)
 
 
-def test_an_array_or_a_list_of_labels_is_a_target():
-    for labels in (np.array([0, 1, 1]), ["cat", "dog", "dog"]):
-        target = labels_of_array("rank", labels)
-        assert target.labels.tolist() == [0, 1, 1]
-        assert not target.has_ids
+PETS = ["cat", "dog", "dog"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([0, 1, 1]),
+        PETS,
+        pa.array([0, 1, 1]),
+        pa.array(PETS),
+        pa.array(PETS).dictionary_encode(),
+        pa.chunked_array([PETS[:1], PETS[1:]]),
+        list(pa.array(PETS)),
+    ],
+    ids=["array", "list", "pyarrow", "names", "dictionary", "chunks", "scalars"],
+)
+def test_an_array_or_a_list_of_labels_is_a_target(labels):
+    target = open_target("rank", labels, None, 0, False)
+    assert target.labels.tolist() == [0, 1, 1]
+    assert not target.has_ids
+
+
+def test_lists_and_numbers_of_pyarrow_are_labels_of_their_task():
+    several, numbers = [["a", "b"], ["b"], []], [0.5 * number for number in range(12)]
+    for labels in (several, numbers):
+        found, expected = labels_of_array("rank", pa.array(labels)), labels_of_array("rank", labels)
+        assert (found.task, found.classes) == (expected.task, expected.classes)
+        assert np.array_equal(found.labels, expected.labels)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("label", ["a", 1])
+def test_a_missing_label_in_a_list_is_named(missing, label):
+    with pytest.raises(InputError, match=r"^rank: labels: expected a label for every example, got none for example 1;"):
+        open_target("rank", [label, missing] * 3, None, 0, False)

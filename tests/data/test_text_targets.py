@@ -98,6 +98,7 @@ def test_files_are_targets_of_every_command(tmp_path):
         lambda: (TEXTS, LABELS),
         lambda: (np.array(TEXTS), np.array(LABELS)),
         lambda: (np.array(TEXTS, object), LABELS),
+        lambda: (pa.array(TEXTS), pa.array(LABELS)),
         lambda: list(zip(TEXTS, LABELS, strict=True)),
         lambda: zip(TEXTS, LABELS, strict=True),
     ],

@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import safetensors.numpy
 from cheap_heads import least_squares, use_heads
@@ -15,6 +16,7 @@ from leepjax.cli.options import RankingOptions
 from leepjax.cli.tables import TableOptions, inputs_of
 from leepjax.data.embeddings.rows import HeldRows
 from leepjax.data.text.in_memory import from_texts
+from leepjax.models.ready import ready
 from leepjax.opening.tables import LabelsFile
 from leepjax.types import InputError, Reading
 
@@ -248,6 +250,14 @@ def test_paths_of_tables_and_labels_are_ranked_from_python(tmp_path):
         lj.rank(Y, tables=paths, labels=tmp_path / "y.csv")
     with pytest.raises(InputError, match="choose: expected a target, or tables and their labels, got none; name one"):
         lj.choose()
+
+
+def test_columns_of_pyarrow_are_features_and_ids():
+    table = lj.as_table(pa.array(GOOD.tolist()), name="good", ids=pa.array(IDS))
+    assert np.array_equal(ready(table).embeddings.read(np.arange(36))[0], GOOD)
+    assert ready(table).embeddings.ids() == tuple(IDS)
+    with pytest.raises(InputError, match="as_table: good: expected an id for every row, got none in row 0"):
+        lj.as_table(GOOD, name="good", ids=pa.array([None, *IDS[1:]]))
 
 
 def test_arrays_need_a_name_and_files_no_arrays(tmp_path):

@@ -16,7 +16,7 @@ from leepjax.data.embeddings.parquet import of_parquet
 from leepjax.data.embeddings.rows import Rows, kept_rows_of
 from leepjax.data.embeddings.sheets import of_sheet
 from leepjax.data.labels import plain_scalar
-from leepjax.inputs.containers import host_array, unmasked
+from leepjax.inputs.containers import host_array, python_values, unmasked
 from leepjax.inputs.rounding import check_rounding, few, is_wide, spread_little
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
@@ -212,7 +212,7 @@ def of_features(
     rows = kept_rows_of(host_array(where, "features", features))
     what = "logits" if probs is None else "probs"
     own = None if outputs is None else kept_rows_of(host_array(where, what, outputs))
-    read_ids = None if ids is None else partial(_itself, list(unmasked(where, "ids", ids)))
+    read_ids = None if ids is None else partial(_itself, list(python_values(unmasked(where, "ids", ids))))
     found = Embeddings(name, where, rows, own, are_probs=probs is not None, read_ids=read_ids)
     _check_rows(found)
     found.ids()
