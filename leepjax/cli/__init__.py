@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import warnings
-from contextlib import suppress
 from typing import Any, TextIO
 
 from leepjax.interrupts import interruptible
@@ -39,7 +38,9 @@ def main() -> None:
     """
     _open_closed_streams()
     if sys.__stderr__ is not None and sys.stderr is sys.__stderr__:
-        sys.stderr = _lossy(sys.__stderr__)
+        sys.stderr = _lossy(sys.__stderr__, OSError)
+    if sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
+        sys.stdout = _lossy(sys.__stdout__, BrokenPipeError)  # what is written, and the exit code, stay the same
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # prints ? on a terminal without τ and –
@@ -53,11 +54,8 @@ def main() -> None:
             try:
                 app()
             finally:
-                sys.stdout.flush()  # flush here, where a closed pipe isn't an error
+                sys.stdout.flush()  # flush here, where a full disk ends in a sentence
     except (InputError, FloatingPointError, MemoryError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader closed the pipe
-            sys.exit(0)
         sys.exit(_fail(_sentence(error), 2 if isinstance(error, InputError) else 1))
     except KeyboardInterrupt as interrupt:
         advice = _ADVICE.get(sys.argv[1] if len(sys.argv) > 1 else "", "run the same command again.")
@@ -77,17 +75,29 @@ def _open_closed_streams() -> None:
 
 
 class _Lossy(io.FileIO):
-    """A stream that drops what can't be written to it, because its disk is full or its reader has gone."""
+    """A stream that drops what can't be written to it because of some errors."""
+
+    def __init__(self, descriptor: int, dropped: type[OSError]):
+        super().__init__(descriptor, "w", closefd=False)
+        self._dropped = dropped
 
     def write(self, content: Any) -> int:
-        with suppress(OSError):
+        try:
             return super().write(content)
-        return memoryview(content).nbytes
+        except self._dropped:
+            return memoryview(content).nbytes
+        except OSError:
+            self._dropped = OSError  # so that it isn't raised again when the interpreter ends
+            raise
 
 
-def _lossy(stream: TextIO) -> TextIO:
-    """Standard error as a `_Lossy` stream: a message that can't be written doesn't change how the command ends."""
-    raw = io.BufferedWriter(_Lossy(stream.fileno(), "w", closefd=False))
+def _lossy(stream: TextIO, dropped: type[OSError]) -> TextIO:
+    """A standard stream as a `_Lossy` one: what can't be written doesn't change how the command ends.
+
+    To standard error that is anything, also where its disk is full; to the standard output what its reader, such as
+    head, no longer wants.
+    """
+    raw = io.BufferedWriter(_Lossy(stream.fileno(), dropped))
     return io.TextIOWrapper(raw, encoding=stream.encoding, line_buffering=True)
 
 

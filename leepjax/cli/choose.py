@@ -79,9 +79,11 @@ def choose(
         choice = run_choose(
             inputs.target, **arguments, **vars(reading), command=command_line(), on_progress=on_progress
         )
-    print(choice.render(format))  # noqa: T201
-    if options.out:
-        _write_page(choice, options.out, time.monotonic() - started)
+    try:
+        if options.out:
+            _write_page(choice, options.out, time.monotonic() - started)
+    finally:
+        print(choice.render(format))  # noqa: T201
     if choice.path:
         print(f"leepjax: wrote the source {printable(str(choice.path))}", file=sys.stderr)  # noqa: T201
     exit_for_failures("choose", choice.failures)

@@ -28,13 +28,6 @@ from leepjax.cli.verify import verify
 from leepjax.printable import printable
 
 
-class _Console(Console):
-    """A console for the help that ignores a closed pipe, for which Rich would exit with 1."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
 def _one_line(error: cyclopts.CycloptsError) -> Text:
     """An error in the command line, in the form of all other errors, on one line."""
     return Text(f"leepjax: {printable(' '.join(str(error).split()))}")
@@ -45,7 +38,7 @@ app = cyclopts.App(
     version=version("leepjax"),
     help="Which pretrained model will transfer to your data? Scores sources on a labelled target before any training.",
     help_format="plaintext",
-    console=_Console(),
+    console=Console(),
     config=cyclopts.config.Env("LEEPJAX_"),  # $LEEPJAX_RANK_SEED is rank's --seed
     error_formatter=_one_line,
     error_console=Console(stderr=True, soft_wrap=True),

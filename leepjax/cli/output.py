@@ -29,6 +29,17 @@ def print_rankings(rankings: "Iterable[Ranking]", format: Format) -> None:
         print("\n\n".join(ranking.render(format) for ranking in known))  # noqa: T201
 
 
+def write_and_print(
+    command: str, rankings: "Sequence[Ranking]", out: Path | None, seconds: float, format: Format
+) -> None:
+    """Write the page of a command's rankings, which took `seconds`, if it has a folder, and print them in any case."""
+    try:
+        if out:
+            write_page(command, rankings, out, seconds)
+    finally:
+        print_rankings(rankings, format)
+
+
 @contextmanager
 def printed_at_interrupt(format: Format) -> Iterator[None]:
     """Print the results so far when a ranking is interrupted."""

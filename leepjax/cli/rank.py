@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from leepjax.cli.options import RankingOptions, ReadTask, cache_compilations, names_of
-from leepjax.cli.output import exit_for_failed, exit_for_failures, print_rankings, printed_at_interrupt, write_page
+from leepjax.cli.output import exit_for_failed, exit_for_failures, printed_at_interrupt, write_and_print
 from leepjax.cli.tables import TableOptions, Tables, inputs_of
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
@@ -52,9 +52,7 @@ def rank(
     with printed_at_interrupt(format), progress() as on_progress:
         arguments = options.arguments() | {"sources": inputs.sources, "test": inputs.test}
         ranking = run_rank(inputs.target, **arguments, **vars(reading), on_progress=on_progress)
-    print_rankings([ranking], format)
-    if options.out:
-        write_page("rank", [ranking], options.out, time.monotonic() - started)
+    write_and_print("rank", [ranking], options.out, time.monotonic() - started, format)
     exit_for_failures("rank", ranking.failures)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from leepjax.cli.options import RankingOptions, ReadTask, cache_compilations, names_of
-from leepjax.cli.output import exit_for_failures, print_rankings, printed_at_interrupt, write_page
+from leepjax.cli.output import exit_for_failures, printed_at_interrupt, write_and_print
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.types import EngineName, TaskReading
@@ -60,7 +60,5 @@ def sweep(
             on_progress=on_progress,
         )
     rankings = list(swept.values())
-    print_rankings(rankings, format)
-    if options.out:
-        write_page("sweep", rankings, options.out, time.monotonic() - started)
+    write_and_print("sweep", rankings, options.out, time.monotonic() - started, format)
     exit_for_failures("sweep", [failure for ranking in rankings for failure in ranking.failures])

@@ -248,6 +248,22 @@ def test_a_reader_that_closes_the_pipe_is_no_error(arguments):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_closed_pipe_changes_neither_the_folder_nor_the_exit_code(tmp_path):
+    labels = np.repeat([0, 1], 10)
+    features = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    for name, array in {"good": features, "bad": np.full_like(features, np.nan), "labels": labels}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    options = "--labels labels.npy --measures h_score --verify none --resamples 0 --no-cache --out out"
+    command = [*COMMAND, "rank", "--tables", "good.npy", "bad.npy", *options.split()]
+    with os.fdopen(write_end, "wb") as closed:
+        done = subprocess.run(command, cwd=tmp_path, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "leepjax: rank: 1 source failed. bad: " in done.stderr
+    assert {"report.html", "results.jsonl", "runs.jsonl"} <= set(os.listdir(tmp_path / "out"))
+
+
 def test_a_terminal_without_greek_letters_is_no_error():
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run([*COMMAND, "ls", "measures"], capture_output=True, check=False, env=environment)
