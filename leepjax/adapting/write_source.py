@@ -45,7 +45,7 @@ def write_source(
         card, num_parameters=weights.num_parameters(network), weights_hash=digest(path.read_bytes())
     )
     write_tokenizer(card, path)
-    written = WeightsFile(card.model, card.num_classes, path)
+    written = WeightsFile(card.model, card.num_classes, path, card.weights_hash)
     if test_set is not None:
         logits = extract(Source(card, written), test_set).logits
         accuracy = float(np.mean(logits.argmax(axis=1) == test_set.labels))
@@ -80,7 +80,7 @@ def finished(path: Path, identity: str) -> tuple[Source, list[Epoch]] | None:
         return None
     log.warning("%s was already trained by the same command; it is read, not trained again.", path)
     remove_folder(checkpoints_of(path))  # left by a process that was killed after writing everything else
-    return Source(card, WeightsFile(card.model, card.num_classes, path)), curve
+    return Source(card, WeightsFile(card.model, card.num_classes, path, card.weights_hash)), curve
 
 
 def training(

@@ -86,7 +86,7 @@ def _described(name: str) -> Source:
     if name in plugins():
         return load_source(name)
     card, _ = describe(name)
-    return Source(card, WeightsFile(card.model, card.num_classes, Path()))
+    return Source(card, WeightsFile(card.model, card.num_classes, Path(), card.weights_hash))
 
 
 def measures() -> list[Row]:

@@ -66,7 +66,8 @@ def load_learner(path: str | os.PathLike, source: Source | None = None) -> tuple
     """
     path = Path(path)
     card = read_learner_card(path)
-    if not path.is_file() or digest(path.read_bytes()) != card.weights_hash:
+    content = path.read_bytes() if path.is_file() else b""
+    if digest(content) != card.weights_hash:
         raise InputError(
             f"metatest: expected the weights that the card of {card.name} was written for at {path}, got none or "
             "others; put weights and card of the same run together."
@@ -79,7 +80,7 @@ def load_learner(path: str | os.PathLike, source: Source | None = None) -> tuple
         )
     learner = new_learner(prepared_as(source, card.preprocessing), card.seed, card.ridge)
     network = learner.network()
-    weights.load(network, path)
+    weights.load(network, path, content)
     return learner.with_network(network), card
 
 

@@ -211,11 +211,12 @@ def _finished(path: Path, identity: str, start: MetaLearner) -> tuple[MetaLearne
         raise InputError(
             f"metatrain: expected no other meta-learner at {path}, got one made by {card.command!r}; pass another name."
         )
-    if not path.exists() or digest(path.read_bytes()) != card.weights_hash:
+    content = path.read_bytes() if path.exists() else b""
+    if digest(content) != card.weights_hash:
         return None
     log.warning("%s was already trained by the same command; it is read, not trained again.", path)
     network = start.network()
-    weights.load(network, path)
+    weights.load(network, path, content)
     return start.with_network(network), card
 
 

@@ -154,7 +154,7 @@ def open_card(path: Path) -> Source:
             "put weights and card of the same training run together."
         )
     read_tokenizer_of(card, path)
-    return Source(card, WeightsFile(card.model, card.num_classes, path))
+    return Source(card, WeightsFile(card.model, card.num_classes, path, weights_hash))
 
 
 def _open_tap(open_source: Callable[[], Source], tap: Tap) -> Source:
@@ -213,9 +213,9 @@ def _open_published(row: Published) -> Source:
         return _with(source, name=row.name, accuracy=accuracy, data=row.data, licence=licence)
     check_library(row.weights)
     path = urls.url_file(row.weights, cache=_downloads(row), offline=hub.is_offline())
-    card = row.card()
-    source = Source(card, WeightsFile(card.model, card.num_classes, path))
-    return _with(source, weights_hash=digest(path.read_bytes()))
+    card, weights_hash = row.card(), digest(path.read_bytes())
+    source = Source(card, WeightsFile(card.model, card.num_classes, path, weights_hash))
+    return _with(source, weights_hash=weights_hash)
 
 
 def _downloads(row: Published) -> Path:
@@ -237,7 +237,7 @@ def _of_config(config_path: Path, find: Find, find_weights: Callable[[], Path], 
     config = read_config(config_path.read_bytes(), name)
     path = find_weights()
     card = _card(config, name, digest(read_weights(path)))
-    return Source(card, WeightsFile(config.model, config.num_classes, path))
+    return Source(card, WeightsFile(config.model, config.num_classes, path, card.weights_hash))
 
 
 def _card(config: TimmConfig, name: str, weights_hash: str) -> Card:

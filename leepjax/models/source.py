@@ -18,6 +18,7 @@ from leepjax.data.vectors import Vectors
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.files.shards import read_weights
+from leepjax.storage.files import digest
 from leepjax.types import DType, InputError, Kind, Outputs, unknown_name
 
 Apply = Callable[[Any, jax.Array], Outputs]
@@ -47,18 +48,34 @@ class WeightsFile:
     architecture: str
     num_classes: int
     path: Path
+    weights_hash: str
+    """Digest of the weights that were opened; the file may be replaced before it is read again."""
     content: bytes | None = field(default=None, repr=False, compare=False)
     """Bytes of the file, for a source sent to another machine, where the file may not exist."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"content": read_weights(self.path) if self.content is None else self.content}
+        try:
+            content = self._read()
+        except InputError:  # the worker that reads the file reports it, and only this source fails
+            content = None
+        return self.__dict__ | {"content": content}
 
     def model(self) -> Any:
         network = architectures.abstract(self.architecture, self.num_classes)
-        content = read_weights(self.path) if self.content is None else self.content
-        weights.load(network, self.path, content)
+        weights.load(network, self.path, self._read())
         network.eval()
         return network
+
+    def _read(self) -> bytes:
+        if self.content is not None:
+            return self.content
+        content = read_weights(self.path)
+        if digest(content) != self.weights_hash:
+            raise InputError(
+                f"source: expected the weights that were opened, got others in {self.path}; start again, and replace no "
+                "file while it is in use."
+            )
+        return content
 
     def fresh(self, num_classes: int, seed: int) -> Any:
         return architectures.build(self.architecture, num_classes, seed)

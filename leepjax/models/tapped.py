@@ -161,7 +161,7 @@ def deepest_of(card: Card, layers: Layers) -> Card:
     Raises:
         InputError: as `candidates_of`.
     """
-    source = Source(card, WeightsFile(card.model, card.num_classes, Path()))
+    source = Source(card, WeightsFile(card.model, card.num_classes, Path(), card.weights_hash))
     found = candidates_of(source, layers)
     taps = {tap: each for each in found if (tap := tap_of(each))}
     if len(taps) < len(found):  # the source itself, whose pass has no end before its head

@@ -75,4 +75,4 @@ def layered_source(folder, model, name=None, seed=0):
         weights_hash=digest(path.read_bytes()),
         accuracy=0.5,
     )
-    return Source(card, WeightsFile(model, 5, path))
+    return Source(card, WeightsFile(model, 5, path, card.weights_hash))

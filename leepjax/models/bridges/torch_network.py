@@ -115,6 +115,7 @@ def _reopen(open_source: Callable[[], Source], weights_hash: str) -> Any:
     source = open_source()
     if source.card.weights_hash != weights_hash:
         raise InputError(
-            f"{source.name}: expected the same weights in each process, got others in this one; take the serial engine."
+            f"{source.name}: expected the weights that were opened, got others in another process; replace no file "
+            "while it is in use, or take the serial engine."
         )
     return source.network

@@ -48,7 +48,7 @@ def open_text(fields: Mapping[str, Any], find: Find, find_weights: Callable[[], 
     if fields["model_type"] in STATIC and card.tokenization:
         card = msgspec.structs.replace(card, **_static(fields, _table_shape(path, name), card.tokenization, name))
     card = msgspec.structs.replace(card, weights_hash=digest(read_weights(path)))
-    return Source(card, WeightsFile(card.model, card.num_classes, path))
+    return Source(card, WeightsFile(card.model, card.num_classes, path, card.weights_hash))
 
 
 def describe_text(fields: Mapping[str, Any], find: Find, name: str) -> Card:
