@@ -19,6 +19,7 @@ from leepjax.data.image_formats import image_formats
 from leepjax.data.orientation import upright_by
 from leepjax.data.path_column import Outside
 from leepjax.data.pixels import to_pixels, to_rgb
+from leepjax.data.selection import Keyed, key_of
 from leepjax.data.target import Target
 from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, Task
@@ -42,14 +43,19 @@ class Decoder:
     where: str
     content: Callable[[int], Content]
 
-    def __call__(self, i: int) -> Image.Image:
-        return decode(self.content(i), f"{self.where}: image {i}")
+    def __call__(self, i: int, key: int | None = None) -> Image.Image:
+        return decode(self.content(i), f"{self.where}: image {i}", key)
 
 
-def decode(content: Content, where: str) -> Image.Image:
+class ChangedError(InputError):
+    """An image isn't the one that was digested."""
+
+
+def decode(content: Content, where: str, key: int | None = None) -> Image.Image:
     """Decode an image to upright RGB: the first frame, with transparency over white (see `leepjax.data.pixels`).
 
     Raises:
+        ChangedError: when the content doesn't have the `key`, if there is one.
         InputError: for content that isn't an image, is truncated, has more than Pillow's limit of 89 million pixels, or
             pixels of an unknown range; the message begins with `where`.
     """
@@ -63,8 +69,11 @@ def decode(content: Content, where: str) -> Image.Image:
         return Image.fromarray(to_pixels(content, where)).convert("RGB")
     try:
         file = _regular_file(content) if isinstance(content, Path) else io.BytesIO(content)
-        with file, Image.open(file, "r", image_formats()) as image:
-            return decoded(image, where)
+        with file:
+            if key is not None:
+                _check_key(file, key, content, where)
+            with Image.open(file, "r", image_formats()) as image:
+                return decoded(image, where)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the warning, if warnings are errors
@@ -73,6 +82,16 @@ def decode(content: Content, where: str) -> Image.Image:
         # Pillow's own message would include the address of a buffer.
         reason = "cannot identify image file" if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise InputError(f"{where}: expected an image, got {reason}; replace or remove it.") from None
+
+
+def _check_key(file: BinaryIO, key: int, content: Path | bytes, where: str) -> None:
+    if key_of(digest_stream(_file_parts(file))) != key:
+        shown = f"{where} ({content})" if isinstance(content, Path) and content.name not in where else where
+        raise ChangedError(
+            f"{shown}: expected the image that was read first, got another; start again, and change no file while it "
+            "is in use."
+        )
+    file.seek(0)
 
 
 def decoded(image: Image.Image, where: str) -> Image.Image:
@@ -150,6 +169,7 @@ def from_rows(
 
     keys: list[int] = []
     images = digest_stream(_parts_and_keys(contents(), keys))
+    kept = np.array(keys, np.int64)
     named = columns[0] if len(columns) == 1 else None
     if len(columns) > 1:
         by_column = dict(zip(columns, zip(*labels, strict=True), strict=True))
@@ -165,9 +185,9 @@ def from_rows(
         classes=answers.names,
         task=answers.task,
         fingerprint=digest(images.encode(), answers.labels.tobytes()),
-        read=Decoder(where, content),
+        read=Keyed(Decoder(where, content), kept),
         groups=None if groups is None else group_numbers(where, groups),
-        keys=np.array(keys, np.uint64).view(np.int64),
+        keys=kept,
     )
 
 
@@ -187,12 +207,12 @@ def _parts_and_keys(contents: Iterable[Content], keys: list[int]) -> Iterator[by
         for part in _parts(content):
             state.update(part)
             yield part
-        keys.append(int(state.hexdigest()[:16], 16))
+        keys.append(key_of(state.hexdigest()))
 
 
 def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
     if isinstance(content, Path):
-        yield from _file_parts(content)
+        yield from _path_parts(content)
     elif isinstance(content, np.ndarray):
         yield from (str(content.shape).encode(), b"\0", np.ascontiguousarray(content))
     else:
@@ -200,13 +220,18 @@ def _parts(content: Content) -> Iterator[bytes | np.ndarray]:
         yield from (str(-1 if held is None else len(held)).encode(), b"\0", held or b"")
 
 
-def _file_parts(path: Path) -> Iterator[bytes]:
-    """The same parts as for the file's bytes, in chunks; for an unreadable file, the parts of None."""
+def _path_parts(path: Path) -> Iterator[bytes]:
+    """The parts of a file's bytes; for an unreadable file, the parts of None."""
     try:
         with _regular_file(path) as file:
-            yield from (str(file.seek(0, os.SEEK_END)).encode(), b"\0")
-            file.seek(0)
-            while chunk := file.read(_CHUNK):
-                yield chunk
+            yield from _file_parts(file)
     except OSError:  # decoding reports what is wrong with it
         yield from (b"-1", b"\0")
+
+
+def _file_parts(file: BinaryIO) -> Iterator[bytes]:
+    """The same parts as for the file's bytes, in chunks."""
+    yield from (str(file.seek(0, os.SEEK_END)).encode(), b"\0")
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        yield chunk

@@ -145,8 +145,10 @@ class RowGroups:
                     del self._kept[next(iter(self._kept))]
                 column = self._read(group, [self._column]).column(self._column)
             self._kept[group] = column  # most recently used last; the first is dropped
-        start = self._ends[group - 1] if group else 0
-        return _content(column[i - start].as_py(), self._groups[group][0])
+        return _content(column[i - self._start(group)].as_py(), self._groups[group][0])
+
+    def _start(self, group: int) -> int:
+        return self._ends[group - 1] if group else 0
 
     def rows(
         self, labels: Sequence[str], numbering: Mapping[Path, Callable[[Any], Any]]
@@ -167,7 +169,10 @@ class RowGroups:
     def _read(self, group: int, columns: Sequence[str]) -> Any:
         path, index = self._groups[group]
         try:
-            return open_parquet(path).read_row_group(index, columns=columns)
+            table = open_parquet(path).read_row_group(index, columns=columns)
+            if table.num_rows != self._ends[group] - self._start(group) or not {*columns} <= {*table.column_names}:
+                raise ValueError("one of another file: it changed while it was in use")
+            return table
         except (OSError, ValueError) as error:  # Arrow's errors are one or the other
             raise InputError(
                 f"{path}: expected a whole row group {index}, got {one_line(error)}; download the file again."

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from leepjax.data.decoding import decode_ahead
-from leepjax.data.encoded import ANIMATED
+from leepjax.data.encoded import ANIMATED, ChangedError
 from leepjax.data.pixels import is_nearly_black, warn_if_nearly_black
 from leepjax.data.split import stratified_limit, stratified_order
 from leepjax.data.target import Target
@@ -91,9 +91,14 @@ def _finding(target: Target, checked: _Checked, i: int) -> InputError | tuple[bo
     """The error of an image that can't be decoded, or else whether it is animated, and its brightest pixel.
 
     The brightest pixel isn't computed (0 is returned) if an earlier image wasn't nearly black.
+
+    Raises:
+        ChangedError: when the image changed since it was digested; it isn't left out like a damaged one.
     """
     try:
         image = target.read(i)
+    except ChangedError:
+        raise
     except InputError as error:
         return error
     brightest = np.asarray(image).max() if is_nearly_black(checked.brightest) else 0

@@ -276,8 +276,8 @@ class Files:
     paths: Sequence[Path]
     here: Path
 
-    def __call__(self, i: int) -> Image.Image:
-        return decode(self.here / self.paths[i], valid_unicode(str(self.paths[i])))
+    def __call__(self, i: int, key: int | None = None) -> Image.Image:
+        return decode(self.here / self.paths[i], valid_unicode(str(self.paths[i])), key)
 
     def digest(self, i: int) -> str:
         return digest_contents([self.here / self.paths[i]])

@@ -14,8 +14,24 @@ class Selected:
     of: Callable[[int], Any]
     indices: np.ndarray
 
+    def __call__(self, i: int, *key: int) -> Any:
+        return self.of(int(self.indices[i]), *key)
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Index → example, for images that were digested: `read` also gets the key that the image had then."""
+
+    read: Callable[..., Any]
+    keys: np.ndarray
+
     def __call__(self, i: int) -> Any:
-        return self.of(int(self.indices[i]))
+        return self.read(i, int(self.keys[i]))
+
+
+def key_of(digest: str) -> int:
+    """The key of an encoded image: the first 64 bits of its digest."""
+    return int.from_bytes(bytes.fromhex(digest[:16]), signed=True)
 
 
 @dataclass(frozen=True)

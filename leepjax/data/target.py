@@ -14,7 +14,7 @@ from leepjax.data.label_forms import are_ragged, without_axis
 from leepjax.data.labels import numbers_among
 from leepjax.data.pixels import to_pixels, warn_if_nearly_black
 from leepjax.data.preprocessing import Preprocessing
-from leepjax.data.selection import DrawnFrom, Joined, Selected, Whole
+from leepjax.data.selection import DrawnFrom, Joined, Keyed, Selected, Whole, key_of
 from leepjax.data.strata import strata_of_labels, strata_of_numbers
 from leepjax.storage.files import digest, digest_stream
 from leepjax.types import InputError, Kind, Task, unknown_name
@@ -118,8 +118,9 @@ class Target:
             return self if test is self.test else replace(self, test=test)
         images = [self.contents(i) for i in range(len(self))]
         fingerprint = digest_stream(each.encode() for each in chain([self.fingerprint], images))
-        keys = np.array([int(each[:16], 16) for each in images], np.uint64).view(np.int64)
-        return replace(self, fingerprint=fingerprint, test=test, contents=None, wholes=(), keys=keys)
+        keys = np.array([key_of(each) for each in images], np.int64)
+        read = Keyed(self.read, keys)
+        return replace(self, read=read, fingerprint=fingerprint, test=test, contents=None, wholes=(), keys=keys)
 
     def images(self, indices: Iterable[int], preprocessing: Preprocessing) -> np.ndarray:
         """Read the images of `indices`, resized and cropped for a source: uint8 [b h w 3]."""
@@ -174,17 +175,17 @@ class Target:
 
     def joined(self, other: Self) -> Self:
         """Append the examples of another target with the same classes."""
-        fingerprints = [target.with_contents().fingerprint.encode() for target in (self, other)]
+        first, second = self.with_contents(), other.with_contents()
         return replace(
             self,
             labels=np.concatenate([self.labels, other.labels]),
-            fingerprint=digest(b"joined", *fingerprints),
+            fingerprint=digest(b"joined", first.fingerprint.encode(), second.fingerprint.encode()),
             contents=None,
             wholes=(),
             drawn_from=self.origin.joined(other.origin),
             groups=_both(self.groups, other.groups),
-            keys=_both(self.keys, other.keys),
-            read=Joined(self.read, other.read, len(self)),
+            keys=_both(first.keys, second.keys),
+            read=Joined(first.read, second.read, len(self)),
             id=Joined(self.id, other.id, len(self)),
             test=None,
         )
