@@ -72,8 +72,8 @@ class WeightsFile:
         content = read_weights(self.path)
         if digest(content) != self.weights_hash:
             raise InputError(
-                f"source: expected the weights that were opened, got others in {self.path}; start again, and replace no "
-                "file while it is in use."
+                f"source: expected the weights that were opened, got others in {self.path}; start again, and replace "
+                "no file while it is in use."
             )
         return content
 

@@ -183,15 +183,20 @@ def digest_stream(parts: Iterable["bytes | np.ndarray"]) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file; computed once per size and time of modification."""
-    status = path.stat()
-    return _sha256(path, status.st_mtime_ns, status.st_size)
+    """Hexadecimal SHA-256 of a file; computed once per state of the file."""
+    return _sha256(path, state_of(path))
 
 
 @functools.lru_cache(maxsize=1024)
-def _sha256(path: Path, _modified: int, _size: int) -> str:
+def _sha256(path: Path, _state: tuple[int, ...]) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """Numbers that change when a file does: its size and times, but not its inode, which can differ by machine."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def shortened(name: str, most: int = 120) -> str:

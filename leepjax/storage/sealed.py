@@ -1,7 +1,6 @@
 """Safetensors files with a digest of their own content, which detects damage when they are read."""
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from leepjax.storage.files import write_atomically
+from leepjax.storage.files import state_of, write_atomically
 
 _FIELD = re.compile(rb'(?<!\\)"digest":"([0-9a-f]{64})"')
 """The digest's field in the metadata of the header. In another value the same text would have backslashes."""
 _OPEN = "0" * 64
 """Placeholder for the digest while the digest is computed."""
 _sound: dict[str, tuple[int, ...]] = {}
-"""File checked by this process → its size, times and inode at that time."""
+"""File checked by this process → its state at that time."""
 
 
 def write_sealed(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
@@ -30,7 +29,7 @@ def write_sealed(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappin
     sealed = hashlib.sha256(content).hexdigest()
     header = bytes(content[:start]).replace(f'"digest":"{_OPEN}"'.encode(), f'"digest":"{sealed}"'.encode(), 1)
     write_atomically(path, header, content[start:])
-    _sound[str(path)] = _state(path)
+    _sound[str(path)] = state_of(path)
 
 
 def check_seal(path: Path, *, required: bool = True) -> None:
@@ -40,7 +39,7 @@ def check_seal(path: Path, *, required: bool = True) -> None:
         ValueError: when the content doesn't match the digest, or a `required` digest is missing.
         OSError: when the file can't be read.
     """
-    if _sound.get(str(path)) == (state := _state(path)):
+    if _sound.get(str(path)) == (state := state_of(path)):
         return
     with path.open("rb") as file:
         length = file.read(8)
@@ -56,8 +55,3 @@ def check_seal(path: Path, *, required: bool = True) -> None:
     if content.hexdigest() != found[1].decode():
         raise ValueError("content that doesn't match its digest")
     _sound[str(path)] = state
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -1,6 +1,7 @@
 """Files of embeddings: every format gives the same rows, those that are asked for; what is wrong is one sentence."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,20 @@ def test_every_format_gives_the_rows_that_are_asked_for(tmp_path, monkeypatch, n
         np.testing.assert_allclose(
             np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True), PROBS[PLACES], atol=1e-6
         )
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.safetensors", "lists.parquet"])
+def test_a_file_that_is_replaced_is_not_read_under_the_old_digest(tmp_path, name):
+    WRITERS[name](tmp_path / name)
+    [found] = open_embeddings("tables", tmp_path / name)
+    found.digest()
+    found.read(PLACES)
+    (tmp_path / "new").mkdir()
+    WRITERS[name](tmp_path / "new" / name)
+    (tmp_path / "new" / name).rename(tmp_path / name)
+    for read in (partial(found.read, PLACES), found.digest):
+        with pytest.raises(InputError, match=f"{name}: expected the rows that were opened, got a file that changed"):
+            read()
 
 
 def test_the_digest_is_of_the_numbers_whatever_the_file(tmp_path):

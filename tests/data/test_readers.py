@@ -1,5 +1,6 @@
 """Targets from folders and files: which images are found, how they are decoded, and how the rest is reported."""
 
+import pickle
 import shutil
 import zipfile
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from leepjax.data.preprocessing import Preprocessing
+from leepjax.data.readable import readable
 from leepjax.data.readers import from_folder, from_npz, read_target
 from leepjax.data.target import from_arrays
 from leepjax.types import InputError
@@ -117,6 +119,24 @@ def test_an_npz_follows_the_content_and_not_the_place(tmp_path):
     np.savez_compressed(tmp_path / "b.npz", images=IMAGES, labels=LABELS)
     assert from_npz(tmp_path / "a.npz").fingerprint == from_npz(tmp_path / "b.npz").fingerprint
     assert from_npz(tmp_path / "a.npz").fingerprint == from_arrays(IMAGES, LABELS).fingerprint
+
+
+def test_images_that_changed_since_are_not_read_under_the_old_fingerprint(folder):
+    """The fingerprint is that of the images as they were first read: results are kept under it."""
+    target = read_target(str(folder))
+    sent = pickle.dumps(target)
+    parts = [target, pickle.loads(sent), target.subset(np.array([2, 0])), target.joined(from_folder(folder))]
+    touched, noise = folder / "cat/1.png", RNG.integers(0, 256, (600, 600, 3), np.uint8)
+    touched.write_bytes(touched.read_bytes())
+    assert [part.read(0).size for part in parts] == [(8, 8)] * 4
+    Image.fromarray(noise).save(touched)  # more than is read at once
+    shutil.copy(folder / "dog/2.png", folder / "dog/1.png")
+    for part in parts:
+        with pytest.raises(InputError, match=r"\d\.png: expected the image that was read first, got another; start"):
+            part.read(0)
+    with pytest.raises(InputError, match=r"1\.png: expected the image that was read first"):  # not left out
+        readable(target)
+    assert from_folder(folder).read(0).size == (600, 600)
 
 
 def test_a_path_that_is_not_there(tmp_path):

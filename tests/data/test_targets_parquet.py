@@ -122,6 +122,18 @@ def test_it_can_be_sent_elsewhere(tmp_path, monkeypatch):
     assert_holds_all(pickle.loads(content))
 
 
+def test_a_file_that_is_replaced_is_not_read_under_the_old_fingerprint(tmp_path):
+    path = write(tmp_path / "x.parquet", {"image": STRUCTS, "label": LABELS})
+    target = read_target(str(path))
+    write(path, {"image": STRUCTS[::-1], "label": LABELS})
+    with pytest.raises(InputError, match="image 0: expected the image that was read first, got another"):
+        target.read(0)
+    for columns, group in (({"image": STRUCTS}, 2), ({"picture": STRUCTS}, 3)):
+        write(path, columns, group=group)
+        with pytest.raises(InputError, match="a whole row group 2, got one of another file: it changed while"):
+            target.read(7)
+
+
 def test_images_without_bytes_are_read_from_their_path_or_left_out(tmp_path):
     (tmp_path / "0.png").write_bytes(PNGS[0])
     images = [{"bytes": None, "path": "0.png"}, {"bytes": None, "path": "gone.png"}, None, STRUCTS[3]]

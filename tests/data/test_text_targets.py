@@ -195,7 +195,12 @@ def test_tables_of_paths_are_targets_of_their_images(tmp_path, monkeypatch):
             assert [target.read(i).getpixel((0, 0))[0] for i in range(4)] == [0, 1, 3, 4]
             assert target.test.id(0).endswith("cat/a 2.png")
     before = read_target("pets/x.csv").fingerprint
+    opened = read_target("pets/x.csv")
     Image.new("RGB", (4, 4), (9, 9, 9)).save("pets/cat/a 0.png")
+    with pytest.raises(
+        InputError, match=r"image 0 \(.*a 0\.png\): expected the image that was read first, got another"
+    ):
+        opened.read(0)
     assert read_target("pets/x.csv").fingerprint != before
     assert read_target("pets/x.csv", text_column="filename").kind == "text"
 

@@ -245,6 +245,17 @@ def test_a_source_travels_without_its_file(folder):
     np.testing.assert_array_equal(received(IMAGES).logits, received(IMAGES).logits)
 
 
+def test_weights_that_were_replaced_since_are_not_read_under_the_old_digest(folder):
+    source = load_source(f"local-dir:{folder}")
+    safetensors.numpy.save_file(torch_layout(build("resnet20", 10, seed=4)), folder / "model.safetensors")
+    message = r"^source: expected the weights that were opened, got others in .*model\.safetensors; start again"
+    for opened in (source, pickle.loads(pickle.dumps(source))):
+        with pytest.raises(InputError, match=message):
+            opened(IMAGES)
+    with pytest.raises(InputError, match=message):
+        source.network.model()
+
+
 def test_bfloat16_is_near_float32_and_another_identity():
     source = load_source("cifar10")
     images = digits().images(range(32), source.card.preprocessing)

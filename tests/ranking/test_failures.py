@@ -79,6 +79,21 @@ def test_a_source_that_fails_is_a_row_and_the_others_are_ranked(monkeypatch):
         lj.rank(TARGET, named("bad"), "leep", **FAST)
 
 
+def test_weights_replaced_during_a_run_are_left_out_and_not_recorded(tmp_path):
+    path = tmp_path / "w.safetensors"
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(SHIPPED / f"fashion-mnist{suffix}", path.with_suffix(suffix))
+
+    def replace_weights(what, done, total):
+        shutil.copy(SHIPPED / "cifar10.safetensors", path)
+
+    options = {"out": tmp_path / "out", "cache": tmp_path / "cache"} | FAST
+    ranking = lj.rank(TARGET, ["random", str(path)], "leep", on_progress=replace_weights, **options)
+    assert (ranking.sources, [each.source for each in ranking.failures]) == (("random",), ["fashion-mnist"])
+    assert "expected the weights that were opened" in ranking.failures[0].reason
+    assert [record.source for record in read_records(tmp_path / "out" / "results.jsonl")] == ["random"]
+
+
 def test_an_interrupt_gives_what_is_known(monkeypatch):
     def interrupt(what, done, total):
         if what == "other: leep":

@@ -16,6 +16,7 @@ from leepjax.data.embeddings.contents import Column, Contents
 from leepjax.data.embeddings.rows import HeldRows, Mapped, Rows, rows_of
 from leepjax.data.label_forms import without_axis
 from leepjax.printable import printable
+from leepjax.storage.files import state_of
 from leepjax.storage.npy import read_npy, read_npz
 from leepjax.storage.sealed import check_seal
 from leepjax.types import InputError
@@ -44,11 +45,12 @@ def of_npy(caller: str, path: Path) -> Contents:
     """Read an ``.npy`` of features [n d] or labels [n]."""
     where = printable(str(path))
     array = read_npy(caller, path, mapped=True)
+    state = state_of(path)
     if array.ndim == 1:
         return Contents(where, scalars={"labels": partial(read_npy, caller, path)})
     if not array.flags.c_contiguous or not isinstance(array, np.memmap) or not array.size:
         return Contents(where, {"features": HeldRows(array)})
-    return Contents(where, {"features": Mapped(path, array.shape, array.dtype, array.offset)})
+    return Contents(where, {"features": Mapped(path, array.shape, array.dtype, array.offset, state)})
 
 
 def of_npz(caller: str, path: Path, asked: Sequence[str | None] = ()) -> Contents:
@@ -89,6 +91,7 @@ def of_safetensors(caller: str, path: Path, asked: Sequence[str | None] = ()) ->
     where = printable(str(path))
     try:
         check_seal(path, required=False)
+        state = state_of(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
         with path.open("rb") as file:
@@ -102,7 +105,7 @@ def of_safetensors(caller: str, path: Path, asked: Sequence[str | None] = ()) ->
         ) from None
     mapped = {
         name: Mapped(
-            path, tuple(entry["shape"]), np.dtype(_DTYPES[entry["dtype"]]), 8 + length + entry["data_offsets"][0]
+            path, tuple(entry["shape"]), np.dtype(_DTYPES[entry["dtype"]]), 8 + length + entry["data_offsets"][0], state
         )
         for name, entry in header.items()
         if name != "__metadata__" and entry["dtype"] in _DTYPES

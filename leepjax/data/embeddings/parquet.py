@@ -12,10 +12,10 @@ from numpy.typing import DTypeLike
 from leepjax.data.columns import LABELS, one_line
 from leepjax.data.embeddings.contents import FEATURES, Column, Contents
 from leepjax.data.embeddings.feature_columns import numbers_rows, reason_by_name, report_columns
-from leepjax.data.embeddings.rows import Rows, as_floats
+from leepjax.data.embeddings.rows import Rows, as_floats, unchanged
 from leepjax.data.parquet_files import check_sizes, declared_features, open_parquet
 from leepjax.printable import printable
-from leepjax.storage.files import digest, sha256_of
+from leepjax.storage.files import digest, sha256_of, state_of
 from leepjax.types import InputError
 
 _BATCH = 4096
@@ -64,22 +64,26 @@ class ParquetRows:
     columns: tuple[str, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
+    state: tuple[int, ...]
+    """The file's `state_of` when it was opened."""
 
     def read(self, places: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
         found = np.empty((len(places), self.shape[1]), dtype)
         order = np.argsort(places, kind="stable")
         start = 0
-        for block in _blocks(self.path, self.columns):
-            low, high = np.searchsorted(places, [start, start + len(block)], sorter=order)
-            if low < high:
-                if block.shape[1] != self.shape[1]:
-                    raise _ragged(self.path, start)
-                found[order[low:high]] = as_floats(block[places[order[low:high]] - start], dtype)
-            start += len(block)
+        with unchanged(self.path, self.state):
+            for block in _blocks(self.path, self.columns):
+                low, high = np.searchsorted(places, [start, start + len(block)], sorter=order)
+                if low < high:
+                    if block.shape[1] != self.shape[1]:
+                        raise _ragged(self.path, start)
+                    found[order[low:high]] = as_floats(block[places[order[low:high]] - start], dtype)
+                start += len(block)
         return found
 
     def digest(self) -> str:
-        return digest(sha256_of(self.path).encode(), repr(self.columns).encode())
+        with unchanged(self.path, self.state):
+            return digest(sha256_of(self.path).encode(), repr(self.columns).encode())
 
 
 def _feature_columns(path: Path, where: str, schema: Any, asked: tuple[str | None, ...]) -> tuple[str, ...]:
@@ -113,7 +117,7 @@ def _is_vector(types: Any, field: Any) -> bool:
 def _rows(path: Path, columns: tuple[str, ...], num_rows: int, of: Any) -> ParquetRows:
     first = next(_blocks(path, columns), None)
     width = 0 if first is None else first.shape[1]
-    return ParquetRows(path, columns, (num_rows, width), np.dtype(of.to_pandas_dtype()))
+    return ParquetRows(path, columns, (num_rows, width), np.dtype(of.to_pandas_dtype()), state_of(path))
 
 
 def _blocks(path: Path, columns: Sequence[str]) -> Iterator[np.ndarray]:

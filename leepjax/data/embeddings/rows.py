@@ -1,5 +1,6 @@
 """Rows of numbers in memory or in a file; only the rows that are needed are read from the file."""
 
+import contextlib
 import math
 import mmap
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from leepjax.data.columns import one_line
 from leepjax.printable import printable
-from leepjax.storage.files import digest_stream
+from leepjax.storage.files import digest_stream, state_of
 from leepjax.types import InputError
 
 BLOCK = 1 << 24
@@ -73,20 +74,23 @@ class Mapped:
     shape: tuple[int, ...]
     dtype: np.dtype
     offset: int
+    state: tuple[int, ...]
+    """The file's `state_of` when it was opened."""
 
     def read(self, places: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
         found = _empty((len(places), *self.shape[1:]), dtype)
         order = np.argsort(places, kind="stable")  # the file is read from its beginning to its end
-        for start, stop in self._steps():
-            low, high = np.searchsorted(places, [start, stop], sorter=order)
-            if low < high:
-                block = self._block(start, stop)
-                found[order[low:high]] = as_floats(block[places[order[low:high]] - start], dtype)
+        with unchanged(self.path, self.state):
+            for start, stop in self._steps():
+                low, high = np.searchsorted(places, [start, stop], sorter=order)
+                if low < high:
+                    block = self._block(start, stop)
+                    found[order[low:high]] = as_floats(block[places[order[low:high]] - start], dtype)
         return found
 
     def digest(self) -> str:
-        status = self.path.stat()
-        return _digest_of_map(self.path, self.shape, self.dtype, self.offset, status.st_mtime_ns, status.st_size)
+        with unchanged(self.path, self.state):
+            return _digest_of_map(self.path, self.shape, self.dtype, self.offset, self.state)
 
     def _steps(self) -> Iterator[tuple[int, int]]:
         step = max(BLOCK // max(self._size, 1), 1)
@@ -131,7 +135,32 @@ def _of_map(array: np.memmap) -> HeldRows | Mapped:
     begins = np.frombuffer(base, np.uint8).__array_interface__["data"][0]
     of_map = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
     offset = of_map + array.__array_interface__["data"][0] - begins
-    return Mapped(Path(path).absolute(), array.shape, array.dtype, offset)
+    file = Path(path).absolute()
+    return Mapped(file, array.shape, array.dtype, offset, state_of(file))
+
+
+@contextlib.contextmanager
+def unchanged(path: Path, state: tuple[int, ...]) -> Iterator[None]:
+    """Check before and after a file is read that it is still the one that was opened: its digest stands for it.
+
+    Raises:
+        InputError: when it isn't.
+    """
+    _check_state(path, state)
+    yield
+    _check_state(path, state)
+
+
+def _check_state(path: Path, state: tuple[int, ...]) -> None:
+    try:
+        found = state_of(path)
+    except OSError:
+        found = None
+    if found != state:
+        raise InputError(
+            f"{printable(str(path))}: expected the rows that were opened, got a file that changed; start again, and "
+            "change no file while it is in use."
+        )
 
 
 def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
@@ -154,7 +183,7 @@ def _digest_of(shape: tuple[int, ...], dtype: np.dtype, blocks: Iterable[np.ndar
 
 
 @lru_cache(maxsize=1024)
-def _digest_of_map(path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int, _modified: int, _size: int) -> str:
-    """Compute the digest of a mapped file, once per size and modification time of the file."""
-    rows = Mapped(path, shape, dtype, offset)
+def _digest_of_map(path: Path, shape: tuple[int, ...], dtype: np.dtype, offset: int, state: tuple[int, ...]) -> str:
+    """Compute the digest of a mapped file, once per state of the file."""
+    rows = Mapped(path, shape, dtype, offset, state)
     return _digest_of(shape, dtype, (rows._block(start, stop) for start, stop in rows._steps()))
