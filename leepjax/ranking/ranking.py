@@ -195,7 +195,8 @@ class Ranking:
         """
         rows = []
         for measure in (*self.measures, *([self.verified_by] if self.verified_by else [])):
-            ranks, shares = self.ranks(measure), self._shares(measure)
+            ranks = self.ranks(measure)
+            shares = self.p_best() if measure == self.verified_by else self.first_in(measure)
             for record in self._of(measure):
                 share = None if math.isnan(shares[record.source]) else shares[record.source]
                 by_kind = {"p_best": share, "first_in": None}

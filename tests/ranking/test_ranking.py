@@ -13,6 +13,7 @@ from small_records import record
 from leepjax.agreement import Interval, kendall, pearson, significance_note, weighted_tau
 from leepjax.ranking import Failure, Ranking, agree
 from leepjax.ranking.answer import per_cent
+from leepjax.ranking.draws import shares_of_best
 from leepjax.ranking.show import share
 from leepjax.storage.records import Cost
 
@@ -239,6 +240,17 @@ def test_p_best_is_of_verified_draws_alone():
     assert unverified.p_best() == {}
     assert "P(best)" not in str(unverified)
     assert "P(best)" not in str(ranking([1.0, 2.0], [0.5, 0.6]))  # accuracies of older records have no draws
+
+
+def test_p_best_is_one_number_in_tables_and_records():
+    heads = [[0.8, 0.7, 0.9, 0.8], [0.77, 0.77, 0.74, 0.8]]
+    found = verified([3.0, 2.0], [0.8, 0.77], heads)
+    rows = {row["source"]: row["p_best"] for row in found.to_records() if row["kind"] == "verify"}
+    assert rows == found.p_best()
+    assert (
+        rows["a"]
+        < shares_of_best([record("a", "head", 0.8, draws=heads[0]), record("b", "head", 0.77, draws=heads[1])])[0]
+    )
 
 
 def test_the_leaders_hold_the_best_with_their_confidence():
