@@ -10,7 +10,9 @@ from leepjax.transfer.metrics_of_numbers import mean_over
 from leepjax.types import Metric, Task
 
 
-def metric_draws(metric: Metric, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def metric_draws(
+    metric: Metric, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, by_softmax: bool = True
+) -> np.ndarray:
     """[b] the metric in each resample of the examples; draw i uses repeat i mod r, which has its own training part.
 
     Sources whose draws have the same weights share the resamples, so that their differences are paired.
@@ -25,11 +27,13 @@ def metric_draws(metric: Metric, logits: np.ndarray, labels: np.ndarray, weights
             numbers, the predictions [n k]; for several labels, scores of the labels, above 0 if a label is predicted.
         labels: [n] integers in [0, c), numbers [n k] of floats, or [n k] of 0 and 1 as uint8.
         weights: [b n] how often each example is in each resample; a row sums to more than 0.
+        by_softmax: whether the AUROC of classes ranks by the softmax of logits, or by the outputs themselves, as is
+            right for ridge: they are fitted to each class alone.
 
     Returns:
         [b] float64, as scikit-learn computes them with these sample weights; NaN for an AUROC without two classes.
     """
-    compute = _METRICS[task_of(labels), metric]
+    compute = _METRICS[task_of(labels), metric] if by_softmax or metric != "auroc" else _auroc_of_outputs
     logits = np.asarray(logits, np.float64)
     labels = labels.astype(np.float64) if labels.dtype.kind == "f" else labels
     repeats = logits if logits.ndim == 3 else logits[None]
@@ -48,10 +52,10 @@ def task_of(labels: np.ndarray) -> Task:
     return "regression" if labels.dtype.kind == "f" else "multilabel"
 
 
-def metric_value(metric: Metric, logits: np.ndarray, labels: np.ndarray) -> float:
-    """The metric of logits [n c]; for several repeats [r n c], their mean."""
+def metric_value(metric: Metric, logits: np.ndarray, labels: np.ndarray, by_softmax: bool = True) -> float:
+    """The metric of logits [n c], as `metric_draws` computes it; for several repeats [r n c], their mean."""
     repeats = len(logits) if np.ndim(logits) == 3 else 1
-    return float(metric_draws(metric, logits, labels, np.ones((repeats, len(labels)))).mean())
+    return float(metric_draws(metric, logits, labels, np.ones((repeats, len(labels))), by_softmax).mean())
 
 
 def _accuracy(logits, labels, weights):
@@ -77,7 +81,11 @@ def _log_loss(logits, labels, weights):
 
 
 def _auroc(logits, labels, weights):
-    return metrics_of_labels.auroc(scipy.special.softmax(logits, axis=1), _one_hot(labels, logits), weights)
+    return _auroc_of_outputs(scipy.special.softmax(logits, axis=1), labels, weights)
+
+
+def _auroc_of_outputs(outputs, labels, weights):
+    return metrics_of_labels.auroc(outputs, labels if labels.ndim == 2 else _one_hot(labels, outputs), weights)
 
 
 def _one_hot(numbers, logits):

@@ -47,3 +47,11 @@ def test_a_class_that_a_resample_lacks_does_not_count():
             metric_draws(metric, logits, LABELS, weights)[0]
         )
     assert np.isnan(metric_draws("auroc", LOGITS[0], LABELS, np.where(LABELS, 0, 1)[None])[0])
+
+
+def test_ridge_outputs_are_ranked_as_they_are():
+    """A softmax would mix the outputs of the classes, each of which was fitted alone."""
+    areas = [theirs.roc_auc_score(c == LABELS, LOGITS[0][:, c], sample_weight=WEIGHTS[0]) for c in range(3)]
+    found = metric_draws("auroc", LOGITS[0], LABELS, WEIGHTS[:1], by_softmax=False)[0]
+    assert found == pytest.approx(np.mean(areas))
+    assert abs(found - metric_draws("auroc", LOGITS[0], LABELS, WEIGHTS[:1])[0]) > 0.001
