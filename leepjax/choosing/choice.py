@@ -1,5 +1,6 @@
 """The answer of `leepjax.choose`."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,14 +92,17 @@ class Choice:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The interval of `value`, for heads."""
+        """The interval of `value`, for heads; None where it is undefined."""
         if self.trained == "finetune":
             return None
-        return next(((each.low, each.high) for each in self.judged if each.source == self.source), None)
+        ends = [(each.low, each.high) for each in self.judged if each.source == self.source]
+        return next(((low, high) for low, high in ends if low is not None and high is not None), None)
 
     @property
     def p_best(self) -> dict[str, float]:
-        """Judged source → the probability that it has the best head, computed as in `leepjax.Ranking.p_best`."""
+        """Judged source → the probability that it has the best head, computed as in `leepjax.Ranking.p_best`; NaN where
+        that is undefined.
+        """
         return dict(self._shares)
 
     @property
@@ -160,7 +164,7 @@ class Choice:
         state = "chosen" if last.source == self.source else "leader" if last.source in leaders else ""
         if last.source not in self.p_best and standing.dropped:
             state = ""  # dropped by the race, and a leader only because nothing shows that it is worse
-        return {
+        row: Row = {
             "source": last.source,
             "state": state or standing.dropped or ("judged" if judged else "in the race"),
             "examples": last.num_examples,
@@ -172,6 +176,8 @@ class Choice:
             "P(best)": self._shares.get(last.source),
             "seconds": round(last.seconds, 3),
         }
+        # JSON has no NaN.
+        return {name: None if isinstance(it, float) and math.isnan(it) else it for name, it in row.items()}
 
     def _shown(self) -> list[Row]:
         rows: list[dict[str, Any]] = []
@@ -188,7 +194,10 @@ class Choice:
     def _leaders_by_heads(self) -> list[str]:
         if not self.judged:
             return []
-        held = fewest(np.array(list(self._shares.values())), self.confidence)
+        shares = np.array(list(self._shares.values()))
+        if np.isnan(shares).all():  # nothing distinguishes them
+            return list(self._shares)
+        held = fewest(shares, self.confidence)
         return [name for name, leads in zip(self._shares, held, strict=True) if leads]
 
     def _last_tuned(self) -> list[Tuned]:

@@ -50,15 +50,15 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, tag="judged", tag_field=
 
     source: str
     metric: str
-    value: float
-    low: float
-    high: float
-    """`low` and `high`: the interval over resampled examples."""
+    value: float | None
+    low: float | None
+    high: float | None
+    """`low` and `high`: the interval over resampled examples; these and `value` are None where undefined."""
     num_examples: int
     l2: float
     seconds: float
-    draws: tuple[float, ...]
-    """The metric in each resample; all sources share the resamples."""
+    draws: tuple[float | None, ...]
+    """The metric in each resample, None where it is undefined; all sources share the resamples."""
     right: str = ""
     """Which examples are predicted right: `leepjax.ranking.examples.bits_of`."""
 

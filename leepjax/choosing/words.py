@@ -3,7 +3,10 @@
 import math
 from typing import TYPE_CHECKING
 
+from leepjax.choosing.best import draws_of
 from leepjax.models.tap_names import selection
+from leepjax.ranking.answer import undefined_remark
+from leepjax.ranking.draws import defined, undefined_share
 from leepjax.tables import some
 from leepjax.types import METRICS
 
@@ -80,14 +83,17 @@ def _sure(choice: "Choice") -> str:
 
 def _expected(choice: "Choice") -> list[str]:
     name = METRICS[choice.metric]
+    if choice.value is None and choice.judged:
+        return [f"Its {name} is undefined on {choice.judged[0].num_examples:,} {_judged(choice)}."]
     if choice.value is None:
         return [f"No head was trained, so its {name} isn't known."]
-    if choice.interval is None:
+    if choice.trained == "finetune":
         tuned, held_out = choice.tuned[-1], f"{'test' if choice.num_test else 'held-out'} {choice.noun.many}"
         return [f"Expected {name} after fine-tuning: {choice.value:.3f} (on {tuned.num_examples:,} {held_out})."]
-    low, high = choice.interval
+    between = " [{:.3f}, {:.3f}]".format(*choice.interval) if choice.interval else ""
     where = f" (on {choice.judged[0].num_examples:,} test {choice.noun.many})" if choice.num_test else ""
-    return [f"Expected {name} of a new head: {choice.value:.3f} [{low:.3f}, {high:.3f}]{where}."]
+    remark = undefined_remark(name, undefined_share(draws_of(choice.judged)), _judged(choice), "P(best)")
+    return [f"Expected {name} of a new head: {choice.value:.3f}{between}{where}.", *remark]
 
 
 def _selected(choice: "Choice") -> list[str]:
@@ -145,7 +151,11 @@ def _images_needed(choice: "Choice") -> int | None:
     import numpy as np
 
     first, second = choice.judged[:2]
-    error = float(np.std(np.subtract(first.draws, second.draws)))
+    if first.value is None or second.value is None:
+        return None
+    draws = draws_of((first, second))
+    draws = draws[:, defined(draws)]
+    error = float(np.std(np.subtract(*draws))) if draws.size else math.nan
     difference = abs(first.value - second.value)
     if not difference or not math.isfinite(error / difference):
         return None

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from leepjax.agreement.correlation import significance_note
 from leepjax.models.tap_names import selection
+from leepjax.ranking.draws import defined, draws_of, undefined_share
 from leepjax.tables import some
 from leepjax.tasks import difference, level
 from leepjax.types import LOWER_IS_BETTER, METRICS
@@ -134,18 +135,42 @@ def _lacks_some(ranking: "Ranking", measure: str) -> bool:
     return any(undefined) and not all(undefined)
 
 
+def undefined_remark(name: str, share: float, judged: str, what: str) -> list[str]:
+    """A sentence about the share of resamples that were left out as a metric or measure is undefined in them; none
+    where it is at most 1 %.
+
+    Args:
+        name: of the metric or measure.
+        share: of the resamples.
+        judged: what is resampled.
+        what: is of the other resamples, beside intervals.
+    """
+    if share <= 0.01:
+        return []
+    undefined = f"{name} is undefined in {per_cent(share)} of the resamples of the {judged}"
+    if share > 0.5:
+        return [f"{undefined}, so there is no interval, and nothing tells the sources apart."]
+    return [f"{undefined}; intervals and {what} are of the others."]
+
+
 def remarks_on(ranking: "Ranking") -> list[str]:
     """Remarks, in sentences, without which the tables could be over-interpreted."""
     found = []
     verified = ranking.decided_by == ranking.verified_by
     noun = ranking.noun
     judged = f"test {noun.many}" if verified else noun.many
+    deciding = list(ranking.records_of(ranking.decided_by).values())
+    draws = draws_of(deciding)
     if tied := ranking.tied_with_best:
-        confidence = 100 * ranking.records[0].confidence
-        found.append(
-            f"= {some(tied)} can't be distinguished from {ranking.best}: together they hold the best source with "
-            f"{confidence:g} % confidence, by paired resamples of the {judged}."
-        )
+        compared = ""
+        if defined(draws).any():
+            compared = (
+                f": together they hold the best source with {100 * deciding[0].confidence:g} % confidence, by paired "
+                f"resamples of the {judged}"
+            )
+        found.append(f"= {some(tied)} can't be distinguished from {ranking.best}{compared}.")
+    name = METRICS[ranking.metric] if verified else ranking.decided_by
+    found += undefined_remark(name, undefined_share(draws), judged, "P(best)" if verified else "the leaders")
     if any(not math.isnan(share) for share in ranking.p_best().values()):
         found.append(
             "P(best) is the probability that a source has the "

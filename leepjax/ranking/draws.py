@@ -20,11 +20,16 @@ factor in 96 %.
 """
 
 
+EQUAL = 1e-5
+"""Values that differ by less than this part of them are equal, as their five significant digits are where scores are
+ordered (`leepjax.agreement.significant_digits`): float32 has rounded the others of a measure that saturates."""
+
+
 def shares_of_best(records: Sequence[Record], inflation: float = 1.0) -> np.ndarray:
     """[n] for each record of one measure, the share of resamples in which its source has the highest value.
 
     Sources with equal values share a resample. NaN where there are no draws, where their number differs from the
-    largest, and where the value is undefined, even in a single resample.
+    largest, where the value is undefined, and where too few resamples are `defined`.
 
     Args:
         records: records of one measure or verification.
@@ -32,17 +37,38 @@ def shares_of_best(records: Sequence[Record], inflation: float = 1.0) -> np.ndar
     """
     values, draws, drawn = _stacked(records)
     shares = np.full(len(records), math.nan)
-    if drawn.any():
-        shares[drawn] = shares_of_first(values[drawn], draws, inflation)
+    shares[drawn] = shares_of_first(values[drawn], draws, inflation)
     return shares
 
 
 def shares_of_first(values: np.ndarray, draws: np.ndarray, inflation: float = 1.0) -> np.ndarray:
-    """[s] how often each source is first in resamples, whose draws [s b] are shifted to the values [s]."""
-    deviations = draws - draws.mean(axis=1, keepdims=True)
+    """[s] how often each source is first in the `defined` resamples: their draws [s b] are shifted to the values [s]."""
+    deviations = _deviations(draws)
+    if not deviations.size:
+        return np.full(len(values), math.nan)
     spread = values[:, None] + math.sqrt(inflation) * deviations
-    first = spread >= spread.max(axis=0) - 1e-12
+    highest = spread.max(axis=0)
+    first = spread >= highest - EQUAL * np.abs(highest)
     return (first / first.sum(axis=0)).mean(axis=1)
+
+
+def defined(draws: np.ndarray) -> np.ndarray:
+    """[b] the resamples that sources are compared by: those in which no source's draw [s b] is undefined.
+
+    If these are fewer than half, what they have in common may well decide: none is used.
+    """
+    is_defined = np.isfinite(draws).all(axis=0)
+    return is_defined & (2 * np.count_nonzero(is_defined) >= len(is_defined))
+
+
+def undefined_share(draws: np.ndarray) -> float:
+    """The share of resamples in which a source's draw [s b] is undefined; 0 without draws."""
+    return float(1 - np.isfinite(draws).all(axis=0).mean()) if draws.size else 0.0
+
+
+def draws_of(records: Sequence[Record]) -> np.ndarray:
+    """[m b] the draws of the records of one measure that have a value, and as many draws as any."""
+    return _stacked(records)[1]
 
 
 def fewest(shares: np.ndarray, confidence: float) -> np.ndarray:
@@ -62,7 +88,7 @@ def leading(records: Sequence[Record]) -> np.ndarray:
     These are multiple comparisons with the best. A source is left out if the highest value exceeds its value by more
     than the highest of all sources would by chance if this source were the best. So the confidence holds for the set as
     a whole, whatever the number of sources. Values without draws, or with another number of draws, are leaders only if
-    no value is higher.
+    no value is higher. If too few resamples are `defined`, all that have draws are leaders.
 
     Reference:
         Hsu, Simultaneous confidence intervals for all distances from the "best", Ann. Statist. 9, 1981.
@@ -70,21 +96,25 @@ def leading(records: Sequence[Record]) -> np.ndarray:
     values, draws, drawn = _stacked(records)
     margins = np.zeros(len(records))
     if drawn.any():
-        deviations = draws - values[drawn][:, None]
-        margins[drawn] = np.quantile(deviations.max(axis=0) - deviations, records[0].confidence, axis=1)
+        deviations = _deviations(draws)
+        above = deviations.max(axis=0) - deviations
+        margins[drawn] = np.quantile(above, records[0].confidence, axis=1) if above.size else math.inf
     highest = np.nanmax(values, initial=-math.inf)
-    return values >= highest - margins
+    return values >= highest - margins - EQUAL * abs(highest)
+
+
+def _deviations(draws: np.ndarray) -> np.ndarray:
+    """The draws [s b] of the `defined` resamples, less each source's mean."""
+    draws = draws[:, defined(draws)]
+    return draws - draws.mean(axis=1, keepdims=True) if draws.size else draws
 
 
 def _stacked(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values [n], the shifted draws [m b] of the records for which all b draws are defined, and their mask [n]."""
-    num_draws = max((len(record.draws) for record in records), default=0)
+    """Values [n], the draws [m b] of the records that have a value and all b draws, and their mask [n]."""
     values = np.array([record.worth for record in records], float)
-    drawn = np.array([0 < len(record.draws) == num_draws for record in records], bool)
+    num_draws = max((len(record.draws) for record in records), default=0)
+    has_all = [0 < len(record.draws) == num_draws for record in records]
+    drawn = np.array(has_all, bool) & np.isfinite(values)
     found = [record.draws for record, is_drawn in zip(records, drawn, strict=True) if is_drawn]
-    draws = np.array(found, float).reshape(len(found), num_draws)
-    draws *= np.array([record.sign for record in records])[drawn][:, None]
-    draws += (values[drawn] - draws.sum(axis=1) / max(num_draws, 1))[:, None]
-    finite = np.isfinite(draws).all(axis=1)
-    drawn[drawn] = finite
-    return values, draws[finite], drawn
+    signs = np.array([record.sign for record in records])
+    return values, signs[drawn][:, None] * np.array(found, float).reshape(len(found), num_draws), drawn

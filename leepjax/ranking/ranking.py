@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from leepjax.agreement.correlation import significant_digits
 from leepjax.ranking.agree import Agreement, agree
 from leepjax.ranking.answer import answer_of, remarks_on
 from leepjax.ranking.draws import TRAINING_PART, fewest, leading, shares_of_best
@@ -82,7 +83,10 @@ class Ranking:
         return self.sources[0]
 
     def best_by(self, measure: str) -> str | None:
-        """The source that a measure alone puts first; among equals, the first by name. None if all are undefined."""
+        """The source that a measure alone puts first; among equals, the first by name. None if all are undefined.
+
+        Scores are equal if they are in five significant digits.
+        """
         worths = self._worths(measure)
         defined = sorted(source for source, worth in worths.items() if not math.isnan(worth))
         return max(defined, key=worths.__getitem__, default=None)
@@ -238,7 +242,12 @@ class Ranking:
         return as_html(self)
 
     def _worths(self, measure: str | None) -> dict[str, float]:
-        return {record.source: record.worth for record in self._of(measure)}
+        """Source → its worth, of scores as many digits as `agree` compares: float32 has rounded the others."""
+        records = self._of(measure)
+        worths = np.array([record.worth for record in records])
+        if measure != self.verified_by:
+            worths = significant_digits(worths)
+        return dict(zip((record.source for record in records), worths.tolist(), strict=True))
 
     def _shares(self, measure: str | None, inflation: float = 1.0) -> dict[str, float]:
         records = self.records_of(measure)

@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from leepjax.agreement import Interval
 from leepjax.ranking import Ranking
 from leepjax.ranking.agree import Agreement
@@ -61,7 +59,11 @@ def lead_table(ranking: Ranking, most_rows: int) -> Table:
     confidence = f"{100 * ranking.records[0].confidence:g} %"
     notes = [f"In brackets: {confidence} intervals; those of scores come from a bootstrap over examples."]
     if verified:
-        how = "Wilson's" if ranking.metric == "accuracy" else f"from a bootstrap over test {ranking.noun.many}"
+        how = (
+            "Wilson's, and with groups from a bootstrap over these"
+            if ranking.metric == "accuracy"
+            else f"from a bootstrap over test {ranking.noun.many}"
+        )
         notes = [f"{notes[0][:-1]}, those of {METRICS[ranking.metric]} are {how}."]
     if has_first_in:
         notes.append(f"First in: the share of resamples of the examples in which {lead} puts a source first.")
@@ -96,13 +98,13 @@ def score_table(ranking: Ranking, most_rows: int) -> Table:
     """Every measure's score of every source."""
     scores = {measure: ranking.scores(measure) for measure in ranking.measures[:MOST_MEASURES]}
     columns = [Column("source"), *(Column(measure, numeric=True) for measure in scores)]
-    best = {name: np.nanmax([*by.values(), -math.inf]) for name, by in scores.items()}
+    places = {measure: ranking.ranks(measure) for measure in scores}
     rows = [
         [
             TableCell(source),
             *(
                 number_cell(
-                    by.get(source), 3, **({"mark": "★", "meaning": "best"} if by.get(source) == best[name] else {})
+                    by.get(source), 3, **({"mark": "★", "meaning": "best"} if places[name].get(source) == 1 else {})
                 )
                 for name, by in scores.items()
             ),

@@ -54,6 +54,27 @@ def test_the_leaders_are_the_fewest_that_hold_the_best_with_confidence():
     assert fewest(np.array([0.4, 0.4, 0.2]), 0.3).tolist() == [True, True, False]
 
 
+def test_where_the_metric_is_undefined_nothing_is_claimed_and_the_steps_can_be_read():
+    """Of AUROC, which a resample without one of two classes doesn't have."""
+    rare = [
+        msgspec.structs.replace(judged(s, v, "auroc"), draws=(v, v, None, None, None))
+        for s, v in (("a", 0.8), ("b", 0.4))
+    ]
+    rare = [msgspec.structs.replace(each, low=None, high=None) for each in rare]
+    found = made(judged=tuple(rare), metric="auroc")
+    assert set(found.leaders) >= {"a", "b"}
+    assert found.interval is None
+    assert np.isnan(list(found.p_best.values())).all()
+    assert "confidence" not in str(found).split("\n")[0]
+    assert "Expected AUROC of a new head: 0.800.\nAUROC is undefined in 60 % of the resamples of the images, so" in str(
+        found
+    )
+    assert "NaN" not in found.render("json")
+    undefined = msgspec.structs.replace(rare[0], value=None)
+    assert msgspec.json.decode(msgspec.json.encode(undefined), type=Judged) == undefined
+    assert "Its AUROC is undefined on 400 images." in str(made(judged=(undefined,), metric="auroc"))
+
+
 def test_what_would_change_the_answer():
     close = made(judged=(judged("a", 0.80), judged("b", 0.799, shared=1)))
     assert close.leaders[:2] == ("a", "b")

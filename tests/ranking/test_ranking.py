@@ -165,10 +165,47 @@ def test_first_in_is_the_share_of_resamples_that_put_a_source_first():
     assert drawn((1.0, DRAWS), (0.0, DRAWS)).first_in() == {"a": 1.0, "b": 0.0}
 
 
-def test_first_in_is_undefined_where_nothing_was_drawn_or_a_draw_is_undefined():
+def test_first_in_is_undefined_where_nothing_was_drawn_or_a_score_is_undefined():
     assert all(map(math.isnan, ranking([1.0, 2.0]).first_in().values()))
-    found = drawn((None, [None, None]), (1.0, [1.0, 1.2]), (3.0, [3.0, None])).first_in()
-    np.testing.assert_equal(found, {"a": math.nan, "b": 1.0, "c": math.nan})
+    found = drawn((None, [None, None]), (1.0, [1.0, 1.2])).first_in()
+    np.testing.assert_equal(found, {"a": math.nan, "b": 1.0})
+
+
+def test_a_resample_in_which_a_source_is_undefined_is_left_out_for_all():
+    a, b = [0.8, 0.7, 0.9, 0.8, None], [0.7, 0.8, 0.8, 0.86, 0.1]
+    found = verified([3.0, 2.0], [0.8, 0.79], [a, b], metric="auroc")
+    whole = verified([3.0, 2.0], [0.8, 0.79], [a[:4], b[:4]], metric="auroc")
+    assert (found.p_best(), found.leaders) == (whole.p_best(), ("a", "b"))
+    remark = "AUROC is undefined in 20 % of the resamples of the test images; intervals and P(best) are of the others."
+    assert remark in found.remarks()
+    assert remark not in whole.remarks()
+    assert (
+        drawn((1.0, a), (0.9, b)).remarks()[-1].startswith("leep is undefined in 20 % of the resamples of the images;")
+    )
+
+
+def test_where_most_resamples_are_undefined_nothing_tells_the_sources_apart():
+    draws = [[0.9, 0.9, None, None, None], [0.5] * 5]
+    for found in (verified([3.0, 2.0], [0.9, 0.5], draws, metric="auroc"), drawn((0.9, draws[0]), (0.5, draws[1]))):
+        assert found.leaders == ("a", "b")
+        assert (
+            {row["p_best"] for row in found.to_records()} == {row["first_in"] for row in found.to_records()} == {None}
+        )
+        said = " ".join(found.remarks())
+        assert "undefined in 60 % of the resamples" in said
+        assert "so there is no interval, and nothing tells the sources apart." in said
+        assert "= b can't be distinguished from a." in said
+        assert "% confidence" not in said
+
+
+def test_what_rounding_tells_apart_is_equal():
+    """As scores of a measure that saturates are."""
+    noise = [2 + 1e-7 * RNG.normal(size=50) for _ in range(3)]
+    found = drawn((2 - 1e-7, noise[0]), (2.0, noise[1]), (2 + 2e-7, noise[2]))
+    assert (found.sources, found.best_by("leep"), found.leaders) == (("a", "b", "c"), "a", ("a", "b", "c"))
+    assert list(found.first_in().values()) == pytest.approx([1 / 3] * 3)
+    assert set(found.ranks("leep").values()) == {1}
+    assert drawn((2.0, ()), (2.0001, ())).leaders == ("b",)
 
 
 def test_first_in_stands_in_the_table_and_in_the_records():
