@@ -1,5 +1,6 @@
 """The metrics of each task, and how their values are written."""
 
+import math
 from typing import get_args
 
 from leepjax.types import METRICS, InputError, Metric, Task, unknown_name
@@ -21,8 +22,11 @@ ENDS: dict[str, tuple[float, float]] = {
     "auroc": (0, 1),
     "map": (0, 1),
     "spearman": (-1, 1),
+    "r2": (-math.inf, 1),
+    "log_loss": (0, math.inf),
+    "mae": (0, math.inf),
 }
-"""Metric → the ends of its range, for those that have two."""
+"""Metric → the ends of its range."""
 
 _SHARES = {name for name, ends in ENDS.items() if ends == (0, 1)}
 

@@ -125,7 +125,7 @@ class RankingSettings(JudgingSettings):
     verify: Verify = "head"
     """What to train to check the scores: a new head, a ridge probe (the cheapest), the whole network, or nothing."""
     resamples: int = 200
-    """Bootstrap resamples for the intervals; 0 for none."""
+    """Bootstrap resamples for the intervals, at least 10; 0 for none."""
 
 
 class RankingKeywords(TypedDict, total=False):

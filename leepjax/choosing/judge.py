@@ -78,18 +78,18 @@ class Judge:
         value = metric_value(self.metric, logits, self.judged.labels)
         draws = metric_draws(self.metric, logits, self.judged.labels, self._weights)
         low, high = metric_interval(
-            self.metric, settings.confidence, value, draws, len(self.judged), self.judged.groups
+            self.metric, settings.confidence, value, draws, self.judged.labels, self.judged.groups
         )
         judged = Judged(
             source=source,
             metric=self.metric,
-            value=value,
-            low=low,
-            high=high,
+            value=_or_none(value),
+            low=_or_none(low),
+            high=_or_none(high),
             num_examples=len(self.judged),
             l2=fitted.l2,
             seconds=round(time.perf_counter() - started, 6),
-            draws=tuple(np.round(draws, 9).tolist()),
+            draws=tuple(map(_or_none, np.round(draws, 9))),
             right=right_bits(logits, self.judged.labels),
         )
         return JudgedHeads(judged, fitted.head, logits)
@@ -112,6 +112,10 @@ def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
         raise InputError("choose: expected at least two groups, got one; leave the groups out, or pass a test set.")
     repeats = int(np.clip(_FEW // len(target), 1, 5))
     return folds_of(target.strata, min(num_folds, members), repeats, settings.seed, target.groups)
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _fit(train: HeadTraining, l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:

@@ -36,8 +36,8 @@ def score(
     num_classes
         Number of target classes; by default one more than the largest label.
     resamples
-        Bootstrap resamples for the intervals; 0 for none. Without them a large .npy is read in batches by the measures
-        that stream; with them the evidence is held in memory.
+        Bootstrap resamples for the intervals, at least 10; 0 for none. Without them a large .npy is read in batches by
+        the measures that stream; with them the evidence is held in memory.
     seed
         Seed of the bootstrap.
     format

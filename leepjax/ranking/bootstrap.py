@@ -1,5 +1,7 @@
 """Intervals for measures: resampled examples as weights, all resamples in one compiled program."""
 
+import logging
+import math
 from functools import partial
 from typing import Any
 
@@ -9,6 +11,8 @@ import scipy.special
 
 from leepjax.measures import FurtherMeasure, Measure
 from leepjax.measures.by_task import evidence_of, measure_of
+from leepjax.ranking.draws import defined
+from leepjax.types import InputError, check_whole
 
 # How many numbers the temporaries of a batch of resamples may have: 256 MiB in float32.
 _BUDGET = 2**26
@@ -27,6 +31,35 @@ def bootstrap_weights(num_examples: int, resamples: int, seed: int, groups: np.n
         return bootstrap_weights(len(names), resamples, seed)[:, numbers]
     uniform = np.full(num_examples, 1 / num_examples)
     return np.random.default_rng(seed).multinomial(num_examples, uniform, size=resamples).astype(np.float32)
+
+
+FEWEST_RESAMPLES = 10
+"""Fewer say nothing about how far a value varies."""
+
+
+def check_resamples(caller: str, resamples: int) -> None:
+    """Check the number of resamples.
+
+    Raises:
+        InputError: for anything but 0 or at least `FEWEST_RESAMPLES`.
+    """
+    check_whole(caller, "resamples", resamples, 0)
+    if 0 < resamples < FEWEST_RESAMPLES:
+        raise InputError(
+            f"{caller}: expected 0 or at least {FEWEST_RESAMPLES} resamples, got {resamples}; pass 0 for no intervals."
+        )
+
+
+def warn_of_few_resamples(resamples: int, confidence: float) -> None:
+    """Warn if none of the resamples is expected beyond one of the ends of an interval."""
+    needed = math.ceil(round(2 / (1 - confidence), 6))
+    if 0 < resamples < needed:
+        logging.getLogger("leepjax").warning(
+            "Intervals with a confidence of %g %% need at least %s resamples, got %s: they may be too narrow.",
+            100 * confidence,
+            f"{needed:,}",
+            f"{resamples:,}",
+        )
 
 
 def score_with_draws(
@@ -116,16 +149,28 @@ def _numbers_held(row: Measure | FurtherMeasure, shape: tuple[int, ...], num_cla
     return _ARRAYS * max(row.numbers_held(n=n, d=width, c=c), n * (width + c) + width**2)
 
 
-def ends_of_range(measure: str, features: Any, labels: Any) -> tuple[float, float] | None:
-    """The ends of a measure's range for features [n d] and its labels, for `interval`; None where it has none."""
-    ends = measure_of(measure).ends
-    return ends and ends(features.shape[1], len(np.unique(labels)) if np.ndim(labels) == 1 else labels.shape[1])
+def ends_of_range(measure: str, features: Any, labels: Any) -> tuple[float, float]:
+    """The ends of a measure's range for features [n d] and its labels, for `interval`; infinite where it has none."""
+    row = measure_of(measure)
+    if row.ends is None:
+        low, high = row.range[1:-1].split(", ")
+        return _end(low, -math.inf), _end(high, math.inf)
+    return row.ends(features.shape[1], len(np.unique(labels)) if np.ndim(labels) == 1 else labels.shape[1])
+
+
+def _end(text: str, infinite: float) -> float:
+    """An end of a range as the table has it; one that depends on the evidence counts as none."""
+    try:
+        return float(text.replace("−", "-").replace("∞", "inf"))
+    except ValueError:
+        return infinite
 
 
 def interval(
-    value: float, draws: np.ndarray, confidence: float, ends: tuple[float, float] | None = None
+    value: float, draws: np.ndarray, confidence: float, ends: tuple[float, float] = (-math.inf, math.inf)
 ) -> tuple[float, float]:
-    """The percentile interval of a score's draws, centred on the score; NaN where a draw is undefined or there is none.
+    """The percentile interval of a score's draws, centred on the score. Undefined draws are left out; the ends are NaN
+    if these are more than half of the draws, or if there is none.
 
     The interval is for the expected score at this n: the mean over fresh sets of as many examples. By this score,
     sources that are scored on the same examples are compared. The interval isn't for the score of the whole population:
@@ -133,18 +178,20 @@ def interval(
     are many classes or features for n. Duplicates in a resample raise these measures further, so the draws are shifted
     to have the score as their mean (`about`).
 
-    With the `ends` of a measure's range, the interval is computed on log-odds, log((x − low) / (high − x)): near an
-    end, draws are crowded, and vary less than scores of fresh sets do.
+    With two `ends` of a measure's range, the interval is computed on log-odds, log((x − low) / (high − x)): near an
+    end, draws are crowded, and vary less than scores of fresh sets do. If the score or a draw is at an end, or the
+    range has only one end, percentiles beyond an end are moved to it.
 
     92 to 98 % of 95 % intervals contained the expected score (`benchmarks/correctness/coverage.py`).
     """
-    if not len(draws) or not np.isfinite(draws).all():
-        return float("nan"), float("nan")
-    tail = (1 - confidence) / 2
-    if ends is None or not all(ends[0] < x < ends[1] for x in (value, draws.min(), draws.max())):
+    draws = np.asarray(draws)[defined(np.atleast_2d(draws))]
+    if not draws.size:
+        return math.nan, math.nan
+    tail, (first, last) = (1 - confidence) / 2, ends
+    if math.isinf(last - first) or not all(first < x < last for x in (value, draws.min(), draws.max())):
         low, high = np.quantile(about(value, draws), (tail, 1 - tail))
-        return float(low), float(high)
-    first, last = ends
+        # Rounding may put the score itself beyond an end.
+        return float(max(low, min(first, value))), float(min(high, max(last, value)))
     odds = about(_log_odds(value, ends), _log_odds(draws, ends))
     low, high = first + (last - first) * scipy.special.expit(np.quantile(odds, (tail, 1 - tail)))
     return float(low), float(high)

@@ -42,7 +42,7 @@ def shares_of_best(records: Sequence[Record], inflation: float = 1.0) -> np.ndar
 
 
 def shares_of_first(values: np.ndarray, draws: np.ndarray, inflation: float = 1.0) -> np.ndarray:
-    """[s] how often each source is first in the `defined` resamples: their draws [s b] are shifted to the values [s]."""
+    """[s] how often each source is first in the `defined` resamples; its draws [s b] are shifted to the values [s]."""
     deviations = _deviations(draws)
     if not deviations.size:
         return np.full(len(values), math.nan)

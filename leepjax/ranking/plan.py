@@ -15,7 +15,7 @@ from leepjax.models.card import Card
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import several
 from leepjax.opening.target import AnyTarget
-from leepjax.ranking.bootstrap import bootstrap_weights
+from leepjax.ranking.bootstrap import bootstrap_weights, check_resamples
 from leepjax.storage.files import digest
 from leepjax.tasks import WORDS, metric_for
 from leepjax.types import (
@@ -25,7 +25,6 @@ from leepjax.types import (
     RankingSettings,
     TaskReading,
     Verify,
-    check_whole,
     unknown_name,
 )
 
@@ -151,7 +150,7 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
             f"{caller}: expected a metric other than log_loss for ridge probes, which give no probabilities; "
             "verify by head, or choose another metric."
         )
-    check_whole(caller, "resamples", settings.resamples, 0)
+    check_resamples(caller, settings.resamples)
     if settings.verify == "none":
         for given, name in ((settings.test, "test set"), (settings.metric, "metric")):
             if given is not None:

@@ -13,6 +13,7 @@ from leepjax.opening.matching import match_tables, report_copied_rows
 from leepjax.opening.sources import AnySource, open_each
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
+from leepjax.ranking.bootstrap import warn_of_few_resamples
 from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
 from leepjax.types import DType, Metric, Pooling, SplitChoice, Task, Verify
@@ -94,10 +95,10 @@ def rank(
             or ``folder``: the folder directly below the class folder (``class/patient/image.png``).
         limit: use at most this many examples, stratified by class.
         seed: of the limit, the split, the bootstrap and the training.
-        resamples: bootstrap resamples for the scores' intervals; 0 for no intervals, which helps where measures are
-            slow. Each resample is scored again. That is little work for LEEP and the measures that share its joint,
-            while ``knn`` and ``tmi`` search all pairs of examples, and ``n_leep``, ``pactran_gaussian`` and
-            ``calibrated_leep`` iterate.
+        resamples: bootstrap resamples for the intervals, at least 10, and 2 / (1 − confidence) for their ends; 0 for no
+            intervals, which helps where measures are slow. Each resample is scored again. That is little work for LEEP
+            and the measures that share its joint, while ``knn`` and ``tmi`` search all pairs of examples, and
+            ``n_leep``, ``pactran_gaussian`` and ``calibrated_leep`` iterate.
         confidence: confidence of the intervals, in (0, 1).
         batch_size: largest number of images that pass through a source at once; on a CPU they are at most 64.
         dtype: of the sources' computation, ``float32`` or ``bfloat16``; by default that of each source.
@@ -160,6 +161,7 @@ def rank(
         text_pair_column=text_pair_column,
         task=task,
     )
+    warn_of_few_resamples(resamples, confidence)
     opened = match_tables(open_each("rank", inputs.sources, dtype, layers), plan.target)
     if plan.verify != "none":
         report_copied_rows(opened, plan.parted)

@@ -15,7 +15,14 @@ from leepjax.inputs.rounding import check_rounding
 from leepjax.measures import MEASURES, Measure
 from leepjax.measures.streamed import softmax_of, streamed_scores
 from leepjax.measures.table import chosen
-from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.ranking.bootstrap import (
+    bootstrap_weights,
+    check_resamples,
+    ends_of_range,
+    interval,
+    score_with_draws,
+    warn_of_few_resamples,
+)
 from leepjax.ranking.score_input import read_evidence_and_labels
 from leepjax.tables import Row
 from leepjax.types import InputError, check_whole, unknown_name
@@ -39,7 +46,8 @@ def score_arrays(
             read another kind of evidence.
     """
     chosen = _choose(kind, measures)
-    check_whole("score", "resamples", resamples, 0)
+    check_resamples("score", resamples)
+    warn_of_few_resamples(resamples, confidence)
     check_whole("score", "seed", seed, 0)
     array, found_labels = read_evidence_and_labels(evidence, labels, kind)
     if kind == "logits" and are_distributions(array, array.dtype):

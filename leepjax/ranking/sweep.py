@@ -11,6 +11,7 @@ from leepjax.models.tapped import read_layers
 from leepjax.opening.sources import AnySource, open_each, several, twice
 from leepjax.opening.target import AnyTarget
 from leepjax.ranking import Ranking
+from leepjax.ranking.bootstrap import warn_of_few_resamples
 from leepjax.ranking.carry_out import OnRecord, carry_out, check_out
 from leepjax.ranking.plan import make_plan
 from leepjax.types import EngineName, InputError, Pooling, RankingKeywords
@@ -86,6 +87,7 @@ def sweep(
         raise InputError("sweep: expected at least one target, got none; name one.")
     if name := twice(names):
         raise InputError(f"sweep: expected targets of different names, got {name!r} twice; drop or rename one.")
+    warn_of_few_resamples(plans[0].settings.resamples, plans[0].settings.confidence)
     opened = open_each("sweep", sources, options.get("dtype"), layers)
     try:
         rankings = carry_out(

@@ -51,10 +51,11 @@ def verify_source(plan: Plan, source: Source, table: Table, label: str, on_progr
 
         logits = cross_fit(table.features, table.labels, len(plan.target.classes), plan.folds, fit)[:, plan.test]
     labels = table.labels[plan.test]
-    value = metric_value(plan.metric, logits, labels)
-    draws = metric_draws(plan.metric, logits, labels, plan.weights(plan.test))
+    by_softmax = plan.verify != "ridge"
+    value = metric_value(plan.metric, logits, labels, by_softmax)
+    draws = metric_draws(plan.metric, logits, labels, plan.weights(plan.test), by_softmax)
     groups = None if plan.target.groups is None else plan.target.groups[plan.test]
-    low, high = metric_interval(plan.metric, settings.confidence, value, draws, len(labels), groups)
+    low, high = metric_interval(plan.metric, settings.confidence, value, draws, labels, groups)
     return Verified(value, low, high, draws.tolist(), right_bits(logits, labels))
 
 
@@ -64,26 +65,38 @@ def is_by_core(plan: Plan) -> bool:
 
 
 def metric_interval(
-    metric: Metric, confidence: float, value: float, draws: np.ndarray, num_examples: int, groups: np.ndarray | None
+    metric: Metric, confidence: float, value: float, draws: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 ) -> tuple[float, float]:
-    """The interval of a metric: Wilson's for an accuracy, otherwise the bootstrap's.
+    """The interval of a metric: Wilson's for an accuracy without groups, otherwise the bootstrap's.
 
-    Wilson's interval is also valid if all or no predictions are right, where all resamples are equal. With groups, the
-    bootstrap's is used or, if all or no groups are right, Wilson's for the number of groups.
+    If all or no predictions are right, all resamples are equal, and their interval has no width. Wilson's is used then:
+    of an accuracy for the number of groups, of a mean over classes or labels for the number of examples, or groups, of
+    the rarest one, which such a mean weighs as much as any other.
 
     Args:
         metric: the metric.
         confidence: confidence of the interval.
         value: value of the metric.
         draws: [b] the metric in each resample.
-        num_examples: how many examples it was measured on.
-        groups: [num_examples] integers, equal for examples that are drawn together; None without groups.
+        labels: [n] or [n k] of the examples that it was measured on.
+        groups: [n] integers, equal for examples that are drawn together; None without groups.
     """
     if metric == "accuracy" and groups is None:
-        return wilson(value, num_examples, confidence)
-    if metric == "accuracy" and groups is not None and value in (0, 1):
-        return wilson(value, len(np.unique(groups)), confidence)
-    return interval(value, draws, confidence, ENDS.get(metric))
+        return wilson(value, len(labels), confidence)
+    if ENDS[metric] == (0, 1) and value in (0, 1):
+        return wilson(value, _num_units(metric, labels, groups), confidence)
+    return interval(value, draws, confidence, ENDS[metric])
+
+
+def _num_units(metric: Metric, labels: np.ndarray, groups: np.ndarray | None) -> int:
+    """How many examples, or groups, the rarest class or label has; for an accuracy, how many there are."""
+    units = np.arange(len(labels)) if groups is None else groups
+    if metric == "accuracy":
+        return len(np.unique(units))
+    has = labels[:, None] == np.unique(labels) if labels.ndim == 1 else labels > 0
+    if metric == "auroc":  # an example without the label counts as much as one with it
+        has = np.concatenate([has, ~has], axis=1)
+    return min(len(np.unique(units[column])) for column in has.T if column.any())
 
 
 def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:

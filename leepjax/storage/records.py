@@ -67,8 +67,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Higher is better, except for the metrics log_loss and mae; None where the measure is undefined (NaN)."""
     low: float | None
     high: float | None
-    """`low` and `high`: ends of the interval over examples, for accuracies Wilson's, otherwise the bootstrap's; None
-    where it is undefined."""
+    """`low` and `high`: ends of the interval over examples, for accuracies without groups Wilson's, otherwise the
+    bootstrap's; None where it is undefined."""
     confidence: Annotated[float, Meta(gt=0, lt=1)]
     draws: tuple[float | None, ...] = ()
     """Value in each bootstrap resample of the scored, or of the test examples. All sources share the resamples, so that

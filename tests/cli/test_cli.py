@@ -29,7 +29,7 @@ SMALL = (
     "--limit",
     "60",
     "--resamples",
-    "20",
+    "40",
     "--sources",
     "random,cifar10-animals",
     "--measures",

@@ -71,6 +71,7 @@ ONE_SENTENCE = {
     "rank digits --limit 1": "rank: limit must be at least 2, got 1",
     "rank digits --limit -5": "rank: limit must be at least 2, got -5",
     "rank digits --resamples -1": "rank: resamples must be at least 0, got -1; pass 0 or more.",
+    "rank digits --resamples 9": "rank: expected 0 or at least 10 resamples, got 9; pass 0 for no intervals.",
     "choose digits --seed -1": "choose: seed must be at least 0, got -1; pass 0 or more.",
     "sweep digits,nowhere": "target: expected a folder, an .npz or one of digits, got 'nowhere', which isn't there",
     "sweep ,": "sweep: expected at least one target, got none; name one.",
@@ -95,6 +96,7 @@ ONE_SENTENCE = {
     "score probs.npy labels.npy --measures h_score": "score: h_score reads features, got probs; pass --kind",
     "score probs.npy labels.npy --measures ,": "score: expected",
     "score probs.npy labels.npy --resamples -1": "score: resamples must be at least 0, got -1",
+    "score probs.npy labels.npy --resamples 1": "score: expected 0 or at least 10 resamples, got 1; pass 0",
     "pretrain tiny.npz --name x": (
         "pretrain: expected a test set, got none; pass one, or a folder with train and test splits."
     ),

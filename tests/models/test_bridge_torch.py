@@ -209,7 +209,7 @@ def test_bfloat16_is_near_float32():
 
 
 def test_it_is_ranked_verified_and_read_from_the_cache(tmp_path):
-    options = {"limit": 120, "resamples": 5, "cache": tmp_path}
+    options = {"limit": 120, "resamples": 10, "cache": tmp_path}
     ranking = leepjax.rank("digits", [source(name="mine"), "cifar10"], ["leep", "logme"], **options)
     assert set(ranking.accuracies) == {"mine", "cifar10"}
     cost = ranking.costs["mine"]

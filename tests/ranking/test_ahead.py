@@ -15,7 +15,7 @@ MEASURES = ["lfc", "nce", "pactran_gamma", "source_accuracy"]
 
 
 def test_what_a_thread_has_compiled_is_not_compiled_again(tmp_path):
-    plan = make_plan("rank", digits().subset(np.arange(90)), MEASURES, resamples=6)
+    plan = make_plan("rank", digits().subset(np.arange(90)), MEASURES, resamples=10)
     table = extract(SOURCE, plan.target, cache=tmp_path)
     probs, weights = table.probs, plan.weights(plan.train)
     compiled = []

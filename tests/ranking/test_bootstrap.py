@@ -10,7 +10,14 @@ from profiles import by_turns, one_in, only_long
 
 import leepjax
 from leepjax.ranking import bootstrap
-from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
+from leepjax.ranking.bootstrap import (
+    bootstrap_weights,
+    ends_of_range,
+    interval,
+    score_with_draws,
+    warn_of_few_resamples,
+)
+from leepjax.ranking.verify_source import metric_interval, wilson
 
 RNG = np.random.default_rng(0)
 N, WIDTH, CLASSES, RESAMPLES = 40, 6, 3, 12
@@ -162,9 +169,26 @@ def test_an_interval_moves_its_draws_to_the_score():
     np.testing.assert_allclose(interval(1.0, np.full(5, 7.0), 0.9), (1, 1))
 
 
-@pytest.mark.parametrize("draws", [[], [1.0, np.nan], [np.inf, 0.0]])
-def test_undefined_draws_have_no_interval(draws):
+@pytest.mark.parametrize("draws", [[], [1.0, np.nan, np.nan], [np.inf, 0.0, np.nan]])
+def test_where_most_draws_are_undefined_there_is_no_interval(draws):
     assert np.isnan(interval(0.5, np.array(draws), 0.95)).all()
+
+
+def test_an_interval_is_of_the_defined_draws():
+    draws = np.linspace(0.4, 0.6, 201)
+    assert interval(0.5, np.array([*draws, np.nan]), 0.9, (0, 1)) == interval(0.5, draws, 0.9, (0, 1))
+
+
+def test_where_all_is_right_the_interval_is_wilsons_of_the_rarest_class():
+    labels, right = np.repeat([0, 1], [40, 20]), np.ones(50)
+    for metric in ("balanced_accuracy", "macro_f1", "auroc"):
+        assert metric_interval(metric, 0.95, 1.0, right, labels, None) == wilson(1.0, 20, 0.95)
+        assert metric_interval(metric, 0.95, 1.0, right, labels, np.arange(60) // 5) == wilson(1.0, 4, 0.95)
+    assert metric_interval("accuracy", 0.95, 1.0, right, labels, np.arange(60) // 5) == wilson(1.0, 12, 0.95)
+    columns = np.stack([labels, np.arange(60) < 57], axis=1).astype(np.uint8)
+    assert metric_interval("map", 0.95, 1.0, right, columns, None) == wilson(1.0, 20, 0.95)
+    assert metric_interval("auroc", 0.95, 1.0, right, columns, None) == wilson(1.0, 3, 0.95)
+    assert metric_interval("r2", 0.95, 1.0, right, np.arange(60.0)[:, None], None) == (1, 1)
 
 
 def test_resampled_examples_vary_less_in_larger_sets():
@@ -191,6 +215,35 @@ def test_draws_at_or_beyond_an_end_are_taken_as_they_are(draws):
     assert interval(1.0, np.array(draws), 0.9, (0, 2)) == interval(1.0, np.array(draws), 0.9)
 
 
-@pytest.mark.parametrize(("measure", "expected"), [("h_score", (0, 2)), ("shrunk_h_score", (0, 2)), ("logme", None)])
+def test_an_interval_keeps_to_the_range():
+    draws = np.array([0.7, 0.8, 0.9, 1.0, 1.0])
+    low, high = interval(0.95, draws, 0.95, (0, 1))
+    assert (low, high) == (interval(0.95, draws, 0.95)[0], 1)
+    assert interval(0.05, 1 - draws, 0.95, (0, 1))[0] == 0
+    assert interval(0.99, draws, 0.95, (-np.inf, 1))[1] == 1
+    assert interval(1.001, draws, 0.95, (0, 1))[1] == 1.001  # a score that float32 has rounded
+    assert interval(0.1, draws, 0.95, (0, np.inf))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ("h_score", (0, 2)),
+        ("shrunk_h_score", (0, 2)),
+        ("knn", (0, 1)),
+        ("parc", (-100, 100)),
+        ("leep", (-np.inf, 0)),
+        ("logme", (-np.inf, np.inf)),
+    ],
+)
 def test_the_ends_are_those_of_the_classes_with_an_example(measure, expected):
     assert ends_of_range(measure, np.zeros((4, 7)), np.array([0, 5, 5, 9])) == expected
+
+
+@pytest.mark.parametrize(("resamples", "confidence", "needed"), [(39, 0.95, "40"), (200, 0.999, "2,000")])
+def test_resamples_that_are_too_few_for_the_confidence_are_warned_of(resamples, confidence, needed, caplog):
+    for enough in (0, int(needed.replace(",", ""))):
+        warn_of_few_resamples(enough, confidence)
+    assert not caplog.records
+    warn_of_few_resamples(resamples, confidence)
+    assert f"need at least {needed} resamples, got {resamples}" in caplog.text

@@ -136,7 +136,7 @@ def test_columns_of_features_are_those_of_tables(arrays, caplog):
         score_arrays(arrays / "features.csv", arrays / "labels.npy", "features", ["h_score"])
 
 
-@pytest.mark.parametrize("resamples", [0, 5])
+@pytest.mark.parametrize("resamples", [0, 10])
 def test_probabilities_are_no_logits(arrays, resamples):
     np.save(arrays / "logits.npy", np.load(arrays / "probs.npy"))
     with pytest.raises(InputError, match=r"score: expected logits, got probabilities, .*; pass --kind probs"):

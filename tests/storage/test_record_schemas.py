@@ -39,10 +39,10 @@ def test_the_published_schema_is_that_of_the_records():
 
 def test_what_a_ranking_writes_has_the_published_fields(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
-    lj.rank((images, np.repeat([0, 1], 6)), "random", "leep", verify="none", resamples=2, out=tmp_path)
+    lj.rank((images, np.repeat([0, 1], 6)), "random", "leep", verify="none", resamples=10, out=tmp_path)
     (line,) = (tmp_path / "results.jsonl").read_text("utf-8").splitlines()
     fields = holds(line, Record)
-    assert (fields["schema"], fields["resamples"]) == (SCHEMA, 2)
+    assert (fields["schema"], fields["resamples"]) == (SCHEMA, 10)
     older = {name: value for name, value in fields.items() if name not in ("schema", "resamples", "split", "revision")}
     assert msgspec.convert(older, Record).schema == 1
 
@@ -55,7 +55,7 @@ def test_what_a_sweep_writes_has_the_published_fields(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
     path = tmp_path / "two.npz"
     np.savez(path, images=images, labels=np.repeat([0, 1], 8))
-    lj.sweep([path], "random", ["leep", "num_parameters"], verify="ridge", resamples=2, out=tmp_path)
+    lj.sweep([path], "random", ["leep", "num_parameters"], verify="ridge", resamples=10, out=tmp_path)
     lines = (tmp_path / "results.jsonl").read_text("utf-8").splitlines()
     assert [holds(line, Record)["measure"] for line in lines] == ["leep", "num_parameters", "ridge"]
 
