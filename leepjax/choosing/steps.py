@@ -134,8 +134,10 @@ class Steps:
             self.passed += read_lines(cache / PASSES, Passed, "a pass", mend=os.access(cache, os.W_OK))
 
     def add(self, step: Step) -> None:
-        """Append a step, unless an earlier run wrote the same; the file's last `Begun` is that of the latest run."""
+        """Append a step, unless an earlier run wrote the same. The last `Begun` and `Chosen` are the latest run's."""
         is_written = step in self._written
+        if isinstance(step, Chosen):  # an earlier answer doesn't count if an interrupted run wrote another one since
+            is_written = self.known(Chosen)[-1:] == [step]
         if isinstance(step, Begun):
             is_written = is_written and self._latest == self._run
         if self._path and not is_written:

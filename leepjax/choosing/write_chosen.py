@@ -36,7 +36,7 @@ def check_out(out: Path) -> Path:
     check_writable(out)
     path = out / CHOSEN
     beside = path.with_suffix(".json")
-    if path.exists() or beside.exists():
+    if beside.exists():  # a run that was killed between the two files left weights without their card
         made = read_card(beside).training
         if made is None or not made.command.startswith(MADE_BY):
             raise InputError(
@@ -107,7 +107,6 @@ def write_tuned(
     """
     identity = identity_of(*parts, "finetune", source.identity, recipe)
     if finished(path, identity) is None:
-        path.with_suffix(".json").unlink(missing_ok=True)  # `check_out` found that it may be replaced
         trained = train()
         made = card(path.stem, source, parts, trained.curve, recipe.seed, command, identity=identity)
         write_source(trained.model, path, made, parts.test, curve=trained.curve)

@@ -171,6 +171,10 @@ def test_an_interrupt_answers_from_what_is_known_and_the_same_command_resumes(tm
     assert finished.finished
     lines = (tmp_path / "out" / STEPS).read_text("utf-8").splitlines()
     assert len(lines) == len(set(lines))
+    with pytest.raises(ChoiceInterrupt):
+        chosen(tmp_path / "out", tmp_path / "cache", on_progress=stop)
+    assert str(chosen(tmp_path / "out", tmp_path / "cache")) == str(finished)
+    assert read_choice(tmp_path / "out" / STEPS).finished
     passes = [line.step.key for line in read_lines(tmp_path / "out" / STEPS, StepLine, "a step")[1:4]]
     assert len(set(passes)) == 3
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from cheap_heads import use_heads
 
+from leepjax.adapting.parts import Parts
 from leepjax.choosing import stages
 from leepjax.choosing.choose import ChoiceInterrupt, choose
 from leepjax.choosing.steps import STEPS, StepLine, Tuned
+from leepjax.choosing.write_chosen import CHOSEN, write_tuned
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit
 from leepjax.extraction.extract import extract
@@ -91,16 +93,24 @@ def test_ctrl_c_while_fine_tuning_loses_no_step(tmp_path):
     assert len(tuned_in(tmp_path)) == 2
 
 
-def test_a_run_that_ends_while_writing_is_not_trained_again(tmp_path, monkeypatch):
+def test_a_run_that_ends_between_weights_and_card_is_not_trained_again(tmp_path, monkeypatch):
     def ends(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("leepjax.choosing.write_chosen.write_source", ends)
+        patch.setattr("leepjax.adapting.write_source.save_card", ends)
         with pytest.raises(ChoiceInterrupt):
             chosen(tmp_path, Watch())
+    assert [(tmp_path / "out" / name).exists() for name in (CHOSEN, "chosen.json")] == [True, False]
     watch = Watch()
     choice = chosen(tmp_path, watch)
     assert watch.steps == []
     assert load_source(choice.path).card.accuracy == pytest.approx(choice.value, abs=1e-6)
     assert json.loads((tmp_path / "out" / "chosen.json").read_text("utf-8"))["training"]["epochs"] == 2
+
+
+def test_an_earlier_network_keeps_its_card_while_another_one_is_trained(tmp_path):
+    (tmp_path / "chosen.json").write_text("{}")
+    with pytest.raises(ZeroDivisionError):
+        write_tuned(tmp_path / CHOSEN, load_source("random"), Parts(DIGITS, DIGITS), FineTuning(), lambda: 1 / 0, "")
+    assert (tmp_path / "chosen.json").exists()
