@@ -21,6 +21,20 @@ class Factor:
 
 
 @dataclass(frozen=True, eq=False)
+class Deadly:
+    """It kills the process to which it is sent as soon as that reads it."""
+
+    name: str
+
+    def __reduce__(self):
+        return _kill, ()
+
+
+def _kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True, eq=False)
 class Small(Unit):
     """A unit with a name, shared factors and arguments of its own."""
 
