@@ -1,5 +1,6 @@
 """Options shared by several commands."""
 
+import logging
 import re
 import shlex
 import sys
@@ -116,7 +117,14 @@ def cache_compilations(folder: Path | None) -> None:
     """Let XLA cache compiled programs, if possible: a second run with the same shapes then starts at once."""
     import jax
 
+    from leepjax.storage.programs import add_checksums
+
     if folder is None:
+        return
+    if not add_checksums():
+        logging.getLogger("leepjax").warning(
+            "Compiled programs aren't kept in %s: this version of JAX would run damaged ones.", folder
+        )
         return
     with unkept_if(True, folder):
         check_writable(folder / "xla")

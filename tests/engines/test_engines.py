@@ -5,28 +5,35 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
+import zlib
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import pytest
 import ray
 import small_units
+from jax._src import compilation_cache
 from profiles import only_long
 from same_rankings import assert_same, timeless
-from small_units import Factor, Small
+from small_units import Deadly, Factor, Small
 
 import leepjax as lj
+from leepjax.cli.options import cache_compilations
 from leepjax.data.readers import digits
 from leepjax.engines import opening, processes
 from leepjax.engines import ray as ray_engine
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.engines.ray_start import start_ray
+from leepjax.engines.settings import settings_here, take_over
 from leepjax.engines.units import no_progress
+from leepjax.storage.programs import add_checksums
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
@@ -105,6 +112,25 @@ def test_workers_are_other_processes_with_the_settings_of_this_one(engine, name)
         assert name == "ray" or len(cores) == 1
 
 
+def test_damage_to_a_program_in_the_cache_is_noticed_where_zstandard_is_installed(monkeypatch, caplog, tmp_path):
+    without = SimpleNamespace(ZstdCompressor=lambda: SimpleNamespace(compress=bytes))  # as zstandard's: no checksum
+    monkeypatch.setattr(compilation_cache, "zstd", None)
+    monkeypatch.setattr(compilation_cache, "zstandard", without)
+    before = settings_here()
+    take_over(before)
+    assert compilation_cache.zstandard is without  # for a user's own cache nothing changes
+    assert add_checksums()
+    take_over(settings_here())
+    damaged = bytearray(compilation_cache.compress_executable(b"program" * 9))
+    damaged[9] ^= 1
+    with pytest.raises(zlib.error):
+        compilation_cache.decompress_executable(bytes(damaged))
+    monkeypatch.setattr(compilation_cache, "compress_executable", bytes)  # another JAX, perhaps
+    cache_compilations(tmp_path)
+    assert jax.config.jax_compilation_cache_dir == before["jax_compilation_cache_dir"]
+    assert "Compiled programs aren't kept" in caplog.text
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_units_whose_results_are_known_run_here_and_start_nothing(engine, name, monkeypatch):
     run = engine(name)
@@ -159,9 +185,14 @@ def test_ray_tries_a_unit_again_whose_worker_died_and_gives_up_one_that_kills_ea
     assert (tmp_path / "next").read_text() in ("x", "xx")
 
 
-def test_a_process_that_dies_ends_all_units_that_have_not_ended(engine, tmp_path):
-    doomed, other = Small("doomed", own=(tmp_path / "died", 9)), Small("other", own=(tmp_path / "also", 9))
+@pytest.mark.parametrize("at_its_start", [False, True])
+def test_a_process_that_dies_ends_all_units_that_have_not_ended(engine, tmp_path, monkeypatch, at_its_start):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # What isn't read any more is larger than a pipe's buffer.
+    shared = (Deadly("deadly"), Factor("large", "x" * 1_000_000)) if at_its_start else ()
+    doomed, other = (Small(name, shared, (tmp_path / name, 9)) for name in ("doomed", "other"))
     outcomes = list(engine("processes")(small_units.die, [doomed, other], no_progress))
+    assert not list(tmp_path.glob("leepjax-*"))
     assert {outcome.unit for outcome in outcomes} == {doomed, other}
     for outcome in outcomes:
         assert isinstance(outcome.error, ChildProcessError)
