@@ -103,7 +103,7 @@ def _booleans(name, values):
     array = np.asarray(values)
     if array.ndim != 2 or array.dtype != bool or not array.size:
         raise InputError(
-            f"retrain_heads: {name} must be booleans [t c], got {array.dtype} of shape {array.shape}; "
+            f"retrain_heads: expected {name} as booleans [t c], got {array.dtype} of shape {array.shape}; "
             "mark the classes of each task."
         )
     return array
@@ -115,8 +115,8 @@ def _rows(name, given, subsets, labels):
     t, n = len(subsets), len(labels)
     if marks.dtype != bool or marks.shape not in ((n,), (t, n)):
         raise InputError(
-            f"retrain_heads: {name} must be booleans [n] or [t n], here {(n,)} or {(t, n)}, got {marks.dtype} of shape "
-            f"{marks.shape}; mark the examples."
+            f"retrain_heads: expected {name} as booleans of shape {(n,)} or {(t, n)}, got {marks.dtype} of shape "
+            f"{marks.shape}; mark which examples belong to it."
         )
     marks = np.broadcast_to(marks, (t, n))
     return [np.flatnonzero(mark & subset[labels]) for mark, subset in zip(marks, subsets, strict=True)]

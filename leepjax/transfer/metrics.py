@@ -92,7 +92,7 @@ def _check(logits, labels):
     logits = logits.astype(np.float64)
     for i in np.flatnonzero(~np.isfinite(logits.max(axis=1)))[:1]:
         raise InputError(
-            f"metrics: each row of logits needs a finite maximum, got {logits[i].max()} at row {i}; "
+            f"metrics: expected a finite maximum in each row of logits, got {logits[i].max()} at row {i}; "
             "fix or leave out the row."
         )
     num_classes = logits.shape[1]

@@ -109,15 +109,15 @@ def test_memory_does_not_grow_with_the_number_of_tasks():
     [
         (
             {"tasks": TASKS[0]},
-            r"tasks must be booleans \[t c\], got bool of shape \(6,\); mark the classes of each task",
+            r"expected tasks as booleans \[t c\], got bool of shape \(6,\); mark the classes of each task",
         ),
         (
             {"train": TRAIN[:3]},
-            r"train must be booleans \[n\] or \[t n\], here \(240,\) or \(5, 240\), got bool of shape ",
+            r"expected train as booleans of shape \(240,\) or \(5, 240\), got bool of shape ",
         ),
         (
             {"test": np.arange(240)},
-            r"test must be booleans \[n\] or \[t n\], .*, got int64 of shape \(240,\); mark the ",
+            r"expected test as booleans of shape .*, got int64 of shape \(240,\); mark which ",
         ),
         ({"train": TRAIN & (LABELS != 4)}, r"expected a training example in every task, got none in task 2; drop it"),
         ({"features": FEATURES * np.nan}, r"features must be finite, got NaN or infinity at row 0"),

@@ -137,9 +137,9 @@ NAN[7, 2], TOO_MUCH[9, 1] = np.nan, np.inf
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
-        (NAN, LABELS, r"metrics: each row of logits needs a finite maximum, got nan at row 7; fix or leave out"),
-        (TOO_MUCH, LABELS, r"finite maximum, got inf at row 9"),
-        (np.full((2, 3), -np.inf), [0, 1], r"finite maximum, got -inf at row 0"),
+        (NAN, LABELS, r"metrics: expected a finite maximum in each row of logits, got nan at row 7; fix or leave out"),
+        (TOO_MUCH, LABELS, r"finite maximum in each row of logits, got inf at row 9"),
+        (np.full((2, 3), -np.inf), [0, 1], r"finite maximum in each row of logits, got -inf at row 0"),
         (
             GOOD[0],
             LABELS,
