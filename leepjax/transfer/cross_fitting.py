@@ -26,8 +26,8 @@ def cross_fit(features: ArrayLike, labels: ArrayLike, num_classes: int, folds: A
         num_classes: c.
         folds: [r n] integers: the fold in which each example is held out (`leepjax.data.split.folds_of`); −1 for an
             example that is never held out: every head is trained on it, and its logits are NaN.
-        fit: trains a head. It is called for each fold of each repeat, with at most two numbers of examples if the sizes
-            of the folds differ by at most one: each number is compiled once.
+        fit: trains a head. It is called for each fold of each repeat, and compiled for each size of a training set:
+            at most twice if the sizes of the folds differ by at most one.
 
     Raises:
         InputError: for folds of another shape, or a fold that holds all examples.
@@ -62,7 +62,7 @@ def cross_fit_heads(
     x, checked, _, _ = check_features("cross_fit_heads", features, labels, num_classes, None)
     # Use NumPy arrays: the program of `compile_heads` is for arrays that aren't on a device yet.
     x, ys, l2s = np.asarray(x), np.asarray(checked), check_l2("cross_fit_heads", None)
-    parts, size = list(_parts("cross_fit_heads", folds, ys)), _most_taught(folds)
+    parts, size = list(_parts("cross_fit_heads", folds, ys)), _largest_training_set(folds)
 
     def predicted(held_out: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(~held_out)
@@ -79,13 +79,13 @@ def cross_fit_heads(
 
 def compile_heads(num_features: int, num_classes: int, folds: np.ndarray) -> None:
     """Compile the program of `cross_fit_heads` for folds [r n] of float32 examples; the examples aren't needed."""
-    n, size, l2s = folds.shape[1], _most_taught(folds), check_l2("compile_heads", None)
+    n, size, l2s = folds.shape[1], _largest_training_set(folds), check_l2("compile_heads", None)
     x, labels = jax.ShapeDtypeStruct((n, num_features), np.float32), jax.ShapeDtypeStruct((n,), np.int32)
     rows, counted = (jax.ShapeDtypeStruct((size,), dtype) for dtype in (np.int32, bool))
     _fit_and_predict.lower(x, labels, rows, counted, rows, l2s, num_classes).compile()
 
 
-def _most_taught(folds: np.ndarray) -> int:
+def _largest_training_set(folds: np.ndarray) -> int:
     """The number of examples in the largest training set."""
     return max(folds.shape[1] - min(np.unique(each[each >= 0], return_counts=True)[1], default=0) for each in folds)
 
