@@ -1,4 +1,4 @@
-"""Which measures rankings score a target by: those that fit its task, from the tables of measures."""
+"""The measures that fit a task, and the choice of those by which rankings score a target."""
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -10,7 +10,7 @@ from leepjax.tasks import WORDS
 from leepjax.types import InputError, Task, unknown_name
 
 _LEADING: Mapping[Task, str] = {"regression": "logme_regression", "multilabel": "multilabel_logme"}
-"""As `leepjax.measures.table.LEADING`: LogME, which loses least by its first choice for classes."""
+"""Like `leepjax.measures.table.LEADING`: LogME's forms for these tasks, because it leads for classes."""
 
 
 def fitting(task: Task) -> Mapping[str, Measure | FurtherMeasure]:
@@ -34,7 +34,7 @@ def chosen_for(caller: str, task: Task, names: Sequence[str] | None, others: Seq
     Args:
         caller: begins the messages.
         task: of the target.
-        names: as asked for.
+        names: as the caller passed them.
         others: names that fit every task.
 
     Raises:

@@ -31,13 +31,13 @@ class Measure(NamedTuple):
     cost: str
     """order of the number of operations, for n examples, d features, z source classes and c target classes"""
     memory: str
-    """order of how many numbers are held besides the evidence, in the same letters; `numbers_held` computes it"""
+    """order of the number of values held besides the evidence, in the same letters; `numbers_held` computes it"""
     passes: int
     """how often the evidence is read"""
     streams: bool
-    """whether it can be computed from batches, whatever the number of examples"""
+    """whether it can be computed batch by batch, for any number of examples"""
     default: bool = False
-    """whether rankings, sweeps and studies score it by default"""
+    """whether rankings, sweeps and studies compute it by default"""
     smooth: bool = True
     """whether it has a gradient with respect to the evidence"""
     ends: Callable[[int, int], tuple[float, float]] | None = None
@@ -50,7 +50,7 @@ class Measure(NamedTuple):
     """`Joint` of probs or of one-hot source labels → score, likewise"""
     resampled: Callable[[Any, Any, int, np.ndarray], np.ndarray] | None = None
     """(evidence, labels, num_classes, weights [r n]) → scores [r], for measures whose resamples share most of the work;
-    NaN for a resample that must be scored by itself"""
+    NaN for a resample that must be scored separately"""
 
     def score(
         self,
@@ -92,17 +92,17 @@ class FurtherMeasure(NamedTuple):
     summary: str
     paper: str
     cost: str
-    """order of the number of operations, as of `Measure`, for m sources and t target columns"""
+    """as in `Measure`, for m sources and t target columns"""
     memory: str
-    """order of how many numbers are held besides the evidence"""
+    """as in `Measure`"""
     fits: Task | None = None
-    """the task of the targets that rankings score by it; None for a measure that they can't"""
+    """the task for which rankings can compute it; None if they can't"""
     evidence: Literal["probs", "source_labels", "features", "outputs"] = "features"
-    """which outputs of a source rankings give it; ``outputs`` are the logits"""
+    """which outputs of a source rankings pass to it; ``outputs`` are the logits"""
     default: bool = False
-    """whether rankings of its task score by it by default"""
+    """whether rankings of its task compute it by default"""
     ends: Callable[[int, int], tuple[float, float]] | None = None
-    """as of `Measure`"""
+    """as in `Measure`"""
 
     def score(
         self,
@@ -113,7 +113,7 @@ class FurtherMeasure(NamedTuple):
         num_classes: int | None = None,
         where: ArrayLike | None = None,
     ) -> jax.Array:
-        """The score [] of one source for labels [n t], for a measure that `fits` a task; as `Measure.score`.
+        """As `Measure.score`, for labels [n t]; only for a measure that `fits` a task.
 
         For the evidence ``outputs``, logits are passed in place of probs.
         """

@@ -27,7 +27,7 @@ def streamed_scores(
     *,
     from_logits: bool = False,
 ) -> dict[str, float]:
-    """The scores of measures that stream, by name, in the memory of a few batches and the statistics.
+    """Compute the scores of measures that stream, by name; memory holds only a few batches and the statistics.
 
     Args:
         measures: rows of the table that stream and read the evidence.
@@ -48,7 +48,7 @@ def streamed_scores(
     probs = (lambda: map(_softmax, batches)) if from_logits else batches
 
     def predicted() -> Iterator[Batch]:
-        return map(_one_hot, batches)  # logits and their softmax are largest in the same place
+        return map(_one_hot, batches)  # logits and their softmax have the same argmax
 
     sums = [
         ([row for row in measures if row.from_moments], "from_moments", Moments, batches),

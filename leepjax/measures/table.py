@@ -121,8 +121,8 @@ _TABLE = (
 MEASURES: dict[str, Measure] = {row.name: row for row in _TABLE}
 
 LEADING = "logme"
-"""Orders sources by default where no head was trained: of these measures the one that loses least by its first choice
-in the benchmark of decisions (`docs/choosing.md`)."""
+"""The measure that orders sources by default if no head is trained: in the benchmark of decisions (`docs/choosing.md`),
+its first choice loses the least accuracy."""
 
 DEFAULT_MEASURES = (LEADING, *(row.name for row in _TABLE if row.default and row.name != LEADING))
 """What rankings, sweeps and studies score by default: the paper's measures and related ones that take few passes."""

@@ -51,9 +51,10 @@ def knn(
             finite, labels out of range or shapes that don't fit.
 
     Notes:
-        Exact, in O(n²·d) operations: distances are matrix products, in blocks of rows of at most 2²³ numbers (32 MiB in
-        float32; above 131 072 examples, of 64 rows), never [n n]. Equal distances are ordered by
-        row, so the order of the examples can matter if more than k rows are equally near. Features are centred first;
+        Exact, in O(n²·d) operations. Distances are computed by matrix products for blocks of rows, at most 2²³ at a
+        time (32 MiB in float32; above 131,072 examples, a block has 64 rows), and never stored as [n n]. Equal
+        distances are ordered by row, so the order of the examples can matter if more than k rows are equally near.
+        Features are centred first;
         distances that differ by less than float32's rounding of the squared distance from the mean are ties. Published
         code (dbolya/parc) assumes that the nearest row is the example itself; among duplicates it may be another one,
         so that an example votes for itself.

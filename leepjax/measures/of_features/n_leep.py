@@ -56,7 +56,7 @@ def n_leep(
             aren't finite, labels out of range or shapes that don't fit.
 
     Notes:
-        n·d² + d³ operations for the components, n·K·d of them at most for each of up to 100 EM steps (n·K·d² if full),
+        n·d² + d³ operations for the components, at most n·K·d for each of up to 100 EM steps (n·K·d² if full),
         and n·(d + K) + d² numbers besides the evidence. EM starts from k-means++ and stops as scikit-learn's
         GaussianMixture does (1e-3 of the mean log-likelihood; 1e-6 added to variances), which first runs k-means until
         it converges and has full covariances. Some published code leaves out the logarithm.
@@ -111,7 +111,7 @@ def _n_leep(features, labels, where, key, num_components, covariance, energy, nu
         active = num_components
     options = {"covariance": covariance, "where": weights, "active": active, "kept": kept}
     fit = fit_gaussian_mixture(key, x, num_components, **options, floor=FLOOR / unit**2)
-    # LEEP in plain operations: its kernels are for evidence of other sizes, and take longer to compile than all this.
+    # LEEP in plain operations: its kernels would take longer to compile than this whole function.
     table, counts = (
         jax.ops.segment_sum(terms, labels, num_classes) for terms in (weights[:, None] * fit.posterior, weights)
     )

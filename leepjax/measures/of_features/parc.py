@@ -13,9 +13,10 @@ from leepjax.measures.shell import score_features
 from leepjax.statistics.principal import loses_components
 from leepjax.types import InputError
 
-# More examples have more pairs than float32 counts exactly.
+# Largest probe: the pairs of more examples can't be counted exactly in float32.
 MOST = 4096
-# Most values that pairs are counted by, as in float32; with more of them, as in float64, pairs are sorted.
+# Largest number of distinct values for which pairs are counted per value, as in float32. With more values, as in
+# float64, pairs are sorted.
 MOST_RUNS = 2**19
 _matmul = partial(jnp.matmul, precision=HIGHEST)
 
@@ -138,7 +139,7 @@ def _row_correlations(components, varies):
 
 
 def _steps(dtype):
-    """How many steps there are between correlations of 0 and 1."""
+    """The number of steps to which a correlation between 0 and 1 is rounded."""
     return float(jnp.finfo(dtype).eps) ** -0.75
 
 
@@ -161,7 +162,7 @@ def _spearman(values, binary, weights):
 
 
 def _runs(values):
-    """[n²] numbers in the order of the values, equal where these are, and how many numbers there may be, a square."""
+    """[n²] the number of the run of equal values that each belongs to, ascending; and a bound on the runs, a square."""
     highest = round(_steps(values.dtype)) + 1
     if (side := math.isqrt(2 * highest) + 1) ** 2 <= MOST_RUNS:
         return jnp.clip(values + highest, 0, 2 * highest).astype(jnp.int32), side**2
@@ -171,7 +172,7 @@ def _runs(values):
 
 
 def _varies(values, counting):
-    """Whether the values [n] that count aren't all equal: exactly, unlike a variance, which is rounded."""
+    """Whether the values [n] that count differ; exact, unlike a variance, which is rounded."""
     return jnp.where(counting, values, jnp.inf).min() < jnp.where(counting, values, -jnp.inf).max()
 
 

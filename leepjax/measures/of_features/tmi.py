@@ -86,7 +86,7 @@ def _tmi(features, labels, where, num_classes, k):
     numbers, there = _nearest_in_class(features, labels, weights, k)
     neighbour, kept = numbers[:, -1], there[:, -1] & (weights > 0)
 
-    # From the difference itself, because `nearest_in_class` loses small distances to rounding.
+    # Compute distances from differences, because `nearest_in_class` loses small ones to rounding.
     squared = ((features - features[neighbour]) ** 2).sum(axis=1)
     log_distance = jnp.log(nonzero_or_one(squared)) / 2 + jnp.log(unit)
     members = jax.ops.segment_sum((weights > 0).astype(features.dtype), labels, num_classes)
@@ -103,7 +103,7 @@ def _nearest_in_class(features, labels, weights, k):
 
 
 def _offsets(members, k, d):
-    """What a class's entropy is, by its number of members, beyond d times the mean of log r."""
+    """The part of a class's entropy that depends only on its number of members: ψ(n_y) − ψ(k) + log V_d."""
     digamma, log_ball = jax.scipy.special.digamma, d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
     return digamma(jnp.maximum(members, 1)) - digamma(jnp.asarray(k, members.dtype)) + log_ball
 

@@ -93,7 +93,7 @@ def _product(likelihoods, weights, k):
 
 
 def _choose(values, k, scores_of):
-    """Indices [k] and scores [k], from what each source [m n] adds to an ensemble's sum and the scores [m] of sums."""
+    """Indices [k] and scores [k]: `scores_of` scores ensembles, each given as the sum of its sources' values [m n]."""
 
     def step(state, size):
         chosen_sum, chosen = state

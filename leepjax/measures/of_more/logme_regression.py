@@ -46,5 +46,5 @@ def _logme_regression(features, targets, where):
     n, totals, spread = columns.size, columns.totals, columns.spread
     moments = columns.moments
     evidence = max_evidence(moments.gram, columns.projections, moments.mean_in_units, n, totals, spread, moments.rows)
-    # The evidence of columns that are measured in units falls by n log of the unit.
+    # The evidence is that of columns divided by their units; dividing raised it by n · log(unit).
     return jnp.where(spread + totals**2 > 0, evidence / n - jnp.log(columns.units), jnp.nan).mean()

@@ -35,8 +35,7 @@ def linear_mse(
 
     Returns:
         A scalar in [−Σ_t var(y_t), 0], higher is better, in the squared units of the targets. NaN when no example
-        counts, or where float32 can't resolve the score and it
-        can't be recomputed in float64 (as under `jax.jit`).
+        counts, or where float32 can't resolve the score and it can't be recomputed in float64 (as under `jax.jit`).
 
     Raises:
         ValueError: for a negative `l2`; outside jit, for features or targets that aren't finite or shapes that don't
@@ -75,8 +74,7 @@ def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where:
 
     Returns:
         A scalar in [−Σ_t var(y_t), 0], higher is better, in the squared units of the targets. NaN when no example
-        counts, or where float32 can't resolve the score and it
-        can't be recomputed in float64 (as under `jax.jit`).
+        counts, or where float32 can't resolve the score and it can't be recomputed in float64 (as under `jax.jit`).
 
     Raises:
         ValueError: for a negative `l2`; outside jit, for outputs or targets that aren't finite or shapes that don't
