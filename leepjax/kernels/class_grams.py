@@ -75,9 +75,9 @@ def _by_classes(num_classes, features, labels, weights, anchor, scale):
 
 
 def _by_blocks(num_classes, features, labels, weights, anchor, scale):
-    """Add up block by block of rows that are gathered first, for the derivative.
+    """Gather the rows first, then add up block by block. This form is for the derivative.
 
-    That of a gather within the loop would add an array of the features' size per block.
+    The derivative of a gather within the loop would add an array of the features' size per block.
     """
     (n, d), dtype = features.shape, anchor.dtype
     blocks = blocks_of_classes(labels, num_classes, _size(n, num_classes))

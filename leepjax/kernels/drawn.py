@@ -17,7 +17,7 @@ RESAMPLES, ROWS = 256, 32
 
 
 def num_searched(k: int, n: int) -> int:
-    """How many neighbours to search so that k ≤ 5 of them are drawn, but for 1 of 10⁸ times that a row is drawn."""
+    """How many neighbours to search: k ≤ 5 of them are then in a resample, except for 1 in 10⁸ of its rows."""
     return min(2 * k + 22, max(n - 1, 1))
 
 
@@ -31,7 +31,7 @@ def drawn_places(near: jax.Array, there: jax.Array, drawn: jax.Array, ranks: ran
         ranks: which of the drawn neighbours to find, 0 for the nearest.
 
     Returns:
-        [len(ranks) b r] their places among the m; m where fewer are drawn.
+        [len(ranks) b r] their places among the m neighbours; m if fewer are drawn.
     """
     (b, m), r = near.shape, drawn.shape[1]
     wanted = jnp.asarray(ranks, jnp.int16)[:, None, None]

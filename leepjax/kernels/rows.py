@@ -34,7 +34,7 @@ class _Axes:
 
     @property
     def evidence(self) -> int:
-        """Index of the operand whose sharding decides where the rows are: the one by rows with the most axes."""
+        """Index of the operand whose sharding decides where the rows are: the one with rows that has the most axes."""
         return max(range(len(self.operands)), key=lambda i: ("n" in self.operands[i], len(self.operands[i])))
 
     def sharded_over(self, evidence_sharding: NamedSharding | None) -> Any:

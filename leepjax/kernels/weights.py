@@ -1,4 +1,4 @@
-"""What kernels make of the weights of examples, and of sums of them that may be zero."""
+"""The weights of examples as kernels take them, and division by sums of weights that may be zero."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ def weights_of(where: jax.Array | None, n: int, dtype: Any = float) -> jax.Array
 
 
 def nonzero_or_one(x: jax.Array) -> jax.Array:
-    """X ≥ 0 with 1 in place of 0, to divide by or to take the logarithm of; it has no gradient where x is 0."""
+    """Replace 0 by 1 in x ≥ 0, to divide by it or to take its logarithm; no gradient where x is 0."""
     return jnp.where(x > 0, x, 1)

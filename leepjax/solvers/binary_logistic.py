@@ -42,7 +42,7 @@ def rotated(x: jax.Array) -> Rotated:
 
 
 def start_of(targets: jax.Array, weights: jax.Array, width: int) -> jax.Array:
-    """[k t f] parameters of a fit that knows only how frequent each label is: log-odds, of one half example more."""
+    """[k t f] parameters that use only the frequency of each label: its log-odds, smoothed by half an example."""
     shares = jnp.einsum("kn,tn->kt", weights, targets)
     half = 0.5 / jnp.maximum((weights > 0).sum(axis=1, keepdims=True), 1)
     bias = jnp.log((shares + half) / (1 - shares + half))
@@ -57,7 +57,7 @@ class _State(NamedTuple):
     gradient: jax.Array
     """[k t f]"""
     before: jax.Array
-    """[k t f] the gradient of the step before"""
+    """[k t f] the gradient of the previous step"""
     norm: jax.Array
     """[k t] squared norm of that gradient in the metric of the preconditioner; 0 at first"""
     direction: jax.Array
@@ -98,7 +98,7 @@ def minimise(
     x = features.x
     penalty = jnp.full(x.shape[1], l2, x.dtype).at[-1].set(0)
     shares = jnp.einsum("kn,tn->kt", weights, targets)
-    # Sums of weights are rounded: a share within their rounding of 0 or 1 is that of no example, or of all.
+    # Sums of weights are rounded: a share less than half an example from 0 or 1 counts as exactly 0 or 1.
     least = 0.5 / jnp.maximum((weights > 0).sum(axis=1, keepdims=True), 1)
     both = (shares > least) & (shares < 1 - least)
 

@@ -13,7 +13,7 @@ from leepjax.kernels import HIGHEST, nonzero_or_one, weights_of
 _matmul = partial(jnp.matmul, precision=HIGHEST)
 Covariance = Literal["diagonal", "spherical", "full"]
 # (x − μ)² / σ² is computed as x²/σ² − 2xμ/σ² + μ²/σ², by matrix products, for components whose μ²/σ² is at most this on
-# average over columns. That of others, which are narrow and far from the mean, would be lost to rounding.
+# average over columns. For others, which are narrow and far from the mean, rounding would destroy the difference.
 WIDE_ENOUGH = 32
 
 
@@ -97,7 +97,8 @@ def fit_gaussian_mixture(
     """
     n, d = x.shape
     active, kept = jnp.asarray(num_components if active is None else active), jnp.asarray(d if kept is None else kept)
-    # Under `jax.vmap` one after another: batched, a component that is narrow in one mixture would be replaced in all.
+    # Under `jax.vmap`, fit one mixture after another: in a batch, the slower computation of a component that is narrow
+    # in one mixture would be repeated in all.
     fit = sequential_vmap(partial(_fit, num_components=num_components, covariance=covariance))
     return fit(key, x, weights_of(where, n, x.dtype), active, kept, start, tolerance, max_steps, floor)
 
@@ -218,7 +219,7 @@ def _exponents_of_full(rows, means, covariances):
 
 
 def _are_narrow(means, variances, kept):
-    """[k] which components need differences, as said at `WIDE_ENOUGH`; also those whose ratios overflow."""
+    """[k] components whose exponents need differences (see `WIDE_ENOUGH`), and those whose ratios overflow."""
     return ~((means**2 / variances).sum(axis=1) <= WIDE_ENOUGH * kept)
 
 

@@ -11,8 +11,8 @@ def leave_groups_out(features: np.ndarray, columns: np.ndarray, groups: np.ndarr
 
     The problem and its L2s are those of `leepjax.solvers.ridge.ridge_of_columns`; the L2 of least squared error is
     chosen. With the hat matrix H, intercept included, the errors of a group g are ``(I − H_gg)⁻¹ ((I − H) y)_g``: one
-    eigendecomposition serves all groups and L2s. Where all examples are one group, nothing is left to predict by, and
-    the errors are the columns.
+    eigendecomposition serves all groups and L2s. If all examples are in one group, no example is left to fit, and the
+    errors are the columns themselves.
 
     Args:
         features: [n d] finite.

@@ -138,7 +138,7 @@ def _by_covariance(x, targets, weights) -> Solve:
     def solve(l2):
         shrinkage = 1 / (jnp.maximum(eigenvalues, 0) + l2)
         fitted = shrinkage[:, None] * correlations
-        # At least (1 − 1/n) · l2 / (largest eigenvalue + l2), which for these L2s is far above the rounding error.
+        # `freedom` is at least (1 − 1/n) · l2 / (largest eigenvalue + l2), for these L2s far above the rounding error.
         freedom = 1 - own / size - own * _matmul(projected**2, shrinkage)
         errors = (targets - _matmul(projected, fitted)) / freedom[:, None]
         return _matmul(directions, fitted) / jnp.sqrt(size), errors
@@ -151,7 +151,7 @@ def _by_kernel_matrix(x, targets, weights) -> Solve:
     # Rows times the roots of their weights make an unweighted problem, in which the intercept's column is the roots.
     x, targets = _times(root, x), _times(root, targets)
     eigenvalues, directions = jnp.linalg.eigh(_matmul(x, x.T) / size)
-    # Project the intercept's direction out of all eigenvectors: those of equal eigenvalues may contain a part of it.
+    # Project the intercept's direction out of all eigenvectors: eigenvectors of equal eigenvalues may contain a part.
     if root is None:
         directions = directions - directions.mean(axis=0)
     else:
