@@ -1,4 +1,4 @@
-"""CaiT: deep transformers whose heads talk and whose class token joins in the last blocks, with timm's names."""
+"""CaiT: deep transformers with mixed heads, whose class token joins in the last blocks, with timm's names."""
 
 from collections.abc import Iterator
 from functools import partial

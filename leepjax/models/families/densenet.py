@@ -15,7 +15,7 @@ from leepjax.types import unknown_name
 
 
 class DenseLayer(nnx.Module):
-    """A 1 × 1 and a 3 × 3 convolution, whose outputs are put beside the inputs."""
+    """A 1 × 1 and a 3 × 3 convolution, whose outputs are concatenated with the inputs."""
 
     def __init__(self, inputs: int, growth_rate: int, bn_size: int, act_layer: str, *, rngs: nnx.Rngs):
         width = bn_size * growth_rate

@@ -147,7 +147,7 @@ class Hiera(VisionNetwork):
                 pooled = first and stage <= q_pool
                 outputs = int(width * dim_mul) if first else width
                 heads = int(heads * head_mul) if first else heads
-                # The first block of a stage attends as the stage before.
+                # Whether the first block of a stage attends within windows is decided by the stage before.
                 local = window if mask_unit_attn[stage - first] else None
                 attention = WindowAttention(width, outputs, heads, q_stride if pooled else (1, 1), local, rngs=rngs)
                 window = (window[0] // q_stride[0], window[1] // q_stride[1]) if pooled else window

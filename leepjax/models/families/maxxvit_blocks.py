@@ -199,7 +199,7 @@ class TransformerBlock(nnx.Module):
         norm = self.norm1
         y = norm["down"](norm["norm"](x)) if isinstance(norm, nnx.Dict) else norm(x)
         n, h, w, c = y.shape
-        # The 1 × 1 convolutions take maps; one row per image is as good as any.
+        # The 1 × 1 convolutions take maps, so the tokens of an image become a map of one row.
         y = self.attn(y.reshape(n, 1, h * w, c)).reshape(n, h, w, -1)
         x = if_any(self.shortcut, x) + if_any(self.ls1, y)
         return x + if_any(self.ls2, self.mlp(self.norm2(x)))

@@ -85,7 +85,7 @@ class ConvNorm(Residual):
 
 
 class Foldable(Residual):
-    """A block that may first fold 2 × 2 pixels into channels, by a convolution, and has then kernels of half the size.
+    """A block that may first fold 2 × 2 pixels into channels, by a convolution, and then uses kernels of half the size.
 
     Reference:
         Li et al., *Searching for Fast Model Families on Datacenter Accelerators*, CVPR 2021: EfficientNet-X.

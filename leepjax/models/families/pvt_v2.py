@@ -64,7 +64,7 @@ def _pooled(x: jax.Array, side: int) -> jax.Array:
 
 
 class ConvMlp(nnx.Module):
-    """A perceptron with a depthwise convolution of its hidden units, before which a ReLU may stand."""
+    """A perceptron with a depthwise convolution of its hidden units, optionally after a ReLU."""
 
     def __init__(self, width: int, hidden: int, *, extra_relu: bool, rngs: nnx.Rngs):
         self.fc1 = linear(width, hidden, rngs=rngs)

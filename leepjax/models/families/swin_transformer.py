@@ -86,7 +86,7 @@ def merged(x: jax.Array) -> jax.Array:
 
 
 class Swin(VisionNetwork):
-    """What Swin Transformers of both versions share; a subclass says what its blocks are.
+    """What Swin Transformers of both versions share; a subclass defines the blocks.
 
     The features [n d] are the mean of the last map of tokens after a norm, the input of the linear head.
     """

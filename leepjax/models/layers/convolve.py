@@ -1,10 +1,10 @@
-"""A convolution that XLA's CPU backend computes, and derives, without what is slow in it (jax 0.12, x86).
+"""A convolution that avoids what is slow in XLA's CPU backend, also in its gradients (jax 0.12, x86).
 
 - A convolution by a kernel larger than the map, as on the last 2 × 2 places of a ResNet-18 at 64 pixels, is computed by
   plain loops, which take 5 to 23 times as long as a matmul of patches at 128 channels. So is the gradient to the input
   of some strided convolutions.
-- The gradient to a kernel transposes both maps. XLA fuses what these maps are computed from into the transposition,
-  where all residual blocks of a stage are computed again.
+- The gradient to a kernel transposes both maps. XLA fuses the computation of these maps into the transposition, so
+  that all residual blocks of a stage are computed again.
 """
 
 from collections.abc import Sequence
@@ -109,7 +109,7 @@ def _tangent(x: jax.Array, kernel: jax.Array, *given: jax.Array, window: _Window
 def _tangent_on_cpu(
     x: jax.Array, kernel: jax.Array, *given: jax.Array, window: _Window, varies: Sequence[bool]
 ) -> jax.Array:
-    """The same, such that its transposition, the gradient, is fast; barriers keep XLA from computing the maps again."""
+    """The same, in a form whose transposition, the gradient, is fast; barriers stop XLA from recomputing the maps."""
     along_x, along_kernel = _places(given, varies)
     y = jax.eval_shape(partial(_by_library, window=window), x, kernel)
     small = _larger(kernel, window, x.shape)
@@ -144,7 +144,7 @@ def _by_patches(x: jax.Array, kernel: jax.Array, window: _Window) -> jax.Array:
     x = jnp.pad(x, ((0, 0), *window.padding, (0, 0)))
     n, *sides, c = x.shape
     extent = _extent(kernel, window.dilation)
-    # The first place after the last patch's, by the row or column of the kernel that sees it.
+    # For the kernel's first row and column: the end of the range of places that it sees.
     ends = [
         (side - size) // stride * stride + 1 for side, size, stride in zip(sides, extent, window.strides, strict=True)
     ]

@@ -99,7 +99,7 @@ def relative_positions(window: Pair) -> np.ndarray:
 
 
 def distances(size: Pair, stride: int = 1) -> np.ndarray:
-    """For each query and key of a map [q t], the index of their bias, that of their distance in rows and columns.
+    """For each query and key of a map [q t], the index of the bias for their distance in rows and columns.
 
     With a `stride`, queries are only at every second, third … row and column.
     """
