@@ -52,7 +52,7 @@ def parts(
     text_column: str | None = None,
     text_pair_column: str | None = None,
 ) -> Parts:
-    """Open a target in two parts: the second is `test`, or else the target's own test split, or else split off.
+    """Open a target's training and test examples: `test`, or else the target's own test split, or else a random part.
 
     Raises:
         InputError: for a missing target, a part without examples, or other classes in the test set.

@@ -91,7 +91,7 @@ def choose(
 
 @contextmanager
 def _printed_at_interrupt(format: Format) -> "Iterator[None]":
-    """Print the answer by what is known when a choice is interrupted."""
+    """Print the answer so far when a choice is interrupted."""
     from leepjax.choosing.choose import ChoiceInterrupt
 
     try:

@@ -104,7 +104,7 @@ def sources_of(names: str | None) -> list[str] | None:
 
 
 def _exists(name: str) -> bool:
-    """Whether a name has the path of something that exists, perhaps after a prefix and before a layer or split."""
+    """Whether a name contains a path that exists, perhaps after a prefix and before a layer or split."""
     path = re.sub(r"^[a-z][a-z-]+:", "", name)
     split = re.sub(r"(:[^:,]*){1,2}$", "", path) if name.startswith("hf:") else path  # hf:PATH:SPLIT:COLUMN
     try:

@@ -59,7 +59,7 @@ def write_page(command: str, rankings: "Sequence[Ranking]", out: Path, seconds: 
 
     try:
         check_writable(out)
-    except WriteError as error:  # all that was asked for is in a folder that is only to be read
+    except WriteError as error:  # the folder is read-only, but holds all results already
         print(f"leepjax: {printable(f'the page stays as it is: {error}')}", file=sys.stderr)  # noqa: T201
         return
     page = write_rankings(out, rankings, this_run(command, "", {}, command_line(), seconds))

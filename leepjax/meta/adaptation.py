@@ -18,7 +18,7 @@ _GROUPS = 8
 
 
 class SetEncoder(nnx.Module):
-    """The representation of a task: the mean over its images of what a small convolutional network says of each.
+    """The representation of a task: the mean over its images of the outputs of a small convolutional network.
 
     Each 3 × 3 convolution is followed by a norm and ReLU. Two choices differ from CNAPs: the convolutions have stride 2
     in place of a maximum over 2 × 2 windows, at a quarter of the cost, and the norms are of one image (group norm) in

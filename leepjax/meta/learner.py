@@ -41,7 +41,7 @@ class MetaLearner:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of everything that its answers depend on besides the source."""
+        """Digest of everything that its predictions depend on besides the source."""
         arrays = [np.ascontiguousarray(leaf) for leaf in jax.tree.leaves(self.params)]
         return digest(repr((self.program.preprocessing, self.program.ridge)).encode(), *arrays)
 

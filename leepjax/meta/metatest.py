@@ -76,7 +76,7 @@ def metatest(
             yield draw_episode(members, sizes, np.random.default_rng((seed, number)))
             on_progress(f"{card.name}: {target.name}", number + 1, episodes)
 
-    # Every task reuses what the frozen source computes of an image.
+    # The frozen source computes the features of each image once, for all tasks.
     features = found.own_features(examples.images)
     measured = accuracies(found, examples.images, tasks(), features)
     return [_row(name, measured, target.name, len(members)) for name in CLASSIFIERS]

@@ -113,7 +113,7 @@ def metatrain(
         image_size: side in pixels of the images, if the source expects larger ones.
         ridge: β, the multiple of the identity that is added to every covariance.
         recipe: how to train.
-        command: what to run to have the same again, for the card.
+        command: the command that repeats this run, for the card.
         on_step: called after every step.
 
     Raises:

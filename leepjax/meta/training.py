@@ -25,17 +25,17 @@ from leepjax.transfer.checkpoints import Checkpoints
 from leepjax.transfer.loop import Images
 
 _TRAINING, _VALIDATION = 0, 1
-"""What sets the draws of training episodes apart from those of validation."""
+"""Parts of the seeds of episodes, so that training and validation draw different ones."""
 
 
 _ADAM = optax.scale_by_adam()
 
 
 class Validation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known after a number of training episodes."""
+    """The measurements of a validation, after a number of training episodes."""
 
     episodes: int
-    """Training episodes so far: none for the source as it is, unadapted."""
+    """Training episodes so far; 0 for the unadapted source."""
     loss: float | None
     """Mean cross-entropy in nats of the queries of the training episodes since the last validation, if any."""
     train_accuracy: float | None
@@ -117,7 +117,7 @@ class MetaLoop:
             position = msgspec.convert(progress["position"], EpisodePosition)
         state = jax.tree.map(jnp.asarray, state)
         with postponed(saved is not None) as request, threadpool_limits(1, "blas"):
-            if not position.curve:  # adaptation starts from none, so that the best is never worse than the source
+            if not position.curve:  # validate the unadapted source, so that the best is never worse
                 state = self._validate(state, position)
             while position.episode < self.recipe.episodes:
                 state = self._step(state, position)

@@ -26,9 +26,9 @@ class HeadTraining(Protocol):
 
 
 def fit_of(task: Task, how: str) -> HeadTraining:
-    """The training of a head: by logistic regression where `how` is ``head``, or by ridge; of numbers always by ridge.
+    """The function that trains a head: logistic regression if `how` is ``head``, else ridge; for numbers always ridge.
 
-    The "logits" of several labels are above 0 where a label is predicted, also by ridge.
+    With several labels, a "logit" above 0 predicts its label, also with ridge.
     """
     if task == "regression":
         return _of_numbers
@@ -58,5 +58,5 @@ def _of_labels(features, labels, num_classes, seed, l2) -> FittedHead:
 
 def _ridge_of_labels(features, labels, num_classes, seed, l2) -> FittedHead:
     head, chosen = fit_ridge_of_columns(features, labels, l2=l2)
-    # Ridge estimates the probability of a label, which is predicted from one half on.
+    # Ridge estimates the probability of a label; from one half on, the label is predicted.
     return FittedHead(head._replace(bias=head.bias - 0.5), chosen)
