@@ -58,30 +58,30 @@ TABLES: dict[str, Table] = {
     ),
     "published_differences": (
         "published_differences",
-        {"table": number("table", ""), "pairs of measures": number("pairs"), "told apart by r": number("pearson")}
+        {"table": number("table", ""), "pairs of measures": number("pairs"), "distinguished by r": number("pearson")}
         | {"by weighted τ": number("weighted_tau")},
     ),
     "published_anomaly": (
         "published_anomaly",
         {"table": number("table", ""), "column": number("column", "")}
-        | {"what": lambda line: "; ".join(f"{target}: {what}" for target, what in line["targets"].items())},
+        | {"finding": lambda line: "; ".join(f"{target}: {what}" for target, what in line["targets"].items())},
     ),
     "published_ranks": (
         "published_ranks",
-        {"of": lambda line: f"{line['kind']}s", "ranks": number("ranks"), "Kendall τ": number("kendall")}
-        | {"weighted τ": number("weighted_tau"), "its absolute value": number("absolute weighted_tau")},
+        {"ranking of": lambda line: f"{line['kind']}s", "ranks": number("ranks"), "Kendall τ": number("kendall")}
+        | {"weighted τ": number("weighted_tau"), "absolute weighted τ": number("absolute weighted_tau")},
     ),
     "public_values": (
         "public_values",
         {"file": lambda line: f"`{line['file']}` ({line['origin']})", "column": number("column", "")}
-        | {"values": number("values"), "can be": number("ends", ""), "can't be": by_target("beyond")}
-        | {"the farthest": lambda line: "" if line["farthest"] is None else f"{line['farthest']:,.4g}"}
-        | {"at the better end": by_target("at_the_better_end")},
+        | {"values": number("values"), "bounds": number("ends", ""), "out of bounds": by_target("beyond")}
+        | {"farthest value": lambda line: "" if line["farthest"] is None else f"{line['farthest']:,.4g}"}
+        | {"at the better bound": by_target("at_the_better_end")},
     ),
     "public_logme": (
         "public_logme",
         {"file": lambda line: f"`{line['file']}`", "table": number("table", ""), "values": number("values")}
-        | {"above 2 nats": number("above_2"), "below what float64 can tell from 0": number("below_float64")}
+        | {"above 2 nats": number("above_2"), "noise below float64's resolution": number("below_float64")}
         | {"highest": number("largest", ".4g"), "noise that it needs": number("noise", ".1e")},
     ),
     "public_twice": (
