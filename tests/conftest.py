@@ -1,11 +1,11 @@
-"""Every run draws the same examples; compiling takes as long as it takes."""
+"""Every run draws the same examples, and compilation has no deadline."""
 
 import gc
 import os
 import signal
 import tempfile
 
-# NumPy's threads end their wait for more work early, as in benchmarks/: other tests need the cores.
+# NumPy's threads soon stop spinning for more work, as in benchmarks/, because other tests need the cores.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 import jax
@@ -17,13 +17,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# XLA spends no time on making programs fast, of which most run once, here and in the processes that tests start.
+# XLA doesn't optimise programs, here and in the processes that tests start, because most of them run only once.
 # The files that use `optimised` compile as users do, as do the notebooks that `.ci/run` runs.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 jax.config.update("jax_disable_most_optimizations", True)
 
 
-# Processes that share no memory share programs: what one of them compiled, the others read. `.ci/run` names a folder.
+# Processes share compiled programs in a folder, which `.ci/run` names: one compiles a program, the others read it.
 PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 
@@ -36,17 +36,17 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope="module")
 def programs():
-    """Forget a file's programs after it: thousands in one process are more pieces of memory than Linux maps for one."""
+    """Clear the programs after each file: thousands in one process exceed the memory maps that Linux allows."""
     shortest = jax.config.jax_persistent_cache_min_compile_time_secs
     yield
     jax.clear_caches()
-    # Commands that tests run in this process keep the programs that take them long alone.
+    # Commands that tests run in this process cache only programs that take long to compile.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", shortest)
 
 
 @pytest.fixture(scope="module")
 def optimised(programs):
-    """Compile as users do: for files that hold what the optimised programs compute."""
+    """Compile as users do: for files that test the results of optimised programs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS")
         jax.config.update("jax_disable_most_optimizations", False)
@@ -54,7 +54,7 @@ def optimised(programs):
     jax.config.update("jax_disable_most_optimizations", True)
 
 
-# They take the longest, and Ray's tests mostly wait: begun last, they would be what a run ends with on one core.
+# They take the longest, and Ray's tests mostly wait. Started last, they would keep one core busy at the end of a run.
 HEAVIEST = (
     "test_engines", "test_verified_weights", "test_docs", "test_laws", "test_degenerate", "test_distributed",
     "test_conditioning", "test_oracle", "test_conditioning_further", "test_further", "test_checkpoints", "test_cli",
@@ -75,7 +75,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """The files that take the longest first, all others in their order; what is for the long profile, only there."""
+    """Run the files that take longest first and the others in their order; run long tests only in the long profile."""
     if not profiles.is_long():
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]

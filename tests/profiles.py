@@ -27,7 +27,7 @@ def is_long():
 
 
 def examples(number):
-    """So many examples where each is dear, and ten times as many under the long profile."""
+    """This many examples if each is expensive, and ten times as many under the long profile."""
     return settings(max_examples=10 * number if is_long() else number)
 
 
@@ -42,15 +42,16 @@ def some_of(chosen, cases):
 
 
 def one_in(number, cases):
-    """The first of so many cases, the first of the next so many, and so on; all of them in the long profile."""
+    """One case of every `number`, beginning with the first; all of them in the long profile."""
     return some_of(list(cases)[::number], cases)
 
 
 def by_turns(*parameters, of=2):
-    """Every combination of the parameters' values; by default one in two, or in as many as `of` says.
+    """One in `of` of all combinations of the parameters' values; in the long profile, all of them.
 
-    The places of a combination's values add up to a multiple of it, so that each value has its turn with others: of
-    three parameters of which one has two values, one half holds each pair of values of the other two.
+    They are the combinations in which the positions of the values add up to a multiple of `of`, so that each value
+    occurs with different values of the others. If one of three parameters has two values, half of the combinations
+    contain every pair of values of the other two.
     """
     found = list(itertools.product(*map(enumerate, parameters)))
     cases = [(sum(at for at, _ in case) % of, tuple(value for _, value in case)) for case in found]

@@ -1,4 +1,4 @@
-"""The scikit-learn face: its conventions by its own checks, and its searches at work."""
+"""The scikit-learn estimators: scikit-learn's own checks of its conventions, and its searches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Rows as text: a ranking and a list in every format, and nothing of a name lost in any."""
+"""Rows as text: a ranking and a list in every format, without losing any part of a name."""
 
 import csv
 import io
@@ -123,7 +123,7 @@ def test_a_mapping_in_csv_is_json():
 
 @pytest.mark.parametrize("name", ["a|b", "a\\|b", "a\\", "a\n| b |", "<img src=x>"])
 def test_a_row_of_markdown_has_as_many_cells_as_its_header(name):
-    """As GitHub reads them: a backslash takes the meaning of the character behind it."""
+    """As GitHub reads them: a backslash escapes the character after it."""
     header, _, row = render([{"source": name, "score": 1.0}], "md").splitlines()
     cells = [re.findall(r"(?:\\.|[^|\\])+", line.strip("| ")) for line in (header, row)]
     assert [len(line) for line in cells] == [2, 2]

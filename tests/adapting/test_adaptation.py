@@ -35,9 +35,9 @@ BRIEF = ("--epochs", 2, "--batch-size", 16)
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     """Run the command line in this process: exit code, stdout's rows, stderr."""
-    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of reading pytest's arguments
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("leepjax.cli.finetune.cache_compilations", lambda folder: None)  # it would outlive the test
+    monkeypatch.setattr("leepjax.cli.finetune.cache_compilations", lambda folder: None)  # it would outlast the test
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["leepjax", *map(str, arguments)])
@@ -123,7 +123,7 @@ def test_the_same_finetune_again_reads_what_it_wrote_unless_data_or_weights_chan
 
 
 def test_the_same_finetune_twice_at_once_trains_once(tmp_path, monkeypatch):
-    """Threads stand for processes here: each opens the lock's file for itself."""
+    """Threads take the place of processes: each opens the lock file itself."""
     monkeypatch.setattr("leepjax.storage.locks.PATIENCE", 0.1)
     chosen, steps, both = parts("finetune", *halves()), [], threading.Barrier(2)
 

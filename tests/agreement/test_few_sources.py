@@ -30,10 +30,10 @@ def test_zero_is_outside_where_the_exact_test_of_independence_rejects(statistic)
     """Under independence all orders of five accuracies are equally likely: both tails are counts of permutations."""
     x = np.arange(5.0)
     all_values = np.array([statistic(x, np.array(order, float)) for order in permutations(range(5))])
-    independent = all_values.mean()  # of weighted τ, too, the middle of what chance gives
+    independent = all_values.mean()  # the expected value by chance, also of weighted τ
     for value in np.unique(all_values.round(12)):
         tails = (all_values >= value - 1e-9).mean(), (all_values <= value + 1e-9).mean()
-        if abs(min(tails) - 0.025) > 0.01:  # the simulation's error is a third of this
+        if abs(min(tails) - 0.025) > 0.01:  # three times the simulation's error
             low, high = few_sources_interval(statistic, float(value), 5, 0.95)
             assert (low < independent < high) == (min(tails) > 0.025)
 
@@ -91,7 +91,7 @@ def test_few_sources_cover_as_often_as_they_say(statistic, n, r):
     truth = {pearson: r, spearman: 6 / math.pi * math.asin(r / 2), kendall: 2 / math.pi * math.asin(r)}[statistic]
     rng = np.random.default_rng(1)
     found = [estimate(statistic, *related(n, r, rng)) for _ in range(300)]
-    # 300 intervals: 0.95 ± 0.0126. Of five, τ has eleven values, and the interval covers more often.
+    # 300 intervals: 0.95 ± 0.0126. With five sources, τ has only eleven values, and the interval covers more often.
     share = np.mean([low <= truth <= high for _, low, high in found])
     assert 0.915 <= share <= (1 if n == 5 else 0.985)
 

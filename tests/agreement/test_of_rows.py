@@ -1,4 +1,4 @@
-"""Statistics of many rows at once are those of each row alone."""
+"""Statistics of many rows at once equal those of each row alone."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from leepjax.agreement.statistics import STATISTICS, p_value
 
 @pytest.fixture(params=[3, 4, 7, 40])
 def rows(request):
-    """[r n] scores and accuracies: plain ones, and such with ties, constants, infinities and extremes."""
+    """[r n] scores and accuracies: ordinary rows, and rows with ties, constants, infinities and extremes."""
     x, y = np.random.default_rng(0).normal(size=(2, 12, request.param))
     x[1], y[1] = np.round(x[1]), np.round(y[1])
     x[2], y[3] = 0, 1

@@ -1,4 +1,4 @@
-"""Statistics of scores and accuracies: SciPy's, hand-computed ones, and what must hold whatever the numbers."""
+"""Statistics of scores and accuracies: SciPy's values, values computed by hand, and laws that hold for any numbers."""
 
 import math
 import time
@@ -49,11 +49,11 @@ def related(n, r, rng=RNG):
     return x, r * x + math.sqrt(1 - r * r) * noise
 
 
-@pytest.mark.parametrize("n", [3, 10, 60, 150])  # of more than 100 items, taus are SciPy's
+@pytest.mark.parametrize("n", [3, 10, 60, 150])  # for more than 100 items, SciPy computes τ
 @pytest.mark.parametrize("digits", [0, 1, 9])
 def test_correlations_are_those_of_scipy(n, digits):
     x, y = (column.round(digits) for column in related(n, 0.5))
-    x[0], y[0] = 9, 8  # or all may be equal
+    x[0], y[0] = 9, 8  # otherwise all may be equal
     assert pearson(x, y) == pytest.approx(scipy.stats.pearsonr(x, y).statistic)
     assert p_value(x, y) == pytest.approx(scipy.stats.pearsonr(x, y).pvalue)
     assert spearman(x, y) == pytest.approx(scipy.stats.spearmanr(x, y).statistic)
@@ -171,7 +171,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(statistic):
     truth = r if statistic is pearson else 6 / math.pi * math.asin(r / 2)
     rng = np.random.default_rng(0)
     found = [estimate(statistic, *related(40, r, rng), resamples=300, seed=i) for i in range(300)]
-    # 300 intervals: 0.95 ± 0.0126; the percentile bootstrap of 40 items holds the truth in about 93 %.
+    # 300 intervals: 0.95 ± 0.0126; the percentile bootstrap of 40 items covers the truth in about 93 %.
     assert 0.89 <= np.mean([low <= truth <= high for _, low, high in found]) <= 0.98
     assert all(low < value < high for value, low, high in found)
 
@@ -232,7 +232,7 @@ def test_of_thousands_of_items_the_intervals_take_a_moment():
         value, low, high = estimate(statistic, x, y)
         assert low < value < high
     assert ties(np.round(x, 1), y) > 0
-    assert time.process_time() - started < 5  # a second; resamples one by one took half a minute
+    assert time.process_time() - started < 5  # takes a second; one resample at a time took half a minute
 
 
 def test_a_statistic_of_the_users_is_resampled_as_well():

@@ -47,8 +47,8 @@ def records(target="pets"):
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
-    """Write files, and give what the command prints, or the sentence that it fails with."""
-    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    """Write files, and return what the command prints, or the message with which it fails."""
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of reading pytest's arguments
     monkeypatch.chdir(tmp_path)
 
     def run(arguments="scores.csv --truth truth.csv", scores=SCORES, truth=TRUTH, code=0):
@@ -241,7 +241,7 @@ def outcome(task, source, leep, accuracy, method="head"):
 
 def test_a_study_is_read_and_verified_over_its_tasks(run, tmp_path):
     outcomes = [
-        # Fine-tuned at another size of images, a source has other scores.
+        # A source that is fine-tuned at another image size has other scores.
         outcome(f"task-{i}", "resnet", x if method == "head" else -x, 0.5, method)
         for i, x in enumerate(LEEP)
         for method in (("head", "finetune") if i % 2 else ("finetune", "head"))

@@ -15,7 +15,7 @@ LABELS = rng.integers(5, size=N)
 
 
 class Exporter:
-    """Rows that another library would hand over: the protocol, and nothing else but what NumPy's conversion asks."""
+    """Rows of another library: only the DLPack protocol, and what NumPy's conversion needs."""
 
     def __init__(self, array, fails=None):
         self.array, self.fails = array, fails
@@ -33,7 +33,7 @@ class Exporter:
 
 
 def aligned(shape, dtype=np.float32):
-    """An array at 64 bytes, as PyTorch's memory is."""
+    """An array aligned to 64 bytes, like PyTorch's memory."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.empty(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_refused_with_how_to_convert_it():
 
 
 def test_values_under_a_mask_do_not_count():
-    """NumPy, JAX and DLPack drop the mask, and keep what lies under it."""
+    """NumPy, JAX and DLPack drop the mask, and keep the values under it."""
     features, labels = rng.normal(size=(8, 2)), np.arange(8) % 2
     rows, column = np.ma.array(features), np.ma.array(labels)
     assert lj.h_score(rows, column) == lj.h_score(features, labels)

@@ -1,4 +1,4 @@
-"""The door of label columns, each message matched, and what the measures of real and of several labels must hold."""
+"""The checks of label columns with all their messages, and laws of the measures of real and of several labels."""
 
 import re
 

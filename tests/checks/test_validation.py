@@ -26,7 +26,7 @@ def changed(array, row, value):
 
 
 def rejects(message, function, *args, **options):
-    # JAX adds lines of its own to what is raised under jit.
+    # JAX adds lines to an exception that is raised under jit.
     with pytest.raises(InputError, match=f"^{re.escape(message)}(\n|$)") as caught:
         function(*args, **options)
     assert isinstance(caught.value, ValueError)
@@ -79,7 +79,7 @@ def test_features_that_are_not_finite(name, value):
 
 
 def test_columns_that_float32_cannot_hold():
-    """Float64 would be rounded before it is centred: the score of noise, or of nothing."""
+    """Float64 would be rounded before it is centred, so the score would be that of noise."""
     features = np.random.default_rng(0).normal(size=(40, 2))
     labels, score = np.arange(40) % 2, float(h_score(features, np.arange(40) % 2))
     times = features + np.array([0, 1.7e9])
@@ -95,11 +95,11 @@ def test_columns_that_float32_cannot_hold():
     for scale, size in ((1e-50, "e-50"), (1e39, "e+39")):
         with pytest.raises(InputError, match=f"expected features in float32's range, got .*{re.escape(size)} .* 0; di"):
             h_score(features * scale, labels)
-    # Near 80,000 float32 rounds by 0.002 of the deviation, near 20,000 by a quarter of that.
+    # Near 80,000 float32 rounds by 0.002 of the standard deviation; near 20,000, by a quarter of that.
     with pytest.raises(InputError, match="got column 0 near 80000"):
         h_score(features + 80_000, labels)
     assert h_score(features + 20_000, labels) == pytest.approx(score, rel=0.01)
-    # Of float32, of a constant but for rounding, and of a hidden row nothing is lost; nor with 64 bits.
+    # Nothing is lost for float32, for a column that is constant except for rounding, for a hidden row, or with 64 bits.
     constant = np.where(labels[:, None], 0.3, 0.1 * 3)
     assert h_score(np.float32(times), labels) >= 0
     assert h_score(np.hstack([features, constant]), labels) == pytest.approx(score, rel=1e-5)

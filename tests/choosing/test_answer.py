@@ -1,4 +1,4 @@
-"""The answer: judging from draws, words, and the page of a race."""
+"""The answer of a race: how draws are judged, its wording, and its page."""
 
 import msgspec
 import numpy as np

@@ -59,7 +59,7 @@ def fast_heads():
 
 
 def steady(*arguments, **options):
-    """A pass that costs a millisecond per image, whatever the machine does meanwhile."""
+    """A pass that costs a millisecond per image, however busy the machine is."""
     for passed in pass_part(*arguments, **options):
         yield passed._replace(per_image=1e-3)
 
@@ -224,7 +224,7 @@ def test_a_share_of_the_passes_is_used_up_and_not_exceeded_by_passes(monkeypatch
 
 
 def test_what_a_pass_cost_is_kept_with_its_table(choice, folder):
-    """A second race reads the tables, and decides by what they cost when they were computed."""
+    """A second race reads the tables, and decides by the cost at which they were computed."""
     again = chosen(cache=folder / "cache")
     assert again.passed == pytest.approx(choice.passed)
     assert again.race.full_cost == pytest.approx(choice.race.full_cost)

@@ -118,7 +118,7 @@ def _refitted(x, labels, left_out, l2):
 def test_an_example_isnt_predicted_by_its_group():
     labels = RNG.integers(0, 2, 60)
     groups = np.repeat(np.arange(12), 5)
-    labels = labels[groups]  # features say which group an example is of, and nothing of its class
+    labels = labels[groups]  # features determine the group of an example, but not its class
     features = np.eye(12)[groups] + 0.01 * RNG.normal(size=(60, 12))
     assert probe_outcomes(features, labels, 2).correct.mean() == 1
     assert probe_outcomes(features, labels, 2, groups).correct.mean() < 0.8

@@ -1,4 +1,4 @@
-"""The race, on outcomes that are known: who is dropped, what it costs, and how often it errs."""
+"""The race, on known outcomes: which sources are dropped, at what cost, and how often that is wrong."""
 
 from statistics import NormalDist
 
@@ -44,7 +44,7 @@ def above(z):
 
 
 def course(answer):
-    """What a race decided, by name."""
+    """The decisions of a race, by name."""
     return [{each.source: each.dropped for each in look.standings} for look in answer.looks], set(answer.leaders)
 
 
@@ -118,7 +118,7 @@ def test_a_small_budget_makes_the_first_look_smaller_and_then_leaves_out_the_slo
 
 
 def test_equal_sources_are_dropped_no_more_often_than_stated():
-    """Of sources that are all equal, whichever leads, one is dropped in at most 1 − confidence of the races."""
+    """If all sources are equal, at most 1 − confidence of the races drop one of them, whichever leads."""
     rng, races, dropped = np.random.default_rng(0), 250, 0
     for _ in range(races):
         right = rng.random((4, 400)) < 0.5 * rng.random(400) + 0.5 * rng.random((4, 400))
@@ -171,7 +171,7 @@ def test_a_source_that_fails_is_dropped_with_the_reason():
     reasons = {each.source: each.dropped for each in answer.looks[0].standings}
     assert (reasons["b"], reasons["d"]) == ("failed", "budget")
     assert "b" not in answer.leaders
-    assert answer.leaders[-1] == "d"  # nothing is known of it
+    assert answer.leaders[-1] == "d"  # it was never measured
 
 
 def test_finalists_are_not_dropped_as_beaten():

@@ -28,7 +28,7 @@ STEPS_PER_RUN = 2 * 3
 
 
 def blind_head(features, labels, num_classes, *, seed=0, l2=None):
-    """A head that knows nothing, so that any fine-tuned network is better."""
+    """A head that predicts nothing useful, so that any fine-tuned network is better."""
     width = features.shape[1]
     return Retrained(
         Head(*map(jnp.asarray, (np.zeros(width), np.ones(width), np.zeros((width, 10)), np.zeros(10)))), 1, 0

@@ -1,4 +1,4 @@
-"""The command line: what each command prints where, in which format, and with which exit code."""
+"""The command line: what each command prints, to which stream, in which format, and with which exit code."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ SMALL = (
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     """Run the command line in this process: exit code, stdout, stderr."""
-    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of reading pytest's arguments
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -94,7 +94,7 @@ def test_help(run, command, words):
     ids=" ".join,
 )
 def test_a_reader_of_the_first_line_of_help_is_no_error(command):
-    # A reader who closes the pipe at once, before any of the help is written, and so sooner than head.
+    # A reader that closes the pipe before any help is written, earlier than `head` would.
     leepjax = [sys.executable, "-m", "leepjax", *command, "--help"]
     with subprocess.Popen(leepjax, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
@@ -120,7 +120,7 @@ SHELLS = {
     "zsh": (".zshrc", ".zsh/completions/_cyclopts_leepjax"),
     "fish": (None, ".config/fish/completions/leepjax.fish"),
 }
-# What each shell completes `leepjax ls ` to, in the shell itself.
+# The completions of `leepjax ls ` in each shell itself.
 COMPLETES = {
     "bash": 'source "$1"; COMP_WORDS=(leepjax ls ""); COMP_CWORD=2; _leepjax; echo "${COMPREPLY[@]}"',
     "fish": "source $argv[1]; complete -C 'leepjax ls '",
@@ -299,7 +299,7 @@ def test_verification_by_a_ridge_probe(run, command):
 
 def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("leepjax.cli.rank.cache_compilations", lambda folder: None)  # it would outlive this test
+    monkeypatch.setattr("leepjax.cli.rank.cache_compilations", lambda folder: None)  # it would outlast this test
     options = ("digits", "--limit", "60", "--resamples", "0", "--sources", "random", "--measures", "leep")
     assert run("rank", *options, "--verify", "none", "--no-cache")[0] == 0
     assert not (tmp_path / "cache").exists()

@@ -21,8 +21,8 @@ from leepjax.types import InputError
 
 @pytest.fixture
 def fails(monkeypatch, capsys, tmp_path):
-    """Run the command line in this process: it must exit with 2 and nothing on stdout; gives stderr."""
-    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of a program that reads pytest's arguments
+    """Run the command line in this process, which must exit with 2 and print nothing to stdout; return stderr."""
+    monkeypatch.delenv("PYTEST_VERSION", raising=False)  # or Cyclopts warns of reading pytest's arguments
     monkeypatch.chdir(tmp_path)
 
     def fails(arguments):
@@ -242,7 +242,7 @@ def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
 
 @pytest.mark.parametrize("arguments", [["ls", "measures"], *only_long((["--help"],), (["rank", "--help"],))])
 def test_a_reader_that_closes_the_pipe_is_no_error(arguments):
-    # Of help, test_cli.py holds it.
+    # test_cli.py tests the same for the help.
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as closed:

@@ -1,4 +1,4 @@
-"""Targets in memory: what they accept, how they resize, what their fingerprints tell apart."""
+"""Targets in memory: what they accept, how they resize, and what their fingerprints distinguish."""
 
 import numpy as np
 import pytest

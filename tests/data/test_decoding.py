@@ -1,4 +1,4 @@
-"""Images decoded ahead: in order, no further than asked, by threads where these help."""
+"""Images decoded ahead: in order, no further than requested, and by threads if these help."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from leepjax.types import InputError
 
 
 def spend(seconds):
-    """Compute for some seconds of this thread's own time."""
+    """Compute until this thread has used some seconds of processor time."""
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         pass

@@ -1,4 +1,4 @@
-"""Files of embeddings: every format gives the same rows, those that are asked for; what is wrong is one sentence."""
+"""Files of embeddings: every format gives the same requested rows, and each error is one sentence."""
 
 import json
 from functools import partial

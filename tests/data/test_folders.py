@@ -1,4 +1,4 @@
-"""Which images of a folder are read, as which class and split, and what is reported of the rest."""
+"""Which images of a folder are read, as which class and split, and how the others are reported."""
 
 import io
 import logging

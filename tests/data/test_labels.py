@@ -69,7 +69,7 @@ def test_small_gaps_stay(caplog):
 
 
 class NAType:
-    """As pandas.NA, whose comparisons are neither true nor false."""
+    """Like pandas.NA, whose comparisons are neither true nor false."""
 
     def __bool__(self):
         raise TypeError("boolean value of NA is ambiguous")

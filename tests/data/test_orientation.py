@@ -20,7 +20,7 @@ UPRIGHT = {
     7: PIXELS[::-1, ::-1].transpose(1, 0, 2),
     8: PIXELS.transpose(1, 0, 2)[::-1],
 }
-"""Orientation → what was photographed, by the definition of the tag: where the stored first row and column lie."""
+"""Orientation → the upright image, by the definition of the tag: where the stored first row and column lie."""
 
 
 def exif(*entries):

@@ -154,7 +154,7 @@ def test_what_cannot_be_done_is_refused(fields, message):
 
 
 def test_pixels_are_those_of_every_version_of_pillow():
-    """Pillow 13 resizes tall images in another order; a digest recorded with Pillow 12 holds all the same."""
+    """Pillow 13 resizes tall images in another order, but the digest that was recorded with Pillow 12 still holds."""
     prepare = Preprocessing(image_size=96)
     image = np.add.outer(np.arange(224)[:, None] * 7, np.arange(101)[:, None] * 13 + np.arange(3) * 50) ** 2 % 256
     pixels = prepare.on_host(Image.fromarray(image.reshape(224, 101, 3).astype(np.uint8)))

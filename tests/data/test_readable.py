@@ -1,4 +1,4 @@
-"""Images that can't be decoded are found and named; ids say where an image is kept."""
+"""Images that can't be decoded are found and named; ids state where an image is stored."""
 
 import io
 import logging

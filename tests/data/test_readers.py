@@ -23,7 +23,7 @@ LABELS = np.array([0, 0, 1, 1])
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes of two PNGs, made in the other order than they are read in."""
+    """Two classes of two PNGs, written in another order than they are read."""
     root = tmp_path / "pets"
     for name, image in zip(["dog/2", "dog/1", "cat/2", "cat/1"], IMAGES[::-1], strict=True):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 
 def decode(folder, image, suffix=".png", **options):
-    """What a target makes of an image [h w 3] that was written to a file."""
+    """The image that a target reads from a file to which an image [h w 3] was written."""
     path = folder / f"cat/0{suffix}"
     image.save(path, **options)
     return read_target(str(folder)).images([0], Preprocessing(image_size=min(image.size)))[0]
@@ -107,7 +107,7 @@ def test_a_fingerprint_follows_the_content_and_not_the_place(folder, tmp_path):
 
 
 def test_a_fingerprint_follows_the_labels(folder):
-    """A class folder without images shifts the labels of those after it: what was cached before isn't theirs."""
+    """A class folder without images shifts the labels of later classes, so earlier cached results don't apply."""
     before = from_folder(folder)
     (folder / "cow").mkdir()
     after = from_folder(folder)

@@ -26,7 +26,7 @@ def test_every_prefix_holds_each_class_in_its_proportion(labels, seed):
     for label in classes:
         share = (labels == label).mean()
         held = np.cumsum(ordered == label)
-        # A class is off by less than one of its own, and the prefix's end by less than one of every class.
+        # Each class is off by less than one example, and the end of the prefix by less than one example per class.
         assert np.all(np.abs(held - share * np.arange(1, n + 1)) < 1 + share * len(classes))
 
 

@@ -30,7 +30,7 @@ SIX = Preprocessing(image_size=6)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """The folder in which the tiny set is prepared, as another program did it."""
+    """The folder in which the tiny set is prepared, as if by another program."""
     folder = tmp_path_factory.mktemp("tfds")
     code = (
         "from tiny_tfds import TinyShapes; import sys; "
@@ -154,7 +154,7 @@ def test_a_set_that_is_not_prepared_says_what_to_install(data_dir):
 
 @pytest.fixture
 def tensorflow(tmp_path, monkeypatch):
-    """An empty folder for sets, and what stands for TensorFlow: it notes which devices it was kept off."""
+    """An empty folder for sets, and a stand-in for TensorFlow that records which devices were hidden from it."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     off = []
     config = SimpleNamespace(set_visible_devices=lambda devices, kind: off.append((devices, kind)))

@@ -1,4 +1,4 @@
-"""Real processes: they find each other, score as one does, and end soon and clearly when one is missing or dies."""
+"""Real processes: they connect, score as one process does, and end soon with a message if one is missing or dies."""
 
 import os
 import re
@@ -24,7 +24,7 @@ FOREIGN = re.compile("SLURM|XLA_FLAGS|LEEPJAX|JAX(?!_DISABLE_MOST)")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)} | {"JAX_PLATFORMS": "cpu"}
 ENVIRONMENT["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
 LAUNCH = (sys.executable, "-m", "leepjax", "launch")
-SECONDS = 30  # in which every failure must have ended
+SECONDS = 30  # within which every failure must end
 
 
 class Run(subprocess.Popen):
@@ -42,7 +42,7 @@ class Run(subprocess.Popen):
         super().__exit__(*error)
 
     def end(self):
-        """Exit code, stdout, and stderr without what the job itself tells."""
+        """Exit code, stdout, and stderr without the messages of the job itself."""
         out, err = self.communicate(timeout=SECONDS)
         return self.returncode, out, re.sub(r"(\[\d\] )?process \d is \d+\n", "", err)
 
@@ -71,13 +71,13 @@ def test_processes_give_the_score_of_one(processes, devices, alone, tmp_path):
     assert float((tmp_path / "out").read_text()) == alone
     told = f"of {processes} on {processes * devices} devices: "
     assert out.startswith(f"process 0 {told}")
-    assert len(out.splitlines()) == 1  # Gloo's chatter is left out
+    assert len(out.splitlines()) == 1  # Gloo's messages are left out
     assert sorted(line.partition(told)[0] for line in err.splitlines()) == [
         f"[{i}] process {i} " for i in range(1, processes)
     ]
 
 
-# In one process it runs with the other examples; that two meet and agree is what the test above holds.
+# In one process it runs with the other examples; the test above checks that two processes connect and agree.
 @pytest.mark.long
 def test_the_example_in_two_processes(tmp_path):
     code, out, err = run(*LAUNCH, "--processes", 2, EXAMPLE, "--out", tmp_path / "out.json")
@@ -120,7 +120,7 @@ def test_a_peer_killed_in_the_middle_and_a_rerun(alone, tmp_path):
         "leepjax: launch: expected 2 processes to finish, got process 1 killed by SIGKILL; run the same command again."
     )
     assert gone(pids)
-    assert not list(tmp_path.iterdir())  # and so a rerun is a first run
+    assert not list(tmp_path.iterdir())  # so a second run starts like the first
     if is_long():
         assert run(*LAUNCH, "--processes", 2, JOB, tmp_path / "out")[0] == 0
         assert float((tmp_path / "out").read_text()) == alone
@@ -218,7 +218,7 @@ def command_line(pid):
 
 def slurm(*arguments):
     """Two tasks on one node, each with a launcher, in the variables that srun sets; their ends."""
-    # JAX makes the port of the job's number.
+    # JAX derives the port from the number of the job.
     port = next(port for port in range(61440 + os.getpid() % 4000, 65536) if not taken(port))
     job_id = {"SLURM_JOB_ID": str(4096 * 3 + port - 61440), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
     with (

@@ -1,4 +1,4 @@
-"""Rows spread over eight devices, and over processes that hold different parts, score as the whole does."""
+"""Rows over eight devices, or over processes with different parts, score as in one array."""
 
 import json
 import subprocess
@@ -134,7 +134,7 @@ for case, (kind, spec) in enumerate(places):
     mesh = jax.make_mesh((4, 2), ("rows", "columns"), axis_types=(kind, kind))
     put = lambda array, *spec: jax.device_put(array, NamedSharding(mesh, P(*spec)))
     for number, (name, measure) in enumerate(MEASURES.items()):
-        # By turns, so that each measure meets one kind of axis, and all of them both kinds and each place of evidence.
+        # In turn, so that each measure is tested on one kind of axis, and together they cover all kinds and places.
         if sys.argv[1:] != ["all"] and (case + number) % 6:
             continue
         where = ("host", "rows")[((case + 1) // 3 + number) % 2]

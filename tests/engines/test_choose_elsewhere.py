@@ -61,7 +61,7 @@ def test_a_race_elsewhere_has_the_answer_of_one_here(here, engine, request, tmp_
     found = chosen(**options)
     assert course(found)[0] == course(here)[0]
     assert course(found)[1] == pytest.approx(course(here)[1], rel=1e-4)
-    # What is in the cache is read here, and no worker is started for it.
+    # Tables in the cache are read in this process, and no worker is started for them.
     monkeypatch.setattr(ray_engine, "start_ray", None)
     monkeypatch.setattr(processes, "ProcessPoolExecutor", None)
     assert course(chosen(**options))[0] == course(here)[0]

@@ -162,7 +162,7 @@ def test_ray_is_sent_each_shared_object_once(engine, monkeypatch):
     monkeypatch.setattr(ray, "put", lambda value: (sent.append(value), put(value))[1])
     list(run(small_units.multiples, UNITS, no_progress))
     assert sorted(map(id, sent)) == sorted(map(id, (TWO, THREE, small_units.multiples)))
-    assert ray.is_initialized()  # whoever started it shuts it down
+    assert ray.is_initialized()  # the code that started it shuts it down
 
 
 def test_ray_tries_a_unit_again_whose_worker_died_and_gives_up_one_that_kills_each_worker(
@@ -181,7 +181,7 @@ def test_ray_tries_a_unit_again_whose_worker_died_and_gives_up_one_that_kills_ea
     )
     assert type(outcomes[next_to_it].error) is ChildProcessError
     assert (tmp_path / "poisoned").read_text() == "xx"
-    # What has killed as many workers as it may isn't given as many again; here one may have begun before.
+    # After a unit has killed as many workers as it may, it isn't tried again; one more try may have started before.
     assert (tmp_path / "next").read_text() in ("x", "xx")
 
 
@@ -257,7 +257,7 @@ def test_the_engine_starts_ray_and_ends_it_at_a_signal(sent, tmp_path):
             # A terminal sends Ctrl-C to Ray's processes as well, which ignore it; SIGTERM here to the program alone.
             (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
         out, err = process.communicate(timeout=60)
-    # Ray's core may log that it can't report a task any more, which isn't ours to silence.
+    # Ray's core may log that it can no longer report a task; leepjax doesn't hide this.
     noise = [line for line in err.splitlines() if "task_manager.cc" not in line]
     assert (process.returncode, noise, ended) == (0, [], "ended a\n")
     assert out.splitlines()[-1] == f"interrupted by {sent.value} and shut down"

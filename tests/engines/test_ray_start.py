@@ -1,4 +1,4 @@
-"""What RAY_ADDRESS may name, and how soon leepjax notices that no cluster is there."""
+"""What RAY_ADDRESS may name, and how soon leepjax notices that there is no cluster."""
 
 import signal
 import socket
@@ -17,7 +17,7 @@ SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 class Ray:
-    """As much of Ray as is needed to start it."""
+    """The parts of Ray that are needed to start it."""
 
     def __init__(self, auto=None, error=None):
         self._private = SimpleNamespace(
@@ -38,7 +38,7 @@ class Ray:
 
 @contextmanager
 def listening(answer):
-    """The address of a server that answers the first line it reads; None for one that says nothing."""
+    """The address of a server that answers the first line it reads, or, with None, never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():

@@ -21,7 +21,7 @@ EXPECTED = Preprocessing(image_size=32)
 
 
 class Counting:
-    """A source that says the mean of each channel and remembers the batches it was shown."""
+    """A source that returns the mean of each channel and records the batches it gets."""
 
     dtype = "float32"
     identity = Source.identity

@@ -78,7 +78,7 @@ def test_an_interrupted_pass_resumes_from_its_shards(tmp_path, monkeypatch):
 
 
 class Watched:
-    """A source whose function is watched."""
+    """A source whose calls are recorded."""
 
     card, name, dtype, identity = SOURCE.card, SOURCE.name, SOURCE.dtype, SOURCE.identity
     reads, preparation, network = SOURCE.reads, SOURCE.preparation, SOURCE.network

@@ -1,4 +1,4 @@
-"""Layers of one network share one pass: what it reads, what it keeps, and what a killed one resumes."""
+"""Layers of one network share one pass: what it reads, what it stores, and how it resumes after a kill."""
 
 from dataclasses import replace
 

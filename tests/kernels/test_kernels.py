@@ -1,4 +1,4 @@
-"""Each pass, in every form that `vmap`, logits, wide rows and 16 bits give it, is its formula in float64."""
+"""Each pass agrees with its formula in float64, in every form for `vmap`, logits, wide rows and 16 bits."""
 
 import jax
 import jax.numpy as jnp
@@ -55,7 +55,7 @@ def test_the_forms_of_the_first_pass(shape, form):
 
 
 @one_shape_in_two
-# Of a GPU and of a TPU; a CPU has a form of its own.
+# The forms of a GPU and of a TPU; a CPU has another.
 @pytest.mark.parametrize("form", [_plain_likelihood, _likelihood_by_matmul])
 def test_the_forms_of_the_second_pass(shape, form):
     probs, labels, weights, c = problem(shape)
@@ -66,7 +66,7 @@ def test_the_forms_of_the_second_pass(shape, form):
 
 
 def test_many_rows_of_a_class_lose_no_digits():
-    """One float32 sum of so many rows, one after the other, is 1e-4 off."""
+    """A float32 sum of this many rows, added one after another, is off by 1e-4."""
     probs = np.random.default_rng(0).dirichlet(np.ones(3), 400_000).astype(np.float32)
     table, _ = class_sums(probs, np.zeros(len(probs), np.int32), np.ones(len(probs), np.float32), 1)
     np.testing.assert_allclose(table[0], probs.sum(axis=0, dtype=np.float64), rtol=1e-6)

@@ -1,4 +1,4 @@
-"""What the passes become: read from the program that XLA is given, and from the one that it makes."""
+"""The compiled passes, read from the program that XLA gets and from the one that it produces."""
 
 import json
 import math
@@ -83,7 +83,7 @@ def test_many_classes_on_accelerators(platform):
 
 @pytest.mark.parametrize("name", [name for name in MEASURES_OF_PROBS if "logits" not in name])
 def test_no_evidence_is_written_for_a_tpu(name):
-    """Rows leave the evidence in blocks only: whatever has its size is the evidence, handed on from loop to loop."""
+    """Rows are read from the evidence in blocks only: no other array has its size, except where loops pass it on."""
     made = re.findall(rf"stablehlo\.(\w+).*tensor<{N}x{Z}xf32>\)?$", exported("tpu", name), re.MULTILINE)
     assert set(made) <= {"while"}
 

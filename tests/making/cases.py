@@ -19,7 +19,7 @@ SHAPES = (TALL, WIDE, TINY)
 
 
 class Problem(NamedTuple):
-    """What a measure is asked: the outputs of one source on one labelled target."""
+    """The input of a measure: the outputs of one source on one labelled target."""
 
     features: np.ndarray
     probs: np.ndarray
@@ -84,8 +84,8 @@ ORACLES = {
 }
 
 
-# A gradient is the dearest program of a measure. By default one smooth measure in two has one in test_laws.py, in
-# float64, and the others have one in test_degenerate.py, in float32.
+# The gradient is the most expensive program of a measure. By default every second smooth measure has one in
+# test_laws.py, in float64, and the others have one in test_degenerate.py, in float32.
 SMOOTH = [name for name, row in MEASURES.items() if row.smooth and row.reads != "source_labels"]
 IN_FLOAT64, IN_FLOAT32 = SMOOTH[::2], SMOOTH[1::2]
 
@@ -115,7 +115,7 @@ EXEMPT = {
 }
 
 
-# How far a score may lie off where rounding has near ties change places, of measures that read an order alone.
+# Tolerances of measures that read only an order, for scores in which rounding swaps near ties.
 PLACES = {"parc": 0.5}
 
 

@@ -1,4 +1,4 @@
-"""Heads by least squares in place of logistic regression, of which each number of examples is compiled for seconds."""
+"""Heads by least squares, because logistic regression compiles for seconds for each number of examples."""
 
 from functools import partial
 

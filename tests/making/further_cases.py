@@ -1,4 +1,4 @@
-"""The further measures as the laws ask them: problems, the call, and the oracle of each row."""
+"""The further measures as the laws test them: problems, the call, and the oracle of each row."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

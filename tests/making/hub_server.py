@@ -1,4 +1,4 @@
-"""A server on this machine that speaks as the Hugging Face Hub and web servers do, or fails when told to.
+"""A server on this machine that behaves like the Hugging Face Hub and web servers, or fails on request.
 
 ``python tests/making/hub_server.py`` serves a few small models until it is ended: set HF_ENDPOINT to what it prints.
 """
@@ -19,7 +19,7 @@ from timm_layout import CONFIG, torch_layout
 
 from leepjax.models.architectures import build
 
-pause = time.sleep  # which the tests of repeated attempts replace
+pause = time.sleep  # the tests of repeated attempts replace it
 CONTENT = np.random.default_rng(0).bytes(300_000)
 COMMIT, REPO = "0123456789abcdef0123456789abcdef01234567", "owner/net"
 

@@ -1,5 +1,5 @@
 # ruff: noqa: T201
-"""The program that test_distributed.py launches: scores rows of which each process holds a part, or meets a mishap."""
+"""The program that test_distributed.py launches: each process scores its part of the rows, or fails as requested."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def main(out, deed):
     if deed == "die" and me == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if deed == "die":
-        time.sleep(60)  # in no collective: nothing but the heartbeat tells of the death
+        time.sleep(60)  # in no collective, so that only the heartbeat reveals the death of a peer
     while deed == "go on for ever":
         score(*sharded)
     print(f"process {me} of {jax.process_count()} on {jax.device_count()} devices: {result}")

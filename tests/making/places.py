@@ -10,7 +10,7 @@ SHARED_DATA = ROOT.resolve().parent / "shared" / "data"
 
 
 def environment(**variables):
-    """This process's variables and these; a Python that gets them imports what the test itself can import."""
+    """This process's environment with these variables; a Python that gets it can import what the test imports."""
     ours = [path for path in sys.path if Path(path).is_relative_to(ROOT)]
     paths = os.pathsep.join([*ours, str(ROOT), os.environ.get("PYTHONPATH", "")])
     return os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": paths} | variables

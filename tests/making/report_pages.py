@@ -1,4 +1,4 @@
-"""Reports for tests of pages: what people may name things, numbers that are undefined, a wide table and a drawing."""
+"""Reports for tests of pages: hostile names, undefined numbers, a wide table and a drawing."""
 
 from leepjax.report.page import (
     Column,
@@ -23,7 +23,7 @@ SCORES = {"b": 0.5, "a": -1.25, HOSTILE: None, "d": 10.0, "c": 0.5, "e": float("
 
 
 def table() -> Table:
-    """Rows that number sorting, word sorting and stability can be told apart on, wider than a phone."""
+    """Rows, wider than a phone, that sorting by number, sorting by word and stable sorting put in different orders."""
     columns = [Column("source"), Column("class", numeric=False), *(Column(name, numeric=True) for name in MEASURES)]
     rows = [
         [

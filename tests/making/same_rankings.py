@@ -1,4 +1,4 @@
-"""Rankings and records compared, but for the seconds that they took."""
+"""Compare rankings and records, except for the seconds that they took."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The real weights of the shared data as sources, through the doors that users have: a folder with a config.json."""
+"""The real weights of the shared data as sources, opened as users open them: from a folder with a config.json."""
 
 import importlib.util
 import json
@@ -35,7 +35,7 @@ MOBILENETS = (
 LITE_SIZES = (224, 240, 260)
 _LICENCES = {"cifar10": "BSD-2-Clause", "pqf": "Uber Non-Commercial", "ktb": "CC-BY-NC-4.0", "mobilenet": "Apache-2.0"}
 _IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-# What their origins state, where they do.
+# The accuracies that their publishers state, if they do.
 _ACCURACIES = {
     "cifar10_resnet20": 0.9173,
     "cifar10_resnet32": 0.9263,

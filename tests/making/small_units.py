@@ -74,7 +74,7 @@ def fail(error, on_progress):
 
 
 def die(marker, deaths, on_progress):
-    """Kill this process for the first `deaths` times; then tell how often it died."""
+    """Kill this process the first `deaths` times; then return how often it died."""
     died = len(marker.read_text()) if marker.exists() else 0
     if died < deaths:
         marker.write_text("x" * (died + 1))
@@ -83,7 +83,7 @@ def die(marker, deaths, on_progress):
 
 
 def die_with(factor, marker, deaths, on_progress):
-    """Likewise, of units that share a factor."""
+    """The same, for units that share a factor."""
     yield from die(marker, deaths, on_progress)
 
 

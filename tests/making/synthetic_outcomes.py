@@ -1,4 +1,4 @@
-"""Outcomes that no training made: scores and accuracies are drawn, so that what an analysis must find is known."""
+"""Outcomes without training: scores and accuracies are drawn, so that the right result of an analysis is known."""
 
 import math
 from itertools import product
@@ -9,7 +9,7 @@ from leepjax.studies.outcome import Outcome, Provenance, Study
 
 
 def outcome(task="cifar100-000", accuracy=0.5, **fields):
-    """An outcome in which nothing matters but what is given."""
+    """An outcome in which only the given fields matter."""
     defaults = {
         "study": "small-balanced",
         "source": "resnet18",
@@ -87,7 +87,7 @@ def sources(seed=0, **fields):
 
 
 def converging(n, *, epochs=15, seed=0, noise=0.03, **fields):
-    """Fine-tuning is 0.4 ahead of training from scratch at first; the higher LEEP is, the sooner this is gone."""
+    """Fine-tuning starts 0.4 ahead of training from scratch; the higher LEEP is, the sooner this lead ends."""
     rng, made = np.random.default_rng(seed), []
     for number in range(n):
         leep = -1.5 + 1.2 * rng.random()

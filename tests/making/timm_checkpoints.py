@@ -21,7 +21,7 @@ def checkpoints():
 
 
 def refusal(record):
-    """Why a checkpoint doesn't open: by its configuration alone, None if nothing in it speaks against it."""
+    """Why a checkpoint doesn't open, by its configuration alone; None if its configuration has no obstacle."""
     return _refusal(record["name"], json.dumps(record["config"]))
 
 

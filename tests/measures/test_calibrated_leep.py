@@ -1,4 +1,4 @@
-"""The temperature of calibrated LEEP: that it is the oracle's, what it undoes, and what it costs."""
+"""The temperature of calibrated LEEP: it equals the oracle's; what it corrects, and what it costs."""
 
 import re
 
@@ -96,7 +96,7 @@ def test_memory_is_that_of_one_temperature():
 
 
 def test_temperatures_that_float32_cannot_tell_apart_are_compared_in_float64():
-    # Two examples of weight 1: what the others say of a temperature is less than the rounding of its likelihood.
+    # Two examples of weight 1: the others change the likelihood of a temperature by less than its rounding.
     draw, labels = np.random.default_rng(0), np.arange(30) % 3
     logits = 3 * (draw.normal(size=(30, 12)) + 0.7 * draw.normal(size=(3, 12))[labels])
     where = np.where(draw.random(30) < 0.08, 1, 1e-6).astype(np.float32)

@@ -49,13 +49,13 @@ FEATURES = {
 }
 WEIGHTS = np.where(np.arange(N) % 4 == 0, 1, 2.0**-20).astype(np.float32)
 ONLY_WHOLE_WEIGHTS = {"shrunk_h_score", "lda"}  # of their oracles
-# A scale that isn't the problem's own changes nothing for these, so that NaN would be no answer.
+# These don't depend on the scale of the problem, so NaN would be wrong.
 SCALE_FREE = ("h_score", "shrunk_h_score", "logme", "lfc", "parc", "lda", "knn", "linear_probe")
-# Accuracies, and ranks of pairs, that move where rounding moves a near tie.
+# Accuracies, and ranks of pairs, which change if rounding changes a near tie.
 COARSE = {"knn": 2.5 / N, "linear_probe": 2.5 / N, "parc": 0.5}
 
 
-# Newton's method, by which the oracle finds PACTran's head, meets rounding of its own where one row is massive.
+# The oracle finds PACTran's head by Newton's method, which is itself limited by rounding if one row is massive.
 ORACLES = {name: ALL_ORACLES[name] for name in OF_FEATURES}
 UNSURE = {("pactran_gaussian", "one row 1e4 times the others")}
 # With fewer examples than features SFDA's oracle inverts what only a ridge of 1e-10 makes regular.
@@ -108,7 +108,7 @@ def test_wide_features_are_close_to_float64_or_nan(name):
 @pytest.mark.parametrize("scale", [1e-20, 1e18])
 def test_sfda_of_wide_features_is_that_of_classes_apart_or_of_their_shares(scale):
     p = asked("as they are", FEW, MANY)
-    # Classes lie apart where they don't vary, by a distance over the ridge; tiny features tell nothing.
+    # Along directions without variance, classes lie apart by a distance over the ridge; tiny features show nothing.
     value = lj.sfda((scale * p.features).astype(np.float32), p.labels)
     np.testing.assert_allclose(value, 1 if scale > 1 else 1 / CLASSES, rtol=1e-5)
 
@@ -119,7 +119,7 @@ def test_transrate_of_wide_features_is_scored(kind):
     np.testing.assert_allclose(lj.transrate(p.features, p.labels), ORACLES["transrate"](p.astype(float)), rtol=1e-3)
 
 
-# Traced values can't be looked at: NaN is then the answer where the call goes over to float64.
+# Traced values can't be read, so the result is NaN where an eager call would use float64.
 TRACED = ("h_score", "logme", "lda", "sfda")
 
 
@@ -163,7 +163,7 @@ def test_logme_and_h_score_of_deficient_rank(seed):
 @pytest.mark.parametrize("name", ["logme", "transrate"])
 @pytest.mark.parametrize(("n", "d", "whole"), [(N, D, 2), (N, D, D + 1), *only_long((30, 12, 2))])
 def test_examples_of_tiny_weight_still_bound_the_rank(name, n, d, whole):
-    # The weights sum to fewer than there are features, which are of full rank all the same.
+    # The sum of the weights is below the number of features, which have full rank nevertheless.
     where = np.where(np.arange(n) < whole, 1, 1e-6).astype(np.float32)
     features = plain(n, d).astype(np.float32)
     p = Problem(features, np.ones((n, 1), np.float32), np.arange(n) % CLASSES, where, CLASSES)

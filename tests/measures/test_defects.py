@@ -1,4 +1,4 @@
-"""Defects of published implementations, each written down in a few lines: ours differs from it and equals the truth."""
+"""Defects of published implementations, each reproduced in a few lines: ours differs from it and is correct."""
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,7 @@ def apart(defective, true, by=0.05):
 
 
 def likelihood(probs, labels):
-    """What the EEP says of each example's own label."""
+    """The probability that the EEP gives to each example's own label."""
     conditional = reference.eep(probs, labels, labels.max() + 1)
     return np.sum(conditional[labels] * probs, axis=1)
 
@@ -110,7 +110,7 @@ def test_repeated_labels_in_a_batch_all_add():
 
 
 def fixed_point_logme(f, labels, whole_determinant):
-    """The authors' fixed point, whose log|A| leaves out (d − k) log α unless told not to."""
+    """The authors' fixed point; without `whole_determinant`, its log|A| leaves out (d − k) log α, as theirs does."""
     (n, d), (u, s, _) = f.shape, np.linalg.svd(f, full_matrices=False)
     evidences = []
     for label in np.unique(labels):
@@ -338,7 +338,7 @@ def test_transrate_averages_present_classes_only():
 
 
 def test_transrate_says_which_weights_its_classes_have():
-    """The paper's listing weighs classes alike, its text and other code by their examples: not the same measure."""
+    """The paper's listing weights classes equally, its text and other code by their size: two different measures."""
     p = problem(1)
     labels = np.where(np.arange(24) < 16, 0, p.labels)
     alike, by_size = (transrate(p.features, labels, weighting=w) for w in ("uniform", "frequency"))
@@ -347,7 +347,7 @@ def test_transrate_says_which_weights_its_classes_have():
 
 
 def published_spherical_gbc(x, labels, whole_determinant):
-    """Bhattacharyya distances whose log-determinants have one variance for all dimensions, once unless told not to."""
+    """Spherical GBC, whose log-determinants count a variance once per dimension or, as in public code, only once."""
     classes = [(x[labels == y].mean(axis=0), x[labels == y].var(axis=0).mean()) for y in np.unique(labels)]
     total = 0
     for i, (mean_i, var_i) in enumerate(classes):
@@ -387,7 +387,7 @@ def test_nothing_is_silent(name, broken):
 
 
 def sfda_of_posteriors(features, labels, again):
-    """SFDA whose mixing goes by a softmax of the posterior if `again`, as in the authors' code."""
+    """SFDA; if `again`, examples are mixed by a softmax of the posterior, as in the authors' code."""
 
     def fit(x):
         means = np.stack([x[labels == y].mean(axis=0) for y in range(3)])

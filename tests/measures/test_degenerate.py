@@ -39,7 +39,7 @@ from leepjax import (
 )
 
 rng = np.random.default_rng(0)
-base = problem(0)._replace(num_classes=8)  # of which most have no example: one compiled kernel serves
+base = problem(0)._replace(num_classes=8)  # most have no example, so that one compiled kernel is enough
 
 
 def with_labels(labels):
@@ -86,7 +86,7 @@ def value_and_gradient(name, p):
 
 
 def skip_what_others_hold(name, case, *, gradient=False):
-    """A shape is one more program per measure: by default it is asked of those that it can be degenerate for.
+    """Each shape is one more program per measure: by default it is tested for measures that it can make degenerate.
 
     A program of a gradient is the dearest, and all other cases share one.
     """

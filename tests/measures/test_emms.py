@@ -25,7 +25,7 @@ def standardised(columns):
 
 
 def by_least_squares(features, embeddings, steps):
-    """The same in float64 by the authors' calls, and by their division too where told."""
+    """The same in float64 by the authors' calls and, if requested, with their division."""
     x, (k, n, e) = standardised(features.astype(np.float64)), embeddings.shape
     targets = np.stack([standardised(embedding.astype(np.float64)) for embedding in embeddings], axis=-1)
     t = np.full(k, 1 / k)

@@ -55,7 +55,7 @@ def test_the_scores_are_those_of_the_ensembles_that_grow():
 
 
 def test_a_source_that_complements_the_first_comes_before_a_better_one():
-    """The first and second tell classes 0 and 1 apart, the third, worse than either, tells 2 and 3 apart."""
+    """The first and second distinguish classes 0 and 1; the third, worse than either, distinguishes 2 and 3."""
     labels = np.arange(80) % 4
     first = np.eye(3)[np.array([0, 1, 2, 2])[labels]]
     second, third = 0.97 * first + 0.01, 0.94 * np.eye(3)[np.array([2, 2, 0, 1])[labels]] + 0.02

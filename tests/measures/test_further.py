@@ -173,7 +173,7 @@ def test_degenerate_evidence_has_the_oracles_score_and_a_finite_gradient(name, k
     asked = CASES[name].ask(4, **DEGENERATE[kind])
     value, slopes = score_and_slopes(name, asked)
     expected = CASES[name].oracle(*asked.astype(np.float64))
-    agree(leaves(value)[-1], leaves(expected)[-1], rtol=1e-5, atol=2e-6)  # which of equal sources is chosen is nothing
+    agree(leaves(value)[-1], leaves(expected)[-1], rtol=1e-5, atol=2e-6)  # equal sources may be chosen in any order
     if not np.isnan(leaves(value)[-1]).any():
         chex.assert_tree_all_finite(slopes)
 

@@ -77,7 +77,7 @@ def test_constant_features_and_single_examples_have_the_least_variance(covarianc
 
 
 def test_components_are_those_of_most_variance():
-    """Ninety features of noise, of which one tells the classes apart by little variance: 64 components leave it out."""
+    """Ninety features, all noise but one of little variance that separates the classes: 64 components leave it out."""
     rng = np.random.default_rng(0)
     labels = np.arange(400) % 2
     features = rng.normal(size=(400, 90)).astype(np.float32)

@@ -146,7 +146,7 @@ def test_one_class_by_hand():
 
 
 def test_classes_of_any_size_have_their_own_nuclear_norms():
-    """A class goes by the least block that holds it: of one row, of nine and of hundreds, with hidden rows between."""
+    """Each class uses the smallest block that holds it: classes of one, nine and hundreds of rows, with hidden rows."""
     labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, 4, 6], [1, 9, 8, 300, 182]))
     features = np.random.default_rng(1).normal(size=(500, 6)) + np.random.default_rng(2).normal(size=(7, 6))[labels]
     weights = np.random.default_rng(3).integers(0, 3, 500)

@@ -1,4 +1,4 @@
-"""k nearest neighbours: their options, scikit-learn on digits, a second set, and what is held at once."""
+"""k nearest neighbours: options, scikit-learn on digits, a second set, and the memory that is held."""
 
 import re
 

@@ -119,7 +119,7 @@ def test_jit_is_eager_and_traced_once_for_a_shape(name):
         same(value, score(name, p))
 
 
-# Each operation of each measure is a program to compile.
+# Each operation of each measure is one more program to compile.
 @pytest.mark.parametrize("name", some_of(["leep"], DEFAULT_MEASURES))
 def test_one_operation_at_a_time_is_the_same(name):
     p = problem(0)

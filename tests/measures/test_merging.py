@@ -1,4 +1,4 @@
-"""Chunks, devices and hosts: what is merged scores as the whole does."""
+"""Merged statistics of chunks, devices and hosts score like the whole."""
 
 import json
 import subprocess

@@ -44,7 +44,7 @@ def test_options_match_the_oracle(num_components, probe, where, shapes):
 
 
 def test_a_probe_is_spread_over_all_classes():
-    """Of 40 examples in an order of theirs, 10 of 4 classes that are told apart score as all do."""
+    """A probe of 12 of the 40 examples, which lie in random order, scores like all of them."""
     labels = np.random.default_rng(0).permutation(np.arange(40) % 4)
     features = np.eye(4)[labels] + 0.01 * np.random.default_rng(1).normal(size=(40, 4))
     few, all_of_them = parc(features, labels, num_components=3, probe=12), parc(features, labels, num_components=3)

@@ -18,7 +18,7 @@ def same(actual, expected, **tolerance):
 
 
 def simulated(features, labels, reference, radius, time_step, stiffness):
-    """Balls in float64, pair by pair, as the paper tells it; and how many steps were taken."""
+    """Balls in float64, pair by pair, as the paper describes; and how many steps were taken."""
     mean, std = reference.mean(axis=0), np.maximum(reference.std(axis=0), 1e-3)
     x, classes, first = (features - mean) / std, np.unique(labels), None
     for steps in range(6):

@@ -1,4 +1,4 @@
-"""What holds of the LEEP family for every valid input, each property under the name the documentation gives it.
+"""Properties of the LEEP family for every valid input, each under the name that the documentation gives it.
 
 P1  LEEP ≤ the mean log-likelihood of the best head in any class that contains the EEP
 P2  LEEP ≥ (1/n) Σ log P̂(y_i|z_i) + (1/n) Σ log θ(x_i)_{z_i}, P̂ the soft conditional

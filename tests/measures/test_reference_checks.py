@@ -1,4 +1,4 @@
-"""The oracles that third parties can be asked about: scikit-learn and SciPy give what they give."""
+"""The oracles that scikit-learn and SciPy can confirm: they return the same values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the tables say of measures, beside what the laws hold of their functions."""
+"""The facts in the tables of measures; laws of the functions themselves are in test_laws.py."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""TMI: its k, what it is on known densities, and classes that are left out."""
+"""TMI: its k, its value for known densities, and classes that are left out."""
 
 import re
 

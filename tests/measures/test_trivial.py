@@ -1,4 +1,4 @@
-"""What is known without a source's outputs: by hand, by the oracle, and in a ranking."""
+"""Baselines without a source's outputs: by hand, by the oracle, and in a ranking."""
 
 import math
 import re
@@ -57,7 +57,7 @@ def test_labels_are_checked(labels, message):
 
 
 def card(**fields):
-    """All that these measures ask of a card is its attribute."""
+    """These measures read only one attribute of a card."""
     return SimpleNamespace(**fields)
 
 

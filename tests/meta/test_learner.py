@@ -1,4 +1,4 @@
-"""Laws of a meta-learner: what its answer may depend on, and what is compiled."""
+"""Laws of a meta-learner: what its predictions may depend on, and what is compiled."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -95,7 +95,7 @@ def test_a_pair_is_features_and_logits():
 
 
 class Returns(Net):
-    """A module that returns what a function of it, its features and logits says."""
+    """A module that returns a given function of itself, its features and its logits."""
 
     def __init__(self, returned):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks of one input channel: every family has them, and they compute what a network of three does of one."""
+"""Networks with one input channel: every family has them, and they compute what three equal channels give."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Files from the Hub and from URLs, against a server on this machine that speaks as they do, or fails when told to."""
+"""Files from the Hub and from URLs, by a server on this machine that behaves as they do or fails on request."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""Layers of a network as sources: names, pooling, what isn't possible, and that nothing above a layer is computed."""
+"""Layers of a network as sources: names, pooling and errors; nothing above a layer is computed."""
 
 import jax
 import numpy as np

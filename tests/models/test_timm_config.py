@@ -1,4 +1,4 @@
-"""What timm's ``config.json`` leaves out, says in an older form, or asks of the network."""
+"""Fields that timm's ``config.json`` leaves out, states in an older form, or requires of the network."""
 
 import json
 import logging

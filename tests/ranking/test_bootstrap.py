@@ -91,7 +91,7 @@ def test_batches_of_resamples_change_nothing(monkeypatch):
 
 @pytest.mark.parametrize("measure", ["transrate", *only_long(("n_leep",))])
 def test_batches_of_resamples_keep_to_their_budget(measure, monkeypatch):
-    """Those of measures that hold more than the evidence, too: what XLA says that the program takes beside it."""
+    """Also for measures that hold more than the evidence: compared with the temporaries that XLA reports."""
     n, width, classes, budget = 200, 32, 20, 10**6
     shape, weights = (n, width), bootstrap_weights(n, 63, 0)
     sizes = []

@@ -127,7 +127,7 @@ def test_a_ridge_probe_verifies_beside_a_head(ran):
 
 
 def test_another_test_set_is_verified_on_and_nothing_else(ran):
-    """Its metric is that of one head, of which no example of the test set has seen anything."""
+    """The metric is that of one head, which was trained without any example of the test set."""
     test = digits().subset(np.arange(1700, 1760))
     options = {"verify": "ridge", "metric": "macro_f1", "test": test}
     ranking = lj.rank("digits", "cifar10-animals", "leep", cache=ran[1] / "cache", **options, **SMALL)
@@ -296,7 +296,7 @@ def test_all_stands_for_every_measure_and_nothing_for_the_default_ones():
 
 
 class Tracker:
-    """Stands for wandb and mlflow: keeps what is logged."""
+    """A stand-in for wandb and mlflow that keeps what is logged."""
 
     def __init__(self):
         self.logged = {}

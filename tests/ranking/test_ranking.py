@@ -138,7 +138,7 @@ def tied(*pairs):
 
 
 def test_ties_are_judged_on_the_same_resamples():
-    """Draws that move together tell sources apart that intervals of their own can't."""
+    """Draws that vary together distinguish sources whose separate intervals overlap."""
     assert tied((1.0, 1.0 + DRAWS), (0.95, 0.95 + DRAWS)) == ()
     assert tied((1.0, 1.0 + DRAWS), (0.95, 0.95 - DRAWS)) == ("b",)
     assert tied((1.0, 1.0 + DRAWS), (0.95, 0.95 - DRAWS), (0.0, DRAWS)) == ("b",)
@@ -252,7 +252,7 @@ def test_what_was_not_verified_comes_after_what_was():
     found = verified([1.0, 2.0, 3.0], [0.6, 0.7])
     assert found.sources == ("b", "a", "c")
     assert "Not verified, and so behind the others: c." in found.remarks()
-    assert "leep alone" not in found.answer()  # what it would have given isn't known
+    assert "leep alone" not in found.answer()  # what its choice would have reached isn't known
 
 
 def test_of_log_loss_the_lowest_is_best_and_printed_as_it_is():

@@ -121,7 +121,7 @@ def test_a_broken_line_is_measured_again(ran, folder):
 
 
 def test_a_copy_under_another_name_keeps_its_name(folder, tmp_path):
-    """A record is known by its content; whose it is is said by who asked."""
+    """A record is found by its content, and gets the name of the source that the caller asked for."""
     original = load_source("random")
     shutil.copy(original.network.path, tmp_path / "twin.safetensors")
     save_card(msgspec.structs.replace(original.card, name="twin"), tmp_path / "twin.json")

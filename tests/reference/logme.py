@@ -31,7 +31,7 @@ def _best_log_evidence(s: Array, uy: Array, rest: float, n: float, d: int) -> fl
 
 
 class _Evidence:
-    """What the weighted features say of a target column."""
+    """The regression of a target column on the weighted features."""
 
     def __init__(self, features: Array, w: Array):
         f = np.sqrt(w)[:, None] * features

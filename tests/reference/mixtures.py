@@ -1,4 +1,4 @@
-"""N-LEEP: the LEEP of a Gaussian mixture's posteriors, with what is random in it handed in as numbers."""
+"""N-LEEP: the LEEP of a Gaussian mixture's posteriors; random numbers are passed in as arguments."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""OTCE and JC-NCE: what an optimal coupling of source and target examples says of their labels (Tan et al., 2021)."""
+"""OTCE and JC-NCE: the label entropy under an optimal coupling of source and target examples (Tan et al., 2021)."""
 
 import numpy as np
 from scipy.optimize import linprog

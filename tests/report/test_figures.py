@@ -1,4 +1,4 @@
-"""Figures of outcomes that are known: what is drawn is the data, files are whole, legible, and the same every time."""
+"""Figures of known outcomes: they draw the data, and files are complete, legible and the same every time."""
 
 import html
 import re
@@ -272,7 +272,7 @@ def test_without_matplotlib_a_sentence_says_what_to_install():
 
 
 def test_figures_get_at_matplotlib_through_one_module():
-    """The one that says what to install; and none needs pyplot, which is one for all threads."""
+    """The error says what to install; and no figure needs pyplot, whose state all threads share."""
     for path in Path(drawing.__file__).parent.glob("*.py"):
         if path.name != "drawing.py":
             assert "import matplotlib" not in path.read_text("utf-8")
@@ -281,7 +281,7 @@ def test_figures_get_at_matplotlib_through_one_module():
 
 
 def test_equal_curves_lie_on_the_zero_line():
-    """Warnings are errors: limits that are one would be told by Matplotlib."""
+    """Warnings are errors: Matplotlib would warn of equal limits."""
     pair = [outcome(method=method, curve=(0.5, 0.6), study="convergence") for method in ("finetune", "scratch")]
     (axes,) = convergence_curves(convergence(pair, 1)).axes
     low, high = axes.get_ylim()

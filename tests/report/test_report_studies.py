@@ -77,7 +77,7 @@ def test_large_targets(made, verdict, why):
 
 def test_settings_that_leep_wins_are_held_against_the_share_in_the_paper():
     def settings_of(leep, nce, seeds):
-        """Settings in which LEEP or, where `leep` is less, NCE says more of accuracy."""
+        """Settings in which LEEP or, if `leep` is less, NCE correlates more with accuracy."""
         rng, made = np.random.default_rng(0), []
         for seed in seeds:
             noisy = {name: (lambda _, y, n=n: y + n * rng.normal()) for name, n in (("leep", leep), ("nce", nce))}

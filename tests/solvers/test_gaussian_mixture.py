@@ -15,7 +15,7 @@ from leepjax.solvers.gaussian_mixture import GaussianMixture, fit_gaussian_mixtu
 
 COVARIANCES = {"diagonal": "diag", "spherical": "spherical", "full": "full"}
 every_covariance = pytest.mark.parametrize("covariance", COVARIANCES)
-# Of what a covariance hardly bears on: the step of each is held to scikit-learn's.
+# Each step is compared with scikit-learn's where the covariance has little effect.
 by_default_diagonal = pytest.mark.parametrize("covariance", ["diagonal", *only_long(("spherical",), ("full",))])
 not_spherical = pytest.mark.parametrize("covariance", ["diagonal", "full", *only_long(("spherical",))])
 KEY = jax.random.key(0)
@@ -126,7 +126,7 @@ def test_products_and_differences_give_the_same_steps(most, monkeypatch):
 
 
 def test_narrow_components_far_from_the_mean_keep_their_variances():
-    """Of products alone, float32 would leave of the variance 1e-4 at a distance of 10 little but rounding."""
+    """By products alone, float32 would lose a variance of 1e-4 at a distance of 10 to rounding."""
     rng = np.random.default_rng(0)
     centres = np.array([[10.0, 0], [-10, 0], [0, 10]])
     x = centres[np.arange(300) % 3] + 0.01 * rng.normal(size=(300, 2))

@@ -75,7 +75,7 @@ def test_a_file_is_read_once_until_it_changes(path, monkeypatch):
         sealed.check_seal(path)
     stat = path.stat()
     flip(path, -1, 0)
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # a change that its time doesn't show
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # a change that the modification time doesn't show
     with pytest.raises(ValueError, match="doesn't match its digest"):
         sealed.check_seal(path)
 
@@ -140,7 +140,7 @@ def test_a_user_without_a_home_has_no_cache_and_is_warned(monkeypatch, caplog):
 
 
 def test_of_two_that_need_one_table_the_second_waits_and_reads_it(tmp_path, monkeypatch):
-    """Threads stand for processes here: each opens the lock's file for itself."""
+    """Threads take the place of processes: each opens the lock file itself."""
     begun, passes = threading.Barrier(2), []
     forward = extraction.forward_batches
 

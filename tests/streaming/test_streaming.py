@@ -1,4 +1,4 @@
-"""Batches score as the whole does: from memory, from disk, from any loader, and after a kill in the middle."""
+"""Batches score like the whole: from memory, from disk, from any loader, and after a kill in the middle."""
 
 import os
 import signal
@@ -129,7 +129,7 @@ def test_a_table_on_disk(tmp_path):
 
 
 def test_many_rows_lose_no_digits():
-    """A plain float32 sum of so many logarithms would lose them."""
+    """A plain float32 sum of this many logarithms would lose them."""
     probs, labels = np.tile(PROBS[:100], (3000, 1)), np.tile(LABELS[:100], 3000)
     score = lj.leep(lj.Batches(probs, labels, batch_size=100), num_classes=C)
     np.testing.assert_allclose(score, reference.leep(PROBS[:100].astype(np.float64), LABELS[:100], C), rtol=1e-6)

@@ -65,7 +65,7 @@ def test_transfers_that_two_studies_share_are_evidence_once():
     small = [outcome(f"{n}", n / 9, method="finetune") for n in range(9)]
 
     def shared(transfers):
-        # For transfers that it took over, the study has its own names.
+        # The study uses its own names for transfers that it took over.
         return [msgspec.structs.replace(each, study="convergence") for each in transfers]
 
     assert [each.study for each in settings([*shared(small), *small])] == ["small-balanced"]

@@ -146,7 +146,7 @@ def test_an_error_of_orbax_leaves_the_checkpoints_before_and_later_ones_are_writ
 
 
 def test_arrays_that_are_not_those_that_were_written_are_set_aside(tmp_path, caplog):
-    """Whatever Orbax thinks of them: it notices most damage, but not all."""
+    """Whether or not Orbax notices the damage: it notices most, but not all."""
     with closing(saving.Checkpoints(tmp_path, "this training")) as kept:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(saving, "_digest", lambda leaves: "of other arrays")
@@ -244,7 +244,7 @@ def gone_on(folder):
 
 @pytest.mark.parametrize("times", [1, *only_long((2,))])
 def test_a_process_killed_at_any_moment_resumes_and_ends_with_the_same_weights(tmp_path, times):
-    """Wherever it happens to be, in the middle of writing perhaps; this process resumes it."""
+    """At any moment, perhaps while it is writing; this process resumes it."""
     for reached in (4, 8)[:times]:
         process = started(tmp_path, seconds="0", pause="0.01")
         while step_of(process) < reached:

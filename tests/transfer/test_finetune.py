@@ -91,7 +91,7 @@ class Fresh:
 
 card = Card(name="small", model="small", num_classes=2, preprocessing=EXPECTED, num_parameters=0, weights_hash="")
 target = from_arrays(*DATA)
-# Five images aren't spread over eight devices as what is predicted afterwards is.
+# Five images are sharded over fewer than eight devices, unlike the predictions afterwards.
 uneven = from_scratch(Source(card, Fresh()), target, target, recipe=replace(RECIPE, batch_size=5, epochs=1))
 found = {0: uneven.logits.ravel().tolist()}
 for pieces in (1, 2):

@@ -19,7 +19,7 @@ from leepjax.transfer.minibatches import Minibatches
 from leepjax.types import InputError
 
 RNG = np.random.default_rng(0)
-N = 100  # of nearly every test, so that a program is compiled once
+N = 100  # in nearly every test, so that a program is compiled once
 CENTRES = RNG.normal(size=(4, 10))
 
 

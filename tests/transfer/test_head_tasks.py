@@ -17,7 +17,7 @@ TRAIN = RNG.random(240) < 0.6
 
 
 def alone(task, train, **options):
-    """What `retrain_head` makes of the rows of a task, and the test accuracy."""
+    """The head that `retrain_head` fits to the rows of a task, and its test accuracy."""
     classes = np.flatnonzero(TASKS[task])
     mine, tested = (part & TASKS[task][LABELS] for part in (train, ~TRAIN))
     found = retrain_head(FEATURES[mine], np.searchsorted(classes, LABELS[mine]), len(classes), **options)

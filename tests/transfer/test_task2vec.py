@@ -1,4 +1,4 @@
-"""Task2Vec: what a probe's filters matter for a task, and how near tasks are by it."""
+"""Task2Vec: how important a probe's filters are for a task, and how near tasks are to each other."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Training: that it learns, repeats itself, sees every image, resumes, and says when it diverges."""
+"""Training learns, is reproducible, uses every image, resumes, and reports divergence."""
 
 from dataclasses import replace
 
