@@ -1,4 +1,4 @@
-"""What the benchmarks score, and the check that what they time is right."""
+"""The inputs of the benchmarks, and checks that the functions they time are correct."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,13 +48,13 @@ def leep_of(num_classes: int, *, from_logits: bool = False) -> Callable[[jax.Arr
 
 
 def assert_right(function: Callable[[np.ndarray, np.ndarray, int], Any], rtol: float = 1e-5) -> None:
-    """A LEEP of (probs, labels, c) agrees with the float64 oracle on a small problem."""
+    """Check that a LEEP of (probs, labels, c) agrees with the float64 oracle on a small problem."""
     probs, labels = probs_of(400, 60, 7)
     np.testing.assert_allclose(function(probs, labels, 7), reference.leep(probs, labels, 7), rtol=rtol)
 
 
 def assert_leep_is_right() -> None:
-    """Jitted and eager, of probabilities and of logits."""
+    """Check `leep` jitted and eager, on probabilities and on logits."""
     for call in (jax.jit, lambda function: function):
         assert_right(lambda probs, labels, c, call=call: call(leep_of(c))(probs, labels))
         assert_right(lambda probs, labels, c, call=call: call(leep_of(c, from_logits=True))(jnp.log(probs), labels))

@@ -14,7 +14,7 @@ FASHION = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnis
 
 
 def drawn(images, labels, per_class: int, seed: int = SEED) -> dict[str, np.ndarray]:
-    """At most so many images of each class, by a seeded order."""
+    """At most this many images of each class, by a seeded order."""
     rng = np.random.default_rng(seed)
     rows = np.concatenate([rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)])
     return {"images": images[rows], "labels": labels[rows].astype(np.int32)}

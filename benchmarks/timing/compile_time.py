@@ -24,7 +24,7 @@ REPEATS = {"small": 2, "full": 7}
 
 
 def seconds_of_compiling(function: Callable, shapes: tuple[jax.ShapeDtypeStruct, ...], repeats: int) -> dict:
-    """Quartiles of tracing with lowering and of compiling, each time from nothing."""
+    """Quartiles of tracing with lowering, and of compiling, each time without caches."""
     seconds = np.empty((repeats, 2))
     for repeat in range(repeats):
         jax.clear_caches()
@@ -37,7 +37,7 @@ def seconds_of_compiling(function: Callable, shapes: tuple[jax.ShapeDtypeStruct,
 
 
 def child(spawned: str) -> None:
-    """Print the seconds of what a user waits for, in a process that has done nothing yet."""
+    """Print the seconds that a user waits for each step, in a fresh process."""
     import leepjax as lj
 
     score = lj.leep
@@ -56,7 +56,7 @@ def child(spawned: str) -> None:
 
 
 def start(chosen: str) -> None:
-    """The first call in a fresh process: without a compilation cache, filling one, and with one that is full."""
+    """Time the first call in a fresh process: without a compilation cache, while filling one, and with a filled one."""
     with TemporaryDirectory() as directory:
         cached = {"JAX_COMPILATION_CACHE_DIR": directory, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         in_fresh_process(__file__, str(time.time()), **cached)

@@ -1,4 +1,4 @@
-"""In how much memory are many large tables of embeddings ranked?
+"""How much memory does ranking many large tables of embeddings take?
 
 python benchmarks --size full embedding_tables
 

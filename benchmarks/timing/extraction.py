@@ -1,4 +1,4 @@
-"""What does extraction cost beside the bare forward pass, how fast is that beside PyTorch, and what bounds it?
+"""What does extraction cost beyond the bare forward pass, how fast is that compared with PyTorch, and what limits it?
 
 python benchmarks --size full extraction
 
@@ -36,7 +36,7 @@ REPEATS = {"small": 2, "full": 7}
 
 
 def photographs(count: int, width: int, height: int) -> Target:
-    """JPEGs with colours, shades and edges, as long to decode as a camera's of that size."""
+    """JPEGs with colours, shades and edges, which take as long to decode as photographs of that size."""
     rng = np.random.default_rng(0)
     files = []
     for _ in range(count):
@@ -91,7 +91,7 @@ def measure(model: str, pixels: int, count: int, batch_size: int, repeats: int) 
 
 
 def matmul_rate() -> float:
-    """Floating-point operations a second of a large product: what a convolution could reach."""
+    """Floating-point operations per second of a large matrix product: what a convolution could reach."""
     a = jnp.ones((2048, 2048))
     product = compiled(jnp.matmul, a, a)
     seconds = timings({"matmul": lambda: product(a, a)}, 5)["matmul"]

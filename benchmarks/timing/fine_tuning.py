@@ -1,11 +1,11 @@
-"""How many images a second does fine-tuning learn from, compared with a plain PyTorch loop of the same network?
+"""How many images per second does fine-tuning process, compared with a plain PyTorch loop of the same network?
 
 TORCH_PYTHON=… python benchmarks --size full fine_tuning
 
 `$TORCH_PYTHON` names an interpreter with PyTorch and timm; without one, PyTorch isn't timed. Both begin from the same
-weights and must have the same losses over some steps before anything is timed. Where other work runs, `taskset -c 0`
-in front gives both one core, and processor time says more than images a second: threads of PyTorch that wait for each
-other spin.
+weights and must have the same losses over some steps before anything is timed. On a busy machine, put `taskset -c 0`
+in front, which gives both one core, and compare processor times rather than images per second: PyTorch's threads spin
+while they wait for each other.
 """
 
 import json
@@ -62,7 +62,7 @@ def problem(case: Case) -> Images:
 
 
 class PyTorch:
-    """The other loop, in a process of its own; it learns when it is asked to."""
+    """PyTorch's loop, in a process of its own, which takes steps on request."""
 
     def __init__(self, case: Case, data: Images, batches: np.ndarray, recipe: Recipe, rates: np.ndarray, folder: str):
         state = nnx.to_flat_state(nnx.state(build(case.architecture, NUM_CLASSES), (nnx.Param, nnx.BatchStat)))
@@ -84,7 +84,7 @@ class PyTorch:
         self.losses = json.loads(self._answer())
 
     def learn(self, steps: int) -> float:
-        """Take so many steps; the seconds of processor time that they took."""
+        """Take this many steps, and return the seconds of processor time that they took."""
         assert self.process.stdin
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
@@ -101,7 +101,7 @@ class PyTorch:
 
 
 def plain_losses(case: Case, data: Images, recipe: Recipe) -> list[float]:
-    """Of our own training without augmentation."""
+    """The losses of our own training without augmentation."""
     losses = []
     model = build(case.architecture, NUM_CLASSES)
     train(model, data, case.preprocessing, recipe, on_step=lambda at: losses.append(at.loss))
@@ -178,7 +178,7 @@ def batch_of(data: Images, batch_size: int, number: int) -> TrainingBatch:
 
 
 def side_by_side(tasks: int, case: Case, repeats: int) -> None:
-    """A step of several tasks at once by `vmap`, and one task after the other."""
+    """Time a step of several tasks at once by `vmap`, and of one task after the other."""
     state, config = begun(case)
     batch = batch_of(problem(case), case.batch_size, 0)
     stacked_batch = TrainingBatch(*(jnp.stack([jnp.asarray(leaf)] * tasks) for leaf in batch))

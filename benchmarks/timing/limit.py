@@ -2,8 +2,8 @@
 
 python benchmarks --size full limit
 
-XLA's CPU backend runs the loops of `leep` on one core of a device, and a read on all of them. So `limit_devices` is the
-same question where each core is a device of its own and holds a part of the rows.
+XLA's CPU backend runs the loops of `leep` on one core of a device, and a read on all of them. So `limit_devices`
+measures the same with each core as a device of its own, which holds a part of the rows.
 """
 
 import json
@@ -59,7 +59,7 @@ def probs_case(n: int, z: int, c: int, dtype: str, repeats: int, devices: int = 
     probs, labels = probs_of(n, z, c)
     with jax.enable_x64(dtype == "float64"):
         evidence, labels = jnp.asarray(probs, dtype), jnp.asarray(labels)
-        # One read is a plain sum; of 16-bit numbers, which XLA's CPU backend is slow to add up, that of as many bytes.
+        # One read is a plain sum; for 16-bit numbers, which XLA's CPU backend adds up slowly, a sum of as many bytes.
         same_bytes = jnp.asarray(probs[:, : z // 2]) if evidence.dtype.itemsize == 2 else evidence
         if devices > 1:
             (same_bytes, _, _), (evidence, labels, _) = (lj.shard_rows(rows, labels) for rows in (same_bytes, evidence))

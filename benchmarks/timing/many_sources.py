@@ -1,16 +1,15 @@
-"""What would 1,000 sources on 100 targets cost, by unit costs that are measured here?
+"""What would 1,000 sources on 100 targets cost, estimated from unit costs that are measured here?
 
 python benchmarks --size full many_sources
 
-Measured: seconds of one core per 1e9 operations of a pass, to decode a photograph, to compile a network, of a head per
-n · d · c and of measures per d² (n + 10 d); and what Ray adds: seconds to start and to run a unit without work, and
-bytes per second through its object store. Seconds of cores are counted by the system, so that other programs don't
-matter.
+Measured, in processor seconds of one core, which don't depend on other programs: 1e9 operations of a pass, decoding a
+photograph, compiling a network, a head per n · d · c, and measures per d² (n + 10 d). Measured of Ray: the seconds to
+start it and to run a unit without work, and the bytes per second through its object store.
 Modelled, for workers of one core each: a source on a target takes
 
     images · (decoding + operations · seconds per operation) + heads · n d c + measures · d² (n + 10 d) + overhead,
 
-and its worker compiles it once for all targets. A race has a budget of a part of all passes (`LOOKS`), is up to
+and its worker compiles it once for all targets. A race has a budget of a share of all passes (`LOOKS`), takes up to
 `STAGES` units for each source, and trains heads of a few `LEADERS`.
 """
 
@@ -73,7 +72,7 @@ ACCELERATOR = 20e12
 
 
 def of_core(compute: Callable[[], Any], repeats: int = 3) -> float:
-    """Seconds of one core that a function takes, the least of several times after a first one."""
+    """Processor seconds of a function: the least of several calls after a first one."""
     jax.block_until_ready(compute())
     seconds = []
     for _ in range(repeats):

@@ -1,10 +1,10 @@
-"""What does each measure cost, in time and memory, beside the published algorithm?
+"""What does each measure cost in time and memory, compared with the published algorithm?
 
 python benchmarks --size full measures
 
-Every row of `leepjax.MEASURES` on one set of features and probabilities; `small`, those that have a rival, since the
-tests compare all of them with their oracles. The published algorithms get the same float32
-arrays (`as_published.py`); where their score isn't ours, the difference stands in the results.
+Every row of `leepjax.MEASURES` is timed on one set of features and probabilities; `small` times only those with a
+published algorithm, because the tests compare all of them with their oracles. The published algorithms get the same
+float32 arrays (`as_published.py`); if their score differs from ours, the results contain the difference.
 """
 
 import functools
@@ -23,7 +23,7 @@ from problems import features_of, probs_of
 
 import leepjax as lj
 
-# n examples, d features, z source and c target classes; the oracles, which are slow, are asked about the first.
+# n examples, d features, z source and c target classes; only the first is compared with the oracles, which are slow.
 CHECKED = (60, 8, 6, 3)
 SHAPES = {"small": CHECKED, "full": (5_000, 512, 1000, 10)}
 REPEATS = {"small": 1, "full": 5}

@@ -1,10 +1,10 @@
-"""How much memory does `leep` take beside its input, and how much do its rivals?
+"""How much memory does `leep` take besides its input, and how much do its rivals?
 
 python benchmarks --size full memory
 
-Measured, not computed: each case runs in a fresh process that makes its input, calls once, so that compilation is
-over, gives free memory back to the system, has the kernel forget the peak (Linux's VmHWM) and calls again. What XLA
-planned for its temporaries stands beside it.
+The memory is measured, not computed: each case runs in a fresh process that makes its input, calls the function once
+to compile it, gives free memory back to the system, resets the kernel's peak (Linux's VmHWM) and calls again. The
+temporaries that XLA planned are reported, too.
 """
 
 import json
@@ -32,7 +32,7 @@ CASES = {
 
 
 def child(method: str, *shape: str) -> None:
-    """Print what one call takes at its peak above what was there before, in bytes."""
+    """Print by how many bytes the peak of one call exceeds the memory before it."""
     call, planned = prepare(method, *map(int, shape))
     jax.block_until_ready(call())
     before = reset_peak()

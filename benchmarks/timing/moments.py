@@ -1,4 +1,4 @@
-"""What do the measures of features cost beside one Gram matrix and one eigendecomposition, alone and together?
+"""What do the measures of features cost, relative to one Gram matrix and one eigendecomposition?
 
 python benchmarks --size full moments
 """

@@ -1,11 +1,11 @@
-"""How far does a ResNet-20 come from scratch on CIFAR-10, and how fast?
+"""Which accuracy does a ResNet-20 reach from scratch on CIFAR-10, and how fast?
 
 python benchmarks --size full pretraining
 
-It is what two commands do: ``leepjax pretrain`` for 40 epochs on 20,000 images, and ``leepjax finetune`` of what came
-out on the same images, for 12 epochs with twice the weight decay: a warm restart (Loshchilov, Hutter, *SGDR*, ICLR
-2017). After each epoch it is measured on 10,000 images. Without CIFAR-10, or `small`, an epoch each on a few digits
-shows that it runs.
+It does the same as two commands: ``leepjax pretrain`` for 40 epochs on 20,000 images, and ``leepjax finetune`` of the
+result on the same images, for 12 epochs with twice the weight decay, which is a warm restart (Loshchilov, Hutter,
+*SGDR*, ICLR 2017). After each epoch the network is measured on 10,000 images. With `small`, or without CIFAR-10, it
+trains one epoch of each on a few digits, to check that it runs.
 """
 
 import tempfile

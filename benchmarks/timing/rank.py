@@ -1,11 +1,11 @@
-"""How long does `leepjax rank digits` take from nothing and again, and where does its time go?
+"""How long does `leepjax rank digits` take the first time and again, and which stages take the time?
 
 python benchmarks --size full rank
 
-The command runs in a process of its own. *from nothing*: its cache is empty, as after the installation, which leaves
-bytecode: at full size a small ranking writes it first. *again*: with the programs and the features that the first run
-has left there. Its processor time, of all threads, depends less on what else the machine does than the time that
-passes. The stages are timed in this process.
+The command runs in a process of its own. *From nothing* means with an empty cache, but with the bytecode that an
+installation leaves; at full size, a small ranking writes it first. *Again* means with the programs and the features
+that the first run left in the cache. The processor time, of all threads, depends less on other programs than the wall
+time. The stages are timed in this process.
 """
 
 import os
@@ -28,7 +28,7 @@ REPEATS = {"small": 1, "full": 3}
 
 
 def assert_right(source: str) -> None:
-    """Correct before fast: what `rank` says of a source is what the oracle says of the same rows."""
+    """Check before timing: the scores that `rank` gives a source equal those of the oracle for the same rows."""
     few = digits().subset(np.arange(200))
     ranking = lj.rank(few, [source], ["leep", "h_score"], verify="none", resamples=0)
     table = extract(lj.load_source(source), few)

@@ -1,11 +1,12 @@
-"""How much memory does a ranking take, by the number of images and the form in which they are?
+"""How much memory does a ranking take, by the number and the format of the images?
 
 python benchmarks --size full rank_memory
 
-The images are a thousand of those of `folder.py`, half JPEGs of 64 pixels, half PNGs of 32, of five classes, each as
-often as needed under another name. A process of its own ranks one source for them, with a cache that is empty and all
-other defaults; its peak is Linux's VmHWM, with its libraries and the pages of files that it maps. The source is a
-function of pixels with 64 features and ten classes: a network adds its weights and the activations of 64 images.
+The images are a thousand of those of `folder.py`: half JPEGs of 64 pixels and half PNGs of 32, in five classes, each
+repeated as often as needed under other names. A process of its own ranks one source for them, with an empty cache and
+otherwise the defaults. Its peak is Linux's VmHWM, which includes its libraries and the pages of files that it maps. The
+source is a function of pixels with 64 features and ten classes; a network would add its weights and the activations of
+64 images.
 """
 
 import json
@@ -30,7 +31,7 @@ OPTIONS = {"small": {"measures": ["leep", "h_score"], "resamples": 10}, "full": 
 
 
 def child(chosen: str, target: str, cache: str) -> None:
-    """Print what a ranking takes in this process, its seconds and those of all its threads."""
+    """Print the memory of a ranking in this process, its wall time, and the processor time of all threads."""
     started = time.perf_counter()
     weights = np.random.default_rng(0).standard_normal((64, 10), np.float32) / 8
     source = lj.as_source(
@@ -49,7 +50,7 @@ def _few_pixels(weights: jax.Array, images: jax.Array) -> tuple[jax.Array, jax.A
 
 
 def write_repeated(folder: Path, count: int) -> None:
-    """So many images, of which links are the same file."""
+    """Write this number of images; repeated ones are links to the same file."""
     write_images(folder, min(count, DIFFERENT))
     for file in sorted(folder.glob("*/*")):
         for copy in range(1, count // DIFFERENT):
@@ -77,7 +78,7 @@ def of_parquet(folder: Path) -> Path:
 
 
 def of_npz(folder: Path) -> Path:
-    """Their pixels, at 32 × 32, as an ``.npz``, which is held whole."""
+    """Their pixels, at 32 × 32, as an ``.npz``, which is read as a whole."""
     files = sorted(folder.glob("*/*"))
     names = sorted({file.parent.name for file in files})
     images = np.empty((len(files), 32, 32, 3), np.uint8)

@@ -1,11 +1,11 @@
-"""How far ahead of NumPy and SciPy at their best, and of LEEP as it is published, is `leep`?
+"""How fast is `leep`, compared with the fastest NumPy and SciPy code and with published code?
 
 python benchmarks --size full rivals
 
-The rivals get the same float32 rows. SciPy's product with a one-hot matrix by columns (CSC) adds each row into its
-class's in the order of memory, as ours does, three times as fast as the one by rows (CSR); the second pass gathers the
-table's rows for a block that stays in the cache. Published code is rewritten here operation by operation, its float64
-one-hot matrices and tables included.
+The rivals get the same float32 rows. SciPy's product with a one-hot matrix by columns (CSC) adds each row to that of
+its class in the order of memory, as ours does; it is three times as fast as the product by rows (CSR). The second pass
+gathers the table's rows for a block that stays in the cache. Published code is rewritten here operation by operation,
+including its float64 one-hot matrices and tables.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def scipy_csc(probs: np.ndarray, labels: np.ndarray, num_classes: int) -> float:
 
 
 def scipy_csc_threads(probs: np.ndarray, labels: np.ndarray, num_classes: int) -> float:
-    """The same on two threads, kept from call to call: SciPy and NumPy let go of the interpreter's lock."""
+    """The same on two threads, which stay between calls; SciPy and NumPy release the interpreter's lock."""
     parts = list(zip(np.array_split(probs, _THREADS), np.array_split(labels, _THREADS), strict=True))
     joint = sum(_POOL.map(lambda part: _one_hot(part[1], num_classes, probs.dtype) @ part[0], parts))
     conditional = _conditional(joint)

@@ -1,4 +1,4 @@
-"""How far ahead of the published soft NCE, which builds an [n z c] array, is `soft_nce`?
+"""How much faster is `soft_nce` than the published soft NCE, which builds an [n z c] array?
 
 python benchmarks --size full soft_nce
 """
@@ -15,7 +15,7 @@ SHAPES = {
     "full": [(50_000, 1000, 10), (50_000, 1000, 100), (50_000, 1000, 1000), (5_000, 1000, 100)],
 }
 REPEATS = {"small": 3, "full": 7}
-# The published array gets no more bytes than these.
+# The published code is run only if its array has at most this many bytes.
 MAX_CUBE = 5e9
 
 

@@ -1,10 +1,10 @@
-"""How fast does `leep` stream probabilities from disk, compared with reading the file, and in how much memory?
+"""How fast does `leep` stream probabilities from disk, compared with a plain read, and how much memory does it take?
 
 python benchmarks --size full streaming
 
 Each case runs in a fresh process. Cold: the system has dropped its cache of the file (at full size and as root).
-LEEP reads its batches twice, so its limit is twice the time of one plain read, from disk and then from the cache, as
-far as the memory holds it.
+LEEP reads its batches twice, so its limit is the time of two plain reads: one from disk, and one from the cache if the
+memory holds the file.
 """
 
 import json
@@ -38,7 +38,7 @@ def write(directory: Path, n: int, z: int, c: int) -> None:
 
 
 def child(method: str, directory: str, c: str, batch_size: str) -> None:
-    """Print the seconds and the peak above what was resident before, of one pass or score."""
+    """Print the seconds of one pass or score, and by how much its peak exceeds the memory before it."""
     path, rows = Path(directory, "probs.npy"), int(batch_size)
     probs, labels = np.load(path, mmap_mode="r"), np.load(path.with_name("labels.npy"))
     batches = lj.Batches(probs, labels, batch_size=rows)
@@ -61,7 +61,7 @@ def _read(path, chunk):
 
 
 def drop_caches() -> bool:
-    """Have the system forget what it has read; False where only root may ask for it."""
+    """Drop the system's cache of files; return False if that needs root."""
     os.sync()
     if not os.access(_DROP_CACHES, os.W_OK):
         return False
@@ -83,7 +83,7 @@ def main() -> None:
             if cache == "warm":
                 _read(Path(directory, "probs.npy"), 2**24)
             for repeat in range(repeats):
-                # In turn first and second: what lies beneath a virtual disk has a cache too.
+                # Alternate which is first, because the host of a virtual disk has a cache, too.
                 for method in sorted(runs, reverse=repeat % 2 == 0):
                     if cache == "cold":
                         drop_caches()

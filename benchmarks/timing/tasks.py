@@ -34,7 +34,7 @@ def bootstrap(num_classes: int, batch_size: int | None):
 
 
 def one_call_a_task(probs: jax.Array, labels: jax.Array, masks: list[jax.Array], score) -> jax.Array:
-    """What leaves each task to a compiled `leep` of its own rows, all others masked."""
+    """Score each task by its own call of a compiled `leep`, with all other rows masked."""
     return jnp.stack([score(probs, labels, where) for where in masks])
 
 
@@ -85,7 +85,7 @@ def subsets_and_bootstrap(n: int, z: int, c: int, t: int, of_each: int, repeats:
 
 
 def side_by_side(n: int, z: int, c: int, t: int, repeats: int) -> None:
-    """Small tasks of c classes, stacked [t n/t z], against one of all their examples and c classes."""
+    """Time small tasks of c classes, stacked [t n/t z], against one task of all their examples and c classes."""
     parts = [probs_of(n // t, z, c, seed) for seed in range(t)]
     small = tuple(jnp.asarray(np.stack(arrays)) for arrays in zip(*parts, strict=True))
     large = small[0].reshape(-1, z), small[1].reshape(-1)

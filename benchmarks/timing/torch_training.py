@@ -4,7 +4,7 @@ python benchmarks/timing/torch_training.py resnet20 problem.npz
 
 Other networks than ResNet-20 are timm's. The problem holds images, labels, the batches' indices and learning rates, and
 the weights by our names. It prints the losses of those batches without augmentation, to compare; then, for each number
-on standard input, it takes so many augmented steps and prints the seconds of processor time that they took.
+on standard input, it takes that many augmented steps and prints the seconds of processor time that they took.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How many heads a second are re-trained for many tasks, compared with scikit-learn's loop and with ours?
+"""How many heads per second are re-trained for many tasks at once, compared with loops of scikit-learn and of leepjax?
 
 python benchmarks --size full transfer
 
@@ -36,7 +36,7 @@ FULL = [
 
 
 def table(full: bool) -> tuple[str, np.ndarray, np.ndarray]:
-    """What the features are of, features [n d] and labels [n]."""
+    """A description of the features, the features [n d], and labels [n]."""
     if not full or not shared.DATA.is_dir():
         target = digits()
         pixels = target.images(range(len(target)), Preprocessing(image_size=8))[..., 0]
@@ -55,7 +55,7 @@ def widened(features: np.ndarray, width: int) -> np.ndarray:
 
 
 class Task:
-    """One task's standardised rows, for those who are given one task at a time."""
+    """The standardised rows of one task, for functions that take one task at a time."""
 
     def __init__(self, features, labels, classes, train, test):
         mine, tested = (np.flatnonzero(part & classes[labels]) for part in (train, test))
@@ -119,7 +119,7 @@ def heads(of: str, features: np.ndarray, labels: np.ndarray, t, most, shapes, ch
     with threadpool_limits(1, "blas"):
         excess = None if choose else compare(tasks, ours())
         accuracy = {"retrain_heads": ours().test_accuracy.mean(), "scikit_learn": np.mean(scikit_learn())}
-        if t >= 20:  # of fewer tasks one test example can say more
+        if t >= 20:  # with fewer tasks, a single test example matters too much
             assert abs(accuracy["retrain_heads"] - accuracy["scikit_learn"]) <= 0.005, accuracy
         seconds = timings({"retrain_heads": ours, "scikit_learn": scikit_learn, "one_by_one": one_by_one}, repeats)
     each = {name: values / (len(few) if name == "one_by_one" else t) for name, values in seconds.items()}

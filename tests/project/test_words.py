@@ -51,7 +51,7 @@ READ = [
     "transfer",
     "adapting",
 ]
-READ += ["distributed", "opening", "cli", "agreement", "engines", "ranking", "report", "studies", "measures"]
+READ += ["distributed", "opening", "cli", "agreement", "engines", "ranking", "report", "studies", "measures", "meta"]
 
 
 def texts(*folders):
@@ -98,3 +98,7 @@ def test_public_classes_have_names_of_their_own():
                 modules[node.name].append(str(path.relative_to(ROOT)))
     shared = {name for name, places in modules.items() if len(places) > 1}
     assert shared <= {"Table", "Outcome"}
+
+
+def test_benchmarks_are_held_to_both_lists():
+    assert not found(BANNED + STRICTLY_BANNED, texts("benchmarks"))
