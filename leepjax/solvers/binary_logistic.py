@@ -1,5 +1,6 @@
 """Logistic regression with L2 of many labels on the same examples, several weightings of them at once."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -95,54 +96,77 @@ def minimise(
     Returns:
         [k t f] kernels in the rotated basis, with the biases in the last column.
     """
-    x = features.x
-    penalty = jnp.full(x.shape[1], l2, x.dtype).at[-1].set(0)
+    penalty = jnp.full(features.x.shape[1], l2, features.x.dtype).at[-1].set(0)
+    objective = _Objective(features, targets, weights, penalty)
     shares = jnp.einsum("kn,tn->kt", weights, targets)
     # Sums of weights are rounded: a share less than half an example from 0 or 1 counts as exactly 0 or 1.
     least = 0.5 / jnp.maximum((weights > 0).sum(axis=1, keepdims=True), 1)
-    both = (shares > least) & (shares < 1 - least)
+    varies = (shares > least) & (shares < 1 - least)
 
-    def product(parameters):
-        return jnp.einsum("nf,ktf->ktn", x, parameters, precision=HIGHEST)
+    def goes_on(state):
+        return ~state.done.all() & (state.steps < STEPS)
 
-    def value(params, logits):
-        losses = jax.nn.softplus(logits) - targets * logits
-        return jnp.einsum("kn,ktn->kt", weights, losses) + (penalty * params**2).sum(axis=-1) / 2
+    logits = objective.product(start)
+    first = objective.gradient(start, logits)
+    done = ~varies | jnp.isinf(tolerance)
+    state = _State(start, logits, first, first, jnp.zeros_like(shares), 0 * start, done, jnp.zeros((), int))
+    return jax.lax.while_loop(goes_on, partial(objective.step, tolerance), state).params
 
-    def gradient(params, logits):
-        errors = weights[:, None] * (jax.nn.sigmoid(logits) - targets)
-        return jnp.einsum("ktn,nf->ktf", errors, x, precision=HIGHEST) + penalty * params
 
-    def step(s):
+class _Objective(NamedTuple):
+    """The loss of each of t labels in each of k fits."""
+
+    features: Rotated
+    targets: jax.Array
+    """[t n]"""
+    weights: jax.Array
+    """[k n]"""
+    penalty: jax.Array
+    """[f] L2 per parameter, zero for the bias"""
+
+    def product(self, parameters):
+        """[k t n] the logits under parameters [k t f], or their change along a direction [k t f]."""
+        return jnp.einsum("nf,ktf->ktn", self.features.x, parameters, precision=HIGHEST)
+
+    def value(self, params, logits):
+        """[k t]"""
+        losses = jax.nn.softplus(logits) - self.targets * logits
+        return jnp.einsum("kn,ktn->kt", self.weights, losses) + (self.penalty * params**2).sum(axis=-1) / 2
+
+    def gradient(self, params, logits):
+        """[k t f]"""
+        errors = self.weights[:, None] * (jax.nn.sigmoid(logits) - self.targets)
+        return jnp.einsum("ktn,nf->ktf", errors, self.features.x, precision=HIGHEST) + self.penalty * params
+
+    def step(self, tolerance, s: _State) -> _State:
+        """A step along the conjugate direction, for the labels that aren't done."""
         probs = jax.nn.sigmoid(s.logits)
-        spread = weights[:, None] * probs * (1 - probs)
+        spread = self.weights[:, None] * probs * (1 - probs)
         mean_spread = jnp.maximum(spread.sum(axis=-1, keepdims=True), 1e-6)
-        scaled = s.gradient / (mean_spread * features.curvatures + penalty + 1e-6)
+        scaled = s.gradient / (mean_spread * self.features.curvatures + self.penalty + 1e-6)
         norm = (s.gradient * scaled).sum(axis=-1)
-        before = value(s.params, s.logits)
+        before = self.value(s.params, s.logits)
         done = s.done | (norm <= tolerance * before)
-        turn = jnp.maximum(0, norm - (s.before * scaled).sum(axis=-1)) / jnp.where(s.norm > 0, s.norm, jnp.inf)
-        direction = turn[..., None] * s.direction - scaled
-        falls = ((s.gradient * direction).sum(axis=-1) < 0)[..., None]
-        direction = jnp.where(falls, direction, -scaled)
+        direction = _conjugate(s, scaled, norm)
 
-        change, slope = product(direction), (s.gradient * direction).sum(axis=-1)
-        decay = (penalty * direction**2).sum(axis=-1)
-        curvature = (spread * change**2).sum(axis=-1) + decay
-        bound = jnp.einsum("kn,ktn->kt", weights, change**2) / 4 + decay
-        newton, safe = (jnp.where(done, 0, -slope / jnp.where(c > 0, c, jnp.inf)) for c in (curvature, bound))
-        there = value(s.params + newton[..., None] * direction, s.logits + newton[..., None] * change)
-        length = jnp.where(there <= before, newton, safe)[..., None]
+        change, slope = self.product(direction), (s.gradient * direction).sum(axis=-1)
+        curvatures = self.curvatures(spread, change, direction)
+        newton, safe = (jnp.where(done, 0, -slope / jnp.where(c > 0, c, jnp.inf)) for c in curvatures)
+        reached = self.value(s.params + newton[..., None] * direction, s.logits + newton[..., None] * change)
+        length = jnp.where(reached <= before, newton, safe)[..., None]
         params, logits = s.params + length * direction, s.logits + length * change
-        return _State(params, logits, gradient(params, logits), s.gradient, norm, direction, done, s.steps + 1)
+        return _State(params, logits, self.gradient(params, logits), s.gradient, norm, direction, done, s.steps + 1)
 
-    def goes_on(s):
-        return ~s.done.all() & (s.steps < STEPS)
+    def curvatures(self, spread, change, direction):
+        """[k t] the second derivative along a direction, and [k t] its bound, in which p (1 − p) is ¼."""
+        decay = (self.penalty * direction**2).sum(axis=-1)
+        bound = jnp.einsum("kn,ktn->kt", self.weights, change**2) / 4 + decay
+        return (spread * change**2).sum(axis=-1) + decay, bound
 
-    logits = product(start)
-    first = gradient(start, logits)
-    zero = jnp.zeros_like(shares)
-    done = ~both | jnp.isinf(tolerance)
-    return jax.lax.while_loop(
-        goes_on, step, _State(start, logits, first, first, zero, 0 * start, done, jnp.zeros((), int))
-    ).params
+
+def _conjugate(s: _State, scaled, norm):
+    """[k t f] the direction of Polak and Ribière; the preconditioned gradient `scaled` where it wouldn't descend."""
+    turn = jnp.maximum(0, norm - (s.before * scaled).sum(axis=-1)) / jnp.where(s.norm > 0, s.norm, jnp.inf)
+    direction = turn[..., None] * s.direction - scaled
+    descends = ((s.gradient * direction).sum(axis=-1) < 0)[..., None]
+    return jnp.where(descends, direction, -scaled)
