@@ -154,11 +154,7 @@ def _distances(features, labels, weights, num_classes, shrinkage):
             return sums[0] + jnp.matmul(x.T, x * w[:, None], precision=HIGHEST), sums[1] + w.sum()
 
         gram, size = blocks(y, start, add, (jnp.zeros((d, d), rows.dtype), jnp.zeros((), rows.dtype)))
-        covariance = gram / nonzero_or_one(size)
-        level = jnp.trace(covariance) / d
-        varies = level * d > rounding[y]
-        shrunk = (1 - shrinkage) * covariance + jnp.where(varies, shrinkage * level, 1) * jnp.eye(d, dtype=rows.dtype)
-        lower = lax.linalg.cholesky(shrunk, symmetrize_input=False)
+        lower, varies = _shrunk_factor(gram / nonzero_or_one(size), shrinkage, rounding[y])
 
         def write(first, x, _, distances):
             white = lax.linalg.triangular_solve(lower, x.T, left_side=True, lower=True)
@@ -169,6 +165,15 @@ def _distances(features, labels, weights, num_classes, shrinkage):
 
     found = lax.fori_loop(0, num_classes, of_class, jnp.zeros(n + _BLOCK, rows.dtype))
     return jnp.zeros(n, rows.dtype).at[order].set(found[:n])
+
+
+def _shrunk_factor(covariance, shrinkage, rounding):
+    """[d d] the lower Cholesky factor of a class's shrunk covariance; [] whether the class varies beyond rounding."""
+    d = len(covariance)
+    level = jnp.trace(covariance) / d
+    varies = level * d > rounding
+    ridge = jnp.where(varies, shrinkage * level, 1) * jnp.eye(d, dtype=covariance.dtype)
+    return lax.linalg.cholesky((1 - shrinkage) * covariance + ridge, symmetrize_input=False), varies
 
 
 def _centred(features, labels, weights, num_classes):
