@@ -1,4 +1,4 @@
-"""Oracles against scikit-learn and SciPy, where these have the same thing, and against repeated rows."""
+"""Oracles against the same functions of scikit-learn and SciPy, and against repeated rows."""
 
 import itertools
 

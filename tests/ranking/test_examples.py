@@ -1,4 +1,4 @@
-"""Thumbnails for pages: which images sources disagree on, and what is kept of them."""
+"""Thumbnails for pages: the images on which sources disagree, and the file that keeps them."""
 
 import base64
 import io

@@ -79,7 +79,7 @@ def test_every_layer_is_a_row_and_each_source_makes_one_pass(sources, passes, tm
 
 @pytest.fixture
 def held(monkeypatch):
-    """A function that counts the networks whose parameters are in memory."""
+    """A function that returns how many networks have their parameters in memory."""
     parameters = []
     plain = WeightsFile.open
 

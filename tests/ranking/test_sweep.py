@@ -1,4 +1,4 @@
-"""Sweeps: a ranking for each target, what is resumed, and what becomes of units that fail elsewhere."""
+"""Sweeps: a ranking for each target, resumption, and units that fail in other processes."""
 
 import pickle
 import sys

@@ -1,4 +1,4 @@
-"""LEEP at the temperature that leave-one-out prefers."""
+"""LEEP at the temperature with the highest leave-one-out score."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def at_temperature(probs: Array, temperature: float) -> Array:
     """theta_z^(1/T) / sum over z of theta_z^(1/T), of each row; the same as the softmax of the logits over T."""
     cooled = np.zeros(probs.shape)
     for i, theta in enumerate(probs):
-        powers = (theta / theta.max()) ** (1 / temperature)  # one of them is one, however low T is
+        powers = (theta / theta.max()) ** (1 / temperature)  # the largest is one, however low T is
         cooled[i] = powers / powers.sum()
     return cooled
 

@@ -1,4 +1,4 @@
-"""The Gaussian classifier of one shared, shrunk covariance that NCTI and ETran look through."""
+"""The Gaussian classifier with one shared, shrunk covariance, which NCTI and ETran use."""
 
 import numpy as np
 from scipy.special import log_softmax
@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 from reference.sums import Array, centred, class_means
 
 RESOLVED = 1e-3  # eigenvalues of a correlation matrix up to this are left out
-ALIKE = 1e-5  # relative differences of sources up to this are not told from zero
+ALIKE = 1e-5  # relative differences of sources up to this count as zero
 
 
 def scatter(x: Array, w: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Measures that see classes as Gaussians or as volumes: TransRate and GBC."""
+"""Measures that treat classes as Gaussians or as volumes: TransRate and GBC."""
 
 import numpy as np
 

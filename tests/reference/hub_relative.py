@@ -1,4 +1,4 @@
-"""Scores that a source has only among those of a hub: NCTI (Wang et al., ICCV 2023), ETran (Gholami et al., 2023)."""
+"""Scores relative to the other sources of a hub: NCTI (Wang et al., ICCV 2023), ETran (Gholami et al., 2023)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""LEEP and its kin, which read probabilities."""
+"""LEEP and related measures, which read probabilities."""
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def em_leep(probs: Array, labels: Array, num_classes: int, num_steps: int, where
     for _ in range(num_steps):
         parts = mixing[labels] * probs
         mass = _mass(parts / parts.sum(axis=1, keepdims=True), labels, w, num_classes)
-        used = mass.sum(axis=0) > 0  # a source class that no example uses has no part in the likelihood
+        used = mass.sum(axis=0) > 0  # a source class that no example uses doesn't affect the likelihood
         mixing[:, used] = mass[:, used] / mass[:, used].sum(axis=0)
     return float(np.sum(w * np.log(np.sum(mixing[labels] * probs, axis=1))) / w.sum())
 

@@ -1,4 +1,4 @@
-"""Measures that look at neighbours and at pairs: k-NN, LFC, PARC and TMI."""
+"""Measures of neighbours and of pairs: k-NN, LFC, PARC and TMI."""
 
 import numpy as np
 from scipy.special import digamma, gammaln

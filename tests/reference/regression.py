@@ -1,4 +1,4 @@
-"""Real targets [n t]: how well a linear map of what the source gives fits them (Nguyen et al., UAI 2023)."""
+"""How well a linear map of a source's features or outputs fits real targets [n t] (Nguyen et al., UAI 2023)."""
 
 import numpy as np
 

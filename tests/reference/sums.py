@@ -1,4 +1,4 @@
-"""What the oracles share: weighted rows, means and spans, in float64."""
+"""Functions that the oracles share: weighted rows, means and spans, in float64."""
 
 import numpy as np
 

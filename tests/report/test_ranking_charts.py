@@ -1,4 +1,4 @@
-"""The charts of a ranking's page: what they draw, mark and say, from rankings whose answer is known."""
+"""The charts of a ranking's page: their drawings, marks and words, for rankings whose answer is known."""
 
 import re
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""The page of studies: verdicts on what is published, marks of winners, and what stands beside a headline."""
+"""The page of studies: verdicts on published statements, marks of winners, and figures beside a headline."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Records of several commands in one folder: what compares is one group, and one group is shown for each target."""
+"""Records of several commands in one folder: comparable ones form a group, and one group is shown per target."""
 
 from msgspec.structs import replace
 from small_records import record

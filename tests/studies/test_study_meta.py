@@ -1,4 +1,4 @@
-"""Meta-transfer as a method of studies: what it gives, and which sources it is for."""
+"""Meta-transfer as a method of studies: its outcomes, and the sources that it applies to."""
 
 from dataclasses import replace
 

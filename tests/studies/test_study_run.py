@@ -1,4 +1,4 @@
-"""Studies as they run: outcomes are what the transfers give, nothing is made twice, and engines agree."""
+"""Running studies: outcomes are those of the transfers, nothing is computed twice, and engines agree."""
 
 import json
 import os

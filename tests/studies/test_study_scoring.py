@@ -1,4 +1,4 @@
-"""What is scored in studies: measures of padded tasks, and the baselines that they have to beat."""
+"""Scores in studies: measures of padded tasks, and the baselines that they have to beat."""
 
 import math
 from dataclasses import replace
@@ -93,7 +93,7 @@ def test_a_card_that_says_nothing_is_undefined():
 
 
 def seen(features, labels, padding=0):
-    """Examples and rows that are none of them."""
+    """Examples, and rows that aren't examples."""
     features = np.concatenate([features, np.full((padding, features.shape[1]), features[-1])])
     labels = np.concatenate([labels, np.zeros(padding, int)])
     probs = np.zeros((len(labels), 1), np.float32)

@@ -1,4 +1,4 @@
-"""The tasks of studies: what is drawn, that it is recorded exactly, and that it doesn't change."""
+"""The tasks of studies: how they are drawn, that they are recorded exactly, and that they don't change."""
 
 import gzip
 
