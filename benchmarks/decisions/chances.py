@@ -1,4 +1,4 @@
-"""The probability that a candidate is best, and the smallest set that holds the best: stated against observed.
+"""The probability that a candidate is best, and the smallest set that contains the best: stated and observed.
 
 Draws are paired: each resamples the task's examples for all candidates at once. They show how the accuracies of heads
 vary with the test examples, but not with the training examples; `inflation` of their variance accounts for the latter.
@@ -53,7 +53,7 @@ def coverage(found: list[Chances]) -> tuple[float, float]:
 
 
 def tuned(decisions: list[Decision], drawn: list[np.ndarray]) -> float:
-    """The least inflation with which the leaders of the decisions of even numbers hold the best often enough."""
+    """The least inflation with which the leaders of the even-numbered decisions contain the best often enough."""
     even = [(each, mine) for each, mine in zip(decisions, drawn, strict=True) if each.number % 2 == 0]
     for factor in INFLATIONS:
         if coverage([chances(each, mine, factor) for each, mine in even])[0] >= CONFIDENCE:

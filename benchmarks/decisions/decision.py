@@ -20,7 +20,7 @@ class Seen(NamedTuple):
     forward_seconds: np.ndarray
     """[s] per image"""
     head_seconds: float
-    """of one source's head, its folds included"""
+    """for the head of one source, including its folds"""
 
 
 class Decision(NamedTuple):
@@ -41,5 +41,5 @@ class Decision(NamedTuple):
 
     @property
     def regrets(self) -> np.ndarray:
-        """[s] points of 100 that are lost by taking each candidate."""
+        """[s] percentage points of accuracy that are lost by taking each candidate."""
         return 100 * (self.accuracy.max() - self.accuracy)

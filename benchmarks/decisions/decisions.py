@@ -86,13 +86,13 @@ def tell_strategies(collection: str, group: str, decisions: list[Decision]) -> N
         known[f"race by right and wrong, {budget:.0%}"] = racing(budget, mistakes=True)
     for name, strategy in known.items():
         found = summary(decisions, strategy)
-        # A strategy that some decisions lack isn't comparable with one that all have.
+        # A strategy that is missing for some decisions can't be compared with the others.
         if found is not None and found["decisions"] == len(decisions):
             report(benchmark="decisions", collection=collection, group=group, strategy=name, **found)
 
 
 def tell_chances(collection: str, decisions: list[Decision]) -> None:
-    """As drawn, and with the variance that leepjax takes, by tuning on even numbers alone, and reported by half."""
+    """Report the probabilities as drawn and with leepjax's variance, tuned on even numbers only, for each half."""
     for evidence in chances.EVIDENCE:
         drawn = [chances.draws(each, evidence) for each in decisions]
         inflation = chances.tuned(decisions, drawn)
@@ -121,7 +121,7 @@ def tell_chances(collection: str, decisions: list[Decision]) -> None:
 
 
 def tell_leaders(collection: str, decisions: list[Decision]) -> None:
-    """How often the leaders of a race on all examples hold the best source: nothing is tuned."""
+    """Report how often the leaders of a race on all examples contain the best source; nothing is tuned."""
     for mistakes in (False, True):
         answers = [run(each, 1, mistakes=mistakes) for each in decisions]
         places = [

@@ -86,7 +86,7 @@ def decisions(folder: Path, tasks: list[Task]) -> Iterator[Decision]:
 
 
 def after(decision: Decision, runs: Mapping[str, Mapping[str, float]]) -> Decision:
-    """The decision among the sources that were fine-tuned; what training says without the pool is that of heads."""
+    """The decision among the fine-tuned sources; its held-out outcomes are still those of heads."""
     mine = gather.taken(decision, np.array([i for i, name in enumerate(decision.names) if name in runs]))
     accuracy = np.array([runs[name]["accuracy"] for name in mine.names])
     return mine._replace(collection=COLLECTION, accuracy=accuracy)

@@ -1,4 +1,4 @@
-"""What every source says of every task, and what training gives: computed once per source and set, kept in a file.
+"""The scores of every source on every task, and the results of training: computed once per source and set, in a file.
 
 Reads FOLDER/images and FOLDER/tables and writes FOLDER/outcomes/SET/SOURCE.npz. What is there isn't computed again.
 """
@@ -89,7 +89,7 @@ def score(measure, evidence, labels, where, *, num_classes):
 
 
 def resolved(measure: str, evidence, labels, where, num_classes: int) -> float:
-    """The score in float32, and in float64 where float32 doesn't resolve it, as a ranking has it."""
+    """The score in float32, or in float64 if float32 doesn't resolve it, as in a ranking."""
     value = score(measure, evidence, labels, where, num_classes=num_classes)
     if np.isnan(value):
         with jax.enable_x64(True):
@@ -98,7 +98,7 @@ def resolved(measure: str, evidence, labels, where, num_classes: int) -> float:
 
 
 def measured(features, logits, labels, measures: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The score by each measure but `linear_probe`, and its seconds; a first call's hold the compilation."""
+    """The score by each measure except `linear_probe`, and its seconds, in a first call including compilation."""
     where = padded(np.ones(len(labels), np.float32))
     z = logits.shape[1]
     probs = np.pad(scipy.special.softmax(logits, axis=1), [(0, 0), (0, truth.padded_to(z, PADDED_SOURCE_CLASSES) - z)])
@@ -130,7 +130,7 @@ def looks(features, labels) -> np.ndarray:
 
 
 def of_task(features, logits, labels, task: Task, measures: Sequence[str]) -> dict[str, np.ndarray | float]:
-    """Everything of one source on one task."""
+    """All outcomes of one source on one task."""
     x, y = features[task.rows], task.labels(labels)
     scores, score_seconds = measured(x, logits[task.rows], y, measures)
     started = time.perf_counter()
@@ -196,7 +196,7 @@ def main(folder: Path) -> None:
 
 
 def to_do(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The sets and tables without outcomes, where tasks are small first; tables may come in the meantime."""
+    """The sets and tables without outcomes, those with small tasks first; tables may be added meanwhile."""
     for of in ORDER:
         for table in tables(folder, of):
             if not (folder / "outcomes" / of / table.name).exists():

@@ -39,7 +39,7 @@ def run(decision: Decision, budget: float, rules: Rules | None = None, *, mistak
 
 
 def order_of(decision: Decision, answer: Answer) -> np.ndarray:
-    """The leader first, then the others by when they were dropped, and by their place in that look."""
+    """The leader first, then the others: those dropped last come first, in the order of that look."""
     names: list[str] = []
     for look in reversed(answer.looks):
         names += [each.source for each in look.standings if each.source not in names]
@@ -47,7 +47,7 @@ def order_of(decision: Decision, answer: Answer) -> np.ndarray:
 
 
 def passed(decision: Decision, answer: Answer) -> np.ndarray:
-    """[s] the share of the examples that each source was passed."""
+    """[s] the share of the examples that passed through each source."""
     shares = np.zeros(len(decision.names))
     for look in answer.looks:
         for each in look.standings:

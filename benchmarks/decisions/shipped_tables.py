@@ -1,4 +1,4 @@
-"""Features and logits of the sources that leepjax ships, by leepjax, as `torch_tables.py` has them of the real ones.
+"""Features and logits of the sources that leepjax ships, in the form in which `torch_tables.py` stores the real ones.
 
 PYTHONPATH=benchmarks:tests/making python -m decisions.shipped_tables FOLDER
 """

@@ -1,4 +1,4 @@
-"""What is known of the sources before any image is looked at: parameters, and the accuracy that their origin states.
+"""The facts about sources that need no image: parameters, and the accuracy that their publisher states.
 
 writes FOLDER/sources.json. The sources are those whose tables FOLDER holds.
 """

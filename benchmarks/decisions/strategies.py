@@ -43,7 +43,7 @@ def by(values: np.ndarray) -> np.ndarray:
 
 
 def cost(decision: Decision, passed: np.ndarray | float, trained: int) -> tuple[float, float]:
-    """Fractions in forward passes and in seconds, for the share [s] of the examples that each source was passed."""
+    """Fractions in forward passes and in seconds, for the share [s] of the examples that passed through each source."""
     s, seen = len(decision.names), decision.seen
     shares = np.broadcast_to(passed, s)
     if seen is None:

@@ -8,7 +8,7 @@ PRINTED = ("hscore", "leep", "logme", "nce")
 
 
 def printed(measure: str, statistic: str) -> Cell:
-    """A published correlation, ours where it differs, and whether it follows."""
+    """A published correlation and, if ours differs, ours with a mark if rounding doesn't explain it."""
 
     def cell(line: dict[str, Any]) -> str:
         published, ours, follows = line["cells"][f"{measure} {statistic}"]

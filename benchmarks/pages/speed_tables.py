@@ -21,7 +21,7 @@ COMPILING = {"tracing, ms": ms("trace_seconds"), "compiling, ms": ms("compile_se
 
 
 def other_score(line: dict[str, Any]) -> str:
-    """The published algorithm's score where it isn't ours, to a thousandth."""
+    """The published algorithm's score, if it differs from ours by more than a thousandth."""
     ours, published = (line["scores"].get(which) for which in ("ours", "published"))
     return "" if published is None or abs(published - ours) <= 1e-3 * abs(ours) else f"{published:.5g}"
 

@@ -1,4 +1,4 @@
-"""What the committed records of the studies say: the tables of STUDIES.md."""
+"""The tables of STUDIES.md, from the committed records of the studies."""
 
 import math
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def analysis() -> Analysis:
 
 
 def _with_larger_alone() -> Iterator[tuple[SettingAnalysis, dict[str, str]]]:
-    """Every setting; of sources, also those of larger images alone: two clusters correlate, whatever is within them."""
+    """Every setting; for sources, also those of larger images only, because two clusters correlate in any case."""
     for each in analysis().settings:
         setting = each.setting
         yield each, _named(setting)
@@ -71,7 +71,7 @@ def run_rows() -> Rows:
 
 
 def fact_rows() -> Rows:
-    """What the paper states, and what these records say of it."""
+    """The paper's statements, and whether these records confirm them."""
     for fact in published_facts(analysis()):
         yield {"the paper states": fact.statement, "here": f"**{fact.verdict}**", "why": fact.why}
 
@@ -107,7 +107,7 @@ def measure_rows() -> Rows:
 
 
 def choice_rows() -> Rows:
-    """Which source each strategy takes by what was recorded of one task, and how many points of accuracy that loses."""
+    """The source that each strategy takes by the records of one task, and how many points of accuracy that loses."""
     tables = {
         named["source → target"].split(" →")[0]: decision_of(each.setting)
         for each, named in _with_larger_alone()
@@ -115,7 +115,7 @@ def choice_rows() -> Rows:
     }
     found: dict[str, dict[str, str]] = {}
     for title, decision in tables.items():
-        # Which of equal candidates is taken is drawn by lot.
+        # Among equal candidates, one is drawn at random.
         drawn = [by_lot(decision._replace(number=number)) for number in range(LOTS)]
         for name, strategy in strategies([name for name in MEASURES if name in decision.scores]).items():
             choices = [(each, choice.order[0]) for each in drawn for choice in strategy(each) or ()]
@@ -128,8 +128,8 @@ def choice_rows() -> Rows:
 
 
 def decision_of(setting: Setting) -> Decision:
-    """What was recorded of a setting over sources, as the strategies read it."""
-    # Beyond the fifth digit float32's rounding would rank what a saturated measure ties.
+    """The records of a setting over sources, in the form that strategies read."""
+    # Beyond the fifth digit, float32's rounding would break the ties of a saturated measure.
     scores = {name: significant_digits(setting.scores(name)) for name in setting.measures}
     scores["num_parameters"] = -scores.pop("neg_num_parameters")
     return Decision("studies", setting.study, 0, list(setting.labels), setting.accuracies, scores)

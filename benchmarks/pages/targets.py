@@ -15,7 +15,7 @@ Lines = Callable[..., list[dict[str, Any]]]
 
 
 class Target(NamedTuple):
-    """What is measured, its bound, and its medians by the results of one folder; none where it wasn't measured."""
+    """A quantity, its bound, and its medians in the results of one folder; none if it wasn't measured."""
 
     what: str
     at_most: float | None

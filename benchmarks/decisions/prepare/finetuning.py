@@ -1,4 +1,4 @@
-"""What `torch_finetuned.py` reads: FOLDER/finetuned/networks/SOURCE.npz, tasks/NUMBER.npz and recipe.json.
+"""The input of `torch_finetuned.py`: FOLDER/finetuned/networks/SOURCE.npz, tasks/NUMBER.npz and recipe.json.
 
 A network's arrays have the names and layouts of PyTorch; a task is rows of a set of images.
 """
