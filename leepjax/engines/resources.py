@@ -10,7 +10,7 @@ _ROUNDING = 1e-6
 
 
 class Resources(NamedTuple):
-    """What each worker reserves."""
+    """The cores and GPUs that each worker reserves."""
 
     cpus: int = 1
     gpus: float | None = None

@@ -39,7 +39,7 @@ class Predictions:
     """[n c] predictions of a source that was trained on numbers"""
     task: Task = "classes"
     kind: Kind = "images"
-    """What the examples are."""
+    """The kind of the examples."""
 
     def rows(self, top: int = 1) -> list[Row]:
         """A row for each example: its `top` most probable classes, each with its probability; or all of its numbers; or

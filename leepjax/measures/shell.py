@@ -1,4 +1,4 @@
-"""What a measure does around its kernel: check its arguments, choose how the kernel runs, and check the rows of probs.
+"""The steps around a measure's kernel: check arguments, choose how the kernel runs, and check the rows of probs.
 
 A kernel is a compiled function ``kernel(evidence, labels, where, num_classes=…, **options)`` that trusts its arguments.
 """

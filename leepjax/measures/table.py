@@ -125,7 +125,7 @@ LEADING = "logme"
 its first choice loses the least accuracy."""
 
 DEFAULT_MEASURES = (LEADING, *(row.name for row in _TABLE if row.default and row.name != LEADING))
-"""What rankings, sweeps and studies score by default: the paper's measures and related ones that take few passes."""
+"""The default measures of rankings, sweeps and studies: the paper's and related ones that take few passes."""
 
 
 def chosen(names: Sequence[str] | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ CLASSIFIERS = {
     "unadapted": "its classifier, unadapted",
     "nearest_mean": "nearest class mean",
 }
-"""What is measured, and its name in tables."""
+"""Each classifier that is measured, and its name in tables."""
 
 
 def metatest(

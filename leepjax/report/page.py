@@ -100,7 +100,7 @@ class Panels:
     panels: Sequence[Panel]
     num_open: int
     more: str = ""
-    """What opens the others."""
+    """Label of the control that opens the others."""
 
 
 @dataclass(frozen=True)

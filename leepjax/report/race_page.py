@@ -91,7 +91,7 @@ def _sources_section(choice, standings, origins) -> Section:
 
 
 def _labelled(choice: Choice) -> str:
-    """What the examples are labelled with, counted."""
+    """The number of classes, numbers or labels, in words."""
     one, many = {"classes": ("class", "classes"), "regression": ("number", "numbers")}.get(
         choice.task, ("label", "labels")
     )

@@ -59,7 +59,7 @@ def _sample(config: Config, profile: Profile, pair: Pair) -> list[Task]:
 
 
 def _by_method(config: Config, source: Source) -> dict[Method, Source | MetaLearner]:
-    """What each method transfers: the source, the source with smaller images, or a meta-learner of it."""
+    """For each method, what is transferred: the source, the source with smaller images, or a meta-learner of it."""
     smaller = at_size(source, config.image_size)
     learner = learner_for(source, config.learners) if "meta" in config.methods else source
     of: dict[Method, Source | MetaLearner] = {"head": source, "meta": learner}

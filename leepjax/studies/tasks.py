@@ -69,7 +69,7 @@ class Profile:
     """A kind of task: how many classes it has, and how many examples of each."""
 
     name: str = ""
-    """What tells it from the study's other kinds."""
+    """Distinguishes it from the study's other kinds of tasks."""
     num_classes: tuple[int, int] = (5, 5)
     """At least and at most; any number in between is equally likely."""
     sizes: ClassSizes = Each(50)

@@ -22,19 +22,19 @@ from leepjax.transfer.metrics import Metrics, metrics
 from leepjax.transfer.recipe import Recipe
 
 REVISION = "1"
-"""Raise this when a transfer changes its accuracies: outcomes from before are then made again."""
+"""Raise this when a change affects the accuracies of transfers: earlier outcomes are then made again."""
 
 
 @dataclass(frozen=True, eq=False)
 class Transfer(Unit):
-    """A source to be transferred to a task; what it gives depends on nothing else but the study's choices."""
+    """A source to be transferred to a task; the outcome depends only on these fields and the study's choices."""
 
     source: Source
     pair: Pair
     task: Task
     method: Method
     learner: MetaLearner | None = None
-    """What adapts the source by the method ``meta``."""
+    """The meta-learner that adapts the source by the method ``meta``."""
 
     def key(self, config: Config) -> str:
         """The content key of its outcome."""
@@ -43,7 +43,7 @@ class Transfer(Unit):
         parts = (
             REVISION,
             self.method,
-            # From scratch nothing matters of the source but its architecture and how images are normalised.
+            # From scratch, only the source's architecture and the normalisation of images matter.
             (self.source.card.model, self.source.card.preprocessing, self.source.dtype)
             if self.method == "scratch"
             else self.source.identity,
@@ -54,27 +54,27 @@ class Transfer(Unit):
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
         return f"{self.source.name} on {self.task.name}, {self.method}"
 
     @property
     def shared(self) -> tuple[Source, Pair]:
-        """What it shares with other transfers."""
+        """The arguments that other transfers share."""
         return self.source, self.pair
 
     @property
     def kept(self) -> Source:
-        """What a worker keeps for the next one."""
+        """The object that a worker keeps for the next transfer."""
         return self.source
 
     def arguments(self) -> tuple[Task, Method]:
-        """What is its own."""
+        """The arguments of this transfer alone."""
         return self.task, self.method
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """What a transfer gave."""
+    """The result of a transfer."""
 
     metrics: Metrics
     curve: tuple[float, ...]
@@ -105,7 +105,7 @@ def transfer_heads(
     measured = []
     for number, task in enumerate(tasks):
         rows = test_outputs.positions(task.test_rows)
-        # A head's columns stand for the task's classes in rising order.
+        # A head's columns are the task's classes in ascending order.
         logits = np.asarray(heads.logits(number, test_outputs.features[rows]))
         measured.append(metrics(logits, np.searchsorted(task.classes, test_outputs.labels[rows])))
     seconds = (time.monotonic() - started) / len(tasks)

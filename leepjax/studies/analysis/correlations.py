@@ -26,7 +26,7 @@ from leepjax.studies.outcome import BASELINES
 LEAD = "leep"
 """The measure with which all others are compared."""
 PAPER_MEASURES = ("leep", "nce", "h_score")
-"""What the LEEP paper compares."""
+"""The measures that the LEEP paper compares."""
 
 
 class Correlation(NamedTuple):
