@@ -77,7 +77,7 @@ def cover(shares: tuple[float, ...], simulations: int) -> None:
 def main() -> None:
     assert_metrics_are_right()
     for shares in SHARES[: 1 if size() == "small" else None]:
-        cover(shares, simulations=3 if size() == "small" else 300)
+        cover(shares, simulations=3 if size() == "small" else 1000)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,23 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from leepjax.choosing.steps import Judged
+from leepjax.choosing.steps import Judged, Tuned
 from leepjax.ranking.draws import TRAINING_PART, shares_of_first
 from leepjax.types import LOWER_IS_BETTER
 
+AnyValue = TypeVar("AnyValue", Judged, Tuned)
 
-def best_first(judged: Sequence[Judged]) -> list[Judged]:
+
+def best_first(judged: Sequence[AnyValue]) -> list[AnyValue]:
     """The judged sources, the best by the metric first; equal ones keep their order."""
     return sorted(judged, key=_better, reverse=True)
 
 
-def _better(judged: Judged) -> float:
+def _better(judged: Judged | Tuned) -> float:
     if judged.value is None:
         return -math.inf
     return -judged.value if judged.metric in LOWER_IS_BETTER else judged.value

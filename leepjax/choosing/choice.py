@@ -81,7 +81,7 @@ class Choice:
     def trained(self) -> str:
         """How to train it: ``finetune`` if that was better on the same examples, otherwise ``head``."""
         tuned = [each for each in self._last_tuned() if each.source == self.source]
-        return "finetune" if tuned and self._sign * tuned[0].value > self._sign * tuned[0].head else "head"
+        return "finetune" if tuned and self._signed(tuned[0].value) > self._signed(tuned[0].head) else "head"
 
     @property
     def value(self) -> float | None:
@@ -205,13 +205,15 @@ class Choice:
         most = max((each.epochs for each in self.tuned), default=0)
         return [each for each in self.tuned if each.epochs == most]
 
-    @property
-    def _sign(self) -> int:
-        return -1 if self.metric in LOWER_IS_BETTER else 1
+    def _signed(self, value: float | None) -> float:
+        """A value of the metric as higher is better; an undefined one is the worst."""
+        if value is None:
+            return -math.inf
+        return -value if self.metric in LOWER_IS_BETTER else value
 
     def _worth(self, tuned: Tuned) -> float:
         """The metric of the better way to train a source: if fine-tuning makes it worse, that of its head."""
-        return max(self._sign * tuned.value, self._sign * tuned.head)
+        return max(self._signed(tuned.value), self._signed(tuned.head))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leepjax.choosing.steps import Judged
+from leepjax.choosing.steps import Judged, none_if_undefined
 from leepjax.data.split import folds_of
 from leepjax.data.target import Target
 from leepjax.ranking.bootstrap import bootstrap_weights
@@ -83,13 +83,13 @@ class Judge:
         judged = Judged(
             source=source,
             metric=self.metric,
-            value=_or_none(value),
-            low=_or_none(low),
-            high=_or_none(high),
+            value=none_if_undefined(value),
+            low=none_if_undefined(low),
+            high=none_if_undefined(high),
             num_examples=len(self.judged),
             l2=fitted.l2,
             seconds=round(time.perf_counter() - started, 6),
-            draws=tuple(map(_or_none, np.round(draws, 9))),
+            draws=tuple(map(none_if_undefined, np.round(draws, 9))),
             right=right_bits(logits, self.judged.labels),
         )
         return JudgedHeads(judged, fitted.head, logits)
@@ -112,10 +112,6 @@ def folds_for(target: Target, settings: JudgingSettings) -> np.ndarray:
         raise InputError("choose: expected at least two groups, got one; leave the groups out, or pass a test set.")
     repeats = int(np.clip(_FEW // len(target), 1, 5))
     return folds_of(target.strata, min(num_folds, members), repeats, settings.seed, target.groups)
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _fit(train: HeadTraining, l2: float, seed: int, features: np.ndarray, labels: np.ndarray, num_classes: int) -> Head:

@@ -1,5 +1,6 @@
 """The steps of a choice as JSON lines: ``race.jsonl``, from which a killed run resumes."""
 
+import math
 import os
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,11 @@ PASSES = "passes.jsonl"
 """The file with the costs of passes, beside the tables in the cache."""
 STEPS = "race.jsonl"
 """The file of steps in the folder that `choose` writes."""
+
+
+def none_if_undefined(value: float) -> float | None:
+    """A value as the file holds it: JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="kind"):
@@ -69,8 +75,8 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True, tag="tuned", tag_field="k
     source: str
     epochs: int
     metric: str
-    value: float
-    head: float
+    value: float | None
+    head: float | None
     """The metric of the source's heads on the same examples."""
     num_examples: int
     seconds: float

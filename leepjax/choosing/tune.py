@@ -10,7 +10,8 @@ import numpy as np
 
 from leepjax.adapting.write_source import identity_of
 from leepjax.callbacks import OnProgress
-from leepjax.choosing.steps import Tuned
+from leepjax.choosing.best import best_first
+from leepjax.choosing.steps import Tuned, none_if_undefined
 from leepjax.data.target import Target
 from leepjax.models.source import Source
 from leepjax.opening.sources import NOT_OF_A_SOURCE, reason_of
@@ -18,7 +19,7 @@ from leepjax.storage.files import remove_folder
 from leepjax.transfer.finetune import Trained, fine_tune
 from leepjax.transfer.metric_draws import metric_value
 from leepjax.transfer.recipe import Recipe
-from leepjax.types import LOWER_IS_BETTER, Metric
+from leepjax.types import Metric
 
 
 def epochs_of_rounds(epochs: int, sources: int) -> list[int]:
@@ -77,8 +78,8 @@ def halve(
                         source=source.name,
                         epochs=epochs,
                         metric=metric,
-                        value=metric_value(metric, trained.logits, test_set.labels),
-                        head=metric_value(metric, heads[source.name], test_set.labels),
+                        value=none_if_undefined(metric_value(metric, trained.logits, test_set.labels)),
+                        head=none_if_undefined(metric_value(metric, heads[source.name], test_set.labels)),
                         num_examples=len(test_set),
                         # A run that resumes from a checkpoint also counts the seconds that it had spent before.
                         seconds=round(max(time.perf_counter() - started, _seconds_of(trained)), 6),
@@ -93,8 +94,7 @@ def halve(
             yield tuned
         if folder:
             _forget(folder, keep=epochs)
-        sign = -1 if metric in LOWER_IS_BETTER else 1
-        best = sorted(results, key=lambda each: sign * each.value, reverse=True)
+        best = best_first(results)
         kept = [each.source for each in best[: max(1, len(best) // 2)]]
         left = [source for source in left if source.name in kept]
 

@@ -104,7 +104,8 @@ def wilson(share: float, n: int, confidence: float) -> tuple[float, float]:
     z = -scipy.special.ndtri((1 - confidence) / 2)
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    low, high = float(middle - half), float(middle + half)
+    return max(0.0, min(share, low)), min(1.0, max(share, high))  # a share of 0 or 1 is an end itself, but for rounding
 
 
 def _fine_tuned(plan: Plan, source: Source, label: str, on_progress: OnProgress) -> np.ndarray:

@@ -70,6 +70,8 @@ def test_where_the_metric_is_undefined_nothing_is_claimed_and_the_steps_can_be_r
         found
     )
     assert "NaN" not in found.render("json")
+    tuned = Tuned(source="a", epochs=1, metric="auroc", value=None, head=None, num_examples=80, seconds=1.0)
+    assert made(judged=tuple(rare), tuned=(tuned,), metric="auroc").trained == "head"
     undefined = msgspec.structs.replace(rare[0], value=None)
     assert msgspec.json.decode(msgspec.json.encode(undefined), type=Judged) == undefined
     assert "Its AUROC is undefined on 400 images." in str(made(judged=(undefined,), metric="auroc"))
