@@ -14,7 +14,7 @@ from measuring import report, size
 from problems import assert_leep_is_right, reference
 
 import leepjax as lj
-from leepjax.ranking.bootstrap import bootstrap_weights, interval, score_with_draws
+from leepjax.ranking.bootstrap import bootstrap_weights, ends_of_range, interval, score_with_draws
 
 RESAMPLES = 200  # as `leepjax rank` draws
 CONFIDENCE = 0.95
@@ -71,10 +71,10 @@ def assert_scores_are_right() -> None:
         np.testing.assert_allclose(score, expected, rtol=1e-4, atol=1e-5)
 
 
-def ends_of(setting: Setting) -> tuple[float, float] | None:
+def ends_of(setting: Setting) -> tuple[float, float]:
     """The ends of the measure's range, which are passed to the interval."""
-    ends = lj.MEASURES[setting.measure].ends
-    return ends and ends(setting.width, setting.num_classes)
+    features, labels = np.empty((0, setting.width)), np.arange(setting.num_classes)
+    return ends_of_range(setting.measure, features, labels)
 
 
 def covered(ends: np.ndarray, truth: float) -> float:

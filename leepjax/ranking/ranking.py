@@ -123,8 +123,8 @@ class Ranking:
 
         It is the share of paired resamples in which the source has the highest accuracy. The resamples, of the test
         examples and, with cross-fitting, of the partitions into folds, are the same for all sources, with
-        `leepjax.ranking.draws.TRAINING_PART` times their variance. Equal sources share a resample; NaN without draws.
-        `docs/choosing.md` shows how often a source with a given P(best) was in fact the best.
+        `leepjax.ranking.draws.TRAINING_PART` times their variance. Equal sources share a resample; NaN without draws,
+        or if too few resamples are `leepjax.ranking.draws.defined`. `docs/choosing.md` shows how often a source with a given P(best) was in fact the best.
         """
         return self._shares(self.verified_by, TRAINING_PART)
 
@@ -132,8 +132,8 @@ class Ranking:
         """Source → the share of resamples of the scored examples in which a measure puts it first.
 
         The measure is the first one unless another is named. The share shows how certain the order of the scores is,
-        and nothing about accuracy. Equal sources share a resample; NaN without draws, and for a source whose score is
-        undefined in a resample.
+        and nothing about accuracy. Equal sources share a resample; NaN without draws, for a source whose score is
+        undefined, and if too few resamples are `leepjax.ranking.draws.defined`.
         """
         return self._shares(measure or self.measures[0])
 
