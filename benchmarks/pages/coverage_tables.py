@@ -35,6 +35,18 @@ TABLES: dict[str, Table] = {
             "plain percentile covers expected, %": number("plain_percentile_covers_expected", ".1f"),
         },
     ),
+    "coverage_metrics": (
+        "coverage_metrics",
+        {
+            "metric": number("metric", ""),
+            "shares of the classes": lambda line: ", ".join(f"{share:.2g}" for share in line["shares"]),
+            "of a new head": number("truth", ".3f"),
+            "mean width": number("width", ".3f"),
+            "covers, %": lambda line: f"{line['covers']:.1f} ± {line['monte_carlo_error']:.1f}",
+            "entirely below, %": number("entirely_below", ".1f"),
+            "entirely above, %": number("entirely_above", ".1f"),
+        },
+    ),
     "coverage_sources": (
         "coverage_sources",
         {"population": number("population", ""), "ρ": number("rho", "")} | OVER_SOURCES | BEFORE_AND_NOW,

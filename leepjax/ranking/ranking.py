@@ -124,7 +124,8 @@ class Ranking:
         It is the share of paired resamples in which the source has the highest accuracy. The resamples, of the test
         examples and, with cross-fitting, of the partitions into folds, are the same for all sources, with
         `leepjax.ranking.draws.TRAINING_PART` times their variance. Equal sources share a resample; NaN without draws,
-        or if too few resamples are `leepjax.ranking.draws.defined`. `docs/choosing.md` shows how often a source with a given P(best) was in fact the best.
+        or if too few resamples are `leepjax.ranking.draws.defined`. `docs/choosing.md` shows how often a source with a
+        given P(best) was in fact the best.
         """
         return self._shares(self.verified_by, TRAINING_PART)
 
