@@ -50,7 +50,7 @@ def test_there_is_one_record_for_each_source_and_measure(ran):
         assert (record.seed, record.confidence) == (0, 0.95)
         assert record.seconds > 0
         assert {"leepjax", "jax", "numpy", "python"} <= record.versions.keys()
-        assert record.low < record.value < record.high
+        assert record.low <= record.value <= record.high  # H-score is at an end of its range
         assert len(record.draws) == 20
 
 
