@@ -158,7 +158,8 @@ def _check(function, name, evidence, labels, num_classes, where):
         )
     if jnp.issubdtype(evidence.dtype, jnp.complexfloating):
         raise InputError(f"{function}: {name} must be real, got {evidence.dtype}; convert them to float32.")
-    if not jnp.issubdtype(evidence.dtype, jnp.floating):
+    # Floats of 8 bits have few operations.
+    if not jnp.issubdtype(evidence.dtype, jnp.floating) or evidence.dtype.itemsize == 1:
         evidence = evidence.astype(accumulator(evidence))
     n = len(evidence)
     weights = _check_where(function, where, n)
@@ -168,7 +169,7 @@ def _check(function, name, evidence, labels, num_classes, where):
     return Arguments(evidence, labels, weights, num_classes)
 
 
-def _check_where(function, where, n):
+def _check_where(function, where, n, *, some=True):
     if where is None:
         return None
     weights = _array(function, "where", where, ndim=1)
@@ -185,11 +186,11 @@ def _check_where(function, where, n):
                 f"{function}: where must be a mask or finite weights >= 0, got a negative or non-finite weight; "
                 "set it to zero to hide the example."
             )
-        if not values.any():
+        if some and not values.any():
             raise InputError(
                 f"{function}: expected at least one example that counts, got none; give one a weight > 0 in where."
             )
-    return weights.astype(jnp.promote_types(weights.dtype, jnp.result_type(float)))
+    return weights.astype(float)
 
 
 def _check_labels(function, name, labels, count_name, count, weights, n):
@@ -263,8 +264,8 @@ def _array(function, name, value, ndim, labels=False):
 
 @jax.jit
 def _row_totals(probs):
-    nowhere, n = jnp.zeros((1, probs.shape[1])), len(probs)
-    return own_likelihood(nowhere, probs, jnp.zeros(n, jnp.int32), jnp.ones(n))[1]
+    (n, z), dtype = probs.shape, accumulator(probs)
+    return own_likelihood(jnp.zeros((1, z), dtype), probs, jnp.zeros(n, jnp.int32), jnp.ones(n, dtype))[1]
 
 
 @jax.jit

@@ -45,7 +45,8 @@ def own_likelihood(
         weights: [n] how often each row counts; both results of a row of weight zero are 1, even if it holds NaN.
         log_norm: [n] `log_normalizer` of the logits: θ = exp(logits − log_norm).
     """
-    operands = (conditional, probs, labels, weights)
+    # In 64-bit mode the table may be wider than the sums.
+    operands = (conditional.astype(accumulator(probs)), probs, labels, weights)
     return _kernel(*operands) if log_norm is None else _kernel_of_logits(*operands, log_norm)
 
 

@@ -201,8 +201,8 @@ def theta(evidence: jax.Array, log_norm: jax.Array | None = None) -> jax.Array:
 
 
 def accumulator(evidence: jax.Array) -> DTypeLike:
-    """The type in which evidence is summed: float32, or its own if wider."""
-    return jnp.promote_types(evidence.dtype, jnp.float32)
+    """The type in which evidence is summed: float64 if that is its own, otherwise float32."""
+    return jnp.dtype(jnp.float64 if evidence.dtype == jnp.float64 else jnp.float32)
 
 
 def varying(state: Any, like: jax.Array) -> Any:

@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import by_turns, examples, only_long, some_of
 
-from leepjax import DEFAULT_MEASURES
+from leepjax import DEFAULT_MEASURES, ClassMoments, Joint, Moments, accumulate
 
 every_measure = pytest.mark.parametrize("name", MEASURES)
 # One of each way from the arguments to the kernel and back (`leepjax.measures.shell`): rows summed by the kernel or
@@ -256,6 +256,34 @@ def test_half_precision_gives_a_float32_answer(name):
     read, options = evidence(name, rounded)
     exact = MEASURES[name].function(jnp.asarray(read, half.probs.dtype), p.labels, **options) if not options else value
     assert value == exact
+
+
+@pytest.mark.parametrize(("name", "dtype"), by_turns(MEASURES, ["float32", "float16", "bfloat16"], of=3))
+def test_narrow_evidence_scores_alike_in_64_bit_mode(name, dtype):
+    p = problem(6, probs="sharp", where="weights")
+    narrow = p._replace(features=jnp.asarray(p.features, dtype), probs=jnp.asarray(p.probs, dtype))
+    expected = score(name, narrow)
+    with jax.enable_x64(True):
+        value = score(name, narrow)
+        # Source labels are no floats: their score has the default type.
+        assert value.dtype == (np.float32 if MEASURES[name].reads != "source_labels" else np.float64)
+        same(value, expected, of=name)
+
+
+@pytest.mark.parametrize("statistic", [Joint, Moments, ClassMoments])
+def test_statistics_of_narrow_evidence_are_alike_in_64_bit_mode(statistic):
+    p, z = problem(6, where="weights"), 4 if statistic is Joint else 3
+    evidence = p.probs if statistic is Joint else p.features
+    expected = accumulate(statistic.init(3, z), [(evidence, p.labels, p.where)])
+    with jax.enable_x64(True):
+        for found in (
+            accumulate(statistic.init(3, z), [(evidence, p.labels, p.where)]),
+            statistic.init(3, z).update(evidence, p.labels, where=p.where),
+            statistic.of(evidence, p.labels, 3, p.where),
+        ):
+            for leaf, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+                assert leaf.dtype == np.float32
+                same(leaf, wanted)
 
 
 @each_way

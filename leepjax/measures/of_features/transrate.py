@@ -90,7 +90,8 @@ def transrate_from_class_moments(
     # Without the barrier XLA repeats this computation in each turn of the loop.
     central, n = jax.lax.optimization_barrier(moments.central()), moments.size
     present = central.counts > 0
-    share = present / present.sum() if weighting == "uniform" else central.counts / n
+    chosen = present.astype(n.dtype)
+    share = chosen / chosen.sum() if weighting == "uniform" else central.counts / n
     whole, c = central.grams.sum(axis=0), len(present)
     log_scale = 2 * jnp.log(moments.divisor) - math.log(eps)
 
