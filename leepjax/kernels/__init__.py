@@ -5,7 +5,7 @@ CPU, matmuls that are fast on a GPU or TPU, and a rule for ``vmap``. `rows.row_k
 that also runs on rows sharded over devices.
 """
 
-from leepjax.kernels.axes import in_auto_axes, with_sharding_in_type
+from leepjax.kernels.axes import in_auto_axes, settled, with_sharding_in_type
 from leepjax.kernels.class_sums import class_sums
 from leepjax.kernels.largest import first_largest
 from leepjax.kernels.likelihood import own_likelihood
@@ -37,6 +37,7 @@ __all__ = [
     "power_of_two",
     "resolution",
     "resolved",
+    "settled",
     "theta",
     "unit_of",
     "units_of",

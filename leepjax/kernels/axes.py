@@ -35,6 +35,15 @@ def _with_sharding_in_type(array):
     return jax.make_array_from_single_device_arrays(array.shape, NamedSharding(mesh, array.sharding.spec), shards)
 
 
+def settled(result: Any, *arguments: Any) -> Any:
+    """Return the result, and first wait for it if an argument isn't JAX's own: that memory may change after the return.
+
+    Under `jax.jit` and other transformations there is nothing to wait for.
+    """
+    borrows = any(not isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(arguments))
+    return jax.block_until_ready(result) if borrows else result
+
+
 def in_auto_axes(compute: Callable[..., jax.Array], *arrays: Any) -> jax.Array:
     """Compute ``compute(*arrays)`` with Auto axes, on which XLA may partition any operation, and replicate the result.
 

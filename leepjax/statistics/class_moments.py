@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from leepjax.checks.statistics import check_batch, check_sum_dtype
-from leepjax.kernels import accumulator, nonzero_or_one, weights_of
+from leepjax.checks.statistics import check_batch, check_merged, check_sum_dtype
+from leepjax.kernels import accumulator, nonzero_or_one, settled, weights_of
 from leepjax.kernels.class_grams import class_grams
 from leepjax.statistics.moments import choose_anchor
 
@@ -55,19 +55,23 @@ class ClassMoments:
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
         """The moments of one batch: features [n d], labels [n]."""
-        return cls.init(num_classes, features.shape[1], accumulator(features)).update(features, labels, where=where)
+        rows, *rest = check_batch("ClassMoments.of", "features", features, labels, where, num_classes)
+        empty = cls.init(num_classes, rows.shape[1], accumulator(rows))
+        return settled(_add(empty, rows, *rest), features, labels, where)
 
     def update(self, features: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
         """The moments with a batch added: features [b d], labels [b]; `where` [b] a mask, or how often each counts.
 
         Raises:
-            InputError: unless traced, for labels that aren't class numbers in [0, c), and weights below zero.
+            InputError: for features of another width; unless traced, for labels that aren't class numbers in [0, c),
+                and weights below zero.
         """
-        check_batch("ClassMoments.update", labels, where, len(features), len(self.counts))
-        return _add(self, features, labels, where)
+        batch = check_batch("ClassMoments.update", "features", features, labels, where, *self.sums.shape)
+        return settled(_add(self, *batch), features, labels, where)
 
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, with the anchor of the larger, which is nearer to the joint mean."""
+        check_merged("ClassMoments.merge", self.sums, other.sums)
         anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
         unit = jnp.maximum(self.unit, other.unit)
         both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from leepjax.checks.statistics import check_batch
-from leepjax.kernels import accumulator, class_sums, nonzero_or_one, weights_of
+from leepjax.checks.statistics import check_batch, check_merged
+from leepjax.kernels import accumulator, class_sums, nonzero_or_one, settled, weights_of
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=("table", "counts"), meta_fields=())
@@ -46,20 +46,26 @@ class Joint:
         log_norm: jax.Array | None = None,
     ) -> Self:
         """The joint of one batch: probs [n z], or logits with their `log_norm` [n]; labels [n]."""
-        check_batch("Joint", labels, where, len(probs), num_classes)
-        weights = weights_of(where, len(labels), accumulator(probs))
-        return cls(*class_sums(probs, labels, weights, num_classes, log_norm))
+        return cls._of_batch("Joint.of", probs, labels, where, log_norm, num_classes)
 
     def update(self, probs: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
         """The joint with a batch added: probs [b z], labels [b]; `where` [b] a mask, or how often each counts.
 
         Raises:
-            InputError: unless traced, for labels that aren't class numbers in [0, c), and weights below zero.
+            InputError: for probs of another width; unless traced, for labels that aren't class numbers in [0, c), and
+                weights below zero.
         """
-        return self.merge(type(self).of(probs, labels, len(self.counts), where))
+        return self.merge(self._of_batch("Joint.update", probs, labels, where, None, *self.table.shape))
+
+    @classmethod
+    def _of_batch(cls, function, probs, labels, where, log_norm, num_classes, columns=None) -> Self:
+        rows, ys, weights = check_batch(function, "probs", probs, labels, where, num_classes, columns)
+        weights = weights_of(weights, len(ys), accumulator(rows))
+        return settled(cls(*class_sums(rows, ys, weights, num_classes, log_norm)), probs, labels, where, log_norm)
 
     def merge(self, other: Self) -> Self:
         """The joint of both sets of examples."""
+        check_merged("Joint.merge", self.table, other.table)
         return jax.tree.map(jnp.add, self, other)
 
     @property

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from leepjax.checks.statistics import check_batch, check_sum_dtype
-from leepjax.kernels import HIGHEST, accumulator, nonzero_or_one, power_of_two
+from leepjax.checks.statistics import check_batch, check_merged, check_sum_dtype
+from leepjax.kernels import HIGHEST, accumulator, nonzero_or_one, power_of_two, settled
 from leepjax.kernels.symmetric import mirrored, upper_product
 
 # Rows per block on a CPU.
@@ -64,19 +64,23 @@ class Moments:
     @classmethod
     def of(cls, features: jax.Array, labels: jax.Array, num_classes: int, where: jax.Array | None = None) -> Self:
         """The moments of one batch: features [n d], labels [n]."""
-        return cls.init(num_classes, features.shape[1], accumulator(features)).update(features, labels, where=where)
+        rows, *rest = check_batch("Moments.of", "features", features, labels, where, num_classes)
+        empty = cls.init(num_classes, rows.shape[1], accumulator(rows))
+        return settled(_add(empty, rows, *rest), features, labels, where)
 
     def update(self, features: jax.Array, labels: jax.Array, *, where: jax.Array | None = None) -> Self:
         """The moments with a batch added: features [b d], labels [b]; `where` [b] a mask, or how often each counts.
 
         Raises:
-            InputError: unless traced, for labels that aren't class numbers in [0, c), and weights below zero.
+            InputError: for features of another width; unless traced, for labels that aren't class numbers in [0, c),
+                and weights below zero.
         """
-        check_batch("Moments.update", labels, where, len(features), len(self.counts))
-        return _add(self, features, labels, where)
+        batch = check_batch("Moments.update", "features", features, labels, where, *self.sums.shape)
+        return settled(_add(self, *batch), features, labels, where)
 
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, with the anchor of the larger, which is nearer to the joint mean."""
+        check_merged("Moments.merge", self.sums, other.sums)
         anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
         unit = jnp.maximum(self.unit, other.unit)
         both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
@@ -167,7 +171,7 @@ def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) 
 def _total(features, weights, dtype):
     counting = jnp.ones(len(features), bool) if weights is None else weights > 0
     counted = jnp.where(counting[:, None], features, 0).astype(dtype)
-    return counted.sum(axis=0), jnp.abs(counted).sum(axis=0), counting.sum()
+    return counted.sum(axis=0), jnp.abs(counted).sum(axis=0), counting.sum(dtype=dtype)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(5,))

@@ -100,6 +100,42 @@ def test_labels_out_of_range_are_refused_unless_hidden(statistic):
         empty.update(features, labels, where=where - 2.0)
 
 
+@pytest.mark.parametrize("statistic", [Joint, Moments, ClassMoments])
+def test_statistics_of_other_sizes_are_refused_under_jit_too(statistic):
+    features, labels = drawn(24, 3, 3)
+    name, empty = statistic.__name__, statistic.init(3, 3)
+    for columns in (1, 2):
+        message = rf"^{name}.update: expected \w+ of 3 columns, as the statistic has, got {columns}; make a statistic of"
+        for update in (empty.update, jax.jit(empty.update)):
+            with pytest.raises(InputError, match=message):
+                update(features[:, :columns], labels)
+    for other in (statistic.init(1, 3), statistic.init(3, 1)):
+        with pytest.raises(InputError, match=rf"^{name}.merge: expected a statistic whose sums have shape \(3, 3\) "):
+            empty.merge(other)
+    for wrong in (labels[:1], labels[1:]):
+        with pytest.raises(InputError, match=rf"^{name}.update: expected 24 labels, one per example, got {len(wrong)};"):
+            empty.update(features, wrong)
+    with pytest.raises(InputError, match=rf"^{name}.update: expected where of 24 entries, got 1; pass one per example."):
+        empty.update(features, labels, where=np.zeros(1))
+
+
+@pytest.mark.parametrize("statistic", [Joint, Moments, ClassMoments])
+def test_a_buffer_may_be_filled_again_after_the_call(statistic):
+    """JAX's CPU client reads aligned memory where it lies, and returns before it has read it."""
+    n, d = 60_000, 64
+    features, labels = drawn(n, d, 3)
+    expected = statistic.init(3, d).update(jnp.array(features), jnp.asarray(labels))
+    place = np.empty(features.nbytes + 64, np.uint8)
+    start = -place.ctypes.data % 64
+    buffer = place[start : start + features.nbytes].view(np.float32).reshape(n, d)
+    for add in (statistic.init(3, d).update, lambda f, y: statistic.of(f, y, 3)):
+        buffer[:] = features
+        found = add(buffer, labels)
+        buffer[:] = np.nan
+        for leaf, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(leaf, wanted, rtol=1e-5)
+
+
 @pytest.mark.parametrize("kind", [jnp.bfloat16, jnp.float16, jnp.int32])
 @pytest.mark.parametrize("statistic", [Moments, ClassMoments])
 def test_features_of_16_bits_and_whole_numbers_are_summed_in_float32(statistic, kind):
