@@ -144,7 +144,7 @@ def _agree(arrays):
 
 
 def _global(array, rows, total, sharding):
-    if len(array) < rows:
-        array = np.pad(array, [(0, rows - len(array))] + [(0, 0)] * (array.ndim - 1))
+    # Always a copy: a device of the kind CPU may share the memory, which the caller may fill again.
+    array = np.pad(array, [(0, rows - len(array))] + [(0, 0)] * (array.ndim - 1))
     shape = (total, *array.shape[1:])
     return jax.make_array_from_process_local_data(sharding, array, shape)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import jax
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import Arguments, check_features, check_probs, check_rows
@@ -85,9 +86,12 @@ def score(
     exact: Callable[..., Any] | None = None,
     **options: Any,
 ) -> Any:
-    """Run a kernel on checked arguments. With None for `run` it is called directly: it handles sharded rows itself."""
+    """Run a kernel on checked arguments. With None for `run` it is called directly: it handles sharded rows itself.
+
+    The result is waited for: the evidence may be the caller's own memory, which may change after the return.
+    """
     options |= {"num_classes": arguments.num_classes}
     if run is None:
-        return kernel(*arguments[:3], **options)
+        return jax.block_until_ready(kernel(*arguments[:3], **options))
     wide = {} if exact is None else {"exact": partial(exact, **options)}
     return run(partial(kernel, **options), *arguments[:3], **wide)

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from leepjax.data.preparation import Preparation
 from leepjax.data.vectors import Vectors
+from leepjax.kernels import settled
 from leepjax.models import architectures, weights
 from leepjax.models.card import Card
 from leepjax.models.files.shards import read_weights
@@ -202,7 +203,7 @@ class Source:
     def __call__(self, inputs: np.ndarray | jax.Array) -> Outputs:
         if isinstance(self.network, HostNetwork):
             return self.network.compute(_normalise(inputs, self.preparation), self.dtype)
-        return forward(*self.opened, inputs, self.preparation, self.dtype)
+        return settled(forward(*self.opened, inputs, self.preparation, self.dtype), inputs)
 
 
 @partial(jax.jit, static_argnames=("apply", "preparation", "dtype"))

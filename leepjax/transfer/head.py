@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from leepjax.checks.arrays import check_features
 from leepjax.data.split import stratified_order
 from leepjax.inputs.containers import native
+from leepjax.kernels import settled
 from leepjax.solvers.logistic import NEVER, logits_of, minimise, with_ones
 from leepjax.transfer.minibatches import Minibatches, descend
 from leepjax.types import InputError
@@ -39,7 +40,8 @@ class Head(NamedTuple):
 
     def logits(self, features: ArrayLike) -> jax.Array:
         """[n c] logits of features [n d]."""
-        return (jnp.asarray(native(features)) - self.mean) / self.std @ self.kernel + self.bias
+        logits = (jnp.asarray(native(features)) - self.mean) / self.std @ self.kernel + self.bias
+        return settled(logits, features)
 
 
 class Retrained(NamedTuple):

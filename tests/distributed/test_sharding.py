@@ -8,6 +8,7 @@ import jax
 import job
 import numpy as np
 import pytest
+from aligned import aligned
 from places import environment
 from profiles import by_turns, is_long, of_this_profile
 
@@ -267,3 +268,14 @@ def test_one_device_needs_no_padding():
 def test_rows_that_cannot_be_spread(arguments, options, message):
     with pytest.raises(InputError, match=message):
         lj.shard_rows(*arguments, **options)
+
+
+def test_rows_are_copied():
+    """A CPU device would share aligned memory."""
+    rows = [aligned(array) for array in (np.eye(3, dtype=np.float32), np.arange(3), np.ones(3, np.float32))]
+    sharded = lj.shard_rows(rows[0], rows[1], where=rows[2])
+    expected = [np.array(array) for array in rows]
+    for array in rows:
+        array[:] = 7
+    for found, wanted in zip(sharded, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)

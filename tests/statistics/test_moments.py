@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+from aligned import aligned
 from cases import MEASURES, ORACLES, Problem
 from profiles import only_long
 
@@ -105,7 +106,9 @@ def test_statistics_of_other_sizes_are_refused_under_jit_too(statistic):
     features, labels = drawn(24, 3, 3)
     name, empty = statistic.__name__, statistic.init(3, 3)
     for columns in (1, 2):
-        message = rf"^{name}.update: expected \w+ of 3 columns, as the statistic has, got {columns}; make a statistic of"
+        message = (
+            rf"^{name}.update: expected \w+ of 3 columns, as the statistic has, got {columns}; make a statistic of"
+        )
         for update in (empty.update, jax.jit(empty.update)):
             with pytest.raises(InputError, match=message):
                 update(features[:, :columns], labels)
@@ -113,9 +116,13 @@ def test_statistics_of_other_sizes_are_refused_under_jit_too(statistic):
         with pytest.raises(InputError, match=rf"^{name}.merge: expected a statistic whose sums have shape \(3, 3\) "):
             empty.merge(other)
     for wrong in (labels[:1], labels[1:]):
-        with pytest.raises(InputError, match=rf"^{name}.update: expected 24 labels, one per example, got {len(wrong)};"):
+        with pytest.raises(
+            InputError, match=rf"^{name}.update: expected 24 labels, one per example, got {len(wrong)};"
+        ):
             empty.update(features, wrong)
-    with pytest.raises(InputError, match=rf"^{name}.update: expected where of 24 entries, got 1; pass one per example."):
+    with pytest.raises(
+        InputError, match=rf"^{name}.update: expected where of 24 entries, got 1; pass one per example."
+    ):
         empty.update(features, labels, where=np.zeros(1))
 
 
@@ -125,9 +132,7 @@ def test_a_buffer_may_be_filled_again_after_the_call(statistic):
     n, d = 60_000, 64
     features, labels = drawn(n, d, 3)
     expected = statistic.init(3, d).update(jnp.array(features), jnp.asarray(labels))
-    place = np.empty(features.nbytes + 64, np.uint8)
-    start = -place.ctypes.data % 64
-    buffer = place[start : start + features.nbytes].view(np.float32).reshape(n, d)
+    buffer = aligned(features)
     for add in (statistic.init(3, d).update, lambda f, y: statistic.of(f, y, 3)):
         buffer[:] = features
         found = add(buffer, labels)
