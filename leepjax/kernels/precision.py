@@ -1,6 +1,7 @@
 """Precision in float32: divide by a power of two to remove the scale, and use float64 where float32 isn't enough."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -99,11 +100,12 @@ def dwarfed(features: jax.Array, where: jax.Array | None) -> jax.Array:
     counting = jnp.ones(len(features), bool) if where is None else where > 0
     inverse = 1 / unit_of(features, where)
     near, squares = counting, jnp.zeros(len(features), features.dtype)
+    count = partial(jnp.sum, dtype=features.dtype)
     for _ in range(2):  # The second mean leaves out the rows far from the first.
         # As sums, these fuse with the elementwise terms; a matrix product would copy the features.
-        centre = jnp.where(near[:, None], features * inverse, 0).sum(axis=0) / jnp.maximum(near.sum(), 1)
+        centre = jnp.where(near[:, None], features * inverse, 0).sum(axis=0) / jnp.maximum(count(near), 1)
         squares = jnp.where(counting[:, None], (features * inverse - centre) ** 2, 0).sum(axis=1)
-        near = counting & (squares * counting.sum() <= squares.sum())
+        near = counting & (squares * count(counting) <= squares.sum())
     return 2 * (counting & (squares < MOST_RATIO**-2 * squares.max())).sum() > counting.sum()
 
 

@@ -183,7 +183,7 @@ def _maximise(rows, shares, *, covariance, floor):
         found = jnp.maximum(_matmul(shares, rows.squares) / some[:, None] - means**2, 0)
         found = _replaced(_are_narrow(means, found + floor, rows.kept), found, variances_of)
         if covariance == "spherical":
-            found = jnp.broadcast_to(found.sum(axis=1, keepdims=True) / rows.kept, found.shape)
+            found = jnp.broadcast_to(found.sum(axis=1, keepdims=True) / rows.kept.astype(found.dtype), found.shape)
         found = jnp.where(looked_at, found + floor, 1)
     return GaussianMixture(totals / totals.sum(), means, found)
 
@@ -202,7 +202,10 @@ def _log_densities(rows, mixture):
             return ((rows.columns - means[k][:, None]) ** 2 * inverse[k][:, None]).sum(axis=0)
 
         exponents = _replaced(narrow, products + (means**2 * inverse).sum(axis=1)[:, None], exponents_of)
-    constants = jnp.log(nonzero_or_one(weights)) - (log_determinants + rows.kept * math.log(2 * math.pi)) / 2
+    constants = (
+        jnp.log(nonzero_or_one(weights))
+        - (log_determinants + rows.kept.astype(means.dtype) * math.log(2 * math.pi)) / 2
+    )
     return jnp.where(weights[:, None] == 0, -jnp.inf, constants[:, None] - exponents / 2)
 
 
@@ -220,7 +223,7 @@ def _exponents_of_full(rows, means, covariances):
 
 def _are_narrow(means, variances, kept):
     """[k] components whose exponents need differences (see `WIDE_ENOUGH`), and those whose ratios overflow."""
-    return ~((means**2 / variances).sum(axis=1) <= WIDE_ENOUGH * kept)
+    return ~((means**2 / variances).sum(axis=1) <= WIDE_ENOUGH * kept.astype(means.dtype))
 
 
 def _replaced(chosen, values, value_of):

@@ -146,7 +146,7 @@ class _Objective(NamedTuple):
 
     def preconditioner(self, probs):
         """A function that multiplies gradients [k c f] by the inverse of the Hessian averaged over fits and classes."""
-        contrasts = jnp.maximum(self.seen.sum(axis=1) - 1, 1)
+        contrasts = jnp.maximum(self.seen.sum(axis=1, dtype=probs.dtype) - 1, 1)
         spread = (self.weights * (1 - (probs**2).sum(axis=1)) / contrasts).mean(axis=0)
         hessian = (self.x * spread[:, None]).T @ self.x
         # Add a little, so that rounding can't make it indefinite: a preconditioner needn't be exact.

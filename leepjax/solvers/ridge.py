@@ -84,7 +84,7 @@ def ridge_of_columns(
     solve = solver(x, targets - means, weights)
 
     if l2 is None:
-        l2s = jnp.asarray(RELATIVE_L2S, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(), 1)
+        l2s = jnp.asarray(RELATIVE_L2S, x.dtype) * jnp.maximum((x != 0).any(axis=0).sum(dtype=x.dtype), 1)
         # A loop over the L2s, so that only one [n c] array of errors is held.
         squared_errors = jax.lax.map(lambda l2: squared_error(solve(l2)[1], weights), l2s)
         l2 = l2s[squared_errors.argmin()]

@@ -108,6 +108,14 @@ def test_integer_weights_repeat_rows(name):
     agree(score(name, weighted), score(name, asked.take(rows)))
 
 
+@every_measure
+def test_nothing_is_promoted_implicitly(name):
+    asked = CASES[name].ask(2, where="weights")
+    expected = CASES[name].score(*asked)
+    with jax.numpy_dtype_promotion("strict"):
+        agree(CASES[name].score(*asked), expected, rtol=0, atol=0)
+
+
 @some_measures
 def test_jit_is_eager_and_lists_will_do(name):
     asked = CASES[name].ask(5)

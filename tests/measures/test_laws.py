@@ -286,6 +286,14 @@ def test_statistics_of_narrow_evidence_are_alike_in_64_bit_mode(statistic):
                 same(leaf, wanted)
 
 
+@every_measure
+def test_nothing_is_promoted_implicitly(name):
+    p = problem(6, where="weights")
+    expected = score(name, p)
+    with jax.numpy_dtype_promotion("strict"):
+        assert score(name, p) == expected
+
+
 @each_way
 def test_numpy_lists_and_jax_arrays_alike(name):
     p = problem(7, where="mask")

@@ -20,7 +20,8 @@ def _problem(gram, projections, mean, n, totals, spread, rows) -> Problem:
     along = jnp.matmul(projections, vectors, precision=HIGHEST)
     targets = jnp.where(known, along / jnp.sqrt(jnp.where(known, values, 1)), 0)
     left = spread - (targets**2).sum(axis=1)
-    spans = known.sum() >= rows - 1  # as many independent rows as examples: any labels are fitted
+    directions = known.sum(dtype=n.dtype)
+    spans = directions >= rows - 1  # as many independent rows as examples: any labels are fitted
     left = jnp.where(spans | (left <= d * eps * spread), 0, left)
     squares = spread + totals**2 / n
     # An absent class isn't averaged; here it must only not cause a division by zero.
@@ -30,7 +31,7 @@ def _problem(gram, projections, mean, n, totals, spread, rows) -> Problem:
     mean = jnp.where(known | (jnp.abs(mean) > ROUNDINGS * eps * d**0.5 * size), mean, 0)
     rounding = (ROUNDINGS * eps) ** 2 * d * (projections**2).sum(axis=1, keepdims=True)
     lost = jnp.where(spans | known | (along**2 <= rounding), 0, along**2)
-    null = jnp.where(spans, 0, d - known.sum())
+    null = jnp.where(spans, 0, d - directions)
     return Problem(n, totals, squares, values, vectors, mean, targets, left, ROUNDINGS * eps * values[-1], lost, null)
 
 

@@ -204,7 +204,7 @@ def _elected(classes, votes):
 def centre_of(features, weights):
     """[d] the mean of the examples that count; distances are rounded least if features are centred there."""
     counting = weights > 0
-    return jnp.where(counting[:, None], features, 0).sum(axis=0) / jnp.maximum(counting.sum(), 1)
+    return jnp.where(counting[:, None], features, 0).sum(axis=0) / jnp.maximum(counting.sum(dtype=features.dtype), 1)
 
 
 def placed(features, weights, centre, metric):
@@ -224,4 +224,4 @@ def _accuracy(neighbours, labels, votes, true_labels, weights):
     # For each neighbour the votes for its class, without an array [n c]. On a tie, argmax takes the nearest one.
     for_class = jnp.where(elected[:, :, None] == elected[:, None, :], votes[:, None, :], 0).sum(axis=2)
     predicted = jnp.take_along_axis(elected, for_class.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return (weights * (predicted == true_labels)).sum() / weights.sum()
+    return jnp.where(predicted == true_labels, weights, 0).sum() / weights.sum()

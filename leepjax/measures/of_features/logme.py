@@ -61,7 +61,7 @@ def logme_from_moments(moments: Moments) -> jax.Array:
     spread = counts * (n - counts) / nonzero_or_one(n)
     evidence = max_evidence(central.gram, central.sums, moments.mean_in_units, n, counts, spread, moments.rows)
     present = counts > 0
-    return jnp.where(present, evidence, 0).sum() / present.sum() / n
+    return jnp.where(present, evidence, 0).sum() / present.sum(dtype=n.dtype) / n
 
 
 @partial(jax.jit, static_argnames="num_classes")

@@ -21,7 +21,7 @@ def logme_by_svd(features, labels, where, num_classes):
     x = jnp.where(counting, features - mean, 0)
     counts, root = weights @ one_hot, jnp.sqrt(weights)[:, None]
     problem = _problem_by_svd(root * (x - weights @ x / n), root * one_hot, mean, n, counts, counting.sum())
-    return jnp.where(counts > 0, maximise(problem)[0], 0).sum() / (counts > 0).sum() / n
+    return jnp.where(counts > 0, maximise(problem)[0], 0).sum() / (counts > 0).sum(dtype=n.dtype) / n
 
 
 def _problem_by_svd(x, columns, mean, n, totals, rows) -> Problem:

@@ -103,7 +103,7 @@ def _pactran_gaussian(features, labels, where, num_classes, weight, prior_varian
         curvature = (
             shares * ((x**2).sum(axis=1) * unit**2 + 1) * (jnp.exp(log_p) * -jnp.expm1(log_p)).sum(axis=0)
         ).sum()
-        size = present.sum() * d
+        size = present.sum(dtype=dtype) * d
         bound = loss + size / (2 * mass) * jnp.log1p(spread / nonzero_or_one(size) * curvature)
         unknown = (1 / spread / unit**2 < EASY) & (cross_entropy < LEAST_LOSS) & (dtype == jnp.float32)
         unknown = unknown & (present.sum() > 1)

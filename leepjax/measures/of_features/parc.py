@@ -130,7 +130,7 @@ def _standardised_components(features, weights, num_components):
 
 def _row_correlations(components, varies):
     """[n n] Pearson's correlations of rows over the components that vary; 0 with a row whose components are equal."""
-    mean = components.sum(axis=1) / jnp.maximum(varies.sum(), 1)
+    mean = components.sum(axis=1) / jnp.maximum(varies.sum(dtype=components.dtype), 1)
     x = jnp.where(varies, components - mean[:, None], 0)
     norm = jnp.sqrt((x**2).sum(axis=1))
     x = x / nonzero_or_one(norm)[:, None]
@@ -148,8 +148,8 @@ def _spearman(values, binary, weights):
 
     The values are whole numbers, of magnitude `_steps` at most.
     """
-    values, binary, weights = values.ravel(), binary.ravel(), weights.ravel()
-    vary = _varies(values, weights > 0) & _varies(binary.astype(values.dtype), weights > 0)
+    values, binary, weights = values.ravel(), binary.ravel().astype(values.dtype), weights.ravel()
+    vary = _varies(values, weights > 0) & _varies(binary, weights > 0)
     weights = weights / jnp.where(vary, weights.sum(), 1)
 
     # Equal values form a run, whose rank is its middle. The ranks of a binary variable are a linear function of it.

@@ -152,7 +152,9 @@ def _log_det_of_one(a, log_scale, rank):
         # Eigenvalues have errors of up to `least`; those beyond the rank are known to be zero.
         log_least = jnp.log(nonzero_or_one(least)) + log_scale
         of_known = jnp.where(values > least, jnp.exp(log_least - jnp.logaddexp(0, log_values)), 0).sum()
-        of_lost = jnp.maximum((values <= least).sum() - jnp.maximum(len(a) - rank, 0), 0) * jnp.logaddexp(0, log_least)
+        of_lost = jnp.maximum((values <= least).sum(dtype=a.dtype) - jnp.maximum(len(a) - rank, 0), 0) * jnp.logaddexp(
+            0, log_least
+        )
         error = jnp.where(least > 0, of_known + of_lost, 0)
         return jnp.where(error <= _RELATIVE * jnp.maximum(rates.sum(), 1), rates.sum(), jnp.nan)
 

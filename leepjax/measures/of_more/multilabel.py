@@ -163,7 +163,7 @@ def _multilabel_logme(features, labels, where):
     evidence = max_evidence(moments.gram, projections, moments.mean_in_units, n, counts, spread, moments.rows)
     evidence = evidence.reshape(2, -1)
     counted = counts.reshape(2, -1) > 0
-    return (jnp.where(counted, evidence, 0).sum(axis=0) / counted.sum(axis=0)).mean() / n
+    return (jnp.where(counted, evidence, 0).sum(axis=0) / counted.sum(axis=0, dtype=n.dtype)).mean() / n
 
 
 @jax.jit
