@@ -22,6 +22,9 @@ from leepjax.types import InputError
 # Largest deviation of a row's sum from one; larger for a softmax computed in 16 bits.
 _SUM_TOLERANCE = 1e-3
 _SUM_TOLERANCE_16_BITS = 2e-2
+# A row of non-negative numbers whose sum deviates by less was probably a distribution before it was rounded.
+_MOST_ROUNDED = 0.1
+_SCALE_ROWS = "if they were rounded, as in bfloat16, pass probs / probs.sum(axis=1, keepdims=True)"
 # Statistics have a row for each class up to the largest label. A label above this is probably a code, not a class.
 _MOST_CLASSES = 1_000_000
 _INT32 = 2**31 - 1
@@ -72,7 +75,7 @@ def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits
         got = f"sum {total:.4g} and minimum {low:.4g}" if np.isfinite(total) else "NaN or infinity"
         raise InputError(
             f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
-            "pass softmax(logits), not logits."
+            f"{_SCALE_ROWS if low >= 0 and abs(total - 1) <= _MOST_ROUNDED else 'pass softmax(logits), not logits'}."
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from cases import MEASURES, evidence, problem, score
 from profiles import by_turns
 
-from leepjax import eep, em_leep, h_score, leep, linear_mse, logme, loo_leep, nce
+from leepjax import Joint, eep, em_leep, h_score, leep, linear_mse, logme, loo_leep, nce
 from leepjax.streaming.batches import Batches, starting_at
 from leepjax.types import InputError
 
@@ -64,11 +64,12 @@ def test_labels_out_of_range():
 )
 @pytest.mark.parametrize("name", [*(n for n, row in MEASURES.items() if row.reads == "probs"), "eep"])
 def test_rows_that_are_no_distribution(name, row, got):
-    message = (
-        f"{name}: each row of probs must be non-negative and sum to one, got {got} at row 2; pass softmax(logits),"
-    )
+    message = f"{name}: each row of probs must be non-negative and sum to one, got {got} at row 2;"
+    advice = "pass softmax(logits), not logits."
+    if row == [0.5, 0.502]:
+        advice = "if they were rounded, as in bfloat16, pass probs / probs.sum(axis=1, keepdims=True)."
     function = eep if name == "eep" else MEASURES[name].function
-    rejects(f"{message} not logits.", function, changed(THETA, 2, row), LABELS)
+    rejects(f"{message} {advice}", function, changed(THETA, 2, row), LABELS)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -123,10 +124,15 @@ def test_what_a_predictor_is_asked_of():
     rejects(f"{message} at row 0; pass softmax(logits), not logits.", predictor.predict, np.log(THETA))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int32", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16", "float32", "int4", "int32", "uint8", "bool"]
+)
 def test_distributions_of_any_dtype(dtype):
-    probs = np.eye(2)[LABELS]
-    np.testing.assert_allclose(leep(jnp.asarray(probs, dtype), LABELS), 0, atol=1e-6)
+    probs = jnp.asarray(np.eye(2)[LABELS], dtype)
+    np.testing.assert_allclose(leep(probs, LABELS), 0, atol=1e-6)
+    assert eep(probs, LABELS).predict(probs).dtype == np.float32
+    assert Joint.init(2, 2).update(probs, LABELS).table.tolist() == [[2, 0], [0, 2]]
+    assert h_score(probs, LABELS) == h_score(np.eye(2)[LABELS], LABELS)
     soft = jax.nn.softmax(jnp.asarray(np.random.default_rng(0).normal(size=(4, 1000)), "bfloat16"))
     assert np.isfinite(leep(soft, LABELS))
 

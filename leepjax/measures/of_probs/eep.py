@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from leepjax.checks.columns import check_unlabelled_probs
-from leepjax.kernels import HIGHEST, own_likelihood, settled, weights_of
+from leepjax.kernels import HIGHEST, own_likelihood, settled, theta, weights_of
 from leepjax.measures.shell import score_probs
 from leepjax.statistics.joint import Joint
 
@@ -29,7 +29,7 @@ class ExpectedEmpiricalPredictor:
             InputError: for other source classes than those fitted on and, outside jit, rows that aren't distributions.
         """
         check_unlabelled_probs("eep.predict", probs, self.conditional.shape[1])
-        return settled(jnp.matmul(jnp.asarray(probs), self.conditional.T, precision=HIGHEST), probs)
+        return settled(jnp.matmul(theta(jnp.asarray(probs)), self.conditional.T, precision=HIGHEST), probs)
 
 
 def eep(
