@@ -18,6 +18,7 @@ from leepjax.data.text.example import Text
 from leepjax.printable import valid_unicode
 from leepjax.storage.files import WriteError, digest, write_atomically
 from leepjax.storage.locks import locked
+from leepjax.storage.outputs import check_regular
 from leepjax.types import NOUNS, InputError, Kind, Task
 
 if TYPE_CHECKING:
@@ -159,8 +160,9 @@ def keep_examples(
 def read_examples(folder: Path) -> list[Thumbnails]:
     """The shown examples in a folder; none if their file is missing or damaged."""
     try:
+        check_regular(folder / EXAMPLES)
         return msgspec.json.decode((folder / EXAMPLES).read_bytes(), type=list[Thumbnails])
-    except (OSError, msgspec.DecodeError):
+    except (InputError, OSError, msgspec.DecodeError):
         return []
 
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from leepjax.storage.files import sweep, write_atomically, writing
 from leepjax.storage.locks import locked
+from leepjax.storage.outputs import check_regular
 from leepjax.types import LOWER_IS_BETTER, Kind, Task
 
 log = logging.getLogger("leepjax")
@@ -145,17 +146,22 @@ Line = TypeVar("Line")
 def read_lines(path: Path, kind: type[Line], what: str, *, mend: bool = False) -> list[Line]:
     """Read the lines of a JSON-lines file that are of type `kind`; none if the file is missing.
 
-    Any other line is left out with a warning.
+    Blank lines are skipped. Any other line is left out with a warning.
 
     Args:
         path: the file.
         kind: the type of a line.
         what: what a line should be, for the warning.
         mend: move lines that aren't JSON, such as half a line left by a killed process, to ``<path>.damaged``.
+
+    Raises:
+        InputError: when something other than a regular file is there.
     """
     read, num_damaged = [], 0
     decode = msgspec.json.Decoder(kind).decode
     for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
         try:
             read.append(decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -212,7 +218,7 @@ def _append(path: Path, content: bytes) -> None:
 def _mend(path: Path) -> None:
     """Move lines that aren't JSON to ``<path>.damaged``, and end the last line; the caller holds the lock."""
     sound, damaged = [], []
-    for line in _lines(path):
+    for line in filter(bytes.strip, _lines(path)):
         (sound if _is_json(line) else damaged).append(line + b"\n")
     if damaged:
         aside = path.with_name(f"{path.name}.damaged")
@@ -241,6 +247,7 @@ def _ends_with_a_line(path: Path) -> bool:
 
 def _lines(path: Path) -> Iterator[bytes]:
     """Lines without their newlines, one at a time: a file of many draws may not fit in memory."""
+    check_regular(path)
     try:
         with path.open("rb") as file:
             for line in file:

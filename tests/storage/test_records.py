@@ -67,7 +67,7 @@ def test_fields_of_later_versions_are_ignored(path):
     assert read_records(path) == [RECORD, OTHER]
 
 
-BROKEN = [b"", b"{", b"not json", b"[1]", b"{}", b'{"key": 3}', b"\xff\xfe", b'{"key":"\xff"}', b"\0\0"]
+BROKEN = [b"{", b"not json", b"[1]", b"{}", b'{"key": 3}', b"\xff\xfe", b'{"key":"\xff"}', b"\0\0"]
 
 
 @pytest.mark.parametrize("line", BROKEN)
@@ -165,6 +165,17 @@ def test_damaged_lines_are_moved_aside_once(path, caplog, line, where):
     caplog.clear()
     assert read_records(path, mend=True) == [RECORD, OTHER]
     assert not caplog.text
+
+
+def test_blank_lines_are_not_damaged(path, caplog):
+    whole = path.read_bytes()
+    path.write_bytes(b"\n" + whole.replace(b"\n", b"\n \r\n"))
+    assert read_records(path, mend=True) == [RECORD, OTHER]
+    assert not caplog.text
+    path.write_bytes(b"\n\n" + whole + b"half")
+    assert read_records(path, mend=True) == [RECORD, OTHER]
+    assert "results.jsonl line 5 isn't a record" in caplog.text
+    assert path.read_bytes() == whole
 
 
 def test_appending_ends_a_line_that_lacks_only_its_end_and_moves_half_a_line_aside(path):
