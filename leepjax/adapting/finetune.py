@@ -10,7 +10,9 @@ from leepjax.adapting.parts import Adapted, Parts, card, check_free, rows, weigh
 from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, write_source
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
+from leepjax.storage.files import WriteError
 from leepjax.storage.locks import locked
+from leepjax.storage.outputs import UnwrittenError
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import Trained, fine_tune, from_scratch, logits_of
 from leepjax.transfer.loop import Progress, in_memory
@@ -44,6 +46,7 @@ def finetune(
     Raises:
         InputError: as `fine_tune`, and for a folder that isn't writable or holds another network of that name.
         FloatingPointError: when the loss is no longer finite.
+        UnwrittenError: when the network can't be written.
     """
     source = source if isinstance(source, Source) else load_source(source)
     source = replace(source, dtype=dtype or source.dtype)
@@ -62,7 +65,11 @@ def finetune(
             return _adapted(source, target, how, recipe, logits, curve, written)
         trained = _train(scratch, source, target, options | {"checkpoints": checkpoints_of(path)})
         made = card(path.stem, source, target, trained.curve, recipe.seed, command, scratch=scratch, identity=identity)
-        written = write_source(trained.model, path, made, target.test, curve=trained.curve)
+        try:
+            written = write_source(trained.model, path, made, target.test, curve=trained.curve)
+        except WriteError as error:
+            known = _adapted(source, target, how, recipe, trained.logits, trained.curve, None)
+            raise UnwrittenError(known, error) from error
     return _adapted(source, target, how, recipe, trained.logits, trained.curve, written)
 
 

@@ -13,7 +13,9 @@ from leepjax.extraction.extract import extract
 from leepjax.models.network import heads_of
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
+from leepjax.storage.files import WriteError
 from leepjax.storage.locks import locked
+from leepjax.storage.outputs import UnwrittenError
 from leepjax.transfer.head import Head, retrain_head
 from leepjax.transfer.metrics import metrics
 from leepjax.types import NOUNS
@@ -37,6 +39,7 @@ def retrain(
     Raises:
         InputError: for a folder that isn't writable or holds another network of that name, or, with a folder, for a
             source that is a user's function.
+        UnwrittenError: when the network can't be written.
     """
     source = source if isinstance(source, Source) else load_source(source)
     path = weights_path("retrain", out, name, source, target, "head") if out else None
@@ -60,7 +63,11 @@ def retrain(
         set_head(network, fitted.head)
         with locked(path):
             check_free("retrain", path, command)  # another process may have written it meanwhile
-            written = write_source(network, path, card(path.stem, source, target, [], seed, command), target.test)
+            made = card(path.stem, source, target, [], seed, command)
+            try:
+                written = write_source(network, path, made, target.test)
+            except WriteError as error:
+                raise UnwrittenError(Adapted(found, [], None), error) from error
     return Adapted(found, [], written)
 
 

@@ -28,6 +28,8 @@ from leepjax.opening.matching import match_tables, report_copied_rows
 from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget
+from leepjax.storage.files import WriteError
+from leepjax.storage.outputs import UnwrittenError
 from leepjax.tasks import WORDS, metric_for
 from leepjax.types import (
     DType,
@@ -147,7 +149,8 @@ def choose(
 
     Raises:
         InputError: for arguments out of range, a target as in `rank`, or when every source fails.
-        WriteError: when `out` can't be written to.
+        WriteError: when `out` can't be written to; once the race has begun, an
+            `leepjax.storage.outputs.UnwrittenError` with the choice based on what is known so far.
         ChoiceInterrupt: at Ctrl-C, with the choice based on what is known so far.
     """
     allowed = read_budget(budget)
@@ -229,12 +232,16 @@ def choose(
     choosing = Stages(
         passes, tests, opened, settings, allowed, rules, steps, max(finetune, 1), opened_target.name, path
     )
+    finished = False
     try:
         choosing.run(finetune, on_progress)
+        finished = True
         return choosing.write(command, on_progress)
     except KeyboardInterrupt as interrupt:
         if choice := choosing.choice(finished=False):
             steps.add(choice.chosen())
         raise ChoiceInterrupt(choice, interrupt) from interrupt
+    except WriteError as error:
+        raise UnwrittenError(choosing.choice(finished=finished), error) from error
     finally:
         close_engine(run_units)

@@ -15,6 +15,7 @@ from leepjax.models.card import read_card, save_card
 from leepjax.models.ready import ready
 from leepjax.models.source import Source
 from leepjax.storage.files import check_writable, digest, write_atomically
+from leepjax.storage.outputs import check_folder, check_regular
 from leepjax.transfer.finetune import Trained
 from leepjax.transfer.head import Head
 from leepjax.transfer.recipe import Recipe
@@ -31,10 +32,12 @@ def check_out(out: Path) -> Path:
 
     Raises:
         WriteError: when the folder can't be written to.
-        InputError: when it holds such a network.
+        InputError: when it holds such a network, or something other than a regular file where a file is to be.
     """
     check_writable(out)
+    check_folder(out)
     path = out / CHOSEN
+    check_regular(path)
     beside = path.with_suffix(".json")
     if beside.exists():  # a run that was killed between the two files left weights without their card
         made = read_card(beside).training

@@ -14,6 +14,7 @@ from leepjax.cli.output import exit_for_failed, exit_for_failures
 from leepjax.cli.tables import TableOptions, Tables, inputs_of
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
+from leepjax.storage.outputs import UnwrittenError
 from leepjax.tables import Format
 from leepjax.types import EngineName, TaskReading
 
@@ -91,7 +92,7 @@ def choose(
 
 @contextmanager
 def _printed_at_interrupt(format: Format) -> "Iterator[None]":
-    """Print the answer so far when a choice is interrupted."""
+    """Print the answer so far when a choice is interrupted, or can't be written."""
     from leepjax.choosing.choose import ChoiceInterrupt
 
     try:
@@ -99,6 +100,10 @@ def _printed_at_interrupt(format: Format) -> "Iterator[None]":
     except ChoiceInterrupt as interrupt:
         if interrupt.choice:
             print(interrupt.choice.render(format))  # noqa: T201
+        raise
+    except UnwrittenError as error:
+        if error.known:
+            print(error.known.render(format))  # noqa: T201
         raise
 
 

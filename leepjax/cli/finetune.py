@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from leepjax.cli.options import ExampleOptions, cache_compilations, command_line
-from leepjax.cli.output import print_adapted, training_status
+from leepjax.cli.output import print_adapted, printed_if_unwritten, training_status
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 from leepjax.transfer.recipe import FineTuning
@@ -51,7 +51,7 @@ def finetune(
 
     cache_compilations(cache_folder())
     split = parts("finetune", target, **vars(examples), seed=recipe.seed)
-    with progress(each_stage=True) as on_progress:
+    with printed_if_unwritten(format), progress(each_stage=True) as on_progress:
         adapted = run_finetune(
             source,
             split,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from leepjax.cli.options import command_line
 from leepjax.printable import printable
 from leepjax.storage.files import WriteError, check_writable
+from leepjax.storage.outputs import UnwrittenError
 from leepjax.tables import Format
 
 if TYPE_CHECKING:
@@ -42,13 +43,16 @@ def write_and_print(
 
 @contextmanager
 def printed_at_interrupt(format: Format) -> Iterator[None]:
-    """Print the results so far when a ranking is interrupted."""
+    """Print the results so far when a ranking is interrupted, or can't be written any more."""
     from leepjax.ranking.carry_out import Interrupt
 
     try:
         yield
     except Interrupt as interrupt:
         print_rankings(interrupt.rankings, format)
+        raise
+    except UnwrittenError as error:
+        print_rankings(error.known, format)
         raise
 
 
@@ -74,6 +78,16 @@ def print_adapted(adapted: "Adapted", format: Format) -> None:
     print(render(adapted.rows, format))  # noqa: T201
     if adapted.source and isinstance(adapted.source.network, WeightsFile):
         print(f"leepjax: wrote the source {printable(str(adapted.source.network.path))}", file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def printed_if_unwritten(format: Format) -> Iterator[None]:
+    """Print the metrics of an adapted source that can't be written."""
+    try:
+        yield
+    except UnwrittenError as error:
+        print_adapted(error.known, format)
+        raise
 
 
 def exit_for_failures(caller: str, failures: "Sequence[Failure]") -> None:

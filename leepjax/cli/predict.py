@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leepjax.storage.files import write_atomically
+from leepjax.storage.files import WriteError, write_atomically
+from leepjax.storage.outputs import check_file
 from leepjax.tables import Format
 
 
@@ -61,6 +62,8 @@ def predict(
         format = suffix  # type: ignore[assignment]
     if top < 1:
         raise InputError(f"predict: expected top >= 1, got {top}; pass how many classes to show for each example.")
+    if out is not None:
+        check_file(out)
     cache_compilations(cache_folder())
     with progress() as on_progress:
         predictions = run_predict(
@@ -75,5 +78,9 @@ def predict(
     text = render(predictions.rows(top), format or "table")
     if out is None:
         print(text)  # noqa: T201
-    else:
+        return
+    try:
         write_atomically(out, f"{text}\n".encode())
+    except WriteError:
+        print(text)  # noqa: T201
+        raise

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from leepjax.cli.options import ExampleOptions, cache_compilations, command_line
-from leepjax.cli.output import print_adapted
+from leepjax.cli.output import print_adapted, printed_if_unwritten
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
 
@@ -49,7 +49,7 @@ def retrain(
     folder = cache_folder() if cache else None
     cache_compilations(folder)
     split = parts("retrain", target, **vars(examples), seed=seed)
-    with progress() as on_progress:
+    with printed_if_unwritten(format), progress() as on_progress:
         adapted = run_retrain(
             source,
             split,

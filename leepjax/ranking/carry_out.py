@@ -18,6 +18,7 @@ from leepjax.ranking.examples import keep_examples, right_of
 from leepjax.ranking.measure_source import NetworkOnTarget, measure_network
 from leepjax.ranking.plan import Plan
 from leepjax.storage.files import WriteError, check_writable
+from leepjax.storage.outputs import UnwrittenError, check_folder
 from leepjax.storage.records import Record, append_records, read_records
 
 RESULTS = "results.jsonl"
@@ -45,12 +46,14 @@ def check_out(out: Path) -> None:
 
     Raises:
         WriteError: when neither holds.
+        InputError: when something other than a regular file is where a file is to be.
     """
     try:
         check_writable(out)
     except WriteError:
         if not (out / RESULTS).is_file():
             raise
+    check_folder(out)
 
 
 def carry_out(
@@ -68,7 +71,7 @@ def carry_out(
 
     Raises:
         InputError: when nothing could be measured; for a single source, its own error.
-        WriteError: when records can't be written.
+        UnwrittenError: when records can't be written.
         Interrupt: at Ctrl-C.
     """
     folder = Path(cache).absolute() if cache else None
@@ -81,6 +84,8 @@ def carry_out(
                     on_record(record)
     except KeyboardInterrupt as interrupt:
         raise Interrupt(results.rankings(), interrupt) from interrupt
+    except WriteError as error:
+        raise UnwrittenError(results.rankings(), error) from error
     if not any(results.measured.values()):
         raise_for_all(caller, results.failed())
     rankings = results.rankings()

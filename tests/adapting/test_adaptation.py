@@ -1,5 +1,6 @@
 """``leepjax retrain`` and ``finetune``: what they print, what they leave behind, and that it is what they measured."""
 
+import errno
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from leepjax.data.split import stratified_limit, train_test_split
 from leepjax.extraction.extract import extract
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source, UserFunction
+from leepjax.storage.files import WriteError
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.metrics import metrics
@@ -50,12 +52,16 @@ def run(monkeypatch, capsys, tmp_path):
     return run
 
 
+def refuse(path, *content):
+    raise WriteError(errno.ENOSPC, "No space left on device", str(path))
+
+
 def halves():
     examples = digits().subset(stratified_limit(digits().labels, LIMIT, 0))
     return [examples.subset(part) for part in train_test_split(examples.labels, 0.2, 0)]
 
 
-def test_retrain_measures_both_parts_and_writes_the_network_that_it_measured(run, tmp_path):
+def test_retrain_measures_both_parts_and_writes_the_network_that_it_measured(run, tmp_path, monkeypatch):
     code, rows, err = run("retrain", *COMMON, "--out", "made", "--no-cache")
     assert code == 0
     assert "wrote the source made/cifar10-digits-head.safetensors" in err
@@ -73,6 +79,11 @@ def test_retrain_measures_both_parts_and_writes_the_network_that_it_measured(run
     assert written.card.accuracy == pytest.approx(rows[1]["accuracy"], abs=1e-6)
     assert written.card.classes == digits().classes
     assert written.card.training.command.startswith("leepjax retrain digits --source cifar10")
+    monkeypatch.setattr("leepjax.models.weights.write_atomically", refuse)
+    code, again, err = run("retrain", *COMMON, "--out", "made", "--no-cache")
+    assert (code, again) == (1, rows)
+    assert "expected to write made/cifar10-digits-head.safetensors, got No space left" in err
+    assert load_source(tmp_path / "made" / "cifar10-digits-head.safetensors").card == written.card
 
 
 @pytest.mark.parametrize("scratch", [(), ("--scratch",)], ids=["finetune", "scratch"])

@@ -1,6 +1,7 @@
 """The command line: what each command prints, to which stream, in which format, and with which exit code."""
 
 import csv
+import errno
 import io
 import json
 import re
@@ -21,7 +22,7 @@ from leepjax.extraction.table import read_table
 from leepjax.measures import FURTHER
 from leepjax.models import hub_weights
 from leepjax.models.opening import load_source, sets, shipped_sources
-from leepjax.storage.files import digest
+from leepjax.storage.files import WriteError, digest
 
 RNG = np.random.default_rng(0)
 SMALL = (
@@ -424,6 +425,10 @@ def test_sets_stand_for_their_members_and_licences_for_their_weights(run):
     assert {row["num_parameters"] for row in rows} >= {269_722}
 
 
+def refuse(path, *content):
+    raise WriteError(errno.ENOSPC, "No space left on device", str(path))
+
+
 def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
     use_heads(monkeypatch, least_squares)
@@ -444,6 +449,19 @@ def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
     code, out, err = run("predict", "0.png", "--model", "chosen", "--out", "found.csv")
     assert (code, out) == (0, "")
     assert (tmp_path / "found.csv").read_text("utf-8").startswith("image,class,probability\n0.png,")
+    # A wrong path is refused before anything is opened; what is known is printed if it can't be written.
+    code, out, err = run("predict", "0.png", "--model", "nowhere", "--out", "0.png/found.csv")
+    assert (code, "got Not a directory" in err) == (1, True)
+    (tmp_path / "folder.csv").mkdir()
+    code, out, err = run("predict", "0.png", "--model", "nowhere", "--out", "folder.csv")
+    assert (code, "open: expected a regular file at folder.csv, or nothing yet, got a folder; " in err) == (2, True)
+    with monkeypatch.context() as patch:
+        patch.setattr("leepjax.cli.predict.write_atomically", refuse)
+        patch.setattr("leepjax.models.weights.write_atomically", refuse)
+        code, out, err = run("predict", "0.png", "--model", "chosen", "--out", "found.csv")
+        assert (code, out) == (1, (tmp_path / "found.csv").read_text("utf-8"))
+        code, out, err = run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")
+        assert (code, out.startswith("Take random: "), "No space left" in err) == (1, True, True)
     # The same command answers from its records; another command's folder stays as it is.
     assert run("choose", "digits", "--limit", "60", "--sources", "random", "--out", "chosen")[0] == 0
     code, out, err = run("predict", "0.png", "--model", "chosen", "--out", "found.docx")

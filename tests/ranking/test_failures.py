@@ -1,5 +1,8 @@
 """One bad source doesn't end a ranking, and sources of one name are rows of their own."""
 
+import errno
+import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -8,10 +11,13 @@ import numpy as np
 import pytest
 
 import leepjax as lj
+from leepjax.cli.output import printed_at_interrupt
 from leepjax.extraction import shared_pass
 from leepjax.models.opening import SHIPPED, load_source
 from leepjax.opening.sources import open_each, open_sources
 from leepjax.ranking.carry_out import Interrupt
+from leepjax.storage.files import WriteError
+from leepjax.storage.outputs import UnwrittenError
 from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
@@ -40,6 +46,35 @@ def test_sources_of_one_name_are_distinguished_by_path(tmp_path):
     assert {row.source: row.licence for row in ranking.records} == expected
     # Equal weights share the measuring, and each has its own card in the file.
     assert {row.source: row.licence for row in read_records(tmp_path / "out" / "results.jsonl")} == expected
+
+
+def test_what_was_measured_is_printed_when_it_cannot_be_written(tmp_path, monkeypatch, capsys):
+    def refuse(path, records):
+        raise WriteError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("leepjax.ranking.carry_out.append_records", refuse)
+    with pytest.raises(UnwrittenError, match="No space left"), printed_at_interrupt("json"):
+        lj.rank(TARGET, "random", "leep", out=tmp_path, **FAST)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["source"], row["measure"]) == ("random", "leep")
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "runs.jsonl", "report.html"])
+@pytest.mark.parametrize(("make", "got"), [(os.mkdir, "a folder"), (os.mkfifo, "something else")])
+def test_a_path_of_a_file_that_is_something_else_is_refused_before_the_work(tmp_path, name, make, got):
+    make(tmp_path / name)
+    with pytest.raises(InputError, match=rf"open: expected a regular file at .*{name}, or nothing yet, got {got}; "):
+        lj.rank("nowhere", out=tmp_path)
+
+
+def test_a_link_to_a_file_of_records_that_is_not_there_yet_is_followed(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.jsonl").symlink_to(tmp_path / "deep" / "records.jsonl")
+    ranking = lj.rank(TARGET, "random", "leep", out=tmp_path / "out", **FAST)
+    assert tuple(read_records(tmp_path / "deep" / "records.jsonl")) == ranking.records
+    (tmp_path / "out" / "runs.jsonl").symlink_to("runs.jsonl")
+    with pytest.raises(InputError, match=r"open: expected a regular file at .*runs\.jsonl"):
+        lj.rank(TARGET, "random", "leep", out=tmp_path / "out", **FAST)
 
 
 def test_the_same_source_twice_is_refused(tmp_path):
