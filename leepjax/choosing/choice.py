@@ -10,6 +10,7 @@ import numpy as np
 from leepjax.choosing.best import best_first, probabilities_of_best
 from leepjax.choosing.budget import Budget
 from leepjax.choosing.looks import Answer, Standing
+from leepjax.choosing.outcomes import metric_of_probe
 from leepjax.choosing.steps import Chosen, Judged, Tuned
 from leepjax.choosing.words import sentences
 from leepjax.ranking.draws import fewest
@@ -47,6 +48,8 @@ class Choice:
     """Seconds of passes, compilation, probes, heads and fine-tuning."""
     passed: float = 0.0
     """Seconds of passes alone, without compilation."""
+    rows_read: int | None = None
+    """How many rows of tables were read; None if a source is a network."""
     budget: Budget = field(default_factory=Budget)
     finished: bool = True
     """False if the choice was interrupted: the answer is then based on what was known."""
@@ -63,6 +66,11 @@ class Choice:
     def key(self) -> str:
         """The key under which ``examples.json`` has the images of the page."""
         return f"choice {self.target}"
+
+    @property
+    def probed_by(self) -> Metric:
+        """The metric of `Standing.value`."""
+        return metric_of_probe(self.metric, self.task)
 
     @property
     def noun(self) -> Noun:
@@ -157,6 +165,7 @@ class Choice:
             ended=self.race.ended,
             failures=tuple((failure.source, failure.reason) for failure in self.failures),
             finished=self.finished,
+            rows_read=self.rows_read,
         )
 
     def _row(self, last: "LastStanding", leaders: tuple[str, ...], judged: Judged | None) -> Row:
@@ -168,7 +177,7 @@ class Choice:
             "source": last.source,
             "state": state or standing.dropped or ("judged" if judged else "in the race"),
             "examples": last.num_examples,
-            "probe": standing.value,
+            f"probe_{self.probed_by}": standing.value,
             "behind": standing.behind,
             self.metric: judged and judged.value,
             "low": judged and judged.low,

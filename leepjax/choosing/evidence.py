@@ -10,7 +10,7 @@ class Outcomes(NamedTuple):
     """The outcomes of a source on the first m examples, or on the m groups that they form."""
 
     value: float
-    """The probe's value of the metric; it is only displayed, not compared."""
+    """The probe's value of `leepjax.choosing.outcomes.metric_of_probe`; it is only displayed, not compared."""
     losses: np.ndarray
     """[m] losses, which the race compares; lower is better"""
     seconds: float

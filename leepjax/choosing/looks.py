@@ -18,7 +18,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     value: float | None = None
-    """The probe's value of the metric; None for a source that wasn't measured at this look."""
+    """The probe's value of `leepjax.choosing.outcomes.metric_of_probe`; None for a source that wasn't measured at this
+    look."""
     loss: float | None = None
     """Mean loss of the examples, lower is better; None for a source that wasn't measured at this look."""
     behind: float | None = None

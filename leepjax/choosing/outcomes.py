@@ -4,7 +4,16 @@ import numpy as np
 
 from leepjax.choosing.probe import column_outcomes, probe_outcomes
 from leepjax.transfer.metric_draws import metric_value
-from leepjax.types import Metric
+from leepjax.types import Metric, Task
+
+_CLASSES_ALIKE = ("balanced_accuracy", "macro_f1")
+
+
+def metric_of_probe(metric: Metric, task: Task) -> Metric:
+    """What the first of `outcomes_of` is: for classes an accuracy whatever the metric, otherwise the metric itself."""
+    if task != "classes":
+        return metric
+    return "balanced_accuracy" if metric in _CLASSES_ALIKE else "accuracy"
 
 
 def outcomes_of(
@@ -29,7 +38,7 @@ def outcomes_of(
     correct, losses = probe_outcomes(features, labels, num_classes, groups)
     # An example with a huge error (for example, features that aren't finite) must not outweigh all others.
     losses = np.minimum(losses, num_classes + 1)
-    if metric in ("balanced_accuracy", "macro_f1"):
+    if metric in _CLASSES_ALIKE:
         sizes = np.bincount(labels, minlength=num_classes)
         weights = len(labels) / (np.count_nonzero(sizes) * sizes[labels])
         correct, losses = correct * weights, losses * weights

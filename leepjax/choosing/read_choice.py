@@ -43,8 +43,16 @@ def read_choice(path: Path) -> Choice | None:
         failures=tuple(Failure(name, begun.step.target, reason) for name, reason in failures),
         spent=chosen.spent if chosen else sum(step.seconds for step in (*passes, *trainings)),
         passed=chosen.passed if chosen else sum(step.per_image * (step.stop - step.start) for step in passes),
+        rows_read=chosen.rows_read if chosen else _rows_read(passes),
         finished=chosen is not None and chosen.finished,
     )
+
+
+def _rows_read(passes: Sequence[Passed]) -> int | None:
+    """How many rows were read of tables, whose passes take no time; None if one took some."""
+    if not passes or any(step.seconds for step in passes):
+        return None
+    return sum(step.stop - step.start for step in passes)
 
 
 def _looks(written: Sequence[Look]) -> tuple[Look, ...]:

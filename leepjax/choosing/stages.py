@@ -22,6 +22,7 @@ from leepjax.choosing.steps import Judged, Steps, Tuned
 from leepjax.choosing.tune import halve, trained_network
 from leepjax.choosing.write_chosen import write_head, write_tuned
 from leepjax.data.target import Target
+from leepjax.models.ready import ready
 from leepjax.models.source import Source
 from leepjax.opening.sources import Opened, reason_of
 from leepjax.ranking.examples import keep_examples, mostly_right
@@ -96,6 +97,7 @@ class Stages:
             # Rounded as in the folder, so that a choice read from there shows the same numbers.
             spent=round(self._spent(), 6),
             passed=round(self._passed(), 6),
+            rows_read=self._rows_read(),
             budget=self.budget,
             finished=finished,
             path=path,
@@ -156,6 +158,12 @@ class Stages:
 
     def _passed(self) -> float:
         return self.passes.passed + (self.tests.passed if self.tests else 0)
+
+    def _rows_read(self) -> int | None:
+        if not all(map(ready, self.passes.sources)):
+            return None
+        parts = [self.passes] if self.tests is None else [self.passes, self.tests]
+        return sum(part.seen(source) for part in parts for source in range(len(part.names)))
 
     def _spent(self) -> float:
         passes = self.passes.spent + (self.tests.spent if self.tests else 0)

@@ -108,6 +108,8 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True, tag="chosen", tag_field=
     """Sources that failed, each with its reason."""
     finished: bool = True
     """False when the choice was interrupted."""
+    rows_read: int | None = None
+    """How many rows of tables were read; None if a source is a network."""
 
 
 AnyStep = TypeVar("AnyStep", Begun, Passed, Look, Judged, Tuned, Chosen)

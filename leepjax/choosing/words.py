@@ -1,12 +1,13 @@
 """The answer of a choice in sentences."""
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from leepjax.choosing.best import draws_of
 from leepjax.models.tap_names import selection
 from leepjax.ranking.answer import undefined_remark
-from leepjax.ranking.draws import defined, undefined_share
+from leepjax.ranking.draws import TRAINING_PART, defined, too_few, undefined_share
 from leepjax.tables import some
 from leepjax.types import METRICS
 
@@ -14,15 +15,11 @@ if TYPE_CHECKING:
     from leepjax.choosing.choice import Choice
 
 _ENDS = {
-    "few left": "every other source was worse with confidence, or dropped for the budget",
+    "few left": "every other source was worse{sure}, or dropped for the budget",
     "examples": "all {noun} had passed through the sources that were left",
     "budget": "the budget didn't pay for another look",
     "stopped": "it was interrupted",
 }
-
-
-NO_PASS = 0.01
-"""A total cost in seconds below this means that all sources are embeddings, whose rows count as 1e-9 s each."""
 
 
 def sentences(choice: "Choice") -> list[str]:
@@ -31,6 +28,7 @@ def sentences(choice: "Choice") -> list[str]:
         _take(choice),
         *_expected(choice),
         *_selected(choice),
+        *_too_few(choice),
         _cost(choice),
         _change(choice),
     ]
@@ -46,7 +44,7 @@ def duration(seconds: float) -> str:
 
 
 def _take(choice: "Choice") -> str:
-    examples = f"{max(look.num_examples for look in choice.race.looks):,} {choice.noun.many}"
+    examples = f"{_num_raced(choice):,} {choice.noun.many}"
     if choice.judged:
         examples = f"{choice.judged[0].num_examples:,} {_judged(choice)}"
     how = ", fine-tuned" if choice.trained == "finetune" else ""
@@ -59,6 +57,8 @@ def _take(choice: "Choice") -> str:
         return f"Take {choice.source}{how}, the best of the sources that were looked at{rest}."
     if len(_sources(choice)) == 1:
         return f"Take {choice.source}{how}: it is the only source that could be looked at."
+    if _num_too_few(choice):
+        return f"Take {choice.source}{how}: every other source did worse on {examples}."
     return f"Take {choice.source}{how}: every other source is worse for {choice.target}, {_sure(choice)}."
 
 
@@ -96,6 +96,25 @@ def _expected(choice: "Choice") -> list[str]:
     return [f"Expected {name} of a new head: {choice.value:.3f}{between}{where}.", *remark]
 
 
+def _num_raced(choice: "Choice") -> int:
+    return max(look.num_examples for look in choice.race.looks)
+
+
+def _num_too_few(choice: "Choice") -> int:
+    """The number of examples that sources were told apart on, if it is too small for that; otherwise 0."""
+    if len(_sources(choice)) == 1:
+        return 0
+    counts = [_num_raced(choice)]
+    counts += [each.num_examples for each in choice.judged] if len(choice.judged) > 1 else []
+    return min(counts) if too_few(min(counts)) else 0
+
+
+def _too_few(choice: "Choice") -> list[str]:
+    if not (count := _num_too_few(choice)):
+        return []
+    return [f"{count} {choice.noun.many} are too few to tell sources apart, so no confidence is claimed."]
+
+
 def _selected(choice: "Choice") -> list[str]:
     """A sentence that says that the best of many layers was selected."""
     first = choice.race.looks[0].standings
@@ -115,11 +134,12 @@ def _cost(choice: "Choice") -> str:
     share = f" ({100 * choice.saved / choice.full_cost:.0f} %)" if choice.full_cost > 0 else ""
     others = duration(max(choice.spent - choice.passed, 0.0))
     training = "compilation, probes, heads and fine-tuning" if choice.tuned else "compilation, probes and heads"
-    end = _ENDS[race.ended].format(noun=choice.noun.many) if sources > 1 else "there was one source"
+    sure = "" if too_few(_num_raced(choice)) else " with confidence"
+    end = _ENDS[race.ended].format(noun=choice.noun.many, sure=sure) if sources > 1 else "there was one source"
     ended = f"In addition, {others} for {training}. The race ended after {looks}: {end}."
-    if 0 < choice.full_cost < NO_PASS:
-        read = 100 * choice.passed / choice.full_cost
-        return f"Nothing had to pass through a network; {read:.0f} % of the rows of all tables were read. {ended}"
+    if choice.rows_read is not None:
+        read = f"{choice.rows_read:,} of the {sources * (choice.num_examples + choice.num_test):,} rows of all tables"
+        return f"Nothing had to pass through a network; {read} were read. {ended}"
     return (
         f"Passing {choice.noun.many} took {duration(choice.passed)}; {everything} would have taken "
         f"{duration(choice.full_cost)}: saved {duration(choice.saved)}{share}. {ended}"
@@ -135,6 +155,8 @@ def _change(choice: "Choice") -> str:
         more = _images_needed(choice)
         needed = f" (about {more:,} for the closest)" if more else ""
         parts.append(f"more labelled {_judged(choice)} would tell the leaders apart{needed}")
+    elif _num_too_few(choice):
+        parts.append(f"more labelled {_judged(choice)} would tell the sources apart")
     if budgeted:
         parts.append(f"a larger budget would look longer at {some(budgeted, 3)}")
     if not choice.finished:
@@ -145,7 +167,11 @@ def _change(choice: "Choice") -> str:
 
 
 def _images_needed(choice: "Choice") -> int | None:
-    """How many images would separate the first two judged sources, if their difference stays what it is."""
+    """How many images would separate the first two judged sources, if their difference stays what it is.
+
+    With so many, P(best) of the first one would be the confidence: the draws' variance, multiplied as for P(best),
+    shrinks with the number of images.
+    """
     if len(choice.judged) < 2:
         return None
     import numpy as np
@@ -159,7 +185,8 @@ def _images_needed(choice: "Choice") -> int | None:
     difference = abs(first.value - second.value)
     if not difference or not math.isfinite(error / difference):
         return None
-    needed = first.num_examples * (2 * error / difference) ** 2
+    reach = max(NormalDist().inv_cdf(choice.confidence), 0) * math.sqrt(TRAINING_PART)
+    needed = first.num_examples * (reach * error / difference) ** 2
     if not first.num_examples < needed < 1e7:
         return None
     digits = 2 - len(str(int(needed)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from leepjax.agreement.correlation import significance_note
 from leepjax.models.tap_names import selection
-from leepjax.ranking.draws import defined, draws_of, undefined_share
+from leepjax.ranking.draws import defined, draws_of, too_few, undefined_share
 from leepjax.tables import some
 from leepjax.tasks import difference, level
 from leepjax.types import LOWER_IS_BETTER, METRICS
@@ -153,6 +153,13 @@ def undefined_remark(name: str, share: float, judged: str, what: str) -> list[st
     return [f"{undefined}; intervals and {what} are of the others."]
 
 
+def _num_too_few(ranking: "Ranking") -> int:
+    """The number of examples that sources were told apart on, if it is too small for that; otherwise 0."""
+    records = ranking.records_of(ranking.decided_by)
+    count = min((record.num_examples for record in records.values()), default=0) if len(records) > 1 else 0
+    return count if too_few(count) else 0
+
+
 def remarks_on(ranking: "Ranking") -> list[str]:
     """Remarks, in sentences, without which the tables could be over-interpreted."""
     found = []
@@ -161,13 +168,14 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     judged = f"test {noun.many}" if verified else noun.many
     deciding = list(ranking.records_of(ranking.decided_by).values())
     draws = draws_of(deciding)
+    count = _num_too_few(ranking)
+    if count:
+        found.append(f"{count} {judged} are too few to tell sources apart, so no confidence is claimed.")
     if tied := ranking.tied_with_best:
         compared = ""
         if defined(draws).any():
-            compared = (
-                f": together they hold the best source with {100 * deciding[0].confidence:g} % confidence, by paired "
-                f"resamples of the {judged}"
-            )
+            sure = f": together they hold the best source with {100 * deciding[0].confidence:g} % confidence"
+            compared = f"{'' if count else sure}, by paired resamples of the {judged}"
         found.append(f"= {some(tied)} can't be distinguished from {ranking.best}{compared}.")
     name = METRICS[ranking.metric] if verified else ranking.decided_by
     found += undefined_remark(name, undefined_share(draws), judged, "P(best)" if verified else "the leaders")
@@ -175,7 +183,7 @@ def remarks_on(ranking: "Ranking") -> list[str]:
         found.append(
             "P(best) is the probability that a source has the "
             f"{'lowest' if ranking.metric in LOWER_IS_BETTER else 'highest'} {METRICS[ranking.metric]}, by these "
-            f"paired resamples. {_calibration(ranking)}"
+            f"paired resamples{'; so few hardly differ.' if count else f'. {_calibration(ranking)}'}"
         )
     missing = [source for source in ranking.sources if verified and source not in ranking.accuracies]
     if missing:

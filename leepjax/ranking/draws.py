@@ -19,6 +19,14 @@ smallest set of sources that are best in 95 % of them contained the best source 
 factor in 96 %.
 """
 
+_FEW = 20
+"""Resamples of fewer examples than this hardly differ, so the sources that are best in them are too sure."""
+
+
+def too_few(num_examples: int) -> bool:
+    """Whether so few examples can't tell sources apart, whatever their resamples say."""
+    return num_examples < _FEW
+
 
 EQUAL = 1e-5
 """Values that differ by less than this part of them are equal, as their five significant digits are where scores are

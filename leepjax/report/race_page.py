@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from leepjax.choosing.choice import Choice, last_standings
 from leepjax.choosing.steps import STEPS
-from leepjax.choosing.words import NO_PASS, duration, sentences
+from leepjax.choosing.words import duration, sentences
 from leepjax.ranking.examples import Thumbnails
 from leepjax.report.galleries import example_sections
 from leepjax.report.page import Column, Figure, Origin, Report, Section, Table, TableCell, interval_text, number_cell
@@ -32,7 +32,7 @@ def race_report(
         ("Sources", f"{len(standings):,}"),
         ("Spent", duration(choice.spent)),
     ]
-    if choice.full_cost >= NO_PASS:  # the rows of tables cost next to nothing
+    if choice.rows_read is None:  # the rows of tables cost next to nothing
         facts.append(("Passes", f"{duration(choice.passed)} of {duration(race.full_cost)}: {share} saved"))
     order = {row["source"]: place for place, row in enumerate(choice.to_records())}
     standings.sort(key=lambda last: order[last.source])
@@ -80,7 +80,14 @@ def _sources_section(choice, standings, origins) -> Section:
         ]
         for last in standings
     ]
-    names = ["Source", "How it ended", choice.noun.many.capitalize(), "Probe", "Behind the leader", "Seconds"]
+    names = [
+        "Source",
+        "How it ended",
+        choice.noun.many.capitalize(),
+        f"Probe's {_probed(choice)}",
+        "Behind the leader",
+        "Seconds",
+    ]
     columns = [Column(name, numeric=place >= 2) for place, name in enumerate(names)]
     notes = [
         f"{_probe(choice)}. Behind the leader: by how much the probe's squared error is larger, on the same "
@@ -100,9 +107,11 @@ def _labelled(choice: Choice) -> str:
 
 def _probe(choice: Choice) -> str:
     what = f"a ridge probe, each {choice.noun.one} predicted by the fit to all others"
-    if choice.task != "classes":
-        return f"Probe: {METRICS[choice.metric]} of {what}"
-    return f"Probe: accuracy of {what}; classes count alike where they do in the {_metric(choice)}"
+    return f"Probe's {_probed(choice)}: that of {what}"
+
+
+def _probed(choice: Choice) -> str:
+    return METRICS[choice.probed_by]
 
 
 def _heads_section(choice, origins) -> Section:

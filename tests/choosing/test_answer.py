@@ -1,5 +1,7 @@
 """The answer of a race: how draws are judged, its wording, and its page."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from leepjax.choosing.outcomes import outcomes_of
 from leepjax.choosing.race import race
 from leepjax.choosing.steps import Judged, Tuned
 from leepjax.choosing.tune import epochs_of_rounds
-from leepjax.ranking.draws import fewest
+from leepjax.choosing.words import _images_needed
+from leepjax.ranking.draws import TRAINING_PART, fewest, shares_of_first
 from leepjax.report.page import Origin, render_page
 from leepjax.report.race_chart import race_chart
 from leepjax.report.race_page import race_report
@@ -95,6 +98,64 @@ def test_what_would_change_the_answer():
     assert "better sources may" in str(alone)
 
 
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_so_many_more_images_would_give_the_first_source_the_confidence(confidence):
+    of_400 = [judged("a", 0.80), judged("b", 0.799, shared=1)]
+    choice = made(judged=of_400, confidence=confidence)
+    found = re.search(r"\(about ([\d,]+) for the closest\)", str(choice))
+    assert found
+    needed = int(found[1].replace(",", ""))
+    assert needed == _images_needed(choice)
+    spread = np.sqrt(400 / needed)
+    normal = np.random.default_rng(2).normal(size=(2, 100_000)) * 0.01 * spread
+    normal *= np.std(np.subtract(of_400[0].draws, of_400[1].draws)) / (0.01 * np.sqrt(2))
+    shares = shares_of_first(np.array([0.80, 0.799]), normal, TRAINING_PART)
+    assert shares[0] == pytest.approx(confidence, abs=0.01)
+
+
+def test_few_images_give_no_confidence():
+    right = np.arange(8) % 4 != 0
+    few = race(Replay(["a", "b"], lambda s, m: (1.0 - s, np.full(m, float(s))), [1, 1], 8, 2))
+    for choice in (
+        made(race=few, num_examples=8),
+        made(
+            judged=[
+                msgspec.structs.replace(judged(name, value), num_examples=12)
+                for name, value in (("a", 0.8), ("b", 0.6))
+            ]
+        ),
+    ):
+        count = 12 if choice.judged else 8
+        text = str(choice)
+        assert text.count(f"{count} images are too few to tell sources apart, so no confidence is claimed.") == 1
+        assert "at a confidence" not in text
+        assert "more labelled images would tell the" in text
+    assert "with confidence" not in str(made(race=few, num_examples=8))
+    alone = race(Replay(["a"], lambda s, m: (right[:m].mean(), 1.0 - right[:m]), [1], 8, 2))
+    assert "too few" not in str(made(race=alone, num_examples=8))
+    assert "too few" not in str(made())
+
+
+def test_rows_of_tables_are_counted():
+    assert "; 1,000 of the 2,000 rows of all tables were read." in str(made(num_test=100, rows_read=1000))
+    assert "Passing images took" in str(made(race=msgspec.structs.replace(made().race, full_cost=1e-6)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "task", "column", "heading"),
+    [
+        ("log_loss", "classes", "probe_accuracy", "Probe&#39;s accuracy"),
+        ("macro_f1", "classes", "probe_balanced_accuracy", "Probe&#39;s balanced accuracy"),
+        ("mae", "regression", "probe_mae", "Probe&#39;s MAE"),
+    ],
+)
+def test_what_the_probe_shows_is_called_by_its_name(metric, task, column, heading):
+    choice = made(metric=metric, task=task)
+    assert column in choice.to_records()[0]
+    assert column in str(choice)
+    assert heading in render_page(race_report(choice, [Origin("leepjax choose")]))
+
+
 def test_a_source_dropped_for_the_budget_is_named():
     choice = made()
     assert "a larger budget would look longer at" in str(choice)
@@ -134,7 +195,7 @@ def test_the_page_has_the_answer_first_and_escapes_names():
     assert "no weights" in page
     assert "<script>" not in page.replace("<script>'use strict'", "").split("</main>")[0].split("<body>")[1]
     assert ">Passes<" in page
-    chart_of_tables = made(examples="embeddings", race=msgspec.structs.replace(choice.race, full_cost=1e-6))
+    chart_of_tables = made(examples="embeddings", rows_read=900)
     page = render_page(race_report(chart_of_tables, [Origin("leepjax choose")]))
     assert ">Passes<" not in page
     assert "Examples" in page.split("What each look cost and decided")[-1]

@@ -303,6 +303,18 @@ def test_the_leaders_hold_the_best_with_their_confidence():
     assert 0.92 < np.mean(held) < 0.99
 
 
+@pytest.mark.parametrize("accuracies", [None, (0.9, 0.9)])
+def test_few_examples_give_no_confidence(accuracies):
+    named = f"{'test ' if accuracies else ''}images are too few to tell sources apart, so no confidence is claimed."
+    for count, few in ((12, True), (20, False)):
+        found = ranking((0.5, 0.5), accuracies)
+        records = tuple(msgspec.structs.replace(each, num_examples=count) for each in found.records)
+        found = Ranking(records, found.measures, found.verified_by)
+        said = "\n".join(found.remarks())
+        assert said.count(f"{count} {named}") == int(few)
+        assert ("% confidence" in said) is not few
+
+
 def test_answers_without_verification_or_with_one_source():
     found = drawn((1.0, 1.0 + DRAWS), (0.0, DRAWS))
     assert found.answer() == (

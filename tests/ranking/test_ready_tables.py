@@ -12,6 +12,7 @@ import safetensors.numpy
 from cheap_heads import least_squares, use_heads
 
 import leepjax as lj
+from leepjax.choosing.read_choice import read_choice
 from leepjax.cli.options import RankingOptions
 from leepjax.cli.tables import TableOptions, inputs_of
 from leepjax.data.embeddings.rows import HeldRows
@@ -186,7 +187,9 @@ def test_choose_reads_the_rows_of_a_look_and_writes_the_head(tmp_path, monkeypat
     good = lj.as_table(rows + 4 * np.eye(3)[labels].astype(np.float32), name="good")
     choice = lj.choose(labels, [good, lj.as_table(rows, name="noise")], out=tmp_path)
     assert (choice.source, choice.race.looks[0].num_examples < 216) == ("good", True)
-    assert "of the rows of all tables were read" in str(choice)
+    read_of_noise = next(row["examples"] for row in choice.to_records() if row["source"] == "noise")
+    assert f"; {216 + read_of_noise} of the 432 rows of all tables were read." in str(choice)
+    assert read_choice(tmp_path / "race.jsonl").rows_read == choice.rows_read
     assert min(read) == choice.race.looks[0].num_examples
     head = safetensors.numpy.load_file(choice.path)
     features = good.network.embeddings.read(np.arange(216))[0]
