@@ -153,7 +153,7 @@ def undefined_remark(name: str, share: float, judged: str, what: str) -> list[st
     return [f"{undefined}; intervals and {what} are of the others."]
 
 
-def _num_too_few(ranking: "Ranking") -> int:
+def num_too_few(ranking: "Ranking") -> int:
     """The number of examples that sources were told apart on, if it is too small for that; otherwise 0."""
     records = ranking.records_of(ranking.decided_by)
     count = min((record.num_examples for record in records.values()), default=0) if len(records) > 1 else 0
@@ -168,7 +168,7 @@ def remarks_on(ranking: "Ranking") -> list[str]:
     judged = f"test {noun.many}" if verified else noun.many
     deciding = list(ranking.records_of(ranking.decided_by).values())
     draws = draws_of(deciding)
-    count = _num_too_few(ranking)
+    count = num_too_few(ranking)
     if count:
         found.append(f"{count} {judged} are too few to tell sources apart, so no confidence is claimed.")
     if tied := ranking.tied_with_best:

@@ -3,6 +3,7 @@
 import math
 
 from leepjax.ranking import Ranking
+from leepjax.ranking.answer import num_too_few
 from leepjax.ranking.show import heading
 from leepjax.report.page import Figure
 from leepjax.report.svg import (
@@ -96,11 +97,11 @@ def _alt(ranking: Ranking, defined: list[Record]) -> str:
 def _caption(ranking: Ranking, num_shown: int) -> str:
     confidence, noun = f"{100 * ranking.records[0].confidence:g} %", ranking.noun.many
     if ranking.decided_by == ranking.verified_by:
+        sure = "" if num_too_few(ranking) else f": together they hold the best source with {confidence} confidence"
         found = [
             f"The {METRICS[ranking.metric]} of each source on test {noun}, with its {confidence} interval.",
-            f"Take one of the leaders: together they hold the best source with {confidence} confidence. They are "
-            f"compared on the same test {noun}, so a source can be behind them although its interval overlaps "
-            "theirs.",
+            f"Take one of the leaders{sure}. They are compared on the same test {noun}, so a source can be "
+            "behind them although its interval overlaps theirs.",
         ]
     else:
         found = [
