@@ -308,7 +308,8 @@ def test_few_examples_give_no_confidence(accuracies):
     named = f"{'test ' if accuracies else ''}images are too few to tell sources apart, so no confidence is claimed."
     for count, few in ((12, True), (20, False)):
         found = ranking((0.5, 0.5), accuracies)
-        records = tuple(msgspec.structs.replace(each, num_examples=count) for each in found.records)
+        drawn = {"num_examples": count, "draws": tuple(0.5 + DRAWS)}
+        records = tuple(msgspec.structs.replace(each, **drawn) for each in found.records)
         found = Ranking(records, found.measures, found.verified_by)
         said = "\n".join(found.remarks())
         assert said.count(f"{count} {named}") == int(few)
