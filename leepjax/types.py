@@ -2,6 +2,8 @@
 
 import difflib
 import operator
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
@@ -173,6 +175,22 @@ def unknown_name(kind: str, name: Any, names: Iterable[str]) -> InputError:
     close = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else ()
     advice = f"did you mean {close[0]}?" if close else f"choose among {', '.join(names)}."
     return InputError(f"{kind}: expected one of {len(names)} known names, got {name!r}; {advice}")
+
+
+_ADDRESS = re.compile(r"(?:[a-z]+[-a-z]*:)?(?:https?|ftp|s3|gs):/+", re.IGNORECASE)
+"""The beginning of an address, perhaps after a prefix of sources or targets; a `Path` has one of its slashes."""
+
+
+def check_no_url(caller: str, path: str | os.PathLike) -> None:
+    """Refuse the address of a file, which would be taken for the path of one that isn't there.
+
+    Raises:
+        InputError: for an address.
+    """
+    if _ADDRESS.match(os.fspath(path)) and not os.path.exists(path):
+        raise InputError(
+            f"{caller}: expected a file, a folder or a name on the hub, got a URL; download it first and pass the file."
+        )
 
 
 def check_whole(caller: str, name: str, value: Any, least: int) -> None:

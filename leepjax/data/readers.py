@@ -28,7 +28,7 @@ from leepjax.data.tfds import from_tfds
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.storage.npy import read_npz
-from leepjax.types import InputError, SplitChoice, Task
+from leepjax.types import InputError, SplitChoice, Task, check_no_url
 
 _HUBS = ("tfds", "hf")
 
@@ -68,16 +68,8 @@ def read_target(
     Raises:
         InputError: when the target doesn't exist, or can't be read as labelled images or texts.
     """
-    return list_target(
-        name,
-        split,
-        strict,
-        image_column,
-        label_column,
-        text_column=text_column,
-        text_pair_column=text_pair_column,
-        task=task,
-    ).with_contents()
+    columns = {"text_column": text_column, "text_pair_column": text_pair_column}
+    return list_target(name, split, strict, image_column, label_column, **columns, task=task).with_contents()
 
 
 def list_target(
@@ -96,6 +88,7 @@ def list_target(
 
     `Target.with_contents` completes the fingerprint when it is known which images are used.
     """
+    check_no_url("target", name)
     path = Path(name)
     kind, _, rest = name.partition(":")
     asked = Asked(text_column, text_pair_column, label_column, groups)

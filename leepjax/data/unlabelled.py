@@ -17,7 +17,7 @@ from leepjax.data.readable import readable
 from leepjax.data.readers import Files
 from leepjax.data.target import Target, from_arrays
 from leepjax.printable import valid_unicode
-from leepjax.types import NOUNS, InputError
+from leepjax.types import NOUNS, InputError, check_no_url
 
 AnyImages = str | os.PathLike | Image.Image | bytes | Sequence[Any] | np.ndarray | jax.Array
 """A folder or file of images; an image (of Pillow, an array of pixels, or the bytes of a file); a list of paths or of
@@ -81,6 +81,7 @@ def _of_files(caller: str, several: Sequence[str | os.PathLike], *, strict: bool
 
 
 def _images_at(caller: str, path: Path, *, strict: bool) -> list[Path]:
+    check_no_url(caller, path)
     if path.is_dir():
         return unlabelled(path, NOUNS["images"], is_image, strict=strict)
     if not path.exists():

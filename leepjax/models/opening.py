@@ -27,7 +27,7 @@ from leepjax.models.text.tokenizer_files import Find
 from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.models.unknown_source import unknown_source
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if, user_path
-from leepjax.types import InputError
+from leepjax.types import InputError, check_no_url
 
 SHIPPED = Path(__file__).parent / "shipped"
 ENTRY_POINTS = "leepjax.sources"
@@ -87,6 +87,7 @@ def find_source(name: str | os.PathLike) -> Callable[[], Source]:
             "leepjax.as_source."
         )
     text = os.fspath(name)
+    check_no_url("source", text)
     bare, tap = split_tap(text)
     if tap is not None:
         return functools.partial(_open_tap, find_source(bare), tap)

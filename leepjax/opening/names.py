@@ -6,7 +6,7 @@ from leepjax.models.hub_listing import OWNER, hub_models, is_pattern, read_filte
 from leepjax.models.opening import named_sources, sets
 from leepjax.models.tap_names import split_tap
 from leepjax.tables import Condition
-from leepjax.types import InputError
+from leepjax.types import InputError, check_no_url
 
 HUB = "hub:"
 """Prefix of a filter of the Hugging Face Hub."""
@@ -31,6 +31,7 @@ def expand(caller: str, name: str) -> tuple[str, ...]:
     Raises:
         InputError: when a filter is wrong, the hub doesn't answer, or no model meets a filter or pattern.
     """
+    check_no_url("source", name)  # its question mark would make it a pattern
     if name.startswith(HUB):
         return _of_filter(caller, name)
     if name in (members := sets()):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from leepjax.printable import printable
-from leepjax.types import InputError
+from leepjax.types import InputError, check_no_url
 
 STDIN = Path("-")
 _MARKS = {
@@ -34,6 +34,7 @@ def read_text(caller: str, path: Path) -> str:
     Raises:
         InputError: for a file that is missing, or is neither UTF-8 nor in another of Unicode's encodings with its mark.
     """
+    check_no_url(caller, path)
     shown = printable(str(path))
     try:
         content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()

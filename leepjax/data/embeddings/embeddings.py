@@ -20,7 +20,7 @@ from leepjax.inputs.containers import host_array, python_values, unmasked
 from leepjax.inputs.rounding import check_rounding, few, is_wide, spread_little
 from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
-from leepjax.types import InputError
+from leepjax.types import InputError, check_no_url
 
 _SHEETS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json")
 _FORMATS = ".npy, .npz, .parquet, .safetensors, .csv, .tsv or .jsonl"
@@ -145,6 +145,7 @@ def read_contents(
     Raises:
         InputError: for a file that is missing, or of another format.
     """
+    check_no_url(caller, path)
     path, suffix = Path(path).absolute(), Path(path).suffix.lower()
     readers = {
         ".npy": partial(of_npy, caller),

@@ -14,7 +14,7 @@ from leepjax.data.text.in_memory import are_texts
 from leepjax.data.text.sheets import SUFFIXES, open_sheet
 from leepjax.data.text.target import TextRows, text_target
 from leepjax.printable import printable, valid_unicode
-from leepjax.types import NOUNS, InputError
+from leepjax.types import NOUNS, InputError, check_no_url
 
 AnyTexts = str | os.PathLike | Sequence[str | os.PathLike] | Sequence[tuple[str, str]]
 """A path or several; or texts, or pairs of texts, in a list, where paths aren't strings."""
@@ -87,6 +87,7 @@ def _first_and_second(caller: str, texts: list[Any]) -> tuple[list[str], list[st
 
 
 def _files(caller: str, path: Path, *, strict: bool) -> list[Path]:
+    check_no_url(caller, path)
     known = (*_TABLES, ".txt")
     if path.is_dir():
         return unlabelled(path, NOUNS["text"], _holds_texts, strict=strict)
