@@ -1,6 +1,7 @@
 """Make text from a file's name or content safe to store and print."""
 
 import re
+from pathlib import Path
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # C0 and C1 controls, line and paragraph separators, and the marks that reverse the direction of writing.
@@ -11,6 +12,12 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 def valid_unicode(name: str) -> str:
     r"""Turn a file's name into valid Unicode: a byte that isn't UTF-8 becomes, for example, ``\\xe9``."""
     return _SURROGATE.sub(_escaped_surrogate, name)
+
+
+def shown_path(path: Path) -> str:
+    """A path as a user would write it: relative if it is below the working folder, and printable."""
+    here = Path.cwd()
+    return printable(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def printable(text: str) -> str:

@@ -12,6 +12,7 @@ from leepjax.data.target import Target, with_classes_of
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
 from leepjax.opening.target import AnyTarget, open_examples
+from leepjax.printable import shown_path
 from leepjax.storage.files import WriteError, check_writable, shortened
 from leepjax.tables import Row
 from leepjax.transfer.curve import Epoch
@@ -106,7 +107,7 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
         InputError: when the folder isn't writable.
     """
     try:
-        check_writable(out)
+        folder = check_writable(out)
     except WriteError as error:
         raise InputError(
             f"{caller}: expected a folder to write to at {out}, got {error.strerror}; pass another folder."
@@ -114,7 +115,7 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
     plain = (
         re.sub(r"[^\w.+-]+", "-", text.removesuffix(".npz")).strip("-") for text in (source.name, target.train.name)
     )
-    return out / f"{name or shortened('-'.join((*plain, how)))}.safetensors"
+    return folder / f"{name or shortened('-'.join((*plain, how)))}.safetensors"
 
 
 def check_free(caller: str, path: Path, command: str) -> None:
@@ -127,7 +128,7 @@ def check_free(caller: str, path: Path, command: str) -> None:
         made = read_card(beside).training
         if made is None or made.command != command:
             raise InputError(
-                f"{caller}: expected no other network at {path}, got one made by "
+                f"{caller}: expected no other network at {shown_path(path)}, got one made by "
                 f"{made.command if made else 'others'!r}; pass another name."
             )
 

@@ -89,8 +89,7 @@ def pretrain(
     preprocessing = Preprocessing(
         image_size=IMAGE_SIZE, mean=tuple(mean.round(6).tolist()), std=tuple(std.round(6).tolist())
     )
-    check_writable(out)
-    path = out / f"{name}.safetensors"
+    path = check_writable(out) / f"{name}.safetensors"
     identity = identity_of(train_set, test_set, model, recipe, data, licence)
     with locked(path, "is training it"):
         if found := finished(path, identity):

@@ -42,6 +42,7 @@ def retrain(
         UnwrittenError: when the network can't be written.
     """
     source = source if isinstance(source, Source) else load_source(source)
+    cache = cache and cache.absolute()
     path = weights_path("retrain", out, name, source, target, "head") if out else None
     if path:
         check_free("retrain", path, command)

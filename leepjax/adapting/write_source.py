@@ -16,6 +16,7 @@ from leepjax.models import weights
 from leepjax.models.card import Card, TrainingRun, read_card, save_card
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.text.beside import write_tokenizer
+from leepjax.printable import shown_path
 from leepjax.storage.files import digest, remove_folder
 from leepjax.storage.records import read_lines
 from leepjax.transfer.curve import Epoch, write_curve
@@ -78,7 +79,7 @@ def finished(path: Path, identity: str) -> tuple[Source, list[Epoch]] | None:
     curve = read_lines(path.with_suffix(".curve.jsonl"), Epoch, "an epoch")
     if len(curve) != made.epochs:
         return None
-    log.warning("%s was already trained by the same command; it is read, not trained again.", path)
+    log.warning("%s was already trained by the same command; it is read, not trained again.", shown_path(path))
     remove_folder(checkpoints_of(path))  # left by a process that was killed after writing everything else
     return Source(card, WeightsFile(card.model, card.num_classes, path, card.weights_hash)), curve
 

@@ -14,6 +14,7 @@ from leepjax.models.architectures import with_arguments
 from leepjax.models.card import read_card, save_card
 from leepjax.models.ready import ready
 from leepjax.models.source import Source
+from leepjax.printable import shown_path
 from leepjax.storage.files import check_writable, digest, write_atomically
 from leepjax.storage.outputs import check_folder, check_regular
 from leepjax.transfer.finetune import Trained
@@ -34,17 +35,17 @@ def check_out(out: Path) -> Path:
         WriteError: when the folder can't be written to.
         InputError: when it holds such a network, or something other than a regular file where a file is to be.
     """
-    check_writable(out)
+    folder = check_writable(out)
     check_folder(out)
-    path = out / CHOSEN
-    check_regular(path)
+    check_regular(out / CHOSEN)
+    path = folder / CHOSEN
     beside = path.with_suffix(".json")
     if beside.exists():  # a run that was killed between the two files left weights without their card
         made = read_card(beside).training
         if made is None or not made.command.startswith(MADE_BY):
             raise InputError(
-                f"choose: expected no other network at {path}, got one made by {made.command if made else 'others'!r}; "
-                "pass another folder."
+                f"choose: expected no other network at {shown_path(path)}, got one made by "
+                f"{made.command if made else 'others'!r}; pass another folder."
             )
     return path
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from leepjax.cli.options import ReadTask, SourceOptions, cache_compilations, command_line, names_of
-from leepjax.cli.output import exit_for_failed, exit_for_failures
+from leepjax.cli.output import exit_for_failed, exit_for_failures, print_written
 from leepjax.cli.tables import TableOptions, Tables, inputs_of
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
@@ -86,7 +86,7 @@ def choose(
     finally:
         print(choice.render(format))  # noqa: T201
     if choice.path:
-        print(f"leepjax: wrote the source {printable(str(choice.path))}", file=sys.stderr)  # noqa: T201
+        print_written(choice.path)
     exit_for_failures("choose", choice.failures)
 
 

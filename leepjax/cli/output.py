@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leepjax.cli.options import command_line
-from leepjax.printable import printable
+from leepjax.printable import printable, shown_path
 from leepjax.storage.files import WriteError, check_writable
 from leepjax.storage.outputs import UnwrittenError
 from leepjax.tables import Format
@@ -77,7 +77,12 @@ def print_adapted(adapted: "Adapted", format: Format) -> None:
 
     print(render(adapted.rows, format))  # noqa: T201
     if adapted.source and isinstance(adapted.source.network, WeightsFile):
-        print(f"leepjax: wrote the source {printable(str(adapted.source.network.path))}", file=sys.stderr)  # noqa: T201
+        print_written(adapted.source.network.path)
+
+
+def print_written(path: Path) -> None:
+    """Print the path of a source that was written, to stderr."""
+    print(f"leepjax: wrote the source {shown_path(path)}", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager

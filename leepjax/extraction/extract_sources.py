@@ -102,14 +102,14 @@ def extract(
     if batch_size < 1:
         raise InputError(f"extract: batch_size must be at least 1, got {batch_size}; pass 1 or more.")
     layers = read_layers("extract", features, pooling)
-    check_writable(Path(out))
+    folder = check_writable(Path(out))
     reading = TaskReading(strict, split, image_column, label_column, text_column, text_pair_column)
     examples = open_examples("extract", target, reading, limit=limit, seed=seed)
     opened = open_each("extract", sources, dtype, layers)
     extracted, failed, done = Extractions(), list(opened.failed), 0
     for network in by_network(opened.sources):
         on_batch = counted(f"{network.name}: {NOUNS[examples.kind].many}", len(examples), on_progress)
-        kept = {"cache": Path(out), "evidence": evidence, "storage": storage, "required": True}
+        kept = {"cache": folder, "evidence": evidence, "storage": storage, "required": True}
         passing = SharedPass(network, examples, batch_size=batch_size, on_batch=on_batch, **kept)
         with closing(network), passing as shared:
             for source in network:

@@ -24,6 +24,7 @@ from leepjax.models import weights
 from leepjax.models.opening import load_source
 from leepjax.models.source import Source
 from leepjax.opening.target import AnyTarget
+from leepjax.printable import shown_path
 from leepjax.storage.files import check_writable, digest, remove_folder, shortened
 from leepjax.storage.locks import locked
 from leepjax.storage.records import write_lines
@@ -129,8 +130,7 @@ def metatrain(
     target = open_classes("metatrain", data, opened, 0)
     split = split_classes(target.classes, classes, validation_classes, recipe.seed)
     parts = [_part(target, each, recipe) for each in (split.train, split.validation)]
-    check_writable(out)
-    path = out / f"{name or shortened(f'{opened.name}-{target.name}-meta')}.safetensors"
+    path = check_writable(out) / f"{name or shortened(f'{opened.name}-{target.name}-meta')}.safetensors"
     identity = digest(repr((opened.identity, target.fingerprint, split, ridge, recipe, _versions())).encode())
     with locked(path, "is training it"):
         start = new_learner(opened, recipe.seed, ridge)
@@ -209,12 +209,13 @@ def _finished(path: Path, identity: str, start: MetaLearner) -> tuple[MetaLearne
     card = read_learner_card(path)
     if card.identity != identity:
         raise InputError(
-            f"metatrain: expected no other meta-learner at {path}, got one made by {card.command!r}; pass another name."
+            f"metatrain: expected no other meta-learner at {shown_path(path)}, got one made by "
+            f"{card.command!r}; pass another name."
         )
     content = path.read_bytes() if path.exists() else b""
     if digest(content) != card.weights_hash:
         return None
-    log.warning("%s was already trained by the same command; it is read, not trained again.", path)
+    log.warning("%s was already trained by the same command; it is read, not trained again.", shown_path(path))
     network = start.network()
     weights.load(network, path, content)
     return start.with_network(network), card

@@ -41,8 +41,11 @@ class Interrupt(KeyboardInterrupt):
         self.rankings = tuple(rankings)
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path) -> Path:
     """Check that records can be written to a folder, or that it holds records, which may be all that is requested.
+
+    Returns:
+        The folder's absolute path, which stays the same if the working folder changes.
 
     Raises:
         WriteError: when neither holds.
@@ -54,6 +57,7 @@ def check_out(out: Path) -> None:
         if not (out / RESULTS).is_file():
             raise
     check_folder(out)
+    return out.absolute()
 
 
 def carry_out(
@@ -62,7 +66,7 @@ def carry_out(
     opened: Opened,
     engine: Engine,
     *,
-    out: str | os.PathLike | None,
+    out: Path | None,
     cache: str | os.PathLike | None,
     on_progress: OnProgress,
     on_record: OnRecord = lambda record: None,
@@ -75,7 +79,7 @@ def carry_out(
         Interrupt: at Ctrl-C.
     """
     folder = Path(cache).absolute() if cache else None
-    results = _Results(Path(out) / RESULTS if out is not None else None, plans, opened, folder)
+    results = _Results(out and out / RESULTS, plans, opened, folder)
     measure = partial(measure_network, folder)
     try:
         with closing(engine(measure, results.units, on_progress)) as outcomes:

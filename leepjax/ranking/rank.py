@@ -134,8 +134,7 @@ def rank(
         OSError: when something is to be measured and `out` can't be written to, before anything is measured.
         Interrupt: at Ctrl-C, with the ranking of what is known so far.
     """
-    if out is not None:
-        check_out(Path(out))
+    folder = None if out is None else check_out(Path(out))
     layers = read_layers("rank", features, pooling)
     inputs = inputs_of("rank", target, sources, tables, labels, test, (label_column, groups))
     plan = make_plan(
@@ -166,6 +165,6 @@ def rank(
     if plan.verify != "none":
         report_copied_rows(opened, plan.parted)
     (ranking,) = carry_out(
-        "rank", [plan], opened, serial, out=out, cache=cache, on_progress=on_progress, on_record=on_record
+        "rank", [plan], opened, serial, out=folder, cache=cache, on_progress=on_progress, on_record=on_record
     )
     return ranking

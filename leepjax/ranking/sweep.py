@@ -79,8 +79,7 @@ def sweep(
     """
     run_units = open_engine("sweep", engine, workers, cpus_per_task=cpus_per_task, gpus_per_task=gpus_per_task)
     layers = read_layers("sweep", features, pooling)
-    if out is not None:
-        check_out(Path(out))
+    folder = None if out is None else check_out(Path(out))
     plans = [make_plan("sweep", target, measures, **options) for target in several(targets)]
     names = [plan.target.name for plan in plans]
     if not names:
@@ -91,7 +90,7 @@ def sweep(
     opened = open_each("sweep", sources, options.get("dtype"), layers)
     try:
         rankings = carry_out(
-            "sweep", plans, opened, run_units, out=out, cache=cache, on_progress=on_progress, on_record=on_record
+            "sweep", plans, opened, run_units, out=folder, cache=cache, on_progress=on_progress, on_record=on_record
         )
     finally:
         close_engine(run_units)

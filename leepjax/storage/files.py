@@ -222,8 +222,8 @@ def cache_folder() -> Path | None:
     return folder
 
 
-def check_writable(folder: Path) -> None:
-    """Create a folder if it is missing, and check that files can be created in it.
+def check_writable(folder: Path) -> Path:
+    """Create a folder if it is missing, check that files can be created in it, and return its absolute path.
 
     Raises:
         WriteError: when they can't.
@@ -233,6 +233,7 @@ def check_writable(folder: Path) -> None:
         descriptor, temporary = _temporary(folder)
         os.close(descriptor)
         temporary.unlink()
+    return folder.absolute()
 
 
 def check_room(folder: Path, size: int) -> None:

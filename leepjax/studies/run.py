@@ -63,8 +63,7 @@ def run_study(
         WriteError: when `out` can't be written to, before anything is opened.
     """
     run_units = open_engine("study", engine, workers)
-    folder = out / config.study
-    check_writable(folder)
+    folder, cache = check_writable(out / config.study), cache and cache.absolute()
     plan = plan_study(config)
     started = time.monotonic()
     keep_tasks(folder / TASKS, plan.tasks)

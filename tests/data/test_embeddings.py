@@ -304,6 +304,14 @@ def test_ids_are_compared_as_text():
     assert found.ids() == ("1", "2", "30")
 
 
+def test_a_url_is_no_table():
+    for url in ("https://example.org/a.npy", Path("https://example.org/a.npy")):
+        with pytest.raises(
+            InputError, match=r"^tables: expected a file, .* got a URL; download it first and pass the file"
+        ):
+            open_embeddings("tables", url)
+
+
 def test_a_table_that_is_missing_or_a_folder_without_tables(tmp_path):
     with pytest.raises(InputError, match=r"tables: expected a file at .*none.npy, got none; check the path"):
         open_embeddings("tables", tmp_path / "none.npy")

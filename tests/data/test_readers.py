@@ -139,6 +139,21 @@ def test_images_that_changed_since_are_not_read_under_the_old_fingerprint(folder
     assert from_folder(folder).read(0).size == (600, 600)
 
 
+def test_a_url_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "https://example.org/x.npz",
+        "hf:https://example.org/x",
+        "HTTP://example.org/x.csv",
+        "s3://b/x.parquet",
+    ):
+        with pytest.raises(InputError, match=r"^target: expected a file, .* got a URL; download it first and pass the"):
+            read_target(name)
+    (tmp_path / "https:").mkdir()
+    np.savez(tmp_path / "https:" / "x.npz", images=IMAGES, labels=LABELS)
+    assert len(read_target("https://x.npz")) == 4
+
+
 def test_a_path_that_is_not_there(tmp_path):
     with pytest.raises(
         InputError, match=r"target: expected a folder, an \.npz or one of digits, got '.*nowhere', which"

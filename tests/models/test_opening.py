@@ -25,6 +25,7 @@ from leepjax.models.opening import describe, load_source, named_sources, sets
 from leepjax.models.published import PAPER9, PUBLISHED
 from leepjax.models.sets import hub_sets
 from leepjax.models.timm_config import read_config
+from leepjax.opening.sources import open_sources
 from leepjax.types import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
@@ -113,6 +114,18 @@ def test_a_path_without_its_form(tmp_path, name, got):
     path = str(tmp_path / name)
     with pytest.raises(InputError, match=re.escape(f"source: expected a name, got {got.format(path=path)}.")):
         load_source(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "local-dir:", "hf-hub:", "onnx:"])
+def test_a_url_is_no_path(prefix):
+    for url in ("https://example.org/w.safetensors", "http://example.org/timm/w?download=true", "s3://models/w"):
+        message = (
+            "source: expected a file, a folder or a name on the hub, got a URL; download it first and pass the file."
+        )
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            load_source(prefix + url)
+        with pytest.raises(InputError, match=re.escape(message)):  # its question mark is no pattern
+            open_sources("rank", [prefix + url])
 
 
 @pytest.mark.parametrize(

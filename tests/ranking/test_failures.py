@@ -12,6 +12,7 @@ import pytest
 
 import leepjax as lj
 from leepjax.cli.output import printed_at_interrupt
+from leepjax.data.target import from_arrays
 from leepjax.extraction import shared_pass
 from leepjax.models.opening import SHIPPED, load_source
 from leepjax.opening.sources import open_each, open_sources
@@ -127,6 +128,19 @@ def test_weights_replaced_during_a_run_are_left_out_and_not_recorded(tmp_path):
     assert (ranking.sources, [each.source for each in ranking.failures]) == (("random",), ["fashion-mnist"])
     assert "expected the weights that were opened" in ranking.failures[0].reason
     assert [record.source for record in read_records(tmp_path / "out" / "results.jsonl")] == ["random"]
+
+
+def test_folders_stay_the_same_when_the_working_folder_changes(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    options = {"on_progress": lambda *_: monkeypatch.chdir(tmp_path / "other"), "cache": "cache", **FAST}
+    for command, out in ((lj.rank, "ranked"), (lj.sweep, "swept")):
+        monkeypatch.chdir(tmp_path)
+        command(TARGET if command is lj.rank else [from_arrays(*TARGET)], ["random"], "leep", out=out, **options)
+        assert len(read_records(tmp_path / out / "results.jsonl")) == 1
+    monkeypatch.chdir(tmp_path)
+    lj.extract(TARGET, ["random", "cifar10"], out="tables", on_progress=options["on_progress"])
+    assert len(list((tmp_path / "tables").glob("*.safetensors"))) == 2
+    assert not any((tmp_path / "other").iterdir())
 
 
 def test_an_interrupt_gives_what_is_known(monkeypatch):
