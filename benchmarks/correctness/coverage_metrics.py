@@ -1,8 +1,8 @@
 """How often does the 95 % interval of a verified metric contain the metric of a new head on fresh examples?
 
-The interval is for other test examples; the head of another training set would be another one, which it doesn't
-include. Heads are judged by cross-fitting, as `leepjax rank` does on small sets, and the new head is trained on all
-examples, as `leepjax choose` writes it. Populations: three classes, features around a mean per class.
+The interval accounts for the choice of the test examples, not for that of the training examples. Heads are judged by
+cross-fitting, as `leepjax rank` does on small sets, and the new head is trained on all examples, as `leepjax choose`
+writes it. Populations: three classes, features around a mean per class.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def drawn(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def judged(shares: tuple[float, ...], rng: np.random.Generator) -> dict[str, tuple[float, float, float]]:
     """Metric → the ends of its interval on a small set, and its value for a new head on fresh examples."""
     labels = rng.choice(3, N, p=shares)
-    while np.bincount(labels, minlength=3).min() < 2:  # nothing is told about a class without a second example
+    while np.bincount(labels, minlength=3).min() < 2:  # cross-fitting needs two examples of a class
         labels = rng.choice(3, N, p=shares)
     fresh = rng.choice(3, FRESH, p=shares)
     features = drawn(labels, rng)
