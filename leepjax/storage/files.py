@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from leepjax.printable import printable
+from leepjax.printable import shown_path
 
 try:
     import fcntl
@@ -46,7 +46,7 @@ class WriteError(OSError):
 
     def __str__(self) -> str:
         advice = _ADVICE.get(self.errno or 0, "check its permissions, or choose another folder")
-        return f"write: expected to write {printable(str(self.filename))}, got {self.strerror}; {advice}."
+        return f"write: expected to write {shown_path(Path(self.filename))}, got {self.strerror}; {advice}."
 
 
 @contextlib.contextmanager
