@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import warnings
-from typing import Any, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from leepjax.interrupts import interruptible
 from leepjax.printable import printable
@@ -38,9 +40,9 @@ def main() -> None:
     """
     _open_closed_streams()
     if sys.__stderr__ is not None and sys.stderr is sys.__stderr__:
-        sys.stderr = _lossy(sys.__stderr__, OSError)
+        sys.stderr = _Lossy(sys.__stderr__, OSError)
     if sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
-        sys.stdout = _lossy(sys.__stdout__, BrokenPipeError)  # what is written, and the exit code, stay the same
+        sys.stdout = _Lossy(sys.__stdout__, BrokenPipeError)  # what is written, and the exit code, stay the same
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # prints ? on a terminal without τ and –
@@ -74,31 +76,37 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (for as long as the process runs)
 
 
-class _Lossy(io.FileIO):
-    """A stream that drops what can't be written to it because of some errors."""
-
-    def __init__(self, descriptor: int, dropped: type[OSError]):
-        super().__init__(descriptor, "w", closefd=False)
-        self._dropped = dropped
-
-    def write(self, content: Any) -> int:
-        try:
-            return super().write(content)
-        except self._dropped:
-            return memoryview(content).nbytes
-        except OSError:
-            self._dropped = OSError  # so that it isn't raised again when the interpreter ends
-            raise
-
-
-def _lossy(stream: TextIO, dropped: type[OSError]) -> TextIO:
-    """A standard stream as a `_Lossy` one: what can't be written doesn't change how the command ends.
+class _Lossy(io.TextIOWrapper):
+    """A standard stream as one that drops what can't be written to it because of some errors.
 
     To standard error that is anything, also where its disk is full; to the standard output what its reader, such as
-    head, no longer wants.
+    head, no longer wants. The parts below are Python's own: were their writes Python code, an interrupt could be raised
+    between a write and its end, and the same text be written again.
     """
-    raw = io.BufferedWriter(_Lossy(stream.fileno(), dropped))
-    return io.TextIOWrapper(raw, encoding=stream.encoding, line_buffering=True)
+
+    def __init__(self, stream: TextIO, dropped: type[OSError]):
+        raw = io.FileIO(stream.fileno(), "w", closefd=False)
+        super().__init__(io.BufferedWriter(raw), encoding=stream.encoding, line_buffering=True)
+        self._dropped = dropped
+
+    def write(self, text: str, /) -> int:
+        with self._dropping():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._dropping():
+            super().flush()
+
+    @contextmanager
+    def _dropping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            with open(os.devnull, "w") as nowhere:  # also for what is still in the buffer when the interpreter ends
+                os.dup2(nowhere.fileno(), self.fileno())
+            if not isinstance(error, self._dropped):
+                raise
 
 
 def _sentence(error: Exception) -> str:
