@@ -23,7 +23,7 @@ from leepjax.storage.locks import locked
 from leepjax.storage.records import Cost
 from leepjax.types import Outputs
 
-REVISION = b"3"
+REVISION = b"4"
 """Raise this when decoding, resizing or a forward pass changes the content of tables: old caches are then ignored."""
 
 

@@ -120,7 +120,7 @@ def _fetch(parts: Sequence[_Computing]) -> Any:
 
     def together(*arrays: Any) -> np.ndarray:
         rows = [np.asarray(array)[: len(part.places)] for array, part in zip(arrays, parts, strict=True)]
-        return rows[0] if len(rows) == 1 else np.concatenate(rows)[order]
+        return np.concatenate(rows)[order]
 
     return jax.tree.map(together, *(part.outputs for part in parts))
 

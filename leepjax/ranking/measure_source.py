@@ -34,7 +34,7 @@ from leepjax.storage.files import digest
 from leepjax.storage.records import SCHEMA, Record
 from leepjax.types import NOUNS
 
-REVISION = "7"
+REVISION = "8"
 """Raise this when values of a measure or verification, or the digest of a target, change: records from before are then
 measured again."""
 

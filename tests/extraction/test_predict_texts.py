@@ -39,6 +39,12 @@ def test_files_folders_and_strings_are_the_same_texts(source, tmp_path):
     assert list(found.rows()[0]) == ["text", "class", "probability"]
 
 
+def test_a_last_batch_of_few_texts_keeps_their_order(source):
+    texts = ["a b c", "a cat.", "no", "c", "b", "a b c a b c"]
+    alone, together = (lj.predict(texts, source, batch_size=batch_size) for batch_size in (1, 4))
+    np.testing.assert_allclose(together.probabilities, alone.probabilities, atol=1e-6)
+
+
 def test_pairs_and_named_columns(tmp_path):
     (tmp_path / "x.csv").write_text("premise,hypothesis,note\na cat.,no,x\nb,c,y\n")
     pairs = open_texts("predict", [("a cat.", "no"), ("b", "c")])
