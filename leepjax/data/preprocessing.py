@@ -1,5 +1,6 @@
 """Resize and crop images to the size that a source expects, on the host (Pillow) or on a device (JAX)."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal, get_args
@@ -18,6 +19,9 @@ Mode = Literal["center", "squash", "border"]
 
 LARGEST_SIDE = 8192
 """Largest side, in pixels, to which images are resized."""
+
+_STRIP = 64
+"""How many times as long as wide an image is a strip, which may take gigabytes if it is resized as a whole."""
 
 _PILLOW = {name: Image.Resampling[name.upper()] for name in get_args(Interpolation)}
 
@@ -109,12 +113,17 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     def on_host(self, image: Image.Image) -> np.ndarray:
         """Resize and crop an RGB image to uint8 [h w 3], or [h w 1] if the source takes grey ones, by Pillow.
 
-        The width is resized before the height, as in Pillow before version 13, which chooses the order by the sizes.
+        The width is resized before the height, as in Pillow before version 13, which chooses the order by the sizes;
+        of a tall strip, the height is first. Of a strip that is cropped, only the middle is resized.
         """
         if len(self.mean) == 1:
             image = image.convert("L")
+        left, upper, right, lower = self._middle(image.height, image.width)
+        if (right - left, lower - upper) != image.size:
+            image = image.crop((left, upper, right, lower))
         height, width = self.resized(image.height, image.width)
-        for size in ((width, image.height), (width, height)):
+        first = (image.width, height) if self._is_tall(image.height, image.width) else (width, image.height)
+        for size in (first, (width, height)):
             if size != image.size:
                 image = image.resize(size, _PILLOW[self.interpolation])
         (rows, above), (columns, left) = map(_placed, (height, width), self.size)
@@ -127,6 +136,25 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
             image = canvas
         return np.asarray(image).reshape(self.shape)
 
+    def _middle(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Left, upper, right and lower edge of the part that is resized: all of an image, unless it is a long strip.
+
+        Of a strip whose ends are cut off in any case, it is the middle, many times as long as what is kept. An even
+        number of pixels is cut off, so that the centre stays.
+        """
+        longest = self._longest * min(height, width)
+        cut = max(0, max(height, width) - longest) // 2 if self.mode == "center" else 0
+        return (0, cut, width, height - cut) if height > width else (cut, 0, width - cut, height)
+
+    def _is_tall(self, height: int, width: int) -> bool:
+        """Whether an image is a strip so tall that resizing its width first would take too much memory."""
+        return height > (self._longest + 1) * width
+
+    @property
+    def _longest(self) -> int:
+        """How many times as long as wide an image is resized as a whole; the crop may be long itself."""
+        return _STRIP * math.ceil(max(self.size) / min(self.size))
+
     @partial(jax.jit, static_argnums=0)
     def on_device(self, images: jax.Array) -> jax.Array:
         """Resize and crop images uint8 [n h w 3] to uint8 [n h w c], by JAX, with exactly the pixels of `on_host`.
@@ -136,10 +164,13 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         if len(self.mean) == 1:
             grey = jnp.tensordot(images.astype(jnp.int32), np.array(_GREY, np.int32), (3, 0)) + (1 << 15) >> 16
             images = grey.astype(jnp.uint8)[..., None]
+        left, upper, right, lower = self._middle(*images.shape[1:3])
+        images = images[:, upper:lower, left:right]
         height, width = self.resized(*images.shape[1:3])
         (rows, above), (columns, left) = map(_placed, (height, width), self.size)
-        images = _resize_axis(images, 2, width, columns, self.interpolation)
-        images = _resize_axis(images, 1, height, rows, self.interpolation)
+        axes = [(2, width, columns), (1, height, rows)]
+        for axis, size, kept in reversed(axes) if self._is_tall(*images.shape[1:3]) else axes:
+            images = _resize_axis(images, axis, size, kept, self.interpolation)
         if images.shape[1:3] == self.size:
             return images
         canvas = jnp.broadcast_to(jnp.array(self._border, jnp.uint8), (len(images), *self.shape))

@@ -50,6 +50,22 @@ def test_host_and_device_agree_on_every_pixel(interpolation, mode):
             np.testing.assert_array_equal(prepare.on_device(image[None])[0], host)
 
 
+@pytest.mark.parametrize(("height", "width"), [(2, 401), (400, 2)])
+def test_of_a_strip_the_middle_is_resized(height, width):
+    prepare = Preprocessing(image_size=24, crop=0.875, interpolation="bilinear")
+    image = np.asarray(Image.fromarray(RNG.integers(0, 256, (height, width, 3), np.uint8)))
+    host = prepare.on_host(Image.fromarray(image))
+    np.testing.assert_allclose(host.astype(int), timm_by_hand(Image.fromarray(image), prepare).astype(int), atol=1)
+    np.testing.assert_array_equal(prepare.on_device(image[None])[0], host)
+
+
+@pytest.mark.parametrize("mode", get_args(Mode))
+@pytest.mark.parametrize("size", [(2_000_000, 1), (1, 2_000_000)])
+def test_a_strip_of_any_length_takes_little_memory(size, mode):
+    prepare = Preprocessing(image_size=(48, 64), mode=mode, mean=(7 / 255,) * 3)
+    assert (prepare.on_host(Image.new("RGB", size, (7, 7, 7))) == 7).all()
+
+
 @pytest.mark.parametrize("mode", get_args(Mode))
 def test_host_and_device_agree_on_grey(mode):
     prepare = Preprocessing(image_size=(24, 32), crop=0.9, mode=mode, mean=(0.3,), std=(0.5,))
