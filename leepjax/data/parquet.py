@@ -2,6 +2,7 @@
 
 import bisect
 import glob
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -56,7 +57,7 @@ def from_parquet(
     """
     where = str(path)
     paths = _files(where)
-    name = paths[0].stem if Path(where).is_file() else _folder_name(paths[0])
+    name = paths[0].stem if Path(where).is_file() else _folder_name(paths)
     column = None if come_in_splits(paths) else _split_column(paths, (image, groups, *split_columns(label or "", ())))
     if column is not None and split != "all":
         whole = _of_files(where, name, paths, image, label, groups, None, task)
@@ -200,8 +201,9 @@ def _files(where: str) -> list[Path]:
     return paths
 
 
-def _folder_name(file: Path) -> str:
-    return (file.parent.parent if file.parent.name == "data" else file.parent).name
+def _folder_name(files: Sequence[Path]) -> str:
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    return (folder.parent if folder.name == "data" else folder).name
 
 
 def _names_of(feature: Mapping[str, Any]) -> Any:

@@ -1,13 +1,14 @@
 """Combine the files of a set, Parquet or text: their splits, and a common numbering of their classes."""
 
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from leepjax.data.labels import class_name
-from leepjax.data.split import SPLITS, split_called
+from leepjax.data.split import SPLITS, split_called, split_resembled
 from leepjax.printable import printable
 from leepjax.tables import some
 from leepjax.types import InputError, SplitChoice
@@ -16,8 +17,8 @@ _WORDS = re.compile(r"[-_.]")
 
 
 def come_in_splits(paths: Sequence[Path]) -> bool:
-    """Whether files are named after two splits or more."""
-    return len({split for path in paths if (split := _split_of(path)[0])}) > 1
+    """Whether files, or the folders that they are in, are named after two splits or more."""
+    return len({split for split, _ in _splits_of(paths).values() if split}) > 1
 
 
 def in_splits(
@@ -25,7 +26,8 @@ def in_splits(
 ) -> tuple[Sequence[Path], Sequence[Path] | None]:
     """Choose the files of the training part and, where files are named after splits, of the part to verify on.
 
-    Files of no split beside those of two or more are left out, which is logged.
+    Of files in different folders, those whose own names are of no split belong to the split after which their folder is
+    named. Files of no split beside those of two or more are left out, which is logged.
 
     Args:
         where: prefix of messages.
@@ -33,11 +35,16 @@ def in_splits(
         split: read this split instead; there is then no part to verify on.
 
     Raises:
-        InputError: for a split that no file belongs to, and for splits of several sets.
+        InputError: for a split that no file belongs to, for splits of several sets, and for names that only resemble
+            those of different splits.
     """
-    of = {path: _split_of(path)[0] for path in paths}
+    named = _splits_of(paths)
+    of = {path: each for path, (each, _) in named.items()}
     found = [each for each in SPLITS if each in of.values()]
-    if split == "all" or (split is None and len(found) < 2):
+    if split is None and len(found) < 2:
+        _check_resembling(where, of)
+        return paths, None
+    if split == "all":
         return paths, None
     if split is not None:
         if split not in found:
@@ -49,7 +56,7 @@ def in_splits(
             listed = ", ".join(found)
             raise InputError(f"{where}: expected files of the split {split!r}, got {listed}; choose one of these.")
         return [path for path in paths if of[path] == split], None
-    sets = sorted({_split_of(path)[1] for path in paths if of[path]})
+    sets = sorted({each for known, each in named.values() if known})
     if len(sets) > 1:
         raise InputError(
             f"{where}: expected the splits of one set, got those of {', '.join(map(printable, sets[:5]))}; name the "
@@ -64,7 +71,7 @@ def in_splits(
         train,
         test,
     )
-    if unused := [path.name for path in paths if not of[path]]:
+    if unused := [str(below) for path, below in _below_root(paths).items() if not of[path]]:
         logging.getLogger("leepjax").warning(
             "%s: files of no split lie beside these and are left out: %s (read all with --split all).",
             where,
@@ -73,15 +80,45 @@ def in_splits(
     return [path for path in paths if of[path] == train], [path for path in paths if of[path] == test]
 
 
-def _split_of(path: Path) -> tuple[str | None, str]:
-    """The split that a file's name begins or ends with, and the rest, which names the set.
+def _splits_of(paths: Sequence[Path]) -> dict[Path, tuple[str | None, str]]:
+    """For each file, its split, or None, and the set of which it is the split.
 
-    Examples are ``train-00000-of-00002``, ``test`` and ``pets_train``.
+    Examples of names are ``train-00000-of-00002``, ``test`` and ``pets_train``, the split of a set `pets`.
     """
-    words = _WORDS.split(path.name.removesuffix(path.suffix))
+    return {path: _split_of(path.stem, below.parts[:-1]) for path, below in _below_root(paths).items()}
+
+
+def _split_of(stem: str, folders: Sequence[str]) -> tuple[str | None, str]:
+    words = _WORDS.split(stem)
     if split := split_called(words[0]):
         return split, ""
-    return split_called(words[-1]), "_".join(words[:-1])
+    if split := split_called(words[-1]):
+        return split, "_".join(words[:-1])
+    for depth in reversed(range(len(folders))):
+        if split := split_called(folders[depth]):
+            return split, "/".join(folders[:depth])
+    return None, ""
+
+
+def _below_root(paths: Sequence[Path]) -> dict[Path, Path]:
+    """For each file, its path below the folder that holds all of them."""
+    root = os.path.commonpath([path.parent for path in paths])
+    return {path: path.relative_to(root) for path in paths}
+
+
+def _check_resembling(where: str, of: Mapping[Path, str | None]) -> None:
+    """Refuse files that look like different splits although their names aren't exactly those of splits."""
+    names: dict[str, Path] = {}
+    for path, below in _below_root(list(of)).items():
+        words = (path.stem, *reversed(below.parts[:-1]))
+        if split := of[path] or next(filter(None, map(split_resembled, words)), None):
+            names.setdefault(split, below)
+    if len(names) > 1:
+        listed = " and ".join(printable(str(name)) for name in names.values())
+        raise InputError(
+            f"{printable(where)}: expected files of one set, or of splits called train, val or test, got {listed}, which "
+            "resemble splits; rename them to these, such as set_train.csv, or read all as one set with --split all."
+        )
 
 
 def unified(

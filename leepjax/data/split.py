@@ -27,9 +27,10 @@ def split_called(name: str) -> str | None:
 
 
 def split_resembled(name: str) -> str | None:
-    """The split whose name is among the words of a name (``seg_train``, ``val2017``, ``TestSet``); None without one."""
+    """The split whose name is among the words of a name (``val2017``, ``TestSet``, ``traindata``); None without one."""
     words = (word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name))
-    return next((_WORDS[word] for each in words if (word := each.removesuffix("set")) in _WORDS), None)
+    alone = (word.removesuffix("set").removesuffix("data") for word in words)
+    return next((_WORDS[word] for word in alone if word in _WORDS), None)
 
 
 def own_name(split: str, names: Sequence[str]) -> str:

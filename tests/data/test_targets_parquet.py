@@ -278,6 +278,14 @@ def test_a_cloned_repository_of_the_hub_comes_in_splits(tmp_path, caplog):
         from_parquet(data, split="val")
 
 
+def test_files_in_folders_named_after_splits(tmp_path):
+    for split, rows in {"train": slice(None), "test": slice(4)}.items():
+        (tmp_path / "pets" / split).mkdir(parents=True)
+        write(tmp_path / "pets" / split / "0000.parquet", {"image": STRUCTS[rows], "label": LABELS[rows]})
+    target = read_target(str(tmp_path / "pets/*/0000.parquet"))
+    assert (target.name, len(target), len(target.test)) == ("pets", len(LABELS), 4)
+
+
 def test_a_column_of_splits_parts_the_images(tmp_path):
     splits = ["train"] * 6 + ["test"] * 4
     path = write(tmp_path / "pets.parquet", {"image": STRUCTS, "label": LABELS, "split": splits})

@@ -219,6 +219,43 @@ def test_files_named_after_splits(tmp_path, caplog):
         from_text_files(str(tmp_path), Asked())
 
 
+def test_files_in_folders_named_after_splits(tmp_path):
+    for split, rows in {"train": "a,x\nb,y\nc,x\nd,y\n", "test": "e,y\nf,y\n"}.items():
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "data.csv").write_text(f"text,label\n{rows}")
+    target = from_text_files(str(tmp_path / "*/data.csv"), Asked())
+    assert (texts_of(target), texts_of(target.test)) == (["a", "b", "c", "d"], ["e", "f"])
+    # A folder that holds all files says nothing about one of them.
+    (tmp_path / "test/train.csv").write_text("text,label\ng,x\n")
+    assert texts_of(from_text_files(str(tmp_path / "test"), Asked())) == ["e", "f", "g"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/data.csv").write_text("text,label\nh,x\n")
+    assert texts_of(from_text_files(str(tmp_path / "*/data.csv"), Asked(), split="test")) == ["e", "f"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "trainData testData",
+        "data_train_final data_test_final",
+        "train1 test1",
+        "traindata testset",
+        "train eval",
+        "holdout train",
+        "a/train1/x a/test1/x",
+    ],
+)
+def test_files_that_resemble_splits_are_refused(tmp_path, names):
+    for name in names.split():
+        path = tmp_path / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("text,label\na,x\nb,y\n")
+    name = str(tmp_path / "a/*/x.csv") if "/" in names else str(tmp_path)
+    with pytest.raises(InputError, match=r"or of splits called train, val or test, got .*\.csv and .*, which resemble"):
+        from_text_files(name, Asked())
+    assert len(from_text_files(name, Asked(), split="all")) == 4
+
+
 def test_a_column_of_splits_parts_the_texts(tmp_path, caplog):
     rows = [("a", "x", "train"), ("", "y", "train"), ("b", "y", "Training"), ("c", "x", "test"), ("d", "y", "test")]
     columns = dict(zip(("text", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
