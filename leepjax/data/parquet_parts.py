@@ -116,8 +116,8 @@ def _check_resembling(where: str, of: Mapping[Path, str | None]) -> None:
     if len(names) > 1:
         listed = " and ".join(printable(str(name)) for name in names.values())
         raise InputError(
-            f"{printable(where)}: expected files of one set, or of splits called train, val or test, got {listed}, which "
-            "resemble splits; rename them to these, such as set_train.csv, or read all as one set with --split all."
+            f"{printable(where)}: expected files of one set, or of splits called train, val or test, got {listed}, "
+            "which resemble splits; rename them to these, such as set_train.csv, or read all with --split all."
         )
 
 
