@@ -1,19 +1,24 @@
 """Read folders of images or texts: choose the split, and report how the folder is read and what isn't used."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from leepjax.data.folder_layout import Classes, Layout, lay_out
 from leepjax.data.folder_tree import Folder, is_saved_to_disk, read_tree
+from leepjax.data.labels import warn_of_names
 from leepjax.data.split import SPLITS, split_resembled
 from leepjax.printable import valid_unicode
 from leepjax.types import NOUNS, InputError, Kind, Noun, SplitChoice
 
 _NOTES = ("readme", "license", "licence", "classes", "labels", "requirements")
 """Names of ``.txt`` files that describe a data set and aren't examples."""
+_OF_MASKS = re.compile("mask|segment|annotation|label|ground.?truth|^gt$", re.IGNORECASE)
+"""Names of folders of images that may be the labels of the images beside them."""
 _SHOWN = 3
 """Most names that a message lists."""
 
@@ -64,6 +69,7 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
     train, test = _chosen(root, layout, split)
     for each in _readings(root, layout, train, noun):
         logging.getLogger("leepjax").warning(each)
+    warn_of_names(_shown(root), [train.classes[label] for label in train.labels], train.classes)
     return replace(train, kind=kind), test and replace(test, kind=kind)
 
 
@@ -166,9 +172,40 @@ def _readings(root: Path, layout: Layout, train: Part, noun: Noun) -> Iterator[s
         yield f"{_shown(root)}: {path.name} is read as a class, as the folders beside it are."
     if layout.alike:
         yield _of_alike(root, *layout.alike)
+    yield from _same_folders(root, train, noun)
+    yield from _masks(root, train)
     present = set(train.labels)
     if missing := [name for label, name in enumerate(train.classes) if label not in present]:
         yield f"{_shown(root)}: the class folders of {_listed(missing)} hold no {noun.one}."
+
+
+def _same_folders(root: Path, part: Part, noun: Noun) -> Iterator[str]:
+    """The warning that classes hold the same folder, to which links lead."""
+    holding: dict[Path, int] = {}
+    for folder, label in sorted({(path.parent, label) for path, label in zip(part.paths, part.labels, strict=True)}):
+        if (other := holding.setdefault(folder.resolve(), label)) != label:
+            both = _listed(sorted(part.classes[each] for each in (other, label)))
+            yield (
+                f"{_shown(root)}: the classes {both} hold the same {noun.many}, because a link leads to the folder of "
+                f"both, {_shown(folder.resolve())}; remove one of them."
+            )
+            return
+
+
+def _masks(root: Path, part: Part) -> Iterator[str]:
+    """The warning that a class seems to hold masks, or other labels, of the images of another class."""
+    stems: dict[str, set[str]] = {name: set() for name in part.classes}
+    for path, label in zip(part.paths, part.labels, strict=True):
+        stems[part.classes[label]].add(path.stem)
+    of_masks = [name for name in part.classes if _OF_MASKS.search(name)]
+    for masks, name in product(of_masks, sorted(stems.keys() - set(of_masks))):
+        images = {each if each in stems[name] else each.rpartition("_")[0] for each in stems[masks]}
+        if 2 * len(images & stems[name]) > len(images):
+            yield (
+                f"{_shown(root)}: {name} and {masks} are read as classes, though their files have the same names; if "
+                f"{masks} holds masks or labels of {name}, make one folder per class of {name}."
+            )
+            return
 
 
 def _of_alike(root: Path, first: Folder, second: Folder, names: Sequence[str]) -> str:

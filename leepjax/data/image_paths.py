@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from leepjax.printable import printable, valid_unicode
 from leepjax.storage.files import digest
 from leepjax.types import InputError
 
-_EXAMINED = 100
+EXAMINED = 100
 """How many rows are examined to tell a column of paths from a column of texts."""
 
 
@@ -38,9 +39,13 @@ def holds_paths(target: Target) -> bool:
     """Whether a target's examples are single texts, and most of the first ones are paths of images."""
     if target.kind != "text" or not len(target):
         return False
-    first = [target.read(i) for i in range(min(len(target), _EXAMINED))]
-    found = [text.pair is None and isinstance(text.text, str) and is_image_path(text.text) for text in first]
-    return sum(found) > len(found) / 2
+    first = [target.read(i) for i in range(min(len(target), EXAMINED))]
+    return are_image_paths([text.text if text.pair is None else None for text in first])
+
+
+def are_image_paths(texts: Sequence[Any]) -> bool:
+    """Whether most of these are texts that have the form of the path of an image."""
+    return sum(isinstance(text, str) and is_image_path(text) for text in texts) > len(texts) / 2
 
 
 def is_image_path(text: str) -> bool:
@@ -108,7 +113,7 @@ def _id(table: str, path: str) -> str:
 
 
 def _exist(folders: Sequence[Path], paths: Iterable[str]) -> bool:
-    found = (within(folders, path) for path in islice(paths, _EXAMINED))
+    found = (within(folders, path) for path in islice(paths, EXAMINED))
     return any(isinstance(path, Path) and path.is_file() for path in found)
 
 

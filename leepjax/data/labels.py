@@ -67,7 +67,7 @@ def class_numbers(
     if isinstance(values, list):
         if names is None:
             names = sorted(set(values))
-            _warn_of_names(where, values, names)
+            warn_of_names(where, values, names)
         return _of_names(where, values, names)
     if values.dtype == bool and names is None:
         names = ["False", "True"]
@@ -149,7 +149,7 @@ def _missing(where: str, row: int, got: str = "none") -> InputError:
     return InputError(f"{where}: expected a label for every example, got {got} for example {row}; label or remove it.")
 
 
-def _warn_of_names(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
+def warn_of_names(where: str, labels: Sequence[str], names: Sequence[str]) -> None:
     """Warn about names that may not be classes: a word among numbers, two spellings of one name, words like NA."""
     others = [name for name in names if not is_number(name)]
     if 0 < len(others) < len(names) / 2:

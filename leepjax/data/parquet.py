@@ -5,13 +5,13 @@ import glob
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from leepjax.data.columns import IMAGES, choose, choose_labels, one_line, split_columns
 from leepjax.data.encoded import Content, from_rows
+from leepjax.data.held_out import with_test
 from leepjax.data.parquet_files import candidates, check_sizes, declared_features, open_parquet, parquet_files
 from leepjax.data.parquet_parts import come_in_splits, in_splits, unified
 from leepjax.data.path_column import within
@@ -66,7 +66,8 @@ def from_parquet(
     target = _of_files(where, name, train, image, label, groups, None, task)
     if held is None:
         return target
-    return replace(target, test=_of_files(where, name, held, image, label, groups, target.classes, target.task))
+    test = _of_files(where, name, held, image, label, groups, target.classes, target.task)
+    return with_test(where, target, test)
 
 
 def _split_column(paths: Sequence[Path], taken: Collection[str | None]) -> str | None:

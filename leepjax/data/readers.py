@@ -15,6 +15,7 @@ from leepjax.data.encoded import decode, digest_contents
 from leepjax.data.folder import Part, read_parts
 from leepjax.data.folder_tree import is_hidden
 from leepjax.data.groups import FOLDER, folder_groups, group_numbers
+from leepjax.data.held_out import with_test
 from leepjax.data.hugging_face import from_hugging_face
 from leepjax.data.image_formats import is_image
 from leepjax.data.image_paths import holds_paths, images_at
@@ -243,7 +244,9 @@ def from_folder(path: Path, split: SplitChoice | None = None, *, strict: bool = 
 def _listed(path: Path, split: SplitChoice | None, *, strict: bool, groups: str | None = None) -> Target:
     train, test = read_parts(path, split, strict=strict)
     target = _of_part(path, train, groups, strict)
-    return target if test is None else replace(target, test=_of_part(path, test, groups, strict))
+    if test is None:
+        return target
+    return with_test(valid_unicode(str(path)), target, _of_part(path, test, groups, strict))
 
 
 def _of_part(root: Path, part: Part, groups: str | None, strict: bool) -> Target:

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from leepjax.data.held_out import with_test
 from leepjax.data.split import SPLITS, split_called
 from leepjax.data.target import Target
 from leepjax.types import InputError, SplitChoice
@@ -70,5 +71,4 @@ class RowSplits:
             train,
             test,
         )
-        parts = (target.subset(np.flatnonzero(of == each)) for each in (train, test))
-        return replace(next(parts), test=next(parts))
+        return with_test(self.where, *(target.subset(np.flatnonzero(of == each)) for each in (train, test)))

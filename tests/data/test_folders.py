@@ -272,6 +272,29 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path, warnings_of):
     names = np.array(target.classes)[target.labels]
     assert {name: int((names == name).sum()) for name in target.classes} == {"cat": 3, "cow": 2, "dog": 1}
     assert any("3 links are to a folder that is read already" in each for each in warned)
+    assert any("the classes cat and cow hold the same images, because a link leads to" in each for each in warned)
+
+
+def test_masks_beside_images_are_reported(tmp_path, warnings_of):
+    for images, masks, ending in (("images", "masks", ""), ("JPEGImages", "SegmentationClass", ""), ("a", "gt", "_gt")):
+        root = tmp_path / images
+        make(root, *(f"{images}/{i}.jpg" for i in range(3)), *(f"{masks}/{i}{ending}.png" for i in range(3)))
+        _, (warned,) = warnings_of(from_folder, root)
+        assert f"{images} and {masks} are read as classes, though their files have the same names" in warned
+    _, warned = warnings_of(from_folder, make(tmp_path / "faces", "mask/1.png", "no_mask/1.png", "visor/2.png"))
+    assert warned == []
+
+
+def test_class_folders_that_differ_in_case_are_reported(tmp_path, warnings_of):
+    _, warned = warnings_of(from_folder, make(tmp_path / "x", "Cat/1.png", "cat/2.png", "dog/3.png"))
+    assert warned == [f"{tmp_path / 'x'}: 'Cat' and 'cat' are two classes; write them alike if they are one."]
+
+
+def test_classes_that_the_test_part_lacks_are_reported(tmp_path, warnings_of):
+    root = in_splits(make(tmp_path / "x", "train/unsup/1.png"), "train", "test")
+    target, warned = warnings_of(from_folder, root)
+    assert target.classes == target.test.classes == ("cat", "dog", "unsup")
+    assert any("the part to verify on has no example of 'unsup'; leave them out" in each for each in warned)
 
 
 def test_links_that_multiply_are_read_once(tmp_path):

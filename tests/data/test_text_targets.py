@@ -205,6 +205,16 @@ def test_tables_of_paths_are_targets_of_their_images(tmp_path, monkeypatch):
     assert read_target("pets/x.csv", text_column="filename").kind == "text"
 
 
+def test_paths_of_images_beside_texts_are_reported(tmp_path, caplog):
+    rows = "".join(f"{i}.png,a cat {i},{'xy'[i % 2]}\n" for i in range(4))
+    (tmp_path / "x.csv").write_text(f"image,description,label\n{rows}")
+    assert read_target(str(tmp_path / "x.csv")).kind == "text"
+    assert "texts are read from the column 'description', though 'image' holds paths of images (read" in caplog.text
+    caplog.clear()
+    read_target(str(tmp_path / "x.csv"), text_column="description")
+    assert caplog.text == ""
+
+
 def test_paths_in_tables_of_several_folders_are_relative_to_their_own_table(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for red, (folder, table) in enumerate((("one", "train.csv"), ("two", "test.csv"), ("elsewhere", "dev.csv"))):

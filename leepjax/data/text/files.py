@@ -3,6 +3,7 @@
 import glob
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +13,8 @@ from typing import Any
 
 from leepjax.data.cells import typed_together
 from leepjax.data.folder_tree import is_hidden
+from leepjax.data.held_out import with_test
+from leepjax.data.image_paths import EXAMINED, are_image_paths
 from leepjax.data.parquet_files import declared_features, has_images, open_parquet, parquet_files
 from leepjax.data.parquet_parts import come_in_splits, in_splits, unified
 from leepjax.data.split_column import RowSplits
@@ -22,6 +25,9 @@ from leepjax.data.text.sheets import LISTED, SUFFIXES, Sheet, available_in, cell
 from leepjax.data.text.target import TextRows, text_target, word_target
 from leepjax.printable import printable, valid_unicode
 from leepjax.types import InputError, SplitChoice, Task
+
+_OF_PATHS = re.compile("image|img|photo|picture|file|path", re.IGNORECASE)
+"""Names of columns that may hold paths of images."""
 
 
 def from_text_files(
@@ -61,7 +67,7 @@ def from_text_files(
     target = make(parts[0], of_part[0], task=task, split=split)
     if held is None:
         return target
-    return replace(target, test=make(parts[1], of_part[1], task=target.task, known=target.classes))
+    return with_test(name, target, make(parts[1], of_part[1], task=target.task, known=target.classes))
 
 
 def is_text_file(name: str) -> bool:
@@ -241,7 +247,10 @@ def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
             "commas, semicolons or tabs."
         )
     if available.is_named or asked.names or len(available.names) != 2:
-        return choose_columns(where, available, asked)
+        columns = choose_columns(where, available, asked)
+        if asked.text is None:
+            _report_paths(where, sheet, columns)
+        return columns
     table = sheet.read(available.names)
     label, text = sorted(available.names, key=lambda name: len(table.column(name).unique()))
     logging.getLogger("leepjax").warning(
@@ -252,6 +261,23 @@ def _columns(where: str, sheet: Sheet, asked: Asked) -> TextColumns:
         label,
     )
     return TextColumns(text, (label,), guessed=label)
+
+
+def _report_paths(where: str, sheet: Sheet, columns: TextColumns) -> None:
+    """Warn where a column beside the texts holds paths of images: `description` may be that of the image."""
+    for name in sheet.available.texts:
+        if name in columns.names or not _OF_PATHS.search(name):
+            continue
+        if are_image_paths(sheet.read([name]).column(name)[:EXAMINED].to_pylist()):
+            logging.getLogger("leepjax").warning(
+                "%s: texts are read from the column %r, though %r holds paths of images (read these with "
+                "--image-column %s).",
+                where,
+                columns.text,
+                name,
+                name,
+            )
+            return
 
 
 def _numbered(label: Any, numbering: Any) -> Any:
