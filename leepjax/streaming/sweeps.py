@@ -11,14 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from leepjax.checks.arrays import Arguments, check_features, check_probs
 from leepjax.kernels import in_auto_axes
 from leepjax.statistics.class_moments import ClassMoments
 from leepjax.statistics.joint import Joint
 from leepjax.statistics.moments import Moments
-from leepjax.storage.files import write_atomically
+from leepjax.storage.sealed import check_seal, write_sealed
 from leepjax.streaming.batches import (
     Batch,
     Batches,
@@ -61,7 +60,7 @@ def accumulate(
         The statistic of all examples; pass it to ``h_score_from_moments`` and similar functions.
 
     Raises:
-        InputError: for batches that don't fit the statistic, or a checkpoint of another sweep.
+        InputError: for batches that don't fit the statistic, or a checkpoint that is damaged or of another sweep.
 
     >>> moments = accumulate(Moments.init(2, 1), [([[1.0], [3.0]], [0, 1]), ([[5.0]], [1])])
     >>> moments.mean.tolist(), moments.counts.tolist()
@@ -182,7 +181,7 @@ class _Checkpoint:
         if self._path and time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
             leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
             place = {"sweep": str(sweep), "batch": str(batch), "seen": self._seen}
-            write_atomically(self._path, safetensors.numpy.save(leaves, {"identity": self._identity} | place))
+            write_sealed(self._path, leaves, {"identity": self._identity} | place)
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
@@ -191,10 +190,11 @@ class _Checkpoint:
 
     def _load(self, state: Any) -> tuple[int, int, Any]:
         try:
+            check_seal(self._path)
             with safetensors.safe_open(self._path, "numpy") as file:
                 metadata = file.metadata() or {}
                 leaves = [jnp.asarray(file.get_tensor(str(i))) for i in range(len(file.keys()))]
-        except (safetensors.SafetensorError, OSError) as error:
+        except (safetensors.SafetensorError, ValueError, OSError) as error:
             raise InputError(f"checkpoint: expected a checkpoint in {self._path}, got {error}; delete it.") from None
         if metadata.get("identity") != self._identity:
             raise self._of_another_call()

@@ -240,6 +240,23 @@ def interrupted(tmp_path, monkeypatch, statistic, batches):
     return tmp_path / "checkpoint"
 
 
+@pytest.mark.parametrize("damage", ["bit", "sweep", "seen", "dtype", "end"])
+def test_a_damaged_checkpoint_is_refused(tmp_path, monkeypatch, damage):
+    checkpoint = interrupted(tmp_path, monkeypatch, JOINT, list(generator()))
+    content = checkpoint.read_bytes()
+    changed = {
+        "bit": content[:-1] + bytes([content[-1] ^ 1]),
+        "sweep": content.replace(b'"sweep":"0"', b'"sweep":"1"'),
+        "seen": content.replace(b'"seen"', b'"teen"'),
+        "dtype": content.replace(b'"F32"', b'"I32"'),
+        "end": content[:-1],
+    }[damage]
+    assert changed != content
+    checkpoint.write_bytes(changed)
+    with pytest.raises(InputError, match=r"^checkpoint: expected a checkpoint in .*checkpoint, got .*; delete it\.$"):
+        lj.accumulate(JOINT, list(generator()), checkpoint=checkpoint)
+
+
 def test_a_file_that_is_not_a_checkpoint(tmp_path):
     (tmp_path / "file").write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match=r"^checkpoint: expected a checkpoint in .*file, got .*; delete it\.$"):
