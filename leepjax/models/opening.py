@@ -11,7 +11,7 @@ import msgspec
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card, read_card
-from leepjax.models.files.formats import INDEX, SUFFIXES, check_library, read_content
+from leepjax.models.files.formats import INDEX, SUFFIXES, check_library, read_content, read_tensors
 from leepjax.models.files.shards import read_weights
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.layers.tokens import pair
@@ -213,7 +213,7 @@ def _open_published(row: Published) -> Source:
         accuracy = row.accuracy if source.card.accuracy is None else source.card.accuracy
         return _with(source, name=row.name, accuracy=accuracy, data=row.data, licence=licence)
     check_library(row.weights)
-    path = urls.url_file(row.weights, cache=_downloads(row), offline=hub.is_offline())
+    path = urls.url_file(row.weights, cache=_downloads(row), offline=hub.is_offline(), check=read_tensors)
     card, weights_hash = row.card(), digest(path.read_bytes())
     source = Source(card, WeightsFile(card.model, card.num_classes, path, weights_hash))
     return _with(source, weights_hash=weights_hash)

@@ -21,11 +21,17 @@ def open_url(url: str, headers: dict[str, str], method: str, timeout: float) -> 
     """Send a request; the headers and each read of the body must finish within `timeout` seconds.
 
     Raises:
-        InputError: for a redirect from https to http, or from another server to a private address.
+        InputError: for an address that can't be requested, and for a redirect to one, from https to http, or from
+            another server to a private address.
         OSError or HTTPException: as ``urllib`` does.
     """
     opener = urllib.request.build_opener(_Http, _Https, _Redirects)
-    return opener.open(urllib.request.Request(url, headers=headers, method=method), timeout=timeout)
+    try:
+        return opener.open(urllib.request.Request(url, headers=headers, method=method), timeout=timeout)
+    except InputError:
+        raise
+    except ValueError as error:  # a name of a server that can't be encoded
+        raise InputError(f"url_file: expected the address of a server, got {url!r}, {error}; correct it.") from None
 
 
 class TooSlowError(Exception):
@@ -87,10 +93,24 @@ class _Https(urllib.request.HTTPSHandler):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
+    def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except InputError:
+            raise
+        except ValueError:
+            fp.close()
+            raise _wrong_redirect(req, headers["Location"]) from None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         before, after = urlsplit(req.full_url), urlsplit(newurl)
+        if after.scheme == "ftp":  # which urllib would follow, without the time limits
+            fp.close()
+            raise _wrong_redirect(req, newurl)
         elsewhere = (after.hostname, after.port) != (before.hostname, before.port)
         if (before.scheme, after.scheme) == ("https", "http") or (elsewhere and _is_private(after.hostname or "")):
             fp.close()
@@ -99,6 +119,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
                 f"{newurl!r}; if you trust that address, pass it directly."
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _wrong_redirect(request: urllib.request.Request, address: str) -> InputError:
+    return InputError(
+        f"url_file: expected a redirect of {request.full_url} to the http or https URL of a file, got "
+        f"{address[:200]!r}; look for another address."
+    )
 
 
 def _is_private(host: str) -> bool:

@@ -1,15 +1,18 @@
 """Files at URLs: download once, compare with a SHA-256, and resume interrupted downloads."""
 
 import os
+import re
 import ssl
 import time
 import urllib.error
+from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from leepjax.models.requests import SLOWEST, Pace, TooSlowError, open_url
+from leepjax.printable import printable
 from leepjax.storage.files import digest, sha256_of
 from leepjax.types import InputError
 
@@ -24,10 +27,20 @@ _REFUSALS = {
     403: "no access; log in on the site, download the file there, and pass its path",
     404: "no such file; correct the address",
     410: "no such file any more; look for another address",
+    **dict.fromkeys((301, 302, 303, 307, 308), "redirects that lead to no file; look for another address"),
 }
 
+Check = Callable[[Path, bytes], object]
 
-def url_file(url: str, *, sha256: str | None = None, cache: Path, offline: bool = False) -> Path:
+
+def url_file(
+    url: str,
+    *,
+    sha256: str | None = None,
+    cache: Path,
+    offline: bool = False,
+    check: Check = lambda path, content: None,
+) -> Path:
     """Download the file at a URL into `cache`, unless it is already there.
 
     An interrupted download is resumed if the server supports it and the file hasn't changed.
@@ -38,10 +51,11 @@ def url_file(url: str, *, sha256: str | None = None, cache: Path, offline: bool 
             downloaded once more. By default a cached file is compared with the SHA-256 at the time of the download.
         cache: folder in which the file gets a folder of its own.
         offline: use only the cache.
+        check: called with the path and the content of a new download; if it raises an InputError, nothing is kept.
 
     Raises:
         InputError: when the file doesn't exist, without access, network or disk space, or if the content doesn't match
-            `sha256`.
+            `sha256` or is that of a web page.
     """
     from huggingface_hub.utils import WeakFileLock
 
@@ -54,7 +68,7 @@ def url_file(url: str, *, sha256: str | None = None, cache: Path, offline: bool 
             raise InputError(f"url_file: expected {url}, got {got}; run once online to download it.")
         path.parent.mkdir(parents=True, exist_ok=True)
         with WeakFileLock(path.with_name(f"{path.name}.lock")):
-            return path if _intact(path, sha256) else _fetch(url, path, sha256)
+            return path if _intact(path, sha256) else _fetch(url, path, sha256, check)
     except OSError as error:
         raise InputError(
             f"url_file: expected room for {url} in {path.parent}, got {error.strerror or error}; "
@@ -96,13 +110,18 @@ def _cached_path(url: str, cache: Path) -> Path:
     return cache / digest(url.encode())[:16] / name
 
 
-def _fetch(url: str, path: Path, sha256: str | None) -> Path:
+def _fetch(url: str, path: Path, sha256: str | None, check: Check) -> Path:
     """Download the file to `path`; until it is complete, the part and its ETag are kept in files beside it."""
     part, etag = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.etag")
     found = ""
     for _ in range(2):
         _persist(url, part, etag)
         if _intact(part, sha256):
+            try:
+                check(path, part.read_bytes())
+            except InputError:  # a server that doesn't state the length may have sent only a part
+                part.unlink()
+                raise
             _stated(path).write_text(sha256_of(part))
             os.replace(part, path)
             etag.unlink(missing_ok=True)
@@ -133,7 +152,8 @@ def _persist(url: str, part: Path, etag: Path) -> None:
                 part.unlink(missing_ok=True)
             elif code is not None and code not in _TEMPORARY:
                 raise _refused(url, code) from None
-            failure = str(getattr(error, "reason", None) or error or type(error).__name__)
+            words = str(getattr(error, "reason", None) or error) or type(error).__name__
+            failure = printable(" ".join(words.split()))
     kept, _ = _kept(part, etag)
     raise InputError(
         f"url_file: expected {url}, got {failure} in {len(_PAUSES)} attempts; check the network and run it again "
@@ -145,9 +165,11 @@ def _receive(url: str, part: Path, etag: Path) -> None:
     """Request the rest of a partial file, or all of it if the file at the URL has changed."""
     have, tag = _kept(part, etag)
     with _open(url, {"Range": f"bytes={have}-", "If-Range": tag} if have else {}) as response:
+        _check_content(url, response)
         length = _length(response)
         partial = response.status == 206
-        if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+        size = _continued(response, have, tag) if partial else length
+        if partial and size is None:
             part.unlink(missing_ok=True)
             raise ConnectionError("another range than requested")
         with part.open("ab" if partial else "wb") as file:
@@ -158,6 +180,38 @@ def _receive(url: str, part: Path, etag: Path) -> None:
             received = file.tell() - begin
     if length is not None and received != length:
         raise ConnectionError(f"a connection that closed after {received:,} of {length:,} bytes")
+    if size is not None and begin + received != size:  # a server may send less than the rest
+        raise ConnectionError(f"{begin + received:,} of {size:,} bytes")
+    if not begin + received:
+        raise InputError(f"url_file: expected {url}, got an empty file; look for another address.")
+
+
+def _check_content(url: str, response: HTTPResponse) -> None:
+    """Check that a response has the bytes of a file.
+
+    Raises:
+        InputError: for a status without a file, a compressed body, or a web page such as that of a login.
+    """
+    got = None
+    if response.status not in (200, 206):
+        got = f"HTTP {response.status}, no file"
+    elif (encoding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
+        got = f"a Content-Encoding of {encoding[:40]!r}"
+    elif response.headers.get_content_type() == "text/html":
+        got = "a web page"
+    if got:
+        raise InputError(
+            f"url_file: expected {url}, got {got}; open the address in a browser, download the file there, and pass "
+            "its path."
+        )
+
+
+def _continued(response: HTTPResponse, have: int, tag: str) -> int | None:
+    """The size of the whole file of a 206 response; None if it doesn't continue the part, of `have` bytes and ETag."""
+    stated = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18})", response.headers.get("Content-Range", ""))
+    if not have or stated is None or int(stated[1]) != have or response.headers.get("ETag") != tag:
+        return None
+    return int(stated[2])
 
 
 def _copy(response: HTTPResponse, file: BinaryIO) -> None:

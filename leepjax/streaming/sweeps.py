@@ -156,7 +156,7 @@ class _Checkpoint:
         if self._path:
             self._identity = repr((identity, fingerprint(batches), digest_of(*jax.tree.leaves(state))))
             if self._path.exists():
-                self.found = self._load(state)
+                self.found = self._load(self._path, state)
 
     def remaining(self, batch: int) -> Iterator[Batch]:
         """Batches from number `batch` on.
@@ -188,14 +188,14 @@ class _Checkpoint:
         if self._path:
             self._path.unlink(missing_ok=True)
 
-    def _load(self, state: Any) -> tuple[int, int, Any]:
+    def _load(self, path: Path, state: Any) -> tuple[int, int, Any]:
         try:
-            check_seal(self._path)
-            with safetensors.safe_open(self._path, "numpy") as file:
+            check_seal(path)
+            with safetensors.safe_open(path, "numpy") as file:
                 metadata = file.metadata() or {}
                 leaves = [jnp.asarray(file.get_tensor(str(i))) for i in range(len(file.keys()))]
         except (safetensors.SafetensorError, ValueError, OSError) as error:
-            raise InputError(f"checkpoint: expected a checkpoint in {self._path}, got {error}; delete it.") from None
+            raise InputError(f"checkpoint: expected a checkpoint in {path}, got {error}; delete it.") from None
         if metadata.get("identity") != self._identity:
             raise self._of_another_call()
         self._expected = metadata["seen"]

@@ -33,6 +33,8 @@ class Site:
         self.redirects = {}
         self.status = {}
         self.ranges = True
+        self.most = None
+        """How many bytes an answer to a request for a range has at most."""
         self.cuts = []
         """Bytes after which the next answers break off."""
         self.stall = None
@@ -100,8 +102,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             begin = int(asked[1])
             if begin >= len(content):
                 return self.answer(416, {"Content-Range": f"bytes */{len(content)}"}, b"")
-            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-            return self.answer(206, headers, content[begin:])
+            body = content[begin:][: site.most]
+            headers["Content-Range"] = f"bytes {begin}-{begin + len(body) - 1}/{len(content)}"
+            return self.answer(206, headers, body)
         return self.answer(200, headers, content)
 
     def list_models(self):

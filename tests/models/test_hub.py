@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import signal
 import socket
 import subprocess
@@ -246,6 +247,68 @@ def test_another_part_than_was_asked_for_is_not_joined(server, site, tmp_path):
         url_file(f"{server.url}/model.pth", cache=tmp_path)
     del site.status["/model.pth"]
     assert url_file(f"{server.url}/model.pth", sha256=SHA256, cache=tmp_path).read_bytes() == CONTENT
+
+
+def test_a_server_that_sends_less_than_the_rest_is_asked_for_more(server, site, tmp_path):
+    interrupt(server, tmp_path)
+    site.most = 150_000
+    url = f"{server.url}/model.pth"
+    assert url_file(url, cache=tmp_path).read_bytes() == CONTENT
+    assert [headers.get("Range") for headers in site.gets()[-2:]] == ["bytes=1000-", "bytes=151000-"]
+
+
+@pytest.mark.parametrize("etag", [{"ETag": '"second"'}, {}], ids=["another", "none"])
+def test_a_part_of_another_version_is_not_joined(server, site, tmp_path, etag):
+    interrupt(server, tmp_path)
+    site.status["/model.pth"] = (206, {"Content-Range": "bytes 1000-1001/1002"} | etag)
+    with pytest.raises(InputError, match=r"got another range than requested in 3 attempts; .* \(0 bytes are kept\)"):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+    assert "If-Range" not in site.gets()[-1]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "got"),
+    [
+        (200, {"Content-Type": "text/html; charset=utf-8"}, "a web page; open the address in a browser"),
+        (200, {"Content-Encoding": "gzip"}, "a Content-Encoding of 'gzip'; open the address in a browser"),
+        (200, {"Content-Length": "0"}, "an empty file; look for another address"),
+        (204, {"Content-Length": "0"}, "HTTP 204, no file; open the address in a browser"),
+        (302, {"Location": "/model.pth"}, "HTTP 302, redirects that lead to no file; look for another address"),
+    ],
+)
+def test_what_is_no_file_is_not_kept(server, site, tmp_path, status, headers, got):
+    site.status["/model.pth"] = (status, headers)
+    with pytest.raises(InputError, match=rf"^url_file: expected http\S+model\.pth, got {got}"):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+    site.status.clear()
+    assert url_file(f"{server.url}/model.pth", cache=tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[bad", "http://1.1.1.1:99999999/x", "ftp://1.1.1.1/x", f"http://{70 * 'a'}/x"]
+)
+def test_a_redirect_that_cannot_be_followed_is_named(server, site, tmp_path, place):
+    site.status["/model.pth"] = (302, {"Location": place})
+    with pytest.raises(InputError, match=rf"^url_file: expected a redirect of .*, got '{re.escape(place)}'; look for"):
+        url_file(f"{server.url}/model.pth", cache=tmp_path)
+
+
+def test_a_name_of_a_server_that_cannot_be_encoded(tmp_path):
+    with pytest.raises(InputError, match=r"^url_file: expected the address of a server, got 'http://a\.\.b/x\.pth', "):
+        url_file("http://a..b/x.pth", cache=tmp_path)
+
+
+def test_a_download_that_cannot_be_read_is_not_kept(server, site, tmp_path):
+    def check(path, content):
+        if content == b"half":
+            raise InputError(f"read: expected a whole file in {path}, got half; download it again.")
+
+    url = f"{server.url}/model.pth"
+    site.files["/model.pth"] = b"half"
+    with pytest.raises(InputError, match="got half"):
+        url_file(url, cache=tmp_path, check=check)
+    site.files["/model.pth"] = CONTENT
+    assert url_file(url, cache=tmp_path, check=check).read_bytes() == CONTENT
 
 
 def test_other_content_is_fetched_once_again(server, site, tmp_path):
@@ -532,7 +595,7 @@ def test_a_source_of_the_hub_from_its_name_to_its_logits(hub, site):
 def test_a_published_url_from_its_name_to_its_logits(server, site, tmp_path, monkeypatch):
     network = build("resnet20", 10, seed=3)
     content = safetensors.numpy.save(torch_layout(network))
-    site.files["/net.safetensors"] = content
+    site.files["/net.safetensors"] = content[:-1]
     row = Published(
         "theirs",
         f"{server.url}/net.safetensors",
@@ -545,6 +608,9 @@ def test_a_published_url_from_its_name_to_its_logits(server, site, tmp_path, mon
     )
     monkeypatch.setitem(opening.PUBLISHED, "theirs", row)
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=r"in .*net\.safetensors, got a file that ends at byte .*; download it again"):
+        load_source("theirs")
+    site.files["/net.safetensors"] = content  # and what couldn't be read wasn't kept
     card, to_fetch = describe("theirs")
     assert (card.accuracy, card.licence, to_fetch) == (0.5, "MIT", len(content))
     source = load_source("theirs")
