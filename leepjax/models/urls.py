@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from leepjax.models.requests import SLOWEST, Pace, TooSlowError, open_url
 from leepjax.printable import printable
-from leepjax.storage.files import digest, sha256_of
+from leepjax.storage.files import ADVICE, digest, sha256_of
 from leepjax.types import InputError
 
 _PAUSES = (0.0, 0.5, 2.0)
@@ -70,9 +70,10 @@ def url_file(
         with WeakFileLock(path.with_name(f"{path.name}.lock")):
             return path if _intact(path, sha256) else _fetch(url, path, sha256, check)
     except OSError as error:
+        advice = ADVICE.get(error.errno or 0, "check the folder's permissions")
         raise InputError(
-            f"url_file: expected room for {url} in {path.parent}, got {error.strerror or error}; "
-            "free some space and run it again."
+            f"url_file: expected room for {url} in {path.parent}, got {error.strerror or error}; {advice}, and run it "
+            "again."
         ) from error
 
 

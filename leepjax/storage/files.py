@@ -33,9 +33,10 @@ _ABANDONED = 86_400.0
 """Age in seconds at which a temporary file counts as abandoned on a file system without locks."""
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 """Errors of a folder that can't be written to, or whose path is a file."""
-_ADVICE = {
+ADVICE = {
     errno.ENOSPC: "free some space, or choose another folder",
     errno.EDQUOT: "free some of your quota, or choose another folder",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOTDIR: "choose another folder",
 }
@@ -45,7 +46,7 @@ class WriteError(OSError):
     """A file couldn't be written; its previous content is unchanged. The message is one sentence."""
 
     def __str__(self) -> str:
-        advice = _ADVICE.get(self.errno or 0, "check its permissions, or choose another folder")
+        advice = ADVICE.get(self.errno or 0, "check its permissions, or choose another folder")
         return f"write: expected to write {shown_path(Path(self.filename))}, got {self.strerror}; {advice}."
 
 

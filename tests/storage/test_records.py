@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -127,6 +128,16 @@ def test_a_write_error_is_one_sentence_with_the_path(tmp_path, monkeypatch, reas
         write_atomically(tmp_path / "study.json", b"{}")
     assert os.strerror(reason) in str(raised.value)
     assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)  # processes send it to one another
+
+
+def test_a_limit_of_file_sizes_is_named(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, before[1]))
+        with pytest.raises(WriteError, match=r"got File too large; raise the limit of file sizes \(ulimit -f\)\.$"):
+            write_atomically(tmp_path / "study.json", bytes(1 << 16))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path):
