@@ -1,8 +1,9 @@
 """The race on real sources, heads and fine-tuning for those that are left, and the answer."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from leepjax.opening.settings import check_settings, open_with_test
 from leepjax.opening.sources import AnySource, open_each, raise_for_all, reason_of
 from leepjax.opening.target import AnyTarget
 from leepjax.storage.files import WriteError
+from leepjax.storage.locks import locked
 from leepjax.storage.outputs import UnwrittenError
 from leepjax.tasks import WORDS, metric_for
 from leepjax.types import (
@@ -137,7 +139,7 @@ def choose(
         cpus_per_task: as in `leepjax.sweep`.
         gpus_per_task: as in `leepjax.sweep`.
         out: folder for ``race.jsonl``, from which the same command resumes, and for the trained network, the source
-            ``chosen.safetensors``.
+            ``chosen.safetensors``. If another process is choosing in this folder, this one waits.
         cache: folder for the features of the parts, so that nothing is computed twice; by default nothing is cached.
         rules: parameters of the race; by default `Rules` with this confidence.
         command: the command that the network's card names.
@@ -199,49 +201,61 @@ def choose(
         logging.getLogger("leepjax").warning("%s is left out: %s", name, reason_of(error))
     cache = Path(cache).absolute() if cache else None
     run = identity_of(ordered, held, opened.sources, measured, seed, test_fraction, allowed, finetune, rules)
-    steps = Steps(path and path.with_name(STEPS), run, cache)
-    steps.add(
-        Begun(
-            target=opened_target.name,
-            num_examples=len(ordered),
-            examples=ordered.kind,
-            num_test=0 if held is None else len(held),
-            num_classes=len(ordered.classes),
-            task=ordered.task,
-            metric=measured,
-            confidence=rules.confidence,
+    with _alone(path):
+        steps = Steps(path and path.with_name(STEPS), run, cache)
+        steps.add(
+            Begun(
+                target=opened_target.name,
+                num_examples=len(ordered),
+                examples=ordered.kind,
+                num_test=0 if held is None else len(held),
+                num_classes=len(ordered.classes),
+                task=ordered.task,
+                metric=measured,
+                confidence=rules.confidence,
+            )
         )
-    )
-    passes_of = partial(
-        Passes,
-        sources=opened.sources,
-        metric=measured,
-        engine=run_units,
-        cache=cache,
-        # The first look has two batches, so that the second is timed without compilation.
-        batch_size=min(batch_size, -(-rules.sizes(len(ordered), num_groups(ordered))[0] // 2)),
-        known=steps.passed,
-        on_passed=steps.add,
-        overheads=allowed.fraction is None,
-        on_progress=on_progress,
-    )
-    passes = passes_of(
-        ordered, known_looks=steps.known(Look), stop_after=np.inf if allowed.seconds is None else allowed.seconds
-    )
-    tests = None if held is None else passes_of(held)
-    choosing = Stages(
-        passes, tests, opened, settings, allowed, rules, steps, max(finetune, 1), opened_target.name, path
-    )
-    finished = False
-    try:
-        choosing.run(finetune, on_progress)
-        finished = True
-        return choosing.write(command, on_progress)
-    except KeyboardInterrupt as interrupt:
-        if choice := choosing.choice(finished=False):
-            steps.add(choice.chosen())
-        raise ChoiceInterrupt(choice, interrupt) from interrupt
-    except WriteError as error:
-        raise UnwrittenError(choosing.choice(finished=finished), error) from error
-    finally:
-        close_engine(run_units)
+        passes_of = partial(
+            Passes,
+            sources=opened.sources,
+            metric=measured,
+            engine=run_units,
+            cache=cache,
+            # The first look has two batches, so that the second is timed without compilation.
+            batch_size=min(batch_size, -(-rules.sizes(len(ordered), num_groups(ordered))[0] // 2)),
+            known=steps.passed,
+            on_passed=steps.add,
+            overheads=allowed.fraction is None,
+            on_progress=on_progress,
+        )
+        passes = passes_of(
+            ordered, known_looks=steps.known(Look), stop_after=np.inf if allowed.seconds is None else allowed.seconds
+        )
+        tests = None if held is None else passes_of(held)
+        choosing = Stages(
+            passes, tests, opened, settings, allowed, rules, steps, max(finetune, 1), opened_target.name, path
+        )
+        finished = False
+        try:
+            choosing.run(finetune, on_progress)
+            finished = True
+            return choosing.write(command, on_progress)
+        except KeyboardInterrupt as interrupt:
+            if choice := choosing.choice(finished=False):
+                steps.add(choice.chosen())
+            raise ChoiceInterrupt(choice, interrupt) from interrupt
+        except WriteError as error:
+            raise UnwrittenError(choosing.choice(finished=finished), error) from error
+        finally:
+            close_engine(run_units)
+
+
+@contextlib.contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """Let a second choice into the same folder wait: both would train in one folder, and write one network."""
+    if path is None:
+        yield
+        return
+    with locked(path, "is choosing"):
+        check_out(path.parent)  # another command may have written a network meanwhile
+        yield

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax.numpy as jnp
@@ -107,6 +109,23 @@ def test_a_run_that_ends_between_weights_and_card_is_not_trained_again(tmp_path,
     assert watch.steps == []
     assert load_source(choice.path).card.accuracy == pytest.approx(choice.value, abs=1e-6)
     assert json.loads((tmp_path / "out" / "chosen.json").read_text("utf-8"))["training"]["epochs"] == 2
+
+
+def test_the_same_choice_twice_at_once_trains_once(tmp_path, monkeypatch, caplog):
+    """Threads take the place of processes: each opens the lock file itself."""
+    monkeypatch.setattr("leepjax.storage.locks.PATIENCE", 0.1)
+    watch, both = Watch(), threading.Barrier(2)
+
+    def run(_):
+        both.wait()
+        return chosen(tmp_path, watch)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(run, range(2))
+    assert len(watch.steps) == 2 * STEPS_PER_RUN
+    assert (first.source, first.value, first.path) == (second.source, second.value, second.path)
+    assert "another process is choosing; waiting until it has ended" in caplog.text
+    assert not list((tmp_path / "out").glob("*.lock"))
 
 
 def test_an_earlier_network_keeps_its_card_while_another_one_is_trained(tmp_path):
