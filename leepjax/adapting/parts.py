@@ -118,18 +118,21 @@ def weights_path(caller: str, out: Path, name: str | None, source: Source, targe
     return folder / f"{name or shortened('-'.join((*plain, how)))}.safetensors"
 
 
-def check_free(caller: str, path: Path, command: str) -> None:
+def check_free(caller: str, path: Path, command: str, identity: str | None = None) -> None:
     """Check that the file to write wouldn't replace a network made by another command.
+
+    Calls from Python have no command; with an `identity`, a network that one of another identity made isn't replaced.
 
     Raises:
         InputError: when it would.
     """
     if (beside := path.with_suffix(".json")).exists():
         made = read_card(beside).training
-        if made is None or made.command != command:
+        of_call = identity is None or command or made is None or made.identity == identity
+        if made is None or made.command != command or not of_call:
             raise InputError(
                 f"{caller}: expected no other network at {shown_path(path)}, got one made by "
-                f"{made.command if made else 'others'!r}; pass another name."
+                f"{made.command if made and made.command else 'others'!r}; pass another name."
             )
 
 

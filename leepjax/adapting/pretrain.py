@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leepjax.adapting.parts import check_free
 from leepjax.adapting.write_source import checkpoints_of, finished, identity_of, training, write_source
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.target import Target, with_classes_of
@@ -79,7 +80,8 @@ def pretrain(
     random initialisation, the control that every comparison of sources needs.
 
     Raises:
-        InputError: when the test set has a class that the training set lacks.
+        InputError: when the test set has a class that the training set lacks, or `out` holds another network of that
+            name.
         OSError: when `out` isn't writable.
         FloatingPointError: when the loss is no longer finite.
     """
@@ -94,6 +96,7 @@ def pretrain(
     with locked(path, "is training it"):
         if found := finished(path, identity):
             return found[0]
+        check_free("pretrain", path, command, identity)
         network = architectures.build(model, len(train_set.classes), recipe.seed)
         curve = train(
             network,

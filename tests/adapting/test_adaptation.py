@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from leepjax import cli
 from leepjax.adapting.finetune import finetune
 from leepjax.adapting.parts import parts
+from leepjax.adapting.pretrain import pretrain
 from leepjax.adapting.retrain import retrain
 from leepjax.data.readers import digits
 from leepjax.data.split import stratified_limit, train_test_split
@@ -26,7 +28,7 @@ from leepjax.storage.files import WriteError
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.head import retrain_head
 from leepjax.transfer.metrics import metrics
-from leepjax.transfer.recipe import FineTuning
+from leepjax.transfer.recipe import FineTuning, Recipe
 from leepjax.types import InputError
 
 LIMIT = 60
@@ -194,6 +196,15 @@ def test_what_another_command_made_is_not_overwritten(run, tmp_path):
     assert err.startswith(
         "leepjax: retrain: expected no other network at made/cifar10-digits-head.safetensors, got one"
     )
+
+
+def test_pretrain_from_python_does_not_replace_the_network_of_another_call(tmp_path):
+    train_set, test_set = halves()
+    recipe = Recipe(epochs=0)
+    first = pretrain(train_set, test_set, "mine", tmp_path, recipe=recipe)
+    with pytest.raises(InputError, match=r"^pretrain: expected no other network at .*, got one made by 'others'; pass"):
+        pretrain(train_set, test_set, "mine", tmp_path, recipe=replace(recipe, seed=1))
+    assert pretrain(train_set, test_set, "mine", tmp_path, recipe=recipe).card == first.card
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence_before_any_work(run, tmp_path):

@@ -332,6 +332,10 @@ def test_pretrain_writes_weights_and_a_card_whose_command_is_what_was_run(run, t
     assert 0 <= card.accuracy <= 1
     np.testing.assert_allclose(card.preprocessing.mean, images[labels > 0].mean(axis=(0, 1, 2)) / 255, atol=1e-5)
     np.testing.assert_allclose(card.preprocessing.std, images[labels > 0].std(axis=(0, 1, 2)) / 255, atol=1e-5)
+    code, _, err = run(*command, "--model", "resnet32")
+    assert code == 2
+    assert err.startswith("leepjax: pretrain: expected no other network at made/tiny.safetensors, got one made by ")
+    assert load_source(tmp_path / "made" / "tiny.safetensors").card == card
 
 
 def test_extract_writes_a_table_for_each_source_and_says_where(run, tmp_path):
