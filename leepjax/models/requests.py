@@ -31,7 +31,9 @@ def open_url(url: str, headers: dict[str, str], method: str, timeout: float) -> 
     except InputError:
         raise
     except ValueError as error:  # a name of a server that can't be encoded
-        raise InputError(f"url_file: expected the address of a server, got {url!r}, {error}; correct it.") from None
+        raise InputError(
+            f"url_file: expected the address of a server, got {url!r}, {error}; correct the name."
+        ) from None
 
 
 class TooSlowError(Exception):
