@@ -65,11 +65,11 @@ def end(process):
 
 ADVICE = {
     "rank": "with --out, the same command resumes from what is already measured.",
-    "pretrain": "the same command resumes from the last checkpoint.",
+    "metatrain": "the same command resumes from the last checkpoint.",
     "score": "run the same command again.",
 }
 # Each command is a process to start, and each signal is handled alike in all of them.
-ONCE_EACH = [("rank", signal.SIGINT), ("pretrain", signal.SIGTERM), ("score", signal.SIGHUP)]
+ONCE_EACH = [("rank", signal.SIGINT), ("metatrain", signal.SIGTERM), ("score", signal.SIGHUP)]
 CROSSED = [each for each in itertools.product(ADVICE, [sent for _, sent in ONCE_EACH]) if each not in ONCE_EACH]
 
 

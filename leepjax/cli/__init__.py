@@ -26,6 +26,7 @@ _ADVICE = {
     "extract": "the same command resumes from what is already extracted.",
     "finetune": "with --out, the same command resumes from the last checkpoint.",
     "pretrain": "the same command resumes from the last checkpoint.",
+    "metatrain": "the same command resumes from the last checkpoint.",
     "study": "the same command resumes from what is already recorded.",
 }
 """Command → advice after an interrupt; other commands start again."""
