@@ -26,6 +26,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def within(self, least: float, most: float) -> "Interval":
+        """The interval without what lies outside the range of the statistic, as parts of a t interval may."""
+        return self._replace(low=max(self.low, least), high=min(self.high, most))
+
     def show(self, digits: int = 3) -> str:
         """``0.41 [0.10, 0.72]``, with a dash for an undefined number."""
         if math.isnan(self.value):

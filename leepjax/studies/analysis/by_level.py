@@ -99,7 +99,7 @@ def level_means(setting: Setting, num_levels: int = 5, kind: Kind = "equal-width
     found = []
     for level in range(num_levels):
         members = by_score[level_of[by_score] == level]
-        mean = mean_interval(accuracies[level_of == level])
+        mean = mean_interval(accuracies[level_of == level]).within(0, 1)
         found.append(Level(float(bounds[level]), float(bounds[level + 1]), tuple(members.tolist()), mean))
     return LevelMeans(setting, measure, kind, tuple(found))
 
