@@ -9,6 +9,7 @@ from leepjax.cli.options import cache_compilations, names_of
 from leepjax.meta.sizes import TaskSizes
 from leepjax.storage.files import cache_folder
 from leepjax.tables import Format
+from leepjax.types import SplitChoice
 
 
 def metatest(
@@ -17,6 +18,7 @@ def metatest(
     /,
     *,
     classes: str | None = None,
+    split: SplitChoice | None = None,
     sizes: Annotated[TaskSizes, Parameter(name="*")] = TaskSizes(),
     episodes: int = 600,
     seed: int = 0,
@@ -32,7 +34,10 @@ def metatest(
     data
         Labelled images whose classes the tasks are made of, as for rank (leepjax ls targets).
     classes
-        Classes of the tasks, separated by commas; by default those that training held out, or else all.
+        Classes of the tasks, separated by commas. By default all, if the data have none of the training and validation
+        classes, or else those that training held out. Needed where classes called by numbers may be the trained ones.
+    split
+        The split of the data to use; by default train.
     episodes
         Number of tasks.
     seed
@@ -52,6 +57,7 @@ def metatest(
             learner,
             data,
             classes=names_of(classes),
+            split=split,
             sizes=sizes,
             episodes=episodes,
             seed=seed,

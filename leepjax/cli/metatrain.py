@@ -9,6 +9,7 @@ from leepjax.cli.options import cache_compilations, command_line, names_of
 from leepjax.meta.recipe import MetaTraining
 from leepjax.printable import printable
 from leepjax.storage.files import cache_folder
+from leepjax.types import SplitChoice
 
 
 def metatrain(
@@ -20,6 +21,7 @@ def metatrain(
     name: str | None = None,
     classes: str | None = None,
     validation_classes: str | None = None,
+    split: SplitChoice | None = None,
     image_size: int | None = None,
     ridge: float = 1.0,
     recipe: Annotated[MetaTraining, Parameter(name="*")] = MetaTraining(),
@@ -41,6 +43,8 @@ def metatrain(
         Training classes, separated by commas; by default a random three fifths.
     validation_classes
         Validation classes, separated by commas; by default a random fifth. The rest is kept for metatest.
+    split
+        The split of the data to use; by default train.
     image_size
         Side in pixels of the images, if the source expects larger ones.
     ridge
@@ -58,6 +62,7 @@ def metatrain(
             name=name,
             classes=names_of(classes),
             validation_classes=names_of(validation_classes),
+            split=split,
             image_size=image_size,
             ridge=ridge,
             recipe=recipe,

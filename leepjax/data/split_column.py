@@ -66,7 +66,8 @@ class RowSplits:
             return target
         train, test = found[0], found[-1]
         logging.getLogger("leepjax").warning(
-            "%s: %s is scored and trained on, %s is kept to verify on (choose another with --split).",
+            "%s: %s is scored and trained on, %s is kept to verify on, by commands that verify "
+            "(choose another with --split).",
             self.where,
             train,
             test,

@@ -28,16 +28,23 @@ def members_of(labels: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
-def check_members(caller: str, members: Sequence[np.ndarray], sizes: EpisodeSizes) -> None:
+def check_members(caller: str, members: Sequence[np.ndarray], sizes: EpisodeSizes, part: str, remedy: str) -> None:
     """Check that episodes of these sizes can be drawn.
+
+    Args:
+        caller: with which errors begin.
+        members: the indices of each class's examples.
+        sizes: of the episodes.
+        part: which classes these are, after their number.
+        remedy: how to get more classes.
 
     Raises:
         InputError: for too few classes, or a class that is too small.
     """
     if len(members) < sizes.max_ways:
         raise InputError(
-            f"{caller}: expected at least {sizes.max_ways} classes to draw episodes from, got {len(members)}; lower "
-            "the ways, or choose a set with more classes."
+            f"{caller}: expected at least {sizes.max_ways} classes to draw episodes from, got {len(members)} {part}; "
+            f"lower --max-ways and, if need be, --min-ways, or {remedy}."
         )
     least = 2 if sizes.shots is None else sizes.shots + 1
     if (smallest := min(map(len, members))) < least:

@@ -54,28 +54,31 @@ def save_learner(learner: MetaLearner, path: Path, card: LearnerCard) -> Learner
     return card
 
 
-def load_learner(path: str | os.PathLike, source: Source | None = None) -> tuple[MetaLearner, LearnerCard]:
+def load_learner(
+    path: str | os.PathLike, source: Source | None = None, *, caller: str = "load_learner"
+) -> tuple[MetaLearner, LearnerCard]:
     """Read a meta-learner that ``leepjax metatrain`` wrote, and open its source.
 
     Args:
         path: its ``.safetensors``.
         source: the source that it was trained for; by default it is opened by the name on the card.
+        caller: with which errors begin.
 
     Raises:
         InputError: when the files are missing or don't belong together, or for another source.
     """
     path = Path(path)
-    card = read_learner_card(path)
+    card = read_learner_card(caller, path)
     content = path.read_bytes() if path.is_file() else b""
     if digest(content) != card.weights_hash:
         raise InputError(
-            f"metatest: expected the weights that the card of {card.name} was written for at {path}, got none or "
+            f"{caller}: expected the weights that the card of {card.name} was written for at {path}, got none or "
             "others; put weights and card of the same run together."
         )
     source = load_source(card.source) if source is None else source
     if source.card.weights_hash != card.source_hash:
         raise InputError(
-            f"metatest: expected the source {card.source} with the weights that {card.name} was trained for, got "
+            f"{caller}: expected the source {card.source} with the weights that {card.name} was trained for, got "
             f"others in {source.name}; pass that source."
         )
     learner = new_learner(prepared_as(source, card.preprocessing), card.seed, card.ridge)
@@ -91,15 +94,15 @@ def learner_for(source: Source, paths: Sequence[str]) -> MetaLearner:
         InputError: when none was, or a file isn't a meta-learner.
     """
     for path in paths:
-        if read_learner_card(Path(path)).source_hash == source.card.weights_hash:
-            return load_learner(path, source)[0]
+        if read_learner_card("study", Path(path)).source_hash == source.card.weights_hash:
+            return load_learner(path, source, caller="study")[0]
     raise InputError(
         f"study: expected a meta-learner of {source.name}, got those of others; run leepjax metatrain "
         f"{source.name}, or leave the source out."
     )
 
 
-def read_learner_card(path: Path) -> LearnerCard:
+def read_learner_card(caller: str, path: Path) -> LearnerCard:
     """Read the card beside a meta-learner's weights.
 
     Raises:
@@ -111,7 +114,7 @@ def read_learner_card(path: Path) -> LearnerCard:
     except (OSError, JsonError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"metatest: expected the card of a meta-learner at {beside}, got {why}; pass a .safetensors that leepjax "
+            f"{caller}: expected the card of a meta-learner at {beside}, got {why}; pass a .safetensors that leepjax "
             "metatrain wrote."
         ) from None
 

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from leepjax.agreement import mean_interval
 from leepjax.callbacks import OnProgress
-from leepjax.meta.class_sets import open_classes
+from leepjax.meta.class_sets import open_classes, unseen_classes
 from leepjax.meta.episodes import Episode, check_members, draw_episode, members_of
 from leepjax.meta.learner import accuracies
 from leepjax.meta.learner_files import load_learner
@@ -18,7 +17,7 @@ from leepjax.models.source import Source
 from leepjax.opening.target import AnyTarget
 from leepjax.tables import Row
 from leepjax.transfer.loop import in_memory
-from leepjax.types import InputError
+from leepjax.types import InputError, SplitChoice
 
 CLASSIFIERS = {
     "adapted": "Simple CNAPs",
@@ -26,6 +25,7 @@ CLASSIFIERS = {
     "nearest_mean": "nearest class mean",
 }
 """Each classifier that is measured, and its name in tables."""
+_REMEDY = "name more by --classes"
 
 
 def metatest(
@@ -33,6 +33,7 @@ def metatest(
     data: AnyTarget,
     *,
     classes: Sequence[str] | None = None,
+    split: SplitChoice | None = None,
     sizes: EpisodeSizes = TaskSizes(),
     episodes: int = 600,
     seed: int = 0,
@@ -44,8 +45,10 @@ def metatest(
     Args:
         learner: the ``.safetensors`` that ``leepjax metatrain`` wrote.
         data: labelled images, as for ``leepjax.rank``.
-        classes: those that tasks are made of; by default the ones that training held out for tests, if the set has all
-            of these, or else all classes.
+        classes: those that tasks are made of. By default all, if the set has none of the training and validation
+            classes, or else those that training held out for tests.
+        split: of a set that comes in splits, the one to use: ``train``, ``val``, ``test`` or ``all``; by default the
+            first.
         sizes: of the tasks.
         episodes: how many tasks.
         seed: of the tasks.
@@ -57,19 +60,21 @@ def metatest(
         than that of the adapted source, with the interval of this difference over the same tasks.
 
     Raises:
-        InputError: for files that don't belong together, too few classes or examples, or fewer than two episodes.
+        InputError: for files that don't belong together, too few classes or examples, fewer than two episodes, or a set
+            with trained classes but none that was held out. Also, unless classes are named, for another set than the
+            one trained on, if the classes that both have are called by numbers: they may be the same or not.
     """
     if episodes < 2:
         raise InputError(f"metatest: expected episodes >= 2, got {episodes}; raise it.")
     opened = source if isinstance(source, Source) or source is None else load_source(source)
-    found, card = load_learner(Path(learner), opened)
-    target = open_classes("metatest", data, found.source, seed)
-    names = classes
-    if classes is None:
-        names = card.test_classes if card.test_classes and {*card.test_classes} <= {*target.classes} else target.classes
-    examples = in_memory(target.of_classes(list(names or ())), found.program.preprocessing)
-    members = members_of(examples.labels)
-    check_members("metatest", members, sizes)
+    found, card = load_learner(learner, opened, caller="metatest")
+    target = open_classes("metatest", data, found.source, seed, split)
+    chosen = target.of_classes(unseen_classes(target, card) if classes is None else classes)
+    members = members_of(chosen.labels)
+    check_members(
+        "metatest", members, sizes, f"to test on of the {len(target.classes)} classes of {target.name}", _REMEDY
+    )
+    examples = in_memory(chosen, found.program.preprocessing)
 
     def tasks() -> Iterator[Episode]:
         for number in range(episodes):
@@ -83,13 +88,13 @@ def metatest(
 
 
 def _row(name: str, measured: dict[str, np.ndarray], target: str, num_classes: int) -> Row:
-    mean = mean_interval(measured[name])
+    mean = mean_interval(measured[name]).within(0, 1)
     row: Row = {"classifier": CLASSIFIERS[name], "target": target, "classes": num_classes}
     row |= {"episodes": len(measured[name]), "accuracy": mean.value, "low": mean.low, "high": mean.high}
-    lead = mean_interval(measured["adapted"] - measured[name])
+    behind = mean_interval(measured["adapted"] - measured[name]).within(-1, 1)
     differs = name != "adapted"
     return row | {
-        "behind": lead.value if differs else None,
-        "behind low": lead.low if differs else None,
-        "behind high": lead.high if differs else None,
+        "behind": behind.value if differs else None,
+        "behind low": behind.low if differs else None,
+        "behind high": behind.high if differs else None,
     }

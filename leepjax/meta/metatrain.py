@@ -29,7 +29,7 @@ from leepjax.storage.files import check_writable, digest, remove_folder, shorten
 from leepjax.storage.locks import locked
 from leepjax.storage.records import write_lines
 from leepjax.transfer.loop import in_memory
-from leepjax.types import InputError, unknown_name
+from leepjax.types import InputError, SplitChoice, unknown_name
 
 log = logging.getLogger("leepjax")
 
@@ -91,6 +91,7 @@ def metatrain(
     name: str | None = None,
     classes: Sequence[str] | None = None,
     validation_classes: Sequence[str] | None = None,
+    split: SplitChoice | None = None,
     image_size: int | None = None,
     ridge: float = RIDGE,
     recipe: MetaTraining = MetaTraining(),
@@ -111,6 +112,8 @@ def metatrain(
         name: of the meta-learner; by default SOURCE-DATA-meta.
         classes: the training classes; by default a random three fifths of all.
         validation_classes: the validation classes; by default a random fifth of all.
+        split: of a set that comes in splits, the one to use: ``train``, ``val``, ``test`` or ``all``; by default the
+            first.
         image_size: side in pixels of the images, if the source expects larger ones.
         ridge: β, the multiple of the identity that is added to every covariance.
         recipe: how to train.
@@ -127,11 +130,12 @@ def metatrain(
     opened = source if isinstance(source, Source) else load_source(source)
     text = opened.name if isinstance(source, Source) else os.fspath(source)
     opened = smaller(opened, image_size)
-    target = open_classes("metatrain", data, opened, 0)
-    split = split_classes(target.classes, classes, validation_classes, recipe.seed)
-    parts = [_part(target, each, recipe) for each in (split.train, split.validation)]
+    target = open_classes("metatrain", data, opened, 0, split)
+    of_classes = split_classes(target.classes, classes, validation_classes, recipe.seed)
+    _check_parts(target, of_classes, recipe)
+    parts = [target.of_classes(names) for names in (of_classes.train, of_classes.validation)]
     path = check_writable(out) / f"{name or shortened(f'{opened.name}-{target.name}-meta')}.safetensors"
-    identity = digest(repr((opened.identity, target.fingerprint, split, ridge, recipe, _versions())).encode())
+    identity = digest(repr((opened.identity, target.fingerprint, of_classes, ridge, recipe, _versions())).encode())
     with locked(path, "is training it"):
         start = new_learner(opened, recipe.seed, ridge)
         if found := _finished(path, identity, start):
@@ -156,9 +160,9 @@ def metatrain(
             seed=recipe.seed,
             weights_hash="",
             data=target.name,
-            train_classes=split.train,
-            validation_classes=split.validation,
-            test_classes=split.test,
+            train_classes=of_classes.train,
+            validation_classes=of_classes.validation,
+            test_classes=of_classes.test,
             recipe=asdict(recipe),
             validation_accuracy=max(each.validation_accuracy for each in curve),
             command=command,
@@ -190,12 +194,19 @@ def smaller(source: Source, image_size: int | None) -> Source:
     return prepared_as(source, msgspec.structs.replace(preprocessing, image_size=image_size))
 
 
-def _part(target: Target, names: Sequence[str], recipe: MetaTraining) -> Target:
-    if not names:
+def _check_parts(target: Target, split: ClassSplit, recipe: MetaTraining) -> None:
+    """Check that episodes can be drawn from both parts, first from the one with fewer classes."""
+    if not (split.train and split.validation):
         raise InputError("metatrain: expected training and validation classes, got none of one; name some.")
-    part = target.of_classes(names)
-    check_members("metatrain", members_of(part.labels), recipe)
-    return part
+    of = f"of the {len(target.classes)} classes of {target.name}"
+    for names, use in sorted(((split.train, "to train on"), (split.validation, "to validate on")), key=_num_classes):
+        members = members_of(target.of_classes(names).labels)
+        remedy = "name more by --classes and --validation-classes"
+        check_members("metatrain", members, recipe, f"{use} {of}", remedy)
+
+
+def _num_classes(part: tuple[tuple[str, ...], str]) -> int:
+    return len(part[0])
 
 
 def _finished(path: Path, identity: str, start: MetaLearner) -> tuple[MetaLearner, LearnerCard] | None:
@@ -206,7 +217,7 @@ def _finished(path: Path, identity: str, start: MetaLearner) -> tuple[MetaLearne
     """
     if not path.with_suffix(".json").exists():
         return None
-    card = read_learner_card(path)
+    card = read_learner_card("metatrain", path)
     if card.identity != identity:
         raise InputError(
             f"metatrain: expected no other meta-learner at {shown_path(path)}, got one made by "

@@ -10,6 +10,7 @@ from pathlib import Path
 from leepjax.callbacks import OnProgress
 from leepjax.engines.opening import close_engine, open_engine
 from leepjax.engines.units import Engine, no_progress
+from leepjax.meta.learner_files import read_learner_card
 from leepjax.storage.files import check_writable
 from leepjax.studies.config import Config, Scale
 from leepjax.studies.cost import StudyCost, study_cost
@@ -60,9 +61,11 @@ def run_study(
 
     Raises:
         InputError: for sources, targets or numbers that don't fit.
-        WriteError: when `out` can't be written to, before anything is opened.
+        WriteError: when `out` can't be written to, before any source or target is opened.
     """
     run_units = open_engine("study", engine, workers)
+    for learner in config.learners:
+        read_learner_card("study", Path(learner))  # before a folder is made
     folder, cache = check_writable(out / config.study), cache and cache.absolute()
     plan = plan_study(config)
     started = time.monotonic()

@@ -11,9 +11,12 @@ from flax import nnx
 from small_source import coloured
 from tiny_learner import tiny_source
 
+from leepjax.agreement import mean_interval
+from leepjax.data.preprocessing import Preprocessing
 from leepjax.interrupts import Interrupted
+from leepjax.meta.class_sets import open_classes, unseen_classes
 from leepjax.meta.learner import new_learner
-from leepjax.meta.learner_files import load_learner
+from leepjax.meta.learner_files import LearnerCard, load_learner
 from leepjax.meta.metatest import metatest
 from leepjax.meta.metatrain import metatrain, split_classes
 from leepjax.meta.recipe import MetaTraining
@@ -73,7 +76,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     rows = metatest(tmp_path / "two" / "m.safetensors", DATA, source=tiny_source(), episodes=5, sizes=RECIPE)
     assert [row["classifier"] for row in rows] == ["Simple CNAPs", "its classifier, unadapted", "nearest class mean"]
     assert {row["classes"] for row in rows} == {3}  # those that were held out
-    assert all(row["low"] <= row["accuracy"] <= row["high"] for row in rows)
+    assert all(0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1 for row in rows)
 
 
 def test_a_learner_that_only_gets_worse_leaves_its_source_unadapted(tmp_path, caplog):
@@ -104,6 +107,22 @@ def test_a_folder_of_images_trains_as_its_arrays_do(tmp_path):
     assert (row["target"], row["classes"]) == ("images", 3)
 
 
+def test_tasks_are_made_of_the_chosen_split(tmp_path, caplog):
+    for i, label in enumerate(DATA.labels):
+        folder = tmp_path / "images" / ("test" if i % 2 else "train") / CLASSES[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        DATA.read(i).save(folder / f"{i:02}.png")
+
+    def opened(split):
+        return open_classes("metatest", tmp_path / "images", tiny_source(), 0, split)
+
+    assert len(opened("all")) == len(DATA)
+    assert {each.removeprefix("test/") for each in opened("test").ids}.isdisjoint(opened("train").ids)
+    assert caplog.text == ""
+    assert opened(None).ids == opened("train").ids
+    assert "train is scored and trained on, test is kept to verify on, by commands that verify" in caplog.text
+
+
 def test_classes_are_split_once_each():
     split = split_classes([str(i) for i in range(20)], seed=3)
     assert list(map(len, split)) == [12, 4, 4]
@@ -114,8 +133,50 @@ def test_classes_are_split_once_each():
 
 
 def test_too_few_classes_for_the_episodes_are_named(tmp_path):
-    with pytest.raises(InputError, match="expected at least 3 classes to draw episodes from, got 2; lower the ways"):
+    message = "got 2 to train on of the 9 classes of coloured-train; lower --max-ways and"
+    with pytest.raises(InputError, match=message):
         run(tmp_path, classes=CLASSES[:2])
+    # The smaller part is named first: what suffices for it suffices for the other, too.
+    with pytest.raises(InputError, match=r"got 2 to validate on .* name more by --classes and --validation-classes"):
+        run(tmp_path, classes=None, validation_classes=None, recipe=replace(RECIPE, max_ways=9, max_support=9))
+
+
+def card_of(train, validation, test):
+    parts = {"train_classes": train, "validation_classes": validation, "test_classes": test}
+    plain = {"source": "tiny", "source_hash": "", "preprocessing": Preprocessing(image_size=8), "ridge": 1.0, "seed": 0}
+    plain |= {"weights_hash": "", "recipe": {}, "validation_accuracy": None, "command": "", "versions": {}}
+    return LearnerCard(name="m", data=DATA.name, identity="", **plain, **parts)
+
+
+def test_no_trained_class_is_tested_on_unless_named(caplog):
+    card = card_of(("a", "b", "c"), ("d",), ("e", "f", "g"))
+
+    def tested(*classes):
+        caplog.clear()
+        return unseen_classes(replace(DATA, classes=classes), card)
+
+    assert tested("a", "e", "f", "x") == ("e", "f")  # g is missing
+    assert "coloured-train: tasks are made of 2 of its 4 classes, those that training held out: e, f." in caplog.text
+    assert tested("x", "e") == ("x", "e")
+    assert "coloured-train: training saw none of its classes; tasks are made of all 2." in caplog.text
+    with pytest.raises(
+        InputError, match=r"wasn't trained on in coloured-train, got none of those held out; .* --classes"
+    ):
+        tested("a", "d", "x")
+
+
+def test_numbers_as_names_tell_trained_classes_in_the_same_set_alone():
+    card = card_of(("0", "1"), ("2",), ("3", "4"))
+    numbered = replace(DATA, classes=tuple("12345"))
+    assert unseen_classes(numbered, card) == ("3", "4")
+    with pytest.raises(InputError, match=r"got numbers; name the classes to test on with --classes: .* \(3, 4\)\."):
+        unseen_classes(replace(numbered, name="other"), card)
+    assert unseen_classes(replace(numbered, name="other", classes=("7", "8")), card) == ("7", "8")
+
+
+def test_intervals_of_accuracies_end_at_one():
+    interval = mean_interval(np.array([1.0, 1.0, 0.8])).within(0, 1)
+    assert (interval.high, interval.low < interval.value < 1) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -134,5 +195,5 @@ def test_impossible_recipes_are_refused(options, message):
 
 def test_a_file_that_is_no_learner_is_named(tmp_path):
     (tmp_path / "x.json").write_text("{}")
-    with pytest.raises(InputError, match=r"expected the card of a meta-learner at .*x\.json"):
+    with pytest.raises(InputError, match=r"load_learner: expected the card of a meta-learner at .*x\.json"):
         load_learner(tmp_path / "x.safetensors")

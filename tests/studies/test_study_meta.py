@@ -84,3 +84,9 @@ def test_a_source_without_a_meta_learner_is_named(learner_path, tmp_path):
         run_study(config(learner_path, sources=(tiny_source(1),)), scale="smoke", out=tmp_path)
     with pytest.raises(InputError, match="exactly for the method meta, got methods head and 1 learners"):
         config(learner_path, methods=("head",))
+
+
+def test_a_missing_meta_learner_is_named_before_a_folder_is_made(tmp_path):
+    with pytest.raises(InputError, match=r"study: expected the card of a meta-learner at .*none\.json"):
+        run_study(config(str(tmp_path / "none.safetensors")), scale="smoke", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
