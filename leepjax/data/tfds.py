@@ -12,12 +12,14 @@ from leepjax.data.columns import IMAGES, LABELS, choose, one_line
 from leepjax.data.encoded import Content, from_rows
 from leepjax.data.split import own_name
 from leepjax.data.target import Target
+from leepjax.storage.root_logger import root_logger_kept
 from leepjax.types import InputError, Task
 
 _AT_A_TIME = 256
 """Records in memory at a time while labels are read."""
 
 
+@root_logger_kept()
 def from_tfds(
     name: str,
     split: str | None = None,

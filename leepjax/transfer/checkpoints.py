@@ -8,10 +8,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from orbax import checkpoint as ocp
 
 from leepjax.storage.files import WriteError, check_room, digest, sweep, write_atomically, writing
+from leepjax.storage.root_logger import root_logger_kept
 from leepjax.types import InputError
+
+with root_logger_kept():
+    from orbax import checkpoint as ocp
 
 log = logging.getLogger("leepjax")
 
@@ -44,6 +47,7 @@ class Checkpoints:
         """Whether `SECONDS` have passed since the last checkpoint."""
         return time.monotonic() - self._last >= SECONDS
 
+    @root_logger_kept()
     def save(self, step: int, state: Any, progress: dict[str, Any]) -> bool:
         """Write a state; until it is complete, readers see the one before.
 
@@ -74,6 +78,7 @@ class Checkpoints:
             self._last = time.monotonic()
         return True
 
+    @root_logger_kept()
     def restore(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
         """Read the newest undamaged state, as a pytree like `like`, and its progress; None if there is none.
 
@@ -91,10 +96,12 @@ class Checkpoints:
             return jax.tree.unflatten(structure, saved), progress
         return None
 
+    @root_logger_kept()
     def close(self) -> None:
         """Let Orbax end its threads."""
         self._manager.close()
 
+    @root_logger_kept()
     def _open(self) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True

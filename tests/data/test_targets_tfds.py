@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.util
+import logging
 import os
 import pickle
 import subprocess
@@ -59,6 +60,12 @@ def test_a_prepared_set_is_read(data_dir):
     assert sorted(numbers(target)) == list(range(20))
     np.testing.assert_array_equal(target.labels, np.array(numbers(target)) % 3)
     assert target.ids == tuple(map(str, range(20)))
+
+
+def test_the_root_logger_is_left_alone(data_dir, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    numbers(read_target("tfds:tiny_shapes"))
+    assert logging.root.handlers == []
 
 
 def test_a_split_a_slice_a_sum_and_a_version(data_dir):

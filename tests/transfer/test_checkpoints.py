@@ -63,6 +63,15 @@ class KilledError(Exception):
     pass
 
 
+def test_the_root_logger_is_left_alone(tmp_path, monkeypatch, always):
+    code = "import logging, leepjax.transfer.checkpoints; raise SystemExit(bool(logging.root.handlers))"
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    for _ in range(2):  # the second one restores the first one's checkpoint
+        trained(tmp_path / "checkpoints", replace(RECIPE, epochs=1))
+        assert logging.root.handlers == []
+
+
 def killed_at(step):
     def on_step(at):
         if at.step == step:
