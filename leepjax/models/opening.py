@@ -11,10 +11,11 @@ import msgspec
 from leepjax.models import architectures, hub, urls, weights
 from leepjax.models.bridges.names import bridge_of_name
 from leepjax.models.card import Card, read_card
-from leepjax.models.files.formats import INDEX, SUFFIXES, check_library, read_content, read_tensors
+from leepjax.models.files.formats import check_library, read_content, read_tensors
 from leepjax.models.files.shards import read_weights
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.layers.tokens import pair
+from leepjax.models.local_weights import local_weights
 from leepjax.models.published import PAPER9, PUBLISHED, Published
 from leepjax.models.sets import hub_sets
 from leepjax.models.source import Source, WeightsFile
@@ -23,7 +24,7 @@ from leepjax.models.tapped import at_tap, card_at
 from leepjax.models.text.beside import read_tokenizer_of
 from leepjax.models.text.config import text_fields
 from leepjax.models.text.opening import describe_text, open_text
-from leepjax.models.text.tokenizer_files import Find
+from leepjax.models.text.settings import Find
 from leepjax.models.timm_config import TimmConfig, read_config
 from leepjax.models.unknown_source import unknown_source
 from leepjax.storage.files import cache_folder, check_writable, digest, temporary_cache, unkept_if, user_path
@@ -32,8 +33,6 @@ from leepjax.types import InputError, check_no_url
 SHIPPED = Path(__file__).parent / "shipped"
 ENTRY_POINTS = "leepjax.sources"
 """Entry point group for sources of other packages: name → a function without arguments that returns a `Source`."""
-_WEIGHTS = "model.safetensors"
-"""Weights file in a folder written by timm."""
 
 
 def shipped_sources() -> tuple[str, ...]:
@@ -188,22 +187,9 @@ def _repo(name: str) -> tuple[str, str]:
 
 def _open_local_dir(name: str) -> Source:
     path = user_path(name.removeprefix("local-dir:"))
-    listed = sorted(path.glob("*")) if path.is_dir() else []
-    files = [file for file in listed if file.suffix.lower() in SUFFIXES]
-    indices = [file for file in listed if file.name.endswith(INDEX)]
-    files = [file for file in files if file.name == _WEIGHTS] or indices or files
-    if not (path / "config.json").is_file() or len(files) != 1:
-        raise InputError(
-            f"source: expected config.json and one file of weights in {path}, got {_listing(path)}; check the path."
-        )
+    weights_path = local_weights(path)
     find = functools.partial(_find_in, path)
-    return _of_config(path / "config.json", find, lambda: files[0], path.resolve().name)
-
-
-def _listing(path: Path) -> str:
-    if not path.is_dir():
-        return "no such folder"
-    return ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "an empty folder"
+    return _of_config(path / "config.json", find, lambda: weights_path, path.resolve().name)
 
 
 def _open_published(row: Published) -> Source:

@@ -100,6 +100,20 @@ def test_a_folder_without_weights(tmp_path, inside, got):
         load_source(f"local-dir:{path}")
 
 
+def test_a_clone_of_a_repository_has_the_weights_of_the_hubs_names(folder):
+    expected = load_source(f"local-dir:{folder}").card.weights_hash
+    (folder / "model.safetensors").rename(folder / "custom.safetensors")
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "rng_state_0.pth", "training_args.bin", "scaler.pt"):
+        (folder / name).write_bytes(b"\0")
+    assert load_source(f"local-dir:{folder}").card.weights_hash == expected
+    (folder / "tf_model.h5").write_bytes(b"\0")
+    message = r"expected one file of weights in .*, got custom\.safetensors, tf_model\.h5; move the others away\."
+    with pytest.raises(InputError, match=message):
+        load_source(f"local-dir:{folder}")
+    (folder / "pytorch_model.bin").write_bytes((folder / "custom.safetensors").read_bytes())
+    assert load_source(f"local-dir:{folder}").card.weights_hash == expected
+
+
 @pytest.mark.parametrize(
     ("name", "got"),
     [

@@ -119,6 +119,76 @@ def test_a_vocabulary_alone_gives_berts_tokenizer(tmp_path):
         np.testing.assert_array_equal(made.preparation.on_host(example), whole.preparation.on_host(example))
 
 
+def ids(source, text):
+    return np.split(source.preparation.on_host(Text(text))[1:], 2)[0].tolist()
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_a_token_of_a_vocabulary_ends_at_a_newline_alone(tmp_path, separator):
+    folder = text_folder(tmp_path / "mini")
+    (folder / "tokenizer.json").unlink()
+    words = [separator if word == "z" else word for word in WORDS]
+    (folder / "vocab.txt").write_bytes("\r\n".join(words).encode())
+    assert ids(opened(folder), "cat.") == [2, WORDS.index("cat"), WORDS.index("."), 3]
+
+
+@pytest.mark.parametrize(
+    ("stated", "model_type", "is_lowered"),
+    [
+        ({"do_lower_case": False}, "bert", False),
+        ({"do_lower_case": False, "tokenizer_class": "DistilBertTokenizerFast"}, "roberta", False),
+        ({"tokenizer_class": "BertTokenizer"}, "bert", True),
+        ({"do_lower_case": False, "tokenizer_class": "PreTrainedTokenizerFast"}, "bert", True),
+        ({"do_lower_case": False}, "roberta", True),
+    ],
+)
+def test_berts_normaliser_is_that_of_the_configuration(tmp_path, caplog, stated, model_type, is_lowered):
+    folder = text_folder(tmp_path / "mini", model_type)
+    (folder / "tokenizer_config.json").write_text(json.dumps(stated))
+    assert ids(opened(folder), "Cat") == [2, WORDS.index("cat") if is_lowered else WORDS.index("[UNK]"), 3]
+    message = "mini: tokenizer.json has other settings than tokenizer_config.json; as transformers, it takes"
+    assert caplog.text.count(f"{message} strip_accents false, lowercase false.") == (not is_lowered)
+
+
+def test_a_part_that_transformers_makes_otherwise_is_named(tmp_path, caplog):
+    folder = text_folder(tmp_path / "mini")
+    parts = json.loads(tokenizer().to_str()) | {"post_processor": None}
+    (folder / "tokenizer.json").write_text(json.dumps(parts))
+    opened(folder)
+    assert "mini: tokenizer.json has post_processor none, where transformers makes BERT's; it is used" in caplog.text
+
+
+@pytest.mark.parametrize("filename", ["tokenizer.json", "vocab.txt"])
+@pytest.mark.parametrize("is_configured", [False, True])
+def test_added_tokens_are_those_of_their_file(tmp_path, filename, is_configured):
+    words = WORDS[:-1]
+    folder = text_folder(tmp_path / "mini")
+    (folder / "tokenizer.json").unlink()
+    (folder / filename).write_text(tokenizer(words).to_str() if filename == "tokenizer.json" else "\n".join(words))
+    (folder / "added_tokens.json").write_text(json.dumps({"<e1>": len(words)}))
+    if is_configured:
+        added = {"added_tokens_decoder": {len(words): {"content": "<e2>", "__type": "AddedToken"}}}
+        (folder / "tokenizer_config.json").write_text(json.dumps(added))
+    found = ids(opened(folder), "a<e1>")
+    assert (found == [2, WORDS.index("a"), len(words), 3]) is not is_configured
+    assert (ids(opened(folder), "<e2>") == [2, len(words), 3]) is is_configured
+
+
+def test_settings_of_sentence_transformers_have_the_names_of_its_files(tmp_path, caplog):
+    folder = text_folder(tmp_path / "mini")
+    modules = {"Transformer": "", "Pooling": "pool"}
+    stated = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in modules.items()]
+    (folder / "modules.json").write_text(json.dumps([*stated, {"type": "my.Pooling"}]))
+    (folder / "sentence_xlm-roberta_config.json").write_text('{"max_seq_length": 7}')
+    assert '"pool"' not in opened(folder).card.model
+    assert "mini: expected the Pooling of modules.json in pool/config.json, got none; pooling by mean." in caplog.text
+    assert "mini: modules.json has my.Pooling, which leepjax doesn't compute" in caplog.text
+    (folder / "pool").mkdir()
+    (folder / "pool" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    assert '"pool":"cls"' in opened(folder).card.model
+    assert opened(folder).card.tokenization.max_length == 7
+
+
 def test_a_source_goes_to_another_process(tmp_path):
     folder = text_folder(tmp_path / "mini")
     source = opened(folder)
@@ -139,6 +209,12 @@ def test_static_embeddings_are_the_mean_over_known_tokens(tmp_path, dtype):
     found = features(source, [Text("cat ⊕ a"), Text("")])
     np.testing.assert_allclose(found, [mean / np.linalg.norm(mean), [0, 0, 0]], atol=1e-6)
     assert source.card.num_parameters == len(WORDS) * 3
+
+
+def japanese(folder):
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    text_folder(folder, tokenizer_class="BertJapaneseTokenizer")
+    (folder / "tokenizer.json").unlink()
 
 
 @pytest.mark.parametrize(
@@ -185,6 +261,11 @@ def test_static_embeddings_are_the_mean_over_known_tokens(tmp_path, dtype):
         (
             lambda folder: text_folder(folder, "modernbert", classifier_pooling="max"),
             "expected classifier_pooling cls or mean, got 'max'",
+        ),
+        (japanese, "expected the vocab.txt of BertTokenizer, got that of BertJapaneseTokenizer; save the tokenizer as"),
+        (
+            lambda folder: (folder / "added_tokens.json").write_text('{"<e1>": 70}'),
+            "expected the added token '<e1>' to have the number 70, got 58 from the vocabulary; put",
         ),
         (
             lambda folder: (folder / "tokenizer_config.json").write_text('{"model_max_length": "long"}'),

@@ -10,8 +10,9 @@ from leepjax.models.bridges.heads import AUTO, HeadCall, check_output, check_rep
 from leepjax.models.bridges.libraries import is_instance
 from leepjax.models.bridges.torch_modules import hooked, output_of
 from leepjax.models.bridges.torch_network import Route, TorchNetwork, array_of, device_and_dtype, identity_of
+from leepjax.models.text.sentence_files import warn_of_prompt
 from leepjax.models.text.tokenization import Tokenization
-from leepjax.models.text.tokenizer_files import NEVER, warn_of_prompt
+from leepjax.models.text.tokenizer_files import NEVER
 from leepjax.models.text.tokens import Tokens
 from leepjax.types import DType, InputError, Outputs, Pooling
 

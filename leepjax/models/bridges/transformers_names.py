@@ -14,7 +14,7 @@ from leepjax.models.files.readme import licence_of
 from leepjax.models.hub import AbsentError, hub_file
 from leepjax.models.hub_weights import hub_weights, hub_weights_size
 from leepjax.models.source import Source
-from leepjax.models.text.tokenizer_files import pooling_of, warn_of_further_steps
+from leepjax.models.text.sentence_files import pooling_of, warn_of_further_steps
 from leepjax.storage.files import user_path
 from leepjax.types import InputError
 

@@ -14,16 +14,10 @@ from leepjax.models.files.shards import read_weights
 from leepjax.models.source import Source, WeightsFile
 from leepjax.models.text import static
 from leepjax.models.text.config import STATIC, TextConfig, read_text_config
+from leepjax.models.text.sentence_files import pooling_of, sentence_config, warn_of_further_steps
+from leepjax.models.text.settings import Find
 from leepjax.models.text.tokenization import Tokenization
-from leepjax.models.text.tokenizer_files import (
-    Find,
-    is_cut_at_the_start,
-    is_lowered,
-    longest,
-    pooling_of,
-    read_tokenizer,
-    warn_of_further_steps,
-)
+from leepjax.models.text.tokenizer_files import is_cut_at_the_start, longest, read_tokenizer, tokenizer_config
 from leepjax.models.text.tokenizers import unknown_token, vocabulary_size
 from leepjax.storage.files import digest
 from leepjax.types import InputError
@@ -59,13 +53,14 @@ def describe_text(fields: Mapping[str, Any], find: Find, name: str) -> Card:
     """
     is_static = fields["model_type"] in STATIC
     config = None if is_static else read_text_config(fields, pooling_of(find, name), name)
-    tokenizer = read_tokenizer(find, name)
+    stated, sentence = tokenizer_config(find, fields, name), sentence_config(find, name)
+    tokenizer = read_tokenizer(find, stated, fields["model_type"], name)
     tokenization = Tokenization.of(
         tokenizer,
-        max_length=longest(find, config and config.positions, name),
-        lower=is_lowered(find, name),
+        max_length=longest(sentence.max_seq_length, stated, config and config.positions, name),
+        lower=sentence.do_lower_case,
         special=not is_static,
-        from_start=is_cut_at_the_start(find, tokenizer, name),
+        from_start=is_cut_at_the_start(tokenizer, stated),
     )
     if config is None:
         dropped = unknown_token(tokenization.digest)

@@ -86,6 +86,22 @@ def unknown_token(key: str) -> int | None:
     return model.get("unk_id")
 
 
+def tokenizer_of(content: bytes) -> Any:
+    """The tokenizer of a ``tokenizer.json``, as the library ``tokenizers`` opens it.
+
+    Raises:
+        InputError: without that library, or for what it can't read.
+    """
+    tokenizers = library("source", "tokenizers", "text")
+    try:
+        return tokenizers.Tokenizer.from_buffer(content)
+    except Exception as error:  # the library raises plain exceptions, of any version's format
+        raise InputError(
+            f"source: expected a tokenizer.json that the library tokenizers reads, got {str(error)[:200]!r}; save it "
+            "again by tokenizer.save."
+        ) from error
+
+
 def _like(text: str | tuple[str, ...], pair: str | None) -> str | list[str] | None:
     """The second text of a pair in the form of the first."""
     return pair if pair is None or isinstance(text, str) else pair.split()
@@ -93,18 +109,11 @@ def _like(text: str | tuple[str, ...], pair: str | None) -> str | list[str] | No
 
 @lru_cache(maxsize=16)
 def _tokenizer(key: str, max_length: int | None, of_words: bool, from_start: bool = False) -> Any:
-    tokenizers = library("source", "tokenizers", "text")
     if (content := content_of(key)) is None:
         raise InputError(
             f"source: expected the tokenizer of digest {key[:12]} in this process, got none; open its source here."
         )
-    try:
-        tokenizer = tokenizers.Tokenizer.from_buffer(_spaced(content) if of_words else content)
-    except Exception as error:  # the library raises plain exceptions, of any version's format
-        raise InputError(
-            f"source: expected a tokenizer.json that the library tokenizers reads, got {str(error)[:200]!r}; save it "
-            "again by tokenizer.save."
-        ) from error
+    tokenizer = tokenizer_of(_spaced(content) if of_words else content)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     if max_length is not None:
