@@ -17,6 +17,8 @@ RESAMPLES = 1000
 _MOST_DRAWN, _FEWEST_RESAMPLES = 400_000, 200
 # Residuals this small beside what was explained are rounding.
 _NOTHING = 1e-10
+# The error of a few operations in float32, relative to the result.
+_FLOAT32 = 1e-6
 
 
 class Interval(NamedTuple):
@@ -159,6 +161,14 @@ def _equal_pairs(values: np.ndarray) -> int:
 def significant_digits(x: np.ndarray, digits: int = 5) -> np.ndarray:
     """Scores rounded to significant digits, so that float32's rounding doesn't rank what a saturated measure ties."""
     return np.array([float(f"{value:.{digits}g}") for value in x])
+
+
+def alike_if_rounding(x: np.ndarray) -> np.ndarray:
+    """Scores as they are, but made equal if they all differ by no more than a computation in float32 can be off."""
+    finite = x[np.isfinite(x)]
+    if not len(finite) or np.ptp(finite) > _FLOAT32 * np.abs(finite).max():
+        return x
+    return np.where(np.isfinite(x), finite[0], x)
 
 
 def critical_r(n: int, alpha: float = 0.05) -> float:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 
+from leepjax.agreement.correlation import significant_digits
 from leepjax.agreement.truth import Accuracy, Score
 from leepjax.storage.record_groups import chosen_groups, groups
 from leepjax.storage.records import Record, read_records
@@ -22,6 +24,8 @@ RECORDED = ("results.jsonl", "outcomes.jsonl")
 _SOURCE, _TARGET = ("source", "model"), ("target", "dataset")
 # The columns of rank's and sweep's CSV, in which a row is one score.
 _LONG = ("measure", "value")
+_KIND = "kind"
+"""A column of these CSVs that no other has"""
 _Line = TypeVar("_Line")
 
 
@@ -57,7 +61,8 @@ def read_scores(
     the columns measure and value. `measures` chooses among them; by default all columns are measures but the one named
     by `accuracy` and those named as metrics. Of a study, the tasks are the targets, and heads' scores come before
     fine-tuning's, which may be of smaller images. A warning says when records were verified by another metric than
-    `metric`.
+    `metric`. Scores that leepjax recorded are rounded to the digits that it compares itself (`significant_digits`);
+    those of any other CSV are taken as they are.
 
     Raises:
         InputError: for a file that isn't there or isn't one of these, columns or measures that it lacks, and cells that
@@ -173,17 +178,18 @@ def _lines(path: Path, kind: type[_Line]) -> Iterator[_Line]:
 
 
 def _value(value: float | None) -> float:
-    return math.nan if value is None else value
+    return math.nan if value is None else float(significant_digits(np.array([value]))[0])
 
 
 def _from_csv(path: Path, measures: Sequence[str] | None, accuracy: str) -> list[Score]:
     sheet = _read_csv(path)
     if set(_LONG) <= set(sheet.columns):
-        return [
+        scores = [
             Score(*place, row["measure"], _number(row["value"], row["measure"], line, path))
             for line, place, row in zip(sheet.lines, _places(sheet), sheet.rows, strict=True)
-            if row.get("kind", "score") == "score"
+            if row.get(_KIND, "score") == "score"
         ]
+        return [each._replace(value=_value(each.value)) for each in scores] if _KIND in sheet.columns else scores
     columns = [name for name in sheet.columns if name not in (*_SOURCE, *_TARGET, accuracy)]
     for name in measures or ():
         if name not in columns:

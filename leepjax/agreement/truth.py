@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from leepjax.agreement.correlation import RESAMPLES, Interval, estimates, significance_note, significant_digits, ties
+from leepjax.agreement.correlation import RESAMPLES, Interval, alike_if_rounding, estimates, significance_note, ties
 from leepjax.agreement.few_sources import MOST
 from leepjax.agreement.of_rows import statistics_of_rows
 from leepjax.agreement.statistics import STATISTICS, p_value
@@ -219,10 +219,10 @@ def _group(score: Score, over: Over) -> str:
 
 
 def _columns(pairs: list[tuple[float, float]]) -> np.ndarray:
-    """[2 n] the scores, rounded to their significant digits, and the accuracies of the items that have both."""
+    """[2 n] the scores and the accuracies of the items that have both."""
     values = np.array(pairs, float).reshape(-1, 2)
     x, y = values[~np.isnan(values).any(axis=1)].T
-    return np.stack([significant_digits(x), y])
+    return np.stack([alike_if_rounding(x), y])
 
 
 def _num_resamples(columns: Iterable[np.ndarray]) -> int:

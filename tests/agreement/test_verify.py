@@ -204,9 +204,27 @@ def test_a_constant_measure_is_undefined_and_chooses_by_chance(run):
     assert row["ties"] == 15
 
 
+def test_scores_of_others_are_not_rounded(run):
+    far = [100_000 + 3 * y + 0.01 * i for i, y in enumerate(ACCURACY)]
+    row = rows_of(run, "--format json", scores=table(("source", "far"), *zip(SOURCES, far, strict=True)))["far"]
+    assert row["ties"] == 0
+    assert row["pearson"] == pytest.approx(scipy.stats.pearsonr(far, ACCURACY).statistic, rel=1e-9)
+    longer = table(("source", "measure", "value"), *((s, "far", x) for s, x in zip(SOURCES, far, strict=True)))
+    assert rows_of(run, "--format json", scores=longer)["far"]["pearson"] == row["pearson"]
+
+
 def test_rounding_of_float32_ranks_nothing(run):
     noise = table(("source", "full"), *((s, 1 + 1e-8 * y) for s, y in zip(SOURCES, ACCURACY, strict=True)))
     assert rows_of(run, "--format json", scores=noise)["full"]["kendall"] is None
+    # In what leepjax recorded, also where other scores differ.
+    recorded = table(
+        ("source", "kind", "measure", "value"),
+        *(
+            (s, "score", "full", 1 + 1e-6 * y if i else 0.5)
+            for i, (s, y) in enumerate(zip(SOURCES, ACCURACY, strict=True))
+        ),
+    )
+    assert rows_of(run, "--format json", scores=recorded)["full"]["ties"] == 10
 
 
 def test_an_empty_score_is_left_out(run):
