@@ -18,7 +18,7 @@ from leepjax.data.groups import group_numbers
 from leepjax.data.image_formats import image_formats
 from leepjax.data.orientation import upright_by
 from leepjax.data.path_column import Outside
-from leepjax.data.pixels import to_pixels, to_rgb
+from leepjax.data.pixels import CLEAR, to_pixels, to_rgb
 from leepjax.data.selection import Keyed, key_of
 from leepjax.data.target import Target
 from leepjax.storage.files import digest, digest_stream
@@ -95,7 +95,9 @@ def _check_key(file: BinaryIO, key: int, content: Path | bytes, where: str) -> N
 
 
 def decoded(image: Image.Image, where: str) -> Image.Image:
-    """Convert an opened image to upright RGB; its `info` has the key `ANIMATED` if the file has further frames.
+    """Convert an opened image to upright RGB.
+
+    Its `info` has the key `ANIMATED` if the file has further frames, and `CLEAR` if its transparency was ignored.
 
     Raises:
         InputError: for too many pixels, or pixels of an unknown range; the message begins with `where`.
@@ -107,7 +109,7 @@ def decoded(image: Image.Image, where: str) -> Image.Image:
     rgb = to_rgb(image, where)
     method = upright_by(image)
     upright = rgb if method is None else rgb.transpose(method)
-    upright.info = {ANIMATED: True} if further else {}
+    upright.info = {key: True for key, found in ((ANIMATED, further), (CLEAR, rgb.info.get(CLEAR) is True)) if found}
     return upright
 
 

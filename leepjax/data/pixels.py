@@ -2,7 +2,8 @@
 
 Numbers: uint8 is kept; uint16 is divided by 257; floats in [0, 1] are multiplied by 255; booleans become 0 and 255; any
 other number is rejected, because its range is unknown. Colours: transparency is composited over white, and so is a
-transparent colour (with 16 bits per channel, it is recognised by the upper 8, the only ones that Pillow reads);
+transparent colour (with 16 bits per channel, it is recognised by the upper 8, the only ones that Pillow reads), unless
+a picture would be transparent throughout, since some programs leave the alpha of a TGA or BMP at 0;
 palettes, CMYK, YCbCr, HSV and Lab are converted without a colour profile.
 """
 
@@ -15,6 +16,9 @@ from PIL import Image
 
 from leepjax.inputs.containers import unmasked
 from leepjax.types import InputError
+
+CLEAR = "clear"
+"""Key in a converted image's `info` that marks a picture that is transparent throughout: its alpha was ignored."""
 
 _SIXTEEN_BITS = 65535
 _OF_SIXTEEN_BITS = ("PPM", "PNG")
@@ -183,9 +187,19 @@ def _over_white(image: Image.Image) -> Image.Image:
     rgba = (image.convert("LA") if image.mode == "La" else image).convert(
         "RGBA"
     )  # Pillow has no direct conversion from La
+    if _is_clear(rgba):
+        rgb = rgba.convert("RGB")
+        rgb.info = {CLEAR: True}
+        return rgb
     white = Image.new("RGB", rgba.size, "white")
     white.paste(rgba, mask=rgba.getchannel("A"))
     return white
+
+
+def _is_clear(rgba: Image.Image) -> bool:
+    """Whether all pixels are transparent, but have colours that differ, so that they are a picture."""
+    *colours, alpha = (channel.getextrema() for channel in rgba.split())
+    return alpha == (0, 0) and any(low != high for low, high in colours)
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from leepjax.data.decoding import decode_ahead
 from leepjax.data.encoded import ANIMATED, ChangedError
-from leepjax.data.pixels import is_nearly_black, warn_if_nearly_black
+from leepjax.data.pixels import CLEAR, is_nearly_black, warn_if_nearly_black
 from leepjax.data.split import stratified_limit, stratified_order
 from leepjax.data.target import Target
 from leepjax.types import InputError
@@ -27,6 +28,8 @@ class _Checked:
 
     failures: dict[int, InputError] = field(default_factory=dict)
     animated: list[int] = field(default_factory=list)
+    clear: list[int] = field(default_factory=list)
+    """Images whose transparency was ignored."""
     brightest: int = 0
     """The largest pixel of the images decoded so far; it isn't updated once an image isn't nearly black."""
 
@@ -80,15 +83,17 @@ def _check(target: Target, indices: Sequence[int], threads: int | None, strict: 
                 checked.failures[i] = found
                 failed.append(i)
                 continue
-            animated, brightest = found
+            info, brightest = found
             checked.brightest = max(checked.brightest, brightest)
-            if animated:
+            if ANIMATED in info:
                 checked.animated.append(i)
+            if CLEAR in info:
+                checked.clear.append(i)
     return failed
 
 
-def _finding(target: Target, checked: _Checked, i: int) -> InputError | tuple[bool, int]:
-    """The error of an image that can't be decoded, or else whether it is animated, and its brightest pixel.
+def _finding(target: Target, checked: _Checked, i: int) -> InputError | tuple[dict[Any, Any], int]:
+    """The error of an image that can't be decoded, or else the marks in its `info`, and its brightest pixel.
 
     The brightest pixel isn't computed (0 is returned) if an earlier image wasn't nearly black.
 
@@ -102,7 +107,7 @@ def _finding(target: Target, checked: _Checked, i: int) -> InputError | tuple[bo
     except InputError as error:
         return error
     brightest = np.asarray(image).max() if is_nearly_black(checked.brightest) else 0
-    return ANIMATED in image.info, int(brightest)
+    return image.info, int(brightest)
 
 
 def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed: int) -> np.ndarray:
@@ -116,7 +121,9 @@ def _replacements(target: Target, drawn: np.ndarray, failed: Sequence[int], seed
 
 
 def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
-    """Warn about images that can't be decoded, classes that lose all of them, animations and nearly black images.
+    """Warn about images that can't be decoded, classes that lose all of them, and unusual ones among the others.
+
+    These are animations, images that are transparent throughout, and images that are all nearly black.
 
     Raises:
         InputError: when no image can be decoded.
@@ -125,6 +132,9 @@ def _report(target: Target, num_decoded: int, checked: _Checked) -> None:
     if checked.animated:
         first = target.id(min(checked.animated))
         warn(f"{len(checked.animated):,} images have several frames, of which the first is used; the first: {first}.")
+    if checked.clear:
+        first = target.id(min(checked.clear))
+        warn(f"{len(checked.clear):,} images are transparent throughout: their alpha is ignored; the first: {first}.")
     if len(checked.failures) < num_decoded:
         warn_if_nearly_black(target.name, checked.brightest)
     if not checked.failures:

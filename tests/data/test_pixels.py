@@ -153,6 +153,25 @@ def test_a_transparent_colour_or_palette_entry_is_composited():
     is_composited(encoded(palette, transparency=b"\x00\xff"))
 
 
+def tga(bgra):
+    """A TGA that declares no bits of alpha, but holds 32 bits per pixel; Pillow itself writes none."""
+    return struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 4, 4, 32, 0x20) + bgra.tobytes()
+
+
+def test_an_alpha_that_is_zero_throughout_is_ignored_and_reported(tmp_path, caplog):
+    picture = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+    picture[..., 3] = 0
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.tga").write_bytes(tga(picture))
+    target = read_target(str(tmp_path))
+    np.testing.assert_array_equal(target.read(0), picture[..., 2::-1])
+    readable(target)
+    assert "2 images are transparent throughout: their alpha is ignored; the first: a/1.tga" in caplog.text
+    blank = np.zeros((4, 4, 4), np.uint8)
+    assert (np.asarray(decode(tga(blank), "x")) == 255).all(), "an empty picture is white"
+
+
 def png(depth, colours, row, transparent, width=4):
     """A PNG of one row; Pillow itself writes no transparent colour for these depths."""
     header = struct.pack(">IIBBBBB", width, 1, depth, colours, 0, 0, 0)
