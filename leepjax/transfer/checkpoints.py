@@ -26,6 +26,10 @@ SECONDS = 30.0
 """Seconds between checkpoints, the most work that a killed training run loses."""
 
 
+_MARK = "training"
+"""The file that holds the identity of the training run."""
+
+
 class Checkpoints:
     """The last two states of a training run, in a folder of their own.
 
@@ -37,7 +41,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, identity: str):
-        self.folder = folder.absolute()
+        self.folder, self._identity = folder.absolute(), identity
         _claim(self.folder, identity)
         self._last = time.monotonic()
         self._manager = self._open()
@@ -57,6 +61,9 @@ class Checkpoints:
         named = ocp.args.StandardSave({f"{i:05}": leaf for i, leaf in enumerate(leaves)})
         progress_and_digest = ocp.args.JsonSave(progress | {"digest": _digest(leaves)})
         try:
+            if not (self.folder / _MARK).exists():  # somebody removed the folder during the training
+                write_atomically(self.folder / _MARK, self._identity.encode())
+                self._manager.reload()
             # Check the disk first, because Orbax's threads print tracebacks if it is full.
             check_room(self.folder, sum(leaf.nbytes for leaf in leaves) + _OVERHEAD)
             self._manager.save(step, args=ocp.args.Composite(state=named, progress=progress_and_digest), force=True)
@@ -132,12 +139,13 @@ class Checkpoints:
 
 def _claim(folder: Path, identity: str) -> None:
     """Mark the folder as belonging to this run; raise if it belongs to another."""
-    mark = folder / "training"
+    mark = folder / _MARK
     sweep(folder)  # a process killed while writing the mark leaves only a temporary file
     if folder.is_dir() and any(folder.iterdir()) and not (mark.exists() and mark.read_bytes() == identity.encode()):
+        got = "others (data, weights or recipe differ)" if mark.exists() else f"files without the mark {_MARK!r} of one"
         raise InputError(
-            f"train: expected an empty folder or checkpoints of this training in {folder}, got others (data, weights "
-            "or recipe differ); pass another folder or name, or empty this one."
+            f"train: expected an empty folder or checkpoints of this training in {folder}, got {got}; pass another "
+            "folder or name, or empty this one."
         )
     write_atomically(mark, identity.encode())
 

@@ -170,9 +170,23 @@ def test_a_folder_that_a_process_was_killed_in_before_its_first_mark_is_free(tmp
     assert [path.name for path in tmp_path.iterdir()] == ["training"]
 
 
+def test_a_folder_that_was_removed_during_the_training_is_marked_again(tmp_path, caplog):
+    folder, state = tmp_path / "checkpoints", {"a": np.ones(3)}
+    with closing(saving.Checkpoints(folder, "this training")) as kept:
+        assert kept.save(1, state, {})
+        shutil.rmtree(folder)
+        assert kept.save(2, state, {"of": "step 2"})
+    assert not caplog.messages
+    with closing(saving.Checkpoints(folder, "this training")) as kept:
+        assert kept.restore({"a": np.zeros(3)})[1]["of"] == "step 2"
+
+
 def test_a_folder_with_anything_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match="train: expected an empty folder or checkpoints of this training in"):
+    message = (
+        "train: expected an empty folder or checkpoints of this training in .*, got files without the mark 'training'"
+    )
+    with pytest.raises(InputError, match=message):
         trained(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
