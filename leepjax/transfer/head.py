@@ -40,8 +40,12 @@ class Head(NamedTuple):
 
     def logits(self, features: ArrayLike) -> jax.Array:
         """[n c] logits of features [n d]."""
-        logits = (jnp.asarray(native(features)) - self.mean) / self.std @ self.kernel + self.bias
-        return settled(logits, features)
+        return settled(_logits(self, jnp.asarray(native(features))), features)
+
+
+@jax.jit
+def _logits(head: Head, features: jax.Array) -> jax.Array:
+    return (features - head.mean) / head.std @ head.kernel + head.bias
 
 
 class Retrained(NamedTuple):
