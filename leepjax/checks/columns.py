@@ -2,18 +2,16 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from leepjax.checks.arrays import (
     Arguments,
-    _array,
     check_features,
     check_finite,
     check_probs,
     check_source_labels,
-    on_host,
 )
+from leepjax.checks.single import checked_array, is_traced, on_host
 from leepjax.inputs.containers import stacked
 from leepjax.inputs.rounding import check_rounding
 from leepjax.kernels import accumulator, with_sharding_in_type
@@ -77,9 +75,9 @@ def check_unlabelled_probs(function: str, probs: ArrayLike, num_source_classes: 
 def _check_zeros_and_ones(function, labels, arguments):
     """Replace the labels of the arguments by labels [n t], which must be 0 or 1."""
     columns = _check_columns(function, "labels", labels, arguments, single=False)
-    if not isinstance(columns, Tracer):
+    if not is_traced(columns):
         values, where = on_host(columns), arguments.where
-        counting = np.ones(1, bool) if where is None or isinstance(where, Tracer) else on_host(where) > 0
+        counting = np.ones(1, bool) if where is None or is_traced(where) else on_host(where) > 0
         for i, j in np.argwhere((values != 0) & (values != 1) & counting[:, None])[:1]:
             raise InputError(
                 f"{function}: labels must be 0 or 1, got {values[i, j]:g} at row {i} and column {j}; "
@@ -90,7 +88,7 @@ def _check_zeros_and_ones(function, labels, arguments):
 
 def _without_labels(function, name, evidence, ndim=2):
     """Evidence as an array, with placeholder labels of a single class: the caller checks its own kind of labels."""
-    evidence = _array(function, name, evidence, ndim, labels=ndim == 1)
+    evidence = checked_array(function, name, evidence, ndim, labels=ndim == 1)
     return evidence, jnp.zeros(len(evidence), jnp.int32)
 
 
@@ -98,7 +96,7 @@ def _check_columns(function, name, columns, arguments, single):
     """Check columns and convert them to [n t] in the dtype in which the evidence is summed."""
     given = columns = stacked(function, name, columns)
     vector = single and _is_vector(columns)
-    columns, n = _array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
+    columns, n = checked_array(function, name, columns, ndim=1 if vector else 2), len(arguments.evidence)
     columns = columns[:, None] if vector else columns
     if len(columns) != n:
         raise InputError(f"{function}: expected {n} rows of {name}, got {len(columns)}; pass one per example.")
@@ -115,5 +113,5 @@ def _check_columns(function, name, columns, arguments, single):
 def _is_vector(value):
     try:
         return np.ndim(value) == 1
-    except ValueError:  # ragged; `_array` raises the error
+    except ValueError:  # ragged; `checked_array` raises the error
         return False

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from leepjax.checks.arrays import _array, _check_labels, _check_where
+from leepjax.checks.single import checked_array, checked_labels, checked_weights
 from leepjax.types import InputError
 
 
@@ -22,14 +22,14 @@ def check_batch(
     JAX would repeat evidence of one column, and clip or drop labels out of range. With None for `columns`, the evidence
     may have any number of them.
     """
-    rows = _array(function, name, evidence, ndim=2)
+    rows = checked_array(function, name, evidence, ndim=2)
     if columns is not None and rows.shape[1] != columns:
         raise InputError(
             f"{function}: expected {name} of {columns} columns, as the statistic has, got {rows.shape[1]}; "
             "make a statistic of that many."
         )
-    weights = None if where is None else _check_where(function, where, len(rows), some=False)
-    labels, _ = _check_labels(function, "labels", labels, "num_classes", num_classes, weights, len(rows))
+    weights = None if where is None else checked_weights(function, where, len(rows), some=False)
+    labels, _ = checked_labels(function, "labels", labels, "num_classes", num_classes, weights, len(rows))
     return rows, labels, weights
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import Arguments, check_features, on_host
+from leepjax.checks.arrays import Arguments, check_features
+from leepjax.checks.single import on_host
 from leepjax.types import InputError
 
 # Maximal number of pivots of the network simplex, far more than a few thousand examples need.

@@ -15,7 +15,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import on_host
+from leepjax.checks.single import on_host
 from leepjax.inputs.containers import native, unmasked
 from leepjax.storage.sealed import check_seal
 from leepjax.streaming.file_rows import ReadableRows

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from jax.typing import ArrayLike
 
-from leepjax.checks.arrays import on_host
+from leepjax.checks.single import on_host
 from leepjax.storage.files import digest_stream
 
 
