@@ -18,6 +18,7 @@ from flax import nnx
 
 import leepjax
 from leepjax.models.as_source import as_source
+from leepjax.models.bridges.keras_models import _assumption
 from leepjax.models.opening import load_source
 from leepjax.types import InputError
 
@@ -213,6 +214,29 @@ def test_a_file_of_keras_has_pixels_and_oblong_images_as_its_layers_take_them(tm
         "nested.json beside it states its preprocessing; scaling by the model itself is assumed: 10 × 12" in caplog.text
     )
     np.testing.assert_allclose(source(IMAGES[:, :10]).features, IMAGES[:, :10].mean((1, 2)) / 255, atol=1e-5)
+
+
+RESCALING, NORMALIZATION = keras.layers.Rescaling, keras.layers.Normalization
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([RESCALING(1 / 127.5, -1)], (0, 255)),
+        ([RESCALING(1.0, [-103.9, -116.8, -123.7])], (0, 255)),
+        ([NORMALIZATION(mean=[123, 116, 103], variance=[3500] * 3)], (0, 255)),
+        ([NORMALIZATION(mean=[0.485, 0.456, 0.406], variance=[0.05] * 3)], (0, 1)),
+        ([RESCALING(2.0, -1)], (0, 1)),
+        ([RESCALING(255.0), NORMALIZATION(mean=[123, 116, 103], variance=[3500] * 3)], (0, 1)),
+        ([RESCALING(1.0), RESCALING(1 / 255)], (0, 255)),
+        ([keras.layers.Conv2D(8, 3), RESCALING(0.1)], (-0.485 / 0.229, (1 - 0.406) / 0.225)),
+    ],
+)
+def test_pixels_have_the_range_that_the_first_scaling_layer_takes(layers, expected):
+    model = keras.Sequential([keras.Input((12, 12, 3)), *layers])
+    pixels, _ = _assumption(keras, model, (12, 12))
+    normalised = np.asarray(pixels.normalise(jnp.asarray([[[[0, 0, 0]]], [[[255, 255, 255]]]], jnp.uint8)))
+    np.testing.assert_allclose((normalised.min(), normalised.max()), expected, rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -21,11 +21,15 @@ PIXELS = {"image_size": 16, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
 IMAGES = RNG.integers(0, 256, (5, 16, 16, 3)).astype(np.uint8)
 
 
-def write(path, head=("Gemm", "Softmax"), batch="n", channels=3, pool=True, stated={"preprocessing": PIXELS}, first=()):  # noqa: B006
+STATED = {"preprocessing": PIXELS}
+
+
+def write(path, head=("Gemm", "Softmax"), batch="n", channels=3, pool=True, stated=STATED, first=(), kind="FLOAT"):
     """A network of one convolution, with a head of these operations, these values before its output, and its JSON."""
     node, made = helper.make_node, {"kernel": KERNEL, "head": HEAD, "bias": BIAS, "three": np.float32(3)}
     made |= {"half": np.float32(0.5), "true": np.bool_(True)}
-    nodes = [node("Conv", ["images", "kernel"], ["maps"]), node("Relu", ["maps"], ["active"])]
+    nodes = [node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT)] if kind != "FLOAT" else []
+    nodes += [node("Conv", ["floats" if nodes else "images", "kernel"], ["maps"]), node("Relu", ["maps"], ["active"])]
     nodes += (
         [node("GlobalAveragePool", ["active"], ["pooled"]), node("Flatten", ["pooled"], ["vector"])] if pool else []
     )
@@ -44,7 +48,7 @@ def write(path, head=("Gemm", "Softmax"), batch="n", channels=3, pool=True, stat
     graph = helper.make_graph(
         nodes,
         "network",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, channels, 16, 16])],
+        [helper.make_tensor_value_info("images", getattr(TensorProto, kind), [batch, channels, 16, 16])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (*first, last)],
         [numpy_helper.from_array(array, name) for name, array in made.items() if name in used],
     )
@@ -70,6 +74,19 @@ def test_features_and_logits_are_those_around_the_last_linear_layer(tmp_path, he
         np.testing.assert_allclose(got, wanted, atol=1e-4)
     assert source.card.num_classes == 6
     assert source.card.num_parameters == 4 * 27 + 24 + 6
+
+
+BYTES = {"image_size": 16, "mean": [0, 0, 0], "std": [0.00392157] * 3}
+
+
+@pytest.mark.parametrize("stated", [None, {"preprocessing": BYTES}])
+def test_a_graph_of_uint8_gets_pixels(tmp_path, caplog, stated):
+    source = load_source(write(tmp_path / "net.onnx", stated=stated, kind="UINT8"))
+    windows = np.lib.stride_tricks.sliding_window_view(IMAGES.astype(np.float32), (3, 3), (1, 2))
+    features = np.maximum(np.einsum("nhwcij,ocij->nhwo", windows, KERNEL), 0).mean((1, 2))
+    np.testing.assert_allclose(source(IMAGES).features, features, rtol=1e-5)
+    message = "the range of its uint8 is assumed: 16 pixels, crop 0.875, mode center, mean (0.0, 0.0, 0.0), std (0.0039"
+    assert caplog.text.count(message) == caplog.text.count("the network gets values from 0 to 255.") == (not stated)
 
 
 def test_the_logits_are_found_among_several_outputs(tmp_path):
@@ -143,6 +160,18 @@ def test_it_is_ranked_and_travels(tmp_path):
         (
             {"stated": {"preprocessing": PIXELS | {"means": [0]}}},
             r"net\.json: field of preprocessing: .*'means'; did you",
+        ),
+        (
+            {"stated": {"preprocessing": PIXELS | {"mean": [0.5], "std": [0.5]}}},
+            r"net\.json: expected mean and std of red, green and blue, got 1; repeat one",
+        ),
+        (
+            {"kind": "UINT8"},
+            r"expected mean 0 and std 0\.00392157 of each .* got \(0\.5, .* correct the prepro",
+        ),
+        (
+            {"kind": "INT8"},
+            "expected a graph that takes float32, float16, float64, uint8, got one that takes int8",
         ),
         ({"stated": {"labels": []}}, r"net\.json: field: expected one of 5 known names, got 'labels'"),
         ({"stated": {"accuracy": 76}}, r"net\.json: expected preprocessing, classes, .*got .*accuracy"),

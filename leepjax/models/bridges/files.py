@@ -16,6 +16,8 @@ from leepjax.types import InputError, unknown_name
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's preprocessing, with which most networks are trained."""
+PIXELS = (1 / 255,) * 3
+"""The `std` of a network that takes pixels in 0..255."""
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -44,7 +46,8 @@ def read_stated(path: Path) -> Stated:
     """What the JSON file beside a model states.
 
     Raises:
-        InputError: when it isn't such a file, has other fields, or its preprocessing lacks mean or std.
+        InputError: when it isn't such a file, has other fields, or its preprocessing lacks mean or std of three
+            channels.
     """
     beside = path.with_suffix(".json")
     if not beside.is_file():
@@ -52,12 +55,18 @@ def read_stated(path: Path) -> Stated:
     try:
         fields = read_json(beside.read_bytes(), dict[str, Any])
         _check_fields(beside, fields)
-        return convert(fields, Stated)
+        stated = convert(fields, Stated)
     except JsonError as error:
         raise InputError(
             f"{beside}: expected preprocessing, classes, data, licence and accuracy of {path.name}, got {error}; "
             f"correct or remove {beside.name}."
         ) from None
+    if stated.preprocessing and len(stated.preprocessing.mean) != 3:
+        raise InputError(
+            f"{beside}: expected mean and std of red, green and blue, got {len(stated.preprocessing.mean)}; repeat one "
+            "that is the same for all three."
+        )
+    return stated
 
 
 def _check_fields(beside: Path, fields: Mapping[str, Any]) -> None:
@@ -82,14 +91,20 @@ def _check_names(beside: Path, kind: str, fields: Iterable[str], known: tuple[st
 def assumed(path: Path, preprocessing: Preprocessing, whose: str) -> Preprocessing:
     """Return the preprocessing that is assumed if none is stated, and say in a warning where it comes from."""
     beside = path.with_suffix(".json")
+    mean, std = preprocessing.mean, preprocessing.std
     logging.getLogger("leepjax").warning(
-        "%s: %s its preprocessing; %s is assumed: %s pixels, mean %s, std %s.",
+        "%s: %s its preprocessing; %s is assumed: %s pixels, crop %s, mode %s, mean %s, std %s; the network gets "
+        "values from %.3g to %.3g.",
         path,
         f"{beside.name} doesn't state" if beside.is_file() else f"no {beside.name} beside it states",
         whose,
         " × ".join(str(side) for side in dict.fromkeys(preprocessing.size)),
-        preprocessing.mean,
-        preprocessing.std,
+        preprocessing.crop,
+        preprocessing.mode,
+        mean,
+        std,
+        min((0 - m) / s for m, s in zip(mean, std, strict=True)),
+        max((1 - m) / s for m, s in zip(mean, std, strict=True)),
     )
     return preprocessing
 

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged, code_of, required
-from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
+from leepjax.models.bridges.files import MEAN, PIXELS, STD, assumed, file_of, read_stated, source_of_file
 from leepjax.models.bridges.heads import IN_FILE
 from leepjax.models.bridges.jax_modules import Recorded, bridge_jax
 from leepjax.models.bridges.libraries import library
@@ -18,6 +19,8 @@ from leepjax.models.source import Source
 from leepjax.types import InputError
 
 PREFIX = "keras:"
+_NORMALISED = 16
+"""Normalised pixels are smaller, even of dark or pale images."""
 
 _NUMBERED = re.compile(r'_\d+"')
 """The end of a layer's name: Keras appends the number of layers of this kind made earlier in the process."""
@@ -61,15 +64,35 @@ def _sides(caller: str, model: Any) -> tuple[int | None, int | None]:
 
 
 def _assumption(keras: Any, model: Any, sides: tuple[int | None, int | None]) -> tuple[Preprocessing, str]:
-    """The assumed preprocessing: pixels in 0..255 for a model that scales them itself, otherwise ImageNet's."""
+    """The assumed preprocessing: pixels in the range that a model which scales them takes, otherwise ImageNet's."""
     height, width = (side or sides[0] or sides[1] or 224 for side in sides)
     size = height if height == width else (height, width)
-    scales = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in _layers(model))
-    if scales:
-        return Preprocessing(
-            image_size=size, crop=0.875, std=(1 / 255, 1 / 255, 1 / 255)
-        ), "scaling by the model itself"
+    for layer in _layers(model):
+        if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) and _is_of_images(layer):
+            low, high = (np.asarray(layer(np.full((1, height, width, 3), value, np.float32))) for value in (0, 1))
+            if np.any(low != 0) or np.any(high != 1):
+                std = (1.0, 1.0, 1.0) if _takes_unit_range(low, high) else PIXELS
+                return Preprocessing(image_size=size, crop=0.875, std=std), "scaling by the model itself"
     return Preprocessing(image_size=size, crop=0.875, mean=MEAN, std=STD), "ImageNet's"
+
+
+def _is_of_images(layer: Any) -> bool:
+    """Whether a layer has images for its input, as far as is known."""
+    try:
+        return layer.input.shape[-1] == 3
+    except (AttributeError, ValueError):  # it is used several times, or in a model of a user's subclass
+        return True
+
+
+def _takes_unit_range(low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether a scaling layer with these outputs for 0 and 1 takes pixels in 0..1, rather than in 0..255.
+
+    It takes the range for which its outputs are those of a normalisation. If they are for neither, it gives pixels in
+    0..255 for the networks that take these, perhaps without their mean.
+    """
+    slope = high - low
+    of_bytes, of_unit = (np.abs([low, low + top * slope]).max() <= _NORMALISED for top in (255, 1))
+    return not of_bytes and (of_unit or np.abs(slope).max() > _NORMALISED)
 
 
 def _layers(model: Any) -> list[Any]:

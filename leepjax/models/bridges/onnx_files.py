@@ -10,7 +10,7 @@ import numpy as np
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models.bridges.bridged import Bridged
-from leepjax.models.bridges.files import MEAN, STD, assumed, file_of, read_stated, source_of_file
+from leepjax.models.bridges.files import MEAN, PIXELS, STD, assumed, file_of, read_stated, source_of_file
 from leepjax.models.bridges.heads import IN_FILE, HeadCall, check_repeated, find_head, is_head, probe_images, same
 from leepjax.models.bridges.libraries import library
 from leepjax.models.bridges.onnx_graph import OnnxHead, OnnxInput, image_input, last_linear, vectors, with_outputs
@@ -58,7 +58,7 @@ class OnnxNetwork(HostNetwork):
     def run(self, images: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarray]:
         """Values of the graph for images [n s s 3] float32, in batches of the graph's size if it is fixed."""
         given = np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if self.images.channels_first else images
-        given = given.astype(_DTYPES.get(self._session.get_inputs()[0].type, np.float32))
+        given = (np.rint(given).clip(0, 255) if self.images.takes_pixels else given).astype(self.images.dtype)
         size = self.images.shape[0] or len(given)
         parts = []
         for start in range(0, len(given), size):
@@ -66,9 +66,6 @@ class OnnxNetwork(HostNetwork):
             padded = np.pad(part, ((0, size - len(part)), (0, 0), (0, 0), (0, 0)))
             parts.append([array[: len(part)] for array in self._session.run(outputs, {self.images.name: padded})])
         return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-
-_DTYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
 def open_onnx(name: str) -> Source:
@@ -88,7 +85,7 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
         model = onnx.load(path)  # with the weights that it keeps in files of their own
     except Exception as error:  # protobuf's exceptions
         raise InputError(f"{name}: expected an ONNX file, got {type(error).__name__}; export it again.") from error
-    images, head, outputs = image_input(name, model.graph), last_linear(model.graph), vectors(onnx, model.graph)
+    images, head, outputs = image_input(onnx, name, model.graph), last_linear(model.graph), vectors(onnx, model.graph)
     tensors = model.graph.initializer
     weights_hash = digest(model.SerializeToString())
     network = OnnxNetwork(
@@ -100,7 +97,12 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
     )
     size = images.image_size or 224
     if preprocessing is None:
-        preprocessing = assumed(path, Preprocessing(image_size=size, crop=0.875, mean=MEAN, std=STD), "ImageNet's")
+        preprocessing = assumed(path, *_assumption(images, size))
+    elif images.takes_pixels and not (preprocessing.mean == (0,) * 3 and np.allclose(preprocessing.std, PIXELS, 1e-3)):
+        raise InputError(
+            f"{name}: expected mean 0 and std {PIXELS[0]:.8f} of each channel for a graph that takes uint8, got "
+            f"{preprocessing.mean} and {preprocessing.std}; correct the preprocessing in the JSON file beside it."
+        )
     if images.image_size not in (None, preprocessing.image_size):
         raise InputError(
             f"{name}: expected image_size {size}, which the graph takes, got {preprocessing.image_size}; correct the "
@@ -110,6 +112,13 @@ def _bridged(name: str, path: Path, preprocessing: Preprocessing | None) -> Brid
     network = replace(network, outputs=read)
     num_parameters = sum(int(np.prod(tensor.dims)) for tensor in tensors)
     return Bridged(name, network, num_classes, num_parameters, weights_hash, preprocessing)
+
+
+def _assumption(images: OnnxInput, size: int) -> tuple[Preprocessing, str]:
+    """The assumed preprocessing: pixels in 0..255 for a graph that takes uint8, otherwise ImageNet's."""
+    if images.takes_pixels:
+        return Preprocessing(image_size=size, crop=0.875, std=PIXELS), "the range of its uint8"
+    return Preprocessing(image_size=size, crop=0.875, mean=MEAN, std=STD), "ImageNet's"
 
 
 def _checked(

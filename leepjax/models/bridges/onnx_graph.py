@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from leepjax.types import InputError
 
 
@@ -11,6 +13,12 @@ class OnnxInput(NamedTuple):
     name: str
     shape: tuple[int | None, ...]
     """None where a dimension isn't fixed"""
+    dtype: np.dtype
+    """A float of any precision, or uint8 for pixels in 0..255"""
+
+    @property
+    def takes_pixels(self) -> bool:
+        return self.dtype == np.uint8
 
     @property
     def channels_first(self) -> bool:
@@ -28,11 +36,14 @@ class OnnxHead(NamedTuple):
     logits: str
 
 
-def image_input(name: str, graph: Any) -> OnnxInput:
+_DTYPES = ("float32", "float16", "float64", "uint8")
+
+
+def image_input(onnx: Any, name: str, graph: Any) -> OnnxInput:
     """Find the image input of a graph.
 
     Raises:
-        InputError: unless the graph has one input, a batch of square RGB images.
+        InputError: unless the graph has one input, a batch of square RGB images of floats or of uint8.
     """
     held = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in held]
@@ -41,10 +52,16 @@ def image_input(name: str, graph: Any) -> OnnxInput:
         for value in inputs
     ]
     if len(inputs) == 1 and len(shapes[0]) == 4 and 3 in (shapes[0][1], shapes[0][3]):
-        found = OnnxInput(inputs[0].name, shapes[0])
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)
+        if dtype.name not in _DTYPES:
+            raise InputError(
+                f"{name}: expected a graph that takes {', '.join(_DTYPES)}, got one that takes {dtype.name}; export "
+                "it for images of float32."
+            )
+        found = OnnxInput(inputs[0].name, shapes[0], dtype)
         sides = found.shape[2:] if found.channels_first else found.shape[1:3]
         if sides[0] == sides[1]:
-            return OnnxInput(found.name, found.shape)
+            return found
     raise InputError(
         f"{name}: expected one input of square RGB images [n 3 s s] or [n s s 3], got shapes {shapes}; export the "
         "network alone."
