@@ -5,8 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
+import tokenizers
 from recorded.text_cases import LABELS
 from small_text import WORDS, static_folder, text_folder, tokenizer
+from tokenizers import models, pre_tokenizers
 
 from leepjax.data.text.example import Text
 from leepjax.models.opening import load_source
@@ -148,6 +150,30 @@ def test_berts_normaliser_is_that_of_the_configuration(tmp_path, caplog, stated,
     assert ids(opened(folder), "Cat") == [2, WORDS.index("cat") if is_lowered else WORDS.index("[UNK]"), 3]
     message = "mini: tokenizer.json has other settings than tokenizer_config.json; as transformers, it takes"
     assert caplog.text.count(f"{message} strip_accents false, lowercase false.") == (not is_lowered)
+
+
+@pytest.mark.parametrize("in_tokenizer", [False, True])
+@pytest.mark.parametrize("stated", [{}, {"add_prefix_space": True}, {"tokenizer_class": "PreTrainedTokenizerFast"}])
+def test_a_space_before_a_text_is_that_of_robertas_configuration(tmp_path, caplog, stated, in_tokenizer):
+    folder = text_folder(tmp_path / "mini", "roberta")
+    made = tokenizers.Tokenizer(models.BPE({"a": 0, "Ġ": 1, "Ġa": 2}, [("Ġ", "a")]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=in_tokenizer)
+    (folder / "tokenizer.json").write_text(made.to_str())
+    (folder / "tokenizer_config.json").write_text(json.dumps(stated))
+    is_spaced = in_tokenizer if "tokenizer_class" in stated else "add_prefix_space" in stated
+    assert ids(opened(folder), "a") == ([2] if is_spaced else [0])
+    assert ("as transformers, it takes" in caplog.text) == (is_spaced != in_tokenizer)
+    assert ("tokenizer.json adds no special tokens" in caplog.text) == ("tokenizer_class" not in stated)
+
+
+def test_special_tokens_have_the_names_of_the_configuration(tmp_path):
+    folder = text_folder(tmp_path / "mini")
+    (folder / "tokenizer.json").unlink()
+    words = ["<s>" if word == "[CLS]" else word for word in WORDS[:-1]]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    special = {"cls_token": {"content": "<s>"}, "sep_token": "[SEP]", "additional_special_tokens": ["a cat"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(special))
+    assert ids(opened(folder), "b a cat") == [2, WORDS.index("b"), len(words), 3]
 
 
 def test_a_part_that_transformers_makes_otherwise_is_named(tmp_path, caplog):

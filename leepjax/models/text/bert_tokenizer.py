@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from leepjax.models.bridges.libraries import library
-from leepjax.models.text.tokenizer_config import TokenizerConfig
+from leepjax.models.text.tokenizer_config import AddedToken, Token, TokenizerConfig
 from leepjax.types import InputError
 
 _log = logging.getLogger("leepjax")
 _CLASSES = ("Bert", "DistilBert", "Electra", "MobileBert", "ConvBert", "SqueezeBert", "LayoutLM", "RetriBert")
 _FAMILIES = ("bert", "distilbert")
 """Values of ``model_type`` whose tokenizer is BERT's where no class is stated."""
-_SPECIAL = ("[UNK]", "[SEP]", "[CLS]", "[PAD]", "[MASK]")
+_SPECIAL = ("unk", "sep", "cls", "pad", "mask")
 _PARTS: Mapping[str, tuple[str | None, ...]] = {
     "model": ("WordPiece", None),  # old files don't name it
     "normalizer": ("BertNormalizer",),
@@ -46,19 +46,21 @@ def of_vocabulary(text: str, settings: TokenizerConfig, name: str) -> bytes:
     # Only newlines end a token: str.splitlines would also split at U+2028 and others, and shift all later ids.
     words = [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
     vocabulary = {word: number for number, word in enumerate(words)}
-    if missing := [each for each in _SPECIAL[:3] if each not in vocabulary]:
+    special = {each: _content(getattr(settings, f"{each}_token")) or f"[{each.upper()}]" for each in _SPECIAL}
+    unk, sep, cls = (special[each] for each in _SPECIAL[:3])
+    if missing := [each for each in (unk, sep, cls) if each not in vocabulary]:
         raise InputError(
-            f"{name}: expected {', '.join(_SPECIAL[:3])} in vocab.txt, got no {missing[0]}; save the tokenizer as "
+            f"{name}: expected {unk}, {sep}, {cls} in vocab.txt, got no {missing[0]}; save the tokenizer as "
             "tokenizer.json."
         )
-    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
-    made.add_special_tokens([each for each in _SPECIAL if each in vocabulary])
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=unk))
+    made.add_special_tokens([each for each in special.values() if each in vocabulary])
     made.normalizer = tokenizers.normalizers.BertNormalizer(clean_text=True, **_normaliser(settings))
     made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
     made.post_processor = tokenizers.processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[(each, vocabulary[each]) for each in ("[CLS]", "[SEP]")],
+        single=[f"{cls}:0", "$A:0", f"{sep}:0"],
+        pair=[f"{cls}:0", "$A:0", f"{sep}:0", "$B:1", f"{sep}:1"],
+        special_tokens=[(each, vocabulary[each]) for each in (cls, sep)],
     )
     made.decoder = tokenizers.decoders.WordPiece(prefix="##")
     return made.to_str().encode()
@@ -101,6 +103,10 @@ def _differing(normaliser: Mapping[str, Any], stated: Mapping[str, Any]) -> dict
         for each in ({"lowercase": True, "handle_chinese_chars": True} | dict(normaliser), stated)
     )
     return {each: value for each, value in wanted.items() if found[each] != value}
+
+
+def _content(token: Token | None) -> str | None:
+    return token.content if isinstance(token, AddedToken) else token
 
 
 def _normaliser(settings: TokenizerConfig) -> dict[str, bool | None]:

@@ -10,6 +10,7 @@ from leepjax.models.files.formats import read_content
 from leepjax.models.text.added_tokens import with_added_tokens
 from leepjax.models.text.bert_tokenizer import as_configured, is_berts, of_vocabulary
 from leepjax.models.text.config import STATIC
+from leepjax.models.text.roberta_tokenizer import is_robertas, spaced_as_configured
 from leepjax.models.text.settings import Find, read_settings
 from leepjax.models.text.tokenizer_config import TokenizerConfig
 from leepjax.types import InputError
@@ -47,13 +48,15 @@ def read_tokenizer(find: Find, config: TokenizerConfig, model_type: str, name: s
             return content
         if is_berts(config.tokenizer_class, model_type):
             content = as_configured(content, config, name)
-    elif path := find("vocab.txt"):
+        elif is_robertas(config.tokenizer_class, model_type):
+            content = spaced_as_configured(content, config, name)
+        return with_added_tokens(content, find, config, name)
+    if path := find("vocab.txt"):
         content = of_vocabulary(read_content(path).decode("utf-8", errors="replace"), config, name)
-    else:
-        raise InputError(
-            f"{name}: expected tokenizer.json or vocab.txt beside the weights, got neither; save the tokenizer there."
-        )
-    return with_added_tokens(content, find, config, name)
+        return with_added_tokens(content, find, config, name, config.further)
+    raise InputError(
+        f"{name}: expected tokenizer.json or vocab.txt beside the weights, got neither; save the tokenizer there."
+    )
 
 
 def longest(stated: int | None, config: TokenizerConfig, positions: int | None, name: str) -> int:
