@@ -17,7 +17,7 @@ from leepjax.transfer.curve import Epoch
 from leepjax.transfer.finetune import Trained, fine_tune, from_scratch, logits_of
 from leepjax.transfer.loop import Progress, in_memory
 from leepjax.transfer.metrics import metrics
-from leepjax.transfer.recipe import FineTuning, Recipe
+from leepjax.transfer.recipe import FineTuning, Recipe, check_fresh
 from leepjax.types import DType
 
 Options = dict[str, Any]
@@ -44,10 +44,13 @@ def finetune(
     is read, not trained again.
 
     Raises:
-        InputError: as `fine_tune`, and for a folder that isn't writable or holds another network of that name.
+        InputError: as `fine_tune` or `from_scratch`, and for a folder that isn't writable or holds another network of
+            that name.
         FloatingPointError: when the loss is no longer finite.
         UnwrittenError: when the network can't be written.
     """
+    if scratch:
+        check_fresh("finetune", recipe)  # before a folder is made
     source = source if isinstance(source, Source) else load_source(source)
     source = replace(source, dtype=dtype or source.dtype)
     how = "scratch" if scratch else "finetune"

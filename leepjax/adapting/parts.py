@@ -11,6 +11,7 @@ from leepjax.data.split import train_test_split
 from leepjax.data.target import Target, with_classes_of
 from leepjax.models.card import Card, read_card
 from leepjax.models.source import Source
+from leepjax.opening.settings import check_unsplit, report_unsplit
 from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.printable import shown_path
 from leepjax.storage.files import WriteError, check_writable, shortened
@@ -61,10 +62,12 @@ def parts(
     reading = Reading(strict, split, image_column, label_column, text_column, text_pair_column)
     examples = open_examples(caller, target, reading, limit=limit, seed=seed, with_test=test is None)
     if test is not None:
+        check_unsplit(caller, test_fraction)
         held = open_examples(caller, test, replace(reading, split=None), seed=seed, with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
         found = Parts(examples, with_classes_of(caller, examples, held))
     elif examples.test is not None:
+        report_unsplit(examples, test_fraction)
         found = Parts(examples.with_test(None), examples.test)
     else:
         found = _split(caller, examples, test_fraction, seed)

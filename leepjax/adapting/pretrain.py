@@ -18,7 +18,7 @@ from leepjax.storage.files import check_writable
 from leepjax.storage.locks import locked
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, Progress, in_memory
-from leepjax.transfer.recipe import Recipe
+from leepjax.transfer.recipe import Recipe, check_fresh
 from leepjax.transfer.train import train
 from leepjax.types import InputError, Reading, SplitChoice
 
@@ -80,11 +80,12 @@ def pretrain(
     random initialisation, the control that every comparison of sources needs.
 
     Raises:
-        InputError: when the test set has a class that the training set lacks, or `out` holds another network of that
-            name.
+        InputError: when the test set has a class that the training set lacks, `out` holds another network of that
+            name, or the recipe freezes norms.
         OSError: when `out` isn't writable.
         FloatingPointError: when the loss is no longer finite.
     """
+    check_fresh("pretrain", recipe)
     test_set = with_classes_of("pretrain", train_set, test_set)
     images = train_set.images(range(len(train_set)), Preprocessing(image_size=IMAGE_SIZE))
     mean, std = (moment(images, axis=(0, 1, 2)) / 255 for moment in (np.mean, np.std))

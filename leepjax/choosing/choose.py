@@ -135,7 +135,7 @@ def choose(
         text_pair_column: as in `leepjax.rank`.
         task: as in `leepjax.rank`.
         engine: where the images pass through the sources: ``serial``, ``processes`` or ``ray``.
-        workers: number of ``processes``.
+        workers: number of ``processes``, for that engine alone.
         cpus_per_task: as in `leepjax.sweep`.
         gpus_per_task: as in `leepjax.sweep`.
         out: folder for ``race.jsonl``, from which the same command resumes, and for the trained network, the source

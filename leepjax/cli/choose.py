@@ -36,7 +36,7 @@ class ChoosingOptions(SourceOptions):
     engine: EngineName = "serial"
     """Where the images pass through the sources: in this process, in several processes, or on a Ray cluster."""
     workers: int | None = None
-    """How many processes; by default one per core."""
+    """How many processes, for that engine alone; by default one per core."""
     cpus_per_task: int | None = None
     """Cores that each of Ray's workers reserves; by default one."""
     gpus_per_task: float | None = None

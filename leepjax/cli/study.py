@@ -76,7 +76,7 @@ def study(
         Where trainings run: in this process, in several processes, or in Ray's workers (on the cluster at
         $RAY_ADDRESS, if set).
     workers
-        How many processes; one per core by default.
+        How many processes, for that engine alone; one per core by default.
     cache
         Keep extracted features in the user's cache folder ($LEEPJAX_CACHE if set).
     dry_run

@@ -35,7 +35,7 @@ def sweep(
         several processes of this machine. ray: by Ray's workers on this machine or on the cluster at $RAY_ADDRESS;
         killed workers are replaced. Needs pip install 'leepjax[ray]'.
     workers
-        How many processes; one per core by default.
+        How many processes, for that engine alone; one per core by default.
     cpus_per_task
         Cores that each of Ray's workers reserves; by default one.
     gpus_per_task

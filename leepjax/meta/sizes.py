@@ -29,11 +29,23 @@ class EpisodeSizes:
 
     def __post_init__(self) -> None:
         least = {"min_ways": 2, "max_ways": self.min_ways, "shots": 1, "max_shots": 1, "queries": 1}
-        least |= {"max_support": self.max_ways}
+        if self.shots is None:
+            least |= {"max_support": self.max_ways}
+        else:
+            self._check_fixed()
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and value < low:
                 raise InputError(f"episodes: expected {name} >= {low}, got {value}; raise it.")
+
+    def _check_fixed(self) -> None:
+        """Check that nothing is said about how shots vary where they are fixed."""
+        for name in ("max_shots", "max_support"):
+            if (value := getattr(self, name)) != getattr(EpisodeSizes, name):
+                raise InputError(
+                    f"episodes: expected {name} where shots vary, got {value} with shots = {self.shots}; leave it out, "
+                    "or set shots to none."
+                )
 
 
 @dataclass(frozen=True)

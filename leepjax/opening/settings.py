@@ -1,5 +1,6 @@
 """The settings that `rank` and `choose` share: their checks, and the target with the part to verify on."""
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import get_args
@@ -12,12 +13,14 @@ from leepjax.opening.target import AnyTarget, open_examples
 from leepjax.tasks import check_metric
 from leepjax.types import NOUNS, DType, InputError, JudgingSettings, TaskReading, check_whole, unknown_name
 
+log = logging.getLogger("leepjax")
+
 
 def check_settings(caller: str, settings: JudgingSettings) -> None:
     """Check names and ranges.
 
     Raises:
-        InputError: for an unknown name, or a number out of range.
+        InputError: for an unknown name, a number out of range, or a `test_fraction` beside a test set.
     """
     check_metric(settings.metric)
     if settings.dtype is not None and settings.dtype not in get_args(DType):
@@ -26,6 +29,27 @@ def check_settings(caller: str, settings: JudgingSettings) -> None:
     for name in ("confidence", "test_fraction"):
         if not 0 < (value := getattr(settings, name)) < 1:
             raise InputError(f"{caller}: {name} must lie between 0 and 1, got {value}; pass a fraction.")
+    if settings.test is not None:
+        check_unsplit(caller, settings.test_fraction)
+
+
+def check_unsplit(caller: str, test_fraction: float) -> None:
+    """Check that, beside a test set, no fraction to split off is given.
+
+    Raises:
+        InputError: for another one than the default, which can't be told from none.
+    """
+    if test_fraction != JudgingSettings.test_fraction:
+        raise InputError(
+            f"{caller}: expected a test set or a test_fraction, got both; leave out {test_fraction}, since nothing is "
+            "split off beside a test set."
+        )
+
+
+def report_unsplit(target: Target, test_fraction: float) -> None:
+    """Log that a fraction to split off, other than the default, isn't used for a target that has a test split."""
+    if target.test is not None and test_fraction != JudgingSettings.test_fraction:
+        log.warning("%s: test_fraction isn't used, since the set comes with a test split.", target.name)
 
 
 def open_with_test(
@@ -36,7 +60,7 @@ def open_with_test(
     Args:
         caller: the beginning of messages.
         target: as in `rank`.
-        settings: the settings, of which `test`, `limit`, `seed` and `groups` are used.
+        settings: the settings, of which `test`, `test_fraction`, `limit`, `seed` and `groups` are used.
         reading: how to read the target; the test set has the same columns.
         own: whether the target's own test split is read where no test set is given.
 
@@ -50,6 +74,8 @@ def open_with_test(
         held = open_it(settings.test, replace(reading, split=None, task=opened.task), with_test=True)
         held = held.test or held  # the test split, if the test set comes in splits
         opened = opened.with_test(with_classes_of(caller, opened, held))
+    else:
+        report_unsplit(opened, settings.test_fraction)
     if own or opened.test is not None:  # otherwise nothing is held out
         report_copies(caller, opened)
     if opened.test is not None:

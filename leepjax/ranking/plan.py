@@ -152,7 +152,8 @@ def _check_settings(caller: str, settings: RankingSettings) -> None:
         )
     check_resamples(caller, settings.resamples)
     if settings.verify == "none":
-        for given, name in ((settings.test, "test set"), (settings.metric, "metric")):
+        fraction = None if settings.test_fraction == RankingSettings.test_fraction else settings.test_fraction
+        for given, name in ((settings.test, "test set"), (settings.metric, "metric"), (fraction, "test_fraction")):
             if given is not None:
                 raise InputError(
                     f"{caller}: expected no {name} without verification, got one; leave it out, or verify."

@@ -52,7 +52,7 @@ def sweep(
         pooling: as in `rank`.
         engine: ``serial``, one source on one target after the other in this process; ``processes`` of this machine,
             each with its share of the cores; or ``ray``.
-        workers: number of ``processes``; one per core by default.
+        workers: number of ``processes``, for that engine alone; one per core by default.
         cpus_per_task: how many cores each worker of ``ray`` reserves; by default one.
         gpus_per_task: how many GPUs, or what fraction of one, each worker of ``ray`` reserves; by default one if the
             cluster has any, otherwise none.

@@ -50,7 +50,7 @@ def run_study(
         scale: the name of these choices.
         out: folder for the folder of this study: ``tasks.jsonl.gz``, ``outcomes.jsonl`` and ``study.json``.
         engine: where trainings run; heads are re-trained in this process.
-        workers: number of processes of the engine ``processes``; one per core by default.
+        workers: number of processes, for the engine ``processes`` alone; one per core by default.
         cache: folder for the sources' outputs; by default nothing is cached.
         command: the command that reproduces the run, for ``study.json``.
         on_progress: called with the current work, and how many transfers of one kind are done, of how many.

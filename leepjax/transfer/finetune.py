@@ -10,7 +10,7 @@ from leepjax.models.source import Merged, Source
 from leepjax.transfer.curve import Epoch
 from leepjax.transfer.loop import Images, in_memory
 from leepjax.transfer.predict import predict
-from leepjax.transfer.recipe import FineTuning, Recipe
+from leepjax.transfer.recipe import FineTuning, Recipe, check_fresh
 from leepjax.transfer.train import train
 
 
@@ -55,8 +55,10 @@ def from_scratch(
 ) -> Trained:
     """Train a fresh network of `source`'s architecture on `train_set`, as a control without its weights.
 
-    Arguments and errors are those of `fine_tune`. Images are normalised as for the source; the seed draws all weights.
+    Arguments and errors are those of `fine_tune`, and norms can't be frozen. Images are normalised as for the source;
+    the seed draws all weights.
     """
+    check_fresh("from_scratch", recipe)
     model = source.network.fresh(len(train_set.classes), recipe.seed)
     return _train(model, source, train_set, test_set, recipe, **options)
 

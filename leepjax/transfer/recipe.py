@@ -70,6 +70,15 @@ class Recipe:
             raise InputError(
                 f"recipe: expected validation_fraction in (0, 1), got {self.validation_fraction}; pass a fraction."
             )
+        if self.optimizer == "adamw" and self.momentum != Recipe.momentum:
+            raise InputError(
+                f"recipe: expected momentum for optimizer 'sgd' alone, got {self.momentum} for 'adamw'; leave it out."
+            )
+        if self.patience is None and self.validation_fraction != Recipe.validation_fraction:
+            raise InputError(
+                f"recipe: expected validation_fraction beside patience alone, got {self.validation_fraction} without "
+                "it; set patience, or leave it out."
+            )
         if self.batch_size % self.accumulate:
             raise InputError(
                 f"recipe: expected a batch_size that is a multiple of accumulate = {self.accumulate}, got "
@@ -89,3 +98,16 @@ class FineTuning(Recipe):
     """Peak learning rate."""
     flip: bool = False
     """Mirror half of the images; off, because mirrored digits and letters may be other classes."""
+
+
+def check_fresh(caller: str, recipe: Recipe) -> None:
+    """Check that a recipe suits fresh weights.
+
+    Raises:
+        InputError: for norms frozen at a source's statistics, which fresh weights don't have.
+    """
+    if recipe.batch_norm == "frozen":
+        raise InputError(
+            f"{caller}: expected batch_norm 'train' for fresh weights, which have no statistics of their own, got "
+            "'frozen'; leave it out."
+        )

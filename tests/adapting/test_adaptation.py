@@ -238,6 +238,14 @@ def test_a_fraction_is_between_zero_and_one(fraction):
         parts("finetune", halves()[0], test_fraction=fraction)
 
 
+def test_a_fraction_that_is_not_used_is_named(caplog):
+    train_set, test_set = halves()
+    parts("finetune", train_set.with_test(test_set), test_fraction=0.3)
+    assert "test_fraction isn't used, since the set comes with a test split." in caplog.text
+    with pytest.raises(InputError, match="finetune: expected a test set or a test_fraction, got both; leave"):
+        parts("finetune", train_set, test_set, test_fraction=0.3)
+
+
 def test_both_parts_need_examples():
     with pytest.raises(InputError, match=r"finetune: expected examples in both parts of the split, got 12 and 0; add"):
         parts("finetune", halves()[1], test_fraction=0.01)

@@ -116,6 +116,12 @@ ONE_SENTENCE = {
     "finetune tiny.npz --source random --test-fraction 2": "finetune: test_fraction must lie between 0 and 1, got 2.0",
     "finetune tiny.npz --source random --test other.npz": "finetune: expected the same classes in both sets",
     "finetune tiny.npz --source random --learning-rate 0": "recipe: expected learning_rate > 0, got 0.0; pass a posi",
+    "finetune tiny.npz --source random --scratch --batch-norm frozen": "finetune: expected batch_norm 'train' for",
+    "pretrain tiny.npz --test tiny.npz --name x --batch-norm frozen": "pretrain: expected batch_norm 'train' for fresh",
+    "finetune tiny.npz --source random --test tiny.npz --test-fraction 0.3": "finetune: expected a test set or a test_",
+    "rank tiny.npz --test tiny.npz --test-fraction 0.3": "rank: expected a test set or a test_fraction, got both",
+    "choose tiny.npz --workers 2": "choose: expected workers for engine 'processes' alone, got 'serial'",
+    "metatest x.safetensors tiny.npz --max-shots 3": "episodes: expected max_shots where shots vary, got 3",
     "finetune tiny.npz --source random --accumulate 3": "recipe: expected a batch_size that is a multiple of accum",
 }
 

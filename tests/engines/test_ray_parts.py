@@ -70,6 +70,8 @@ def test_workers_have_room(resources, nodes, workers):
         ("ray", {"gpus_per_task": -1}, "gpus_per_task to be a part of one GPU or a whole number of them, got -1; 0"),
         ("ray", {"cpus_per_task": 0}, "cpus_per_task >= 1, got 0; raise it"),
         ("serial", {"gpus_per_task": 1}, "gpus_per_task for engine 'ray' alone, got 'serial'; leave it out"),
+        ("serial", {"workers": 2}, "workers for engine 'processes' alone, got 'serial'; leave them out, or choose"),
+        ("ray", {"workers": 2}, "workers for engine 'processes' alone, got 'ray'; leave them out, or choose"),
     ],
 )
 def test_resources_that_cannot_be(name, options, message):

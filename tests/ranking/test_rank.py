@@ -269,6 +269,7 @@ def test_progress_ends_at_its_total_and_each_record_is_handed_on(ran):
         ({"test": "nowhere"}, r"target: expected a folder, an \.npz or one of digits, got 'nowhere'"),
         ({"test": "digits", "verify": "none"}, r"rank: expected no test set without verification, got one"),
         ({"metric": "macro_f1", "verify": "none"}, r"rank: expected no metric without verification, got one"),
+        ({"test_fraction": 0.3, "verify": "none"}, r"rank: expected no test_fraction without verification, got one"),
         ({"test": (np.zeros((4, 8, 8), np.uint8), [0, 0, 10, 10])}, r"rank: expected the same classes in both sets"),
         (
             {"limit": 2, "verify": "finetune"},

@@ -35,10 +35,10 @@ def test_one_step_alone_learns_at_the_full_rate():
     np.testing.assert_allclose(learning_rates(Recipe(epochs=1, learning_rate=0.3), 1), 0.3)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_kernels_alone_decay(optimizer):
+@pytest.mark.parametrize("choice", [{"optimizer": "sgd", "momentum": 0.0}, {"optimizer": "adamw"}])
+def test_kernels_alone_decay(choice):
     """With no gradient a step moves what decays by rate × decay × value, and nothing else."""
-    recipe = Recipe(optimizer=optimizer, momentum=0.0, weight_decay=0.1)
+    recipe = Recipe(weight_decay=0.1, **choice)
     params = nnx.state(ViT(3, embed_dim=16, num_heads=2, depth=1, img_size=32, rngs=nnx.Rngs(0)), nnx.Param)
     optimizer = chain(recipe, np.float32([0.5, 0.5]), "head")
     updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
@@ -92,6 +92,14 @@ def test_adamw_learns():
         ({"validation_fraction": 1.0}, "recipe: expected validation_fraction in (0, 1), got 1.0; pass a fraction."),
         ({"optimizer": "sdg"}, "recipe: optimizer: expected one of 2 known names, got 'sdg'"),
         ({"batch_norm": "thaw"}, "recipe: batch_norm: expected one of 2 known names, got 'thaw'"),
+        (
+            {"optimizer": "adamw", "momentum": 0.5},
+            "recipe: expected momentum for optimizer 'sgd' alone, got 0.5 for 'adamw'; leave it out.",
+        ),
+        (
+            {"validation_fraction": 0.2},
+            "recipe: expected validation_fraction beside patience alone, got 0.2 without it; set patience, or",
+        ),
         (
             {"batch_size": 10, "accumulate": 3},
             "recipe: expected a batch_size that is a multiple of accumulate = 3, got 10; change one of them.",
