@@ -22,6 +22,7 @@ _SUM_TOLERANCE_16_BITS = 2e-2
 # A row of non-negative numbers whose sum deviates by less was probably a distribution before it was rounded.
 _MOST_ROUNDED = 0.1
 _SCALE_ROWS = "if they were rounded, as in bfloat16, pass probs / probs.sum(axis=1, keepdims=True)"
+_OTHER_EVIDENCE = "pass softmax(logits), not logits"
 
 
 class Arguments(NamedTuple):
@@ -44,18 +45,22 @@ def check_probs(
     where: ArrayLike | None,
     *,
     read_rows: bool = True,
+    advice: str = _OTHER_EVIDENCE,
 ) -> Arguments:
     """Check probabilities [n z] and their labels: rows that count must be non-negative and sum to one.
 
-    A measure that sums every row itself sets `read_rows` to False and passes the sums to `check_rows`.
+    A measure that sums every row itself sets `read_rows` to False and passes the sums to `check_rows`. `advice` is what
+    to do with rows that aren't probabilities.
     """
     arguments = _check(function, "probs", probs, labels, num_classes, where)
     if read_rows and not is_traced(arguments.evidence):
-        check_rows(function, arguments, _row_totals(arguments.evidence))
+        check_rows(function, arguments, _row_totals(arguments.evidence), advice=advice)
     return arguments
 
 
-def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits: bool = False) -> None:
+def check_rows(
+    function: str, arguments: Arguments, totals: jax.Array, *, logits: bool = False, advice: str = _OTHER_EVIDENCE
+) -> None:
     """Raise for the first row that counts and whose total [n] isn't one; totals are NaN for negative or NaN entries."""
     if is_traced(totals):
         return
@@ -69,7 +74,7 @@ def check_rows(function: str, arguments: Arguments, totals: jax.Array, *, logits
         got = f"sum {total:.4g} and minimum {low:.4g}" if np.isfinite(total) else "NaN or infinity"
         raise InputError(
             f"{function}: each row of probs must be non-negative and sum to one, got {got} at row {i}; "
-            f"{_SCALE_ROWS if low >= 0 and abs(total - 1) <= _MOST_ROUNDED else 'pass softmax(logits), not logits'}."
+            f"{_SCALE_ROWS if low >= 0 and abs(total - 1) <= _MOST_ROUNDED else advice}."
         )
 
 

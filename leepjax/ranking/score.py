@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -64,6 +65,7 @@ def score_arrays(
     return [_row(measure, *found[measure.name]) for measure in chosen]
 
 
+_OTHER_KINDS = "pass --kind logits or --kind features"
 _Numbers = tuple[float, float, float]
 """A score and the ends of its interval."""
 
@@ -97,7 +99,7 @@ def _held(
     if kind == "logits":
         check_features("score", array, labels, num_classes, None, name="logits")
         array = softmax_of(array, labels)
-    check = check_features if kind == "features" else check_probs
+    check = check_features if kind == "features" else partial(check_probs, advice=_OTHER_KINDS)
     evidence, checked, _, count = check("score", array, labels, num_classes, None)
     features, probs = (evidence, None) if kind == "features" else (None, evidence)
     weights, found = bootstrap_weights(len(labels), resamples, seed), {}

@@ -143,6 +143,13 @@ def test_probabilities_are_no_logits(arrays, resamples):
         scored(arrays, "logits", ["leep"], resamples=resamples)
 
 
+@pytest.mark.parametrize("resamples", [0, 10])
+def test_features_are_no_probabilities(arrays, resamples):
+    np.save(arrays / "probs.npy", np.load(arrays / "features.npy"))
+    with pytest.raises(InputError, match=r"^score: each row of probs .* pass --kind logits or --kind features\.$"):
+        scored(arrays, "probs", ["leep"], resamples=resamples)
+
+
 def test_labels_of_any_type_that_can_be_classes(arrays):
     labels = np.load(arrays / "labels.npy")
     expected = scored(arrays, "probs", ["leep"])
