@@ -36,14 +36,16 @@ def split_tap(name: str) -> tuple[str, Tap | None]:
 
 
 def selection(names: Iterable[str]) -> str:
-    """How many candidates there are, in words, where some are layers of a source; empty where none is.
+    """How many candidates there are, in words, where some are layers of a source; empty where none is or there is one.
 
     >>> selection(["a", "a@layer1.0:mean", "b"])
     '3 candidates, among them layers of 1 source'
+    >>> selection(["a@layer1.0:mean"])
+    ''
     """
     names = list(names)
     sources = {shown[1] for name in names if (shown := _SHOWN.fullmatch(name))}
-    if not sources:
+    if not sources or len(names) < 2:
         return ""
     of = f"{len(sources):,} {'source' if len(sources) == 1 else 'sources'}"
     return f"{len(names):,} candidates, among them layers of {of}"
