@@ -52,6 +52,7 @@ def shard_rows(
         InputError: for what isn't numbers, integers that JAX's type doesn't hold, shapes that don't match or differ
             between processes, or a mesh along whose axis two processes would hold the same rows or a process none.
 
+    >>> from leepjax import shard_rows
     >>> probs, labels, where = shard_rows([[0.9, 0.1], [0.2, 0.8]], [0, 1])
     >>> probs.shape, probs.sharding.mesh.axis_names
     ((2, 2), ('rows',))

@@ -10,7 +10,8 @@ from leepjax.statistics.moments import Moments
 def scores_from_moments(moments: Moments) -> dict[str, jax.Array]:
     """Scores [] by measure name, of all measures that are functions of `Moments`; they share one Gram.
 
-    >>> features, labels = jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])
+    >>> from leepjax import Moments, scores_from_moments
+    >>> features, labels = [[-1.0], [-2], [1], [2]], [0, 0, 1, 1]
     >>> scores = scores_from_moments(Moments.of(features, labels, num_classes=2))
     >>> {name: f"{score:.4f}" for name, score in scores.items()}
     {'h_score': '0.9000', 'lfc': '0.9000', 'logme': '-1.0295', 'shrunk_h_score': '1.2000'}

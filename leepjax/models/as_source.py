@@ -69,6 +69,7 @@ def as_source(
             or a function has neither parameters nor a revision.
 
     >>> import jax.numpy as jnp
+    >>> from leepjax import Preprocessing, as_source
     >>> def apply(params, images):
     ...     features = images.mean(axis=(1, 2))
     ...     return features, features @ params

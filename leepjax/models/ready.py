@@ -113,6 +113,7 @@ def as_table(
         InputError: for arrays of other axes, integers or strings, no name, logits beside probs, or ids that aren't
             distinct.
 
+    >>> from leepjax import as_table
     >>> as_table([[0.5, 1.0], [2.0, 0.1]], name="clip").name
     'clip'
     """

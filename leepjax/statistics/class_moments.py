@@ -26,8 +26,9 @@ class ClassMoments:
     As in `Moments`, the anchor is near the mean of the first batch, the unit near its magnitude, and every other leaf
     is a sum. `merge` converts the other statistic if its anchor or unit differs.
 
-    >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> moments = ClassMoments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
+    >>> from leepjax import ClassMoments
+    >>> features = [[1.0, 2.0], [3.0, 4.0]]
+    >>> moments = ClassMoments.init(num_classes=2, num_features=2).update(features, [0, 1])
     >>> moments.mean.tolist(), (moments.central().grams[1] * moments.unit**2).tolist()
     ([2.0, 3.0], [[1.0, 1.0], [1.0, 1.0]])
     """

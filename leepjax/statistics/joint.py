@@ -20,8 +20,9 @@ class Joint:
     Both leaves are sums over examples, so joints of batches, devices and hosts are added (`merge`, ``jax.lax.psum``).
     Probabilities give LEEP's soft joint, one-hot rows of source labels give NCE's hard one.
 
+    >>> from leepjax import Joint
     >>> joint = Joint.init(num_classes=2, num_source_classes=2)
-    >>> joint = joint.update(jnp.array([[0.75, 0.25], [0.5, 0.5]]), jnp.array([0, 1]))
+    >>> joint = joint.update([[0.75, 0.25], [0.5, 0.5]], [0, 1])
     >>> joint.conditional.round(2).tolist()
     [[0.5999999642372131, 0.32999998331069946], [0.3999999761581421, 0.6699999570846558]]
     """

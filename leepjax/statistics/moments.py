@@ -30,8 +30,9 @@ class Moments:
     the range of float32. Every other leaf is a sum, so batches with the same anchor and unit are added
     (``jax.lax.psum`` over devices); `merge` first converts the other batch where they differ.
 
-    >>> features = jnp.array([[1.0, 2.0], [3.0, 4.0]])
-    >>> moments = Moments.init(num_classes=2, num_features=2).update(features, jnp.array([0, 1]))
+    >>> from leepjax import Moments
+    >>> features = [[1.0, 2.0], [3.0, 4.0]]
+    >>> moments = Moments.init(num_classes=2, num_features=2).update(features, [0, 1])
     >>> moments.mean.tolist(), (moments.central().gram * moments.unit**2).tolist()
     ([2.0, 3.0], [[2.0, 2.0], [2.0, 2.0]])
     """

@@ -39,6 +39,8 @@ class Batch(NamedTuple):
 class Batches:
     """Arrays in memory or on disk as batches; memory-mapped arrays are read again in each pass, one batch at a time.
 
+    >>> import numpy as np
+    >>> from leepjax import Batches
     >>> batches = Batches(np.eye(3), np.arange(3), batch_size=2)
     >>> [batch.labels.tolist() for batch in batches], len(batches)
     ([[0, 1], [2]], 2)

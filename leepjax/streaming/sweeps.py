@@ -62,6 +62,7 @@ def accumulate(
     Raises:
         InputError: for batches that don't fit the statistic, or a checkpoint that is damaged or of another sweep.
 
+    >>> from leepjax import Moments, accumulate
     >>> moments = accumulate(Moments.init(2, 1), [([[1.0], [3.0]], [0, 1]), ([[5.0]], [1])])
     >>> moments.mean.tolist(), moments.counts.tolist()
     ([3.0], [1.0, 2.0])

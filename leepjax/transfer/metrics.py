@@ -45,6 +45,7 @@ def metrics(logits: ArrayLike, labels: ArrayLike) -> Metrics:
     Raises:
         InputError: for other shapes, no examples, labels that aren't integers in [0, c), or logits of NaN or +∞.
 
+    >>> from leepjax import metrics
     >>> print(*(f"{value:.4f}" for value in metrics([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1])))
     0.6667 0.7500 0.6667 0.5845 0.1938
 

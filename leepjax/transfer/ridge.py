@@ -38,6 +38,7 @@ def fit_ridge(features: ArrayLike, labels: ArrayLike, num_classes: int) -> Ridge
     Raises:
         InputError: for features that aren't finite, or labels that aren't integers in [0, num_classes).
 
+    >>> from leepjax import fit_ridge
     >>> probe = fit_ridge([[0.0], [1.0], [9.0], [10.0]], [0, 0, 1, 1], 2)
     >>> probe.loo_accuracy, probe.head.logits([[2.0], [7.0]]).argmax(axis=1).tolist()
     (1.0, [0, 1])

@@ -51,7 +51,9 @@ def task2vec(
     Raises:
         InputError: for less than one draw, or when an image can't be decoded.
 
-    >>> from leepjax import Preprocessing, as_source, read_target
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> from leepjax import Preprocessing, as_source, read_target, task2vec
     >>> def apply(params, images):
     ...     features = images[:, ::4, ::4].reshape(len(images), -1) @ params
     ...     return features, features
@@ -104,6 +106,7 @@ def task2vec_distance(embedding: ArrayLike, other: ArrayLike) -> jax.Array:
     Raises:
         InputError: for embeddings that aren't [filters] of one length.
 
+    >>> from leepjax import task2vec_distance
     >>> print(f"{task2vec_distance([1.0, 2.0, 0.0], [1.0, 0.0, 4.0]):.4f}")
     0.8000
 
@@ -139,6 +142,7 @@ def task2vec_asymmetric(
     Raises:
         InputError: for embeddings that aren't [filters] of one length, or a `trivial` that isn't positive.
 
+    >>> from leepjax import task2vec_asymmetric
     >>> print(f"{task2vec_asymmetric([1.0, 2.0, 0.0], [1.0, 0.0, 4.0]):.4f}")
     0.7229
 

@@ -72,6 +72,13 @@ def test_docstring_examples(module):
     assert result.failed == 0
 
 
+def test_examples_of_public_names_can_be_pasted():
+    for name in leepjax.__all__:
+        doc = getattr(leepjax, name).__doc__ or ""
+        if ">>> " in doc and "+SKIP" not in doc:
+            assert re.search(rf">>> from leepjax import .*\b{name}\b", doc), name
+
+
 def test_every_public_measure_has_an_example():
     for name in (*leepjax.MEASURES, "eep"):
         assert ">>> " in getattr(leepjax, name).__doc__

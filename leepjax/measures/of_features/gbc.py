@@ -59,7 +59,8 @@ def gbc(
         n·k + d² numbers besides the evidence (+ c·k² if full); each class is compared with all others at once. The
         published spherical code counts the logarithm of the variance once; here, as in a log-determinant, k times.
 
-    >>> print(f"{gbc(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import gbc
+    >>> print(f"{gbc([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]):.4f}")
     -0.2707
 
     Reference:

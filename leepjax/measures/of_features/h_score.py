@@ -39,7 +39,8 @@ def h_score(
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{h_score(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import h_score
+    >>> print(f"{h_score([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]):.4f}")
     0.8000
 
     Reference:

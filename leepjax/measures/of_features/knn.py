@@ -59,6 +59,7 @@ def knn(
         code (dbolya/parc) assumes that the nearest row is the example itself; among duplicates it may be another one,
         so that an example votes for itself.
 
+    >>> from leepjax import knn
     >>> print(f"{knn([[0.0], [1.0], [2.0], [7.0], [8.0]], [0, 0, 0, 1, 1], k=1):.4f}")
     1.0000
 
@@ -103,6 +104,7 @@ def knn_split(
     Raises:
         ValueError: as `knn`, and for features of different widths.
 
+    >>> from leepjax import knn_split
     >>> print(f"{knn_split([[0.0], [1.0], [8.0]], [0, 0, 1], [[0.4], [6.0]], [0, 1], k=1):.4f}")
     1.0000
 

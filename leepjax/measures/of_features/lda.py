@@ -38,7 +38,8 @@ def lda(
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{lda(jnp.array([[0.0], [2], [1], [3]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import lda
+    >>> print(f"{lda([[0.0], [2], [1], [3]], [0, 0, 1, 1]):.4f}")
     -0.5877
 
     Notes:

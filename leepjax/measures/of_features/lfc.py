@@ -42,7 +42,8 @@ def lfc(
         because the mean of K is then zero: it would only multiply all sources' scores by the same factor. That code
         also divides by spectral norms, so its score isn't a cosine: four classes of one-hot features score 3.
 
-    >>> print(f"{lfc(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import lfc
+    >>> print(f"{lfc([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]):.4f}")
     0.8000
 
     Reference:

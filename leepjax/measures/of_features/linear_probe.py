@@ -54,6 +54,7 @@ def linear_probe(
         memory for a few arrays of the features' size. L2 is chosen on the examples that are scored, and features are
         standardised including the example that is left out: both make the score slightly optimistic.
 
+    >>> from leepjax import linear_probe
     >>> print(f"{linear_probe([[0.0], [1.0], [9.0], [10.0]], [0, 0, 1, 1], score='neg_squared_error'):.4f}")
     -0.0226
 

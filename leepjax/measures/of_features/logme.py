@@ -41,7 +41,8 @@ def logme(
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{logme(jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import logme
+    >>> print(f"{logme([[-1.0], [-2], [1], [2]], [0, 0, 1, 1]):.4f}")
     -1.0295
 
     Notes:

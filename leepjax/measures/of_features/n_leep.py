@@ -61,8 +61,10 @@ def n_leep(
         GaussianMixture does (1e-3 of the mean log-likelihood; 1e-6 added to variances), which first runs k-means until
         it converges and has full covariances. Some published code leaves out the logarithm.
 
-    >>> features, key = jnp.array([[0.0], [1], [9], [10], [20], [21], [2], [22]]), jax.random.key(0)
-    >>> print(f"{n_leep(key, features, jnp.array([0, 0, 1, 1, 0, 0, 1, 0])):.4f}")
+    >>> import jax
+    >>> from leepjax import n_leep
+    >>> features, key = [[0.0], [1], [9], [10], [20], [21], [2], [22]], jax.random.key(0)
+    >>> print(f"{n_leep(key, features, [0, 0, 1, 1, 0, 0, 1, 0]):.4f}")
     -0.1733
 
     Reference:

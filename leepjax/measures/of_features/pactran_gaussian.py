@@ -57,7 +57,8 @@ def pactran_gaussian(
         ValueError: for a `weight` or `prior_variance` that isn't positive; outside jit, for features that aren't
             finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{pactran_gaussian(jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import pactran_gaussian
+    >>> print(f"{pactran_gaussian([[-1.0], [-2], [1], [2]], [0, 0, 1, 1]):.4f}")
     -3.3371
 
     Notes:

@@ -63,6 +63,7 @@ def parc(
         components all pairs are equally far apart, and the score is noise. O(p·d·min(p, d) + p³) operations and memory
         for a few arrays [p p], where p is the size of the probe.
 
+    >>> from leepjax import parc
     >>> features = [[3.0, 0.0, 1.0], [2.5, 0.1, 1.1], [0.1, 2.0, 0.0], [0.3, 2.2, 0.4], [0.0, 0.1, 3.0]]
     >>> print(f"{parc(features, [0, 0, 1, 1, 2]):.2f}")
     17.41

@@ -50,7 +50,8 @@ def sfda(
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{sfda(jnp.array([[-1.0], [-2], [1], [2]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import sfda
+    >>> print(f"{sfda([[-1.0], [-2], [1], [2]], [0, 0, 1, 1]):.4f}")
     0.9992
 
     Notes:

@@ -38,7 +38,8 @@ def shrunk_h_score(
     Raises:
         ValueError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{shrunk_h_score(jnp.array([[0.0, 1], [1, 0], [2, 1], [3, 0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import shrunk_h_score
+    >>> print(f"{shrunk_h_score([[0.0, 1], [1, 0], [2, 1], [3, 0]], [0, 0, 1, 1]):.4f}")
     0.5724
 
     References:

@@ -56,6 +56,7 @@ def tmi(
         classes once more by their number. O(Σ n_y²·d) operations, as only examples of one class are compared, and
         the memory of `knn`. The gradient is that of the distances, with the neighbours held fixed.
 
+    >>> from leepjax import tmi
     >>> print(f"{tmi([[0.0], [1.0], [3.0], [10.0], [12.0], [13.0]], [0, 0, 0, 1, 1, 1], k=1):.4f}")
     2.4242
 

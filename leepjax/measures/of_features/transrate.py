@@ -70,7 +70,8 @@ def transrate(
         as exact as they are.
         Published code differs in ω_c, which changes the order of sources where classes are imbalanced.
 
-    >>> print(f"{transrate(jnp.array([[0.0, 0], [0, 1], [2, 0], [3, 1]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import transrate
+    >>> print(f"{transrate([[0.0, 0], [0, 1], [2, 0], [3, 1]], [0, 0, 1, 1]):.4f}")
     0.0196
 
     Reference:

@@ -46,8 +46,9 @@ def emms(
     Raises:
         InputError: for fewer than one step, or embeddings of other shapes; outside jit, for values that aren't finite.
 
-    >>> embeddings = [jnp.array([[0.0], [1], [2], [3]]), jnp.array([[0.0], [3], [2], [4]])]
-    >>> print(f"{emms(jnp.array([[1.0], [2], [3], [5]]), embeddings):.4f}")
+    >>> from leepjax import emms
+    >>> embeddings = [[[0.0], [1], [2], [3]], [[0.0], [3], [2], [4]]]
+    >>> print(f"{emms([[1.0], [2], [3], [5]], embeddings):.4f}")
     -0.0377
 
     Notes:

@@ -45,7 +45,8 @@ def ms_leep(
         classes may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning
         of the name: neither the paper's text nor its code was available.
 
-    >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
+    >>> from leepjax import ms_leep
+    >>> sources, labels = [[[0.9, 0.1], [0.2, 0.8]], [[0.5, 0.5], [0.1, 0.9]]], [0, 1]
     >>> print(f"{ms_leep(sources, labels):.4f}")
     -0.8098
 
@@ -87,7 +88,8 @@ def e_leep(
         classes may differ; each shape compiles once. The definition follows the paper's abstract and the common meaning
         of the name: neither the paper's text nor its code was available.
 
-    >>> sources, labels = [jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([[0.5, 0.5], [0.1, 0.9]])], jnp.array([0, 1])
+    >>> from leepjax import e_leep
+    >>> sources, labels = [[[0.9, 0.1], [0.2, 0.8]], [[0.5, 0.5], [0.1, 0.9]]], [0, 1]
     >>> print(f"{e_leep(sources, labels):.4f}")
     -0.3985
 

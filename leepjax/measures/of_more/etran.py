@@ -54,6 +54,8 @@ def etran(
         InputError: for an empty hub, or different numbers of features and logits; outside jit, for evidence
             that isn't finite, labels out of range or shapes that don't fit.
 
+    >>> import jax.numpy as jnp
+    >>> from leepjax import etran
     >>> labels = jnp.arange(6) % 2
     >>> near, far = jnp.array([0.0, 9, 1, 8, 0, 9])[:, None], jnp.array([0.0, 1, 1, 2, 2, 0])[:, None]
     >>> print([f"{score:.3f}" for score in etran([near, far], [near, far], labels)])
@@ -91,7 +93,8 @@ def energy_score(logits: ArrayLike, *, share: float = 1.0, where: ArrayLike | No
     Raises:
         InputError: for a share outside (0, 1]; outside jit, for logits that aren't finite or shapes that don't fit.
 
-    >>> print(f"{energy_score(jnp.array([[0.0, 0.0], [1.0, 3.0]])):.4f}")
+    >>> from leepjax import energy_score
+    >>> print(f"{energy_score([[0.0, 0.0], [1.0, 3.0]]):.4f}")
     1.9100
 
     Notes:
@@ -127,7 +130,8 @@ def classification_score(
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> print(f"{classification_score(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import classification_score
+    >>> print(f"{classification_score([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]):.4f}")
     0.9910
 
     Notes:

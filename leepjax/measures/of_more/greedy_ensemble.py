@@ -63,8 +63,10 @@ def greedy_ensemble(
         Two reads of each source's probs, k·m·n further operations, and memory for m·n numbers. The scores are the
         paper's; forward selection and its arithmetic are ours.
 
+    >>> import jax.numpy as jnp
+    >>> from leepjax import greedy_ensemble
     >>> likely, unlikely = [0.9, 0.1], [0.2, 0.8]
-    >>> sources = [jnp.array([likely, likely, unlikely]), jnp.array([likely, unlikely, unlikely]), jnp.eye(3)]
+    >>> sources = [[likely, likely, unlikely], [likely, unlikely, unlikely], jnp.eye(3)]
     >>> greedy_ensemble(sources, [0, 0, 1], 2).indices.tolist()
     [2, 0]
 

@@ -73,7 +73,8 @@ def hard_subset(
         representations and a class-specific one. Its text and the code that its abstract mentions weren't available:
         the formulae above, one layer's features, shrinkage and shares are choices made here.
 
-    >>> features, labels = jnp.array([[0.0], [0.1], [0.9], [5.0], [5.1], [4.2]]), jnp.array([0, 0, 0, 1, 1, 1])
+    >>> from leepjax import hard_subset
+    >>> features, labels = [[0.0], [0.1], [0.9], [5.0], [5.1], [4.2]], [0, 0, 0, 1, 1, 1]
     >>> hard_subset(features, labels, fraction=0.3).tolist()
     [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]
 

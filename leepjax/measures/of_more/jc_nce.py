@@ -44,6 +44,7 @@ def jc_nce(
         InputError: for a share outside [0, 1], features that aren't finite or differ in width, negative labels,
             shapes that don't fit, or if the extra ``ot`` isn't installed.
 
+    >>> from leepjax import jc_nce
     >>> print(f"{jc_nce([[0.0], [1], [5], [6]], [0, 0, 1, 1], [[0.0], [4], [2], [6]], [0, 0, 0, 1]):.4f}")
     -0.3466
 

@@ -29,6 +29,7 @@ def logme_regression(features: ArrayLike, targets: ArrayLike, *, where: ArrayLik
     Raises:
         ValueError: outside jit, for features or targets that aren't finite or shapes that don't fit.
 
+    >>> from leepjax import logme_regression
     >>> print(f"{logme_regression([[-1.0], [-2], [1], [2]], [-1.0, -2.5, 1.0, 1.5]):.4f}")
     -1.0349
 

@@ -34,6 +34,7 @@ def multilabel_leep(probs: ArrayLike, labels: ArrayLike, *, where: ArrayLike | N
     Notes:
         4·n·z·t multiplications, and two arrays of the size of `labels`.
 
+    >>> from leepjax import multilabel_leep
     >>> print(f"{multilabel_leep([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], [[1, 0], [0, 1], [0, 0]]):.4f}")
     -0.4286
 
@@ -66,6 +67,7 @@ def multilabel_nce(
     Raises:
         ValueError: outside jit, for source labels out of range, labels other than 0 and 1 or shapes that don't fit.
 
+    >>> from leepjax import multilabel_nce
     >>> print(f"{multilabel_nce([0, 0, 1, 1], [[1, 0], [1, 0], [0, 0], [1, 0]]):.4f}")
     -0.1733
 
@@ -94,6 +96,7 @@ def multilabel_logme(features: ArrayLike, labels: ArrayLike, *, where: ArrayLike
     Raises:
         ValueError: outside jit, for features that aren't finite, labels other than 0 and 1 or shapes that don't fit.
 
+    >>> from leepjax import multilabel_logme
     >>> print(f"{multilabel_logme([[-1.0], [-2], [1], [2]], [[0, 1], [0, 0], [1, 1], [1, 0]]):.4f}")
     -1.0509
 
@@ -121,6 +124,7 @@ def multilabel_h_score(features: ArrayLike, labels: ArrayLike, *, where: ArrayLi
     Raises:
         ValueError: outside jit, for features that aren't finite, labels other than 0 and 1 or shapes that don't fit.
 
+    >>> from leepjax import multilabel_h_score
     >>> print(f"{multilabel_h_score([[0.0], [1], [2], [3]], [[0, 0], [0, 1], [1, 0], [1, 1]]):.4f}")
     0.5000
 

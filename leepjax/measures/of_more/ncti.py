@@ -59,6 +59,8 @@ def ncti(
         InputError: for an empty hub; outside jit, for features that aren't finite, labels out of range or shapes that
             don't fit.
 
+    >>> import jax.numpy as jnp
+    >>> from leepjax import ncti
     >>> labels = jnp.arange(6) % 2
     >>> near, far = jnp.array([0.0, 9, 1, 8, 0, 9])[:, None], jnp.array([0.0, 1, 1, 2, 2, 0])[:, None]
     >>> print([f"{score:.3f}" for score in ncti([near, far], labels)])
@@ -110,7 +112,8 @@ def ncti_terms(
     Raises:
         InputError: outside jit, for features that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> terms = ncti_terms(jnp.array([[0.0], [1.0], [2.0], [3.0]]), jnp.array([0, 0, 1, 1]))
+    >>> from leepjax import ncti_terms
+    >>> terms = ncti_terms([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
     >>> print(f"{terms.collapse:.4f} {terms.simplex:.4f} {terms.center:.4f}")
     1.0399 4.4721 0.9910
 

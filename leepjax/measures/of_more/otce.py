@@ -53,6 +53,7 @@ def otce(
         InputError: for features that aren't finite or differ in width, negative labels, shapes that don't fit, or if
             the extra ``ot`` isn't installed.
 
+    >>> from leepjax import otce
     >>> print(f"{otce([[0.0], [1], [5], [6]], [0, 0, 1, 1], [[0.0], [1], [2], [6]], [0, 1, 1, 1]):.4f}")
     -0.3466
 
@@ -82,6 +83,7 @@ def otce_terms(
 
     Arguments, errors and cost are those of `otce`.
 
+    >>> from leepjax import otce_terms
     >>> terms = otce_terms([[0.0], [1], [5], [6]], [0, 0, 1, 1], [[0.0], [1], [2], [6]], [0, 1, 1, 1])
     >>> print(f"{terms.domain:.4f} {terms.task:.4f}")
     2.2500 0.3466

@@ -66,7 +66,8 @@ def ped(
         InputError: for a radius, time step or stiffness that isn't positive, or a reference of another width; outside
             jit, for features or a reference that aren't finite, labels out of range or shapes that don't fit.
 
-    >>> features, labels = jnp.array([[-1.0], [-2], [1], [2], [0], [0.5]]), jnp.array([0, 0, 1, 1, 0, 1])
+    >>> from leepjax import logme, ped
+    >>> features, labels = [[-1.0], [-2], [1], [2], [0], [0.5]], [0, 0, 1, 1, 0, 1]
     >>> print(f"{logme(features, labels):.4f} {ped(features, labels, radius=2, time_step=1):.4f}")
     -1.0301 -1.0072
 
@@ -116,7 +117,8 @@ def ped_features(
     Raises:
         InputError: as `ped`.
 
-    >>> features, labels = jnp.array([[-1.0], [1], [0], [2]]), jnp.array([0, 0, 1, 1])
+    >>> from leepjax import ped_features
+    >>> features, labels = [[-1.0], [1], [0], [2]], [0, 0, 1, 1]
     >>> print([f"{x:.1f}" for x in ped_features(features, labels, time_step=1).ravel()])
     ['-1.1', '0.9', '0.1', '2.1']
 

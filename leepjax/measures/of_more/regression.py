@@ -47,6 +47,7 @@ def linear_mse(
         follows the paper's abstract, the negative regularised mean squared error of a linear regression; its text
         wasn't available. A free intercept, the sum over columns and λ = 1 are choices made here.
 
+    >>> from leepjax import linear_mse
     >>> print(f"{linear_mse([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.5], l2=1.0):.4f}")
     -0.7535
 
@@ -80,6 +81,7 @@ def label_mse(outputs: ArrayLike, targets: ArrayLike, *, l2: float = 1.0, where:
         ValueError: for a negative `l2`; outside jit, for outputs or targets that aren't finite or shapes that don't
             fit.
 
+    >>> from leepjax import label_mse
     >>> print(f"{label_mse([[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 2.0, 3.5], l2=0.0):.3f}")
     -0.019
 

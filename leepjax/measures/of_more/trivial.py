@@ -27,6 +27,7 @@ def neg_log_classes(labels: ArrayLike, *, num_classes: int | None = None, where:
     Raises:
         ValueError: outside jit, for labels out of range or shapes that don't fit.
 
+    >>> from leepjax import neg_log_classes
     >>> print(f"{neg_log_classes([0, 0, 1, 3]):.4f}")
     -1.0986
     """
@@ -52,6 +53,7 @@ def neg_label_entropy(
     Raises:
         ValueError: outside jit, for labels out of range or shapes that don't fit.
 
+    >>> from leepjax import neg_label_entropy
     >>> print(f"{neg_label_entropy([0, 0, 1, 3]):.4f}")
     -1.0397
     """

@@ -60,6 +60,7 @@ def calibrated_leep(
         31 times the work of `loo_leep`. Temperatures are tried one after another, so memory is needed for only one: a
         few arrays of the size of `probs` in float32.
 
+    >>> from leepjax import calibrated_leep
     >>> print(f"{calibrated_leep([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
     -0.0388
 
@@ -97,6 +98,7 @@ def leep_temperature(
     Raises:
         ValueError: as `calibrated_leep`.
 
+    >>> from leepjax import leep_temperature
     >>> print(f"{leep_temperature([[0.6, 0.4], [0.7, 0.3], [0.3, 0.7], [0.4, 0.6]], [0, 0, 1, 1]):.4f}")
     0.1250
     """

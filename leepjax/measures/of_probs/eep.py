@@ -53,8 +53,9 @@ def eep(
     Raises:
         ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.
 
-    >>> predictor = eep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1]))
-    >>> predictor.predict(jnp.array([[1.0, 0.0]])).round(3).tolist()
+    >>> from leepjax import eep
+    >>> predictor = eep([[0.9, 0.1], [0.2, 0.8]], [0, 1])
+    >>> predictor.predict([[1.0, 0.0]]).round(3).tolist()
     [[0.8180000185966492, 0.18200001120567322]]
 
     Reference:

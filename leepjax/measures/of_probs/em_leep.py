@@ -46,7 +46,8 @@ def em_leep(
         ValueError: for a `num_steps` that is negative or not an int; outside jit, for rows that aren't distributions,
             labels out of range or shapes that don't fit.
 
-    >>> print(f"{em_leep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1]), num_steps=2):.4f}")
+    >>> from leepjax import em_leep
+    >>> print(f"{em_leep([[0.9, 0.1], [0.2, 0.8]], [0, 1], num_steps=2):.4f}")
     -0.1893
 
     Reference:

@@ -61,7 +61,8 @@ def leep(
         one process or many: only the table and two sums are communicated. Under ``jax.vmap`` over `where` (a
         bootstrap) all resamples share matrix products.
 
-    >>> print(f"{leep(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
+    >>> from leepjax import leep
+    >>> print(f"{leep([[0.9, 0.1], [0.2, 0.8]], [0, 1]):.4f}")
     -0.2911
 
     Reference:

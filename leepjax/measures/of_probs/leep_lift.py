@@ -30,7 +30,8 @@ def leep_lift(
     Raises:
         ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.
 
-    >>> print(f"{leep_lift(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
+    >>> from leepjax import leep_lift
+    >>> print(f"{leep_lift([[0.9, 0.1], [0.2, 0.8]], [0, 1]):.4f}")
     0.4021
 
     Reference:

@@ -44,7 +44,8 @@ def leep_tasks(
     Notes:
         Two reads of `probs`, and n·z·t multiplications whatever the subsets.
 
-    >>> probs, tasks = jnp.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]]), [[True, True, False], [True, False, True]]
+    >>> from leepjax import leep_tasks
+    >>> probs, tasks = [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], [[True, True, False], [True, False, True]]
     >>> [round(float(score), 4) for score in leep_tasks(probs, [0, 1, 2], tasks)]
     [-0.2911, -0.4504]
 

@@ -45,7 +45,8 @@ def loo_leep(
         ValueError: for a negative `smoothing`; outside jit, for rows that aren't distributions, labels out of range or
             shapes that don't fit.
 
-    >>> print(f"{loo_leep(jnp.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.1, 0.9]]), jnp.array([0, 0, 1, 1])):.4f}")
+    >>> from leepjax import loo_leep
+    >>> print(f"{loo_leep([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.1, 0.9]], [0, 0, 1, 1]):.4f}")
     -0.5684
 
     Reference:

@@ -39,7 +39,8 @@ def nce(
     Raises:
         ValueError: outside jit, for labels out of range or shapes that don't fit.
 
-    >>> print(f"{nce(jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 1, 1])):.4f}")
+    >>> from leepjax import nce
+    >>> print(f"{nce([0, 0, 1, 1], [0, 1, 1, 1]):.4f}")
     -0.3466
 
     Reference:

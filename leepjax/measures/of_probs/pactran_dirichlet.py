@@ -49,7 +49,8 @@ def pactran_dirichlet(
         ValueError: for a `prior` that isn't positive or a `num_steps` that isn't an int ≥ 0; outside jit, for rows that
             aren't distributions, labels out of range or shapes that don't fit.
 
-    >>> print(f"{pactran_dirichlet(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
+    >>> from leepjax import pactran_dirichlet
+    >>> print(f"{pactran_dirichlet([[0.9, 0.1], [0.2, 0.8]], [0, 1]):.4f}")
     -0.8313
 
     Notes:

@@ -54,7 +54,8 @@ def pactran_gamma(
         ValueError: for a `prior` that isn't positive or a `num_steps` that isn't an int ≥ 0; outside jit, for rows that
             aren't distributions, labels out of range or shapes that don't fit.
 
-    >>> print(f"{pactran_gamma(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
+    >>> from leepjax import pactran_gamma
+    >>> print(f"{pactran_gamma([[0.9, 0.1], [0.2, 0.8]], [0, 1]):.4f}")
     -1.2154
 
     Notes:

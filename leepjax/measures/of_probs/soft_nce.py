@@ -33,7 +33,8 @@ def soft_nce(
     Raises:
         ValueError: outside jit, for rows that aren't distributions, labels out of range or shapes that don't fit.
 
-    >>> print(f"{soft_nce(jnp.array([[0.9, 0.1], [0.2, 0.8]]), jnp.array([0, 1])):.4f}")
+    >>> from leepjax import soft_nce
+    >>> print(f"{soft_nce([[0.9, 0.1], [0.2, 0.8]], [0, 1]):.4f}")
     -0.4178
 
     Reference:
