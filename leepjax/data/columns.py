@@ -79,7 +79,7 @@ def choose_label(
         got = f"the columns {listed}" if asked not in columns else "values of another type there"
         raise InputError(f"{where}: expected labels in the column {asked!r}, got {got}; name a column of class labels.")
     among = [name for name in columns if name in (declared or possible)]
-    usual = sorted((name for name in among if name.lower() in LABELS), key=lambda name: LABELS.index(name.lower()))
+    usual = _usual(among)
     if len(usual) > 1:
         logging.getLogger("leepjax").warning(
             "%s: labels are read from the column %r; other candidates are %s.", where, usual[0], ", ".join(usual[1:])
@@ -89,15 +89,35 @@ def choose_label(
     raise InputError(f"{where}: expected one label column ({', '.join(LABELS)}), got {listed}; {_ADVICE}.")
 
 
+def _usual(columns: Collection[str]) -> list[str]:
+    """The columns with the usual names of labels, in the order of these names."""
+    return sorted((name for name in columns if name.lower() in LABELS), key=lambda name: LABELS.index(name.lower()))
+
+
 def choose_labels(
-    where: str, columns: Sequence[str], *, declared: Collection[str], possible: Collection[str], asked: str | None
+    where: str,
+    columns: Sequence[str],
+    *,
+    declared: Collection[str],
+    possible: Collection[str],
+    asked: str | None,
+    others: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Choose as `choose_label` does; `asked` may name several columns, joined by commas (see `split_columns`).
+
+    `others` are columns whose type, their value, can't be a label's: the message names it.
 
     Raises:
         InputError: as `choose_label`, for each of the columns.
     """
     names: Sequence[str | None] = [None] if asked is None else split_columns(asked, columns)
+    doubtful = _usual(others or ()) if asked is None and not (declared or _usual(possible)) else names
+    for name, kind in (others or {}).items():
+        if name in doubtful:
+            raise InputError(
+                f"{where}: expected labels that are texts, numbers or booleans in the column {printable(name)!r}, got "
+                f"{kind}; convert the column, or name another with --label-column."
+            )
     found = [choose_label(where, columns, declared=declared, possible=possible, asked=name) for name in names]
     if len(set(found)) < len(found):
         raise InputError(f"{where}: expected distinct label columns, got {', '.join(found)}; name each once.")

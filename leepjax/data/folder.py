@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from leepjax.data.folder_layout import Classes, Layout, lay_out
+from leepjax.data.folder_layout import Classes, Layout, how_to_label, lay_out
 from leepjax.data.folder_tree import Folder, is_saved_to_disk, read_tree
 from leepjax.data.labels import warn_of_names
 from leepjax.data.split import SPLITS, split_resembled
@@ -63,8 +63,7 @@ def read_parts(root: Path, split: SplitChoice | None, *, strict: bool) -> tuple[
                 f"saved to disk; name it hf:{_shown(root)}."
             )
         raise InputError(
-            f"{_shown(root)}: expected {noun.many} at <class>/<{noun.one}>, got none; "
-            f"make one folder per class and put its {noun.many} there."
+            f"{_shown(root)}: expected {noun.many} at <class>/<{noun.one}>, got none; {how_to_label(tree, noun)}."
         )
     train, test = _chosen(root, layout, split)
     for each in _readings(root, layout, train, noun):

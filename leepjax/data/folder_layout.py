@@ -26,6 +26,9 @@ from leepjax.types import NOUNS, InputError, Noun
 _OF_NO_CLASS = {".csv", ".json", ".jsonl", ".mat", ".py", ".sh", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
 """Suffixes of files that often accompany images in folders of their own, such as annotations."""
 
+_TABLES = {".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet"}
+"""Suffixes of files that may hold, or list, labelled examples."""
+
 Classes = dict[str, list[Path]]
 """Class name → its images, classes in the order of their names."""
 
@@ -73,6 +76,21 @@ def lay_out(root: Folder, noun: Noun = NOUNS["images"]) -> Layout:
     return layout
 
 
+def how_to_label(root: Folder, noun: Noun) -> str:
+    """Advice for examples without classes; a table among the other files may list them."""
+    advice = f"make one folder per class and put its {noun.many} there"
+    tables = [file for folder in root.walk() for file in folder.others if file.suffix.lower() in _TABLES]
+    if not tables:
+        return advice
+    first = tables[0].relative_to(root.path)
+    folders = ["*"] * len(first.parts[1:]) if len(tables) > 1 else first.parts[:-1]
+    name = first.name if len({file.name for file in tables}) == 1 else f"*{first.suffix}"
+    table = valid_unicode(str(Path(root.path, *folders, name)))
+    read_by_hub = f", or hf:{valid_unicode(str(root.path))}, which reads it" if first.stem == "metadata" else ""
+    holds = f"if it holds the {noun.many}, or their paths, and labels"
+    return f"name the table {table!r} {holds}{read_by_hub}; otherwise {advice}"
+
+
 def _split(folder: Folder) -> str | None:
     return split_called(folder.name)
 
@@ -118,7 +136,7 @@ def _split_folders(root: Folder, layout: Layout, noun: Noun) -> dict[str, Folder
     if called and not holding_classes:
         raise InputError(
             f"{root.path}: expected class folders in {called[0].name}, got {noun.many} without a class; "
-            f"make one folder per class and put its {noun.many} there."
+            f"{how_to_label(root, noun)}."
         )
     layout.unused += [folder.path for folder in others]
     bare = [folder for folder in called if not any(each.has_images() for each in folder.folders)]

@@ -13,7 +13,7 @@ from leepjax.data.path_column import within
 from leepjax.data.split import SPLITS, own_name
 from leepjax.data.target import Target
 from leepjax.data.text.columns import Asked
-from leepjax.data.text.hugging_face_rows import from_table
+from leepjax.data.text.hugging_face_rows import from_table, shown_type
 from leepjax.storage.files import in_cache_or_temporary
 from leepjax.types import InputError, Task
 
@@ -63,7 +63,10 @@ def from_hugging_face(
     declared = [key for key, feature in table.features.items() if isinstance(feature, datasets.ClassLabel)]
     possible = [key for key, feature in table.features.items() if key in declared or _may_be_label(feature)]
     image_column = choose(where, "image column", images, image, IMAGES, "take a set of images")
-    label_columns = choose_labels(where, list(table.features), declared=declared, possible=possible, asked=label)
+    others = {key: shown_type(each) for key, each in table.features.items() if key not in (*images, *possible)}
+    label_columns = choose_labels(
+        where, list(table.features), declared=declared, possible=possible, asked=label, others=others
+    )
     if groups is not None and groups not in table.features:
         raise InputError(
             f"{where}: expected groups in the column {groups!r}, got {', '.join(table.features)}; name one."

@@ -91,7 +91,10 @@ def _of_files(
     declared = [declared_features(schema) for schema in schemas]
     images, labels, class_labels = candidates(schemas[0], declared[0])
     image_column = choose(where, "image column", images, image, IMAGES, "name it with --image-column")
-    label_columns = choose_labels(where, schemas[0].names, declared=class_labels, possible=labels, asked=label)
+    others = {field.name: str(field.type) for field in schemas[0] if field.name not in (*images, *labels)}
+    label_columns = choose_labels(
+        where, schemas[0].names, declared=class_labels, possible=labels, asked=label, others=others
+    )
     if group is not None and group not in schemas[0].names:
         listed = ", ".join(schemas[0].names)
         raise InputError(f"{where}: expected groups in the column {group!r}, got the columns {listed}; name one.")

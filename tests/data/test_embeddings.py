@@ -139,6 +139,15 @@ BAD = {
     "three.npy": (lambda path: np.save(path, X[None]), "two axes, got shape (1, 7, 3)"),
     "one.npy": (lambda path: np.save(path, X[:, 0]), "features, got labels"),
     "empty.npy": (lambda path: np.save(path, X[:0]), "rows of features, got shape (0, 3)"),
+    "spaces.csv": (
+        lambda path: path.write_text("0.1 0.2\n0.3 0.4\n"),
+        "got text in label, such as '0.3 0.4'; write one",
+    ),
+    "lists.csv": (lambda path: path.write_text('v\n"[0.1, 0.2]"\n"[0.3, 0.4]"\n'), "such as '[0.3, 0.4]'; write one"),
+    "whole.parquet": (
+        lambda path: pq.write_table(pa.table({"id": [1, 2], "a": [3, 4], "b": [5, 6]}), path),
+        "got integers in a, b; convert",
+    ),
     "nothing.npy": (lambda path: path.write_bytes(b""), "expected an .npy array"),
     "nothing.csv": (lambda path: path.write_text(" \n"), "got an empty file"),
     "header.csv": (lambda path: path.write_text("id,a,b\n"), "got a header alone"),

@@ -275,6 +275,20 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path, warnings_of):
     assert any("the classes cat and cow hold the same images, because a link leads to" in each for each in warned)
 
 
+def test_a_table_beside_images_without_classes_is_named(tmp_path):
+    loose = make(tmp_path / "x", "1.png", "2.png")
+    (loose / "metadata.csv").write_text("file_name,label\n1.png,a\n2.png,b\n")
+    with pytest.raises(
+        InputError, match=r"name the table '.*/x/metadata.csv' if .*, or hf:.*/x, which reads it; other"
+    ):
+        from_folder(loose)
+    split = make(tmp_path / "y", "train/1.png", "test/1.png")
+    for each in ("train", "test"):
+        (split / each / "data.csv").write_text("image,label\n1.png,a\n")
+    with pytest.raises(InputError, match=r"got images without a class; name the table '.*/y/\*/data.csv' if it holds"):
+        from_folder(split)
+
+
 def test_masks_beside_images_are_reported(tmp_path, warnings_of):
     for images, masks, ending in (("images", "masks", ""), ("JPEGImages", "SegmentationClass", ""), ("a", "gt", "_gt")):
         root = tmp_path / images

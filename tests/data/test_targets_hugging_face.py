@@ -117,7 +117,7 @@ def test_neither_pytorch_nor_tensorflow_is_loaded():
         ("one:test", r"hf:one: expected the split 'test', got None; leave the split out"),
         ("pets::size", r"hf:pets: expected labels in the column 'size', got the columns image, label; name a col"),
         ("unlabelled", r"hf:unlabelled: expected class numbers from zero, got -1 for example 1; label it, choose a"),
-        ("text", r"hf:text: expected one text column, got none; name it with --text-column"),
+        ("text", r"hf:text: .* images with the feature Image, got size \(float64\), label \(int64\); give"),
         ("nowhere", r"hf:nowhere: expected a data set, got .*nowhere.*; correct its name or split"),
         (":train", r"hf::train: expected hf:NAME\[:SPLIT\[:LABEL\]\], got ':train'; write, say"),
     ],

@@ -253,6 +253,14 @@ def test_a_guessed_column_of_identifiers_is_refused(tmp_path):
     assert len(from_parquet(path, label="label").classes) == 10
 
 
+@pytest.mark.parametrize("asked", [None, "label"])
+def test_the_type_of_labels_that_cannot_be_read_is_named(tmp_path, asked):
+    labels = pa.array([0, 1] * 5, pa.int32()).cast(pa.date32())
+    pq.write_table(pa.table({"image": [each["bytes"] for each in STRUCTS], "label": labels}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"in the column 'label', got date32\[day\]; convert the column, or name"):
+        from_parquet(tmp_path / "x.parquet", label=asked)
+
+
 def test_the_first_usual_name_counts_and_the_others_are_reported(tmp_path, caplog):
     columns = {"image": STRUCTS, "target": LABELS[::-1], "label": LABELS}
     assert_holds_all(from_parquet(write(tmp_path / "x.parquet", columns)))

@@ -82,6 +82,11 @@ def test_other_encodings_are_one_sentence(tmp_path, name, encoding):
         read(tmp_path / name, content.replace(",", "\t" if name == "x.tsv" else ",").encode(encoding))
 
 
+def test_a_byte_of_zero_is_named(tmp_path):
+    with pytest.raises(InputError, match="expected text, got a byte of zero in line 2; remove it"):
+        read(tmp_path / "x.csv", b"text,label\ngo\0od,0\nbad,1\nfine,0\n")
+
+
 def test_without_a_header_the_texts_are_the_column_of_more_values(tmp_path, caplog):
     target = read(tmp_path / "x.tsv", "good one\t1\nbad one\t0\nbad too\t0\n")
     assert texts_of(target) == ["good one", "bad one", "bad too"]

@@ -12,6 +12,7 @@ from leepjax.data.embeddings.arrays import of_npy, of_npz, of_safetensors
 from leepjax.data.embeddings.cells import Counts
 from leepjax.data.embeddings.contents import FEATURES, IDS, LOGITS, Column, Contents, named
 from leepjax.data.embeddings.distributions import are_distributions, sum_to_one
+from leepjax.data.embeddings.feature_columns import check_no_other_type
 from leepjax.data.embeddings.parquet import of_parquet
 from leepjax.data.embeddings.rows import Rows, kept_rows_of
 from leepjax.data.embeddings.sheets import of_sheet
@@ -173,6 +174,8 @@ def of_contents(name: str, contents: Contents) -> Embeddings:
     vectors = {each: rows for each, rows in contents.vectors.items() if each.lower() not in LOGITS}
     column = next(iter(vectors)) if len(vectors) == 1 else named(list(vectors), FEATURES)
     if column is None:
+        if not vectors:
+            check_no_other_type(contents.where, contents.scalars)
         got = ", ".join(map(printable, vectors)) or ", ".join(map(printable, contents.scalars)) or "none"
         raise InputError(
             f"{contents.where}: expected one array or column of features, got {got}; call it {FEATURES[0]}."

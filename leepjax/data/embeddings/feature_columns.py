@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from leepjax.data.embeddings.contents import IDS, is_reserved
+from leepjax.data.embeddings.contents import IDS, Column, is_reserved
 from leepjax.printable import printable
 from leepjax.tables import some
 from leepjax.types import InputError
@@ -60,6 +60,30 @@ def report_columns(
         listed,
         some([f"{printable(name)} ({reason})" for name, reason in left_out.items()]),
     )
+
+
+def check_no_other_type(where: str, columns: Mapping[str, Column]) -> None:
+    """Say why the columns of a file without features are none, where their values tell: integers, or texts.
+
+    Raises:
+        InputError: naming the columns.
+    """
+    # The only column of a file without a header is called label.
+    expected = (None, _EXPECTED) if len(columns) == 1 else (None,)
+    among = [name for name in columns if reason_by_name(name, ()) in expected]
+    last = {name: next((value for value in reversed(columns[name]()) if value is not None), None) for name in among}
+    if whole := [printable(name) for name, value in last.items() if type(value) is int]:
+        raise InputError(
+            f"{where}: expected features that are real numbers, got integers in {some(whole)}; convert these columns "
+            "to floats (in pandas, astype('float32'))."
+        )
+    for name, value in last.items():
+        if isinstance(value, str):
+            raise InputError(
+                f"{where}: expected columns of numbers, got text in {printable(name)}, such as "
+                f"{printable(value[:40])!r}; write one number in each cell, separated by commas, or lists of numbers "
+                "into a .jsonl or .parquet."
+            )
 
 
 def check_no_labels(where: str, columns: Sequence[str], features: np.ndarray, labels: np.ndarray) -> None:

@@ -109,8 +109,9 @@ def choose_columns(where: str, available: Available, asked: Asked) -> TextColumn
         if name not in (asked.text, asked.pair, asked.groups, splits)
     ]
     declared = [name for name in available.declared if name in others]
-    _check_type(where, available, asked, others)
-    labels = choose_labels(where, available.names, declared=declared, possible=others, asked=asked.label)
+    labels = choose_labels(
+        where, available.names, declared=declared, possible=others, asked=asked.label, others=available.others
+    )
     candidates = [name for name in available.texts if name not in (*labels, asked.groups, splits)]
     text, pair = choose_texts(where, candidates, asked, _TARGET_ADVICE)
     guessed = None if asked.label or labels[0] in declared else labels[0]
@@ -125,23 +126,6 @@ def _check_distinct(where: str, available: Available, asked: Asked) -> None:
             raise InputError(
                 f"{where}: expected different columns of texts and labels, got {printable(name)!r} twice; name another."
             )
-
-
-def _check_type(where: str, available: Available, asked: Asked, possible: Collection[str]) -> None:
-    """Name the type of a label column that can't be read, where the caller names it, or no other one has a usual name.
-
-    Raises:
-        InputError: for such a column.
-    """
-    if asked.label is None:
-        found = [] if usual_columns(possible, LABELS) else usual_columns(available.others, LABELS)
-    else:
-        found = [name for name in split_columns(asked.label, available.names) if name in available.others]
-    for name in found[:1]:
-        raise InputError(
-            f"{where}: expected labels that are texts, numbers or booleans in the column {printable(name)!r}, got "
-            f"{available.others[name]}; convert the column, or name another with --label-column."
-        )
 
 
 def _is_of_tokens(available: Available, asked: Asked) -> bool:

@@ -8,7 +8,8 @@ from leepjax.data.target import Target
 from leepjax.data.text.columns import Asked, choose_columns
 from leepjax.data.text.sheets import available_in, cells_of
 from leepjax.data.text.target import TextRows, text_target, word_target
-from leepjax.types import Task
+from leepjax.printable import printable
+from leepjax.types import InputError, Task
 
 
 def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | None, strict: bool) -> Target:
@@ -20,6 +21,12 @@ def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | 
     features = table.features
     declared = [key for key, feature in features.items() if _names(feature) is not None]
     available = replace(available_in(features.arrow_schema, {}), declared=declared)
+    if not (asked.is_text or available.texts or available.lists):
+        listed = ", ".join(f"{key} ({shown_type(feature)})" for key, feature in features.items())
+        raise InputError(
+            f"{where}: expected a column of texts, or of images with the feature Image, got {printable(listed)}; give "
+            "the column of images this feature."
+        )
     columns = choose_columns(where, available, asked)
     found = table.select_columns(list(columns.names)).with_format("arrow")[:]
     labels = {label: typed(cells_of(found.column(label)), task) for label in columns.labels}
@@ -33,6 +40,12 @@ def from_table(where: str, name: str, table: Any, asked: Asked, *, task: Task | 
     if columns.of_tokens:
         return word_target(name, rows, where=where, classes=classes, strict=strict)
     return text_target(name, rows, where=where, task=task, classes=classes, guessed=columns.guessed, strict=strict)
+
+
+def shown_type(feature: Any) -> str:
+    """The type of a feature, as messages show it."""
+    kind = type(feature).__name__
+    return str(feature.dtype) if kind == "Value" else kind
 
 
 def _names(feature: Any) -> list[str] | None:

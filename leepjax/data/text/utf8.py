@@ -1,5 +1,6 @@
 """Open text files as UTF-8, whichever of Unicode's encodings they have."""
 
+from codecs import getincrementaldecoder
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,20 @@ def encoding_of(path: Path) -> str:
     if encoding := encoding_by_mark(start):
         return encoding
     if b"\0" in start:
-        raise not_utf8(path)
+        raise _with_zeros(path, start)
     return "utf-8"
+
+
+def _with_zeros(path: Path, start: bytes) -> InputError:
+    """The error for a file with bytes of zero: of UTF-16 or UTF-32, many of its bytes are zero, or it isn't UTF-8."""
+    try:
+        getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeError:
+        return not_utf8(path)
+    if start.count(b"\0") > len(start) / 8:
+        return not_utf8(path)
+    line = start[: start.index(b"\0")].count(b"\n") + 1
+    return InputError(f"{printable(str(path))}: expected text, got a byte of zero in line {line}; remove it.")
 
 
 def not_utf8(path: Path) -> InputError:
