@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from leepjax.checks.statistics import check_batch, check_merged, check_sum_dtype
 from leepjax.kernels import accumulator, nonzero_or_one, settled, weights_of
 from leepjax.kernels.class_grams import class_grams
-from leepjax.statistics.moments import choose_anchor
+from leepjax.statistics.moments import choose_anchor, merged
 
 
 @partial(
@@ -73,10 +73,7 @@ class ClassMoments:
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, with the anchor of the larger, which is nearer to the joint mean."""
         check_merged("ClassMoments.merge", self.sums, other.sums)
-        anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
-        unit = jnp.maximum(self.unit, other.unit)
-        both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
-        return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
+        return merged(self, other)
 
     def in_units_of(self, unit: jax.Array) -> Self:
         """The moments of the same examples in another unit, a power of two."""

@@ -82,10 +82,7 @@ class Moments:
     def merge(self, other: Self) -> Self:
         """The moments of both sets of examples, with the anchor of the larger, which is nearer to the joint mean."""
         check_merged("Moments.merge", self.sums, other.sums)
-        anchor = jnp.where(self.size >= other.size, self.anchor, other.anchor)
-        unit = jnp.maximum(self.unit, other.unit)
-        both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (self, other))
-        return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
+        return merged(self, other)
 
     def in_units_of(self, unit: jax.Array) -> Self:
         """The moments of the same examples in another unit, a power of two."""
@@ -153,6 +150,15 @@ def _add(moments, features, labels, where):
     anchor, unit = choose_anchor(*jax.lax.stop_gradient((moments, features, weights)))
     sums = _sums(features, labels, weights, anchor, unit, len(moments.counts))
     return replace(jax.tree.map(jnp.add, moments, sums), anchor=anchor, unit=unit)
+
+
+@jax.jit
+def merged(one, other):
+    """Moments of both, in one program: for each new shape, its operations one by one are dozens."""
+    anchor = jnp.where(one.size >= other.size, one.anchor, other.anchor)
+    unit = jnp.maximum(one.unit, other.unit)
+    both = (moments.in_units_of(unit).anchored_at(anchor) for moments in (one, other))
+    return replace(jax.tree.map(jnp.add, *both), anchor=anchor, unit=unit)
 
 
 def choose_anchor(moments: Any, features: jax.Array, weights: jax.Array | None) -> tuple[jax.Array, jax.Array]:
