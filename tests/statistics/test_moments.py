@@ -64,7 +64,7 @@ def test_sums_about_another_anchor_are_those_of_the_moved_features():
     features, labels = drawn(24, 3, 3)
     moved = Moments.of(jnp.asarray(features), jnp.asarray(labels), 3)
     for anchor in ([1.0, -2.0, 0.5], [-1.0, 3.0, 2.0]):
-        moved = moved.anchored_at(jnp.asarray(anchor))
+        moved = jax.jit(Moments.anchored_at)(moved, np.float32(anchor))
         x = (features.astype(np.float64) - anchor) / float(moved.unit)
         norm = (x * x).sum(axis=1)
         np.testing.assert_allclose(moved.sums.sum(axis=0), x.sum(axis=0), rtol=1e-4)
@@ -77,7 +77,7 @@ def test_sums_about_another_anchor_are_those_of_the_moved_features():
 def test_a_mirrored_gram_is_the_gram(d):
     x = np.random.default_rng(d).normal(size=(40, d)).astype(np.float32)
     w = np.arange(40, dtype=np.float32)[:, None]
-    gram = np.asarray(mirrored(upper_product(jnp.asarray(x), jnp.asarray(w * x))))
+    gram = np.asarray(jax.jit(lambda *operands: mirrored(upper_product(*operands)))(x, w * x))
     np.testing.assert_allclose(gram, x.T.astype(float) @ (w * x), atol=1e-3)
     np.testing.assert_allclose(gram, gram.T, atol=1e-3)
 
@@ -131,7 +131,8 @@ def test_a_buffer_may_be_filled_again_after_the_call(statistic):
     """JAX's CPU client reads aligned memory where it lies, and returns before it has read it."""
     n, d = 60_000, 64
     features, labels = drawn(n, d, 3)
-    expected = statistic.init(3, d).update(jnp.array(features), jnp.asarray(labels))
+    expected = statistic.init(3, d).update(aligned(features), labels)
+    jax.block_until_ready(expected)
     buffer = aligned(features)
     for add in (statistic.init(3, d).update, lambda f, y: statistic.of(f, y, 3)):
         buffer[:] = features
@@ -161,13 +162,14 @@ def test_streamed_merged_and_whole_agree_to_1e_6():
     features, labels = drawn(n, d, c)
 
     def of(rows, dtype=np.float32):
-        return Moments.of(jnp.asarray(features[rows], dtype), jnp.asarray(labels[rows]), c)
+        return Moments.of(features[rows].astype(dtype), labels[rows], c)
 
+    batches = np.split(np.arange(n), 50)
     whole = jax.device_get(scores_from_moments(of(slice(n))))
     streamed = functools.reduce(
-        lambda sums, rows: sums.update(features[rows], labels[rows]), np.split(np.arange(n), 50), Moments.init(c, d)
+        lambda sums, rows: sums.update(features[rows], labels[rows]), batches, Moments.init(c, d)
     )
-    merged = functools.reduce(Moments.merge, map(of, np.split(np.arange(n), 5)))
+    merged = functools.reduce(Moments.merge, map(of, batches))
     with jax.enable_x64(True):
         exact = jax.device_get(scores_from_moments(of(slice(n), np.float64)))
     for statistic in (streamed, merged):
@@ -195,7 +197,7 @@ def test_gradient_of_several_blocks():
         moments = Moments.of(f, jnp.asarray(labels), 2)
         return jnp.trace(moments.central().gram) * moments.unit**2
 
-    np.testing.assert_allclose(jax.grad(variance)(features), 2 * (features - features.mean(axis=0)), atol=1e-4)
+    np.testing.assert_allclose(jax.jit(jax.grad(variance))(features), 2 * (features - features.mean(axis=0)), atol=1e-4)
 
 
 @pytest.mark.parametrize(("spectrum", "d"), [(0.0, 8), (1.0, 64), (1.5, 64), *only_long((1.0, 8), (1.5, 8), (0.0, 64))])
