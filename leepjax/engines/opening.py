@@ -1,5 +1,6 @@
 """The engine of a command, by name."""
 
+import logging
 from functools import partial
 from typing import get_args
 
@@ -24,13 +25,14 @@ def open_engine(
     Args:
         caller: the command, with which errors begin.
         name: ``serial``, ``processes`` of this machine, each with its share of the cores, or ``ray``.
-        workers: the number of ``processes``, for that engine alone; at most, and by default, one per core.
+        workers: the number of ``processes``; at most, and by default, one per core. A warning is logged if another
+            engine is to have some.
         cpus_per_task: how many cores each worker of ``ray`` reserves, by default one.
         gpus_per_task: how many GPUs, or what fraction of one, each worker of ``ray`` reserves; by default one if the
             cluster has any.
 
     Raises:
-        InputError: for an unknown engine, fewer than one worker, workers or resources that are out of range or for
+        InputError: for an unknown engine, fewer than one worker, resources that are out of range or for
             another engine, Ray where it isn't installed, or RAY_ADDRESS without a cluster.
     """
     if name not in get_args(EngineName):
@@ -38,9 +40,8 @@ def open_engine(
     if workers is not None and workers < 1:
         raise InputError(f"{caller}: expected workers >= 1, got {workers}; raise it.")
     if workers is not None and name != "processes":
-        raise InputError(
-            f"{caller}: expected workers for engine 'processes' alone, got {name!r}; leave them out, or choose that "
-            "engine."
+        logging.getLogger("leepjax").warning(
+            "%s: workers is of engine 'processes' alone; %r doesn't use it.", caller, name
         )
     resources = read_resources(caller, name, cpus_per_task, gpus_per_task)
     if name == "ray":

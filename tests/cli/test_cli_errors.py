@@ -120,7 +120,6 @@ ONE_SENTENCE = {
     "pretrain tiny.npz --test tiny.npz --name x --batch-norm frozen": "pretrain: expected batch_norm 'train' for fresh",
     "finetune tiny.npz --source random --test tiny.npz --test-fraction 0.3": "finetune: expected a test set or a test_",
     "rank tiny.npz --test tiny.npz --test-fraction 0.3": "rank: expected a test set or a test_fraction, got both",
-    "choose tiny.npz --workers 2": "choose: expected workers for engine 'processes' alone, got 'serial'",
     "metatest x.safetensors tiny.npz --max-shots 3": "episodes: expected max_shots where shots vary, got 3",
     "finetune tiny.npz --source random --accumulate 3": "recipe: expected a batch_size that is a multiple of accum",
 }

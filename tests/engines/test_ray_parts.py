@@ -7,7 +7,7 @@ import pytest
 import ray
 from small_units import Factor, Small
 
-from leepjax.engines.opening import open_engine
+from leepjax.engines.opening import close_engine, open_engine
 from leepjax.engines.ray_queue import Queue
 from leepjax.engines.ray_sending import Mark, Sending
 from leepjax.engines.ray_worker import Worker
@@ -70,13 +70,16 @@ def test_workers_have_room(resources, nodes, workers):
         ("ray", {"gpus_per_task": -1}, "gpus_per_task to be a part of one GPU or a whole number of them, got -1; 0"),
         ("ray", {"cpus_per_task": 0}, "cpus_per_task >= 1, got 0; raise it"),
         ("serial", {"gpus_per_task": 1}, "gpus_per_task for engine 'ray' alone, got 'serial'; leave it out"),
-        ("serial", {"workers": 2}, "workers for engine 'processes' alone, got 'serial'; leave them out, or choose"),
-        ("ray", {"workers": 2}, "workers for engine 'processes' alone, got 'ray'; leave them out, or choose"),
     ],
 )
 def test_resources_that_cannot_be(name, options, message):
     with pytest.raises(InputError, match=f"^test: expected {message}"):
         open_engine("test", name, **options)
+
+
+def test_workers_of_an_engine_without_them_are_reported(caplog):
+    close_engine(open_engine("test", "serial", 2))
+    assert caplog.messages == ["test: workers is of engine 'processes' alone; 'serial' doesn't use it."]
 
 
 @dataclass
