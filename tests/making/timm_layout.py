@@ -2,7 +2,9 @@
 
 import numpy as np
 from flax import nnx
+from recorded.random_state import random_state
 
+from leepjax.models import weights
 from leepjax.models.network import NamedParam
 
 CONFIG = {
@@ -36,6 +38,15 @@ def torch_shapes(model):
         shape = leaf.shape
         shapes[torch_name(path, leaf, model)] = (shape[-1], shape[-2], *shape[:-2]) if path[-1] == "kernel" else shape
     return shapes
+
+
+computed = nnx.jit(lambda network, images: network(images))
+
+
+def filled(network):
+    """A network with the random state, which takes no program to make; an abstract one is enough."""
+    weights.load_torch(network, random_state(torch_shapes(network)))
+    return network
 
 
 def torch_layout(model):

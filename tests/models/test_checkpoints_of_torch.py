@@ -18,7 +18,7 @@ from timm_layout import torch_shapes
 from torch_pickles import tensor, text, torch_zip
 
 from leepjax.models import weights
-from leepjax.models.architectures import build
+from leepjax.models.architectures import abstract
 from leepjax.models.files.formats import read_tensors
 from leepjax.models.files.pickles import Call, read_pickle
 from leepjax.models.files.wrappers import unwrapped
@@ -247,7 +247,7 @@ def test_a_prefix_of_the_network_s_own_names_is_kept():
 @pytest.mark.parametrize("prefix", ["timm_model.", "model.a.resnet."])
 def test_a_prefix_of_any_name_around_the_whole_network_is_removed(prefix):
     """As of transformers' Trainer, which saves a model of timm; a head may be outside."""
-    model, tensors = build("resnet20", 10), {}
+    model, tensors = abstract("resnet20", 10), {}
     for name, shape in torch_shapes(model).items():
         tensors[name if name.startswith("linear.") else prefix + name] = np.full(shape, 3, np.float32)
     weights.load_torch(model, tensors | {"projector.linear.weight": np.ones(3)})

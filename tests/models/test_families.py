@@ -73,7 +73,7 @@ def test_every_family_is_compared():
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "mobilenetv1_025", "darknet53", "vit_small_patch16_224", "efficientvit_b0"]
+    "name", ["resnet18", "mobilenetv1_025", "darknet53", 'vit_small_patch16_224:{"depth":1}', "efficientvit_b0"]
 )
 def test_replace_head(name):
     def replaced():

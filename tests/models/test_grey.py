@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 from flax import nnx
 from profiles import is_long
-from recorded.random_state import random_state
-from timm_layout import torch_shapes
+from timm_layout import filled
 
-from leepjax.models import weights
 from leepjax.models.architectures import ARCHITECTURES, abstract, family_of, with_arguments
 
 MEMBERS = {family_of(name): name for name in reversed(ARCHITECTURES)}
@@ -28,8 +26,7 @@ def test_a_network_of_every_family_takes_grey_images(family):
 
 
 def test_grey_images_are_one_channel_of_three():
-    grey, colour = abstract('test_resnet:{"in_chans":1}', 5), abstract("test_resnet", 5)
-    weights.load_torch(grey, random_state(torch_shapes(grey)), "grey")
+    grey, colour = filled(abstract('test_resnet:{"in_chans":1}', 5)), abstract("test_resnet", 5)
     kernel = grey.conv1[0].kernel[...]
     nnx.update(colour, nnx.state(grey))
     colour.conv1[0].kernel = nnx.Param(np.pad(kernel, ((0, 0), (0, 0), (0, 2), (0, 0))))

@@ -23,12 +23,12 @@ import safetensors.numpy
 from hub_server import COMMIT, CONTENT, REPO
 from huggingface_hub import constants
 from profiles import only_long
-from timm_layout import CONFIG, torch_layout
+from timm_layout import CONFIG, computed, filled, torch_layout
 from torch_pickles import tensor, torch_zip
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.models import opening, urls, weights
-from leepjax.models.architectures import build
+from leepjax.models.architectures import abstract
 from leepjax.models.hub import hub_file, hub_revision, hub_size
 from leepjax.models.opening import describe, load_source
 from leepjax.models.published import Published
@@ -576,7 +576,7 @@ def test_the_library_is_loaded_only_when_it_is_used():
 
 
 def test_a_source_of_the_hub_from_its_name_to_its_logits(hub, site):
-    network = build("resnet20", 10, seed=3)
+    network = filled(abstract("resnet20", 10))
     network.eval()
     site.publish("config.json", json.dumps(CONFIG).encode(), large=False)
     site.publish("model.safetensors", safetensors.numpy.save(torch_layout(network)))
@@ -587,13 +587,13 @@ def test_a_source_of_the_hub_from_its_name_to_its_logits(hub, site):
     assert source.card.preprocessing == card.preprocessing
     assert source.card.origin == f"https://huggingface.co/{REPO}"
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    expected = network(source.card.preprocessing.normalise(images)).logits
+    expected = computed(network, source.card.preprocessing.normalise(images)).logits
     np.testing.assert_allclose(source(images).logits, expected, rtol=1e-4, atol=1e-5)
     assert describe(f"hf-hub:{REPO}")[1] == 0
 
 
 def test_a_published_url_from_its_name_to_its_logits(server, site, tmp_path, monkeypatch):
-    network = build("resnet20", 10, seed=3)
+    network = filled(abstract("resnet20", 10))
     content = safetensors.numpy.save(torch_layout(network))
     site.files["/net.safetensors"] = content[:-1]
     row = Published(
@@ -640,7 +640,7 @@ def torch_state_dict(tensors):
 
 @pytest.mark.parametrize("form", ["shards", "torch"])
 def test_weights_of_a_repository_in_other_files(hub, site, form, tmp_path):
-    network = build("resnet20", 10, seed=3)
+    network = filled(abstract("resnet20", 10))
     network.eval()
     del site.redirects[f"/{REPO}/resolve/main/model.safetensors"]
     site.publish("config.json", json.dumps(CONFIG).encode(), large=False)
@@ -654,7 +654,7 @@ def test_weights_of_a_repository_in_other_files(hub, site, form, tmp_path):
     assert describe(f"hf-hub:{REPO}")[1] == sum(map(len, shards.values()))
     source = load_source(f"hf-hub:{REPO}")
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    expected = network(source.card.preprocessing.normalise(images)).logits
+    expected = computed(network, source.card.preprocessing.normalise(images)).logits
     np.testing.assert_allclose(source(images).logits, expected, rtol=1e-4, atol=1e-5)
     assert describe(f"hf-hub:{REPO}")[1] == 0
 

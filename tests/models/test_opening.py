@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
-from timm_layout import CONFIG, torch_layout
+from timm_checkpoints import checkpoints
+from timm_layout import CONFIG, computed, filled, torch_layout
 
 import leepjax
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.readers import digits
 from leepjax.models import hub_weights, opening, weights
-from leepjax.models.architectures import ARCHITECTURES, build
+from leepjax.models.architectures import ARCHITECTURES, abstract
 from leepjax.models.as_source import as_source
 from leepjax.models.opening import describe, load_source, named_sources, sets
 from leepjax.models.published import PAPER9, PUBLISHED
@@ -33,9 +34,16 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def network():
-    model = build("resnet20", 10, seed=3)
+    model = filled(abstract("resnet20", 10))
     model.eval()
     return model
+
+
+@pytest.fixture(scope="module")
+def outputs(network):
+    """What the network computes of the images, which its configuration's statistics normalise."""
+    pixels = Preprocessing(image_size=32, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    return computed(network, pixels.normalise(jnp.asarray(IMAGES)))
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def folder(tmp_path, network):
     return tmp_path
 
 
-def test_a_folder_that_timm_wrote(folder, network):
+def test_a_folder_that_timm_wrote(folder, network, outputs):
     source = load_source(f"local-dir:{folder}")
     card = source.card
     assert (card.name, card.model, card.num_classes, card.licence) == (folder.name, "resnet20", 10, "mit")
@@ -53,8 +61,7 @@ def test_a_folder_that_timm_wrote(folder, network):
         image_size=32, crop=0.9, interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)
     )
     assert card.num_parameters == weights.num_parameters(network)
-    expected = network(card.preprocessing.normalise(jnp.asarray(IMAGES)))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), source(IMAGES), expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), source(IMAGES), outputs)
 
 
 def test_a_tilde_is_the_home_folder_after_a_prefix_too(folder, monkeypatch):
@@ -62,7 +69,7 @@ def test_a_tilde_is_the_home_folder_after_a_prefix_too(folder, monkeypatch):
     assert load_source(f"local-dir:~/{folder.name}").card.name == folder.name
 
 
-def test_a_folder_of_a_network_without_a_head_has_features_alone(folder, network):
+def test_a_folder_of_a_network_without_a_head_has_features_alone(folder, network, outputs):
     (folder / "config.json").write_text(json.dumps(CONFIG | {"num_classes": 0}))
     body = {name: value for name, value in torch_layout(network).items() if not name.startswith("linear.")}
     safetensors.numpy.save_file(body, folder / "model.safetensors")
@@ -71,8 +78,7 @@ def test_a_folder_of_a_network_without_a_head_has_features_alone(folder, network
     assert source.card.num_parameters == weights.num_parameters(network) - 65 * 10
     features, logits = source(IMAGES)
     assert logits.shape == (4, 0)
-    expected = network(source.card.preprocessing.normalise(jnp.asarray(IMAGES))).features
-    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(features, outputs.features, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_another_architecture_name_the_tensor(folder):
@@ -184,12 +190,13 @@ def test_a_file_of_keras_without_h5py_asks_for_the_extra_before_it_is_downloaded
 def test_the_table_of_published_weights_names_architectures_that_are_there():
     assert len(PAPER9) == 9
     assert {row.model for row in PUBLISHED.values()} <= set(ARCHITECTURES)
-    parameters = {(row.model, row.num_classes): set() for row in PUBLISHED.values()}
+    of_timm = {f"timm/{each['name']}": each for each in checkpoints()}
     for row in PUBLISHED.values():
-        parameters[row.model, row.num_classes].add(row.num_parameters)
-    for (name, num_classes), published in parameters.items():
-        model = jax.eval_shape(lambda name=name, num_classes=num_classes: build(name, num_classes))
-        assert {weights.num_parameters(model)} == published, name
+        if (recorded := of_timm.get(row.weights)) is None:
+            expected = row.model, weights.num_parameters(abstract(row.model, row.num_classes))
+        else:
+            expected = recorded["config"]["architecture"], int(recorded["parameters"])
+        assert (row.model, row.num_parameters) == expected, row.name
 
 
 def test_sets_and_names_are_distinct():
@@ -272,9 +279,10 @@ def test_a_source_travels_without_its_file(folder):
     np.testing.assert_array_equal(received(IMAGES).logits, received(IMAGES).logits)
 
 
-def test_weights_that_were_replaced_since_are_not_read_under_the_old_digest(folder):
+def test_weights_that_were_replaced_since_are_not_read_under_the_old_digest(folder, network):
     source = load_source(f"local-dir:{folder}")
-    safetensors.numpy.save_file(torch_layout(build("resnet20", 10, seed=4)), folder / "model.safetensors")
+    others = {name: 2 * value for name, value in torch_layout(network).items()}
+    safetensors.numpy.save_file(others, folder / "model.safetensors")
     message = r"^source: expected the weights that were opened, got others in .*model\.safetensors; start again"
     for opened in (source, pickle.loads(pickle.dumps(source))):
         with pytest.raises(InputError, match=message):

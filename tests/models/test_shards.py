@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 import safetensors.numpy
-from timm_layout import CONFIG, torch_layout
+from timm_layout import CONFIG, computed, filled, torch_layout
 
-from leepjax.models.architectures import build
+from leepjax.models.architectures import abstract
 from leepjax.models.opening import load_source
 from leepjax.types import InputError
 
@@ -19,7 +19,7 @@ NAMES = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
 
 @pytest.fixture(scope="module")
 def network():
-    model = build("resnet20", 10, seed=3)
+    model = filled(abstract("resnet20", 10))
     model.eval()
     return model
 
@@ -51,7 +51,7 @@ def refused(folder):
 
 def test_shards_are_one_network_here_and_where_it_is_sent(folder, network):
     source = load_source(f"local-dir:{folder}")
-    expected = network(source.card.preprocessing.normalise(IMAGES)).logits
+    expected = computed(network, source.card.preprocessing.normalise(IMAGES)).logits
     np.testing.assert_allclose(source(IMAGES).logits, expected, rtol=1e-4, atol=1e-5)
     sent = pickle.dumps(source)
     for name in NAMES:

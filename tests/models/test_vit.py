@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 from recorded.random_state import uniform
-from timm_layout import torch_layout
+from timm_layout import computed, filled, torch_layout
 
 from leepjax.adapting.retrain import set_head
 from leepjax.models import weights
@@ -24,21 +24,24 @@ HEAD = {"mean": (16,), "std": (16,), "kernel": (16, 3), "bias": (3,)}
 
 @pytest.fixture(scope="module")
 def distilled():
-    network = DistilledViT(4, **TINY, rngs=nnx.Rngs(0))
-    network.replace_head(3, seed=1)
-    return network
+    def made():
+        network = DistilledViT(4, **TINY, rngs=nnx.Rngs(0))
+        network.replace_head(3, seed=1)
+        return network
+
+    return filled(nnx.eval_shape(made))
 
 
 def test_equal_heads_compute_what_one_computes_from_the_features(distilled):
     head = Head(*(jnp.asarray(uniform(name, shape)) for name, shape in HEAD.items()))
     set_head(distilled, head)
-    features, logits = distilled(jnp.asarray(uniform("images", (2, 16, 16, 3))))
+    features, logits = computed(distilled, uniform("images", (2, 16, 16, 3)))
     np.testing.assert_allclose(logits, head.logits(features), rtol=1e-5, atol=1e-5)
 
 
 def test_a_folder_without_a_head_opens_at_another_image_size(tmp_path):
     """As those of DINO, with the positions of images of 16 pixels."""
-    network = ViT(0, **TINY, rngs=nnx.Rngs(0))
+    network = filled(nnx.eval_shape(lambda: ViT(0, **TINY, rngs=nnx.Rngs(0))))
     tensors = {name: value for name, value in torch_layout(network).items() if not name.startswith("head.")}
     safetensors.numpy.save_file(tensors, tmp_path / "model.safetensors")
     config = {"architecture": "vit_tiny_patch16_224", "model_args": {**TINY, "img_size": 24}, "num_classes": 0}
@@ -60,8 +63,8 @@ def test_a_token_pool_needs_a_class_token():
 
 def test_weights_of_pytorchs_layout_are_saved_as_they_were_loaded(tmp_path):
     """Kernels are transposed views of the arrays of a file, until a network is trained."""
-    network = ViT(3, **TINY, rngs=nnx.Rngs(0))
-    opened, reopened = (nnx.eval_shape(lambda: ViT(3, **TINY, rngs=nnx.Rngs(0))) for _ in range(2))
+    network, opened, reopened = (nnx.eval_shape(lambda: ViT(3, **TINY, rngs=nnx.Rngs(0))) for _ in range(3))
+    filled(network)
     weights.load_torch(opened, torch_layout(network))
     weights.save(opened, tmp_path / "saved.safetensors", np.float32)
     weights.load(reopened, tmp_path / "saved.safetensors")
