@@ -36,6 +36,8 @@ every_measure = pytest.mark.parametrize("name", MEASURES)
 # before it, source labels, features with a float64 of their own or with the same kernel, and pairs of examples.
 ONE_OF_EACH_WAY = ("leep", "em_leep", "nce", "h_score", "logme", "knn")
 each_way = pytest.mark.parametrize("name", some_of(ONE_OF_EACH_WAY, MEASURES))
+# One of each way, and those that draw numbers or go on from what their programs return, on the host.
+NARROW = ("leep", "nce", "h_score", "logme", "n_leep", "knn", "calibrated_leep", "loo_leep")
 # Where rows of weight zero are left out, integer weights repeat rows and hidden rows may hold anything.
 REPEATED = [name for name in MEASURES if name not in EXEMPT["test_integer_weights_repeat_rows"]]
 few = examples(6)
@@ -258,7 +260,43 @@ def test_half_precision_gives_a_float32_answer(name):
     assert value == exact
 
 
-@pytest.mark.parametrize(("name", "dtype"), by_turns(MEASURES, ["float32", "float16", "bfloat16"], of=3))
+def made(jaxpr):
+    """The results of all operations of a program, its inner programs included, each with the operation's name."""
+    for equation in jaxpr.eqns:
+        yield from ((equation.primitive.name, result.aval) for result in equation.outvars)
+        for inner in jax.tree.leaves([*equation.params.values()], is_leaf=lambda value: hasattr(value, "jaxpr")):
+            if hasattr(inner := getattr(inner, "jaxpr", inner), "eqns"):
+                yield from made(inner)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@every_measure
+def test_the_program_of_narrow_evidence_is_narrow_in_64_bit_mode(name, dtype):
+    """No array of float64 is computed from it: what is drawn, summed and solved has the type of the 32-bit mode."""
+    p = problem(6, where="weights")
+    read, options = evidence(
+        name, p._replace(features=jnp.asarray(p.features, dtype), probs=jnp.asarray(p.probs, dtype))
+    )
+    measure = functools.partial(MEASURES[name].function, num_classes=p.num_classes, **options)
+    with jax.enable_x64(True):
+        program = jax.make_jaxpr(lambda read, labels, where: measure(read, labels, where=where))(read, *p[2:4])
+        # Source labels are no floats: their score has the default type.
+        if MEASURES[name].reads == "source_labels":
+            assert program.out_avals[0].dtype == np.float64
+        else:
+            assert program.out_avals[0].dtype == np.float32
+            wide = [(of, array) for of, array in made(program.jaxpr) if array.ndim and array.dtype == np.float64]
+            assert {of for of, _ in wide} <= {"convert_element_type", "stop_gradient"}, wide
+
+
+# Where random numbers are drawn, a program of the same types may still draw others.
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *by_turns(NARROW, ["float32", "float16", "bfloat16"], of=3),
+        *only_long(*itertools.product([n for n in MEASURES if n not in NARROW], ["float32", "float16", "bfloat16"])),
+    ],
+)
 def test_narrow_evidence_scores_alike_in_64_bit_mode(name, dtype):
     p = problem(6, probs="sharp", where="weights")
     narrow = p._replace(features=jnp.asarray(p.features, dtype), probs=jnp.asarray(p.probs, dtype))
