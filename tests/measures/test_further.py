@@ -111,9 +111,12 @@ def test_integer_weights_repeat_rows(name):
 @every_measure
 def test_nothing_is_promoted_implicitly(name):
     asked = CASES[name].ask(2, where="weights")
-    expected = CASES[name].score(*asked)
     with jax.numpy_dtype_promotion("strict"):
-        agree(CASES[name].score(*asked), expected, rtol=0, atol=0)
+        jax.eval_shape(CASES[name].score, *asked)
+    if name in SOME or is_long():
+        expected = CASES[name].score(*asked)
+        with jax.numpy_dtype_promotion("strict"):
+            agree(CASES[name].score(*asked), expected, rtol=0, atol=0)
 
 
 @some_measures
