@@ -20,7 +20,7 @@ def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
         warmup_steps=min(int(recipe.warmup_epochs * steps_per_epoch), num_steps // 2),
         decay_steps=num_steps,
     )
-    shape = np.asarray(jax.vmap(schedule)(np.arange(num_steps)))
+    shape = np.asarray(jax.jit(jax.vmap(schedule))(np.arange(num_steps)))
     head = recipe.learning_rate if recipe.head_learning_rate is None else recipe.head_learning_rate
     return shape[:, None] * np.array([recipe.learning_rate, head], np.float32)
 
