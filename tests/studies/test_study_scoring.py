@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from cases import ORACLES, Problem
 
 from leepjax.data.preprocessing import Preprocessing
 from leepjax.data.split import stratified_limit
@@ -43,21 +44,24 @@ def task(rows=KEPT):
     return Task(name="t", target="s", train_hash="", test_hash="", classes=classes, train=train, test=train, seed=0)
 
 
+def local(features, rows):
+    """The problem of these rows of two classes, for the oracles."""
+    return Problem(features[rows].astype(float), PROBS[rows].astype(float), (LABELS[rows] == 7).astype(int), None, 2)
+
+
 def test_measures_are_those_of_the_tasks_rows():
     found = scores(CARD, OUTPUTS, task(), 9, DEFAULT_MEASURES)
     assert tuple(found) == (*DEFAULT_MEASURES, *BASELINES)
-    local = (LABELS[KEPT] == 7).astype(int)
+    problem = local(FEATURES, KEPT)
     for name in DEFAULT_MEASURES:
-        expected = float(MEASURES[name].score(FEATURES[KEPT], PROBS[KEPT], local, num_classes=2))
-        assert found[name] == pytest.approx(expected, rel=2e-5, abs=2e-6), name
+        assert found[name] == pytest.approx(ORACLES[name](problem), rel=2e-5, abs=2e-6), name
 
 
 @pytest.mark.parametrize("name", ["lfc", "calibrated_leep"])
 def test_further_measures_read_a_stratified_part_of_many_rows(name, monkeypatch):
     monkeypatch.setattr(scoring, "MOST_EXAMPLES", 8)
     rows = KEPT[stratified_limit((LABELS[KEPT] == 7).astype(int), 8, seed=0)]
-    local = (LABELS[rows] == 7).astype(int)
-    expected = float(MEASURES[name].score(FEATURES[rows], PROBS[rows], local, num_classes=2))
+    expected = ORACLES[name](local(FEATURES, rows))
     found = scores(CARD, OUTPUTS, task(), 2, (name,))
     assert tuple(found) == (name, *BASELINES)
     assert found[name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
@@ -66,8 +70,7 @@ def test_further_measures_read_a_stratified_part_of_many_rows(name, monkeypatch)
 def test_a_score_that_float32_doesnt_resolve_is_computed_again():
     far = FEATURES + np.float32(1e7)
     found = scores(CARD, replace(OUTPUTS, features=far), task(), 2, ("logme",))
-    local = (LABELS[KEPT] == 7).astype(int)
-    assert found["logme"] == pytest.approx(float(MEASURES["logme"].score(far[KEPT], None, local, num_classes=2)))
+    assert found["logme"] == pytest.approx(ORACLES["logme"](local(far, KEPT)))
 
 
 def test_a_baseline_stands_for_the_measure_of_its_name():
