@@ -264,7 +264,7 @@ def test_the_engine_starts_ray_and_ends_it_at_a_signal(sent, tmp_path):
     assert not (tmp_path / "b ended").exists()
 
 
-SOURCES, MEASURES = ("random", "cifar10"), ("leep", "h_score")
+SOURCES, MEASURES = ("random", "cifar10"), ("nce", "lfc")
 SMALL = {"limit": 60, "resamples": 10, "verify": "ridge"}
 
 

@@ -13,7 +13,7 @@ import pytest
 import leepjax as lj
 from leepjax.storage.records import read_records
 
-SOURCES, MEASURES = ("random", "fashion-mnist"), ("leep", "h_score")
+SOURCES, MEASURES = ("random", "fashion-mnist"), ("nce", "lfc")
 
 
 @pytest.fixture

@@ -60,20 +60,20 @@ def passes(monkeypatch):
 
 def test_every_layer_is_a_row_and_each_source_makes_one_pass(sources, passes, tmp_path):
     options = {"features": ["all-blocks", "last"], "verify": "ridge", "resamples": 0, "out": tmp_path / "out"}
-    ranking = lj.rank(TARGET, sources, ["logme", "leep"], **options)
+    ranking = lj.rank(TARGET, sources, ["lfc", "nce"], **options)
     assert passes == [120, 120]
     layers = {f"tokens@blocks.{i}:mean" for i in range(3)} | {f"maps@stages.{i}:mean" for i in range(3)}
     assert set(ranking.sources) == layers | {"tokens", "maps"}
-    assert all(np.isfinite(score) for score in ranking.scores("logme").values())
-    with_leep = {name for name, score in ranking.scores("leep").items() if np.isfinite(score)}
-    assert with_leep == {"tokens", "maps"}
+    assert all(np.isfinite(score) for score in ranking.scores("lfc").values())
+    with_nce = {name for name, score in ranking.scores("nce").items() if np.isfinite(score)}
+    assert with_nce == {"tokens", "maps"}
     assert set(ranking.accuracies) == set(ranking.sources)
     seconds = {name: cost.seconds_per_image for name, cost in ranking.costs.items()}
     assert seconds["maps@stages.0:mean"] < seconds["maps@stages.1:mean"] < seconds["maps@stages.2:mean"]
     shown = str(ranking)
     assert "Selected among 8 candidates, among them layers of 2 sources: the best of many owes part" in shown
     assert "undefined for sources without a head, such as layers" in shown
-    assert lj.rank(TARGET, sources, ["logme", "leep"], **options).to_records() == ranking.to_records()
+    assert lj.rank(TARGET, sources, ["lfc", "nce"], **options).to_records() == ranking.to_records()
     assert len(passes) == 2
 
 
@@ -99,7 +99,7 @@ def held(monkeypatch):
 def test_one_network_at_a_time_is_in_memory(sources, held, tmp_path):
     seen = []
     options = {"features": ["all-blocks", "last"], "verify": "none", "resamples": 0}
-    lj.rank(TARGET, sources, "logme", on_record=lambda record: seen.append(held()), **options)
+    lj.rank(TARGET, sources, "lfc", on_record=lambda record: seen.append(held()), **options)
     assert seen == [1] * 8
     assert held() == 0
     lj.extract(TARGET, sources, out=tmp_path / "tables", features="last")
@@ -109,23 +109,23 @@ def test_one_network_at_a_time_is_in_memory(sources, held, tmp_path):
 
 def test_a_layer_scores_in_a_ranking_as_it_does_alone(sources):
     options = {"verify": "none", "resamples": 0}
-    together = lj.rank(TARGET, sources[:1], ["logme"], features="blocks.*", pooling=["cls", "mean"], **options)
+    together = lj.rank(TARGET, sources[:1], ["lfc"], features="blocks.*", pooling=["cls", "mean"], **options)
     assert len(together.sources) == 6
-    alone = lj.rank(TARGET, sources[:1], ["logme"], features="blocks.1", pooling="cls", **options)
-    assert alone.scores("logme")["tokens@blocks.1:cls"] == pytest.approx(
-        together.scores("logme")["tokens@blocks.1:cls"], abs=1e-4
+    alone = lj.rank(TARGET, sources[:1], ["lfc"], features="blocks.1", pooling="cls", **options)
+    assert alone.scores("lfc")["tokens@blocks.1:cls"] == pytest.approx(
+        together.scores("lfc")["tokens@blocks.1:cls"], abs=1e-4
     )
-    assert "Selected" not in str(lj.rank(TARGET, sources[:1], ["logme"], **options))
+    assert "Selected" not in str(lj.rank(TARGET, sources[:1], ["lfc"], **options))
 
 
 def test_a_source_without_the_layer_is_left_out_and_the_others_are_ranked(sources):
-    ranking = lj.rank(TARGET, sources, ["logme"], features="stages.0", verify="none", resamples=0)
+    ranking = lj.rank(TARGET, sources, ["lfc"], features="stages.0", verify="none", resamples=0)
     assert ranking.sources == ("maps@stages.0:mean",)
     (failure,) = ranking.failures
     assert failure.source == "tokens"
     assert "expected one of 3 layers (blocks.0, blocks.1, blocks.2" in failure.reason
     with pytest.raises(InputError, match="got cls; choose one of these"):
-        lj.rank(TARGET, sources[1:], ["logme"], features="all-blocks", pooling="cls", verify="none")
+        lj.rank(TARGET, sources[1:], ["lfc"], features="all-blocks", pooling="cls", verify="none")
 
 
 def test_a_layer_that_is_not_finite_does_not_end_the_others(sources, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_layer_that_is_not_finite_does_not_end_the_others(sources, monkeypatch
         return plain(source, *arguments, **options)
 
     monkeypatch.setattr(shared_pass, "extract", broken)
-    ranking = lj.rank(TARGET, sources[:1], ["logme"], features="all-blocks", verify="none", resamples=0)
+    ranking = lj.rank(TARGET, sources[:1], ["lfc"], features="all-blocks", verify="none", resamples=0)
     assert [(each.source, each.reason) for each in ranking.failures] == [("tokens@blocks.1:mean", "not finite")]
     assert len(ranking.sources) == 2
     choice = lj.choose(TARGET, sources[:1], features="all-blocks")

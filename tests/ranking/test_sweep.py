@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cheap_heads import least_squares, use_heads
 from same_rankings import assert_same
 
 import leepjax as lj
@@ -22,9 +23,16 @@ from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 SOURCES = ("random", "cifar10")
-MEASURES = ("leep", "h_score")
+MEASURES = ("nce", "lfc")  # which compile sooner than others
 SMALL = {"limit": 60, "resamples": 10}
 NUM_RECORDS = 2 * len(SOURCES) * (len(MEASURES) + 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fast_heads():
+    with pytest.MonkeyPatch.context() as patch:
+        use_heads(patch, least_squares)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +102,7 @@ def sweep_with(error, monkeypatch, **options):
         yield from run_serially(function, [other], on_progress)
 
     monkeypatch.setattr(sweeping, "open_engine", lambda caller, name, workers, **resources: engine)
-    return lj.sweep(options.pop("targets"), "random", "leep", verify="none", **options, **SMALL)
+    return lj.sweep(options.pop("targets"), "random", "nce", verify="none", **options, **SMALL)
 
 
 def test_a_unit_that_fails_elsewhere_is_a_failure_and_loses_nothing_of_the_others(targets, tmp_path, monkeypatch):
