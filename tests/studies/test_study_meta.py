@@ -52,6 +52,7 @@ def config(learner_path, **changes):
         targets=((TRAIN, TEST),),
         profiles=(Profile(num_classes=(3, 3), sizes=Each(8)),),
         num_tasks=3,
+        measures=("leep",),
         methods=("meta", "head"),
         learners=(learner_path,),
     )

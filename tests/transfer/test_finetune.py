@@ -97,7 +97,7 @@ found = {0: uneven.logits.ravel().tolist()}
 for pieces in (1, 2):
     seen = []
     model = Small()
-    recipe = replace(RECIPE, batch_size=16, accumulate=pieces)
+    recipe = replace(RECIPE, batch_size=16, epochs=2, accumulate=pieces)
     curve = train(model, DATA, EXPECTED, recipe, test=DATA, on_step=lambda at: seen.append(at.loss))
     found[pieces] = seen + [epoch.log_loss for epoch in curve] + [float(leaf.sum()) for leaf in leaves(model).values()]
 print(json.dumps({"devices": jax.device_count(), "curves": found}))

@@ -41,7 +41,7 @@ def test_kernels_alone_decay(choice):
     recipe = Recipe(weight_decay=0.1, **choice)
     params = nnx.state(ViT(3, embed_dim=16, num_heads=2, depth=1, img_size=32, rngs=nnx.Rngs(0)), nnx.Param)
     optimizer = chain(recipe, np.float32([0.5, 0.5]), "head")
-    updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
+    updates, _ = jax.jit(optimizer.update)(jax.tree.map(jnp.zeros_like, params), optimizer.init(params), params)
     moved = nnx.to_flat_state(updates)
     before = dict(nnx.to_flat_state(params))
     for path, update in moved:
