@@ -407,7 +407,7 @@ def test_ls_filters(run):
             row["source"] for row in parse(run("ls", "sources", "--filter", condition, "--format", "json")[1], "json")
         ]
 
-    assert listed("mobilenet-,parameters<2e6") == ["mobilenetv2", "mobilenet-0.25"]
+    assert listed("mobilenet-,parameters<2e6") == ["mobilenet-0.5", "mobilenet-0.25"]
     assert listed("accuracy>=0.9") == ["fashion-mnist"]
     assert listed("classes=10") == ["cifar10", "fashion-mnist", "random"]
     code, _, err = run("ls", "sources", "--filter", "paramters<3")
