@@ -2,7 +2,7 @@
 
 A kernel has four parts: the formula in plain `jax.numpy` (whose derivative the kernel takes), a loop that is fast on a
 CPU, matmuls that are fast on a GPU or TPU, and a rule for ``vmap``. `rows.row_kernel` combines them into one function
-that also runs on rows sharded over devices.
+that also runs on rows sharded over devices. For CPUs, `native` has the loops in C++.
 """
 
 from leepjax.kernels.axes import in_auto_axes, settled, with_sharding_in_type

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from leepjax.kernels import native
 from leepjax.kernels.grouped import many_class_sums
 from leepjax.kernels.rows import (
     NARROW,
@@ -46,7 +47,8 @@ def class_sums(
 @functools.cache
 def _kernel(num_classes: int, arity: int):
     def local(*operands):
-        cpu, tpu, default = (functools.partial(form, num_classes) for form in (_row_by_row, _by_matmul, _on_gpu))
+        forms = (_on_cpu(operands), _by_matmul, _on_gpu)
+        cpu, tpu, default = (functools.partial(form, num_classes) for form in forms)
         return lax.platform_dependent(*operands, cpu=cpu, tpu=tpu, default=default)
 
     def vmapped(size, in_batched, operands):
@@ -72,18 +74,32 @@ def _at_once(num_classes, probs, labels, weights, *log_norm):
     return tuple(jax.ops.segment_sum(terms, labels, num_classes) for terms in (weighted, weights))
 
 
+def _on_cpu(operands):
+    probs, _, _, *log_norm = operands
+    return _in_parallel if not log_norm and native.reads(probs) else _row_by_row
+
+
+def _blocks(n, num_classes):
+    """Blocks of rows with a table of sums each, because adding many thousand float32 rows in sequence loses digits.
+
+    There are about as many blocks as rows of a class per block; the tables take at most 1/64 of the evidence's memory.
+    """
+    return max(1, min(math.isqrt(n // num_classes), n // (64 * num_classes)))
+
+
+def _in_parallel(num_classes, probs, labels, weights):
+    blocks = _blocks(len(probs), num_classes)
+    return tuple(sums.sum(axis=0) for sums in native.class_sums(num_classes, blocks, probs, labels, weights))
+
+
 def _row_by_row(num_classes, probs, labels, weights, *log_norm):
     """Add each row to the sum of its class: XLA compiles this to one loop that runs at the speed of the memory.
-
-    Adding many thousand float32 rows in sequence loses digits. So the rows are split into `blocks` with a table of
-    sums each. There are about as many blocks as rows of a class per block; the tables take at most 1/64 of the
-    evidence's memory.
 
     Narrow rows have their weight as a last column: LLVM unrolls a loop over a few numbers, which then stays scalar, but
     it uses vectors for a row made of two parts.
     """
     (n, z), dtype = probs.shape, accumulator(probs)
-    blocks = max(1, min(math.isqrt(n // num_classes), n // (64 * num_classes)))
+    blocks = _blocks(n, num_classes)
     places = labels + num_classes * (jnp.arange(n, dtype=labels.dtype) // -(-n // blocks))
     counts_inside = z < NARROW
 

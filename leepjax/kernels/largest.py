@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from leepjax.kernels.rows import over_blocks, rows_at
+from leepjax.kernels import native
+from leepjax.kernels.rows import NARROW, over_blocks, rows_at
 
 # Rows per block: in float32, those of a thousand classes fit in a core's cache.
 _BLOCK = 64
@@ -18,7 +19,8 @@ def first_largest(rows: jax.Array) -> jax.Array:
     """
     if jax.device_count() > 1 or len(rows) == 0:
         return _of_block(rows)
-    return jax.lax.platform_dependent(rows, cpu=_by_blocks, default=_of_block)
+    cpu = native.first_largest if native.reads(rows) and rows.shape[1] >= NARROW else _by_blocks
+    return jax.lax.platform_dependent(rows, cpu=cpu, default=_of_block)
 
 
 def _by_blocks(rows):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from leepjax.kernels import native
 from leepjax.kernels.grouped import many_own_likelihoods
 from leepjax.kernels.rows import (
     NARROW,
@@ -65,7 +66,13 @@ def _shown(weights, *values):
 
 
 def _local(*operands):
-    return lax.platform_dependent(*operands, cpu=_in_cache, tpu=_by_matmul, default=_plain)
+    _, probs, _, _, *log_norm = operands
+    cpu = _in_parallel if not log_norm and native.reads(probs) else _in_cache
+    return lax.platform_dependent(*operands, cpu=cpu, tpu=_by_matmul, default=_plain)
+
+
+def _in_parallel(conditional, probs, labels, weights):
+    return _shown(weights, *native.own_likelihood(conditional, probs, labels))
 
 
 def _in_cache(conditional, probs, labels, weights, *log_norm):
