@@ -115,7 +115,7 @@ def _without_weights(source: AnySource, layers: Layers) -> tuple[Card, int | Non
     network = architectures.abstract(card.model, card.num_classes)
     network.eval()
     graphdef, shapes = nnx.split(network)
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    zeros = jax.jit(lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes))()
     return card, to_fetch, Source(card, UserFunction(Merged(graphdef), zeros))
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from small_shipped import use_small_sources
 
 from leepjax import cli
 from leepjax.adapting.finetune import finetune
@@ -34,6 +35,13 @@ from leepjax.types import InputError
 LIMIT = 60
 COMMON = ("digits", "--source", "cifar10", "--limit", LIMIT, "--format", "json")
 BRIEF = ("--epochs", 2, "--batch-size", 16)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_sources(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        use_small_sources(patch, tmp_path_factory.mktemp("shipped"))
+        yield
 
 
 @pytest.fixture
@@ -201,10 +209,10 @@ def test_what_another_command_made_is_not_overwritten(run, tmp_path):
 def test_pretrain_from_python_does_not_replace_the_network_of_another_call(tmp_path):
     train_set, test_set = halves()
     recipe = Recipe(epochs=0)
-    first = pretrain(train_set, test_set, "mine", tmp_path, recipe=recipe)
+    first = pretrain(train_set, test_set, "mine", tmp_path, model="small", recipe=recipe)
     with pytest.raises(InputError, match=r"^pretrain: expected no other network at .*, got one made by 'others'; pass"):
-        pretrain(train_set, test_set, "mine", tmp_path, recipe=replace(recipe, seed=1))
-    assert pretrain(train_set, test_set, "mine", tmp_path, recipe=recipe).card == first.card
+        pretrain(train_set, test_set, "mine", tmp_path, model="small", recipe=replace(recipe, seed=1))
+    assert pretrain(train_set, test_set, "mine", tmp_path, model="small", recipe=recipe).card == first.card
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence_before_any_work(run, tmp_path):

@@ -15,6 +15,7 @@ import pytest
 from cheap_heads import least_squares, use_heads
 from PIL import Image
 from profiles import only_long
+from small_shipped import use_small_sources
 
 from leepjax import DEFAULT_MEASURES, MEASURES, cli
 from leepjax.cli.commands import app
@@ -52,6 +53,17 @@ def run(monkeypatch, capsys, tmp_path):
         return exited.value.code or 0, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def folder_of_small_sources(tmp_path_factory):
+    return tmp_path_factory.mktemp("shipped")
+
+
+@pytest.fixture
+def small_sources(monkeypatch, folder_of_small_sources):
+    """Where a whole command is tested, and not the networks."""
+    use_small_sources(monkeypatch, folder_of_small_sources, ("random", "cifar10", "cifar10-animals"))
 
 
 def parse(text, format):
@@ -239,6 +251,7 @@ def out(tmp_path_factory):
     return tmp_path_factory.mktemp("out")
 
 
+@pytest.mark.usefixtures("small_sources")
 @pytest.mark.parametrize("format", ["json", *only_long(("md",), ("csv",), ("table",))])
 def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format, monkeypatch):
     use_heads(monkeypatch, least_squares)
@@ -268,6 +281,7 @@ def test_rank_prints_results_to_stdout_and_progress_to_stderr(run, out, format, 
     assert "Which source transfers to digits?" in page
 
 
+@pytest.mark.usefixtures("small_sources")
 @pytest.mark.parametrize("format", ["table", *only_long(("csv",), ("json",), ("md",))])
 def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path, monkeypatch):
     use_heads(monkeypatch, least_squares)
@@ -290,6 +304,7 @@ def test_sweep_prints_a_ranking_for_each_target(run, out, format, tmp_path, monk
     assert (out / "report" / "report.html").read_text("utf-8") == page
 
 
+@pytest.mark.usefixtures("small_sources")
 @pytest.mark.parametrize("command", ["rank", "sweep"])
 def test_verification_by_a_ridge_probe(run, command):
     options = ("--sources", "random", "--measures", "leep", "--no-cache", "--format", "json", "--verify", "ridge")
@@ -300,6 +315,7 @@ def test_verification_by_a_ridge_probe(run, command):
     assert 0 < verification["value"] < 1
 
 
+@pytest.mark.usefixtures("small_sources")
 def test_rank_caches_features_where_the_environment_says(run, monkeypatch, tmp_path):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("leepjax.cli.rank.cache_compilations", lambda folder: None)  # it would outlast this test
@@ -340,6 +356,7 @@ def test_pretrain_writes_weights_and_a_card_whose_command_is_what_was_run(run, t
     assert load_source(tmp_path / "made" / "tiny.safetensors").card == card
 
 
+@pytest.mark.usefixtures("small_sources")
 def test_extract_writes_a_table_for_each_source_and_says_where(run, tmp_path):
     command = ("extract", "digits", "--limit", 40, "--sources", "random,cifar10", "--out", "tables", "--format", "json")
     code, out, err = run(*command)
@@ -367,6 +384,7 @@ def folder_with_a_broken_image(path):
     return path
 
 
+@pytest.mark.usefixtures("small_sources")
 def test_images_that_cannot_be_decoded_are_left_out_and_counted(run, tmp_path, caplog):
     folder = folder_with_a_broken_image(tmp_path / "photos")
     options = ("--sources", "random", "--format", "json")
@@ -435,6 +453,7 @@ def refuse(path, *content):
     raise WriteError(errno.ENOSPC, "No space left on device", str(path))
 
 
+@pytest.mark.usefixtures("small_sources")
 def test_what_choose_writes_predicts(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LEEPJAX_CACHE", str(tmp_path / "cache"))
     use_heads(monkeypatch, least_squares)

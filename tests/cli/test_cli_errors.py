@@ -233,17 +233,20 @@ cli.main()
 
 
 def test_ctrl_c_ends_in_one_sentence_and_whole_results(tmp_path):
-    arguments = ["rank", "digits", "--limit", "60", "--no-cache", "--sources", "random", "--out", str(tmp_path)]
-    arguments += ["--measures", "nce,lfc"]
-    command = [sys.executable, "-c", INTERRUPTED, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Before the head is trained; of a table, because a network takes longer to compile."""
+    labels = np.repeat([0, 1], 10)
+    np.save(tmp_path / "small.npy", np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
+    np.save(tmp_path / "labels.npy", labels)
+    arguments = "rank --tables small.npy --labels labels.npy --measures h_score --no-cache --out out"
+    command = [sys.executable, "-c", INTERRUPTED, *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 130
-    assert done.stdout.startswith("random is the only source; ")
-    assert "Sources for digits, best nce first" in done.stdout
+    assert done.stdout.startswith("small is the only source; ")
+    assert "Sources for labels, best h_score first" in done.stdout
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("leepjax: interrupted; ")
-    assert len(read_records(tmp_path / "results.jsonl")) == 1
-    assert os.listdir(tmp_path) == ["results.jsonl"]
+    assert len(read_records(tmp_path / "out" / "results.jsonl")) == 1
+    assert os.listdir(tmp_path / "out") == ["results.jsonl"]
 
 
 @pytest.mark.parametrize("arguments", [["ls", "measures"], *only_long((["--help"],), (["rank", "--help"],))])

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 from places import environment
 from small_network import leaves
+from small_shipped import use_small_sources
 
 from leepjax.data.readers import digits
 from leepjax.models.opening import load_source
@@ -45,7 +46,8 @@ def begun(monkeypatch):
     return calls
 
 
-def test_the_pair_shares_batches_seeds_and_preprocessing_and_differs_in_its_weights(begun):
+def test_the_pair_shares_batches_seeds_and_preprocessing_and_differs_in_its_weights(begun, monkeypatch, tmp_path):
+    use_small_sources(monkeypatch, tmp_path)
     source = load_source("cifar10")
     options = {"recipe": RECIPE, "per_epoch": False}
     tuned, fresh = (train(source, FIFTY, FIFTY, **options) for train in (fine_tune, from_scratch))
@@ -91,16 +93,19 @@ class Fresh:
 
 card = Card(name="small", model="small", num_classes=2, preprocessing=EXPECTED, num_parameters=0, weights_hash="")
 target = from_arrays(*DATA)
-# Five images are sharded over fewer than eight devices, unlike the predictions afterwards.
-uneven = from_scratch(Source(card, Fresh()), target, target, recipe=replace(RECIPE, batch_size=5, epochs=1))
-found = {0: uneven.logits.ravel().tolist()}
-for pieces in (1, 2):
+def found(train, *arguments, **options):
     seen = []
-    model = Small()
-    recipe = replace(RECIPE, batch_size=16, epochs=2, accumulate=pieces)
-    curve = train(model, DATA, EXPECTED, recipe, test=DATA, on_step=lambda at: seen.append(at.loss))
-    found[pieces] = seen + [epoch.log_loss for epoch in curve] + [float(leaf.sum()) for leaf in leaves(model).values()]
-print(json.dumps({"devices": jax.device_count(), "curves": found}))
+    trained = train(*arguments, on_step=lambda at: seen.append(at.loss), **options)
+    return seen, trained
+
+# Five images are sharded over fewer than eight devices, unlike the predictions afterwards.
+recipe = replace(RECIPE, batch_size=5, epochs=1)
+losses, uneven = found(from_scratch, Source(card, Fresh()), target, target, recipe=recipe)
+model = Small()
+recipe = replace(RECIPE, batch_size=16, epochs=2, accumulate=2)
+further, _ = found(train, model, DATA, EXPECTED, recipe)
+further += [float(leaf.sum()) for leaf in leaves(model).values()]
+print(json.dumps({"devices": jax.device_count(), "curves": [losses, uneven.logits.ravel().tolist(), further]}))
 """
 
 
@@ -112,5 +117,5 @@ def test_eight_devices_follow_the_curve_of_one(capsys):
     assert ended.returncode == 0, ended.stderr
     eight = json.loads(ended.stdout)
     assert (one["devices"], eight["devices"]) == (1, 8)
-    for pieces in ("0", "1", "2"):
-        np.testing.assert_allclose(eight["curves"][pieces], one["curves"][pieces], atol=1e-4)
+    for of_eight, of_one in zip(eight["curves"], one["curves"], strict=True):
+        np.testing.assert_allclose(of_eight, of_one, atol=1e-4)
