@@ -112,6 +112,8 @@ def test_finetune_writes_the_network_that_it_measured_and_its_curve(run, tmp_pat
         {name: row[name] for name in ("accuracy", "macro_f1", "log_loss")}, abs=1e-6
     )
     written = load_source(tmp_path / "made" / "mine.safetensors")
+    kernels = [source.network.model().conv1.kernel[...] for source in (written, load_source("cifar10"))]
+    assert (np.corrcoef(*map(np.ravel, kernels))[0, 1] < 0.5) == bool(scratch)  # two epochs change weights little
     worth = metrics(extract(written, halves()[1]).logits, halves()[1].labels)
     assert worth.log_loss == pytest.approx(row["log_loss"], abs=1e-4)
     assert written.card.accuracy == pytest.approx(row["accuracy"], abs=1e-6)

@@ -36,6 +36,13 @@ def test_a_worker_takes_all_units_of_a_source_and_then_helps_with_another():
     assert not queue
 
 
+def test_a_unit_that_is_put_back_is_the_next_of_its_source():
+    queue = Queue(UNITS)
+    first = queue.take(None, (), ())
+    queue.put_back(first)
+    assert queue.take(None, (), ()) is first
+
+
 def test_a_unit_waits_while_another_makes_the_same_table(tmp_path):
     first, second = (Small(name, files=(tmp_path / "table",)) for name in ("first", "second"))
     queue = Queue([second])

@@ -62,6 +62,15 @@ def multiples(factor, number, on_progress):
     yield 2 * factor.value * number
 
 
+def multiples_in_turn(folder, factor, number, on_progress):
+    """The same, but those of 1 end after those of other numbers."""
+    results, end = list(multiples(factor, number, on_progress)), folder / factor.name
+    while number == 1 and not end.exists():
+        time.sleep(0.01)
+    end.touch()
+    yield from results
+
+
 def where(on_progress):
     """The process, the cores that it may use, and a setting of JAX."""
     yield os.getpid(), sorted(os.sched_getaffinity(0)), jax.config.jax_default_matmul_precision

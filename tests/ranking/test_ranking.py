@@ -208,6 +208,15 @@ def test_what_rounding_tells_apart_is_equal():
     assert drawn((2.0, ()), (2.0001, ())).leaders == ("b",)
 
 
+@pytest.mark.parametrize(("gap", "leaders"), [(0.29, ("a", "b")), (0.31, ("a",))])
+def test_a_source_leads_unless_the_best_is_further_ahead_than_by_chance_at_the_confidence(gap, leaders):
+    """In a fifth of the resamples a is ahead of b by more than 0.3 of chance alone."""
+    draws = {"a": (1.0,) * 101, "b": tuple(np.linspace(-0.5, 0.5, 101))}
+    values = {"a": 1.0, "b": 1.0 - gap}
+    records = (record(name, "leep", values[name], draws=of, confidence=0.8) for name, of in draws.items())
+    assert Ranking(tuple(records), ("leep",)).leaders == leaders
+
+
 def test_first_in_stands_in_the_table_and_in_the_records():
     found = drawn((1.0, 1.0 + DRAWS), (0.99, 0.99 - DRAWS))
     shares = found.first_in()
