@@ -42,12 +42,15 @@ class CustomBuildHook(BuildHookInterface):
 
 def _compile(source: Path, library: Path) -> str | None:
     """Why there is no library, if there is none."""
-    library.unlink(missing_ok=True)
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         return "no C++ compiler was found."
-    headers = Path(importlib.util.find_spec("jaxlib").origin).with_name("include")
+    jaxlib = importlib.util.find_spec("jaxlib")
+    if jaxlib is None or jaxlib.origin is None:
+        return "jaxlib, which has the headers, isn't installed."
+    headers = Path(jaxlib.origin).with_name("include")
     try:
+        library.unlink(missing_ok=True)
         done = subprocess.run(
             [*compiler.split(), *_FLAGS, f"-I{headers}", str(source), "-o", str(library)],
             capture_output=True,

@@ -126,9 +126,7 @@ def _train_and_test(root: Path, parts: dict[str | None, Classes]) -> tuple[Part,
     ordered = _in_order(parts)
     name, first = next(iter(ordered.items()))
     held = next((each for each in reversed(SPLITS) if each in parts and each != name), None)
-    used = f"{name} is scored and trained on" + (
-        f", {held} is kept to verify on, by commands that verify" if held else ""
-    )
+    used = f"{name} is used for scores and training" + (f", {held} for verification" if held else "")
     unused = [str(each) for each in ordered if each not in (name, held)]
     logging.getLogger("leepjax").warning(
         f"{_shown(root)}: {_listed(list(map(str, ordered)))} are read as splits, not as classes: {used}"

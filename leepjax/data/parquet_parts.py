@@ -64,8 +64,8 @@ def in_splits(
         )
     train, test = found[0], found[-1]
     logging.getLogger("leepjax").warning(
-        "%s: files are read as the splits %s: %s is scored and trained on, %s is kept to verify on, by "
-        "commands that verify (choose another with --split).",
+        "%s: files are read as the splits %s: %s is used for scores and training, %s for verification "
+        "(choose another with --split).",
         where,
         ", ".join(found),
         train,

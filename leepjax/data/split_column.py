@@ -66,8 +66,7 @@ class RowSplits:
             return target
         train, test = found[0], found[-1]
         logging.getLogger("leepjax").warning(
-            "%s: %s is scored and trained on, %s is kept to verify on, by commands that verify "
-            "(choose another with --split).",
+            "%s: %s is used for scores and training, %s for verification (choose another with --split).",
             self.where,
             train,
             test,

@@ -279,7 +279,7 @@ def test_a_cloned_repository_of_the_hub_comes_in_splits(tmp_path, caplog):
     assert target.test is not None
     np.testing.assert_array_equal(target.test.labels, LABELS[:4])
     assert target.test.classes == target.classes
-    assert "train is scored and trained on, test is kept to verify on" in caplog.text
+    assert "train is used for scores and training, test for verification" in caplog.text
     assert len(from_parquet(data, split="test")) == 4
     assert len(from_parquet(data, split="all")) == 14
     with pytest.raises(InputError, match=r"data: expected files of the split 'val', got train, test; choose one"):

@@ -209,7 +209,7 @@ def test_files_named_after_splits(tmp_path, caplog):
         assert len(target) == 4
         assert target.test.labels.tolist() == [1, 1]
         assert target.test.classes == ("x", "y")
-    assert "train is scored and trained on, test is kept to verify on" in caplog.text
+    assert "train is used for scores and training, test for verification" in caplog.text
     assert len(from_text_files(str(tmp_path), Asked(), split="all")) == 6
     test = from_text_files(str(tmp_path), Asked(), split="test")
     assert texts_of(test) == ["e", "f"]
@@ -274,7 +274,7 @@ def test_a_column_of_splits_parts_the_texts(tmp_path, caplog):
         assert len(from_text_files(str(path), Asked(), split="all")) == 4
         with pytest.raises(InputError, match="expected rows of the split 'val', got train, test; choose one"):
             from_text_files(str(path), Asked(), split="val")
-    assert "train is scored and trained on, test is kept to verify on" in caplog.text
+    assert "train is used for scores and training, test for verification" in caplog.text
     words = lines({"tokens": [text, "z"], "tags": [0, 1], "split": each} for text, _, each in rows if text)
     assert read(tmp_path / "x.jsonl", words).test.ids == ("2:0", "2:1", "3:0", "3:1")
     other = read(tmp_path / "y.csv", "review,label,split\na,x,1\nb,y,2\nc,x,3\n")

@@ -120,7 +120,7 @@ def test_tasks_are_made_of_the_chosen_split(tmp_path, caplog):
     assert {each.removeprefix("test/") for each in opened("test").ids}.isdisjoint(opened("train").ids)
     assert caplog.text == ""
     assert opened(None).ids == opened("train").ids
-    assert "train is scored and trained on, test is kept to verify on, by commands that verify" in caplog.text
+    assert "train is used for scores and training, test for verification" in caplog.text
 
 
 def test_classes_are_split_once_each():
