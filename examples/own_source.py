@@ -31,6 +31,6 @@ source = leepjax.as_source(
     preprocessing=leepjax.Preprocessing(image_size=SIZE, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     num_classes=CLASSES,
 )
-ranking = leepjax.rank("digits", [source, "random"], ["logme", "leep"], limit=200, resamples=40)
+ranking = leepjax.rank("digits", [source, "random"], ["logme", "leep"], limit=300)
 print(ranking)
 assert jnp.isfinite(ranking.scores("logme")["random convolutions"])

@@ -14,6 +14,7 @@ from leepjax.studies.outcome import Outcome
 from leepjax.studies.run import run_study
 from leepjax.studies.tasks import Between, Profile
 
+MEASURES = ("leep", "logme", "knn")
 STUDY = Config(
     study="few-digits",
     sources=("random",),
@@ -21,6 +22,7 @@ STUDY = Config(
     profiles=(Profile(num_classes=(3, 3), sizes=Between(5, 15)),),
     num_tasks=6,
     methods=("head",),
+    measures=MEASURES,
 )
 
 
@@ -29,7 +31,7 @@ def main() -> None:
         outcomes: list[Outcome] = run_study(STUDY, scale="smoke", out=Path(folder))
     accuracies = np.array([outcome.accuracy for outcome in outcomes])
     print(f"{len(outcomes)} tasks, test accuracies from {accuracies.min():.3f} to {accuracies.max():.3f}")
-    for measure in ("leep", "logme", "knn"):
+    for measure in MEASURES:
         scores = np.array([outcome.scores[measure] for outcome in outcomes])
         print(f"{measure}: r = {pearson(scores, accuracies):.2f} with them")
 

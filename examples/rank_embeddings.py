@@ -17,9 +17,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Any model or library may have written such files; here they are projections of the pixels.
-        np.save(folder / "pixels.npy", pixels.astype(np.float32))
+        images = pixels.reshape(-1, 8, 8)
+        np.save(folder / "centre16.npy", images[:, 2:6, 2:6].reshape(-1, 16).astype(np.float32))
         np.save(folder / "pca16.npy", PCA(16, random_state=0).fit_transform(pixels).astype(np.float32))
-        blurred = pixels.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
+        blurred = images.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
         np.save(folder / "blurred16.npy", blurred.astype(np.float32))
         np.save(folder / "random16.npy", (pixels @ random.normal(size=(64, 16))).astype(np.float32))
         tables = [lj.as_table(path) for path in sorted(folder.glob("*.npy"))]
