@@ -8,6 +8,7 @@ They run one after the other in one process, which imports and compiles once. Th
 """
 
 import argparse
+import gc
 import os
 import runpy
 import sys
@@ -61,6 +62,8 @@ def main():
     sys.path[:0] = map(str, IMPORTED)
     # Some benchmarks measure in a process of their own, which imports the same files.
     os.environ["PYTHONPATH"] = os.pathsep.join([*map(str, IMPORTED), os.environ.get("PYTHONPATH", "")])
+    if size == "small":
+        gc.set_threshold(50_000, 20, 20)  # as in tests/conftest.py; the times of this size are of no use
     failed = []
     for path in paths:
         sys.argv = [str(path), "--size", size, *others]

@@ -2,9 +2,10 @@
 
 First, one process measures all sources. Then several processes measure a share of the sources each, at the same time,
 into one folder. Then one process measures them all again, and is killed by SIGKILL at random moments before it may end.
-The folders must hold the same results, and no temporary file may be left.
+The folders must hold the same results, and no temporary file may be left. `small` leaves out the first process, and
+compares the other folders with each other.
 
-    python benchmarks one_folder [--size small] [--commands rank,extract,sweep,study] [--processes 2,4] [--kills 3]
+    python benchmarks one_folder [--size small] [--commands rank,extract,sweep,study] [--processes 1,2,4] [--kills 3]
 """
 
 import argparse
@@ -80,14 +81,13 @@ def same(command: Command, out: str, undisturbed: dict[str, np.ndarray]) -> None
 
 def compare(name: str, numbers_of_processes: Sequence[int], kills: int, rng: np.random.Generator) -> None:
     command, sources = COMMANDS[name], SOURCES[: max(numbers_of_processes)]
-    started = time.monotonic()
-    end([start(command, sources, f"{name}-alone")])
-    seconds = time.monotonic() - started
-    undisturbed = command.held(Path(f"{name}-alone"))
+    first = f"{name}-{numbers_of_processes[0]}"
+    seconds = 0.0
     for number in numbers_of_processes:
-        out = f"{name}-{number}"
+        out, started = f"{name}-{number}", time.monotonic()
         end([start(command, sources[i::number], out) for i in range(number)])
-        same(command, out, undisturbed)
+        seconds = seconds or time.monotonic() - started
+        same(command, out, undisturbed := command.held(Path(first)))
         print(f"{name}: {number} processes on one folder left all of {len(undisturbed)} things", flush=True)
     for _ in range(kills):
         process = start(command, sources, f"{name}-killed")
@@ -108,7 +108,7 @@ def main() -> None:
     arguments = parser.parse_args()
     small = arguments.size == "small"
     names = arguments.commands or ("rank" if small else ",".join(COMMANDS))
-    numbers = arguments.processes or ("2" if small else "2,4")
+    numbers = arguments.processes or ("2" if small else "1,2,4")
     kills = arguments.kills if arguments.kills is not None else 1 if small else 3
     rng, here = np.random.default_rng(0), Path.cwd()
     with tempfile.TemporaryDirectory() as folder:

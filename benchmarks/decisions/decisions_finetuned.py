@@ -3,7 +3,8 @@
 DECISIONS=FOLDER python benchmarks --size full decisions_finetuned
 
 The strategies of `decisions.py` on the drawn tasks of FOLDER/finetuned, which `prepare/__main__.py` makes; what they
-read is of frozen features. `small` fine-tunes two of the shipped sources on one task of digits for one epoch.
+read is of frozen features. `small` fine-tunes two of the shipped sources, which one program trains, on one task of
+digits for one epoch.
 """
 
 import os
@@ -17,7 +18,6 @@ from decisions import finetuned, gather
 from decisions.decision import Decision
 from decisions.decisions import tell_strategies, tell_truth
 from decisions.outcomes import labels_of
-from decisions.shipped_tables import SHIPPED
 from decisions.small import small_folder
 from decisions.tasks import draw, draw_tasks
 from leepjax.models.opening import load_source
@@ -26,10 +26,10 @@ from leepjax.models.opening import load_source
 def small() -> list[Decision]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        small_folder(folder)
+        small_folder(folder, tasks=1)
         labels = labels_of(folder)["digits"]
         task = draw(0, "digits", labels, seed=0)
-        sources = {name: load_source(name) for name in SHIPPED[:2]}
+        sources = {name: load_source(name) for name in ("random", "cifar10")}
         finetuned.by_leepjax(folder, task, labels, sources, replace(finetuned.RECIPE, epochs=1))
         return list(finetuned.decisions(folder, [task]))
 

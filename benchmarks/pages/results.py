@@ -1,5 +1,6 @@
 """Read the committed results, from which all tables and plots are made."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,18 @@ HERE = Path(__file__).parents[1]
 
 def lines(benchmark: str, *, folder: str = "results", **fields: Any) -> list[dict[str, Any]]:
     """The lines of `results/*.jsonl` of one benchmark in which these fields have these values."""
-    files = sorted((HERE / folder).glob("*.jsonl"))
-    found = (json.loads(line) for file in files for line in file.read_text().splitlines())
-    return [
-        line
-        for line in found
-        if line["benchmark"] == benchmark and all(line[name] == value for name, value in fields.items())
-    ]
+    found = _of_benchmark(folder).get(benchmark, [])
+    return [line for line in found if all(line[name] == value for name, value in fields.items())]
+
+
+@functools.cache
+def _of_benchmark(folder: str) -> dict[str, list[dict[str, Any]]]:
+    """Benchmark → its lines in all files of a folder, which are read once."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in sorted((HERE / folder).glob("*.jsonl")):
+        for line in map(json.loads, file.read_text().splitlines()):
+            found.setdefault(line["benchmark"], []).append(line)
+    return found
 
 
 def two_reads_from_disk(line: dict[str, Any]) -> float:

@@ -20,7 +20,8 @@ SHAPES = {
         (5_000, 10_000, 100),
     ],
 }
-REPEATS = {"small": 2, "full": 7}
+REPEATS = {"small": 1, "full": 7}
+FIRST_CALL = {"small": (1_000, 50, 10), "full": (10_000, 1000, 100)}
 
 
 def seconds_of_compiling(function: Callable, shapes: tuple[jax.ShapeDtypeStruct, ...], repeats: int) -> dict:
@@ -36,7 +37,7 @@ def seconds_of_compiling(function: Callable, shapes: tuple[jax.ShapeDtypeStruct,
     return {"trace_seconds": quartiles(seconds[:, 0]), "compile_seconds": quartiles(seconds[:, 1])}
 
 
-def child(spawned: str) -> None:
+def child(spawned: str, *shape: str) -> None:
     """Print the seconds that a user waits for each step, in a fresh process."""
     import leepjax as lj
 
@@ -44,29 +45,32 @@ def child(spawned: str) -> None:
     ready = time.time()
     from problems import probs_of, reference
 
-    probs, labels = probs_of(10_000, 1000, 100)
+    n, z, c = map(int, shape)
+    probs, labels = probs_of(n, z, c)
     found: dict[str, float] = {"import_seconds": ready - float(spawned)}
     for call in ("first_call_seconds", "second_call_seconds"):
         started = time.perf_counter()
         score(probs, labels).block_until_ready()
         found[call] = time.perf_counter() - started
     few, own = probs[:500], labels[:500]
-    np.testing.assert_allclose(score(few, own, num_classes=100), reference.leep(few, own, 100), rtol=1e-5)
+    np.testing.assert_allclose(score(few, own, num_classes=c), reference.leep(few, own, c), rtol=1e-5)
     print(json.dumps(found))
 
 
 def start(chosen: str) -> None:
-    """Time the first call in a fresh process: without a compilation cache, while filling one, and with a filled one."""
+    """Time the first call in a fresh process without a compilation cache (full size only) and with a filled one."""
+    shape = FIRST_CALL[chosen]
     with TemporaryDirectory() as directory:
         cached = {"JAX_COMPILATION_CACHE_DIR": directory, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        in_fresh_process(__file__, str(time.time()), **cached)
-        for name, environment in (("no cache", {"JAX_COMPILATION_CACHE_DIR": ""}), ("cache", cached)):
+        in_fresh_process(__file__, str(time.time()), *map(str, shape), **cached)
+        cases = {"no cache": {"JAX_COMPILATION_CACHE_DIR": ""}} if chosen == "full" else {}
+        for name, environment in (cases | {"cache": cached}).items():
             runs = [
-                in_fresh_process(__file__, str(time.time()), **environment)
+                in_fresh_process(__file__, str(time.time()), *map(str, shape), **environment)
                 for _ in range(1 if chosen == "small" else 5)
             ]
             seconds = {field: quartiles(np.array([run[field] for run in runs])) for field in runs[0]}
-            report(benchmark="compile_first_call", n=10_000, z=1000, c=100, compilation=name, **seconds)
+            report(benchmark="compile_first_call", **dict(zip("nzc", shape, strict=True)), compilation=name, **seconds)
 
 
 def main() -> None:
@@ -88,7 +92,7 @@ def main() -> None:
         "features": jax.ShapeDtypeStruct((n, z), np.float32),
         "source_labels": jax.ShapeDtypeStruct((n,), np.int32),
     }
-    for measure in list(lj.MEASURES.values())[: 2 if chosen == "small" else None]:
+    for measure in list(lj.MEASURES.values())[: 1 if chosen == "small" else None]:
 
         def score(evidence, labels, measure=measure):
             sources = {"num_source_classes": z} if measure.reads == "source_labels" else {}

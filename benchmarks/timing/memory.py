@@ -22,7 +22,7 @@ import leepjax as lj
 OURS = ("leep", "leep_with_checks", "leep_of_logits")
 LOGITS = ("leep_of_logits", "softmax")
 CASES = {
-    "small": [(method, 2_000, 50, 10) for method in ("leep", "scipy_csc")],
+    "small": [("leep", 2_000, 50, 10)],
     "full": [
         *((method, 50_000, 1000, 100) for method in (*OURS, "softmax", *RIVALS)),
         *(("leep", 50_000, 1000, c) for c in (10, 1000)),

@@ -25,7 +25,7 @@ SIZES = {"small": (2_000, 50, 10, 3), "full": (50_000, 1000, 100, 15)}
 PARTS = 2
 # Parts in all, processes, cores of each.
 CASES = {
-    "small": [("2", 1, "one"), ("2", 2, "one")],
+    "small": [("2", 2, "one")],
     "full": [("1", 1, "one"), ("2", 1, "one"), ("2", 1, "all"), ("2", 2, "one")],
 }
 
