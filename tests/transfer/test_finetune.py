@@ -98,8 +98,8 @@ def found(train, *arguments, **options):
     trained = train(*arguments, on_step=lambda at: seen.append(at.loss), **options)
     return seen, trained
 
-# Five images are sharded over fewer than eight devices, unlike the predictions afterwards.
-recipe = replace(RECIPE, batch_size=5, epochs=1)
+# Twelve images are sharded over four of eight devices, unlike the predictions afterwards.
+recipe = replace(RECIPE, batch_size=12, epochs=1)
 losses, uneven = found(from_scratch, Source(card, Fresh()), target, target, recipe=recipe)
 model = Small()
 recipe = replace(RECIPE, batch_size=16, epochs=2, accumulate=2)
