@@ -337,26 +337,6 @@ def test_smoothing_of_loo_leep(smoothing):
     rejects(message, loo_leep, THETA, LABELS, smoothing=smoothing)
 
 
-@pytest.mark.parametrize(("hidden", "name"), by_turns([(np.nan, -7), (np.inf, 99), (-5.0, 0)], MEASURES, of=3))
-def test_hidden_rows_may_hold_anything(name, hidden):
-    hidden, hidden_label = hidden
-    p = problem(0, where="mask")
-    q = p._replace(
-        features=np.where(p.where[:, None], p.features, np.float32(hidden)),
-        probs=np.where(p.where[:, None], p.probs, np.float32(hidden)),
-        labels=np.where(p.where, p.labels, hidden_label),
-    )
-    assert score(name, q) == score(name, p)
-
-
-@pytest.mark.parametrize("name", MEASURES)
-def test_hidden_rows_may_be_of_a_class_that_no_example_has(name):
-    p = problem(0, where="mask")
-    labels = np.where(p.where, p.labels % 2, 0)
-    alone = p._replace(labels=np.where(p.where, labels, 2))
-    np.testing.assert_allclose(score(name, alone), score(name, p._replace(labels=labels)), rtol=1e-5)
-
-
 def test_hidden_source_labels_may_be_out_of_range():
     labels = np.array([0, 1, -3, 1])
     np.testing.assert_allclose(
