@@ -23,8 +23,9 @@ every_measure = pytest.mark.parametrize("name", CASES)
 SOME = ("ms_leep", "linear_mse", "multilabel_h_score")
 some_measures = pytest.mark.parametrize("name", some_of(SOME, CASES))
 SMOOTH = [name for name, case in CASES.items() if case.smooth]
-# Each is one program more, in float64; by default of one in two.
-some_smooth_measures = pytest.mark.parametrize("name", one_in(2, SMOOTH))
+# Each is one program more, in float64; by default of one in two, but of one of the two that maximise the evidence.
+IN_FLOAT64 = [name for name in SMOOTH[::2] if name != "multilabel_logme"]
+some_smooth_measures = pytest.mark.parametrize("name", some_of(IN_FLOAT64, SMOOTH))
 
 
 @functools.cache
