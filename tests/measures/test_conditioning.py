@@ -150,13 +150,14 @@ def test_streamed_moments_are_close_or_nan():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_logme_and_h_score_of_deficient_rank(seed):
-    draw, labels = np.random.default_rng(seed), np.arange(100) % 4
-    base = draw.normal(size=(100, 8)) + 0.5 * draw.normal(size=(4, 8))[labels]
-    for features in (np.c_[base, base[:, :4]], base @ draw.normal(size=(8, 12))):
+    draw, labels = np.random.default_rng(seed), np.arange(N) % CLASSES
+    base = draw.normal(size=(N, 4)) + 0.5 * draw.normal(size=(CLASSES, 4))[labels]
+    once = np.ones(N, np.float32)  # by the program of test_close_to_float64_or_nan
+    for features in (np.c_[base, base[:, : D - 4]], base @ draw.normal(size=(4, D))):
         for measure, oracle in ((lj.logme, reference.logme), (lj.h_score, reference.h_score)):
             # The oracle looks at the features before they were rounded: rounding isn't rank.
             np.testing.assert_allclose(
-                measure(features.astype(np.float32), labels), oracle(features, labels), rtol=1e-3
+                measure(features.astype(np.float32), labels, where=once), oracle(features, labels), rtol=1e-3
             )
 
 
