@@ -21,8 +21,8 @@ constexpr int64_t kGrain = 1 << 16;
 // Tasks that keep the threads of a machine busy.
 constexpr int64_t kTasks = 8;
 
-// Call `task(i)` for i in [0, count) on all threads, `grain` at a time. The caller takes its turns and waits for tasks that
-// others have begun, never for a thread to become free: all of them may be callers.
+// Call `task(i)` for i in [0, count) on all threads, `grain` at a time. The caller takes its turns and waits for tasks
+// that others have begun, never for a thread to become free: all of them may be callers.
 template <class Task>
 void in_parallel(ffi::ThreadPool& pool, int64_t count, int64_t grain, const Task& task) {
   struct Progress {
@@ -55,14 +55,21 @@ const Sum* numbers(const Any& array) {
   return reinterpret_cast<const Sum*>(array.untyped_data());
 }
 
-// Call `pass` with the width of a table as a constant where rows are narrow: the compiler then unrolls its loops.
+// Call `pass` with the width of a table as a constant where rows are narrow: a loop over few numbers is slow otherwise.
 template <class Pass>
-void with_width(int64_t width, int64_t z, const Pass& pass) {
-  if (width == z) return pass(std::integral_constant<int, 0>());
-  if (width == 16) return pass(std::integral_constant<int, 16>());
-  if (width == 32) return pass(std::integral_constant<int, 32>());
-  if (width == 48) return pass(std::integral_constant<int, 48>());
-  return pass(std::integral_constant<int, 64>());
+void with_width(int64_t width, const Pass& pass) {
+  switch (width) {
+    case 16:
+      return pass(std::integral_constant<int, 16>());
+    case 32:
+      return pass(std::integral_constant<int, 32>());
+    case 48:
+      return pass(std::integral_constant<int, 48>());
+    case 64:
+      return pass(std::integral_constant<int, 64>());
+    default:
+      return pass(std::integral_constant<int, 0>());
+  }
 }
 
 // Call `pass` with the rows.
@@ -71,11 +78,20 @@ ffi::Error with_rows(const Any& evidence, const Pass& pass) {
   const int64_t n = evidence.dimensions()[0], z = evidence.dimensions()[1];
   const void* data = evidence.untyped_data();
   switch (evidence.element_type()) {
-    case ffi::F32: pass(Rows<float>(data, Stored::kAsSummed, n, z)); break;
-    case ffi::F64: pass(Rows<double>(data, Stored::kAsSummed, n, z)); break;
-    case ffi::BF16: pass(Rows<float>(data, Stored::kBfloat16, n, z)); break;
-    case ffi::F16: pass(Rows<float>(data, Stored::kFloat16, n, z)); break;
-    default: return ffi::Error::InvalidArgument("evidence of a type that has no pass");
+    case ffi::F32:
+      pass(Rows<float>(data, Stored::kAsSummed, n, z));
+      break;
+    case ffi::F64:
+      pass(Rows<double>(data, Stored::kAsSummed, n, z));
+      break;
+    case ffi::BF16:
+      pass(Rows<float>(data, Stored::kBfloat16, n, z));
+      break;
+    case ffi::F16:
+      pass(Rows<float>(data, Stored::kFloat16, n, z));
+      break;
+    default:
+      return ffi::Error::InvalidArgument("evidence of a type that has no pass");
   }
   return ffi::Error::Success();
 }
@@ -89,7 +105,7 @@ ffi::Error class_sums(ffi::ThreadPool pool, Any evidence, Labels labels, Any wei
     const auto shape = tables->dimensions();
     const int64_t blocks = shape[0], classes = shape[1], width = shape[2], per_block = ceil_of(rows.n, blocks);
     // Few blocks are divided by class: each row still has one reader, and each sum one writer.
-    const int64_t ranges = blocks < kTasks && width == rows.z ? std::min(classes, kTasks) : 1;
+    const int64_t ranges = blocks < kTasks ? std::min(classes, kTasks) : 1;
     const int64_t per_range = ceil_of(classes, ranges);
     const int64_t grain = kGrain / std::max<int64_t>(1, per_block / ranges * rows.z);
     in_parallel(pool, blocks * ranges, std::max<int64_t>(1, grain), [&](int64_t task) {
@@ -100,7 +116,7 @@ ffi::Error class_sums(ffi::ThreadPool pool, Any evidence, Labels labels, Any wei
       Sum* counted = numbers<Sum>(counts) + block * classes;
       std::fill(sums + low * width, sums + high * width, Sum(0));
       std::fill(counted + low, counted + high, Sum(0));
-      with_width(width, rows.z, [&](auto fixed) {
+      with_width(width, [&](auto fixed) {
         add_rows<Sum, fixed()>(rows, labels.typed_data(), numbers<Sum>(weights), start, end, low, high, sums, counted);
       });
     });
@@ -114,9 +130,9 @@ ffi::Error own_likelihood(ffi::ThreadPool pool, Any table, Any evidence, Labels 
     const int64_t per_task = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, rows.z));
     in_parallel(pool, ceil_of(rows.n, per_task), 1, [&](int64_t task) {
       const int64_t start = task * per_task, end = std::min(start + per_task, rows.n);
-      with_width(width, rows.z, [&](auto fixed) {
-        multiply_rows<Sum, fixed()>(rows, labels.typed_data(), numbers<Sum>(table), classes, start, end, numbers<Sum>(own),
-                                  numbers<Sum>(total));
+      with_width(width, [&](auto fixed) {
+        multiply_rows<Sum, fixed()>(rows, labels.typed_data(), numbers<Sum>(table), classes, start, end,
+                                    numbers<Sum>(own), numbers<Sum>(total));
       });
     });
   });
@@ -136,10 +152,12 @@ ffi::Error first_largest(ffi::ThreadPool pool, Any evidence, ffi::Result<Labels>
 // The version of XLA's interface that this was compiled for.
 extern "C" int leepjax_interface() { return 1000 * XLA_FFI_API_MAJOR + XLA_FFI_API_MINOR; }
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(leepjax_class_sums, class_sums,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Any>().Arg<Labels>().Arg<Any>().Ret<Any>().Ret<Any>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(leepjax_own_likelihood, own_likelihood,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Any>().Arg<Any>().Arg<Labels>().Ret<Any>().Ret<Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    leepjax_class_sums, class_sums,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Any>().Arg<Labels>().Arg<Any>().Ret<Any>().Ret<Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    leepjax_own_likelihood, own_likelihood,
+    ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Any>().Arg<Any>().Arg<Labels>().Ret<Any>().Ret<Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(leepjax_first_largest, first_largest,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Any>().Ret<Labels>());
 

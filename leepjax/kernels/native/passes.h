@@ -8,8 +8,10 @@
 
 namespace leepjax {
 
-// Both sums of `add_rows` for rows wider than a table's `width` of zero, or of that width, which the compiler then knows: a
-// loop over few numbers is slow otherwise.
+// A `width` that isn't zero is the number of columns of a table whose rows, like those of the evidence, are padded to
+// it.
+
+// Add row i, times its weight, to the sums of its class.
 template <class Sum, int width>
 LEEPJAX_INLINE void add_row(const Rows<Sum>& rows, int64_t i, Sum weight, Sum* __restrict sums, Sum* buffer) {
   if constexpr (width > 0) {
@@ -26,8 +28,8 @@ LEEPJAX_INLINE void add_row(const Rows<Sum>& rows, int64_t i, Sum weight, Sum* _
   }
 }
 
-// Add the rows from `start` to `end`, times their weights, to the sums of their classes, and the weights to `counts`; only
-// those of classes from `low` to `high`, and of a weight above zero.
+// Add the rows from `start` to `end`, times their weights, to the sums of their classes, and the weights to `counts`:
+// rows of classes in [low, high) and of a weight above zero.
 template <class Sum, int width>
 LEEPJAX_PER_PROCESSOR void add_rows(const Rows<Sum>& rows, const int32_t* labels, const Sum* weights, int64_t start,
                                     int64_t end, int64_t low, int64_t high, Sum* sums, Sum* counts) {
@@ -74,9 +76,10 @@ LEEPJAX_PER_PROCESSOR void multiply_part(const Sum* __restrict part, const Sum* 
   products.below_zero += below_zero;
 }
 
-// The same of a narrow row, of which the numbers from z on mean nothing.
+// The same for a padded row, whose numbers from z on mean nothing.
 template <class Sum, int width>
-LEEPJAX_INLINE void multiply_narrow(const Sum* __restrict row, const Sum* __restrict factors, int z, Products<Sum>& products) {
+LEEPJAX_INLINE void multiply_narrow(const Sum* __restrict row, const Sum* __restrict factors, int z,
+                                    Products<Sum>& products) {
   Sum own = 0, total = 0, below_zero = 0;
 #pragma omp simd reduction(+ : own, total, below_zero)
   for (int j = 0; j < width; ++j) {
@@ -89,9 +92,10 @@ LEEPJAX_INLINE void multiply_narrow(const Sum* __restrict row, const Sum* __rest
 }
 
 // Per row: its product with the row of the table that belongs to its label, and its sum, NaN if a number is below zero.
+// Both are NaN if the label is none of the classes.
 template <class Sum, int width>
-LEEPJAX_PER_PROCESSOR void multiply_rows(const Rows<Sum>& rows, const int32_t* labels, const Sum* table, int64_t classes,
-                                         int64_t start, int64_t end, Sum* own, Sum* total) {
+LEEPJAX_PER_PROCESSOR void multiply_rows(const Rows<Sum>& rows, const int32_t* labels, const Sum* table,
+                                         int64_t classes, int64_t start, int64_t end, Sum* own, Sum* total) {
   alignas(64) Sum buffer[Rows<Sum>::kPart] = {};
   const int z = rows.z;
   for (int64_t i = start; i < end; ++i) {
@@ -131,7 +135,8 @@ LEEPJAX_PER_PROCESSOR void find_largest(const Rows<Sum>& rows, int64_t start, in
         nans += part[j] != part[j];
       }
       if (nans || most_here > most) {
-        largest[i] = first + (std::find_if(part, part + count, [&](Sum x) { return nans ? x != x : x == most_here; }) - part);
+        largest[i] =
+            first + (std::find_if(part, part + count, [&](Sum x) { return nans ? x != x : x == most_here; }) - part);
         most = most_here;
       }
       if (nans) break;

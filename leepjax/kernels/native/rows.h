@@ -36,14 +36,16 @@ LEEPJAX_PER_PROCESSOR inline void from_float16_by_bits(const uint16_t* stored, f
   for (int64_t k = 0; k < count; ++k) {
     const uint32_t wide = uint32_t(stored[k]) << 16, magnitude = (wide & 0x7fff0000u) >> 3;
     const bool subnormal = magnitude < 1u << 23, finite = magnitude < 31u << 23;
-    const uint32_t exponent = (subnormal ? 113u << 23 : 112u << 23) + (finite ? 0u : 112u << 23);  // biases of 127 and 15
+    const uint32_t exponent =
+        (subnormal ? 113u << 23 : 112u << 23) + (finite ? 0u : 112u << 23);  // biases of 127 and 15
     const float value = of_bits(magnitude + exponent) - (subnormal ? 0x1p-14f : 0.0f);
     values[k] = wide >> 31 ? -value : value;
   }
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx,f16c"))) inline void from_float16_by_f16c(const uint16_t* stored, float* values, int64_t count) {
+__attribute__((target("avx,f16c"))) inline void from_float16_by_f16c(const uint16_t* stored, float* values,
+                                                                     int64_t count) {
   int64_t k = 0;
   for (; k + 8 <= count; k += 8)
     _mm256_storeu_ps(values + k, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(stored + k))));
@@ -65,7 +67,8 @@ enum class Stored { kAsSummed, kBfloat16, kFloat16 };
 template <class Sum>
 class Rows {
  public:
-  // The most numbers that are read at once. Sums of so many are added up in turn, which loses fewer digits than one long sum.
+  // The most numbers that are read at once. Sums of so many are added up in turn, which loses fewer digits than one
+  // long sum.
   static constexpr int64_t kPart = 512;
 
   const int64_t n, z;
@@ -73,7 +76,12 @@ class Rows {
   const int64_t part_size;
 
   Rows(const void* data, Stored stored, int64_t n, int64_t z)
-      : n(n), z(z), part_size(ceil_of(z, std::max<int64_t>(1, ceil_of(z, kPart)))), data_(static_cast<const char*>(data)), stored_(stored), size_(stored == Stored::kAsSummed ? sizeof(Sum) : 2),
+      : n(n),
+        z(z),
+        part_size(ceil_of(z, std::max<int64_t>(1, ceil_of(z, kPart)))),
+        data_(static_cast<const char*>(data)),
+        stored_(stored),
+        size_(stored == Stored::kAsSummed ? sizeof(Sum) : 2),
         ahead_(std::max<int64_t>(1, kAhead / std::max<int64_t>(1, z * size_))) {}
 
   // How many rows ahead of the one that is read the next to `fetch` is.
@@ -84,7 +92,7 @@ class Rows {
     for (int64_t byte = 0; byte < z * size_; byte += 64) __builtin_prefetch(row + byte, 0, 2);
   }
 
-  // `count` numbers of row i from the `first` on, and zeros up to `width`, in the buffer unless they are there as they are.
+  // `count` numbers of row i from the `first` on: where they are, or converted in the buffer.
   LEEPJAX_INLINE const Sum* part(int64_t i, int64_t first, int64_t count, Sum* buffer) const {
     const char* start = data_ + (i * z + first) * size_;
     if (stored_ == Stored::kAsSummed) return reinterpret_cast<const Sum*>(start);
@@ -95,10 +103,10 @@ class Rows {
     return buffer;
   }
 
-  // Row i, followed by numbers without meaning up to `width`.
+  // Row i, padded to `width` by numbers that mean nothing: those of the next row, or what the buffer held.
   template <int width>
   LEEPJAX_INLINE const Sum* padded(int64_t i, Sum* buffer) const {
-    if (stored_ == Stored::kAsSummed && i * z + width > n * z) {  // beyond the last row there is no memory to read
+    if (stored_ == Stored::kAsSummed && i * z + width > n * z) {  // beyond the last row is memory of others
       std::memcpy(buffer, data_ + i * z * size_, z * size_);
       return buffer;
     }
