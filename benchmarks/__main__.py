@@ -70,7 +70,7 @@ def main():
         started = time.monotonic()
         if not succeeded(path):
             failed.append(path.name)
-        print(f"== {path.name}: {time.monotonic() - started:.1f} s", flush=True)
+        print(f"== {path.name}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 
