@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from flax import nnx
@@ -201,6 +201,13 @@ def abstract(model: str, num_classes: int) -> Any:
     Raises:
         InputError: for a name that isn't in the table.
     """
+    return nnx.clone(_abstract(model, num_classes))
+
+
+# To trace a network takes a tenth of a second to a second, and it is needed several times: to check arguments, to open
+# a source, to train it. A copy takes some milliseconds.
+@lru_cache(maxsize=64)
+def _abstract(model: str, num_classes: int) -> Any:
     return nnx.eval_shape(lambda: build(model, num_classes))
 
 

@@ -8,7 +8,7 @@ import safetensors.numpy
 from flax import nnx
 
 from leepjax.models import weights
-from leepjax.models.architectures import build
+from leepjax.models.architectures import abstract, build
 from leepjax.models.families import cifar_resnet
 from leepjax.models.opening import load_source
 from leepjax.types import InputError
@@ -122,6 +122,18 @@ def test_weights_are_halved_by_default(tmp_path):
     assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
     assert model.conv1.kernel.dtype == jnp.float32
     np.testing.assert_array_equal(model.conv1.kernel[...], tensors["conv1.kernel"].astype(np.float32))
+
+
+def test_a_network_of_shapes_is_filled_alone(tmp_path):
+    weights.save(build("resnet20", 10), tmp_path / "weights.safetensors")
+    filled, other = abstract("resnet20", 10), abstract("resnet20", 10)
+    weights.load(filled, tmp_path / "weights.safetensors")
+    filled.linear = nnx.Linear(64, 2, rngs=nnx.Rngs(0))
+    for network in (other, abstract("resnet20", 10)):
+        leaves = jax.tree.leaves(nnx.state(network))
+        assert len(leaves) > 60
+        assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves)
+        assert network.linear.out_features == 10
 
 
 def test_load_names_the_tensor_that_does_not_fit(tmp_path):
