@@ -90,8 +90,13 @@ class _Http(urllib.request.HTTPHandler):
 
 
 class _Https(urllib.request.HTTPSHandler):
+    """Leaves it to each connection to read the system's certificates: requests without TLS don't wait for it."""
+
+    def __init__(self) -> None:
+        urllib.request.AbstractHTTPHandler.__init__(self)
+
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_SecureDeadline, req, context=self._context)  # pyright: ignore[reportAttributeAccessIssue]
+        return self.do_open(_SecureDeadline, req)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
