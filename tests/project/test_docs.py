@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import linecache
 import pkgutil
 import re
 import runpy
@@ -68,6 +69,7 @@ def test_docstring_examples(module):
         pytest.importorskip(NEEDS[module])
     module = importlib.import_module(module)
     globs = {"jnp": jnp} | vars(module)
+    linecache.clearcache()  # doctest asks for each cached file, every time, whether it has changed
     result = doctest.testmod(module, extraglobs=globs)
     assert result.failed == 0
 
