@@ -24,7 +24,8 @@ jax.config.update("jax_disable_most_optimizations", True)
 
 
 # Processes share compiled programs in a folder, which `.ci/run` names: one compiles a program, the others read it.
-PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
+# The many programs that compile in milliseconds aren't worth writing.
+PROGRAMS, SECONDS = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def pytest_collection_finish():
@@ -69,9 +70,9 @@ def pytest_configure(config):
     if PROGRAMS not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="leepjax-programs-", ignore_cleanup_errors=True)
         config.add_cleanup(folder.cleanup)
-        os.environ |= {PROGRAMS: folder.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        os.environ |= {PROGRAMS: folder.name, SECONDS: "0.05"}
         jax.config.update("jax_compilation_cache_dir", folder.name)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def pytest_collection_modifyitems(config, items):
