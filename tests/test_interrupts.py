@@ -75,7 +75,11 @@ CROSSED = [each for each in itertools.product(ADVICE, [sent for _, sent in ONCE_
 
 @pytest.mark.parametrize(("command", "sent"), [*ONCE_EACH, *only_long(*CROSSED)])
 def test_a_signal_ends_a_command_in_one_sentence(command, sent):
-    process = start(WAIT, command)
+    before = signal.signal(sent, signal.SIG_DFL)  # under nohup a child would inherit that hang-ups are ignored
+    try:
+        process = start(WAIT, command)
+    finally:
+        signal.signal(sent, before)
     process.send_signal(sent)
     assert end(process) == (128 + sent, "", f"leepjax: interrupted; {ADVICE[command]}\n")
 
