@@ -1,7 +1,6 @@
 """LogME, its maximum found by brute force."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from reference.sums import EPS, Array, Weights, select, svd, unit_columns
 
@@ -10,23 +9,29 @@ def _best_log_evidence(s: Array, uy: Array, rest: float, n: float, d: int) -> fl
     """Max over t of L(alpha, beta) at alpha/beta = exp(t) and the beta best for it, n / (|Fm-y|^2 + exp(t) m'm);
     F = U diag(s) V', uy = U'y, rest = |y - UU'y|^2."""
 
-    def loss(t: float) -> float:
+    def loss(t: Array) -> Array:
         ratio = np.exp(t)
-        m = s * uy / (s**2 + ratio)  # in the basis V
-        residual = np.sum((uy * ratio / (s**2 + ratio)) ** 2) + rest
-        beta = n / (residual + ratio * np.sum(m**2))
+        column = ratio[..., None]
+        m = s * uy / (s**2 + column)  # in the basis V
+        residual = np.sum((uy * column / (s**2 + column)) ** 2, axis=-1) + rest
+        beta = n / (residual + ratio * np.sum(m**2, axis=-1))
         alpha = ratio * beta
-        log_det = np.sum(np.log(alpha + beta * s**2)) + (d - len(s)) * np.log(alpha)
+        log_det = np.sum(np.log(alpha[..., None] + beta[..., None] * s**2), axis=-1) + (d - len(s)) * np.log(alpha)
         fit = n * np.log(beta) + d * np.log(alpha) - n * np.log(2 * np.pi)
-        return float(beta * residual + alpha * np.sum(m**2) + log_det - fit) / 2
+        return (beta * residual + alpha * np.sum(m**2, axis=-1) + log_det - fit) / 2
 
     grid = np.arange(2 * np.log(s[-1]) - 80, 2 * np.log(s[0]) + 40, 0.05)
-    losses = np.array([loss(t) for t in grid])
-    best = losses.min()
-    for i in range(1, len(grid) - 1):
-        if losses[i] <= min(losses[i - 1], losses[i + 1], losses.min() + 0.01 * n):  # a local minimum near the best
-            bounds = (grid[i - 1], grid[i + 1])
-            best = min(best, minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-12}).fun)
+    losses = loss(grid)
+    best, inner = losses.min(), losses[1:-1]
+    # About each local minimum near the best, a grid of a fiftieth of the spacing, and so on.
+    near = (inner <= np.minimum(losses[:-2], losses[2:])) & (inner <= best + 0.01 * n)
+    low, high = grid[:-2][near], grid[2:][near]
+    for _ in range(6):
+        finer = np.linspace(low, high, 101)
+        losses = loss(finer)
+        best = losses.min(initial=best)
+        lowest, which = losses.argmin(axis=0), np.arange(len(low))
+        low, high = (finer[np.clip(lowest + step, 0, 100), which] for step in (-1, 1))
     return float(-best)
 
 
