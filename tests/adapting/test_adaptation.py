@@ -13,7 +13,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from small_shipped import use_small_sources
+from small_shipped import small_sources
 
 from leepjax import cli
 from leepjax.adapting.finetune import finetune
@@ -37,11 +37,7 @@ COMMON = ("digits", "--source", "cifar10", "--limit", LIMIT, "--format", "json")
 BRIEF = ("--epochs", 2, "--batch-size", 16)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def small_sources(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        use_small_sources(patch, tmp_path_factory.mktemp("shipped"))
-        yield
+small = small_sources("random", "cifar10")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cheap_heads import use_heads
+from small_shipped import small_sources
 
 from leepjax.adapting.parts import Parts
 from leepjax.choosing import stages
@@ -25,8 +26,9 @@ from leepjax.transfer.head import Head, Retrained
 from leepjax.transfer.recipe import FineTuning
 
 SOURCES = ["cifar10", "random"]
+small = small_sources(*SOURCES)
 DIGITS = digits().subset(stratified_limit(digits().labels, 60, 0))
-STEPS_PER_RUN = 2 * 3
+STEPS_PER_RUN = 2 * 6
 
 
 def blind_head(features, labels, num_classes, *, seed=0, l2=None):
@@ -40,7 +42,7 @@ def blind_head(features, labels, num_classes, *, seed=0, l2=None):
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
     use_heads(monkeypatch, blind_head)
-    monkeypatch.setattr(stages, "FineTuning", partial(FineTuning, epochs=2, batch_size=16, learning_rate=0.1))
+    monkeypatch.setattr(stages, "FineTuning", partial(FineTuning, epochs=2, batch_size=8, learning_rate=0.3))
 
 
 class Watch:

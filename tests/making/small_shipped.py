@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import msgspec
 import numpy as np
+import pytest
 from flax import nnx
 
 from leepjax.models import architectures, opening, weights
@@ -49,3 +50,15 @@ def use_small_sources(patch, folder, names=("random", "cifar10")):
         )
         save_card(card, path.with_suffix(".json"))
     patch.setattr(opening, "SHIPPED", folder)
+
+
+def small_sources(*names):
+    """A fixture under which the tests of a file open small sources by these names."""
+
+    @pytest.fixture(autouse=True, scope="module")
+    def small_sources(tmp_path_factory):
+        with pytest.MonkeyPatch.context() as patch:
+            use_small_sources(patch, tmp_path_factory.mktemp("shipped"), names)
+            yield
+
+    return small_sources

@@ -5,6 +5,7 @@ import shutil
 import msgspec
 import pytest
 from cheap_heads import least_squares, use_heads
+from small_shipped import small_sources
 
 import leepjax as lj
 from leepjax.data.readers import digits
@@ -18,6 +19,7 @@ from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 SOURCES = ("random", "cifar10-animals")
+small = small_sources(*SOURCES)
 MEASURES = ("nce", "lfc")  # which compile sooner than others
 SMALL = {"limit": 60, "resamples": 20}
 NUM_RECORDS = len(SOURCES) * (len(MEASURES) + 1)

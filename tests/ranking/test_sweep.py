@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cheap_heads import least_squares, use_heads
 from same_rankings import assert_same
+from small_shipped import small_sources
 
 import leepjax as lj
 from leepjax.data.readers import digits
@@ -23,6 +24,7 @@ from leepjax.storage.records import read_records
 from leepjax.types import InputError
 
 SOURCES = ("random", "cifar10")
+small = small_sources(*SOURCES)
 MEASURES = ("nce", "lfc")  # which compile sooner than others
 SMALL = {"limit": 60, "resamples": 10}
 NUM_RECORDS = 2 * len(SOURCES) * (len(MEASURES) + 1)
