@@ -1,5 +1,6 @@
 """Images as sources expect them: timm's pixels on the host, the same on a device."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -27,6 +28,7 @@ MODES = json.loads((RECORDED / "timm_modes.json").read_text())
 IMAGENET = SHARED_DATA / "imagenet_sample224_250.zip"
 
 
+@functools.cache
 def photographs():
     with zipfile.ZipFile(IMAGENET) as file:
         names = sorted(name for name in file.namelist() if name.endswith(".webp"))

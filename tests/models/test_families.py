@@ -16,7 +16,7 @@ from profiles import one_in, only_long, some_of
 from recorded.random_state import digest, images, random_state
 from timm_layout import torch_shapes
 
-from leepjax.models import families, weights
+from leepjax.models import architectures, families, weights
 from leepjax.models.architectures import ARCHITECTURES, build
 from leepjax.models.families import cifar_resnet
 from leepjax.models.layers import convolution, mlp
@@ -31,7 +31,7 @@ FAMILIES = [name for name in ARCHITECTURES if name not in cifar_resnet.ARCHITECT
 
 
 def abstract(name, num_classes=10):
-    return nnx.eval_shape(lambda: build(name, num_classes))
+    return architectures.abstract(name, num_classes)
 
 
 def error(got, expected):
