@@ -35,8 +35,6 @@ from leepjax.types import InputError
 LIMIT = 60
 COMMON = ("digits", "--source", "cifar10", "--limit", LIMIT, "--format", "json")
 BRIEF = ("--epochs", 2, "--batch-size", 16)
-
-
 small = small_sources("random", "cifar10")
 
 
